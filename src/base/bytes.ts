@@ -1,0 +1,79 @@
+// Byte helpers: hex, comparison, concatenation, and the domain-separated hash that every digest of the protocol is made
+// with. A digest is SHA-256 over the domain and the parts, each preceded by its length, so that no two different
+// lists of parts can hash alike.
+import { createHash, timingSafeEqual } from 'node:crypto';
+
+/** Bytes of a digest made by {@link digest}. */
+export const DIGEST_BYTES = 32;
+
+/** What a digest takes: bytes as they are, text as UTF-8, numbers as unsigned 64-bit little-endian integers. */
+export type DigestPart = Uint8Array | string | number | bigint;
+
+const PREFIX = 'millrace/v1/';
+
+export function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+}
+
+/** Bytes of a hex text; undefined where it is not hex of whole bytes. */
+export function fromHex(hex: string): Uint8Array | undefined {
+  if (hex.length % 2 !== 0 || !/^[0-9a-f]*$/i.test(hex)) return undefined;
+  return new Uint8Array(Buffer.from(hex, 'hex'));
+}
+
+export function utf8(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, 'utf8'));
+}
+
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    out.set(part, offset);
+    offset += part.length;
+  }
+  return out;
+}
+
+/** Equality in time that depends on the lengths only. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+/** An unsigned 64-bit little-endian integer. */
+export function uint64(value: number | bigint): Uint8Array {
+  const out = new Uint8Array(8);
+  new DataView(out.buffer).setBigUint64(0, BigInt(value), true);
+  return out;
+}
+
+function partBytes(part: DigestPart): Uint8Array {
+  if (part instanceof Uint8Array) return part;
+  return typeof part === 'string' ? utf8(part) : uint64(part);
+}
+
+/** The bytes that stand for `parts` under `domain`, unambiguously: what digest, XOF and MACs are computed over. */
+export function framed(domain: string, parts: readonly DigestPart[]): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  for (const part of [PREFIX + domain, ...parts]) {
+    const bytes = partBytes(part);
+    pieces.push(uint64(bytes.length), bytes);
+  }
+  return concat(pieces);
+}
+
+/** SHA-256 over the domain and the parts, 32 bytes. Fed piece by piece: a batch is not copied to be hashed. */
+export function digest(domain: string, ...parts: readonly DigestPart[]): Uint8Array {
+  const hash = createHash('sha256');
+  for (const part of [PREFIX + domain, ...parts]) {
+    const bytes = partBytes(part);
+    hash.update(uint64(bytes.length)).update(bytes);
+  }
+  return new Uint8Array(hash.digest());
+}
+
+/** SHAKE256 over the domain and the parts, `length` bytes. */
+export function xof(length: number, domain: string, ...parts: readonly DigestPart[]): Uint8Array {
+  const hash = createHash('shake256', { outputLength: length });
+  return new Uint8Array(hash.update(framed(domain, parts)).digest());
+}

@@ -1,0 +1,279 @@
+// The one error type of the project. Every failure a caller can meet has a code in the catalogue below, with what it
+// means, what to do about it, and whether the same call may succeed when it is simply made again (retry).
+// A MixError crosses the network as its code and values (comms/status.ts) and comes out as the same MixError.
+
+interface CatalogueEntry {
+  /** What happened, without the values. */
+  readonly what: string;
+  /** What the reader of the message can do about it. */
+  readonly remedy: string;
+  /** True where the very same call may succeed later: connection trouble, a message that overtook another one. */
+  readonly retry?: boolean;
+}
+
+const catalogue = {
+  // base
+  INTERNAL: { what: 'an internal invariant broke', remedy: 'report this as a bug, with the log around it' },
+  ABORTED: { what: 'the work was aborted by its caller', remedy: 'nothing: the caller asked for it' },
+  STORE_FAILED: {
+    what: 'the store could not be read or written',
+    remedy: 'check the data directory: space, permissions',
+  },
+  CONFIG_INVALID: {
+    what: 'the configuration is not valid',
+    remedy: 'correct the named key; `millrace init` writes a commented example',
+  },
+  INPUT_INVALID: {
+    what: 'an input of the command is not valid',
+    remedy: 'correct the named option or file; see --help',
+  },
+  // math and engine input
+  LENGTH_MISMATCH: {
+    what: 'a buffer does not have the length that its use requires',
+    remedy: 'pass whole elements: count × elementBytes',
+  },
+  ELEMENT_RANGE: {
+    what: 'a group element is outside 1..q',
+    remedy: 'send canonical elements of the absolute-value group',
+  },
+  EXPONENT_RANGE: {
+    what: 'an exponent or scalar is outside its range',
+    remedy: 'send scalars below q, of the declared length',
+  },
+  WIDTH_INVALID: { what: 'the width is not an integer from 1 to 16', remedy: 'use the width of the RoundInfo' },
+  SLOT_COUNT: { what: 'the number of slots is not the expected one', remedy: 'use the slot count of the RoundInfo' },
+  PERMUTATION_INVALID: {
+    what: 'an index list is not a permutation of the slots',
+    remedy: 'name every slot exactly once',
+  },
+  GROUP_UNKNOWN: { what: 'there is no group of this name', remedy: 'use MODP-2048, MODP-3072 or MODP-4096' },
+  // engine
+  ENGINE_UNKNOWN: { what: 'there is no engine of this name', remedy: 'use auto, openssl, bigint or reference' },
+  ENGINE_UNAVAILABLE: { what: 'the engine cannot run on this machine', remedy: 'see the reason, or let `auto` choose' },
+  ENGINE_SELFCHECK: {
+    what: 'the engine computed a wrong result in its self-check',
+    remedy: 'do not use it here; report the machine',
+  },
+  ENGINE_BUSY: {
+    what: "the engine's queue is full",
+    remedy: 'wait for running work, or give the node fewer rounds',
+    retry: true,
+  },
+  ENGINE_CLOSED: { what: 'the engine is closed', remedy: 'open a new one' },
+  ENGINE_WORKER: {
+    what: 'a worker of the engine died',
+    remedy: 'the work was not done; a new worker is started by itself',
+  },
+  HANDLE_RELEASED: { what: 'a prepared operand was used after its release', remedy: 'prepare it again' },
+  // protocol
+  SIGNATURE_INVALID: {
+    what: 'a signature does not verify',
+    remedy: 'the sender must sign with the key of the membership list',
+  },
+  MESSAGE_MALFORMED: { what: 'a message does not decode', remedy: 'send what the protocol version prescribes' },
+  KEY_SHARE_IDENTITY: {
+    what: 'a team key share is the identity element',
+    remedy: 'the node must pick a fresh random share',
+  },
+  KEY_SHARE_DUPLICATE: {
+    what: 'two nodes published the same team key share',
+    remedy: 'the later node copied it; take it out of the team',
+  },
+  KEY_SHARE_PROOF: {
+    what: 'a team key share has no valid proof of knowledge',
+    remedy: 'the node must prove its share for this round',
+  },
+  KEY_SHARES_DISAGREE: {
+    what: 'the nodes hold different lists of team key shares',
+    remedy: 'the round is void; a node equivocated',
+  },
+  MESSAGE_TOO_LONG: {
+    what: 'the message is longer than a slot can carry',
+    remedy: 'shorten it, or use rounds of a larger width',
+  },
+  MESSAGE_INVALID: { what: 'an output does not decode to a message', remedy: 'it was mauled or never well-formed' },
+  DH_SECRET_ZERO: {
+    what: 'a key agreement gave the all-zero secret',
+    remedy: 'the other side sent a low-order public key; refuse it',
+  },
+  DECRYPTION_PROOF: {
+    what: 'a decryption share is wrong: its proof does not verify',
+    remedy: 'the named node lied about its share',
+  },
+  COMMITMENT_OPENING: {
+    what: 'an opening does not match its commitment',
+    remedy: 'the named node opened something else than it committed to',
+  },
+  MERKLE_ROOT: {
+    what: 'a batch does not match its signed root',
+    remedy: 'the named node signed something else than it sent',
+  },
+  // rounds
+  ROUND_INFO_INVALID: {
+    what: 'a RoundInfo is not valid',
+    remedy: 'the scheduler must send a well-formed, signed RoundInfo',
+  },
+  ROUND_UNKNOWN: {
+    what: 'this node does not know the round',
+    remedy: 'wait for the scheduler to announce it',
+    retry: true,
+  },
+  ROUND_REUSED: { what: 'the round id was used before', remedy: 'a round runs once, ever: open a new one' },
+  ROUND_LIMIT: { what: 'the node has as many open rounds as it may', remedy: 'wait until one ends', retry: true },
+  ROUND_OVER: { what: 'the round has ended', remedy: 'submit to another round' },
+  ROUND_WRONG_PHASE: {
+    what: 'the round is not in a phase in which this message can come',
+    remedy: 'follow the order of the protocol',
+  },
+  PHASE_SENDER_WRONG: {
+    what: 'this node is not the one who sends this phase',
+    remedy: 'keep to the ring order of the RoundInfo',
+  },
+  BATCH_HEADER: {
+    what: 'the header of a batch does not fit its round',
+    remedy: 'use slots, width and chunk size of the RoundInfo',
+  },
+  CHUNK_INDEX: {
+    what: 'a chunk index is outside the batch',
+    remedy: 'number chunks from 0 by the chunk size of the RoundInfo',
+  },
+  CHUNK_LENGTH: { what: 'a chunk does not have the length its index requires', remedy: 'send whole chunks' },
+  CHUNK_CONFLICT: {
+    what: 'a slot was sent twice with different contents',
+    remedy: 'each (round, phase, slot) takes one input, ever',
+  },
+  CHUNK_MISSING: {
+    what: 'a batch ended before all its chunks were in',
+    remedy: 'send the whole batch again, unchanged',
+    retry: true,
+  },
+  EQUIVOCATION: {
+    what: 'a node said two different things',
+    remedy: 'the named node is faulty; take it out of the team',
+  },
+  DEADLINE_MISSED: {
+    what: 'a phase did not end in time',
+    remedy: 'look at the named node: it is stalled, overloaded or cut off',
+  },
+  PEER_LOST: { what: 'a team member cannot be reached', remedy: 'look at the named node and at the network to it' },
+  PEER_RESTARTED: { what: 'a team member restarted and lost the round', remedy: 'the round is void; open a new one' },
+  REPORTED_BY_PEER: { what: 'a team member ended the round', remedy: 'see the reporting node and the reason it gave' },
+  TABLE_DISAGREE: {
+    what: 'the nodes hold different slot tables',
+    remedy: 'the round is void; the first node or a verdict equivocated',
+  },
+  TABLE_INVALID: { what: 'the slot table breaks a rule', remedy: 'the first node must build it by the rules' },
+  OUTPUTS_DISAGREE: {
+    what: 'the nodes computed different outputs',
+    remedy: 'nothing was accepted; a node lied about what it received',
+  },
+  TOO_FEW_SENDERS: {
+    what: 'the batch has fewer distinct senders than the round requires',
+    remedy: 'wait for more senders',
+  },
+  SCHEDULER_FAILED: { what: 'the scheduler failed the round', remedy: 'see its reason' },
+  SHUTTING_DOWN: { what: 'the node is shutting down', remedy: 'use another round' },
+  // senders
+  SENDER_UNKNOWN: {
+    what: 'the sender is not registered with this node in this key epoch',
+    remedy: 'register with every node, then submit',
+  },
+  SENDER_QUOTA: { what: 'the sender has used up its slots of this round', remedy: 'submit to another round' },
+  REGISTRY_FULL: { what: 'the node holds as many senders as it may', remedy: 'try another time or another team' },
+  EPOCH_EXPIRED: { what: "the node's key epoch is over", remedy: 'register again' },
+  MAC_INVALID: {
+    what: 'the MAC of a submission does not verify',
+    remedy: 'derive keys from the current registration, for this round',
+  },
+  SUBMISSION_REPLAYED: {
+    what: 'this (sender, salt) is in the round already',
+    remedy: 'use a fresh salt for every message',
+  },
+  ROUND_NOT_COLLECTING: {
+    what: 'the round does not take messages now',
+    remedy: 'submit to a round that is QUEUED',
+    retry: true,
+  },
+  ROUND_FULL: { what: 'the batch is full', remedy: 'submit to another round' },
+  OUTPUTS_UNKNOWN: {
+    what: 'this node has no outputs of that round',
+    remedy: 'ask for a completed, recent round',
+    retry: true,
+  },
+  // comms
+  LINK_DOWN: {
+    what: 'the connection failed',
+    remedy: 'check that the peer runs and its address is right',
+    retry: true,
+  },
+  LINK_TIMEOUT: { what: 'the call ran past its deadline', remedy: 'check the peer and the network', retry: true },
+  PEER_UNKNOWN: {
+    what: 'the certificate of the caller is not on the membership list',
+    remedy: 'use the certificate that the list pins',
+  },
+  PEER_ROLE: { what: 'the caller is known but has not the role this call needs', remedy: 'ask the right service' },
+  CERTIFICATE_EXPIRED: {
+    what: 'the certificate is not valid at this time',
+    remedy: 'renew it with `millrace keys`, check the clock',
+  },
+  CERTIFICATE_INVALID: { what: 'a certificate cannot be used', remedy: 'create a new one with `millrace keys`' },
+  MESSAGE_TOO_LARGE: { what: 'a message is larger than its limit', remedy: 'keep to the limits of docs/protocol.md' },
+  UPDATE_INVALID: {
+    what: 'an update of the scheduler is out of order or not signed by it',
+    remedy: 'check the scheduler key in the configuration',
+  },
+} as const satisfies Record<string, CatalogueEntry>;
+
+export type ErrorCode = keyof typeof catalogue;
+
+/** What an error may carry: plain values, never secrets, never who sent what. */
+export type ErrorValues = Readonly<Record<string, string | number | boolean>>;
+
+const entryOf = (code: ErrorCode): CatalogueEntry => catalogue[code];
+
+/** An error with a code, the values that explain it, and a remedy. */
+export class MixError extends Error {
+  override readonly name = 'MixError';
+  readonly code: ErrorCode;
+  readonly values: ErrorValues;
+
+  constructor(code: ErrorCode, values: ErrorValues = {}, options?: { cause?: unknown }) {
+    super(describe(code, values), options);
+    this.code = code;
+    this.values = values;
+  }
+
+  /** What to do about it. */
+  get remedy(): string {
+    return entryOf(this.code).remedy;
+  }
+
+  /** True where the same call may simply be made again. */
+  get retryable(): boolean {
+    return entryOf(this.code).retry === true;
+  }
+}
+
+function describe(code: ErrorCode, values: ErrorValues): string {
+  const detail = Object.entries(values)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(', ');
+  return `${code}: ${entryOf(code).what}${detail === '' ? '' : ` (${detail})`}`;
+}
+
+/** True if `code` is one of the catalogue's: for codes that come from the network. */
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(catalogue, code);
+}
+
+/** All codes, for documentation and tests. */
+export function errorCodes(): readonly ErrorCode[] {
+  return Object.keys(catalogue) as ErrorCode[];
+}
+
+/** Turns anything thrown into a MixError; what is not one already becomes INTERNAL with its message. */
+export function asMixError(thrown: unknown): MixError {
+  if (thrown instanceof MixError) return thrown;
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new MixError('INTERNAL', { message }, { cause: thrown });
+}

@@ -1,0 +1,53 @@
+// The metrics factory: prom-client behind one small object per process (or per simulated node), so that no module
+// touches a global registry. No metric may carry a sender, a slot, a permutation or a per-message time as label or value.
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+export interface Metrics {
+  counter<L extends string>(name: string, help: string, labels?: readonly L[]): Counter<L>;
+  gauge<L extends string>(name: string, help: string, labels?: readonly L[]): Gauge<L>;
+  /** Buckets are upper bounds in the unit that the name ends in. */
+  histogram<L extends string>(
+    name: string,
+    help: string,
+    buckets: readonly number[],
+    labels?: readonly L[],
+  ): Histogram<L>;
+  /** The Prometheus text exposition. */
+  render(): Promise<string>;
+  readonly contentType: string;
+}
+
+const PREFIX = 'millrace_';
+
+/** A fresh registry. The same name asked for twice gives the same metric. `processMetrics` adds CPU, memory, event loop. */
+export function createMetrics(options: { processMetrics?: boolean } = {}): Metrics {
+  const registry = new Registry();
+  if (options.processMetrics) collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const known = <M>(name: string, make: () => M): M => (registry.getSingleMetric(name) as M | undefined) ?? make();
+  return {
+    counter: <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+      known(PREFIX + name, () => new Counter<L>({ name: PREFIX + name, help, labelNames: [...labelNames], registers })),
+    gauge: <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+      known(PREFIX + name, () => new Gauge<L>({ name: PREFIX + name, help, labelNames: [...labelNames], registers })),
+    histogram: <L extends string>(
+      name: string,
+      help: string,
+      buckets: readonly number[],
+      labelNames: readonly L[] = [],
+    ) =>
+      known(
+        PREFIX + name,
+        () =>
+          new Histogram<L>({
+            name: PREFIX + name,
+            help,
+            buckets: [...buckets],
+            labelNames: [...labelNames],
+            registers,
+          }),
+      ),
+    render: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+}

@@ -1,0 +1,48 @@
+// The Rng port: where random bytes come from. Production takes them from the operating system; the simulator and tests
+// take them from a seed, so that a failing run can be replayed.
+import { createCipheriv, createHash, randomFillSync } from 'node:crypto';
+
+export interface Rng {
+  /** Fills `out` with uniform random bytes and returns it. */
+  fill<T extends Uint8Array>(out: T): T;
+}
+
+/** The operating system's CSPRNG. */
+export const systemRng: Rng = { fill: (out) => randomFillSync(out) };
+
+/** A reproducible stream: AES-256-CTR keyed with SHA-256 of the seed. For tests and the simulator only. */
+export class SeededRng implements Rng {
+  readonly #stream;
+
+  constructor(seed: string | number) {
+    const key = createHash('sha256').update(`millrace/seeded-rng/${seed}`).digest();
+    this.#stream = createCipheriv('aes-256-ctr', key, Buffer.alloc(16));
+  }
+
+  fill<T extends Uint8Array>(out: T): T {
+    out.set(this.#stream.update(Buffer.alloc(out.length)));
+    return out;
+  }
+}
+
+/** `length` fresh random bytes. */
+export function randomBytes(rng: Rng, length: number): Uint8Array {
+  return rng.fill(new Uint8Array(length));
+}
+
+/** A uniform integer in [0, bound), without modulo bias (rejection sampling). 1 ≤ bound ≤ 2^32. */
+export function randomBelow(rng: Rng, bound: number): number {
+  if (!Number.isInteger(bound) || bound < 1 || bound > 2 ** 32) throw new RangeError(`randomBelow: bound ${bound}`);
+  const limit = 2 ** 32 - (2 ** 32 % bound);
+  const word = new Uint8Array(4);
+  for (;;) {
+    rng.fill(word);
+    const value = new DataView(word.buffer).getUint32(0, true);
+    if (value < limit) return value % bound;
+  }
+}
+
+/** A uniform number in [0, 1) with 32 bits: for backoff jitter and the simulator. */
+export function randomFraction(rng: Rng): number {
+  return randomBelow(rng, 2 ** 32) / 2 ** 32;
+}

@@ -1,0 +1,120 @@
+// What an engine is: batched arithmetic in Z⁺p behind one interface. Engines differ in where they compute, never in what:
+// every operation takes and gives flat little-endian batches (math/batch.ts) in canonical form, and the one compliance
+// suite (test/engine.compliance.ts) compares each of them with the bigint reference, bit for bit.
+import type { Group } from '../math/group.js';
+
+/** Engines that `openEngine` knows by name; `auto` is a choice among them. */
+export const ENGINE_NAMES = ['openssl', 'bigint', 'reference'] as const;
+export type EngineName = (typeof ENGINE_NAMES)[number];
+
+/** The operation catalogue. Meaning and shapes of each: the methods of {@link Engine}. */
+export const OPERATIONS = [
+  'mul',
+  'mulGather',
+  'powFixed',
+  'powShared',
+  'pow',
+  'invertBatch',
+  'product',
+  'multiExp',
+] as const;
+export type OperationName = (typeof OPERATIONS)[number];
+
+/** Realtime work overtakes precomputation wherever both wait. */
+export type Priority = 'realtime' | 'precompute';
+
+export interface WorkOptions {
+  /** Default: precompute. */
+  readonly priority?: Priority;
+  /** Looked at between chunks: rejects with ABORTED, never kills a worker. */
+  readonly signal?: AbortSignal;
+  /** Where the result goes, of exactly the result's length; default: a new buffer in shared memory. May not overlap an input. */
+  readonly out?: Uint8Array;
+}
+
+/** An operand in the engine's own form (Montgomery, on a device, …): multiplying by it costs one product. */
+export interface Prepared {
+  /** Number of elements. */
+  readonly count: number;
+  /** A view of elements from (included) to to (excluded); shares the storage. */
+  slice(from: number, to: number): Prepared;
+  /** Wipes and frees the storage, also for every slice. Idempotent. Later use: HANDLE_RELEASED. */
+  release(): void;
+}
+
+/** A base with its table of powers, for powFixed. */
+export interface FixedBase {
+  /** The base: one element. */
+  readonly element: Uint8Array;
+  /** Frees the table. Idempotent. */
+  release(): void;
+}
+
+/**
+ * Batched arithmetic in one group. All methods check lengths and ranges (1..q) of everything before any work and reject
+ * with LENGTH_MISMATCH, ELEMENT_RANGE, EXPONENT_RANGE, WIDTH_INVALID, PERMUTATION_INVALID; with ABORTED, ENGINE_BUSY,
+ * ENGINE_CLOSED, ENGINE_WORKER where that happens. Inputs must not change until the promise settles.
+ * Exponents are flat little-endian integers of `exponentBytes` each, any length from 1 to 2·elementBytes.
+ */
+export interface Engine {
+  readonly name: EngineName;
+  readonly group: Group;
+  /** Worker threads; 0 where it computes inline. */
+  readonly threads: number;
+  /** Which code does the arithmetic, for a log line: `BN_mod_exp_mont_consttime`, `bigint`, … */
+  readonly path: string;
+
+  /** A zeroed batch in shared memory, slots × width elements. */
+  allocate(slots: number, width?: number): Uint8Array;
+  /** Converts an operand once, for many products. */
+  prepare(elements: Uint8Array, options?: WorkOptions): Promise<Prepared>;
+  /** Builds the table of a base for powFixed. `element`: one element. */
+  fixedBase(element: Uint8Array, options?: WorkOptions): Promise<FixedBase>;
+
+  /** out[i] = a[i] ∘ b[i]. a, b: n elements → n. */
+  mul(a: Uint8Array, b: Uint8Array | Prepared, options?: WorkOptions): Promise<Uint8Array>;
+  /**
+   * out[k] = a[source[k]] ∘ b[k], by slots of `width` elements (default 1). `source`: a permutation of the slots.
+   * a, b: slots × width elements → slots × width.
+   */
+  mulGather(
+    a: Uint8Array,
+    source: Uint32Array,
+    b: Uint8Array | Prepared,
+    options?: WorkOptions & { readonly width?: number },
+  ): Promise<Uint8Array>;
+  /** out[i] = base^exponents[i]. n exponents → n elements. Constant-time in the exponents where the engine says so. */
+  powFixed(
+    base: FixedBase | Uint8Array,
+    exponents: Uint8Array,
+    options: WorkOptions & { readonly exponentBytes: number },
+  ): Promise<Uint8Array>;
+  /**
+   * Every base to each of w shared exponents: out[i·w + e] = bases[i]^exponents[e].
+   * n bases, w = exponents.length / exponentBytes exponents → n × w elements.
+   */
+  powShared(
+    bases: Uint8Array,
+    exponents: Uint8Array,
+    options: WorkOptions & { readonly exponentBytes: number },
+  ): Promise<Uint8Array>;
+  /** out[i] = bases[i]^exponents[i]. n bases, n exponents → n. */
+  pow(
+    bases: Uint8Array,
+    exponents: Uint8Array,
+    options: WorkOptions & { readonly exponentBytes: number },
+  ): Promise<Uint8Array>;
+  /** out[i] = a[i]⁻¹. n → n. */
+  invertBatch(a: Uint8Array, options?: WorkOptions): Promise<Uint8Array>;
+  /** out[e] = ∏ over slots of a[slot·width + e]; 1 for no slots. slots × width → width (default 1). */
+  product(a: Uint8Array, options?: WorkOptions & { readonly width?: number }): Promise<Uint8Array>;
+  /** ∏ bases[i]^exponents[i]: one element; 1 for none. For public exponents only: not constant-time. */
+  multiExp(
+    bases: Uint8Array,
+    exponents: Uint8Array,
+    options: WorkOptions & { readonly exponentBytes: number },
+  ): Promise<Uint8Array>;
+
+  /** Stops taking work, lets running chunks end, wipes and frees everything. Idempotent. */
+  close(): Promise<void>;
+}

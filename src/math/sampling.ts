@@ -1,0 +1,68 @@
+// Uniform sampling without bias, and hashing to the group. Random elements and scalars come from rejection sampling on
+// exactly as many bits as q has; hashes come from 128 bits more than needed, reduced, which is uniform up to 2^-128.
+
+import { type DigestPart, xof } from '../base/bytes.js';
+import { MixError } from '../base/errors.js';
+import type { Rng } from '../base/rng.js';
+import { allocateBatch, bigintToBytes, bytesToBigint, elementOf } from './batch.js';
+import type { Group } from './group.js';
+
+/** Bytes by which a hash is longer than what it is reduced to. */
+const EXCESS_BYTES = 16;
+
+function fillUniform(rng: Rng, out: Uint8Array, accept: (value: Uint8Array) => boolean): void {
+  // q has bits − 1 bits: clear the top one, and for the MODP primes all but 2^-64 of the draws are accepted.
+  do {
+    rng.fill(out);
+    out[out.length - 1]! &= 0x7f;
+  } while (!accept(out));
+}
+
+/** True where value ≤ limit; both little-endian, of one length. */
+function atMost(value: Uint8Array, limit: Uint8Array): boolean {
+  for (let i = value.length - 1; i >= 0; i--) {
+    if (value[i]! < limit[i]!) return true;
+    if (value[i]! > limit[i]!) return false;
+  }
+  return true;
+}
+
+/** `count` uniform elements of the group as a flat batch in shared memory. */
+export function randomElements(rng: Rng, group: Group, count: number): Uint8Array {
+  const batch = allocateBatch(group, count);
+  const limit = bigintToBytes(group.q, group.elementBytes);
+  // A generator may refuse shared memory: draw into a private element, which is wiped at the end.
+  const draw = new Uint8Array(group.elementBytes);
+  for (let index = 0; index < count; index++) {
+    fillUniform(rng, draw, (value) => atMost(value, limit) && value.some((byte) => byte !== 0));
+    elementOf(group, batch, index).set(draw);
+  }
+  draw.fill(0);
+  return batch;
+}
+
+/** A uniform scalar in [0, q), little-endian in elementBytes bytes: a proof nonce, never shorter. */
+export function randomScalar(rng: Rng, group: Group): Uint8Array {
+  const limit = bigintToBytes(group.q - 1n, group.elementBytes);
+  const scalar = new Uint8Array(group.elementBytes);
+  fillUniform(rng, scalar, (value) => atMost(value, limit));
+  return scalar;
+}
+
+/** `count` uniform short exponents of `exponentBytes` bytes each, flat, in shared memory. */
+export function randomExponents(rng: Rng, count: number, exponentBytes: number): Uint8Array {
+  if (!Number.isInteger(exponentBytes) || exponentBytes < 8) {
+    throw new MixError('EXPONENT_RANGE', { exponentBytes, least: 8 });
+  }
+  const exponents = new Uint8Array(new SharedArrayBuffer(count * exponentBytes));
+  const draw = rng.fill(new Uint8Array(exponents.length));
+  exponents.set(draw);
+  draw.fill(0);
+  return exponents;
+}
+
+/** Hash to the group: (XOF(bits + 128) mod q) + 1, little-endian element. Not constant-time in the digest (BigInt). */
+export function hashToElement(group: Group, domain: string, ...parts: readonly DigestPart[]): Uint8Array {
+  const wide = xof(group.elementBytes + EXCESS_BYTES, domain, ...parts);
+  return bigintToBytes((bytesToBigint(wide) % group.q) + 1n, group.elementBytes);
+}
