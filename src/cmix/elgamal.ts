@@ -1,0 +1,126 @@
+// Vector ElGamal over batches: Enc(m_1..m_w; y) = (g^y, m_1∘Z_1^y, …, m_w∘Z_w^y), one exponent per slot, by tables of
+// powers. A cipher batch has width w + 1, c_0 first. The heads g^y need no team key, so that they can be made ahead.
+import { MixError } from '../base/errors.js';
+import { wipeAll } from '../base/secret.js';
+import type { Engine, FixedBase, WorkOptions } from '../engine/engine.js';
+import { checkWidth, countElements, elementOf } from '../math/batch.js';
+import type { Group } from '../math/group.js';
+
+/** How a caller steers engine work: all of a phase function's steps run under it. */
+export type PhaseOptions = Pick<WorkOptions, 'priority' | 'signal'>;
+
+export const phaseOptions = ({ priority, signal }: PhaseOptions): PhaseOptions => ({ priority, signal });
+
+/** The bases of an encryption, with their tables. */
+export interface EncryptionBases {
+  readonly g: FixedBase;
+  /** Z_1..Z_w. */
+  readonly team: readonly FixedBase[];
+}
+
+export interface EncryptOptions extends PhaseOptions {
+  readonly exponentBytes: number;
+  /** w: elements of a message. */
+  readonly width: number;
+  /** g^y of the same exponents where they were made ahead (see {@link encryptionHeads}): slots elements. */
+  readonly heads?: Uint8Array;
+}
+
+/** g^y for every slot. exponents: slots × exponentBytes → slots elements. */
+export function encryptionHeads(
+  engine: Engine,
+  g: FixedBase,
+  exponents: Uint8Array,
+  options: PhaseOptions & { readonly exponentBytes: number },
+): Promise<Uint8Array> {
+  return engine.powFixed(g, exponents, { ...phaseOptions(options), exponentBytes: options.exponentBytes });
+}
+
+/**
+ * Encrypts every slot under the team key.
+ * @param plain slots × width elements
+ * @param exponents y, slots × exponentBytes bytes; each used for one encryption only, ever
+ * @returns slots × (width + 1) elements: g^y, then m_e ∘ Z_e^y
+ * @throws MixError WIDTH_INVALID, LENGTH_MISMATCH, ELEMENT_RANGE; what the engine throws
+ */
+export async function encryptBatch(
+  engine: Engine,
+  bases: EncryptionBases,
+  plain: Uint8Array,
+  exponents: Uint8Array,
+  options: EncryptOptions,
+): Promise<Uint8Array> {
+  const { group } = engine;
+  const { width, exponentBytes } = options;
+  const slots = slotsOf(group, plain, width, 'plain');
+  if (bases.team.length !== width) {
+    throw new MixError('LENGTH_MISMATCH', { what: 'team key', elements: bases.team.length, expected: width });
+  }
+  const work = { ...phaseOptions(options), exponentBytes };
+  const [heads, ...columns] = await Promise.all([
+    options.heads ?? engine.powFixed(bases.g, exponents, work),
+    ...bases.team.map((base) => engine.powFixed(base, exponents, work)),
+  ]);
+  const keys = width === 1 ? columns[0]! : interleave(engine, columns, slots);
+  try {
+    // The engine refuses operands of different lengths, and with that exponents or heads for another number of slots.
+    const payload = await engine.mul(plain, keys, phaseOptions(options));
+    return joinCipher(engine, heads, payload, width);
+  } finally {
+    // Z^y opens the ciphertext that is about to leave.
+    wipeAll(keys, ...columns);
+  }
+}
+
+/** How many slots of `width` elements a batch has. @throws MixError WIDTH_INVALID, LENGTH_MISMATCH */
+export function slotsOf(group: Group, batch: Uint8Array, width: number, what: string): number {
+  if (width > 1) checkWidth(width);
+  const count = countElements(group, batch, what);
+  if (count % width !== 0) throw new MixError('LENGTH_MISMATCH', { what, elements: count, width });
+  return count / width;
+}
+
+function interleave(engine: Engine, columns: readonly Uint8Array[], slots: number): Uint8Array {
+  const { group } = engine;
+  const width = columns.length;
+  const batch = engine.allocate(slots, width);
+  for (const [e, column] of columns.entries()) {
+    for (let slot = 0; slot < slots; slot++) {
+      batch.set(elementOf(group, column, slot), (slot * width + e) * group.elementBytes);
+    }
+  }
+  return batch;
+}
+
+/** Cipher batch of heads (slots elements) and payload (slots × width). @throws MixError LENGTH_MISMATCH */
+export function joinCipher(engine: Engine, heads: Uint8Array, payload: Uint8Array, width: number): Uint8Array {
+  const { group } = engine;
+  const slots = slotsOf(group, payload, width, 'payload');
+  if (countElements(group, heads, 'heads') !== slots) {
+    throw new MixError('LENGTH_MISMATCH', { what: 'heads', length: heads.length, slots });
+  }
+  const cipher = engine.allocate(slots, width + 1);
+  const payloadBytes = width * group.elementBytes;
+  const slotBytes = payloadBytes + group.elementBytes;
+  for (let slot = 0; slot < slots; slot++) {
+    cipher.set(elementOf(group, heads, slot), slot * slotBytes);
+    cipher.set(payload.subarray(slot * payloadBytes, (slot + 1) * payloadBytes), slot * slotBytes + group.elementBytes);
+  }
+  return cipher;
+}
+
+/** Takes a cipher batch (slots × (width + 1)) apart: c0, slots elements; payload c_1..c_w, slots × width. */
+export function splitCipher(group: Group, cipher: Uint8Array, width: number): { c0: Uint8Array; payload: Uint8Array } {
+  const slots = slotsOf(group, cipher, width + 1, 'cipher');
+  const payloadBytes = width * group.elementBytes;
+  const slotBytes = payloadBytes + group.elementBytes;
+  // Shared memory: both go straight into an engine.
+  const c0 = new Uint8Array(new SharedArrayBuffer(slots * group.elementBytes));
+  const payload = new Uint8Array(new SharedArrayBuffer(slots * payloadBytes));
+  for (let slot = 0; slot < slots; slot++) {
+    const start = slot * slotBytes;
+    c0.set(cipher.subarray(start, start + group.elementBytes), slot * group.elementBytes);
+    payload.set(cipher.subarray(start + group.elementBytes, start + slotBytes), slot * payloadBytes);
+  }
+  return { c0, payload };
+}

@@ -1,0 +1,103 @@
+// The formula of every phase, as a pure function over batches: which operands are multiplied, in which order, in which
+// shape. When a phase may run, what is sent and what is kept are not here but in round/. Ring phases take the prepared
+// operand of a chunk (Prepared.slice) or, where the whole batch is permuted, of all slots.
+import { MixError } from '../base/errors.js';
+import type { Secret } from '../base/secret.js';
+import type { Engine, Prepared, WorkOptions } from '../engine/engine.js';
+import { checkWidth } from '../math/batch.js';
+import { type PhaseOptions, phaseOptions } from './elgamal.js';
+
+export { encryptBatch, encryptionHeads, joinCipher, type PhaseOptions, splitCipher } from './elgamal.js';
+
+/** Options of a phase that is one engine operation: it can write into a buffer of the caller's. */
+export type StepOptions = WorkOptions;
+
+/**
+ * Precomputation, decrypt: C ← C ∘ Enc(r), chunk by chunk along the ring 1→N.
+ * @param chunk n × (width + 1) elements of what came in
+ * @param encR Enc(r; y) of the same slots
+ */
+export function precompDecrypt(
+  engine: Engine,
+  chunk: Uint8Array,
+  encR: Prepared,
+  options: StepOptions = {},
+): Promise<Uint8Array> {
+  return engine.mul(chunk, encR, options);
+}
+
+/**
+ * Precomputation, permute: C′[k] = C[source[k]] ∘ Enc(s)[k], the whole batch at once, along the ring N→1.
+ * @param batch slots × (width + 1) elements, width being the message's
+ */
+export function precompPermute(
+  engine: Engine,
+  batch: Uint8Array,
+  source: Uint32Array,
+  encS: Prepared,
+  options: StepOptions & { readonly width: number },
+): Promise<Uint8Array> {
+  checkWidth(options.width);
+  return engine.mulGather(batch, source, encS, { ...options, width: options.width + 1 });
+}
+
+/**
+ * Reveal: a node's decryption shares D_{i,e} = c0^{z_{i,e}}.
+ * @param c0 slots elements
+ * @param exponents z_{i,e}, width × exponentBytes bytes
+ * @returns slots × width elements
+ */
+export function decryptionShares(
+  engine: Engine,
+  c0: Uint8Array,
+  exponents: Secret,
+  options: StepOptions & { readonly exponentBytes: number },
+): Promise<Uint8Array> {
+  return engine.powShared(c0, exponents.reveal(), options);
+}
+
+/**
+ * Realtime, decrypt: x ← x ∘ (k_i ∘ r_i), chunk by chunk along the ring 1→N.
+ * @param chunk n × width elements
+ * @param keys k_i ∘ r_i of the same slots; r_i alone for a dummy
+ */
+export function realtimeDecrypt(
+  engine: Engine,
+  chunk: Uint8Array,
+  keys: Prepared,
+  options: StepOptions = {},
+): Promise<Uint8Array> {
+  return engine.mul(chunk, keys, options);
+}
+
+/** Realtime, permute: x′[k] = x[source[k]] ∘ s[k], the whole batch at once, along the ring N→1. slots × width elements. */
+export function realtimePermute(
+  engine: Engine,
+  batch: Uint8Array,
+  source: Uint32Array,
+  s: Prepared,
+  options: StepOptions & { readonly width: number },
+): Promise<Uint8Array> {
+  return engine.mulGather(batch, source, s, options);
+}
+
+/**
+ * Identify: out = x′ ∘ ∏ D_i ∘ c⁻¹.
+ * @param mixed x′, slots × width elements
+ * @param shares D_i of every node of the team, slots × width elements each
+ * @param inversePayload (c_1..c_w)⁻¹ of the mixed ciphertexts, slots × width elements
+ * @throws MixError LENGTH_MISMATCH for an empty list of shares; what the engine throws
+ */
+export async function identify(
+  engine: Engine,
+  mixed: Uint8Array,
+  shares: readonly Uint8Array[],
+  inversePayload: Uint8Array | Prepared,
+  options: PhaseOptions = {},
+): Promise<Uint8Array> {
+  if (shares.length === 0) throw new MixError('LENGTH_MISMATCH', { what: 'decryption shares', nodes: 0 });
+  const work = phaseOptions(options);
+  let out = await engine.mul(mixed, inversePayload, work);
+  for (const share of shares) out = await engine.mul(out, share, work);
+  return out;
+}

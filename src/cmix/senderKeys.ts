@@ -1,0 +1,251 @@
+// What a sender and a node share: a secret agreed by X25519 (RFC 7748) for one key epoch and drawn through HKDF (RFC 5869),
+// and what is derived from it for one submission: slot keys k_i, one element each, and the MAC by which a node knows that
+// a slot's payload is what the sender sent. Slot keys and MAC keys have separate labels. Node side and sender side meet in
+// the same functions, so that they cannot drift apart.
+import {
+  createHash,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  hkdfSync,
+  type KeyObject,
+} from 'node:crypto';
+import { concat, digest, equalBytes, framed, fromHex } from '../base/bytes.js';
+import { MixError } from '../base/errors.js';
+import type { SenderId } from '../base/ids.js';
+import { type Rng, randomBytes } from '../base/rng.js';
+import { Secret } from '../base/secret.js';
+import type { Engine } from '../engine/engine.js';
+import { checkWidth } from '../math/batch.js';
+import type { Group } from '../math/group.js';
+import { hashToElement } from '../math/sampling.js';
+import { type PhaseOptions, phaseOptions } from './elgamal.js';
+
+/** Bytes of the public salt of a submission: fresh for every message. */
+export const SALT_BYTES = 16;
+export const MAC_BYTES = 32;
+export const AGREEMENT_KEY_BYTES = 32;
+const SECRET_BYTES = 32;
+
+// RFC 8410: what stands before the 32 raw bytes of an X25519 key in PKCS #8 and in SubjectPublicKeyInfo.
+const PKCS8_PREFIX = fromHex('302e020100300506032b656e04220420')!;
+const SPKI_PREFIX = fromHex('302a300506032b656e032100')!;
+
+/** The id of the sender with this X25519 public key: its SHA-256, as 64 hex digits. */
+export function senderIdOf(publicKey: Uint8Array): SenderId {
+  return createHash('sha256').update(publicKey).digest('hex') as SenderId;
+}
+
+function checkKeyLength(bytes: Uint8Array, what: string): void {
+  if (!(bytes instanceof Uint8Array) || bytes.length !== AGREEMENT_KEY_BYTES) {
+    throw new MixError('LENGTH_MISMATCH', { what, expected: AGREEMENT_KEY_BYTES });
+  }
+}
+
+function importPrivate(seed: Secret): KeyObject {
+  checkKeyLength(seed.reveal(), 'X25519 private key');
+  const der = concat([PKCS8_PREFIX, seed.reveal()]);
+  try {
+    return createPrivateKey({ key: Buffer.from(der.buffer), format: 'der', type: 'pkcs8' });
+  } finally {
+    der.fill(0);
+  }
+}
+
+function publicBytes(key: KeyObject): Uint8Array {
+  const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
+  return Uint8Array.from(spki.subarray(SPKI_PREFIX.length));
+}
+
+/** X25519; refuses the all-zero result, which every low-order public key gives. @throws MixError DH_SECRET_ZERO */
+function x25519(privateKey: KeyObject, publicKey: Uint8Array): Uint8Array {
+  checkKeyLength(publicKey, 'X25519 public key');
+  let shared: Buffer;
+  try {
+    const spki = Buffer.from(concat([SPKI_PREFIX, publicKey]));
+    shared = diffieHellman({
+      privateKey,
+      publicKey: createPublicKey({ key: spki, format: 'der', type: 'spki' }),
+    });
+  } catch (error) {
+    // OpenSSL fails the derivation by itself where the result is zero, and for a key of 32 bytes nothing else can fail.
+    throw new MixError('DH_SECRET_ZERO', {}, { cause: error });
+  }
+  if (shared.every((byte) => byte === 0)) throw new MixError('DH_SECRET_ZERO');
+  return shared;
+}
+
+function derive(key: Uint8Array, label: string, ...parts: readonly (Uint8Array | string | number)[]): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', key, new Uint8Array(0), framed(label, parts), SECRET_BYTES));
+}
+
+interface AgreedKeys {
+  readonly node: Uint8Array;
+  readonly sender: Uint8Array;
+  readonly epoch: number;
+}
+
+/** HKDF of the X25519 output, bound to both public keys and the epoch. Wipes `shared`. */
+function secretOf(shared: Uint8Array, keys: AgreedKeys): Secret {
+  try {
+    return new Secret(derive(shared, 'sender-secret', keys.node, keys.sender, keys.epoch));
+  } finally {
+    shared.fill(0);
+  }
+}
+
+/** A node's X25519 key of one epoch. Every sender's secret with the node in that epoch comes from it. */
+export class EpochKey {
+  readonly publicKey: Uint8Array;
+  readonly epoch: number;
+  readonly #seed: Secret;
+  #key: KeyObject | undefined;
+
+  private constructor(seed: Secret, epoch: number) {
+    this.#seed = seed;
+    this.#key = importPrivate(seed);
+    this.publicKey = publicBytes(this.#key);
+    this.epoch = epoch;
+  }
+
+  static generate(rng: Rng, epoch: number): EpochKey {
+    return new EpochKey(new Secret(randomBytes(rng, AGREEMENT_KEY_BYTES)), epoch);
+  }
+
+  /**
+   * The secret shared with a sender, 32 bytes.
+   * @throws MixError DH_SECRET_ZERO, LENGTH_MISMATCH, EPOCH_EXPIRED after wipe()
+   */
+  agree(senderPublicKey: Uint8Array): Secret {
+    if (!this.#key) throw new MixError('EPOCH_EXPIRED', { epoch: this.epoch });
+    const shared = x25519(this.#key, senderPublicKey);
+    return secretOf(shared, { node: this.publicKey, sender: senderPublicKey, epoch: this.epoch });
+  }
+
+  /** Ends the epoch. OpenSSL clears its own copy when the key object, dropped here, is collected. */
+  wipe(): void {
+    this.#seed.wipe();
+    this.#key = undefined;
+  }
+}
+
+/** A sender's X25519 key. */
+export class SenderKey {
+  readonly publicKey: Uint8Array;
+  readonly senderId: SenderId;
+  readonly seed: Secret;
+  readonly #key: KeyObject;
+
+  private constructor(seed: Secret) {
+    this.seed = seed;
+    this.#key = importPrivate(seed);
+    this.publicKey = publicBytes(this.#key);
+    this.senderId = senderIdOf(this.publicKey);
+  }
+
+  /** The key of 32 private bytes (RFC 7748, 5). @throws MixError LENGTH_MISMATCH */
+  static fromSeed(seed: Secret): SenderKey {
+    return new SenderKey(seed);
+  }
+
+  static generate(rng: Rng): SenderKey {
+    return new SenderKey(new Secret(randomBytes(rng, AGREEMENT_KEY_BYTES)));
+  }
+
+  /** The secret shared with a node in an epoch, 32 bytes. @throws MixError DH_SECRET_ZERO, LENGTH_MISMATCH */
+  agree(nodeEpochPublicKey: Uint8Array, epoch: number): Secret {
+    const shared = x25519(this.#key, nodeEpochPublicKey);
+    return secretOf(shared, { node: nodeEpochPublicKey, sender: this.publicKey, epoch });
+  }
+}
+
+/**
+ * k_e for one (round, salt): each element hashed to the group from a key for this submission alone.
+ * The last step is BigInt arithmetic and so neither constant-time nor wiped; what it leaves behind opens one slot of one
+ * round, not the sender's secret.
+ * @returns width elements, the caller's to wipe
+ */
+export function slotKeys(
+  group: Group,
+  secret: Secret,
+  roundDigest: Uint8Array,
+  salt: Uint8Array,
+  width: number,
+): Uint8Array {
+  checkWidth(width);
+  checkSalt(salt);
+  const submissionKey = derive(secret.reveal(), 'slot-keys', group.name, roundDigest, salt);
+  const keys = new Uint8Array(width * group.elementBytes);
+  for (let e = 0; e < width; e++) {
+    keys.set(hashToElement(group, 'slot-key', submissionKey, e), e * group.elementBytes);
+  }
+  submissionKey.fill(0);
+  return keys;
+}
+
+function checkSalt(salt: Uint8Array): void {
+  if (salt.length !== SALT_BYTES) {
+    throw new MixError('LENGTH_MISMATCH', { what: 'salt', length: salt.length, expected: SALT_BYTES });
+  }
+}
+
+/** H(M) of a submission's elements. */
+export function payloadDigest(elements: Uint8Array): Uint8Array {
+  return digest('payload', elements);
+}
+
+/** What the MAC of a submission covers. */
+export interface SubmissionFields {
+  readonly roundDigest: Uint8Array;
+  readonly sender: SenderId;
+  /** SALT_BYTES bytes. */
+  readonly salt: Uint8Array;
+  /** H(M), see {@link payloadDigest}. */
+  readonly payloadDigest: Uint8Array;
+}
+
+/** The MAC of a submission for one node: HMAC-SHA256 (RFC 2104) under a key derived for MACs alone, 32 bytes. */
+export function submissionMac(secret: Secret, fields: SubmissionFields): Uint8Array {
+  const key = derive(secret.reveal(), 'mac-key');
+  const { roundDigest, sender, salt } = fields;
+  const covered = framed('submission-mac', [roundDigest, sender, salt, fields.payloadDigest]);
+  const mac = createHmac('sha256', key).update(covered).digest();
+  key.fill(0);
+  return new Uint8Array(mac);
+}
+
+/** True if `mac` is the submission's; compared in constant time. */
+export function verifyMac(secret: Secret, fields: SubmissionFields, mac: Uint8Array): boolean {
+  return mac.length === MAC_BYTES && equalBytes(submissionMac(secret, fields), mac);
+}
+
+/**
+ * What a sender submits: M = m ∘ (∏ k_i)⁻¹, for n messages at once.
+ * @param plain n × width elements
+ * @param keysPerNode the slot keys of every node of the team, n × width elements each
+ * @throws MixError LENGTH_MISMATCH for an empty team; what the engine throws
+ */
+export async function blindMessage(
+  engine: Engine,
+  plain: Uint8Array,
+  keysPerNode: readonly Uint8Array[],
+  options: PhaseOptions = {},
+): Promise<Uint8Array> {
+  const [first, ...others] = keysPerNode;
+  if (!first) throw new MixError('LENGTH_MISMATCH', { what: 'slot keys', nodes: 0 });
+  const work = phaseOptions(options);
+  let keys = first;
+  for (const more of others) {
+    const next = await engine.mul(keys, more, work);
+    if (keys !== first) keys.fill(0);
+    keys = next;
+  }
+  const inverse = await engine.invertBatch(keys, work);
+  if (keys !== first) keys.fill(0);
+  try {
+    return await engine.mul(plain, inverse, work);
+  } finally {
+    inverse.fill(0);
+  }
+}

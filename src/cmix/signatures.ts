@@ -1,0 +1,104 @@
+// Node identities: Ed25519 keys (RFC 8032) by node:crypto, the node id that is derived from a public key, and a verifier
+// that answers false to anything malformed. What is signed is always a digest that names its own domain (base/bytes).
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { concat, equalBytes, fromHex, toHex } from '../base/bytes.js';
+import { MixError } from '../base/errors.js';
+import type { NodeId } from '../base/ids.js';
+import { type Rng, randomBytes } from '../base/rng.js';
+import { Secret } from '../base/secret.js';
+
+export const PUBLIC_KEY_BYTES = 32;
+export const SEED_BYTES = 32;
+export const SIGNATURE_BYTES = 64;
+
+// RFC 8410: what stands before the 32 raw bytes of an Ed25519 key in PKCS #8 and in SubjectPublicKeyInfo.
+const PKCS8_PREFIX = fromHex('302e020100300506032b657004220420')!;
+const SPKI_PREFIX = fromHex('302a300506032b6570032100')!;
+
+/** Parsed keys kept, so that a verification does not parse again: far more than a membership list has. */
+const CACHE_KEYS_MAX = 1024;
+const publicKeys = new Map<string, KeyObject>();
+
+// Encodings of the points of order 1, 2, 4 and 8, sign bit cleared. Under such a key one signature fits many messages,
+// so that its owner could deny or repeat what it signed: no key of these is ever accepted.
+const SMALL_ORDER = [
+  '00'.repeat(32),
+  `01${'00'.repeat(31)}`,
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  `ec${'ff'.repeat(30)}7f`,
+  `ed${'ff'.repeat(30)}7f`,
+  `ee${'ff'.repeat(30)}7f`,
+].map((hex) => fromHex(hex)!);
+
+function isSmallOrder(publicKey: Uint8Array): boolean {
+  const unsigned = Uint8Array.from(publicKey);
+  unsigned[PUBLIC_KEY_BYTES - 1]! &= 0x7f;
+  return SMALL_ORDER.some((point) => equalBytes(point, unsigned));
+}
+
+/** The id of the node that has this identity key: the first 16 bytes of its SHA-256, as 32 hex digits. */
+export function nodeIdOf(publicKey: Uint8Array): NodeId {
+  return createHash('sha256').update(publicKey).digest('hex').slice(0, 32) as NodeId;
+}
+
+/** An Ed25519 identity key: signs what its node says. */
+export class SigningKey {
+  readonly seed: Secret;
+  readonly publicKey: Uint8Array;
+  readonly nodeId: NodeId;
+  readonly #key: KeyObject;
+
+  private constructor(seed: Secret) {
+    const der = concat([PKCS8_PREFIX, seed.reveal()]);
+    this.#key = createPrivateKey({ key: Buffer.from(der.buffer), format: 'der', type: 'pkcs8' });
+    der.fill(0);
+    this.seed = seed;
+    const spki = createPublicKey(this.#key).export({ format: 'der', type: 'spki' });
+    this.publicKey = Uint8Array.from(spki.subarray(SPKI_PREFIX.length));
+    this.nodeId = nodeIdOf(this.publicKey);
+  }
+
+  /** The key of a 32-byte seed (RFC 8032, 5.1.5); the Secret stays the caller's to wipe. @throws MixError LENGTH_MISMATCH */
+  static fromSeed(seed: Secret): SigningKey {
+    if (seed.length !== SEED_BYTES) {
+      throw new MixError('LENGTH_MISMATCH', { what: 'signing seed', length: seed.length, expected: SEED_BYTES });
+    }
+    return new SigningKey(seed);
+  }
+
+  static generate(rng: Rng): SigningKey {
+    return new SigningKey(new Secret(randomBytes(rng, SEED_BYTES)));
+  }
+
+  /** The signature over `digest`, 64 bytes, deterministic. */
+  sign(digest: Uint8Array): Uint8Array {
+    return new Uint8Array(sign(null, digest, this.#key));
+  }
+}
+
+function parsed(publicKey: Uint8Array): KeyObject | undefined {
+  if (!(publicKey instanceof Uint8Array) || publicKey.length !== PUBLIC_KEY_BYTES) return undefined;
+  const name = toHex(publicKey);
+  let key = publicKeys.get(name);
+  if (!key) {
+    if (isSmallOrder(publicKey)) return undefined;
+    key = createPublicKey({ key: Buffer.from(concat([SPKI_PREFIX, publicKey])), format: 'der', type: 'spki' });
+    // The oldest goes first: a flood of unknown keys costs parsing, never memory.
+    if (publicKeys.size >= CACHE_KEYS_MAX) publicKeys.delete(publicKeys.keys().next().value!);
+    publicKeys.set(name, key);
+  }
+  return key;
+}
+
+/** True if `signature` is the key's over `digest`. False for any malformed input or small-order key; never throws. */
+export function verifySignature(publicKey: Uint8Array, digest: Uint8Array, signature: Uint8Array): boolean {
+  if (!(signature instanceof Uint8Array) || signature.length !== SIGNATURE_BYTES) return false;
+  if (!(digest instanceof Uint8Array)) return false;
+  try {
+    const key = parsed(publicKey);
+    return key !== undefined && verify(null, digest, key, signature);
+  } catch {
+    return false;
+  }
+}

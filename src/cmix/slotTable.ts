@@ -1,0 +1,210 @@
+// The slot table of a closed batch: who sent which payload in which slot, with one MAC per node. Node 1 builds it, every
+// node judges it by its own MACs and its own count, and what any node rejects becomes a dummy for all, so that one bad
+// submission costs itself and not the round. All nodes sign one digest of the table that is left.
+import { digest, fromHex, toHex } from '../base/bytes.js';
+import { MixError } from '../base/errors.js';
+import { isSenderId, type SenderId } from '../base/ids.js';
+import type { Secret } from '../base/secret.js';
+import { MAC_BYTES, SALT_BYTES, verifyMac } from './senderKeys.js';
+
+const SENDER_BYTES = 32;
+const PAYLOAD_DIGEST_BYTES = 32;
+const COUNT_BYTES = 4;
+/** The number of MACs of an entry is one byte on the wire; 0 stands for a dummy. */
+const TEAM_SIZE_MAX = 255;
+
+/** One occupied slot. */
+export interface SlotEntry {
+  readonly sender: SenderId;
+  /** SALT_BYTES bytes. */
+  readonly salt: Uint8Array;
+  /** H(M), 32 bytes. */
+  readonly payloadDigest: Uint8Array;
+  /** One per node, in team order, 32 bytes each. */
+  readonly macs: readonly Uint8Array[];
+}
+
+/** One entry per slot; null is a dummy. */
+export type SlotTable = readonly (SlotEntry | null)[];
+
+export const REJECTION_REASONS = ['MAC_INVALID', 'SENDER_UNKNOWN', 'SENDER_QUOTA', 'SUBMISSION_REPLAYED'] as const;
+export type RejectionReason = (typeof REJECTION_REASONS)[number];
+
+/** A node's verdict on one slot. */
+export interface SlotRejection {
+  readonly slot: number;
+  readonly reason: RejectionReason;
+}
+
+export interface TableShape {
+  readonly slots: number;
+  readonly teamSize: number;
+}
+
+const isBytes = (value: unknown, length: number): boolean => value instanceof Uint8Array && value.length === length;
+
+/** What is wrong with an entry, in one word; undefined where nothing is. */
+function entryFault(entry: SlotEntry, teamSize: number): string | undefined {
+  if (!isSenderId(entry.sender)) return 'sender';
+  if (!isBytes(entry.salt, SALT_BYTES)) return 'salt';
+  if (!isBytes(entry.payloadDigest, PAYLOAD_DIGEST_BYTES)) return 'payloadDigest';
+  if (!Array.isArray(entry.macs) || entry.macs.length !== teamSize) return 'macs';
+  return entry.macs.every((mac) => isBytes(mac, MAC_BYTES)) ? undefined : 'macs';
+}
+
+/** Checks lengths and counts of a whole table. @throws MixError TABLE_INVALID, with slot and field */
+export function checkTableShape(table: SlotTable, { slots, teamSize }: TableShape): void {
+  if (table.length !== slots) throw new MixError('TABLE_INVALID', { slots: table.length, expected: slots });
+  for (const [slot, entry] of table.entries()) {
+    const fault = entry && entryFault(entry, teamSize);
+    if (fault) throw new MixError('TABLE_INVALID', { slot, field: fault });
+  }
+}
+
+/** H(table), 32 bytes: what all nodes sign. @throws MixError TABLE_INVALID for a malformed entry */
+export function tableDigest(roundDigest: Uint8Array, table: SlotTable): Uint8Array {
+  return digest('slot-table', roundDigest, encodeTable(table));
+}
+
+export interface Judge {
+  readonly roundDigest: Uint8Array;
+  /** The judging node's position in the team, from 0: which MAC is its own. */
+  readonly nodeIndex: number;
+  /** The node's secret with a sender in this key epoch; undefined where the sender is not registered. */
+  readonly secretOf: (sender: SenderId) => Secret | undefined;
+  readonly quotaPerSender: number;
+}
+
+/**
+ * The slots that this node rejects, at most one reason each, ascending. The table has passed {@link checkTableShape}.
+ * A slot whose MAC is wrong counts neither against its alleged sender's quota nor as the first use of its salt:
+ * otherwise anybody could crowd a sender out by naming it.
+ */
+export function judgeTable(table: SlotTable, judge: Judge): SlotRejection[] {
+  const rejections: SlotRejection[] = [];
+  const salts = new Set<string>();
+  const taken = new Map<SenderId, number>();
+  for (const [slot, entry] of table.entries()) {
+    if (!entry) continue;
+    const reason = judgeEntry(entry, judge, salts, taken);
+    if (reason) rejections.push({ slot, reason });
+  }
+  return rejections;
+}
+
+function judgeEntry(
+  entry: SlotEntry,
+  judge: Judge,
+  salts: Set<string>,
+  taken: Map<SenderId, number>,
+): RejectionReason | undefined {
+  const { sender, salt, payloadDigest } = entry;
+  const secret = judge.secretOf(sender);
+  if (!secret) return 'SENDER_UNKNOWN';
+  const fields = { roundDigest: judge.roundDigest, sender, salt, payloadDigest };
+  const mac = entry.macs[judge.nodeIndex];
+  if (!mac || !verifyMac(secret, fields, mac)) return 'MAC_INVALID';
+  const name = sender + toHex(salt);
+  if (salts.has(name)) return 'SUBMISSION_REPLAYED';
+  const count = taken.get(sender) ?? 0;
+  if (count >= judge.quotaPerSender) return 'SENDER_QUOTA';
+  salts.add(name);
+  taken.set(sender, count + 1);
+  return undefined;
+}
+
+/**
+ * The table that is left when every slot that any node rejected is a dummy.
+ * @param rejections one list per node
+ * @throws MixError TABLE_INVALID for a rejection of a slot that does not exist
+ */
+export function applyRejections(table: SlotTable, rejections: readonly (readonly SlotRejection[])[]): SlotTable {
+  const left = [...table];
+  for (const [list, verdicts] of rejections.entries()) {
+    for (const { slot } of verdicts) {
+      if (!Number.isInteger(slot) || slot < 0 || slot >= left.length) {
+        throw new MixError('TABLE_INVALID', { rejection: list, slots: left.length });
+      }
+      left[slot] = null;
+    }
+  }
+  return left;
+}
+
+/** How many different senders a table names. */
+export function distinctSenders(table: SlotTable): number {
+  return new Set(table.flatMap((entry) => (entry ? [entry.sender] : []))).size;
+}
+
+/**
+ * The table as bytes: the number of slots (4, little-endian), then per slot the number of MACs (1 byte, 0 for a dummy)
+ * and, for an entry, sender (32), salt (16), payload digest (32) and the MACs (32 each).
+ * @throws MixError TABLE_INVALID for an entry that is malformed
+ */
+export function encodeTable(table: SlotTable): Uint8Array {
+  const length = table.reduce((sum, entry) => sum + 1 + (entry ? entryBytes(entry.macs.length) : 0), COUNT_BYTES);
+  const out = new Uint8Array(length);
+  new DataView(out.buffer).setUint32(0, table.length, true);
+  let at = COUNT_BYTES;
+  const put = (bytes: Uint8Array): void => {
+    out.set(bytes, at);
+    at += bytes.length;
+  };
+  for (const [slot, entry] of table.entries()) {
+    if (!entry) {
+      at++;
+      continue;
+    }
+    const teamSize = entry.macs.length;
+    const fault = teamSize < 1 || teamSize > TEAM_SIZE_MAX ? 'macs' : entryFault(entry, teamSize);
+    if (fault) throw new MixError('TABLE_INVALID', { slot, field: fault });
+    out[at++] = teamSize;
+    put(fromHex(entry.sender)!);
+    put(entry.salt);
+    put(entry.payloadDigest);
+    for (const mac of entry.macs) put(mac);
+  }
+  return out;
+}
+
+function entryBytes(teamSize: number): number {
+  return SENDER_BYTES + SALT_BYTES + PAYLOAD_DIGEST_BYTES + teamSize * MAC_BYTES;
+}
+
+/**
+ * The table that `bytes` encode, of exactly this shape. Takes hostile bytes: nothing is allocated for a slot before its
+ * bytes are there.
+ * @throws MixError MESSAGE_MALFORMED
+ */
+export function decodeTable(bytes: Uint8Array, { slots, teamSize }: TableShape): SlotTable {
+  const refuse = (reason: string, slot = -1): never => {
+    throw new MixError('MESSAGE_MALFORMED', { what: 'slot table', reason, slot });
+  };
+  if (!(bytes instanceof Uint8Array) || bytes.length < COUNT_BYTES) return refuse('too short');
+  const count = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0, true);
+  if (count !== slots) return refuse('number of slots');
+  const table: (SlotEntry | null)[] = [];
+  let at = COUNT_BYTES;
+  const take = (length: number): Uint8Array => {
+    at += length;
+    return bytes.slice(at - length, at);
+  };
+  for (let slot = 0; slot < slots; slot++) {
+    if (at >= bytes.length) refuse('too short', slot);
+    const macs = bytes[at++]!;
+    if (macs === 0) {
+      table.push(null);
+      continue;
+    }
+    if (macs !== teamSize) refuse('number of MACs', slot);
+    if (bytes.length - at < entryBytes(teamSize)) refuse('too short', slot);
+    table.push({
+      sender: toHex(take(SENDER_BYTES)) as SenderId,
+      salt: take(SALT_BYTES),
+      payloadDigest: take(PAYLOAD_DIGEST_BYTES),
+      macs: Array.from({ length: teamSize }, () => take(MAC_BYTES)),
+    });
+  }
+  if (at !== bytes.length) refuse('too long');
+  return table;
+}
