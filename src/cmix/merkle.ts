@@ -59,14 +59,19 @@ function levelsOf(leaves: readonly Uint8Array[]): (readonly Uint8Array[])[] {
   return levels;
 }
 
-function rootOf(phaseLabel: string, slots: number, top: Uint8Array | undefined): Uint8Array {
-  return digest(ROOT_DOMAIN, phaseLabel, slots, top ?? new Uint8Array(0));
+/** The phase is in every leaf already. */
+function rootOf(slots: number, top: Uint8Array | undefined): Uint8Array {
+  return digest(ROOT_DOMAIN, slots, top ?? new Uint8Array(0));
+}
+
+/** The root over the leaves of slots 0, 1, 2, … as {@link slotLeaf} makes them; defined for none. */
+export function rootOfLeaves(leaves: readonly Uint8Array[]): Uint8Array {
+  return rootOf(leaves.length, levelsOf(leaves).at(-1)![0]);
 }
 
 /** The root of a batch of `slots` equal parts; defined for 0 slots. @throws MixError LENGTH_MISMATCH */
 export function batchRoot(phaseLabel: string, batch: Uint8Array, slots: number): Uint8Array {
-  const levels = levelsOf(batchLeaves(phaseLabel, batch, slots));
-  return rootOf(phaseLabel, slots, levels.at(-1)![0]);
+  return rootOfLeaves(batchLeaves(phaseLabel, batch, slots));
 }
 
 function pathOf(levels: readonly (readonly Uint8Array[])[], slot: number): MerkleProof {
@@ -116,7 +121,7 @@ export function verifyMerkleProof(root: Uint8Array, claim: MerkleClaim, proof: M
     if (!sibling) return false;
     node = isRight ? innerNode(sibling, node) : innerNode(node, sibling);
   }
-  return used === proof.length && equalBytes(root, rootOf(phaseLabel, slots, node));
+  return used === proof.length && equalBytes(root, rootOf(slots, node));
 }
 
 /** A tree whose slots arrive one by one or in chunks, in any order: each is hashed when it comes. */
@@ -150,7 +155,7 @@ export class MerkleTree {
 
   /** The root, once all slots are in. @throws MixError CHUNK_MISSING */
   root(): Uint8Array {
-    return rootOf(this.phaseLabel, this.slots, this.#all().at(-1)![0]);
+    return rootOf(this.slots, this.#all().at(-1)![0]);
   }
 
   /** The proof of one slot, once all slots are in. @throws MixError CHUNK_MISSING, SLOT_COUNT */
