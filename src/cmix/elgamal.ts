@@ -1,5 +1,6 @@
 // Vector ElGamal over batches: Enc(m_1..m_w; y) = (g^y, m_1∘Z_1^y, …, m_w∘Z_w^y), one exponent per slot, by tables of
-// powers. A cipher batch has width w + 1, c_0 first. The heads g^y need no team key, so that they can be made ahead.
+// powers. A cipher batch has width w + 1, c_0 first, so that messages have at most WIDTH_MAX − 1 elements. The heads g^y
+// need no team key: they can be made ahead of the round.
 import { MixError } from '../base/errors.js';
 import { wipeAll } from '../base/secret.js';
 import type { Engine, FixedBase, WorkOptions } from '../engine/engine.js';
@@ -74,7 +75,7 @@ export async function encryptBatch(
 
 /** How many slots of `width` elements a batch has. @throws MixError WIDTH_INVALID, LENGTH_MISMATCH */
 export function slotsOf(group: Group, batch: Uint8Array, width: number, what: string): number {
-  if (width > 1) checkWidth(width);
+  checkWidth(width);
   const count = countElements(group, batch, what);
   if (count % width !== 0) throw new MixError('LENGTH_MISMATCH', { what, elements: count, width });
   return count / width;

@@ -2,10 +2,14 @@
 // over all its elements, so that outputs do not differ by length, equal payloads do not look equal, and a message that was
 // multiplied by anything on its way is invalid for everybody who looks.
 //
-//   code   = hash (16) ‖ salt (16) ‖ kind (1) ‖ version (1) ‖ length (2, little-endian) ‖ payload ‖ zeros
+//   body   = kind (1) ‖ version (1) ‖ length (2, little-endian) ‖ payload ‖ zeros
+//   code   = hash (16) ‖ salt (16) ‖ body ⊕ XOF(salt)
 //   hash   = the first 16 bytes of H(group, width, everything after the hash)
 //   element e = bytes e·(elementBytes − 1) … of the code, then the byte 1 on top: between 1 and q in every group
-import { digest, equalBytes } from '../base/bytes.js';
+//
+// The mask hides nothing, as the salt stands beside it. It leaves no element constant: the zeros of two short messages
+// would otherwise be the same element, and whoever exchanged them on the way would go unseen.
+import { digest, equalBytes, xof } from '../base/bytes.js';
 import { MixError } from '../base/errors.js';
 import { type Rng, randomBytes } from '../base/rng.js';
 import { checkWidth } from '../math/batch.js';
@@ -46,6 +50,12 @@ function hashOf(group: Group, width: number, code: Uint8Array): Uint8Array {
   return digest('message-code', group.name, width, code.subarray(HASH_BYTES)).subarray(0, HASH_BYTES);
 }
 
+/** Puts the mask on the body of a code, or takes it off. */
+function mask(code: Uint8Array): void {
+  const stream = xof(code.length - KIND_AT, 'message-mask', code.subarray(HASH_BYTES, KIND_AT));
+  for (let i = 0; i < stream.length; i++) code[KIND_AT + i]! ^= stream[i]!;
+}
+
 function encode(group: Group, width: number, kind: number, salt: Uint8Array, payload: Uint8Array): Uint8Array {
   const code = new Uint8Array(codeBytes(group, width));
   code.set(salt, HASH_BYTES);
@@ -54,6 +64,7 @@ function encode(group: Group, width: number, kind: number, salt: Uint8Array, pay
   code[LENGTH_AT] = payload.length & 0xff;
   code[LENGTH_AT + 1] = payload.length >> 8;
   code.set(payload, PAYLOAD_AT);
+  mask(code);
   code.set(hashOf(group, width, code), 0);
   const body = group.elementBytes - 1;
   const elements = new Uint8Array(width * group.elementBytes);
@@ -102,6 +113,7 @@ export function decodeMessage(group: Group, width: number, elements: Uint8Array)
     code.set(elements.subarray(start, start + body), e * body);
   }
   if (!equalBytes(hashOf(group, width, code), code.subarray(0, HASH_BYTES))) return invalid;
+  mask(code);
   // A hash that fits proves only that somebody computed it: a sender can hash nonsense, too.
   const kind = code[KIND_AT];
   const length = code[LENGTH_AT]! | (code[LENGTH_AT + 1]! << 8);

@@ -1,0 +1,170 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { digest, utf8, xof } from '../../src/base/bytes.js';
+import { SeededRng } from '../../src/base/rng.js';
+import { decodeMessage, encodeDummy, encodeMessage, messageCapacity } from '../../src/cmix/messageCoding.js';
+import { decodeOutputs, outputDigest } from '../../src/cmix/outputs.js';
+import { checkElements, elementOf } from '../../src/math/batch.js';
+import { GROUP_NAMES, namedGroup } from '../../src/math/group.js';
+import { randomElements } from '../../src/math/sampling.js';
+import { engine, flipped, group, otherRound, outcome, roundDigest } from '../support/cmix.js';
+
+const rng = new SeededRng('messages');
+
+/** A code with a right hash over whatever stands after it, as only a dishonest sender makes. */
+function rehashed(elements: Uint8Array, change: (code: Uint8Array) => void): Uint8Array {
+  const body = group.elementBytes - 1;
+  const code = elements.slice(0, body);
+  const mask = xof(body - 32, 'message-mask', code.subarray(16, 32));
+  const applyMask = () => mask.forEach((byte, i) => (code[32 + i]! ^= byte));
+  applyMask();
+  change(code);
+  applyMask();
+  code.set(digest('message-code', group.name, 1, code.subarray(16)).subarray(0, 16));
+  const out = elements.slice();
+  out.set(code);
+  return out;
+}
+
+describe('a coded message', () => {
+  test.each([...GROUP_NAMES, 'TEST-512'])('comes back whole from %s at every length and width', (name) => {
+    const some = namedGroup(name);
+    for (const width of [1, 2, 5]) {
+      const capacity = messageCapacity(some, width);
+      for (const length of [0, 1, capacity - 1, capacity]) {
+        const payload = rng.fill(new Uint8Array(length));
+        const elements = encodeMessage(some, width, payload, rng);
+        checkElements(some, elements, 'message', width);
+        expect(decodeMessage(some, width, elements)).toEqual({ kind: 'message', payload });
+      }
+      const tooLong = new Uint8Array(capacity + 1);
+      expect(outcome(() => encodeMessage(some, width, tooLong, rng))).toBe('MESSAGE_TOO_LONG');
+    }
+  });
+
+  test('carries 475 bytes at 4096 bits, and needs several elements of a tiny group', () => {
+    expect(messageCapacity(namedGroup('MODP-4096'), 1)).toBe(475);
+    expect(messageCapacity(namedGroup('TEST-64'), 6)).toBe(6);
+    expect(outcome(() => messageCapacity(namedGroup('TEST-64'), 5))).toBe('MESSAGE_TOO_LONG');
+    expect(outcome(() => messageCapacity(group, 0))).toBe('WIDTH_INVALID');
+  });
+
+  test('keeps payloads with zeros at their ends apart', () => {
+    for (const payload of [Uint8Array.of(0), Uint8Array.of(0, 0), Uint8Array.of(1, 0)]) {
+      expect(decodeMessage(group, 1, encodeMessage(group, 1, payload, rng))).toEqual({ kind: 'message', payload });
+    }
+  });
+
+  test('does not show equal payloads: no element of two codes is equal', () => {
+    const width = 2;
+    const [a, b] = [0, 1].map(() => encodeMessage(group, width, utf8('same'), rng)) as [Uint8Array, Uint8Array];
+    for (const e of [0, 1]) expect(elementOf(group, a, e)).not.toEqual(elementOf(group, b, e));
+  });
+
+  test('is invalid after multiplication by anything but 1, in any element', async () => {
+    for (let round = 0; round < 50; round++) {
+      const elements = encodeMessage(group, 2, utf8('mauled'), rng);
+      for (const e of [0, 1]) {
+        const factor = new Uint8Array(elements.length);
+        factor[0] = 1;
+        factor[group.elementBytes] = 1;
+        factor.set(round === 0 ? Uint8Array.of(2) : randomElements(rng, group, 1), e * group.elementBytes);
+        expect(decodeMessage(group, 2, await engine.mul(elements, factor))).toEqual({ kind: 'invalid' });
+      }
+    }
+  });
+
+  test('is invalid after any single bit flips', () => {
+    const elements = encodeMessage(group, 2, utf8('flip'), rng);
+    for (let at = 0; at < elements.length; at++) {
+      for (const bit of [1, 0x80]) {
+        expect(decodeMessage(group, 2, flipped(elements, at, bit))).toEqual({ kind: 'invalid' });
+      }
+    }
+  });
+
+  test('is invalid in another group, at another width or with elements of two messages', () => {
+    const [a, b] = ['a', 'b'].map((text) => encodeMessage(group, 2, utf8(text), rng)) as [Uint8Array, Uint8Array];
+    const mixed = a.slice();
+    mixed.set(elementOf(group, b, 1), group.elementBytes);
+    expect(decodeMessage(group, 2, mixed)).toEqual({ kind: 'invalid' });
+    expect(decodeMessage(group, 1, elementOf(group, a, 0))).toEqual({ kind: 'invalid' });
+    const swapped = a.slice();
+    swapped.set(elementOf(group, a, 1));
+    swapped.set(elementOf(group, a, 0), group.elementBytes);
+    expect(decodeMessage(group, 2, swapped)).toEqual({ kind: 'invalid' });
+  });
+
+  test('is invalid where its sender hashed what the coding does not allow', () => {
+    const good = encodeMessage(group, 1, utf8('ok'), rng);
+    const invalid = { kind: 'invalid' };
+    expect(
+      decodeMessage(
+        group,
+        1,
+        rehashed(good, () => {}),
+      ).kind,
+    ).toBe('message');
+    const tricks: ((code: Uint8Array) => void)[] = [
+      (code) => (code[32] = 0),
+      (code) => (code[32] = 2),
+      (code) => (code[32] = 3),
+      (code) => (code[33] = 0),
+      (code) => (code[34] = 1),
+      (code) => (code[34] = messageCapacity(group, 1) + 1),
+      (code) => (code[35] = 0xff),
+      (code) => (code[code.length - 1] = 1),
+    ];
+    for (const trick of tricks) expect(decodeMessage(group, 1, rehashed(good, trick))).toEqual(invalid);
+  });
+
+  test('is decided for every input of the right length, without an exception', () => {
+    const length = 2 * group.elementBytes;
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ minLength: length, maxLength: length }),
+        (bytes) => decodeMessage(group, 2, bytes).kind === 'invalid',
+      ),
+    );
+    for (const byte of [0, 1, 0xff]) {
+      expect(decodeMessage(group, 2, new Uint8Array(length).fill(byte))).toEqual({ kind: 'invalid' });
+    }
+    expect(outcome(() => decodeMessage(group, 2, new Uint8Array(length - 1)))).toBe('LENGTH_MISMATCH');
+  });
+});
+
+describe('a dummy', () => {
+  test('is the same for everybody, another for another round or slot, and decodes as a dummy', () => {
+    const dummy = encodeDummy(group, 2, roundDigest, 3);
+    expect(encodeDummy(group, 2, roundDigest, 3)).toEqual(dummy);
+    expect(encodeDummy(group, 2, roundDigest, 4)).not.toEqual(dummy);
+    expect(encodeDummy(group, 2, otherRound, 3)).not.toEqual(dummy);
+    checkElements(group, dummy, 'dummy', 2);
+    expect(decodeMessage(group, 2, dummy)).toEqual({ kind: 'dummy' });
+  });
+});
+
+describe('outputs', () => {
+  test('are sorted into messages, dummies and invalid slots', () => {
+    const width = 2;
+    const slotBytes = width * group.elementBytes;
+    const outputs = new Uint8Array(5 * slotBytes);
+    outputs.set(encodeMessage(group, width, utf8('first'), rng), 0);
+    outputs.set(encodeDummy(group, width, roundDigest, 0), slotBytes);
+    outputs.set(randomElements(rng, group, width), 2 * slotBytes);
+    outputs.set(encodeMessage(group, width, utf8('second'), rng), 4 * slotBytes);
+    const decoded = decodeOutputs(group, width, outputs);
+    expect(decoded.messages.map((message) => Buffer.from(message).toString())).toEqual(['first', 'second']);
+    expect(decoded.dummies).toBe(1);
+    expect(decoded.invalidSlots).toEqual([2, 3]);
+    expect(outcome(() => decodeOutputs(group, width, outputs.subarray(1)))).toBe('LENGTH_MISMATCH');
+    expect(decodeOutputs(group, width, new Uint8Array(0))).toEqual({ messages: [], dummies: 0, invalidSlots: [] });
+  });
+
+  test('have a digest that depends on the round and every byte', () => {
+    const outputs = randomElements(rng, group, 2);
+    const of = (round: Uint8Array, bytes: Uint8Array) => Buffer.from(outputDigest(round, bytes)).toString('hex');
+    const all = [of(roundDigest, outputs), of(otherRound, outputs), of(roundDigest, flipped(outputs, 127))];
+    expect(new Set(all).size).toBe(3);
+  });
+});

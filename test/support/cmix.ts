@@ -1,0 +1,52 @@
+// What most protocol tests start from: a group, an engine, a seeded generator, a round and its nodes, and ways to break
+// things.
+import { digest, fromHex } from '../../src/base/bytes.js';
+import { isErrorCode, MixError } from '../../src/base/errors.js';
+import { SeededRng } from '../../src/base/rng.js';
+import { Secret } from '../../src/base/secret.js';
+import type { ShareContext } from '../../src/cmix/proofCodec.js';
+import { SigningKey } from '../../src/cmix/signatures.js';
+import { namedGroup } from '../../src/math/group.js';
+import { referenceEngine } from './engine.js';
+
+export const group = namedGroup('TEST-512');
+export const engine = referenceEngine(group);
+export const roundDigest = digest('test-round', 1);
+export const otherRound = digest('test-round', 2);
+
+export const hex = (text: string): Uint8Array => fromHex(text)!;
+export const secretOf = (text: string): Secret => new Secret(hex(text));
+
+const nodes = Array.from({ length: 3 }, (_, i) => SigningKey.generate(new SeededRng(`node ${i}`)).nodeId);
+
+export function contextOf(width: number, node = 0): ShareContext {
+  return { group, roundDigest, node: nodes[node]!, width, exponentBytes: 32 };
+}
+
+/** A copy with one bit changed. */
+export function flipped(bytes: Uint8Array, at = 0, bit = 1): Uint8Array {
+  const copy = Uint8Array.from(bytes);
+  copy[at]! ^= bit;
+  return copy;
+}
+
+/** What a call gives, or the code of the MixError that it throws; anything else thrown is thrown on. */
+export function outcome<T>(call: () => T): T | string {
+  try {
+    return call();
+  } catch (error) {
+    if (error instanceof MixError && isErrorCode(error.code)) return error.code;
+    throw error;
+  }
+}
+
+/** The MixError that a promise rejects with, or undefined. */
+export async function rejection(promise: Promise<unknown>): Promise<MixError | undefined> {
+  try {
+    await promise;
+    return undefined;
+  } catch (error) {
+    if (error instanceof MixError) return error;
+    throw error;
+  }
+}
