@@ -65,6 +65,11 @@ const catalogue = {
     remedy: 'the work was not done; a new worker is started by itself',
   },
   HANDLE_RELEASED: { what: 'a prepared operand was used after its release', remedy: 'prepare it again' },
+  HANDLE_FOREIGN: {
+    what: 'a prepared operand or fixed base belongs to another engine',
+    remedy: 'prepare it with the engine that uses it',
+  },
+  BUFFER_OVERLAP: { what: 'the result buffer overlaps an input', remedy: 'pass a buffer of its own for the result' },
   // protocol
   SIGNATURE_INVALID: {
     what: 'a signature does not verify',
@@ -157,7 +162,6 @@ const catalogue = {
   },
   PEER_LOST: { what: 'a team member cannot be reached', remedy: 'look at the named node and at the network to it' },
   PEER_RESTARTED: { what: 'a team member restarted and lost the round', remedy: 'the round is void; open a new one' },
-  REPORTED_BY_PEER: { what: 'a team member ended the round', remedy: 'see the reporting node and the reason it gave' },
   TABLE_DISAGREE: {
     what: 'the nodes hold different slot tables',
     remedy: 'the round is void; the first node or a verdict equivocated',

@@ -5,6 +5,8 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 export interface Metrics {
   counter<L extends string>(name: string, help: string, labels?: readonly L[]): Counter<L>;
   gauge<L extends string>(name: string, help: string, labels?: readonly L[]): Gauge<L>;
+  /** A gauge that reads its value whenever it is asked for. */
+  observed(name: string, help: string, read: () => number): void;
   /** Buckets are upper bounds in the unit that the name ends in. */
   histogram<L extends string>(
     name: string,
@@ -30,6 +32,16 @@ export function createMetrics(options: { processMetrics?: boolean } = {}): Metri
       known(PREFIX + name, () => new Counter<L>({ name: PREFIX + name, help, labelNames: [...labelNames], registers })),
     gauge: <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
       known(PREFIX + name, () => new Gauge<L>({ name: PREFIX + name, help, labelNames: [...labelNames], registers })),
+    observed(name, help, read) {
+      new Gauge({
+        name: PREFIX + name,
+        help,
+        registers,
+        collect() {
+          this.set(read());
+        },
+      });
+    },
     histogram: <L extends string>(
       name: string,
       help: string,

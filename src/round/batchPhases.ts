@@ -1,0 +1,45 @@
+// The batches that flow between team members: which phases there are, how many elements a slot has in each, and who sends
+// them to whom. Positions count from 0: position 0 is node 1 of the protocol. The permute rings run back, so that the
+// node that reveals never holds the complete batch unpermuted (docs/protocol.md, "the order is the security").
+
+export const BATCH_PHASES = [
+  'precompDecrypt',
+  'precompPermute',
+  'reveal',
+  'realtimeDecrypt',
+  'realtimePermute',
+  'mixed',
+  'opening',
+] as const;
+export type BatchPhase = (typeof BATCH_PHASES)[number];
+
+/** Elements of a slot: ciphertexts have one more than messages. */
+export function phaseElements(phase: BatchPhase, width: number): number {
+  return phase === 'precompDecrypt' || phase === 'precompPermute' || phase === 'reveal' ? width + 1 : width;
+}
+
+/** True where `from` is the one (or one of those) who send this phase to `to`, in a team of `size`. */
+export function sendsPhase(phase: BatchPhase, from: number, to: number, size: number): boolean {
+  if (from === to || from < 0 || from >= size) return false;
+  switch (phase) {
+    case 'precompDecrypt':
+    case 'realtimeDecrypt':
+      return from === to - 1;
+    case 'precompPermute':
+    case 'realtimePermute':
+      return from === to + 1;
+    case 'reveal':
+    case 'mixed':
+      return from === 0;
+    case 'opening':
+      return true;
+  }
+}
+
+/** Positions that `from` sends this phase to. */
+export function receiversOf(phase: BatchPhase, from: number, size: number): number[] {
+  return Array.from({ length: size }, (_, to) => to).filter((to) => sendsPhase(phase, from, to, size));
+}
+
+export const isRealtime = (phase: BatchPhase): boolean =>
+  phase !== 'precompDecrypt' && phase !== 'precompPermute' && phase !== 'reveal';

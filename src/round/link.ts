@@ -1,0 +1,48 @@
+// The Link port: how a round reaches its team. comms/ implements it over gRPC and mutual TLS, the simulator over a virtual
+// network that loses, delays, duplicates and reorders. One call is one attempt; retrying is round/courier.ts's business,
+// and safe because receivers take every (round, phase, slot) and every message kind once.
+import type { BootId, NodeId, RoundId } from '../base/ids.js';
+import type { BatchPhase } from './batchPhases.js';
+import type { BatchTrailer, SignedTeamMessage } from './teamMessages.js';
+
+/** Opens a batch stream; the receiver checks it against its RoundInfo before it takes a byte. */
+export interface BatchHeader {
+  readonly round: RoundId;
+  readonly phase: BatchPhase;
+  readonly slots: number;
+  /** Elements of a slot in this phase. */
+  readonly elements: number;
+  readonly chunkSlots: number;
+}
+
+/** A batch on its way out. Chunks become ready one by one; they and the trailer never change, so any attempt may re-read. */
+export interface BatchSource {
+  readonly header: BatchHeader;
+  readonly chunks: number;
+  chunk(index: number): Promise<Uint8Array>;
+  trailer(): Promise<BatchTrailer>;
+}
+
+/** A batch on its way in. Methods throw MixError at once where the peer's input is wrong. */
+export interface BatchSink {
+  chunk(index: number, bytes: Uint8Array): void;
+  /** Resolves when the whole batch is in and its root verified: the acknowledgement. */
+  end(trailer: BatchTrailer): Promise<void>;
+}
+
+export interface Link {
+  /** Delivers a message; resolves when the peer acknowledged it. Rejects with the peer's MixError or LINK_*. */
+  deliver(to: NodeId, message: SignedTeamMessage, signal: AbortSignal): Promise<void>;
+  /** Streams a batch, each chunk as soon as it is ready; resolves with the peer's acknowledgement of the whole. */
+  transfer(to: NodeId, source: BatchSource, signal: AbortSignal): Promise<void>;
+  /** Asks a peer which run of its process answers. */
+  ping(to: NodeId, signal: AbortSignal): Promise<BootId>;
+}
+
+/** What a node offers its peers. `from` is authenticated by the transport. */
+export interface LinkReceiver {
+  onMessage(from: NodeId, message: SignedTeamMessage): Promise<void>;
+  /** @throws MixError where the header is refused */
+  onBatch(from: NodeId, header: BatchHeader): BatchSink;
+  onPing(from: NodeId): BootId;
+}

@@ -1,0 +1,188 @@
+// The realtime phases of one node: it judges the slot table, has k∘r ready before its first chunk arrives, multiplies and
+// passes on, permutes, and computes the outputs from what everybody opened. Multiplications only.
+import { toHex } from '../base/bytes.js';
+import { MixError } from '../base/errors.js';
+import type { SenderId } from '../base/ids.js';
+import type { Secret } from '../base/secret.js';
+import { encodeDummy } from '../cmix/messageCoding.js';
+import { decodeOutputs, outputDigest } from '../cmix/outputs.js';
+import { identify, realtimeDecrypt, realtimePermute } from '../cmix/phases.js';
+import { verifyDecryption } from '../cmix/proofs.js';
+import { slotKeys } from '../cmix/senderKeys.js';
+import {
+  applyRejections,
+  distinctSenders,
+  judgeTable,
+  type SlotRejection,
+  type SlotTable,
+  tableDigest,
+} from '../cmix/slotTable.js';
+import type { Prepared } from '../engine/engine.js';
+import { bigintToBytes } from '../math/batch.js';
+import type { OpeningExtra } from './opening.js';
+import type { Precompute } from './precompute.js';
+import { blame, type RoundContext } from './roundContext.js';
+
+/** Outputs of a round as everybody computed them; they count with all signatures. */
+export interface RoundOutputs {
+  /** slots × width elements */
+  readonly outputs: Uint8Array;
+  readonly digest: Uint8Array;
+  readonly messages: number;
+  readonly dummies: number;
+  readonly invalidSlots: readonly number[];
+}
+
+export class Realtime {
+  readonly #round: RoundContext;
+  readonly #precompute: Precompute;
+  readonly #secretOf: (sender: SenderId) => Secret | undefined;
+  #keys: Prepared | undefined;
+  /** Node 1 only: M of each slot as submitted; null for empty ones. */
+  payloads: readonly (Uint8Array | null)[] | undefined;
+  /** As proposed, and as settled by all verdicts. */
+  proposal: SlotTable | undefined;
+  settled: SlotTable | undefined;
+  readonly verdicts: (readonly SlotRejection[] | undefined)[] = [];
+  /** Evidence that came with each opening, by position. */
+  readonly openings: (OpeningExtra | undefined)[] = [];
+
+  constructor(round: RoundContext, precompute: Precompute, secretOf: (sender: SenderId) => Secret | undefined) {
+    this.#round = round;
+    this.#precompute = precompute;
+    this.#secretOf = secretOf;
+  }
+
+  /** Which slots this node rejects. */
+  judge(table: SlotTable): SlotRejection[] {
+    const { digest: roundDigest, position, info } = this.#round.facts;
+    this.proposal = table;
+    const { quotaPerSender } = info;
+    return judgeTable(table, { roundDigest, nodeIndex: position, secretOf: this.#secretOf, quotaPerSender });
+  }
+
+  /**
+   * Applies all verdicts and derives k∘r for every slot that is left; other slots have k = 1.
+   * @throws MixError TOO_FEW_SENDERS: the round fails closed
+   */
+  async settle(): Promise<Uint8Array> {
+    const { info, digest: roundDigest, group } = this.#round.facts;
+    const { engine, secrets } = this.#round.ports;
+    const table = applyRejections(
+      this.proposal!,
+      this.verdicts.map((verdict) => verdict ?? []),
+    );
+    const senders = distinctSenders(table);
+    if (senders < info.minSenders) throw new MixError('TOO_FEW_SENDERS', { senders, least: info.minSenders });
+    this.settled = table;
+    const slotBytes = info.width * group.elementBytes;
+    const keys = secrets.hold(engine.allocate(info.slots, info.width));
+    const one = bigintToBytes(1n, group.elementBytes);
+    for (const [slot, entry] of table.entries()) {
+      const secret = entry && this.#secretOf(entry.sender);
+      // A slot that survived has our own MAC: only an epoch that ended in between can have taken its sender away.
+      if (entry && !secret) throw new MixError('EPOCH_EXPIRED', { round: info.round });
+      if (entry && secret) keys.set(slotKeys(group, secret, roundDigest, entry.salt, info.width), slot * slotBytes);
+      else for (let e = 0; e < info.width; e++) keys.set(one, slot * slotBytes + e * group.elementBytes);
+    }
+    const { preparedR } = this.#precompute;
+    const combined = secrets.hold(await engine.mul(keys, preparedR!, this.#round.realtime));
+    this.#keys = secrets.hold(await engine.prepare(combined, this.#round.realtime));
+    for (const used of [keys, combined, preparedR!]) secrets.drop(used);
+    return tableDigest(roundDigest, table);
+  }
+
+  /** This node's part of the decrypt ring: x ← x ∘ (k∘r), each chunk as soon as it is in. */
+  async runRing(): Promise<void> {
+    const round = this.#round;
+    const { info, position } = round.facts;
+    const out = round.outgoing('realtimeDecrypt');
+    const inputs = round.isFirst ? this.#firstInput() : undefined;
+    round.ports.onProgress('realtimeDecrypt', 0);
+    let done = 0;
+    const chunk = async (index: number) => {
+      const input = inputs
+        ? out.placeIn(inputs, index)
+        : await round.received('realtimeDecrypt', position - 1)!.arrival(index);
+      const from = index * info.chunkSlots * info.width;
+      const place = out.place(index);
+      const keys = this.#keys!.slice(from, from + place.length / round.facts.group.elementBytes);
+      await realtimeDecrypt(round.ports.engine, input, keys, { ...round.realtime, out: place });
+      out.ready(index);
+      round.ports.onProgress('realtimeDecrypt', ++done / out.chunks);
+    };
+    await Promise.all(Array.from({ length: out.chunks }, (_, index) => chunk(index)));
+    round.ports.secrets.drop(this.#keys!);
+  }
+
+  /** M of every slot; dummies, which anybody can recompute, where a slot is empty or was rejected. */
+  #firstInput(): Uint8Array {
+    const { info, group, digest: roundDigest } = this.#round.facts;
+    const batch = this.#round.ports.engine.allocate(info.slots, info.width);
+    const slotBytes = info.width * group.elementBytes;
+    for (const [slot, entry] of this.settled!.entries()) {
+      const payload = entry ? this.payloads![slot]! : encodeDummy(group, info.width, roundDigest, slot);
+      batch.set(payload, slot * slotBytes);
+    }
+    return batch;
+  }
+
+  /** x′[k] = x[π⁻¹(k)] ∘ s[k], once the whole batch is in. Node 1's result is the mixed batch that it commits to. */
+  async permute(): Promise<void> {
+    const round = this.#round;
+    const { info, position } = round.facts;
+    round.ports.onProgress('realtimePermute', 0);
+    const input = round.isLast
+      ? round.outgoing('realtimeDecrypt').bytes
+      : round.received('realtimePermute', position + 1)!.bytes;
+    const out = round.outgoing(round.isFirst ? 'mixed' : 'realtimePermute');
+    const { preparedS, source } = this.#precompute;
+    const options = { ...round.realtime, width: info.width, out: out.bytes };
+    await realtimePermute(round.ports.engine, input, source!, preparedS!, options);
+    round.ports.secrets.drop(preparedS!);
+    round.ports.secrets.drop(source!);
+    out.readyAll();
+    round.ports.onProgress('realtimePermute', 1);
+  }
+
+  /**
+   * out = x′ ∘ ∏D_i ∘ c⁻¹. Where an output does not decode, every node's share is checked against its proof.
+   * @throws MixError DECRYPTION_PROOF or EQUIVOCATION with the culprit
+   */
+  async outputs(mixDigest: Uint8Array, cipherDigest: Uint8Array): Promise<RoundOutputs> {
+    const round = this.#round;
+    const { info, group, digest: roundDigest, position } = round.facts;
+    round.ports.onProgress('identify', 0.5);
+    // Every opening carries node 1's signature under the mix commitment it followed, checked on arrival.
+    for (const opening of this.openings) {
+      if (opening && toHex(opening.mixDigest) !== toHex(mixDigest))
+        throw blame('EQUIVOCATION', 0, 'two mix commitments');
+    }
+    const mixed = round.isFirst ? round.outgoing('mixed').bytes : round.received('mixed', 0)!.bytes;
+    const sharesOf = (i: number) =>
+      i === position ? this.#precompute.own!.shares : round.received('opening', i)!.bytes;
+    const shares = info.team.map((_, i) => sharesOf(i));
+    const outputs = await identify(round.ports.engine, mixed, shares, this.#precompute.inversePayload!, round.realtime);
+    const { messages, dummies, invalidSlots } = decodeOutputs(group, info.width, outputs);
+    if (invalidSlots.length > 0) await this.#blameShares(shares, cipherDigest);
+    round.ports.onProgress('identify', 1);
+    return { outputs, digest: outputDigest(roundDigest, outputs), messages: messages.length, dummies, invalidSlots };
+  }
+
+  /** The slow path: names the node whose share is wrong. All right: the message was mauled elsewhere, and stays invalid. */
+  async #blameShares(shares: readonly Uint8Array[], batchDigest: Uint8Array): Promise<void> {
+    const { position } = this.#round.facts;
+    for (const [other, share] of shares.entries()) {
+      if (other === position) continue;
+      const statement = {
+        publicShares: this.#precompute.publicShare(other),
+        c0: this.#precompute.c0!,
+        shares: share,
+        batchDigest,
+        proof: this.openings[other]!.proof,
+      };
+      const holds = await verifyDecryption(this.#round.ports.engine, this.#precompute.shareContext(other), statement);
+      if (!holds) throw blame('DECRYPTION_PROOF', other);
+    }
+  }
+}

@@ -1,0 +1,363 @@
+// One round on one node: carries out what the state machine asks for. Events come in from the intake, from work that
+// ends, from timers and from the scheduler; they are stepped one at a time, and each effect starts work, sends, arms a
+// timer or ends the round. When it ends, work stops and every secret is wiped before anything else happens.
+import { toHex } from '../base/bytes.js';
+import type { CancelTimer, Clock } from '../base/clock.js';
+import { asMixError, MixError } from '../base/errors.js';
+import type { NodeId, SenderId } from '../base/ids.js';
+import type { Logger } from '../base/log.js';
+import type { Rng } from '../base/rng.js';
+import type { Secret } from '../base/secret.js';
+import type { SigningKey } from '../cmix/signatures.js';
+import { encodeTable, tableDigest } from '../cmix/slotTable.js';
+import type { Engine } from '../engine/engine.js';
+import { type BatchPhase, receiversOf } from './batchPhases.js';
+import { type Courier, roundEnded } from './courier.js';
+import { Intake } from './intake.js';
+import { encodeOpening } from './opening.js';
+import { Precompute } from './precompute.js';
+import { Realtime, type RoundOutputs } from './realtime.js';
+import { type PhaseName, RoundContext, type RoundFacts } from './roundContext.js';
+import { initialState, isOver, step } from './roundMachine.js';
+import { RoundSecrets } from './roundSecrets.js';
+import type { RoundEffect, RoundEvent, RoundFailure, RoundState, Stage, Task } from './roundState.js';
+import type { SubmissionDesk } from './submissions.js';
+import { messageDigest, type SignedTeamMessage, type TeamMessage } from './teamMessages.js';
+
+/** How long an ended round still delivers what others need to end it, too. */
+const LINGER_MS = 30_000;
+
+export interface RoundDeps {
+  readonly engine: Engine;
+  readonly rng: Rng;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly key: SigningKey;
+  readonly courier: Courier;
+  readonly secretOf: (sender: SenderId) => Secret | undefined;
+  /** Writes the round down, synced, before its first realtime byte; rejects where it was mixed before. */
+  readonly reserveRealtime: () => Promise<void>;
+  readonly onStage: (stage: Stage, failure: RoundFailure | undefined) => void;
+  readonly onProgress: (phase: PhaseName, fraction: number) => void;
+  /** Takes messages while QUEUED; node 1 only. */
+  readonly desk: SubmissionDesk | undefined;
+}
+
+/** Outputs with everybody's signature under their digest, in ring order. */
+export interface SignedOutputs extends RoundOutputs {
+  readonly signatures: readonly Uint8Array[];
+}
+
+export class Round {
+  readonly facts: RoundFacts;
+  readonly precompute: Precompute;
+  readonly realtime: Realtime;
+  readonly intake: Intake;
+  readonly #deps: RoundDeps;
+  readonly #context: RoundContext;
+  readonly #secrets: RoundSecrets;
+  readonly #work = new AbortController();
+  readonly #sending = new AbortController();
+  readonly #queue: RoundEvent[] = [];
+  #stepping = false;
+  #state: RoundState;
+  #disarm: CancelTimer = () => {};
+  #outputs: RoundOutputs | undefined;
+  #cipherDigest: Uint8Array | undefined;
+
+  constructor(facts: RoundFacts, deps: RoundDeps) {
+    this.facts = facts;
+    this.#deps = deps;
+    this.#state = initialState(facts.info.team, facts.position);
+    this.#secrets = new RoundSecrets(facts.group.elementBytes);
+    this.#context = new RoundContext(facts, {
+      engine: deps.engine,
+      rng: deps.rng,
+      key: deps.key,
+      signal: this.#work.signal,
+      secrets: this.#secrets,
+      onProgress: deps.onProgress,
+    });
+    this.precompute = new Precompute(this.#context);
+    this.realtime = new Realtime(this.#context, this.precompute, deps.secretOf);
+    this.intake = new Intake({
+      round: this.#context,
+      precompute: this.precompute,
+      realtime: this.realtime,
+      state: () => this.#state,
+      dispatch: (event) => this.dispatch(event),
+    });
+  }
+
+  get state(): RoundState {
+    return this.#state;
+  }
+
+  get stage(): Stage {
+    return this.#state.stage;
+  }
+
+  /** Bytes of secrets that are alive. */
+  get secretBytes(): number {
+    return this.#secrets.bytes;
+  }
+
+  /** The outputs, once all signatures under them are in. */
+  get outputs(): SignedOutputs | undefined {
+    if (this.stage !== 'COMPLETED' || !this.#outputs) return undefined;
+    const signatures = this.facts.info.team.map((_, i) => this.intake.heard('outputSignature', i)!.signature);
+    return { ...this.#outputs, signatures };
+  }
+
+  /** Takes one event; events that effects cause are taken after it, in order. */
+  dispatch(event: RoundEvent): void {
+    this.#queue.push(event);
+    if (this.#stepping) return;
+    this.#stepping = true;
+    try {
+      for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
+        const [state, effects] = step(this.#state, next);
+        this.#state = state;
+        for (const effect of effects) this.#carryOut(effect);
+      }
+    } finally {
+      this.#stepping = false;
+    }
+  }
+
+  /** Closes the batch: node 1 proposes the slot table. @throws MixError TOO_FEW_SENDERS: the round fails closed */
+  closeBatch(): void {
+    const { desk } = this.#deps;
+    if (!desk || desk.closed || this.stage !== 'QUEUED') return;
+    const { minSenders } = this.facts.info;
+    const { table, payloads } = desk.close();
+    if (desk.distinctSenders < minSenders) {
+      const detail = `${desk.distinctSenders} of ${minSenders}`;
+      this.dispatch({ type: 'fault', code: 'TOO_FEW_SENDERS', detail });
+      return;
+    }
+    this.realtime.payloads = payloads;
+    this.realtime.proposal = table;
+    const digest = tableDigest(this.facts.digest, table);
+    this.dispatch({ type: 'tableReady', message: { kind: 'tableProposal', digest, table: encodeTable(table) } });
+  }
+
+  /** Ends every delivery: the round is forgotten. */
+  close(): void {
+    this.#sending.abort();
+    this.#disarm();
+  }
+
+  #carryOut(effect: RoundEffect): void {
+    switch (effect.type) {
+      case 'stage':
+        this.#disarm();
+        if (isOver(effect.stage)) this.#end();
+        this.#deps.onStage(effect.stage, this.#state.failure);
+        return;
+      case 'deadline':
+        this.#disarm = this.#deps.clock.after(this.#stageMs(effect.stage), () =>
+          this.dispatch({ type: 'deadline', stage: effect.stage }),
+        );
+        return;
+      case 'work':
+        this.#start(effect.task, () => this.#perform(effect.task));
+        return;
+      case 'say':
+        this.#say(effect.message);
+        return;
+      case 'runRing':
+        this.#runRing(effect.phase);
+        return;
+      case 'send':
+        this.#sendWhole(effect.phase);
+        return;
+      case 'openShares':
+        this.#openShares();
+        return;
+      case 'complete':
+        return;
+      case 'fail':
+        this.#announce(effect.failure);
+        return;
+    }
+  }
+
+  #stageMs(stage: Stage): number {
+    const { precomputeMs, standbyMs, collectMs, realtimeMs } = this.facts.info.deadlines;
+    // Collecting ends when node 1 closes the batch; the others give it time to agree on the table, too.
+    if (stage === 'QUEUED') return collectMs + realtimeMs;
+    return stage === 'STANDBY' ? standbyMs : stage === 'REALTIME' ? realtimeMs : precomputeMs;
+  }
+
+  #start(what: Task | BatchPhase, work: () => Promise<RoundEvent | undefined>): void {
+    work().then(
+      (event) => event && this.dispatch(event),
+      (thrown) => {
+        const error = asMixError(thrown);
+        if (error.code === 'ABORTED' && this.#work.signal.aborted) return;
+        const { culprit } = error.values;
+        if (error.code === 'INTERNAL') this.#deps.log.error({ err: thrown, what }, 'round work failed');
+        this.dispatch({
+          type: 'fault',
+          code: error.code,
+          detail: error.message,
+          ...(typeof culprit === 'number' ? { culprit } : {}),
+        });
+      },
+    );
+  }
+
+  async #perform(task: Task): Promise<RoundEvent> {
+    const worked = (say?: TeamMessage, digest?: Uint8Array): RoundEvent => ({
+      type: 'worked',
+      task,
+      ...(say ? { say } : {}),
+      ...(digest ? { digest: toHex(digest) } : {}),
+    });
+    switch (task) {
+      case 'keyShare': {
+        const share = await this.precompute.makeKeyShare();
+        this.#start('generate', async () => {
+          await this.precompute.drawAhead();
+          return undefined;
+        });
+        return worked({ kind: 'keyShare', share });
+      }
+      case 'teamKey': {
+        const digest = await this.precompute.combine(this.precompute.keyShares);
+        return worked({ kind: 'sharesDigest', digest }, digest);
+      }
+      case 'generate':
+        await this.precompute.generate();
+        return worked();
+      case 'precompPermute':
+        await this.precompute.permute();
+        return worked();
+      case 'shares':
+        return this.#makeShares(worked);
+      case 'judgeTable': {
+        const proposal = this.intake.heard('tableProposal', 0)!;
+        const rejections = this.realtime.judge(this.realtime.proposal!);
+        this.realtime.verdicts[this.facts.position] = rejections;
+        const { digest: proposalDigest } = proposal.message;
+        const proposalSignature = proposal.signature;
+        return worked({ kind: 'tableVerdict', proposalDigest, proposalSignature, rejections }, proposalDigest);
+      }
+      case 'settleTable': {
+        const digest = await this.realtime.settle();
+        await this.#deps.reserveRealtime();
+        return worked({ kind: 'tableSignature', digest }, digest);
+      }
+      case 'realtimePermute': {
+        await this.realtime.permute();
+        if (!this.#context.isFirst) return worked();
+        return worked({ kind: 'mixCommit', digest: this.#context.outgoing('mixed').root() });
+      }
+      case 'outputs': {
+        const { digest: mixDigest } = this.intake.heard('mixCommit', 0)!.message;
+        this.#outputs = await this.realtime.outputs(mixDigest, this.#cipherDigest!);
+        const { digest } = this.#outputs;
+        return worked({ kind: 'outputSignature', digest }, digest);
+      }
+    }
+  }
+
+  async #makeShares(worked: (say?: TeamMessage, digest?: Uint8Array) => RoundEvent): Promise<RoundEvent> {
+    const own = this.#context.isFirst ? this.#context.outgoing('reveal') : undefined;
+    const cipher = own?.bytes ?? this.#context.received('reveal', 0)!.bytes;
+    const trailer = await own?.trailer();
+    const cipherDigest = trailer?.root ?? Uint8Array.from(Buffer.from(this.#state.batches.reveal![0]!, 'hex'));
+    const revealSignature = trailer?.signature ?? this.intake.revealSignature!;
+    this.#cipherDigest = cipherDigest;
+    const commitment = await this.precompute.makeShares(cipher, cipherDigest);
+    return worked({ kind: 'commitment', cipherDigest, revealSignature, commitment }, cipherDigest);
+  }
+
+  #say(message: TeamMessage): void {
+    const { digest, self, info } = this.facts;
+    const signature = this.#deps.key.sign(messageDigest(digest, self, message));
+    const signed: SignedTeamMessage = { round: info.round, from: self, message, signature };
+    this.intake.note(signed);
+    if (message.kind === 'keyShare') this.precompute.keepOwnKeyShare(message.share);
+    this.dispatch({ type: 'said', from: this.facts.position, message });
+    for (const to of info.team) {
+      if (to !== self) void this.#deps.courier.deliver(to, signed, this.#sending.signal);
+    }
+  }
+
+  #runRing(phase: 'precompDecrypt' | 'realtimeDecrypt'): void {
+    const { position } = this.facts;
+    if (!this.#context.isFirst) this.intake.incoming(phase, position - 1);
+    const out = this.#context.outgoing(phase);
+    this.#transfer(phase);
+    const driver = phase === 'precompDecrypt' ? this.precompute : this.realtime;
+    this.#start(phase, async () => {
+      await driver.runRing();
+      // The state must know that we are done before anybody can answer to it.
+      this.dispatch({ type: 'ringDone', phase });
+      out.finish(this.#context.trailerOf(phase));
+      return undefined;
+    });
+  }
+
+  #sendWhole(phase: 'precompPermute' | 'reveal' | 'realtimePermute' | 'mixed'): void {
+    const out = this.#context.outgoing(phase);
+    const trailer = this.#context.trailerOf(phase);
+    out.finish(trailer);
+    this.#transfer(phase);
+    // What node 1 shows to all, it has itself.
+    if (phase === 'reveal' || phase === 'mixed') {
+      this.dispatch({ type: 'batchIn', phase, from: this.facts.position, root: toHex(trailer.root) });
+    }
+  }
+
+  #openShares(): void {
+    this.#deps.onProgress('identify', 0);
+    const own = this.precompute.own!;
+    const mixCommit = this.intake.heard('mixCommit', 0)!;
+    const out = this.#context.outgoing('opening');
+    out.bytes.set(own.shares);
+    out.readyAll();
+    const extra = encodeOpening({
+      nonce: own.nonce,
+      mixDigest: mixCommit.message.digest,
+      mixSignature: mixCommit.signature,
+      proof: own.proof,
+    });
+    const trailer = this.#context.trailerOf('opening', extra);
+    out.finish(trailer);
+    this.#transfer('opening');
+    this.dispatch({ type: 'batchIn', phase: 'opening', from: this.facts.position, root: toHex(trailer.root) });
+  }
+
+  #transfer(phase: BatchPhase): void {
+    const { info, position } = this.facts;
+    for (const to of receiversOf(phase, position, info.team.length)) {
+      void this.#deps.courier.transfer(info.team[to]!, this.#context.outgoing(phase), this.#sending.signal);
+    }
+  }
+
+  /** Work stops, secrets are wiped; what others still need from us is delivered for a while longer. */
+  #end(): void {
+    this.#work.abort();
+    this.#secrets.wipe();
+    this.#context.abortBatches(roundEnded());
+    this.precompute.abort(roundEnded());
+    this.#disarm = this.#deps.clock.after(LINGER_MS, () => this.#sending.abort());
+  }
+
+  #announce(failure: RoundFailure): void {
+    if (failure.reporter !== this.facts.position) return;
+    const culprit: NodeId | undefined =
+      failure.culprit === undefined ? undefined : this.facts.info.team[failure.culprit];
+    this.#say({ kind: 'roundError', code: failure.code, culprit, detail: failure.detail.slice(0, 500) });
+  }
+
+  /** The error that senders and peers are told once the round has ended. */
+  endError(): MixError {
+    const { failure } = this.#state;
+    if (!failure) return new MixError('ROUND_OVER', { round: this.facts.info.round, stage: this.stage });
+    return new MixError('ROUND_OVER', { round: this.facts.info.round, stage: this.stage, cause: failure.code });
+  }
+}

@@ -1,0 +1,128 @@
+// What the drivers of a round share: its fixed facts, the ports, its secrets, and its batches by phase. A driver computes;
+// it neither decides what comes next (roundMachine.ts) nor talks to the network (round.ts).
+import { MixError } from '../base/errors.js';
+import type { NodeId } from '../base/ids.js';
+import type { Rng } from '../base/rng.js';
+import type { SigningKey } from '../cmix/signatures.js';
+import type { Engine, WorkOptions } from '../engine/engine.js';
+import type { Group } from '../math/group.js';
+import { type BatchPhase, phaseElements } from './batchPhases.js';
+import {
+  IncomingBatch as Incoming,
+  type IncomingBatch,
+  type IncomingBatchEvents,
+  OutgoingBatch,
+} from './batchStreams.js';
+import type { RoundInfo } from './roundInfo.js';
+import type { RoundSecrets } from './roundSecrets.js';
+import { type BatchTrailer, signTrailer } from './teamMessages.js';
+
+/** What an operator may see of a round: no slot, no sender, no time of a single message. */
+export type PhaseName =
+  | 'generate'
+  | 'precompDecrypt'
+  | 'precompPermute'
+  | 'reveal'
+  | 'realtimeDecrypt'
+  | 'realtimePermute'
+  | 'identify';
+
+export interface RoundFacts {
+  readonly info: RoundInfo;
+  readonly digest: Uint8Array;
+  readonly group: Group;
+  readonly position: number;
+  readonly self: NodeId;
+  /** Identity keys of the team, in ring order. */
+  readonly publicKeys: readonly Uint8Array[];
+}
+
+export interface RoundPorts {
+  readonly engine: Engine;
+  readonly rng: Rng;
+  readonly key: SigningKey;
+  /** Aborted when the round ends: engine work and waits stop. */
+  readonly signal: AbortSignal;
+  readonly secrets: RoundSecrets;
+  /** Fraction of a phase that this node has done: 0 when it starts, 1 when it ends. */
+  readonly onProgress: (phase: PhaseName, fraction: number) => void;
+}
+
+export class RoundContext {
+  readonly facts: RoundFacts;
+  readonly ports: RoundPorts;
+  readonly #incoming = new Map<string, IncomingBatch>();
+  readonly #outgoing = new Map<BatchPhase, OutgoingBatch>();
+
+  constructor(facts: RoundFacts, ports: RoundPorts) {
+    this.facts = facts;
+    this.ports = ports;
+  }
+
+  get size(): number {
+    return this.facts.info.team.length;
+  }
+
+  get isFirst(): boolean {
+    return this.facts.position === 0;
+  }
+
+  get isLast(): boolean {
+    return this.facts.position === this.size - 1;
+  }
+
+  get precompute(): WorkOptions {
+    return { priority: 'precompute', signal: this.ports.signal };
+  }
+
+  get realtime(): WorkOptions {
+    return { priority: 'realtime', signal: this.ports.signal };
+  }
+
+  /** The batch of this phase from this position, made on first use. */
+  incoming(phase: BatchPhase, from: number, events: IncomingBatchEvents): IncomingBatch {
+    const key = `${phase}/${from}`;
+    let batch = this.#incoming.get(key);
+    if (!batch) {
+      const { info, group } = this.facts;
+      batch = new Incoming(info, group, phase, this.#allocate(phase), events);
+      this.#incoming.set(key, batch);
+    }
+    return batch;
+  }
+
+  received(phase: BatchPhase, from: number): IncomingBatch | undefined {
+    return this.#incoming.get(`${phase}/${from}`);
+  }
+
+  /** The batch that this node sends (or, at the turn of a ring, keeps) in this phase, made on first use. */
+  outgoing(phase: BatchPhase): OutgoingBatch {
+    let batch = this.#outgoing.get(phase);
+    if (!batch) {
+      batch = new OutgoingBatch(this.facts.info, this.facts.group, phase, this.#allocate(phase));
+      this.#outgoing.set(phase, batch);
+    }
+    return batch;
+  }
+
+  /** Signs the root of a batch whose chunks are all ready. */
+  trailerOf(phase: BatchPhase, extra?: Uint8Array): BatchTrailer {
+    return signTrailer(this.ports.key, this.facts.digest, phase, this.outgoing(phase).root(), extra);
+  }
+
+  /** Tells everybody who waits for a chunk that none will come. */
+  abortBatches(reason: MixError): void {
+    for (const batch of this.#incoming.values()) batch.abort(reason);
+    for (const batch of this.#outgoing.values()) batch.abort(reason);
+  }
+
+  #allocate(phase: BatchPhase): Uint8Array {
+    const { info } = this.facts;
+    return this.ports.engine.allocate(info.slots, phaseElements(phase, info.width));
+  }
+}
+
+/** An error that names a position of the team as the one to blame. */
+export function blame(code: ConstructorParameters<typeof MixError>[0], culprit: number, detail = ''): MixError {
+  return new MixError(code, detail === '' ? { culprit } : { culprit, detail });
+}

@@ -1,0 +1,95 @@
+// The written record of rounds, so that a round runs once, ever: a round id is down, synced, before the node does anything
+// for it, and once more before its first realtime byte. After a restart no open round is taken up again (its secrets
+// died with the process), and no id is accepted twice. Old records are pruned behind a floor below which ids are refused.
+import { utf8 } from '../base/bytes.js';
+import { MixError } from '../base/errors.js';
+import type { BootId, RoundId } from '../base/ids.js';
+import type { Store } from '../base/store.js';
+import type { Stage } from './roundState.js';
+
+/** Records kept; 10,000 rounds of a few dozen bytes each. */
+const RECORDS_MAX = 10_000;
+const FLOOR_KEY = 'rounds/floor';
+
+interface RoundRecord {
+  readonly bootId: BootId;
+  readonly stage: Stage;
+}
+
+/** Ids in keys are padded so that keys sort as numbers do. */
+const recordKey = (round: RoundId): string => `round/${String(round).padStart(16, '0')}`;
+const realtimeKey = (round: RoundId): string => `realtime/${String(round).padStart(16, '0')}`;
+const roundOf = (key: string): RoundId => Number(key.slice(key.indexOf('/') + 1)) as RoundId;
+
+export class RoundLog {
+  readonly #store: Store;
+  readonly #bootId: BootId;
+  #floor = 0;
+
+  constructor(store: Store, bootId: BootId) {
+    this.#store = store;
+    this.#bootId = bootId;
+  }
+
+  /** Marks what an earlier run left open as failed, and returns those rounds. Call once, before any round is opened. */
+  async recover(): Promise<RoundId[]> {
+    const floor = await this.#store.get(FLOOR_KEY);
+    this.#floor = floor ? Number(Buffer.from(floor).toString()) : 0;
+    const keys = await this.#store.keys('round/');
+    const open: RoundId[] = [];
+    for (const key of keys) {
+      const record = await this.#read(key);
+      if (!record || record.stage === 'COMPLETED' || record.stage === 'FAILED') continue;
+      open.push(roundOf(key));
+      await this.#write(key, 'FAILED');
+    }
+    await this.#prune(keys);
+    return open;
+  }
+
+  /** Writes a new round down. @throws MixError ROUND_REUSED, STORE_FAILED */
+  async open(round: RoundId): Promise<void> {
+    const key = recordKey(round);
+    if (round <= this.#floor || (await this.#store.get(key))) throw new MixError('ROUND_REUSED', { round });
+    await this.#write(key, 'PRECOMPUTING');
+  }
+
+  /** Writes down that the precomputation is being used, before it is. @throws MixError ROUND_REUSED, STORE_FAILED */
+  async reserveRealtime(round: RoundId): Promise<void> {
+    const key = realtimeKey(round);
+    if (await this.#store.get(key)) throw new MixError('ROUND_REUSED', { round });
+    await this.#store.put(key, utf8(this.#bootId));
+  }
+
+  async end(round: RoundId, stage: Stage): Promise<void> {
+    await this.#write(recordKey(round), stage);
+  }
+
+  async #read(key: string): Promise<RoundRecord | undefined> {
+    const bytes = await this.#store.get(key);
+    if (!bytes) return undefined;
+    try {
+      return JSON.parse(Buffer.from(bytes).toString()) as RoundRecord;
+    } catch {
+      // A torn record still says that the id was used; it counts as open.
+      return { bootId: this.#bootId, stage: 'PENDING' };
+    }
+  }
+
+  #write(key: string, stage: Stage): Promise<void> {
+    const record: RoundRecord = { bootId: this.#bootId, stage };
+    return this.#store.put(key, utf8(JSON.stringify(record)));
+  }
+
+  async #prune(keys: readonly string[]): Promise<void> {
+    const old = keys.slice(0, Math.max(0, keys.length - RECORDS_MAX));
+    const last = old.at(-1);
+    if (!last) return;
+    this.#floor = roundOf(last);
+    await this.#store.put(FLOOR_KEY, utf8(String(this.#floor)));
+    for (const key of old) {
+      await this.#store.delete(key);
+      await this.#store.delete(realtimeKey(roundOf(key)));
+    }
+  }
+}

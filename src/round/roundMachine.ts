@@ -1,0 +1,339 @@
+// The rules of one round on one node, as a pure reducer (state, event) → (state, effects). No clock, no network, no bytes
+// of batches: only who said what, which batches are in, and what follows. The order is the security, and it is here:
+// a share is opened (`openShares`) only by a node that holds every commitment over one C *and* H(x′); outputs are signed
+// only over verified openings; realtime starts only when all signed one table. test/round/commitOrder.test.ts walks it.
+import { toHex } from '../base/bytes.js';
+import type { ErrorCode } from '../base/errors.js';
+import type { NodeId } from '../base/ids.js';
+import type { BatchPhase } from './batchPhases.js';
+import {
+  PROGRESS,
+  type Progress,
+  type RoundEffect,
+  type RoundEvent,
+  type RoundState,
+  type Stage,
+} from './roundState.js';
+import type { TeamMessage, TeamMessageKind } from './teamMessages.js';
+
+type Step = readonly [RoundState, readonly RoundEffect[]];
+
+/** What this node must have done before this message or batch can honestly exist. */
+const REQUIRES: Record<Exclude<TeamMessageKind, 'roundError'> | BatchPhase, Progress> = {
+  keyShare: 'opened',
+  sharesDigest: 'keyShare',
+  precompDecrypt: 'sharesDigest',
+  precompPermute: 'precompDecrypt',
+  reveal: 'precompPermute',
+  commitment: 'precompPermute',
+  tableProposal: 'commitment',
+  tableVerdict: 'commitment',
+  tableSignature: 'tableVerdict',
+  realtimeDecrypt: 'tableSignature',
+  realtimePermute: 'realtimeDecrypt',
+  mixCommit: 'realtimePermute',
+  mixed: 'realtimePermute',
+  opening: 'realtimePermute',
+  outputSignature: 'opening',
+};
+
+const ONLY_FIRST_NODE: readonly string[] = ['tableProposal', 'mixCommit'];
+
+export function initialState(team: readonly NodeId[], position: number): RoundState {
+  const size = team.length;
+  return {
+    team,
+    size,
+    position,
+    stage: 'PENDING',
+    progress: 'opened',
+    said: {},
+    batches: {},
+    made: {},
+    assigned: false,
+  };
+}
+
+export const isOver = (stage: Stage): boolean => stage === 'COMPLETED' || stage === 'FAILED';
+
+const reached = (state: RoundState, least: Progress): boolean =>
+  PROGRESS.indexOf(state.progress) >= PROGRESS.indexOf(least);
+
+/** Why this message or batch cannot be taken now; undefined where it can. */
+export function refusal(state: RoundState, kind: TeamMessageKind | BatchPhase, from: number): ErrorCode | undefined {
+  if (isOver(state.stage)) return 'ROUND_OVER';
+  if (kind === 'roundError') return undefined;
+  if (ONLY_FIRST_NODE.includes(kind) && from !== 0) return 'PHASE_SENDER_WRONG';
+  return reached(state, REQUIRES[kind]) ? undefined : 'ROUND_WRONG_PHASE';
+}
+
+const advance = (state: RoundState, progress: Progress): RoundState =>
+  reached(state, progress) ? state : { ...state, progress };
+
+function enter(state: RoundState, stage: Stage): Step {
+  const effects: RoundEffect[] = [{ type: 'stage', stage }];
+  if (!isOver(stage)) effects.push({ type: 'deadline', stage });
+  return [{ ...state, stage }, effects];
+}
+
+function fail(state: RoundState, code: ErrorCode, detail: string, culprit?: number, reporter = state.position): Step {
+  const failure = { code, culprit, detail, reporter };
+  const [next, effects] = enter({ ...state, failure }, 'FAILED');
+  return [next, [...effects, { type: 'fail', failure }]];
+}
+
+/** Records and returns what all positions said of a kind; undefined while somebody is missing. */
+function allSaid(state: RoundState, kind: TeamMessageKind): readonly string[] | undefined {
+  const said = state.said[kind];
+  if (!said) return undefined;
+  const present = said.filter((value) => value !== undefined);
+  return present.length === state.size ? present : undefined;
+}
+
+const unanimous = (values: readonly string[], own: string | undefined): boolean =>
+  values.every((value) => value === own);
+
+function put<K extends string>(
+  table: { readonly [key in K]?: readonly (string | undefined)[] },
+  key: K,
+  size: number,
+  position: number,
+  value: string,
+): { readonly [key in K]?: readonly (string | undefined)[] } {
+  const row = [...(table[key] ?? new Array<string | undefined>(size).fill(undefined))];
+  row[position] = value;
+  return { ...table, [key]: row };
+}
+
+/** The digest by which messages of a kind are compared between positions. */
+function comparable(message: TeamMessage): string {
+  switch (message.kind) {
+    case 'commitment':
+      return toHex(message.cipherDigest);
+    case 'tableVerdict':
+      return toHex(message.proposalDigest);
+    case 'keyShare':
+    case 'roundError':
+      return 'said';
+    default:
+      return toHex(message.digest);
+  }
+}
+
+/** One step. Events that come after the end, or twice, change nothing. */
+export function step(state: RoundState, event: RoundEvent): Step {
+  if (isOver(state.stage)) return [state, []];
+  switch (event.type) {
+    case 'open': {
+      const [next, effects] = enter(state, 'PRECOMPUTING');
+      return [next, [...effects, { type: 'work', task: 'keyShare' }]];
+    }
+    case 'said':
+      return onSaid(state, event.from, event.message);
+    case 'batchIn':
+      return onBatch(
+        { ...state, batches: put(state.batches, event.phase, state.size, event.from, event.root) },
+        event.phase,
+      );
+    case 'ringDone':
+      return onRingDone(state, event.phase);
+    case 'worked':
+      return onWorked(state, event);
+    case 'assign':
+      return state.stage === 'STANDBY' ? enter(state, 'QUEUED') : [{ ...state, assigned: true }, []];
+    case 'tableReady':
+      return state.stage === 'QUEUED' && state.position === 0
+        ? [state, [{ type: 'say', message: event.message }]]
+        : [state, []];
+    case 'deadline':
+      return event.stage === state.stage
+        ? fail(state, 'DEADLINE_MISSED', `stage ${event.stage}`, awaited(state)[0])
+        : [state, []];
+    case 'fault':
+      return fail(state, event.code, event.detail, event.culprit);
+  }
+}
+
+function onSaid(before: RoundState, from: number, message: TeamMessage): Step {
+  const { kind } = message;
+  if (before.said[kind]?.[from] !== undefined) return [before, []];
+  const state = { ...before, said: put(before.said, kind, before.size, from, comparable(message)) };
+  switch (message.kind) {
+    case 'keyShare':
+      return allSaid(state, kind) ? [state, [{ type: 'work', task: 'teamKey' }]] : [state, []];
+    case 'sharesDigest':
+      return onSharesDigest(state);
+    case 'commitment':
+      return onCommitment(state);
+    case 'tableProposal':
+      return [state, [{ type: 'work', task: 'judgeTable' }]];
+    case 'tableVerdict':
+      return onVerdict(state);
+    case 'tableSignature':
+      return onTableSignature(state);
+    case 'mixCommit':
+      return maybeOpen(state);
+    case 'outputSignature':
+      return onOutputSignature(state);
+    case 'roundError':
+      return onRoundError(state, from, message);
+  }
+}
+
+/** A member ended the round: it is over for us, too, for the reason it gave. */
+function onRoundError(state: RoundState, from: number, message: TeamMessage & { kind: 'roundError' }): Step {
+  if (from === state.position) return [state, []];
+  const culprit = message.culprit === undefined ? -1 : state.team.indexOf(message.culprit);
+  return fail(state, message.code, message.detail, culprit < 0 ? undefined : culprit, from);
+}
+
+function onSharesDigest(state: RoundState): Step {
+  const all = allSaid(state, 'sharesDigest');
+  if (!all) return [state, []];
+  if (!unanimous(all, state.made.teamKey))
+    return fail(state, 'KEY_SHARES_DISAGREE', 'digests of the share lists differ');
+  return [
+    state,
+    [
+      { type: 'work', task: 'generate' },
+      { type: 'runRing', phase: 'precompDecrypt' },
+    ],
+  ];
+}
+
+function onCommitment(state: RoundState): Step {
+  const all = allSaid(state, 'commitment');
+  if (!all) return [state, []];
+  // Every commitment carries node 1's signature under its C, checked on arrival: a difference is node 1's doing.
+  if (!unanimous(all, state.made.shares))
+    return fail(state, 'EQUIVOCATION', 'the first node revealed two ciphertexts', 0);
+  const [standby, effects] = enter(state, 'STANDBY');
+  const [queued, more] = state.assigned ? enter(standby, 'QUEUED') : [standby, []];
+  // A verdict can overtake the last commitment; what all of them allow is done here then.
+  const [next, rest] = onVerdict(queued);
+  return [next, [...effects, ...more, ...rest]];
+}
+
+function onVerdict(state: RoundState): Step {
+  const all = allSaid(state, 'tableVerdict');
+  if (!all || (state.stage !== 'STANDBY' && state.stage !== 'QUEUED')) return [state, []];
+  // Likewise with node 1's signature under the proposal.
+  if (!unanimous(all, state.made.judgeTable))
+    return fail(state, 'EQUIVOCATION', 'the first node proposed two tables', 0);
+  const [next, effects] = enter(state, 'REALTIME');
+  return [next, [...effects, { type: 'work', task: 'settleTable' }]];
+}
+
+function onTableSignature(state: RoundState): Step {
+  const all = allSaid(state, 'tableSignature');
+  if (!all) return [state, []];
+  if (!unanimous(all, state.made.settleTable)) return fail(state, 'TABLE_DISAGREE', 'the settled tables differ');
+  return [state, [{ type: 'runRing', phase: 'realtimeDecrypt' }]];
+}
+
+function onOutputSignature(state: RoundState): Step {
+  const all = allSaid(state, 'outputSignature');
+  if (!all) return [state, []];
+  if (!unanimous(all, state.made.outputs)) return fail(state, 'OUTPUTS_DISAGREE', 'the signed outputs differ');
+  const [next, effects] = enter(state, 'COMPLETED');
+  return [next, [...effects, { type: 'complete' }]];
+}
+
+/** The commit-before-release rule: all com_i over one C, and H(x′), before D_i leaves. */
+function maybeOpen(state: RoundState): Step {
+  const commitments = allSaid(state, 'commitment');
+  const mixCommitted = state.said.mixCommit?.[0] !== undefined;
+  const committed = commitments !== undefined && unanimous(commitments, state.made.shares);
+  if (!committed || !mixCommitted || state.stage !== 'REALTIME' || !reached(state, 'realtimePermute'))
+    return [state, []];
+  if (reached(state, 'opening')) return [state, []];
+  const effects: RoundEffect[] = [{ type: 'openShares' }];
+  if (state.position === 0) effects.push({ type: 'send', phase: 'mixed' });
+  return [advance(state, 'opening'), effects];
+}
+
+function onBatch(state: RoundState, phase: BatchPhase): Step {
+  switch (phase) {
+    case 'precompPermute':
+    case 'realtimePermute':
+      return [state, [{ type: 'work', task: phase }]];
+    case 'reveal':
+      return [state, [{ type: 'work', task: 'shares' }]];
+    case 'mixed':
+    case 'opening':
+      return maybeOutputs(state);
+    default:
+      return [state, []];
+  }
+}
+
+/** Outputs are computed once every opening is in and verified and x′ is the one that was committed to. */
+function maybeOutputs(state: RoundState): Step {
+  const openings = state.batches.opening?.filter((root) => root !== undefined).length ?? 0;
+  const mixed = state.batches.mixed?.[0];
+  if (openings < state.size || mixed === undefined) return [state, []];
+  if (mixed !== state.said.mixCommit?.[0])
+    return fail(state, 'EQUIVOCATION', 'the mixed batch is not the committed one', 0);
+  return [state, [{ type: 'work', task: 'outputs' }]];
+}
+
+function onRingDone(state: RoundState, phase: 'precompDecrypt' | 'realtimeDecrypt'): Step {
+  const next = advance(state, phase);
+  const permute = phase === 'precompDecrypt' ? 'precompPermute' : 'realtimePermute';
+  // The last node turns the ring round: its own output is what it permutes.
+  return [next, state.position === state.size - 1 ? [{ type: 'work', task: permute }] : []];
+}
+
+function onWorked(before: RoundState, event: RoundEvent & { type: 'worked' }): Step {
+  const { task, say, digest } = event;
+  const state = digest === undefined ? before : { ...before, made: { ...before.made, [task]: digest } };
+  const saying: readonly RoundEffect[] = say ? [{ type: 'say', message: say }] : [];
+  switch (task) {
+    case 'keyShare':
+      return [advance(state, 'keyShare'), saying];
+    case 'teamKey':
+      return [advance(state, 'sharesDigest'), saying];
+    case 'generate':
+      return [state, []];
+    case 'precompPermute':
+      return [
+        advance(state, 'precompPermute'),
+        [{ type: 'send', phase: state.position === 0 ? 'reveal' : 'precompPermute' }],
+      ];
+    case 'shares':
+      return [advance(state, 'commitment'), saying];
+    case 'judgeTable':
+      return [advance(state, 'tableVerdict'), saying];
+    case 'settleTable':
+      return [advance(state, 'tableSignature'), saying];
+    case 'realtimePermute':
+      // The first node says H(x′); every other passes the batch on.
+      return [advance(state, 'realtimePermute'), say ? saying : [{ type: 'send', phase: 'realtimePermute' }]];
+    case 'outputs':
+      return [advance(state, 'outputSignature'), saying];
+  }
+}
+
+/** Positions that this node is waiting for, nearest cause first: whom a missed deadline names. */
+export function awaited(state: RoundState): readonly number[] {
+  const { size, position } = state;
+  const silent = (kind: TeamMessageKind): number[] =>
+    Array.from({ length: size }, (_, i) => i).filter((i) => i !== position && state.said[kind]?.[i] === undefined);
+  const unsent = (phase: BatchPhase): number[] =>
+    Array.from({ length: size }, (_, i) => i).filter((i) => i !== position && state.batches[phase]?.[i] === undefined);
+  const waitsFor: Record<Progress, readonly number[]> = {
+    opened: [],
+    keyShare: silent('keyShare'),
+    sharesDigest: silent('sharesDigest').length > 0 ? silent('sharesDigest') : position > 0 ? [position - 1] : [],
+    precompDecrypt: position < size - 1 ? [position + 1] : [],
+    precompPermute: position > 0 ? [0] : [],
+    commitment: silent('commitment').length > 0 ? silent('commitment') : [0],
+    tableVerdict: silent('tableVerdict'),
+    tableSignature: silent('tableSignature').length > 0 ? silent('tableSignature') : position > 0 ? [position - 1] : [],
+    realtimeDecrypt: position < size - 1 ? [position + 1] : [],
+    realtimePermute: position > 0 ? [0] : [],
+    opening: [...unsent('opening'), ...(state.batches.mixed?.[0] === undefined && position > 0 ? [0] : [])],
+    outputSignature: silent('outputSignature'),
+  };
+  return waitsFor[state.progress].filter((other) => other !== position);
+}

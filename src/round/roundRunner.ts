@@ -1,0 +1,374 @@
+// All rounds of one node: opens them by signed RoundInfo, hands messages and batches to the round they belong to, takes
+// submissions, keeps the outputs of recent rounds, and ends rounds when a peer is lost or the node shuts down. A failing
+// round touches no other; an error of a round never leaves this file as anything but a report.
+import type { Clock } from '../base/clock.js';
+import { asMixError, MixError } from '../base/errors.js';
+import type { BootId, NodeId, RoundId, SenderId } from '../base/ids.js';
+import type { Logger } from '../base/log.js';
+import type { Metrics } from '../base/metrics.js';
+import type { Rng } from '../base/rng.js';
+import type { SigningKey } from '../cmix/signatures.js';
+import type { Engine } from '../engine/engine.js';
+import type { GroupName } from '../math/group.js';
+import { Courier, DEFAULT_RETRY, type RetryPolicy } from './courier.js';
+import type { BatchHeader, BatchSink, Link, LinkReceiver } from './link.js';
+import { PeerWatch, type PeerWatchOptions } from './peerWatch.js';
+import { Round, type SignedOutputs } from './round.js';
+import { checkRoundInfo, isSignedBy, roundDigest, type SignedRoundInfo } from './roundInfo.js';
+import type { RoundLog } from './roundLog.js';
+import { isOver } from './roundMachine.js';
+import type { RoundFailure, Stage } from './roundState.js';
+import type { FailureReport, NodeReport } from './schedulerPort.js';
+import type { SenderRegistry } from './senderRegistry.js';
+import { type Submission, SubmissionDesk, submissionKey } from './submissions.js';
+import type { SignedTeamMessage } from './teamMessages.js';
+
+export interface RunnerLimits {
+  /** Rounds open at the same time. */
+  readonly openRounds: number;
+  /** Ended rounds whose outputs and outcomes can still be asked for. */
+  readonly keptRounds: number;
+  readonly slots: number;
+  readonly width: number;
+}
+
+export const DEFAULT_LIMITS: RunnerLimits = { openRounds: 16, keptRounds: 32, slots: 1 << 16, width: 16 };
+
+export interface RunnerDeps {
+  readonly network: string;
+  readonly bootId: BootId;
+  readonly key: SigningKey;
+  /** Whose signature makes a RoundInfo valid. */
+  readonly roundAuthority: Uint8Array;
+  /** Groups this node mixes in, each with its engine. */
+  readonly engineOf: (group: GroupName) => Promise<Engine>;
+  readonly publicKeyOf: (node: NodeId) => Uint8Array | undefined;
+  readonly membershipGeneration: () => number;
+  readonly registry: SenderRegistry;
+  readonly roundLog: RoundLog;
+  readonly link: Link;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly report: (report: NodeReport) => void;
+  readonly limits?: RunnerLimits;
+  readonly retry?: RetryPolicy;
+  readonly peerWatch?: PeerWatchOptions;
+}
+
+/** What became of a submission. */
+export type Outcome =
+  | { readonly state: 'pending' }
+  | { readonly state: 'mixed' }
+  | { readonly state: 'rejected'; readonly reason: string; readonly node: NodeId }
+  | { readonly state: 'failed'; readonly code: string }
+  | { readonly state: 'unknown' };
+
+interface OpenRound {
+  readonly round: Round;
+  readonly desk: SubmissionDesk | undefined;
+}
+
+export class RoundRunner implements LinkReceiver {
+  readonly #deps: RunnerDeps;
+  readonly #limits: RunnerLimits;
+  readonly #rounds = new Map<RoundId, OpenRound>();
+  readonly #opening = new Set<RoundId>();
+  readonly #courier: Courier;
+  readonly #watch: PeerWatch;
+  readonly #refusals;
+  readonly #ended;
+  #closing = false;
+
+  constructor(deps: RunnerDeps) {
+    this.#deps = deps;
+    this.#limits = deps.limits ?? DEFAULT_LIMITS;
+    const { link, clock, rng, log, metrics } = deps;
+    const retry = deps.retry ?? DEFAULT_RETRY;
+    this.#refusals = metrics.counter('refused_inputs_total', 'Inputs refused, by error code', ['code', 'what']);
+    this.#ended = metrics.counter('rounds_ended_total', 'Rounds that ended, by stage and error code', [
+      'stage',
+      'code',
+    ]);
+    this.#courier = new Courier({
+      link,
+      clock,
+      rng,
+      log,
+      retry,
+      onPeerLost: (peer) => this.#trouble(peer, 'PEER_LOST'),
+      onRefused: (peer, what, error) =>
+        log.warn({ peer, what, code: error.code }, 'a peer refused what this node sent'),
+    });
+    this.#watch = new PeerWatch({
+      link,
+      clock,
+      options: deps.peerWatch ?? { intervalMs: 1_000, lostMs: retry.peerLostMs },
+      watched: () => this.#peersOfOpenRounds(),
+      onTrouble: (peer, trouble) => this.#trouble(peer, trouble),
+    });
+    metrics.observed('round_secret_bytes', 'Bytes of round secrets alive', () => this.secretBytes);
+    metrics.observed('rounds_open', 'Rounds that have not ended', () => this.#openCount());
+  }
+
+  /** Fails what an earlier run left open and starts to watch peers. Call once. */
+  async start(): Promise<void> {
+    for (const round of await this.#deps.roundLog.recover()) {
+      const reporter = this.#deps.key.nodeId;
+      const failure = { code: 'PEER_RESTARTED', culprit: reporter, reporter, detail: 'this node restarted' } as const;
+      this.#deps.report({ kind: 'stage', round, bootId: this.#deps.bootId, stage: 'FAILED', failure });
+    }
+    void this.#watch.run();
+  }
+
+  get secretBytes(): number {
+    let sum = 0;
+    for (const { round } of this.#rounds.values()) sum += round.secretBytes;
+    return sum;
+  }
+
+  /** Stage of every round this node still knows. */
+  get stages(): ReadonlyMap<RoundId, Stage> {
+    return new Map([...this.#rounds].map(([id, { round }]) => [id, round.stage]));
+  }
+
+  /**
+   * Opens a round. @throws MixError ROUND_INFO_INVALID, SIGNATURE_INVALID, ROUND_REUSED, ROUND_LIMIT, SHUTTING_DOWN, …
+   */
+  async openRound(signed: SignedRoundInfo): Promise<void> {
+    const { info } = signed;
+    const group = checkRoundInfo(info);
+    const { key, network, roundAuthority, bootId } = this.#deps;
+    if (this.#closing) throw new MixError('SHUTTING_DOWN');
+    if (!isSignedBy(signed, roundAuthority)) throw new MixError('SIGNATURE_INVALID', { what: 'RoundInfo' });
+    if (info.network !== network) throw new MixError('ROUND_INFO_INVALID', { field: 'network', got: info.network });
+    if (info.membership !== this.#deps.membershipGeneration()) {
+      throw new MixError('ROUND_INFO_INVALID', { field: 'membership', got: info.membership });
+    }
+    if (info.slots > this.#limits.slots)
+      throw new MixError('ROUND_INFO_INVALID', { field: 'slots', most: this.#limits.slots });
+    if (info.width > this.#limits.width)
+      throw new MixError('ROUND_INFO_INVALID', { field: 'width', most: this.#limits.width });
+    const position = info.team.indexOf(key.nodeId);
+    const publicKeys = info.team.map((node) => this.#deps.publicKeyOf(node));
+    const unknown = publicKeys.indexOf(undefined);
+    if (position < 0) throw new MixError('ROUND_INFO_INVALID', { field: 'team', why: 'this node is not in it' });
+    if (unknown >= 0) throw new MixError('ROUND_INFO_INVALID', { field: 'team', unknown: info.team[unknown]! });
+    if (this.#rounds.has(info.round) || this.#opening.has(info.round))
+      throw new MixError('ROUND_REUSED', { round: info.round });
+    if (this.#openCount() + this.#opening.size >= this.#limits.openRounds) {
+      throw new MixError('ROUND_LIMIT', { open: this.#limits.openRounds });
+    }
+    this.#opening.add(info.round);
+    try {
+      const engine = await this.#deps.engineOf(group.name);
+      await this.#deps.roundLog.open(info.round);
+      if (this.#closing) throw new MixError('SHUTTING_DOWN');
+      const facts = {
+        info,
+        digest: roundDigest(info),
+        group,
+        position,
+        self: key.nodeId,
+        publicKeys: publicKeys as Uint8Array[],
+      };
+      this.#begin(facts, engine);
+    } finally {
+      this.#opening.delete(info.round);
+    }
+    this.#deps.log.debug({ round: info.round, position, bootId }, 'round opened');
+  }
+
+  #begin(facts: Round['facts'], engine: Engine): void {
+    const { clock, rng, key, registry, roundLog } = this.#deps;
+    const { info } = facts;
+    const desk = facts.position === 0 ? new SubmissionDesk(info, facts.group, facts.digest, registry) : undefined;
+    const round: Round = new Round(facts, {
+      engine,
+      rng,
+      clock,
+      key,
+      courier: this.#courier,
+      desk,
+      log: this.#deps.log,
+      secretOf: (sender) => registry.secretOf(sender),
+      reserveRealtime: () => roundLog.reserveRealtime(info.round),
+      onStage: (stage, failure) => this.#onStage(round, stage, failure),
+      onProgress: (phase, fraction) => this.#deps.report({ kind: 'progress', round: info.round, phase, fraction }),
+    });
+    this.#rounds.set(info.round, { round, desk });
+    round.dispatch({ type: 'open' });
+  }
+
+  #onStage(round: Round, stage: Stage, failure: RoundFailure | undefined): void {
+    const { info } = round.facts;
+    const id = info.round;
+    const report = failure && failureReport(failure, info.team);
+    this.#deps.report({ kind: 'stage', round: id, bootId: this.#deps.bootId, stage, failure: report });
+    if (stage === 'QUEUED' && round.facts.position === 0) {
+      this.#deps.clock.after(info.deadlines.collectMs, () => round.closeBatch());
+    }
+    if (!isOver(stage)) return;
+    this.#ended.inc({ stage, code: failure?.code ?? '' });
+    if (report) this.#deps.log.warn({ round: id, ...report }, 'round failed');
+    this.#deps.roundLog
+      .end(id, stage)
+      .catch((err) => this.#deps.log.error({ err, round: id }, 'round record not written'));
+    this.#forgetOldRounds();
+  }
+
+  /** The scheduler lets a round take messages. @throws MixError ROUND_UNKNOWN */
+  assign(id: RoundId): void {
+    this.#get(id).round.dispatch({ type: 'assign' });
+  }
+
+  /** The scheduler gives a round up. */
+  failRound(id: RoundId, reason: string): void {
+    this.#get(id).round.dispatch({ type: 'fault', code: 'SCHEDULER_FAILED', detail: reason });
+  }
+
+  async onMessage(from: NodeId, signed: SignedTeamMessage): Promise<void> {
+    await this.#counted(signed.message.kind, () => this.#get(signed.round).round.intake.onMessage(from, signed));
+  }
+
+  onBatch(from: NodeId, header: BatchHeader): BatchSink {
+    const { phase } = header;
+    const sink = this.#countedNow(phase, () => this.#get(header.round).round.intake.onBatch(from, header));
+    return {
+      chunk: (index, bytes) => this.#countedNow(phase, () => sink.chunk(index, bytes)),
+      end: (trailer) => this.#counted(phase, () => sink.end(trailer)),
+    };
+  }
+
+  onPing(): BootId {
+    return this.#deps.bootId;
+  }
+
+  /** Takes a message for a round. @throws MixError: see SubmissionDesk.take; PHASE_SENDER_WRONG at any but the first node */
+  submit(id: RoundId, submission: Submission): void {
+    this.#countedNow('submission', () => {
+      const { round, desk } = this.#get(id);
+      if (!desk) throw new MixError('PHASE_SENDER_WRONG', { what: 'not the first node of this round' });
+      if (isOver(round.stage)) throw round.endError();
+      if (round.stage !== 'QUEUED' && !desk.closed)
+        throw new MixError('ROUND_NOT_COLLECTING', { round: id, stage: round.stage });
+      desk.take(submission);
+      if (desk.full) round.closeBatch();
+    });
+  }
+
+  /** What became of a submission; any node of the team can tell. */
+  outcome(id: RoundId, sender: SenderId, salt: Uint8Array): Outcome {
+    const { round, desk } = this.#get(id);
+    const { failure } = round.state;
+    if (failure) return { state: 'failed', code: failure.code };
+    const key = submissionKey(sender, salt);
+    const { proposal } = round.realtime;
+    const slot =
+      proposal?.findIndex((entry) => entry !== null && submissionKey(entry.sender, entry.salt) === key) ?? -1;
+    if (slot < 0) return desk?.has(sender, salt) && !proposal ? { state: 'pending' } : { state: 'unknown' };
+    for (const [position, verdict] of round.realtime.verdicts.entries()) {
+      const rejected = verdict?.find((rejection) => rejection.slot === slot);
+      if (rejected) return { state: 'rejected', reason: rejected.reason, node: round.facts.info.team[position]! };
+    }
+    return { state: round.stage === 'COMPLETED' ? 'mixed' : 'pending' };
+  }
+
+  /** The outputs of a completed, recent round. @throws MixError ROUND_UNKNOWN, OUTPUTS_UNKNOWN, ROUND_OVER where it failed */
+  outputs(id: RoundId): SignedOutputs & { readonly facts: Round['facts'] } {
+    const { round } = this.#get(id);
+    if (round.stage === 'FAILED') throw round.endError();
+    const { outputs } = round;
+    if (!outputs) throw new MixError('OUTPUTS_UNKNOWN', { round: id, stage: round.stage });
+    return { ...outputs, facts: round.facts };
+  }
+
+  /** Fails rounds that hold messages of the epoch that ends, and starts the next one. */
+  rotateEpoch(): void {
+    for (const { round } of this.#rounds.values()) {
+      const detail = 'the key epoch of this node ended';
+      if (round.stage === 'QUEUED' || round.stage === 'REALTIME' || round.stage === 'STANDBY') {
+        round.dispatch({ type: 'fault', code: 'EPOCH_EXPIRED', detail });
+      }
+    }
+    this.#deps.registry.rotate();
+  }
+
+  /** Takes no more rounds and fails the open ones, so that their teams and senders are told. */
+  shutDown(reason: string): void {
+    this.#closing = true;
+    for (const { round } of this.#rounds.values()) {
+      if (!isOver(round.stage))
+        round.dispatch({ type: 'fault', code: 'SHUTTING_DOWN', culprit: round.facts.position, detail: reason });
+    }
+  }
+
+  close(): void {
+    this.shutDown('the node stops');
+    this.#watch.close();
+    for (const { round } of this.#rounds.values()) round.close();
+    this.#deps.registry.wipe();
+  }
+
+  #get(id: RoundId): OpenRound {
+    const found = this.#rounds.get(id);
+    if (!found) throw new MixError('ROUND_UNKNOWN', { round: Number(id) });
+    return found;
+  }
+
+  #openCount(): number {
+    let open = 0;
+    for (const { round } of this.#rounds.values()) if (!isOver(round.stage)) open++;
+    return open;
+  }
+
+  *#peersOfOpenRounds(): Iterable<NodeId> {
+    for (const { round } of this.#rounds.values()) {
+      if (isOver(round.stage)) continue;
+      for (const node of round.facts.info.team) if (node !== round.facts.self) yield node;
+    }
+  }
+
+  #trouble(peer: NodeId, code: 'PEER_LOST' | 'PEER_RESTARTED'): void {
+    for (const { round } of this.#rounds.values()) {
+      const culprit = round.facts.info.team.indexOf(peer);
+      if (culprit >= 0) round.dispatch({ type: 'fault', code, culprit, detail: `node ${peer}` });
+    }
+  }
+
+  #forgetOldRounds(): void {
+    const ended = [...this.#rounds].filter(([, { round }]) => isOver(round.stage));
+    for (const [id, { round }] of ended.slice(0, Math.max(0, ended.length - this.#limits.keptRounds))) {
+      round.close();
+      this.#rounds.delete(id);
+    }
+  }
+
+  async #counted<T>(what: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (thrown) {
+      throw this.#count(what, thrown);
+    }
+  }
+
+  #countedNow<T>(what: string, work: () => T): T {
+    try {
+      return work();
+    } catch (thrown) {
+      throw this.#count(what, thrown);
+    }
+  }
+
+  #count(what: string, thrown: unknown): MixError {
+    const error = asMixError(thrown);
+    this.#refusals.inc({ code: error.code, what });
+    return error;
+  }
+}
+
+function failureReport(failure: RoundFailure, team: readonly NodeId[]): FailureReport {
+  const { code, culprit, reporter, detail } = failure;
+  return { code, culprit: culprit === undefined ? undefined : team[culprit], reporter: team[reporter]!, detail };
+}

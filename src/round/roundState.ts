@@ -1,0 +1,100 @@
+// The vocabulary of the round's state machine: stages, what a node remembers of a round, the events that reach it and the
+// effects it asks for. The rules are in roundMachine.ts; who carries the effects out is round.ts.
+import type { ErrorCode } from '../base/errors.js';
+import type { NodeId } from '../base/ids.js';
+import type { BatchPhase } from './batchPhases.js';
+import type { TeamMessage, TeamMessageKind } from './teamMessages.js';
+
+export const STAGES = ['PENDING', 'PRECOMPUTING', 'STANDBY', 'QUEUED', 'REALTIME', 'COMPLETED', 'FAILED'] as const;
+export type Stage = (typeof STAGES)[number];
+
+/**
+ * How far this node has come, in the only order there is. A message that could only be an answer to a step this node has
+ * not taken cannot be honest: that is how a wrong phase is told from a message that merely overtook another one.
+ */
+export const PROGRESS = [
+  'opened',
+  'keyShare',
+  'sharesDigest',
+  'precompDecrypt',
+  'precompPermute',
+  'commitment',
+  'tableVerdict',
+  'tableSignature',
+  'realtimeDecrypt',
+  'realtimePermute',
+  'opening',
+  'outputSignature',
+] as const;
+export type Progress = (typeof PROGRESS)[number];
+
+/** Work that a node does on its own; its end comes back as the event `worked`. */
+export type Task =
+  | 'keyShare' // pick z, prove it
+  | 'teamKey' // combine the shares, digest their list
+  | 'generate' // r, s, y, y′, π and both encryptions
+  | 'precompPermute'
+  | 'shares' // D_i, σ_i, com_i, c⁻¹
+  | 'judgeTable'
+  | 'settleTable' // apply the verdicts, write the round down, derive k∘r
+  | 'realtimePermute'
+  | 'outputs';
+
+export type RoundEvent =
+  | { readonly type: 'open' }
+  /** A verified message, the first of its kind from this position; what this node says comes back to itself, too. */
+  | { readonly type: 'said'; readonly from: number; readonly message: TeamMessage }
+  /** A whole batch is in and matches its signed root. */
+  | { readonly type: 'batchIn'; readonly phase: BatchPhase; readonly from: number; readonly root: string }
+  /** The last chunk of our part of a decrypt ring is computed. */
+  | { readonly type: 'ringDone'; readonly phase: 'precompDecrypt' | 'realtimeDecrypt' }
+  /** `digest`: of what the task made, as hex; its meaning depends on the task. */
+  | { readonly type: 'worked'; readonly task: Task; readonly say?: TeamMessage; readonly digest?: string }
+  /** The scheduler lets the round take messages. */
+  | { readonly type: 'assign' }
+  /** Position 0 only: the batch is closed. */
+  | { readonly type: 'tableReady'; readonly message: TeamMessage }
+  | { readonly type: 'deadline'; readonly stage: Stage }
+  /** Something is wrong; `culprit` is a position, where it is known whose fault. */
+  | { readonly type: 'fault'; readonly code: ErrorCode; readonly culprit?: number; readonly detail: string };
+
+export type RoundEffect =
+  | { readonly type: 'stage'; readonly stage: Stage }
+  /** Arm the deadline of this stage; every earlier one is disarmed. */
+  | { readonly type: 'deadline'; readonly stage: Stage }
+  | { readonly type: 'work'; readonly task: Task }
+  /** Sign, take in ourselves, and send to everybody. */
+  | { readonly type: 'say'; readonly message: TeamMessage }
+  /** Multiply and pass on, chunk by chunk, whatever is and will be in. */
+  | { readonly type: 'runRing'; readonly phase: 'precompDecrypt' | 'realtimeDecrypt' }
+  /** Send a batch that is complete here. */
+  | { readonly type: 'send'; readonly phase: 'precompPermute' | 'reveal' | 'realtimePermute' | 'mixed' }
+  /** Release D_i, σ_i and the nonce to everybody. The one effect that must never come early. */
+  | { readonly type: 'openShares' }
+  | { readonly type: 'complete' }
+  | { readonly type: 'fail'; readonly failure: RoundFailure };
+
+export interface RoundFailure {
+  readonly code: ErrorCode;
+  /** Position of the node to blame; undefined where the protocol cannot know. */
+  readonly culprit: number | undefined;
+  readonly detail: string;
+  /** Position of the member who reported it; our own where we found it. */
+  readonly reporter: number;
+}
+
+export interface RoundState {
+  readonly team: readonly NodeId[];
+  readonly size: number;
+  readonly position: number;
+  readonly stage: Stage;
+  readonly progress: Progress;
+  /** Digest of what each position said, by kind: hex of the digests that must agree, or 'said'. */
+  readonly said: { readonly [K in TeamMessageKind]?: readonly (string | undefined)[] };
+  /** Root of each batch that is in, by phase and position. */
+  readonly batches: { readonly [P in BatchPhase]?: readonly (string | undefined)[] };
+  /** Results of our own work that later messages are compared with. */
+  readonly made: { readonly [T in Task]?: string };
+  readonly assigned: boolean;
+  readonly failure?: RoundFailure;
+}

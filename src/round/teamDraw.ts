@@ -1,0 +1,41 @@
+// The team draw: which nodes of the pool mix a round, from 32 random bytes that everybody knows (today the scheduler's,
+// later the section's beacon). Deterministic, so that everybody can check it, and unbiased.
+import { digest } from '../base/bytes.js';
+import { MixError } from '../base/errors.js';
+import type { NodeId, RoundId } from '../base/ids.js';
+import { type Rng, randomBelow } from '../base/rng.js';
+
+/** An Rng that expands 32 bytes for one draw: SHA-256 in counter mode. */
+function expand(randomness: Uint8Array, round: RoundId): Rng {
+  let counter = 0;
+  let left = new Uint8Array(0);
+  return {
+    fill(out) {
+      for (let at = 0; at < out.length; ) {
+        if (left.length === 0) left = new Uint8Array(digest('team-draw', randomness, round, counter++));
+        const taken = left.subarray(0, out.length - at);
+        out.set(taken, at);
+        at += taken.length;
+        left = left.subarray(taken.length);
+      }
+      return out;
+    },
+  };
+}
+
+/**
+ * `size` distinct nodes of `pool` in random order. The order in which the pool is given does not matter.
+ * @throws MixError ROUND_INFO_INVALID where the pool is too small
+ */
+export function drawTeam(pool: readonly NodeId[], size: number, round: RoundId, randomness: Uint8Array): NodeId[] {
+  const nodes = [...new Set(pool)].sort();
+  if (size < 1 || size > nodes.length) {
+    throw new MixError('ROUND_INFO_INVALID', { field: 'team', pool: nodes.length, size });
+  }
+  const rng = expand(randomness, round);
+  for (let i = 0; i < size; i++) {
+    const j = i + randomBelow(rng, nodes.length - i);
+    [nodes[i], nodes[j]] = [nodes[j]!, nodes[i]!];
+  }
+  return nodes.slice(0, size);
+}
