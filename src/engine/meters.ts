@@ -1,0 +1,56 @@
+// What an engine counts: operations, elements, failures, and how much work waits. Labels name the engine, the operation
+// and the priority, and nothing else: a metric never says whose batch it was.
+import type { ErrorCode } from '../base/errors.js';
+import type { Metrics } from '../base/metrics.js';
+import type { EngineName, Priority } from './engine.js';
+import type { RequestOperation } from './request.js';
+
+export interface EngineMeters {
+  done(operation: RequestOperation, elements: number): void;
+  failed(operation: RequestOperation, code: ErrorCode): void;
+  /** Operations of a priority that wait or run now. */
+  depth(priority: Priority, operations: number): void;
+  closed(): void;
+}
+
+export const NO_METERS: EngineMeters = { done: () => {}, failed: () => {}, depth: () => {}, closed: () => {} };
+
+/** The labels of the gauge that names the engine in use. */
+export interface EngineInfo {
+  readonly engine: EngineName;
+  readonly path: string;
+  readonly group: string;
+  readonly threads: number;
+  /** Why this engine: `best available`, `asked for`, or what made it fall back. */
+  readonly reason: string;
+  /** `yes` where a better engine was tried and did not work. */
+  readonly fallback: 'yes' | 'no';
+}
+
+export function engineMeters(metrics: Metrics, info: EngineInfo): EngineMeters {
+  const { engine } = info;
+  const named = metrics.gauge('engine_info', 'The engine in use: always 1, see the labels', [
+    'engine',
+    'path',
+    'group',
+    'threads',
+    'reason',
+    'fallback',
+  ]);
+  const labels = { ...info, threads: String(info.threads) };
+  named.set(labels, 1);
+  const operations = metrics.counter('engine_operations_total', 'Operations done', ['engine', 'operation']);
+  const elements = metrics.counter('engine_elements_total', 'Group elements computed', ['engine', 'operation']);
+  const failures = metrics.counter('engine_failures_total', 'Operations that failed', ['engine', 'operation', 'code']);
+  const queue = metrics.gauge('engine_queue_operations', 'Operations that wait or run', ['engine', 'priority']);
+  for (const priority of ['realtime', 'precompute']) queue.set({ engine, priority }, 0);
+  return {
+    done(operation, count) {
+      operations.inc({ engine, operation });
+      elements.inc({ engine, operation }, count);
+    },
+    failed: (operation, code) => failures.inc({ engine, operation, code }),
+    depth: (priority, count) => queue.set({ engine, priority }, count),
+    closed: () => named.remove(labels),
+  };
+}

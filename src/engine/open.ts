@@ -1,0 +1,149 @@
+// Opens an engine: probes what this machine has, builds the best (or the one asked for), lets it prove itself against the
+// reference, and says in one line which one it is and why. Falling back is never silent: it warns, and the metric says so.
+import { availableParallelism } from 'node:os';
+import { asMixError, MixError } from '../base/errors.js';
+import { type Logger, silentLog } from '../base/log.js';
+import { createMetrics, type Metrics } from '../base/metrics.js';
+import { systemRng } from '../base/rng.js';
+import { type Group, namedGroup } from '../math/group.js';
+import { ENGINE_NAMES, type Engine, type EngineName } from './engine.js';
+import { EngineFront } from './front.js';
+import type { KernelName } from './job.js';
+import { type EngineMeters, engineMeters } from './meters.js';
+import { PooledExecutor, QUEUE_LIMIT } from './pooled.js';
+import { type EngineProbe, pathOf, probeEngines } from './probe.js';
+import { referenceExecutor } from './reference.js';
+import { selfCheck } from './self-check.js';
+
+export { type EngineProbe, probeEngines } from './probe.js';
+
+export interface OpenEngineOptions {
+  /** Default: `auto`, the best one that works here. */
+  readonly engine?: EngineName | 'auto' | undefined;
+  /** A group or its name. */
+  readonly group: Group | string;
+  /** Worker threads. Default: one per core. `reference` has none. */
+  readonly threads?: number | undefined;
+  readonly log?: Logger | undefined;
+  readonly metrics?: Metrics | undefined;
+  /** Operations of each priority that may wait or run at once. */
+  readonly queueLimit?: number | undefined;
+}
+
+/** More threads than any machine has cores: a bound for sanity. */
+const THREADS_MAX = 1024;
+
+/** An engine that can be tried. Tests bring their own. */
+export interface Candidate {
+  readonly probe: EngineProbe;
+  create(meters: EngineMeters): Engine;
+}
+
+interface Settings {
+  readonly group: Group;
+  readonly threads: number;
+  readonly queueLimit: number;
+}
+
+/** The reference engine, at once: for the simulator and tests, which need neither selection nor self-check. */
+export function referenceEngine(group: Group, meters?: EngineMeters): Engine {
+  return new EngineFront('reference', group, referenceExecutor(group), meters);
+}
+
+/** A pooled engine with a given kernel, without selection or self-check: how tests force a path. */
+export function pooledEngine(name: EngineName, kernel: KernelName, settings: Settings, meters?: EngineMeters): Engine {
+  const onDepth = meters && { onDepth: meters.depth };
+  const executor = new PooledExecutor({ ...settings, kernel, path: pathOf(kernel), ...onDepth });
+  return new EngineFront(name, settings.group, executor, meters);
+}
+
+function candidates(settings: Settings): Candidate[] {
+  return probeEngines(settings.group).map((probe) => ({
+    probe,
+    create: (meters) =>
+      probe.kernel ? pooledEngine(probe.name, probe.kernel, settings, meters) : referenceEngine(settings.group, meters),
+  }));
+}
+
+/** @throws MixError ENGINE_UNKNOWN, ENGINE_UNAVAILABLE, ENGINE_SELFCHECK, GROUP_UNKNOWN, CONFIG_INVALID */
+export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
+  const group = typeof options.group === 'string' ? namedGroup(options.group) : options.group;
+  const { threads = availableParallelism(), queueLimit = QUEUE_LIMIT } = options;
+  for (const [name, value, most] of [
+    ['threads', threads, THREADS_MAX],
+    ['queueLimit', queueLimit, 2 ** 31],
+  ] as const) {
+    if (!Number.isInteger(value) || value < 1 || value > most) {
+      throw new MixError('CONFIG_INVALID', { name, value, least: 1, most });
+    }
+  }
+  return selectEngine(options, candidates({ group, threads, queueLimit }));
+}
+
+/** Hands out the first candidate that works; with an engine asked for by name, that one or none. */
+export async function selectEngine(options: OpenEngineOptions, all: readonly Candidate[]): Promise<Engine> {
+  const { engine: wanted = 'auto', log = silentLog } = options;
+  if (wanted !== 'auto' && !ENGINE_NAMES.includes(wanted)) throw new MixError('ENGINE_UNKNOWN', { engine: wanted });
+  const tried = wanted === 'auto' ? all : all.filter(({ probe }) => probe.name === wanted);
+  const failures: string[] = [];
+  for (const candidate of tried) {
+    const { name, available, reason: why } = candidate.probe;
+    if (!available) {
+      failures.push(`${name}: ${why}`);
+      continue;
+    }
+    const reason = [wanted === 'auto' ? 'best available' : 'asked for', ...failures, ...(why ? [why] : [])].join('; ');
+    const fallback = failures.length > 0 || why !== '';
+    const opened = await tryCandidate(candidate, options, { reason, fallback });
+    if ('error' in opened) {
+      if (wanted !== 'auto') throw opened.error;
+      failures.push(`${name}: ${opened.error.message}`);
+      continue;
+    }
+    const { engine } = opened;
+    const { group, path, threads } = engine;
+    const line = { engine: engine.name, path, group: group.name, threads, reason };
+    if (fallback) log.warn(line, `engine ${engine.name} (${path}), a fallback: ${reason}`);
+    else log.info(line, `engine ${engine.name} (${path}): ${reason}`);
+    return engine;
+  }
+  throw new MixError('ENGINE_UNAVAILABLE', { engine: wanted, reason: failures.join('; ') });
+}
+
+type Opened = { readonly engine: Engine } | { readonly error: MixError };
+
+/** Builds a candidate and checks it; one that fails is closed again, and leaves no metric behind. */
+async function tryCandidate(
+  { probe, create }: Candidate,
+  { metrics = createMetrics() }: OpenEngineOptions,
+  { reason, fallback }: { reason: string; fallback: boolean },
+): Promise<Opened> {
+  let engine: Engine | undefined;
+  try {
+    // The labels are those of the engine, which does not exist yet: it learns its meters by this one indirection.
+    const meters = deferredMeters();
+    engine = create(meters);
+    await selfCheck(engine, systemRng);
+    const { path, threads, group } = engine;
+    const labels = { engine: probe.name, path, group: group.name, threads, reason } as const;
+    meters.connect(engineMeters(metrics, { ...labels, fallback: fallback ? 'yes' : 'no' }));
+    return { engine };
+  } catch (thrown) {
+    await engine?.close();
+    return { error: asMixError(thrown) };
+  }
+}
+
+/** Meters that count nothing until they are connected: the self-check is not the caller's work. */
+function deferredMeters(): EngineMeters & { connect(target: EngineMeters): void } {
+  let target: EngineMeters | undefined;
+  return {
+    connect: (meters) => {
+      target = meters;
+    },
+    done: (operation, elements) => target?.done(operation, elements),
+    failed: (operation, code) => target?.failed(operation, code),
+    depth: (priority, operations) => target?.depth(priority, operations),
+    closed: () => target?.closed(),
+  };
+}

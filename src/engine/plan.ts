@@ -1,0 +1,51 @@
+// How an operation is cut into chunks. A chunk should take a few milliseconds: long enough that handing it over (some
+// 57 µs) does not count, short enough that realtime work soon overtakes and an abort is soon seen. Costs need only be right
+// within a factor of two; they are in Montgomery products, whose time grows with the square of the bit length.
+import type { Group } from '../math/group.js';
+import type { KernelName } from './job.js';
+
+/** One product at 4096 bits, in µs, on a machine of some years ago. */
+const PRODUCT_US: Record<KernelName, number> = { words: 4, bignum: 5, dh: 16, bigint: 16 };
+/** The generic power costs about this many products for each bit of the exponent. */
+const POWER_PRODUCTS_PER_BIT: Record<KernelName, number> = { words: 1, bignum: 0.8, dh: 0.25, bigint: 1.3 };
+/** What a call from JavaScript costs besides the arithmetic: it rules in the small groups. */
+const CALL_US = 0.5;
+
+const CHUNK_US = 4000;
+/** Below this, splitting a chunk over more workers costs more than it gains. */
+const CHUNK_US_MIN = 300;
+
+export type Range = readonly [from: number, to: number];
+
+/** Cost model of one kernel and group. */
+export class Plan {
+  readonly #productUs: number;
+  readonly #powerPerBit: number;
+  readonly #threads: number;
+
+  constructor(kernel: KernelName, group: Group, threads: number) {
+    this.#productUs = PRODUCT_US[kernel] * (group.bits / 4096) ** 2 + CALL_US;
+    this.#powerPerBit = POWER_PRODUCTS_PER_BIT[kernel];
+    this.#threads = threads;
+  }
+
+  /** Products that a generic power with such an exponent costs. */
+  power(exponentBytes: number): number {
+    return 2 + exponentBytes * 8 * this.#powerPerBit;
+  }
+
+  /** Cuts [0, units) of `products` each into chunks, evenly, and over all threads where it is worth it. */
+  ranges(units: number, products: number, unitsMin = 1): Range[] {
+    if (units === 0) return [];
+    const unitUs = this.#productUs * products;
+    const totalUs = unitUs * units;
+    const byTime = Math.ceil(totalUs / CHUNK_US);
+    const byThreads = Math.min(this.#threads, Math.floor(totalUs / CHUNK_US_MIN));
+    const most = Math.max(1, Math.floor(units / unitsMin));
+    const count = Math.min(most, Math.max(1, byTime, byThreads));
+    return Array.from({ length: count }, (_, i) => [
+      Math.floor((units * i) / count),
+      Math.floor((units * (i + 1)) / count),
+    ]);
+  }
+}

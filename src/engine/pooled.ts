@@ -1,0 +1,272 @@
+// The pooled executor, shared by the engines `openssl` and `bigint`: brings a request's buffers into shared memory,
+// cuts it into chunks (plan.ts), and runs those through the queue (queue.ts) on the workers (pool.ts). Which arithmetic
+// the workers do is the kernel's name and nothing else.
+import type { Group } from '../math/group.js';
+import { tableBytes, windowsOf } from './comb.js';
+import type { Priority } from './engine.js';
+import type { Job, KernelName, Work } from './job.js';
+import { multiExpWindowBits } from './multi-exp.js';
+import { Plan } from './plan.js';
+import { TASKS_PER_WORKER, WorkerPool } from './pool.js';
+import { ChunkQueue } from './queue.js';
+import type { ExecuteOptions, Executor, Request, RequestOf } from './request.js';
+
+/** A table is filled for a handle's first powers with such exponents, and grown for longer ones up to 1,024 bits. */
+const TABLE_EXPONENT_BYTES = 32;
+const TABLE_EXPONENT_BYTES_MAX = 128;
+/** Filling a table costs as much as this many generic powers; the measure is in comb.ts. */
+const TABLE_POWERS_MIN = 16;
+/** Bases of one multi-exponentiation window chunk. */
+const MULTI_EXP_BASES_MAX = 2048;
+/** Products that an inversion costs: a chunk of invertBatch has one. */
+const INVERSION_PRODUCTS = 200;
+
+export const QUEUE_LIMIT = 1024;
+
+export interface PooledOptions {
+  readonly group: Group;
+  readonly kernel: KernelName;
+  readonly path: string;
+  readonly threads: number;
+  /** Operations of each priority that may wait or run; one more is refused with ENGINE_BUSY. */
+  readonly queueLimit: number;
+  readonly onDepth?: (priority: Priority, operations: number) => void;
+}
+
+type Step = (work: readonly Work[]) => Promise<void>;
+
+/** Buffers of one operation in shared memory: the caller's own where they are, else copies, which are wiped at the end. */
+class Shared {
+  readonly #copies: (Uint8Array | Uint32Array)[] = [];
+  #back: (() => void) | undefined;
+
+  input(bytes: Uint8Array): Uint8Array {
+    if (isShared(bytes)) return bytes;
+    const copy = this.scratch(bytes.length);
+    copy.set(bytes);
+    return copy;
+  }
+
+  indices(source: Uint32Array): Uint32Array {
+    if (isShared(source)) return source;
+    const copy = new Uint32Array(new SharedArrayBuffer(source.byteLength));
+    copy.set(source);
+    this.#copies.push(copy);
+    return copy;
+  }
+
+  output(bytes: Uint8Array): Uint8Array {
+    if (isShared(bytes)) return bytes;
+    const result = this.scratch(bytes.length);
+    this.#back = () => bytes.set(result);
+    return result;
+  }
+
+  scratch(length: number): Uint8Array {
+    const bytes = new Uint8Array(new SharedArrayBuffer(length));
+    this.#copies.push(bytes);
+    return bytes;
+  }
+
+  /** Brings the result to where the caller wants it. */
+  finish(): void {
+    this.#back?.();
+  }
+
+  wipe(): void {
+    for (const copy of this.#copies) copy.fill(0);
+  }
+}
+
+/** Kernels read words: shared memory at an odd offset is copied like private memory. */
+const isShared = (view: Uint8Array | Uint32Array): boolean =>
+  view.buffer instanceof SharedArrayBuffer && view.byteOffset % 8 === 0;
+
+export class PooledExecutor implements Executor {
+  readonly threads: number;
+  readonly path: string;
+  readonly #group: Group;
+  readonly #kernel: KernelName;
+  readonly #pool: WorkerPool;
+  readonly #queue: ChunkQueue<Job>;
+  readonly #plan: Plan;
+
+  constructor({ group, kernel, path, threads, queueLimit, onDepth }: PooledOptions) {
+    this.threads = threads;
+    this.path = path;
+    this.#group = group;
+    this.#kernel = kernel;
+    this.#plan = new Plan(kernel, group, threads);
+    const pool = new WorkerPool(threads);
+    this.#pool = pool;
+    this.#queue = new ChunkQueue<Job>({
+      inFlightMax: TASKS_PER_WORKER * threads,
+      operationsMax: queueLimit,
+      run: (job) => pool.run(job),
+      ...(onDepth && { onDepth }),
+    });
+  }
+
+  execute(request: Request, options: ExecuteOptions): Promise<void> {
+    return this.#queue.operation(options, async (submit) => {
+      const shared = new Shared();
+      const { kernel, group } = { kernel: this.#kernel, group: this.#group.name };
+      const step: Step = (list) => submit(list.map((work) => ({ kind: 'work', kernel, group, work })));
+      try {
+        await this.#steps(request, shared, step);
+        shared.finish();
+      } finally {
+        shared.wipe();
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.close();
+    await this.#pool.close();
+  }
+
+  #steps(request: Request, shared: Shared, step: Step): Promise<void> {
+    switch (request.op) {
+      case 'table':
+        return this.#ensureTable(request.base, TABLE_EXPONENT_BYTES, shared, step).then(() => {});
+      case 'powFixed':
+        return this.#powFixed(request, shared, step);
+      case 'multiExp':
+        return this.#multiExp(request, shared, step);
+      case 'product':
+        return this.#product(request, shared, step);
+      default:
+        return step(this.#chunks(request, shared));
+    }
+  }
+
+  /** The operations that are one list of independent chunks. */
+  #chunks(request: Exclude<Request, { op: 'table' | 'powFixed' | 'multiExp' | 'product' }>, shared: Shared): Work[] {
+    const { elementBytes } = this.#group;
+    const count = (batch: Uint8Array) => batch.length / elementBytes;
+    const out = shared.output(request.out);
+    switch (request.op) {
+      case 'prepare': {
+        const a = shared.input(request.a);
+        return this.#cut(count(a), 1, (from, to) => ({ op: 'prepare', a, out, from, to }));
+      }
+      case 'mul': {
+        const [a, b, { prepared }] = [shared.input(request.a), shared.input(request.b.data), request.b];
+        return this.#cut(count(a), prepared ? 1 : 2, (from, to) => ({ op: 'mul', a, b, prepared, out, from, to }));
+      }
+      case 'mulGather': {
+        const [a, b, { width }] = [shared.input(request.a), shared.input(request.b.data), request];
+        const source = shared.indices(request.source);
+        const rest = { op: 'mulGather', a, source, b, prepared: request.b.prepared, width, out } as const;
+        return this.#cut(source.length, rest.prepared ? width : 2 * width, (from, to) => ({ ...rest, from, to }));
+      }
+      case 'invertBatch': {
+        const a = shared.input(request.a);
+        return this.#cut(count(a), 3, (from, to) => ({ op: 'invertBatch', a, out, from, to }), INVERSION_PRODUCTS);
+      }
+      default: {
+        const { op, exponentBytes } = request;
+        const [bases, exponents] = [shared.input(request.bases), shared.input(request.exponents)];
+        const powers = op === 'powShared' ? exponents.length / exponentBytes : 1;
+        const cost = powers * this.#plan.power(exponentBytes);
+        return this.#cut(count(bases), cost, (from, to) => ({ op, bases, exponents, exponentBytes, out, from, to }));
+      }
+    }
+  }
+
+  #cut(units: number, products: number, work: (from: number, to: number) => Work, unitsMin = 1): Work[] {
+    return this.#plan.ranges(units, products, unitsMin).map(([from, to]) => work(from, to));
+  }
+
+  async #powFixed(request: RequestOf<'powFixed'>, shared: Shared, step: Step): Promise<void> {
+    const { exponentBytes } = request;
+    const exponents = shared.input(request.exponents);
+    const count = exponents.length / exponentBytes;
+    if (count === 0) return;
+    const base = shared.input(request.base.element);
+    const windows = windowsOf(exponentBytes);
+    const out = shared.output(request.out);
+    const table = await this.#tableFor(request, count, shared, step);
+    const cost = table ? windows + 1 : this.#plan.power(exponentBytes);
+    await step(
+      this.#cut(count, cost, (from, to) => ({
+        ...{ op: 'powFixed', base, table, exponents, exponentBytes, out, from, to },
+      })),
+    );
+  }
+
+  /** A table where there is one that is long enough, or where it pays to fill one. */
+  #tableFor({ base, exponentBytes }: RequestOf<'powFixed'>, count: number, shared: Shared, step: Step) {
+    const filled = base.slot?.table;
+    if (filled && filled.length >= tableBytes(this.#group.elementBytes, windowsOf(exponentBytes))) return filled;
+    if (count < TABLE_POWERS_MIN || exponentBytes > TABLE_EXPONENT_BYTES_MAX) return undefined;
+    return this.#ensureTable(base, exponentBytes, shared, step);
+  }
+
+  async #ensureTable(
+    base: RequestOf<'table'>['base'],
+    exponentBytes: number,
+    shared: Shared,
+    step: Step,
+  ): Promise<Uint8Array | undefined> {
+    if (!hasTables(this.#kernel)) return undefined;
+    const windows = windowsOf(exponentBytes);
+    const table = new Uint8Array(new SharedArrayBuffer(tableBytes(this.#group.elementBytes, windows)));
+    const element = shared.input(base.element);
+    // Each range starts from the end of the one before it: one after the other.
+    for (const [from, to] of this.#plan.ranges(windows, 33, 8)) {
+      await step([{ op: 'table', base: element, table, from, to }]);
+    }
+    if (base.slot) base.slot.table = table;
+    return table;
+  }
+
+  async #product({ a, width, out }: RequestOf<'product'>, shared: Shared, step: Step): Promise<void> {
+    const { elementBytes } = this.#group;
+    const slots = a.length / elementBytes / width;
+    if (slots === 0) return setOnes(out, elementBytes);
+    const target = shared.output(out);
+    const ranges = this.#plan.ranges(slots, width, 16);
+    const source = shared.input(a);
+    if (ranges.length === 1) return step([{ op: 'product', a: source, width, out: target, from: 0, to: slots }]);
+    const parts = shared.scratch(ranges.length * width * elementBytes);
+    const partBytes = width * elementBytes;
+    const part = (index: number) => parts.subarray(index * partBytes, (index + 1) * partBytes);
+    await step(ranges.map(([from, to], i) => ({ op: 'product', a: source, width, out: part(i), from, to })));
+    await step([{ op: 'product', a: parts, width, out: target, from: 0, to: ranges.length }]);
+  }
+
+  async #multiExp(request: RequestOf<'multiExp'>, shared: Shared, step: Step): Promise<void> {
+    const { elementBytes } = this.#group;
+    const { exponentBytes } = request;
+    const count = request.bases.length / elementBytes;
+    if (count === 0) return setOnes(request.out, elementBytes);
+    const plain = shared.input(request.bases);
+    const exponents = shared.input(request.exponents);
+    const out = shared.output(request.out);
+    const bases = shared.scratch(plain.length);
+    await step(this.#cut(count, 1, (from, to) => ({ op: 'prepare', a: plain, out: bases, from, to })));
+    const ranges = Math.ceil(count / MULTI_EXP_BASES_MAX);
+    const windowBits = multiExpWindowBits(Math.ceil(count / ranges), exponentBytes * 8);
+    const windows = Math.ceil((exponentBytes * 8) / windowBits);
+    const parts = shared.scratch(windows * ranges * elementBytes);
+    const work: Work[] = [];
+    for (let index = 0; index < windows * ranges; index++) {
+      const [lowBit, range] = [Math.floor(index / ranges) * windowBits, index % ranges];
+      const from = Math.floor((count * range) / ranges);
+      const to = Math.floor((count * (range + 1)) / ranges);
+      const part = parts.subarray(index * elementBytes, (index + 1) * elementBytes);
+      work.push({ op: 'window', bases, exponents, exponentBytes, lowBit, windowBits, out: part, from, to });
+    }
+    await step(work);
+    await step([{ op: 'horner', parts, ranges, windowBits, out }]);
+  }
+}
+
+const hasTables = (kernel: KernelName): boolean => kernel === 'words' || kernel === 'bignum';
+
+function setOnes(out: Uint8Array, elementBytes: number): void {
+  out.fill(0);
+  for (let offset = 0; offset < out.length; offset += elementBytes) out[offset] = 1;
+}

@@ -1,0 +1,66 @@
+// Which engines can run on this machine, and by what code. A probe computes nothing in earnest: whether an engine is
+// right is for the self-check (self-check.ts) to say.
+import type { Group } from '../math/group.js';
+import { dhUnavailable } from './dh-kernel.js';
+import { ENGINE_NAMES, type EngineName } from './engine.js';
+import type { KernelName } from './job.js';
+import { openssl } from './openssl-library.js';
+import { workersUnavailable } from './pool.js';
+
+export interface EngineProbe {
+  readonly name: EngineName;
+  readonly available: boolean;
+  /** Why it is not available, or not by its best path; empty where there is nothing to say. */
+  readonly reason: string;
+  /** The code that does the arithmetic; null where it is not available. */
+  readonly path: string | null;
+  /** What the workers run; undefined where it computes inline. */
+  readonly kernel?: KernelName;
+}
+
+const PATHS: Record<KernelName, string> = {
+  words: 'BN_mod_exp_mont_consttime, bn_mul_mont',
+  bignum: 'BN_mod_exp_mont_consttime, BN_mod_mul_montgomery',
+  dh: 'node:crypto Diffie-Hellman, bigint products',
+  bigint: 'bigint',
+};
+
+/** What a kernel is called in logs. */
+export const pathOf = (kernel: KernelName): string => PATHS[kernel];
+
+const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown)).trim();
+
+function probeOpenssl(group: Group): EngineProbe {
+  const name = 'openssl';
+  const missing = workersUnavailable();
+  if (missing) return { name, available: false, reason: missing, path: null };
+  const found = (kernel: KernelName, reason: string): EngineProbe => {
+    return { name, available: true, reason, path: pathOf(kernel), kernel };
+  };
+  try {
+    const { words } = openssl();
+    return words ? found('words', '') : found('bignum', 'bn_mul_mont is not exported');
+  } catch (thrown) {
+    const reason = `OpenSSL's functions cannot be called: ${messageOf(thrown)}`;
+    const refused = dhUnavailable(group);
+    if (!refused) return found('dh', reason);
+    return { name, available: false, reason: `${reason}; ${refused}`, path: null };
+  }
+}
+
+function probeBigint(): EngineProbe {
+  const missing = workersUnavailable();
+  if (missing) return { name: 'bigint', available: false, reason: missing, path: null };
+  return { name: 'bigint', available: true, reason: '', path: pathOf('bigint'), kernel: 'bigint' };
+}
+
+function probe(name: EngineName, group: Group): EngineProbe {
+  if (name === 'openssl') return probeOpenssl(group);
+  if (name === 'bigint') return probeBigint();
+  return { name, available: true, reason: '', path: pathOf('bigint') };
+}
+
+/** All engines, the preferred one first. */
+export function probeEngines(group: Group): EngineProbe[] {
+  return ENGINE_NAMES.map((name) => probe(name, group));
+}

@@ -1,0 +1,61 @@
+// The reference executor: the catalogue's BigInt functions, inline and synchronous. It returns promises like every
+// executor, but all work is done when the call returns and nothing but microtasks is left: the seeded simulator depends
+// on that. Slow, and never constant-time.
+import { batchOf, bytesToBigint, elementsOf } from '../math/batch.js';
+import type { Group } from '../math/group.js';
+import { catalogue } from './catalogue.js';
+import type { Executor, Request } from './request.js';
+
+/** The integers of a flat buffer of exponents. */
+export function exponentsOf(exponents: Uint8Array, exponentBytes: number): bigint[] {
+  return Array.from({ length: exponents.length / exponentBytes }, (_, index) =>
+    bytesToBigint(exponents.subarray(index * exponentBytes, (index + 1) * exponentBytes)),
+  );
+}
+
+function compute(group: Group, request: Exclude<Request, { op: 'table' | 'prepare' }>): bigint[] {
+  const read = (batch: Uint8Array) => elementsOf(group, batch);
+  switch (request.op) {
+    case 'mul':
+      return catalogue.mul(group, read(request.a), read(request.b.data));
+    case 'mulGather':
+      return catalogue.mulGather(group, read(request.a), request.source, read(request.b.data), request.width);
+    case 'invertBatch':
+      return catalogue.invertBatch(group, read(request.a));
+    case 'product':
+      return catalogue.product(group, read(request.a), request.width);
+    default:
+      return computePower(group, request);
+  }
+}
+
+function computePower(
+  group: Group,
+  request: Extract<Request, { op: 'powFixed' | 'powShared' | 'pow' | 'multiExp' }>,
+): bigint[] {
+  const exponents = exponentsOf(request.exponents, request.exponentBytes);
+  switch (request.op) {
+    case 'powFixed':
+      return catalogue.powFixed(group, elementsOf(group, request.base.element)[0]!, exponents);
+    case 'powShared':
+      return catalogue.powShared(group, elementsOf(group, request.bases), exponents);
+    case 'pow':
+      return catalogue.pow(group, elementsOf(group, request.bases), exponents);
+    case 'multiExp':
+      return [catalogue.multiExp(group, elementsOf(group, request.bases), exponents)];
+  }
+}
+
+export function referenceExecutor(group: Group): Executor {
+  return {
+    threads: 0,
+    path: 'bigint',
+    execute: (request) => {
+      // A prepared operand is a plain copy, and a fixed base needs no table.
+      if (request.op === 'prepare') request.out.set(request.a);
+      else if (request.op !== 'table') request.out.set(batchOf(group, compute(group, request)));
+      return Promise.resolve();
+    },
+    close: () => Promise.resolve(),
+  };
+}
