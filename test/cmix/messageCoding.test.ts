@@ -16,7 +16,9 @@ function rehashed(elements: Uint8Array, change: (code: Uint8Array) => void): Uin
   const body = group.elementBytes - 1;
   const code = elements.slice(0, body);
   const mask = xof(body - 32, 'message-mask', code.subarray(16, 32));
-  const applyMask = () => mask.forEach((byte, i) => (code[32 + i]! ^= byte));
+  const applyMask = (): void => {
+    for (const [i, byte] of mask.entries()) code[32 + i]! ^= byte;
+  };
   applyMask();
   change(code);
   applyMask();
