@@ -1,6 +1,7 @@
 // One round on one node: carries out what the state machine asks for. Events come in from the intake, from work that
 // ends, from timers and from the scheduler; they are stepped one at a time, and each effect starts work, sends, arms a
 // timer or ends the round. When it ends, work stops and every secret is wiped before anything else happens.
+import { setMaxListeners } from 'node:events';
 import { toHex } from '../base/bytes.js';
 import type { CancelTimer, Clock } from '../base/clock.js';
 import { asMixError, MixError } from '../base/errors.js';
@@ -68,6 +69,8 @@ export class Round {
   constructor(facts: RoundFacts, deps: RoundDeps) {
     this.facts = facts;
     this.#deps = deps;
+    // Each delivery and transfer under way listens for the end: a few per member and kind, bounded by the team.
+    setMaxListeners(32 * facts.info.team.length, this.#sending.signal, this.#work.signal);
     this.#state = initialState(facts.info.team, facts.position);
     this.#secrets = new RoundSecrets(facts.group.elementBytes);
     this.#context = new RoundContext(facts, {

@@ -1,0 +1,92 @@
+// What a sender computes: codes messages, derives its slot keys with every node of a round's team, blinds, and adds one MAC
+// per node. Many messages at once share their inversions, so a client that sends a batch costs little more than one.
+import { MixError } from '../base/errors.js';
+import type { NodeId } from '../base/ids.js';
+import { type Rng, randomBytes } from '../base/rng.js';
+import type { Secret } from '../base/secret.js';
+import { encodeMessage } from '../cmix/messageCoding.js';
+import { blindMessage, payloadDigest, SALT_BYTES, type SenderKey, slotKeys, submissionMac } from '../cmix/senderKeys.js';
+import type { Engine } from '../engine/engine.js';
+import { type RoundInfo, roundDigest } from '../round/roundInfo.js';
+import type { Submission } from '../round/submissions.js';
+
+/** A sender: its key, and the secret it shares with each node in the node's current epoch. */
+export class Sender {
+  readonly key: SenderKey;
+  readonly #secrets = new Map<NodeId, { readonly epoch: number; readonly secret: Secret }>();
+
+  constructor(key: SenderKey) {
+    this.key = key;
+  }
+
+  /** Agrees on a secret with a node for one of its epochs. @throws MixError DH_SECRET_ZERO */
+  agree(node: NodeId, epochPublicKey: Uint8Array, epoch: number): void {
+    this.#secrets.get(node)?.secret.wipe();
+    this.#secrets.set(node, { epoch, secret: this.key.agree(epochPublicKey, epoch) });
+  }
+
+  /** True where a secret stands for this very epoch of the node. */
+  knows(node: NodeId, epoch: number): boolean {
+    return this.#secrets.get(node)?.epoch === epoch;
+  }
+
+  /** @throws MixError SENDER_UNKNOWN where there is none */
+  secretWith(node: NodeId): Secret {
+    const found = this.#secrets.get(node);
+    if (!found) throw new MixError('SENDER_UNKNOWN', { node });
+    return found.secret;
+  }
+
+  wipe(): void {
+    for (const { secret } of this.#secrets.values()) secret.wipe();
+    this.#secrets.clear();
+    this.key.seed.wipe();
+  }
+}
+
+/** A message to send, and who sends it. */
+export interface OutgoingMessage {
+  readonly sender: Sender;
+  readonly payload: Uint8Array;
+}
+
+/**
+ * Submissions of one round for many messages. Each gets a fresh salt, so composing a message again gives another
+ * submission: keep the result to send it again.
+ * @throws MixError MESSAGE_TOO_LONG, SENDER_UNKNOWN; what the engine throws
+ */
+export async function composeSubmissions(
+  engine: Engine,
+  rng: Rng,
+  info: RoundInfo,
+  messages: readonly OutgoingMessage[],
+): Promise<Submission[]> {
+  const { group } = engine;
+  const { width, team } = info;
+  if (group.name !== info.group) throw new MixError('GROUP_UNKNOWN', { name: info.group, engine: group.name });
+  const digest = roundDigest(info);
+  const slotBytes = width * group.elementBytes;
+  const plain = engine.allocate(messages.length, width);
+  const keys = team.map(() => engine.allocate(messages.length, width));
+  const salts = messages.map(() => randomBytes(rng, SALT_BYTES));
+  for (const [index, { sender, payload }] of messages.entries()) {
+    plain.set(encodeMessage(group, width, payload, rng), index * slotBytes);
+    for (const [i, node] of team.entries()) {
+      keys[i]!.set(slotKeys(group, sender.secretWith(node), digest, salts[index]!, width), index * slotBytes);
+    }
+  }
+  try {
+    const blinded = await blindMessage(engine, plain, keys);
+    return messages.map(({ sender }, index) => {
+      const salt = salts[index]!;
+      const payload = blinded.slice(index * slotBytes, (index + 1) * slotBytes);
+      const { senderId } = sender.key;
+      const fields = { roundDigest: digest, sender: senderId, salt, payloadDigest: payloadDigest(payload) };
+      const macs = team.map((node) => submissionMac(sender.secretWith(node), fields));
+      return { sender: senderId, salt, payload, macs };
+    });
+  } finally {
+    plain.fill(0);
+    for (const nodeKeys of keys) nodeKeys.fill(0);
+  }
+}

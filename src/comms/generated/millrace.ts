@@ -1,0 +1,89 @@
+import type * as grpc from '@grpc/grpc-js';
+import type { MessageTypeDefinition } from '@grpc/proto-loader';
+
+import type { Ack as _millrace_v1_Ack, Ack__Output as _millrace_v1_Ack__Output } from './millrace/v1/Ack';
+import type { BatchChunk as _millrace_v1_BatchChunk, BatchChunk__Output as _millrace_v1_BatchChunk__Output } from './millrace/v1/BatchChunk';
+import type { BatchFrame as _millrace_v1_BatchFrame, BatchFrame__Output as _millrace_v1_BatchFrame__Output } from './millrace/v1/BatchFrame';
+import type { BatchHeader as _millrace_v1_BatchHeader, BatchHeader__Output as _millrace_v1_BatchHeader__Output } from './millrace/v1/BatchHeader';
+import type { BatchTrailer as _millrace_v1_BatchTrailer, BatchTrailer__Output as _millrace_v1_BatchTrailer__Output } from './millrace/v1/BatchTrailer';
+import type { Commitment as _millrace_v1_Commitment, Commitment__Output as _millrace_v1_Commitment__Output } from './millrace/v1/Commitment';
+import type { Deadlines as _millrace_v1_Deadlines, Deadlines__Output as _millrace_v1_Deadlines__Output } from './millrace/v1/Deadlines';
+import type { DescribeRequest as _millrace_v1_DescribeRequest, DescribeRequest__Output as _millrace_v1_DescribeRequest__Output } from './millrace/v1/DescribeRequest';
+import type { DigestStatement as _millrace_v1_DigestStatement, DigestStatement__Output as _millrace_v1_DigestStatement__Output } from './millrace/v1/DigestStatement';
+import type { GatewayClient as _millrace_v1_GatewayClient, GatewayDefinition as _millrace_v1_GatewayDefinition } from './millrace/v1/Gateway';
+import type { KeyShare as _millrace_v1_KeyShare, KeyShare__Output as _millrace_v1_KeyShare__Output } from './millrace/v1/KeyShare';
+import type { NodeDescription as _millrace_v1_NodeDescription, NodeDescription__Output as _millrace_v1_NodeDescription__Output } from './millrace/v1/NodeDescription';
+import type { NodeReport as _millrace_v1_NodeReport, NodeReport__Output as _millrace_v1_NodeReport__Output } from './millrace/v1/NodeReport';
+import type { OnlineReport as _millrace_v1_OnlineReport, OnlineReport__Output as _millrace_v1_OnlineReport__Output } from './millrace/v1/OnlineReport';
+import type { OutcomeReply as _millrace_v1_OutcomeReply, OutcomeReply__Output as _millrace_v1_OutcomeReply__Output } from './millrace/v1/OutcomeReply';
+import type { OutcomeRequest as _millrace_v1_OutcomeRequest, OutcomeRequest__Output as _millrace_v1_OutcomeRequest__Output } from './millrace/v1/OutcomeRequest';
+import type { OutputsFrame as _millrace_v1_OutputsFrame, OutputsFrame__Output as _millrace_v1_OutputsFrame__Output } from './millrace/v1/OutputsFrame';
+import type { OutputsHeader as _millrace_v1_OutputsHeader, OutputsHeader__Output as _millrace_v1_OutputsHeader__Output } from './millrace/v1/OutputsHeader';
+import type { OutputsRequest as _millrace_v1_OutputsRequest, OutputsRequest__Output as _millrace_v1_OutputsRequest__Output } from './millrace/v1/OutputsRequest';
+import type { PingReply as _millrace_v1_PingReply, PingReply__Output as _millrace_v1_PingReply__Output } from './millrace/v1/PingReply';
+import type { PingRequest as _millrace_v1_PingRequest, PingRequest__Output as _millrace_v1_PingRequest__Output } from './millrace/v1/PingRequest';
+import type { ProgressReport as _millrace_v1_ProgressReport, ProgressReport__Output as _millrace_v1_ProgressReport__Output } from './millrace/v1/ProgressReport';
+import type { RegisterReply as _millrace_v1_RegisterReply, RegisterReply__Output as _millrace_v1_RegisterReply__Output } from './millrace/v1/RegisterReply';
+import type { RegisterRequest as _millrace_v1_RegisterRequest, RegisterRequest__Output as _millrace_v1_RegisterRequest__Output } from './millrace/v1/RegisterRequest';
+import type { RoundError as _millrace_v1_RoundError, RoundError__Output as _millrace_v1_RoundError__Output } from './millrace/v1/RoundError';
+import type { RoundReference as _millrace_v1_RoundReference, RoundReference__Output as _millrace_v1_RoundReference__Output } from './millrace/v1/RoundReference';
+import type { SchedulerClient as _millrace_v1_SchedulerClient, SchedulerDefinition as _millrace_v1_SchedulerDefinition } from './millrace/v1/Scheduler';
+import type { SignedRoundInfo as _millrace_v1_SignedRoundInfo, SignedRoundInfo__Output as _millrace_v1_SignedRoundInfo__Output } from './millrace/v1/SignedRoundInfo';
+import type { SlotRejection as _millrace_v1_SlotRejection, SlotRejection__Output as _millrace_v1_SlotRejection__Output } from './millrace/v1/SlotRejection';
+import type { StageReport as _millrace_v1_StageReport, StageReport__Output as _millrace_v1_StageReport__Output } from './millrace/v1/StageReport';
+import type { SubmitRequest as _millrace_v1_SubmitRequest, SubmitRequest__Output as _millrace_v1_SubmitRequest__Output } from './millrace/v1/SubmitRequest';
+import type { TableProposal as _millrace_v1_TableProposal, TableProposal__Output as _millrace_v1_TableProposal__Output } from './millrace/v1/TableProposal';
+import type { TableVerdict as _millrace_v1_TableVerdict, TableVerdict__Output as _millrace_v1_TableVerdict__Output } from './millrace/v1/TableVerdict';
+import type { TeamClient as _millrace_v1_TeamClient, TeamDefinition as _millrace_v1_TeamDefinition } from './millrace/v1/Team';
+import type { TeamEnvelope as _millrace_v1_TeamEnvelope, TeamEnvelope__Output as _millrace_v1_TeamEnvelope__Output } from './millrace/v1/TeamEnvelope';
+import type { Update as _millrace_v1_Update, Update__Output as _millrace_v1_Update__Output } from './millrace/v1/Update';
+import type { UpdatesRequest as _millrace_v1_UpdatesRequest, UpdatesRequest__Output as _millrace_v1_UpdatesRequest__Output } from './millrace/v1/UpdatesRequest';
+
+type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
+  new(...args: ConstructorParameters<Constructor>): Subtype;
+};
+
+export interface ProtoGrpcType {
+  millrace: {
+    v1: {
+      Ack: MessageTypeDefinition<_millrace_v1_Ack, _millrace_v1_Ack__Output>
+      BatchChunk: MessageTypeDefinition<_millrace_v1_BatchChunk, _millrace_v1_BatchChunk__Output>
+      BatchFrame: MessageTypeDefinition<_millrace_v1_BatchFrame, _millrace_v1_BatchFrame__Output>
+      BatchHeader: MessageTypeDefinition<_millrace_v1_BatchHeader, _millrace_v1_BatchHeader__Output>
+      BatchTrailer: MessageTypeDefinition<_millrace_v1_BatchTrailer, _millrace_v1_BatchTrailer__Output>
+      Commitment: MessageTypeDefinition<_millrace_v1_Commitment, _millrace_v1_Commitment__Output>
+      Deadlines: MessageTypeDefinition<_millrace_v1_Deadlines, _millrace_v1_Deadlines__Output>
+      DescribeRequest: MessageTypeDefinition<_millrace_v1_DescribeRequest, _millrace_v1_DescribeRequest__Output>
+      DigestStatement: MessageTypeDefinition<_millrace_v1_DigestStatement, _millrace_v1_DigestStatement__Output>
+      Gateway: SubtypeConstructor<typeof grpc.Client, _millrace_v1_GatewayClient> & { service: _millrace_v1_GatewayDefinition }
+      KeyShare: MessageTypeDefinition<_millrace_v1_KeyShare, _millrace_v1_KeyShare__Output>
+      NodeDescription: MessageTypeDefinition<_millrace_v1_NodeDescription, _millrace_v1_NodeDescription__Output>
+      NodeReport: MessageTypeDefinition<_millrace_v1_NodeReport, _millrace_v1_NodeReport__Output>
+      OnlineReport: MessageTypeDefinition<_millrace_v1_OnlineReport, _millrace_v1_OnlineReport__Output>
+      OutcomeReply: MessageTypeDefinition<_millrace_v1_OutcomeReply, _millrace_v1_OutcomeReply__Output>
+      OutcomeRequest: MessageTypeDefinition<_millrace_v1_OutcomeRequest, _millrace_v1_OutcomeRequest__Output>
+      OutputsFrame: MessageTypeDefinition<_millrace_v1_OutputsFrame, _millrace_v1_OutputsFrame__Output>
+      OutputsHeader: MessageTypeDefinition<_millrace_v1_OutputsHeader, _millrace_v1_OutputsHeader__Output>
+      OutputsRequest: MessageTypeDefinition<_millrace_v1_OutputsRequest, _millrace_v1_OutputsRequest__Output>
+      PingReply: MessageTypeDefinition<_millrace_v1_PingReply, _millrace_v1_PingReply__Output>
+      PingRequest: MessageTypeDefinition<_millrace_v1_PingRequest, _millrace_v1_PingRequest__Output>
+      ProgressReport: MessageTypeDefinition<_millrace_v1_ProgressReport, _millrace_v1_ProgressReport__Output>
+      RegisterReply: MessageTypeDefinition<_millrace_v1_RegisterReply, _millrace_v1_RegisterReply__Output>
+      RegisterRequest: MessageTypeDefinition<_millrace_v1_RegisterRequest, _millrace_v1_RegisterRequest__Output>
+      RoundError: MessageTypeDefinition<_millrace_v1_RoundError, _millrace_v1_RoundError__Output>
+      RoundReference: MessageTypeDefinition<_millrace_v1_RoundReference, _millrace_v1_RoundReference__Output>
+      Scheduler: SubtypeConstructor<typeof grpc.Client, _millrace_v1_SchedulerClient> & { service: _millrace_v1_SchedulerDefinition }
+      SignedRoundInfo: MessageTypeDefinition<_millrace_v1_SignedRoundInfo, _millrace_v1_SignedRoundInfo__Output>
+      SlotRejection: MessageTypeDefinition<_millrace_v1_SlotRejection, _millrace_v1_SlotRejection__Output>
+      StageReport: MessageTypeDefinition<_millrace_v1_StageReport, _millrace_v1_StageReport__Output>
+      SubmitRequest: MessageTypeDefinition<_millrace_v1_SubmitRequest, _millrace_v1_SubmitRequest__Output>
+      TableProposal: MessageTypeDefinition<_millrace_v1_TableProposal, _millrace_v1_TableProposal__Output>
+      TableVerdict: MessageTypeDefinition<_millrace_v1_TableVerdict, _millrace_v1_TableVerdict__Output>
+      Team: SubtypeConstructor<typeof grpc.Client, _millrace_v1_TeamClient> & { service: _millrace_v1_TeamDefinition }
+      TeamEnvelope: MessageTypeDefinition<_millrace_v1_TeamEnvelope, _millrace_v1_TeamEnvelope__Output>
+      Update: MessageTypeDefinition<_millrace_v1_Update, _millrace_v1_Update__Output>
+      UpdatesRequest: MessageTypeDefinition<_millrace_v1_UpdatesRequest, _millrace_v1_UpdatesRequest__Output>
+    }
+  }
+}
+

@@ -1,0 +1,8 @@
+// Original file: src/comms/millrace.proto
+
+
+export interface DescribeRequest {
+}
+
+export interface DescribeRequest__Output {
+}

@@ -1,0 +1,14 @@
+// Original file: src/comms/millrace.proto
+
+
+export interface OnlineReport {
+  'bootId'?: (string);
+  'engine'?: (string);
+  'enginePath'?: (string);
+}
+
+export interface OnlineReport__Output {
+  'bootId': (string);
+  'engine': (string);
+  'enginePath': (string);
+}

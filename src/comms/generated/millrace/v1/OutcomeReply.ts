@@ -1,0 +1,14 @@
+// Original file: src/comms/millrace.proto
+
+
+export interface OutcomeReply {
+  'state'?: (string);
+  'reason'?: (string);
+  'node'?: (string);
+}
+
+export interface OutcomeReply__Output {
+  'state': (string);
+  'reason': (string);
+  'node': (string);
+}

@@ -1,0 +1,14 @@
+// Original file: src/comms/millrace.proto
+
+
+export interface RoundError {
+  'code'?: (string);
+  'culprit'?: (string);
+  'detail'?: (string);
+}
+
+export interface RoundError__Output {
+  'code': (string);
+  'culprit': (string);
+  'detail': (string);
+}

@@ -1,0 +1,37 @@
+// Original file: src/comms/millrace.proto
+
+import type * as grpc from '@grpc/grpc-js'
+import type { MethodDefinition } from '@grpc/proto-loader'
+import type { Ack as _millrace_v1_Ack, Ack__Output as _millrace_v1_Ack__Output } from '../../millrace/v1/Ack';
+import type { NodeReport as _millrace_v1_NodeReport, NodeReport__Output as _millrace_v1_NodeReport__Output } from '../../millrace/v1/NodeReport';
+import type { Update as _millrace_v1_Update, Update__Output as _millrace_v1_Update__Output } from '../../millrace/v1/Update';
+import type { UpdatesRequest as _millrace_v1_UpdatesRequest, UpdatesRequest__Output as _millrace_v1_UpdatesRequest__Output } from '../../millrace/v1/UpdatesRequest';
+
+export interface SchedulerClient extends grpc.Client {
+  Report(argument: _millrace_v1_NodeReport, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  Report(argument: _millrace_v1_NodeReport, metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  Report(argument: _millrace_v1_NodeReport, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  Report(argument: _millrace_v1_NodeReport, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  report(argument: _millrace_v1_NodeReport, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  report(argument: _millrace_v1_NodeReport, metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  report(argument: _millrace_v1_NodeReport, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  report(argument: _millrace_v1_NodeReport, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  
+  Updates(argument: _millrace_v1_UpdatesRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_millrace_v1_Update__Output>;
+  Updates(argument: _millrace_v1_UpdatesRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_millrace_v1_Update__Output>;
+  updates(argument: _millrace_v1_UpdatesRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_millrace_v1_Update__Output>;
+  updates(argument: _millrace_v1_UpdatesRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_millrace_v1_Update__Output>;
+  
+}
+
+export interface SchedulerHandlers extends grpc.UntypedServiceImplementation {
+  Report: grpc.handleUnaryCall<_millrace_v1_NodeReport__Output, _millrace_v1_Ack>;
+  
+  Updates: grpc.handleServerStreamingCall<_millrace_v1_UpdatesRequest__Output, _millrace_v1_Update>;
+  
+}
+
+export interface SchedulerDefinition extends grpc.ServiceDefinition {
+  Report: MethodDefinition<_millrace_v1_NodeReport, _millrace_v1_Ack, _millrace_v1_NodeReport__Output, _millrace_v1_Ack__Output>
+  Updates: MethodDefinition<_millrace_v1_UpdatesRequest, _millrace_v1_Update, _millrace_v1_UpdatesRequest__Output, _millrace_v1_Update__Output>
+}

@@ -1,0 +1,54 @@
+// Original file: src/comms/millrace.proto
+
+import type * as grpc from '@grpc/grpc-js'
+import type { MethodDefinition } from '@grpc/proto-loader'
+import type { Ack as _millrace_v1_Ack, Ack__Output as _millrace_v1_Ack__Output } from '../../millrace/v1/Ack';
+import type { BatchFrame as _millrace_v1_BatchFrame, BatchFrame__Output as _millrace_v1_BatchFrame__Output } from '../../millrace/v1/BatchFrame';
+import type { PingReply as _millrace_v1_PingReply, PingReply__Output as _millrace_v1_PingReply__Output } from '../../millrace/v1/PingReply';
+import type { PingRequest as _millrace_v1_PingRequest, PingRequest__Output as _millrace_v1_PingRequest__Output } from '../../millrace/v1/PingRequest';
+import type { TeamEnvelope as _millrace_v1_TeamEnvelope, TeamEnvelope__Output as _millrace_v1_TeamEnvelope__Output } from '../../millrace/v1/TeamEnvelope';
+
+export interface TeamClient extends grpc.Client {
+  Deliver(argument: _millrace_v1_TeamEnvelope, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  Deliver(argument: _millrace_v1_TeamEnvelope, metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  Deliver(argument: _millrace_v1_TeamEnvelope, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  Deliver(argument: _millrace_v1_TeamEnvelope, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  deliver(argument: _millrace_v1_TeamEnvelope, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  deliver(argument: _millrace_v1_TeamEnvelope, metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  deliver(argument: _millrace_v1_TeamEnvelope, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  deliver(argument: _millrace_v1_TeamEnvelope, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  
+  Ping(argument: _millrace_v1_PingRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_PingReply__Output>): grpc.ClientUnaryCall;
+  Ping(argument: _millrace_v1_PingRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_v1_PingReply__Output>): grpc.ClientUnaryCall;
+  Ping(argument: _millrace_v1_PingRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_PingReply__Output>): grpc.ClientUnaryCall;
+  Ping(argument: _millrace_v1_PingRequest, callback: grpc.requestCallback<_millrace_v1_PingReply__Output>): grpc.ClientUnaryCall;
+  ping(argument: _millrace_v1_PingRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_PingReply__Output>): grpc.ClientUnaryCall;
+  ping(argument: _millrace_v1_PingRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_v1_PingReply__Output>): grpc.ClientUnaryCall;
+  ping(argument: _millrace_v1_PingRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_PingReply__Output>): grpc.ClientUnaryCall;
+  ping(argument: _millrace_v1_PingRequest, callback: grpc.requestCallback<_millrace_v1_PingReply__Output>): grpc.ClientUnaryCall;
+  
+  Transfer(metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_BatchFrame>;
+  Transfer(metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_BatchFrame>;
+  Transfer(options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_BatchFrame>;
+  Transfer(callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_BatchFrame>;
+  transfer(metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_BatchFrame>;
+  transfer(metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_BatchFrame>;
+  transfer(options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_BatchFrame>;
+  transfer(callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_BatchFrame>;
+  
+}
+
+export interface TeamHandlers extends grpc.UntypedServiceImplementation {
+  Deliver: grpc.handleUnaryCall<_millrace_v1_TeamEnvelope__Output, _millrace_v1_Ack>;
+  
+  Ping: grpc.handleUnaryCall<_millrace_v1_PingRequest__Output, _millrace_v1_PingReply>;
+  
+  Transfer: grpc.handleClientStreamingCall<_millrace_v1_BatchFrame__Output, _millrace_v1_Ack>;
+  
+}
+
+export interface TeamDefinition extends grpc.ServiceDefinition {
+  Deliver: MethodDefinition<_millrace_v1_TeamEnvelope, _millrace_v1_Ack, _millrace_v1_TeamEnvelope__Output, _millrace_v1_Ack__Output>
+  Ping: MethodDefinition<_millrace_v1_PingRequest, _millrace_v1_PingReply, _millrace_v1_PingRequest__Output, _millrace_v1_PingReply__Output>
+  Transfer: MethodDefinition<_millrace_v1_BatchFrame, _millrace_v1_Ack, _millrace_v1_BatchFrame__Output, _millrace_v1_Ack__Output>
+}

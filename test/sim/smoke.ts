@@ -1,0 +1,14 @@
+import { decodeOutputs } from '../../src/cmix/outputs.js';
+import { SimTeam } from './team.js';
+const t0=Date.now();
+const team = await new SimTeam({ seed: process.argv[2] ?? 1, faults: { loss: Number(process.argv[3] ?? 0), duplication: 0.1, minDelayMs: 1, maxDelayMs: 40 } }).start();
+const info = await team.open();
+await team.until(() => team.everyAlive((n) => ['STANDBY','FAILED'].includes(team.stage(n, info.round)!)));
+console.log(team.nodes.map((n) => team.stage(n, info.round)), team.failure(team.nodes[0]!, info.round), team.clock.nowMs());
+await team.standby(info);
+const subs = await team.compose(info, ['a', 'b', 'c', 'd', 'e', 'f']);
+for (const s of subs) team.first(info).runner.submit(info.round, s);
+await team.until(() => team.everyAlive((n) => ['COMPLETED','FAILED'].includes(team.stage(n, info.round)!)));
+console.log(team.nodes.map((n) => team.stage(n, info.round)), team.nodes.map((n) => team.failure(n, info.round)), team.clock.nowMs());
+const out = team.nodes[3]!.runner.outputs(info.round);
+console.log(decodeOutputs(out.facts.group, 1, out.outputs).messages.map((m) => Buffer.from(m).toString()), out.dummies, out.invalidSlots, team.nodes.map(n=>n.runner.secretBytes), team.network.packets, Date.now()-t0);

@@ -1,0 +1,219 @@
+// A whole team in one process over the virtual network: real rounds, real keys and proofs, the reference engine, a virtual
+// clock. Helpers to open rounds, submit messages and let time pass until a condition holds.
+import { VirtualClock } from '../../src/base/clock.js';
+import { MixError } from '../../src/base/errors.js';
+import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
+import { silentLog } from '../../src/base/log.js';
+import { createMetrics, type Metrics } from '../../src/base/metrics.js';
+import { toHex } from '../../src/base/bytes.js';
+import { randomBytes, SeededRng } from '../../src/base/rng.js';
+import { MemoryStore } from '../../src/base/store.js';
+import { composeSubmissions, Sender } from '../../src/client/compose.js';
+import { SenderKey } from '../../src/cmix/senderKeys.js';
+import { SigningKey } from '../../src/cmix/signatures.js';
+import type { Engine } from '../../src/engine/engine.js';
+import { referenceEngine } from '../../src/engine/open.js';
+import { type GroupName, namedGroup } from '../../src/math/group.js';
+import { type RoundInfo, type SignedRoundInfo, signRoundInfo } from '../../src/round/roundInfo.js';
+import { RoundLog } from '../../src/round/roundLog.js';
+import { RoundRunner } from '../../src/round/roundRunner.js';
+import type { NodeReport } from '../../src/round/schedulerPort.js';
+import { SenderRegistry } from '../../src/round/senderRegistry.js';
+import type { Submission } from '../../src/round/submissions.js';
+import { CALM, type NetworkFaults, VirtualNetwork } from './network.js';
+
+export interface TeamOptions {
+  readonly seed: string | number;
+  readonly nodes?: number;
+  readonly slots?: number;
+  readonly width?: number;
+  readonly chunkSlots?: number;
+  readonly group?: GroupName;
+  readonly minSenders?: number;
+  readonly quotaPerSender?: number;
+  readonly faults?: NetworkFaults;
+}
+
+export interface SimNode {
+  readonly key: SigningKey;
+  readonly id: NodeId;
+  readonly store: MemoryStore;
+  runner: RoundRunner;
+  registry: SenderRegistry;
+  metrics: Metrics;
+  alive: boolean;
+  readonly reports: NodeReport[];
+}
+
+const NETWORK = 'simulation';
+
+export class SimTeam {
+  readonly clock = new VirtualClock();
+  readonly rng: SeededRng;
+  readonly network: VirtualNetwork;
+  readonly engine: Engine;
+  readonly authority: SigningKey;
+  readonly nodes: SimNode[] = [];
+  readonly senders: Sender[] = [];
+  readonly options: Required<TeamOptions>;
+  #rounds = 0;
+  #epochs = 0;
+
+  constructor(options: TeamOptions) {
+    this.options = {
+      nodes: 5,
+      slots: 6,
+      width: 1,
+      chunkSlots: 2,
+      group: 'TEST-512',
+      minSenders: 1,
+      quotaPerSender: 4,
+      faults: CALM,
+      ...options,
+    };
+    this.rng = new SeededRng(this.options.seed);
+    this.network = new VirtualNetwork(this.clock, new SeededRng(`network/${this.options.seed}`), this.options.faults);
+    this.engine = referenceEngine(namedGroup(this.options.group));
+    this.authority = SigningKey.generate(this.rng);
+    for (let i = 0; i < this.options.nodes; i++) this.nodes.push(this.#createNode());
+  }
+
+  /** Starts every node and registers `count` senders with all of them. */
+  async start(count = 3): Promise<this> {
+    for (const node of this.nodes) await node.runner.start();
+    for (let i = 0; i < count; i++) this.senders.push(this.newSender());
+    return this;
+  }
+
+  newSender(): Sender {
+    const sender = new Sender(SenderKey.generate(this.rng));
+    for (const node of this.nodes) this.register(sender, node);
+    return sender;
+  }
+
+  register(sender: Sender, node: SimNode): void {
+    const { registry } = node;
+    registry.register(sender.key.publicKey, registry.epoch);
+    sender.agree(node.id, registry.publicKey, registry.epoch);
+  }
+
+  #createNode(): SimNode {
+    const key = SigningKey.generate(this.rng);
+    const node = { key, id: key.nodeId, store: new MemoryStore(), alive: true, reports: [] as NodeReport[] };
+    return this.#boot(node as unknown as SimNode);
+  }
+
+  #boot(node: SimNode): SimNode {
+    const bootId = toHex(randomBytes(this.rng, 16)) as BootId;
+    node.registry = new SenderRegistry(this.rng, ++this.#epochs * 1_000, 10_000);
+    node.metrics = createMetrics();
+    node.runner = new RoundRunner({
+      network: NETWORK,
+      bootId,
+      key: node.key,
+      roundAuthority: this.authority.publicKey,
+      engineOf: async () => this.engine,
+      publicKeyOf: (id) => this.nodes.find((other) => other.id === id)?.key.publicKey,
+      membershipGeneration: () => 0,
+      registry: node.registry,
+      roundLog: new RoundLog(node.store, bootId),
+      link: this.network.linkOf(node.id),
+      clock: this.clock,
+      rng: this.rng,
+      log: silentLog,
+      metrics: node.metrics,
+      report: (report) => {
+        if (node.alive) node.reports.push(report);
+      },
+    });
+    this.network.attach(node.id, node.runner);
+    return node;
+  }
+
+  /** kill -9: the process is gone with all its memory; its store stays. */
+  crash(node: SimNode): void {
+    node.alive = false;
+    this.network.detach(node.id);
+    node.runner.close();
+  }
+
+  /** Starts a crashed node again over its store. */
+  async restart(node: SimNode): Promise<void> {
+    node.alive = true;
+    this.#boot(node);
+    await node.runner.start();
+  }
+
+  roundInfo(changes: Partial<RoundInfo> = {}): SignedRoundInfo {
+    const { slots, width, chunkSlots, group, minSenders, quotaPerSender } = this.options;
+    const info: RoundInfo = {
+      network: NETWORK,
+      round: ++this.#rounds as RoundId,
+      membership: 0,
+      team: this.nodes.map(({ id }) => id),
+      group,
+      slots,
+      width,
+      chunkSlots,
+      exponentBytes: 32,
+      minSenders,
+      quotaPerSender,
+      deadlines: { precomputeMs: 60_000, standbyMs: 600_000, collectMs: 20_000, realtimeMs: 60_000 },
+      ...changes,
+    };
+    return signRoundInfo(info, this.authority);
+  }
+
+  /** Opens a round on every node that is alive. */
+  async open(signed = this.roundInfo()): Promise<RoundInfo> {
+    for (const node of this.nodes) if (node.alive) await node.runner.openRound(signed);
+    return signed.info;
+  }
+
+  stage(node: SimNode, round: RoundId): string | undefined {
+    return node.runner.stages.get(round);
+  }
+
+  /** Why a round failed on a node. */
+  failure(node: SimNode, round: RoundId) {
+    for (const report of [...node.reports].reverse()) {
+      if (report.kind === 'stage' && report.round === round && report.stage === 'FAILED') return report.failure;
+    }
+    return undefined;
+  }
+
+  /** Lets time pass until `done` holds or `limitMs` of virtual time are over; true where it holds. */
+  async until(done: () => boolean, limitMs = 300_000): Promise<boolean> {
+    const endMs = this.clock.nowMs() + limitMs;
+    for (;;) {
+      // Everything between two timers is microtasks: one turn of the event loop ends them all.
+      await new Promise((resolve) => setImmediate(resolve));
+      if (done()) return true;
+      if (this.clock.nowMs() > endMs || !this.clock.step()) return false;
+    }
+  }
+
+  everyAlive(test: (node: SimNode) => boolean): boolean {
+    return this.nodes.filter(({ alive }) => alive).every(test);
+  }
+
+  /** Waits until the round is in STANDBY everywhere and lets it take messages. */
+  async standby(info: RoundInfo): Promise<void> {
+    const ready = await this.until(() => this.everyAlive((node) => this.stage(node, info.round) === 'STANDBY'));
+    if (!ready) throw new MixError('INTERNAL', { what: 'round did not reach STANDBY', round: info.round });
+    for (const node of this.nodes) if (node.alive) node.runner.assign(info.round);
+  }
+
+  compose(info: RoundInfo, texts: readonly string[]): Promise<Submission[]> {
+    const messages = texts.map((text, i) => ({
+      sender: this.senders[i % this.senders.length]!,
+      payload: new Uint8Array(Buffer.from(text)),
+    }));
+    return composeSubmissions(this.engine, this.rng, info, messages);
+  }
+
+  /** The first node of a round's team. */
+  first(info: RoundInfo): SimNode {
+    return this.nodes.find(({ id }) => id === info.team[0])!;
+  }
+}
