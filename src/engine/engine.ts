@@ -54,7 +54,8 @@ export interface FixedBase {
  * Batched arithmetic in one group. All methods check lengths and ranges (1..q) of everything before any work and reject
  * with LENGTH_MISMATCH, ELEMENT_RANGE, EXPONENT_RANGE, WIDTH_INVALID, PERMUTATION_INVALID; with ABORTED, ENGINE_BUSY,
  * ENGINE_CLOSED, ENGINE_WORKER where that happens. Inputs must not change until the promise settles.
- * Exponents are flat little-endian integers of `exponentBytes` each, any length from 1 to 2·elementBytes.
+ * Exponents are flat little-endian integers of `exponentBytes` each, any length from 1 to 2·elementBytes (64 bytes in any
+ * group). Other refusals: HANDLE_RELEASED, HANDLE_FOREIGN, BUFFER_OVERLAP.
  */
 export interface Engine {
   readonly name: EngineName;

@@ -1,0 +1,416 @@
+// The one suite that every engine must pass: each operation against the BigInt catalogue, bit for bit, on random and
+// extreme inputs, in every way a caller may pass them; and every refusal. Engines differ in speed only.
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ErrorCode } from '../src/base/errors.js';
+import { type Rng, randomBelow, randomBytes, SeededRng } from '../src/base/rng.js';
+import { catalogue } from '../src/engine/catalogue.js';
+import type { Engine, Prepared } from '../src/engine/engine.js';
+import { exponentsOf } from '../src/engine/reference.js';
+import { batchOf, bigintToBytes, elementsOf } from '../src/math/batch.js';
+import { type Group, namedGroup } from '../src/math/group.js';
+import { randomElements } from '../src/math/sampling.js';
+
+/** Opens the engine under test in a group; the suite closes it. */
+export type OpenForTest = (group: Group) => Promise<Engine>;
+
+interface Sizes {
+  /** Slots of products, which are cheap. */
+  readonly products: number;
+  /** Powers with 256-bit exponents. */
+  readonly powers: number;
+  /** Elements inverted, one reference inversion each. */
+  readonly inverses: number;
+  /** Bases of the multi-exponentiation with 128-bit exponents. */
+  readonly bases: number;
+}
+
+/** Small groups carry the numbers, large ones show that size changes nothing. */
+const SIZES: ReadonlyMap<string, Sizes> = new Map([
+  ['TEST-64', { products: 100, powers: 50, inverses: 50, bases: 50 }],
+  ['TEST-512', { products: 1000, powers: 1000, inverses: 1000, bases: 1000 }],
+  ['MODP-2048', { products: 100, powers: 20, inverses: 20, bases: 20 }],
+  ['MODP-4096', { products: 1000, powers: 18, inverses: 20, bases: 20 }],
+]);
+
+export function engineCompliance(name: string, open: OpenForTest): void {
+  for (const [groupName, sizes] of SIZES) {
+    describe(`engine ${name} in ${groupName}`, () => {
+      const harness = harnessOf(namedGroup(groupName), sizes, `${name} ${groupName}`);
+      beforeAll(async () => {
+        harness.engine = await open(harness.group);
+      });
+      afterAll(() => harness.engine.close());
+      productTests(harness);
+      powerTests(harness);
+      foldTests(harness);
+      if (groupName === 'TEST-64') propertyTests(harness);
+      if (groupName === 'TEST-512') refusalTests(harness);
+    });
+  }
+  handleTests(name, open);
+}
+
+interface Harness {
+  engine: Engine;
+  readonly group: Group;
+  readonly sizes: Sizes;
+  readonly rng: Rng;
+  /** `count` elements, the first of them 1, q and 2. */
+  readonly elements: (count: number) => Uint8Array;
+  /** `count` exponents of a length, the first of them 0, 1, and the largest there is. */
+  readonly exponents: (count: number, bytes: number) => Uint8Array;
+}
+
+function harnessOf(group: Group, sizes: Sizes, seed: string): Harness {
+  const rng = new SeededRng(seed);
+  const edges = (values: readonly bigint[], count: number) => values.slice(0, count);
+  return {
+    engine: undefined as unknown as Engine,
+    group,
+    sizes,
+    rng,
+    elements: (count) => {
+      const first = edges([1n, group.q, 2n], count);
+      return batchOf(group, [...first, ...elementsOf(group, randomElements(rng, group, count - first.length))]);
+    },
+    exponents: (count, bytes) => {
+      const out = new Uint8Array(new SharedArrayBuffer(count * bytes));
+      out.set(randomBytes(rng, count * bytes));
+      const first = edges([0n, 1n, (1n << BigInt(8 * bytes)) - 1n], count);
+      for (const [index, value] of first.entries()) out.set(bigintToBytes(value, bytes), index * bytes);
+      return out;
+    },
+  };
+}
+
+function shuffled(rng: Rng, count: number): Uint32Array {
+  const out = Uint32Array.from({ length: count }, (_, index) => index);
+  for (let i = count - 1; i > 0; i--) {
+    const j = randomBelow(rng, i + 1);
+    [out[i], out[j]] = [out[j]!, out[i]!];
+  }
+  return out;
+}
+
+/** The same bytes in memory of their own, at an odd offset: what a socket gives. */
+function unshared(bytes: Uint8Array): Uint8Array {
+  const out = new Uint8Array(bytes.length + 1).subarray(1);
+  out.set(bytes);
+  return out;
+}
+
+/** The same bytes in shared memory, but not at a word boundary. */
+function unaligned(bytes: Uint8Array): Uint8Array {
+  const out = new Uint8Array(new SharedArrayBuffer(bytes.length + 3)).subarray(3);
+  out.set(bytes);
+  return out;
+}
+
+function productTests(harness: Harness): void {
+  const { group, sizes, rng, elements } = harness;
+  const read = (batch: Uint8Array) => elementsOf(group, batch);
+
+  it.each([0, 1, 3, sizes.products])('multiplies %i elements, plain and prepared', async (count) => {
+    const [a, b] = [elements(count), randomElements(rng, group, count)];
+    const truth = catalogue.mul(group, read(a), read(b));
+    const operand = await harness.engine.prepare(b);
+    expect(operand.count).toBe(count);
+    expect(read(await harness.engine.mul(a, b))).toEqual(truth);
+    expect(read(await harness.engine.mul(a, operand))).toEqual(truth);
+    operand.release();
+  });
+
+  it('multiplies extremes by extremes', async () => {
+    const values = [1n, 2n, group.q - 1n, group.q];
+    const pairs = values.flatMap((a) => values.map((b) => [a, b] as const));
+    const [a, b] = [pairs.map(([left]) => left), pairs.map(([, right]) => right)];
+    const product = await harness.engine.mul(batchOf(group, a), batchOf(group, b));
+    expect(read(product)).toEqual(catalogue.mul(group, a, b));
+  });
+
+  it.each([
+    { slots: 0, width: 1 },
+    { slots: 1, width: 2 },
+    { slots: sizes.products, width: 1 },
+    { slots: 25, width: 2 },
+  ])('multiplies gathered slots: $slots of width $width', async ({ slots, width }) => {
+    const [a, b] = [elements(slots * width), elements(slots * width)];
+    const source = shuffled(rng, slots);
+    const truth = catalogue.mulGather(group, read(a), source, read(b), width);
+    const operand = await harness.engine.prepare(b);
+    expect(read(await harness.engine.mulGather(a, source, b, { width }))).toEqual(truth);
+    expect(read(await harness.engine.mulGather(a, source, operand, { width }))).toEqual(truth);
+    operand.release();
+  });
+
+  it('takes slices of prepared operands, of slices too', async () => {
+    const [a, b] = [elements(4), elements(20)];
+    const operand = await harness.engine.prepare(b);
+    const slice = operand.slice(5, 15).slice(3, 7);
+    expect(slice.count).toBe(4);
+    expect(read(await harness.engine.mul(a, slice))).toEqual(catalogue.mul(group, read(a), read(b).slice(8, 12)));
+    operand.release();
+  });
+
+  it('takes memory that is not shared or not aligned, and writes where it is told', async () => {
+    const [a, b, source] = [elements(7), elements(7), shuffled(rng, 7)];
+    const truth = catalogue.mulGather(group, read(a), source, read(b), 1);
+    for (const make of [unshared, unaligned]) {
+      const out = make(new Uint8Array(a.length));
+      expect(await harness.engine.mulGather(make(a), source, make(b), { out })).toBe(out);
+      expect(read(out)).toEqual(truth);
+    }
+    const out = harness.engine.allocate(7);
+    expect(await harness.engine.mulGather(a, source, b, { out, priority: 'realtime' })).toBe(out);
+    expect(read(out)).toEqual(truth);
+  });
+
+  it('gives results in shared memory', async () => {
+    expect((await harness.engine.mul(elements(2), elements(2))).buffer).toBeInstanceOf(SharedArrayBuffer);
+    expect(harness.engine.allocate(3, 2).length).toBe(6 * group.elementBytes);
+  });
+}
+
+function powerTests(harness: Harness): void {
+  const { group, sizes, elements, exponents } = harness;
+  const read = (batch: Uint8Array) => elementsOf(group, batch);
+  /** Exponent lengths: odd, short, as long as an element, the longest. Large groups: few, the reference is slow. */
+  const large = group.bits > 1024;
+  const lengths = [1, 5, 33, group.elementBytes, 2 * group.elementBytes].filter((bytes) => !large || bytes < 100);
+
+  it.each([
+    ...lengths.map((exponentBytes) => ({ count: 4, exponentBytes })),
+    { count: sizes.powers, exponentBytes: 32 },
+  ])('raises $count bases to exponents of $exponentBytes bytes', async ({ count, exponentBytes }) => {
+    const [bases, own] = [elements(count), exponents(count, exponentBytes)];
+    const truth = catalogue.pow(group, read(bases), exponentsOf(own, exponentBytes));
+    expect(read(await harness.engine.pow(bases, own, { exponentBytes }))).toEqual(truth);
+  });
+
+  it('raises to exponents at and beyond the order: q, q + 1, p, 2q', async () => {
+    const { p, q, elementBytes } = group;
+    const values = large ? [q] : [q - 1n, q, q + 1n, p, 2n * q];
+    const own = new Uint8Array(values.length * elementBytes);
+    for (const [i, value] of values.entries()) own.set(bigintToBytes(value, elementBytes), i * elementBytes);
+    const base = elements(4).subarray(3 * elementBytes);
+    const truth = catalogue.powFixed(group, read(base)[0]!, values);
+    expect(read(await harness.engine.powFixed(base, own, { exponentBytes: elementBytes }))).toEqual(truth);
+  });
+
+  it.each([
+    { count: 0, width: 1 },
+    { count: 5, width: 1 },
+    { count: 5, width: 2 },
+    { count: 4, width: 3 },
+  ])('raises $count bases to $width shared exponents', async ({ count, width }) => {
+    const [bases, shared] = [elements(count), exponents(width, 32)];
+    const truth = catalogue.powShared(group, read(bases), exponentsOf(shared, 32));
+    expect(read(await harness.engine.powShared(bases, shared, { exponentBytes: 32 }))).toEqual(truth);
+  });
+
+  it.each([
+    { count: 0, exponentBytes: 32 },
+    { count: 3, exponentBytes: 32 },
+    { count: sizes.powers, exponentBytes: 32 },
+    { count: large ? 18 : 40, exponentBytes: 41 },
+    { count: 20, exponentBytes: 1 },
+  ])('raises a fixed base $count times, $exponentBytes bytes', async ({ count, exponentBytes }) => {
+    const own = exponents(count, exponentBytes);
+    for (const base of [elements(4).subarray(3 * group.elementBytes), elements(2).subarray(group.elementBytes)]) {
+      const truth = catalogue.powFixed(group, read(base)[0]!, exponentsOf(own, exponentBytes));
+      const handle = await harness.engine.fixedBase(base);
+      expect(read(handle.element)).toEqual(read(base));
+      expect(read(await harness.engine.powFixed(handle, own, { exponentBytes }))).toEqual(truth);
+      expect(read(await harness.engine.powFixed(base, own, { exponentBytes }))).toEqual(truth);
+      handle.release();
+      if (large) break;
+    }
+  });
+
+  it('takes exponents that are not shared', async () => {
+    const [bases, own] = [elements(4), exponents(4, 7)];
+    const truth = catalogue.pow(group, read(bases), exponentsOf(own, 7));
+    const options = { exponentBytes: 7, out: unshared(bases) };
+    expect(read(await harness.engine.pow(unshared(bases), unshared(own), options))).toEqual(truth);
+  });
+}
+
+function foldTests(harness: Harness): void {
+  const { group, sizes, elements, exponents } = harness;
+  const read = (batch: Uint8Array) => elementsOf(group, batch);
+
+  it.each([0, 1, 2, sizes.inverses])('inverts %i elements', async (count) => {
+    const a = elements(count);
+    expect(read(await harness.engine.invertBatch(a))).toEqual(catalogue.invertBatch(group, read(a)));
+  });
+
+  it.each([
+    { slots: 0, width: 1 },
+    { slots: 0, width: 2 },
+    { slots: 1, width: 2 },
+    { slots: 33, width: 2 },
+    { slots: sizes.products, width: 1 },
+  ])('folds $slots slots of width $width into their product', async ({ slots, width }) => {
+    const a = elements(slots * width);
+    expect(read(await harness.engine.product(a, { width }))).toEqual(catalogue.product(group, read(a), width));
+  });
+
+  it.each([
+    { count: 0, exponentBytes: 16 },
+    { count: 1, exponentBytes: 16 },
+    { count: sizes.bases, exponentBytes: 16 },
+    { count: 6, exponentBytes: 33 },
+  ])('folds powers: $count bases, $exponentBytes bytes', async ({ count, exponentBytes }) => {
+    const [bases, own] = [elements(count), exponents(count, exponentBytes)];
+    const truth = catalogue.multiExp(group, read(bases), exponentsOf(own, exponentBytes));
+    expect(read(await harness.engine.multiExp(bases, own, { exponentBytes }))).toEqual([truth]);
+  });
+}
+
+function propertyTests(harness: Harness): void {
+  const { group } = harness;
+  const element = fc.oneof(fc.constantFrom(1n, group.q), fc.bigInt({ min: 1n, max: group.q }));
+  const exponent = fc.oneof(fc.constantFrom(0n, group.q, group.p), fc.bigInt({ min: 0n, max: (1n << 128n) - 1n }));
+  const triples = fc.array(fc.tuple(element, element, exponent), { maxLength: 40 });
+  const read = (batch: Uint8Array) => elementsOf(group, batch);
+  const options = { exponentBytes: 16 };
+
+  it('agrees with the catalogue on any batch', async () => {
+    await fc.assert(
+      fc.asyncProperty(triples, async (list) => {
+        const [left, right, powers] = [list.map(([a]) => a), list.map(([, b]) => b), list.map(([, , e]) => e)];
+        const [a, b] = [batchOf(group, left), batchOf(group, right)];
+        const flat = new Uint8Array(list.length * 16);
+        for (const [index, value] of powers.entries()) flat.set(bigintToBytes(value, 16), index * 16);
+        const { engine } = harness;
+        expect(read(await engine.mul(a, b))).toEqual(catalogue.mul(group, left, right));
+        expect(read(await engine.pow(a, flat, options))).toEqual(catalogue.pow(group, left, powers));
+        expect(read(await engine.invertBatch(a))).toEqual(catalogue.invertBatch(group, left));
+        expect(read(await engine.product(a))).toEqual(catalogue.product(group, left, 1));
+        expect(read(await engine.multiExp(a, flat, options))).toEqual([catalogue.multiExp(group, left, powers)]);
+      }),
+      { numRuns: 40, seed: 1 },
+    );
+  });
+}
+
+type Call = (engine: Engine) => Promise<unknown>;
+
+function refusalTests(harness: Harness): void {
+  const { group, elements, exponents } = harness;
+  const bytes = group.elementBytes;
+  const e32 = { exponentBytes: 32 };
+  const badBatch = (value: bigint) => {
+    const batch = elements(2);
+    batch.set(bigintToBytes(value, bytes), bytes);
+    return batch;
+  };
+  const refused: readonly (readonly [ErrorCode, string, Call])[] = [
+    ['LENGTH_MISMATCH', 'half an element', (e) => e.mul(elements(2).subarray(1), elements(2))],
+    ['LENGTH_MISMATCH', 'operands of different lengths', (e) => e.mul(elements(2), elements(3))],
+    [
+      'LENGTH_MISMATCH',
+      'a prepared operand of another length',
+      async (e) => e.mul(elements(2), await e.prepare(elements(3))),
+    ],
+    ['LENGTH_MISMATCH', 'a slice beyond the operand', async (e) => (await e.prepare(elements(3))).slice(1, 4)],
+    ['LENGTH_MISMATCH', 'an odd number of elements at width 2', (e) => e.product(elements(3), { width: 2 })],
+    [
+      'LENGTH_MISMATCH',
+      'a gather of half a slot',
+      (e) => e.mulGather(elements(3), Uint32Array.of(0), elements(3), { width: 2 }),
+    ],
+    ['LENGTH_MISMATCH', 'fewer exponents than bases', (e) => e.pow(elements(2), exponents(1, 32), e32)],
+    ['LENGTH_MISMATCH', 'half an exponent', (e) => e.pow(elements(2), exponents(2, 31), e32)],
+    ['LENGTH_MISMATCH', 'more exponents than bases', (e) => e.multiExp(elements(1), exponents(2, 32), e32)],
+    ['LENGTH_MISMATCH', 'a fixed base of two elements', (e) => e.fixedBase(elements(2))],
+    ['LENGTH_MISMATCH', 'an empty fixed base', (e) => e.powFixed(elements(0), exponents(1, 32), e32)],
+    ['LENGTH_MISMATCH', 'a result buffer too long', (e) => e.invertBatch(elements(2), { out: elements(3) })],
+    ['LENGTH_MISMATCH', 'a result buffer too short', (e) => e.product(elements(4), { width: 2, out: elements(1) })],
+    ['ELEMENT_RANGE', 'zero', (e) => e.mul(badBatch(0n), elements(2))],
+    ['ELEMENT_RANGE', 'q + 1', (e) => e.mul(elements(2), badBatch(group.q + 1n))],
+    ['ELEMENT_RANGE', 'p', (e) => e.prepare(badBatch(group.p))],
+    ['ELEMENT_RANGE', 'zero to be inverted', (e) => e.invertBatch(badBatch(0n))],
+    ['ELEMENT_RANGE', 'a base of zero', (e) => e.fixedBase(badBatch(0n).subarray(bytes))],
+    ['ELEMENT_RANGE', 'bases beyond q', (e) => e.powShared(badBatch(group.q + 1n), exponents(1, 32), e32)],
+    ['ELEMENT_RANGE', 'zero in a product', (e) => e.product(badBatch(0n))],
+    ['ELEMENT_RANGE', 'zero in a multi-exponentiation', (e) => e.multiExp(badBatch(0n), exponents(2, 32), e32)],
+    ['EXPONENT_RANGE', 'exponents of no bytes', (e) => e.pow(elements(1), exponents(1, 32), { exponentBytes: 0 })],
+    ['EXPONENT_RANGE', 'exponents of half a byte', (e) => e.pow(elements(1), exponents(1, 32), { exponentBytes: 0.5 })],
+    [
+      'EXPONENT_RANGE',
+      'exponents beyond twice an element',
+      (e) => e.pow(elements(1), exponents(1, 2 * bytes + 1), { exponentBytes: 2 * bytes + 1 }),
+    ],
+    ['WIDTH_INVALID', 'width 0', (e) => e.product(elements(2), { width: 0 })],
+    ['WIDTH_INVALID', 'width 17', (e) => e.mulGather(elements(0), new Uint32Array(0), elements(0), { width: 17 })],
+    ['WIDTH_INVALID', 'no shared exponent', (e) => e.powShared(elements(1), exponents(0, 32), e32)],
+    ['PERMUTATION_INVALID', 'too few indices', (e) => e.mulGather(elements(2), Uint32Array.of(0), elements(2))],
+    ['PERMUTATION_INVALID', 'an index twice', (e) => e.mulGather(elements(2), Uint32Array.of(1, 1), elements(2))],
+    ['PERMUTATION_INVALID', 'an index beyond', (e) => e.mulGather(elements(2), Uint32Array.of(0, 2), elements(2))],
+    [
+      'BUFFER_OVERLAP',
+      'a result over an input',
+      (e) => {
+        const a = elements(2);
+        return e.mul(a, elements(2), { out: a });
+      },
+    ],
+    ['ABORTED', 'an aborted signal', (e) => e.mul(elements(1), elements(1), { signal: AbortSignal.abort() })],
+    ['HANDLE_FOREIGN', 'something that is no handle', (e) => e.mul(elements(1), { count: 1 } as unknown as Prepared)],
+  ];
+
+  it.each(refused)('refuses with %s: %s', async (code, _what, call) => {
+    await expect(call(harness.engine)).rejects.toMatchObject({ name: 'MixError', code });
+  });
+}
+
+function handleTests(name: string, open: OpenForTest): void {
+  const group = namedGroup('TEST-512');
+  const batch = () => randomElements(new SeededRng(name), group, 3);
+  const exponents = Uint8Array.of(1, 2, 3);
+  const e1 = { exponentBytes: 1 };
+  const released = { code: 'HANDLE_RELEASED' };
+
+  it(`engine ${name} refuses released handles, and those of another engine`, async () => {
+    const [engine, other] = [await open(group), await open(group)];
+    const operand = await engine.prepare(batch());
+    const slice = operand.slice(0, 1);
+    const base = await engine.fixedBase(batch().subarray(0, group.elementBytes));
+    await expect(other.mul(batch(), operand)).rejects.toMatchObject({ code: 'HANDLE_FOREIGN' });
+    await expect(other.powFixed(base, exponents, e1)).rejects.toMatchObject({ code: 'HANDLE_FOREIGN' });
+    slice.release();
+    operand.release();
+    base.release();
+    base.release();
+    await expect(engine.mul(batch(), operand)).rejects.toMatchObject(released);
+    await expect(engine.mul(batch().subarray(0, group.elementBytes), slice)).rejects.toMatchObject(released);
+    expect(() => operand.slice(0, 1)).toThrow(expect.objectContaining(released));
+    await expect(engine.powFixed(base, exponents, e1)).rejects.toMatchObject(released);
+    await Promise.all([engine.close(), other.close()]);
+  });
+
+  it(`engine ${name} finishes an operation whose operand is released meanwhile`, async () => {
+    const engine = await open(group);
+    const operand = await engine.prepare(batch());
+    const product = engine.mul(batch(), operand);
+    operand.release();
+    const values = elementsOf(group, batch());
+    expect(elementsOf(group, await product)).toEqual(catalogue.mul(group, values, values));
+    await engine.close();
+  });
+
+  it(`engine ${name} refuses everything after close, which may be called again`, async () => {
+    const engine = await open(group);
+    const operand = await engine.prepare(batch());
+    await Promise.all([engine.close(), engine.close()]);
+    await engine.close();
+    const closed = { code: 'ENGINE_CLOSED' };
+    await expect(engine.mul(batch(), batch())).rejects.toMatchObject(closed);
+    await expect(engine.mul(batch(), operand)).rejects.toMatchObject(closed);
+    await expect(engine.prepare(batch())).rejects.toMatchObject(closed);
+    await expect(engine.fixedBase(batch().subarray(0, group.elementBytes))).rejects.toMatchObject(closed);
+    operand.release();
+  });
+}
