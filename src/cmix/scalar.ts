@@ -55,13 +55,11 @@ export function proofResponse(
   const factor = toLimbs(exponent, Math.ceil(exponent.length / 2));
   const difference = new Uint32Array(length);
   addProduct(acc, toLimbs(challenge, Math.ceil(challenge.length / 2)), factor);
-  // Shift and subtract, from the longest q·2^shift that could fit. In the production groups e·z is shorter than q, so
-  // that this is a handful of steps.
-  const shiftMax = length * LIMB_BITS - (group.bits - 1);
-  for (let shift = shiftMax; shift >= 0; shift--) {
-    const shifted = (group.q << BigInt(shift)) & ((1n << BigInt(length * LIMB_BITS)) - 1n);
-    if (shifted >> BigInt(shift) !== group.q) continue;
-    subtractWhereAtLeast(acc, toLimbs(bigintToBytes(shifted, length * 2), length), difference);
+  // Shift and subtract, from the longest q·2^shift that fits. In the production groups e·z is shorter than q, so that this
+  // is a handful of steps.
+  for (let shift = length * LIMB_BITS - (group.bits - 1); shift >= 0; shift--) {
+    const multiple = bigintToBytes(group.q << BigInt(shift), length * 2);
+    subtractWhereAtLeast(acc, toLimbs(multiple, length), difference);
   }
   const response = new Uint8Array(group.elementBytes);
   for (let i = 0; i < response.length; i++) response[i] = acc[i >> 1]! >> (8 * (i & 1));

@@ -48,5 +48,17 @@ test('a share commitment does not open where bytes are moved from the shares to 
 
 test('a share commitment hides equal shares behind its nonce, which has one length', () => {
   expect(shareCommitment({ ...opening, nonce: randomBytes(rng, NONCE_BYTES) })).not.toEqual(commitment);
+  const { roundDigest: round, node, cipherDigest, shares, proof } = opening;
+  const bare = digest(
+    'share-commitment',
+    round,
+    node,
+    cipherDigest,
+    shares,
+    proof.first,
+    proof.responses,
+    Uint8Array.of(),
+  );
+  expect(openCommitment(bare, { ...opening, nonce: Uint8Array.of() })).toBe(false);
   expect(outcome(() => shareCommitment({ ...opening, nonce: new Uint8Array(0) }))).toBe('LENGTH_MISMATCH');
 });

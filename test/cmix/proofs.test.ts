@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { concat, digest } from '../../src/base/bytes.js';
+import { concat, digest, xof } from '../../src/base/bytes.js';
 import { SeededRng } from '../../src/base/rng.js';
 import { decryptionShares } from '../../src/cmix/phases.js';
 import {
@@ -14,7 +14,7 @@ import {
 } from '../../src/cmix/proofs.js';
 import { proofResponse } from '../../src/cmix/scalar.js';
 import { createKeyShare } from '../../src/cmix/teamKey.js';
-import { multiply } from '../../src/math/arithmetic.js';
+import { invert, multiply, power } from '../../src/math/arithmetic.js';
 import { batchOf, bigintToBytes, bytesToBigint, elementOf, readElement, writeElement } from '../../src/math/batch.js';
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements, randomScalar } from '../../src/math/sampling.js';
@@ -61,6 +61,60 @@ describe.each([1, 2, 3])('a batch proof of decryption at width %i', async (width
     // Not even the prover can prove it: the weights depend on the shares.
     const lie = await proveDecryption(engine, rng, context, { ...statement, shares, exponents });
     expect(await holds({ shares, proof: lie })).toBe(false);
+  });
+
+  test('has weights that nobody knows before all shares are fixed', async () => {
+    // With weights t that do not depend on D, D_0 ∘ u^{t_1} and D_1 ∘ u^{-t_0} would leave every combination as it is.
+    const { publicShares, c0, batchDigest } = statement;
+    const about = [group.name, context.roundDigest, context.node, width, batchDigest, publicShares, c0] as const;
+    const weights = xof(slots * 16, 'decryption-weights', digest('decryption-statement', ...about));
+    const weight = (slot: number) => bytesToBigint(weights.subarray(slot * 16, (slot + 1) * 16));
+    const shares = Uint8Array.from(statement.shares);
+    const change = (index: number, factor: bigint) =>
+      writeElement(group, shares, index, multiply(group, readElement(group, shares, index), factor));
+    change(0, power(group, 7n, weight(1)));
+    change(width, invert(group, power(group, 7n, weight(0))));
+    expect(await holds({ shares })).toBe(false);
+  });
+
+  test('cannot be forged backwards, from responses to first messages', async () => {
+    const shares = randomElements(rng, group, slots * width);
+    const { publicShares, c0, batchDigest } = statement;
+    const about = [
+      group.name,
+      context.roundDigest,
+      context.node,
+      width,
+      batchDigest,
+      publicShares,
+      c0,
+      shares,
+    ] as const;
+    const statementDigest = digest('decryption-statement', ...about);
+    const weights = xof(slots * 16, 'decryption-weights', statementDigest);
+    const fold = (bases: Uint8Array) => engine.multiExp(bases, weights, { exponentBytes: 16 });
+    const base = await fold(c0);
+    const combined = await Promise.all(
+      Array.from({ length: width }, (_, e) => fold(columnOf(group, shares, width, e))),
+    );
+    const forgedDigest = digest('decryption-proof', group.name, statementDigest, base, concat(combined));
+    const challenge = bytesToBigint(forgedDigest);
+    const forged = (of: Uint8Array, result: Uint8Array) =>
+      bigintToBytes(
+        multiply(
+          group,
+          power(group, bytesToBigint(of), 99n),
+          invert(group, power(group, bytesToBigint(result), challenge)),
+        ),
+        group.elementBytes,
+      );
+    const generator = bigintToBytes(group.g, group.elementBytes);
+    const first = combined.flatMap((result, e) => [
+      forged(generator, elementOf(group, publicShares, e)),
+      forged(base, result),
+    ]);
+    const responses = concat(combined.map(() => bigintToBytes(99n, group.elementBytes)));
+    expect(await holds({ shares, proof: { first: concat(first), responses } })).toBe(false);
   });
 
   test('is refused for shares in another order', async () => {

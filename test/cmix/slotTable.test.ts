@@ -149,6 +149,23 @@ describe('a slot table', () => {
     expect(decodeTable(encodeTable([null, null]), { slots: 2, teamSize })).toEqual([null, null]);
   });
 
+  test('that is cut off anywhere, or counts MACs or slots wrongly, does not decode', () => {
+    const good = encodeTable(table);
+    const decode = (bytes: Uint8Array) => outcome(() => decodeTable(bytes, shape));
+    for (let length = 0; length < good.length; length++)
+      expect(decode(good.subarray(0, length))).toBe('MESSAGE_MALFORMED');
+    expect(decode(Uint8Array.from([...good, 0]))).toBe('MESSAGE_MALFORMED');
+    // Byte 4 is the number of MACs of slot 0.
+    for (let macs = 0; macs < 256; macs++) {
+      const bytes = Uint8Array.from(good);
+      bytes[4] = macs;
+      if (macs !== teamSize) expect(decode(bytes)).toBe('MESSAGE_MALFORMED');
+    }
+    for (const bit of [1, 4, 0x80]) expect(decode(flipped(good, 3, bit))).toBe('MESSAGE_MALFORMED');
+    const other = { slots: 5, teamSize: teamSize - 1 };
+    expect(outcome(() => decodeTable(good, other))).toBe('MESSAGE_MALFORMED');
+  });
+
   test('of hostile bytes gives MESSAGE_MALFORMED or a table of the right shape, which encodes to the same bytes', () => {
     const good = encodeTable(table);
     const mutated = fc

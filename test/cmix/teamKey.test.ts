@@ -1,6 +1,7 @@
+import { modInv } from 'bigint-crypto-utils';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { concat } from '../../src/base/bytes.js';
+import { concat, digest } from '../../src/base/bytes.js';
 import { type Rng, SeededRng } from '../../src/base/rng.js';
 import { type KeyShare, proveKnowledge } from '../../src/cmix/proofs.js';
 import {
@@ -11,9 +12,10 @@ import {
   keyShareListDigest,
   verifyKeyShare,
 } from '../../src/cmix/teamKey.js';
-import { multiply, power } from '../../src/math/arithmetic.js';
+import { invert, multiply, power } from '../../src/math/arithmetic.js';
 import { bigintToBytes, bytesToBigint, elementOf, elementsOf } from '../../src/math/batch.js';
 import { namedGroup } from '../../src/math/group.js';
+import { randomElements } from '../../src/math/sampling.js';
 import { contextOf, engine, flipped, group, otherRound, outcome, rejection } from '../support/cmix.js';
 import { referenceEngine } from '../support/engine.js';
 
@@ -94,6 +96,35 @@ describe('a key share', () => {
     const { share: fresh } = await createKeyShare(smallEngine, rng, small);
     expect(draws).toBeGreaterThan(1);
     await verifyKeyShare(smallEngine, fresh, small);
+  });
+
+  test('cannot be forged backwards, from a response to a first message: the challenge covers the first message', async () => {
+    // Whoever knows the challenge before it sends g^w takes any response s and g^w = g^s ∘ Z^-c.
+    const { name } = group;
+    const statements = [0, 1].map((e) => elementOf(group, share.elements, e));
+    const proofs = statements.map((statement, e) => {
+      const about = [name, context.roundDigest, context.node, width, e, statement] as const;
+      const challenge = bytesToBigint(digest('key-share-proof', ...about));
+      const response = element(BigInt(e) + 12345n);
+      const inversePower = invert(group, power(group, bytesToBigint(statement), challenge));
+      const commitment = multiply(group, power(group, group.g, bytesToBigint(response)), inversePower);
+      return { commitment: element(commitment), response };
+    });
+    expect(await codeOf({ ...share, proofs })).toBe('KEY_SHARE_PROOF');
+  });
+
+  test('cannot be fitted to a proof made first: the challenge covers the share', async () => {
+    // Without the share in the challenge c, Z = (g^s ∘ R⁻¹)^(1/c) fits any R and s, and nobody knows its exponent.
+    const forged = [0, 1].map((e) => {
+      const commitment = randomElements(new SeededRng(e), group, 1);
+      const about = [group.name, context.roundDigest, context.node, width, e, commitment] as const;
+      const challenge = bytesToBigint(digest('key-share-proof', ...about)) % group.q;
+      const quotient = multiply(group, power(group, group.g, 5n), invert(group, bytesToBigint(commitment)));
+      const fitted = power(group, quotient, modInv(challenge, group.q));
+      return { element: element(fitted), proof: { commitment, response: element(5n) } };
+    });
+    const elements = concat(forged.map((part) => part.element));
+    expect(await codeOf({ elements, proofs: forged.map((part) => part.proof) })).toBe('KEY_SHARE_PROOF');
   });
 
   test('cannot be made from another node’s share without its exponent', async () => {
