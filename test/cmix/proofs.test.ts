@@ -14,12 +14,12 @@ import {
 } from '../../src/cmix/proofs.js';
 import { proofResponse } from '../../src/cmix/scalar.js';
 import { createKeyShare } from '../../src/cmix/teamKey.js';
+import { referenceEngine } from '../../src/engine/open.js';
 import { invert, multiply, power } from '../../src/math/arithmetic.js';
 import { batchOf, bigintToBytes, bytesToBigint, elementOf, readElement, writeElement } from '../../src/math/batch.js';
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements, randomScalar } from '../../src/math/sampling.js';
 import { contextOf, engine, flipped, group, otherRound, outcome, rejection } from '../support/cmix.js';
-import { referenceEngine } from '../support/engine.js';
 
 const slots = 6;
 

@@ -12,12 +12,12 @@ import {
   keyShareListDigest,
   verifyKeyShare,
 } from '../../src/cmix/teamKey.js';
+import { referenceEngine } from '../../src/engine/open.js';
 import { invert, multiply, power } from '../../src/math/arithmetic.js';
 import { bigintToBytes, bytesToBigint, elementOf, elementsOf } from '../../src/math/batch.js';
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements } from '../../src/math/sampling.js';
 import { contextOf, engine, flipped, group, otherRound, outcome, rejection } from '../support/cmix.js';
-import { referenceEngine } from '../support/engine.js';
 
 const width = 2;
 const context = contextOf(width);

@@ -19,11 +19,11 @@ import {
 import { blindMessage } from '../../src/cmix/senderKeys.js';
 import { combineTeamKey, createKeyShare } from '../../src/cmix/teamKey.js';
 import type { Engine, Prepared } from '../../src/engine/engine.js';
+import { referenceEngine } from '../../src/engine/open.js';
 import { bytesToBigint, elementOf, elementsOf } from '../../src/math/batch.js';
 import { type Group, namedGroup } from '../../src/math/group.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
 import { contextOf } from '../support/cmix.js';
-import { referenceEngine } from '../support/engine.js';
 import { type NaiveNode, naiveRound } from './naiveCmix.js';
 
 const EXPONENT_BYTES = 32;

@@ -6,8 +6,8 @@ import { SeededRng } from '../../src/base/rng.js';
 import { Secret } from '../../src/base/secret.js';
 import type { ShareContext } from '../../src/cmix/proofCodec.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
+import { referenceEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
-import { referenceEngine } from './engine.js';
 
 export const group = namedGroup('TEST-512');
 export const engine = referenceEngine(group);
