@@ -49,7 +49,12 @@ export class EngineFront implements Engine {
     this.#begin(options);
     const count = checkElements(this.group, elements, 'elements');
     const form = this.allocate(count);
-    await this.#execute({ op: 'prepare', a: elements, out: form }, count, options);
+    try {
+      await this.#execute({ op: 'prepare', a: elements, out: form }, count, options);
+    } catch (error) {
+      form.fill(0);
+      throw error;
+    }
     const storage = this.#keep(new PreparedStorage(form, (released) => this.#live.delete(released)));
     return new PreparedHandle(this, storage, this.group.elementBytes, 0, count);
   }

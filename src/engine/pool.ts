@@ -15,6 +15,7 @@ export const TASKS_PER_WORKER = 2;
 export class WorkerPool {
   readonly threads: number;
   readonly #piscina: Piscina<Job, JobResult>;
+  readonly #pending = new Set<(error: MixError) => void>();
 
   constructor(threads: number, filename = WORKER_FILE) {
     this.threads = threads;
@@ -30,28 +31,46 @@ export class WorkerPool {
     });
     // A worker that dies without a task is replaced like any other; the next task tells if it cannot be.
     this.#piscina.on('error', () => {});
+    // piscina starts a new worker for one that died, but none for one that fails as it starts: it would fail for ever.
+    // Tasks would then wait without end. Looked at a turn later, when piscina has had its chance.
+    this.#piscina.on('workerDestroy', () => setImmediate(() => this.#checkAlive()));
   }
 
   /** @throws MixError INTERNAL where the job threw, ENGINE_WORKER where its worker died. */
   async run(job: Job): Promise<void> {
-    let result: JobResult;
-    try {
-      result = await this.#piscina.run(job);
-    } catch (thrown) {
-      const message = thrown instanceof Error ? thrown.message : String(thrown);
-      throw new MixError('ENGINE_WORKER', { message }, { cause: thrown });
-    }
+    if (this.#piscina.threads.length === 0) throw workerError('no worker can be started');
+    const result = await new Promise<JobResult>((resolve, reject) => {
+      const end = (settle: () => void) => {
+        this.#pending.delete(fail);
+        settle();
+      };
+      const fail = (error: MixError) => end(() => reject(error));
+      this.#pending.add(fail);
+      this.#piscina.run(job).then(
+        (answer) => end(() => resolve(answer)),
+        (thrown: unknown) => fail(workerError(thrown instanceof Error ? thrown.message : String(thrown), thrown)),
+      );
+    });
     if (!result.ok) throw new MixError('INTERNAL', { message: result.message });
   }
 
   /** Lets every worker wipe and free its native memory, then ends them. No job may be running. */
   async close(): Promise<void> {
-    const job: Job = { kind: 'dispose', arrived: new Int32Array(new SharedArrayBuffer(4)), count: this.threads };
+    const count = this.#piscina.threads.length;
+    const job: Job = { kind: 'dispose', arrived: new Int32Array(new SharedArrayBuffer(4)), count };
     // A worker that is dead already has nothing left to free.
-    await Promise.allSettled(Array.from({ length: this.threads }, () => this.run(job)));
+    await Promise.allSettled(Array.from({ length: count }, () => this.run(job)));
     await this.#piscina.destroy();
   }
+
+  #checkAlive(): void {
+    if (this.#piscina.threads.length > 0) return;
+    for (const fail of [...this.#pending]) fail(workerError('no worker can be started'));
+  }
 }
+
+const workerError = (message: string, cause?: unknown): MixError =>
+  new MixError('ENGINE_WORKER', { message }, { cause });
 
 /** Why workers cannot start; undefined where they can. */
 export function workersUnavailable(): string | undefined {

@@ -1,0 +1,16 @@
+// A worker for the pool's tests: does what the `kernel` field of a job says, where a real one would compute.
+export default function handle(job) {
+  if (job.kind === 'dispose') {
+    Atomics.add(job.arrived, 0, 1);
+    return { ok: true };
+  }
+  if (job.kernel === 'exit') process.exit(3);
+  if (job.kernel === 'throw') {
+    setTimeout(() => {
+      throw new Error('thrown outside of a job');
+    }, 0);
+    return new Promise(() => {});
+  }
+  if (job.kernel === 'refuse') return { ok: false, message: 'cannot' };
+  return { ok: true };
+}

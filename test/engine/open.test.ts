@@ -1,0 +1,153 @@
+// Which engine is handed out, what is said about it, and that a wrong one never is.
+import { describe, expect, it } from 'vitest';
+import { createLog } from '../../src/base/log.js';
+import { createMetrics } from '../../src/base/metrics.js';
+import { SeededRng } from '../../src/base/rng.js';
+import { ENGINE_NAMES, type Engine, type EngineName, OPERATIONS, type OperationName } from '../../src/engine/engine.js';
+import { type Candidate, openEngine, probeEngines, referenceEngine, selectEngine } from '../../src/engine/open.js';
+import { selfCheck } from '../../src/engine/self-check.js';
+import { namedGroup } from '../../src/math/group.js';
+
+const group = namedGroup('TEST-64');
+
+/** A log whose lines can be read, and metrics. */
+function observed() {
+  const lines: { level: number; msg: string; engine: string }[] = [];
+  const destination = { write: (line: string) => void lines.push(JSON.parse(line)) };
+  const log = createLog({ name: 'test', level: 'info', format: 'json', destination });
+  return { lines, log, metrics: createMetrics() };
+}
+
+const WARN = 40;
+const INFO = 30;
+
+/** The reference engine, with one operation that gives a wrong last element. */
+function wrong(operation: OperationName): Engine {
+  return new Proxy(referenceEngine(group), {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key, target);
+      if (typeof value !== 'function') return value;
+      return async (...args: unknown[]) => {
+        const result: unknown = await value.apply(target, args);
+        if (key === operation && result instanceof Uint8Array) result[result.length - group.elementBytes]! ^= 1;
+        return result;
+      };
+    },
+  });
+}
+
+function candidate(name: EngineName, create: () => Engine, reason = '', available = true): Candidate {
+  return { probe: { name, available, reason, path: available ? 'path' : null }, create };
+}
+
+const reference = () => candidate('reference', () => referenceEngine(group));
+
+describe('the self-check', () => {
+  it.each(OPERATIONS)('finds a wrong %s', async (operation) => {
+    const check = selfCheck(wrong(operation), new SeededRng('check'));
+    await expect(check).rejects.toMatchObject({ code: 'ENGINE_SELFCHECK', values: { operation } });
+  });
+
+  it('passes the reference', async () => {
+    await selfCheck(referenceEngine(group), new SeededRng('check'));
+  });
+});
+
+describe('opening an engine', () => {
+  it('says in one line which engine it is and why, and exports it', async () => {
+    const { lines, log, metrics } = observed();
+    const engine = await openEngine({ engine: 'reference', group: 'TEST-64', log, metrics });
+    expect(lines).toEqual([
+      expect.objectContaining({ level: INFO, engine: 'reference', path: 'bigint', reason: 'asked for' }),
+    ]);
+    const info =
+      'millrace_engine_info{engine="reference",path="bigint",group="TEST-64",threads="0",reason="asked for",fallback="no"}';
+    expect(await metrics.render()).toContain(`${info} 1`);
+    const a = engine.allocate(2).fill(1);
+    await engine.mul(a, a);
+    await expect(engine.mul(a, a.subarray(8))).rejects.toThrow();
+    const text = await metrics.render();
+    expect(text).toContain('millrace_engine_operations_total{engine="reference",operation="mul"} 1');
+    expect(text).toContain('millrace_engine_elements_total{engine="reference",operation="mul"} 2');
+    await engine.close();
+    expect(await metrics.render()).not.toContain('engine_info{');
+  });
+
+  it('counts the work of a pooled engine, and shows an empty queue afterwards', async () => {
+    const { metrics } = observed();
+    const engine = await openEngine({ engine: 'bigint', group, threads: 1, metrics });
+    const a = engine.allocate(3).fill(1);
+    await engine.product(a, { priority: 'realtime' });
+    const text = await metrics.render();
+    expect(text).toContain('millrace_engine_elements_total{engine="bigint",operation="product"} 3');
+    expect(text).toContain('millrace_engine_queue_operations{engine="bigint",priority="realtime"} 0');
+    await engine.close();
+  });
+
+  it('falls back when an engine computes wrongly or cannot run, and warns of it', async () => {
+    const { lines, log, metrics } = observed();
+    let closed = false;
+    const bad = wrong('invertBatch');
+    const closing = new Proxy(bad, {
+      get: (target, key) => {
+        if (key === 'close') closed = true;
+        return Reflect.get(target, key);
+      },
+    });
+    const missing = candidate('openssl', () => bad, 'no such library', false);
+    const all = [missing, candidate('bigint', () => closing), reference()];
+    const engine = await selectEngine({ group, log, metrics }, all);
+    expect(engine.name).toBe('reference');
+    expect(closed).toBe(true);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatchObject({ level: WARN, engine: 'reference' });
+    expect(lines[0]!.msg).toMatch(/no such library.*ENGINE_SELFCHECK.*invertBatch/);
+    expect(await metrics.render()).toMatch(/engine_info\{engine="reference".*fallback="yes"\} 1/);
+  });
+
+  it('warns of a lesser path of the best engine', async () => {
+    const { lines, log } = observed();
+    await selectEngine({ group, log }, [
+      candidate('openssl', () => referenceEngine(group), 'bn_mul_mont is not exported'),
+    ]);
+    expect(lines[0]).toMatchObject({ level: WARN });
+  });
+
+  it('does not replace an engine that was asked for by name', async () => {
+    const all = [
+      candidate('openssl', () => wrong('mul')),
+      candidate('bigint', () => wrong('mul'), 'no', false),
+      reference(),
+    ];
+    await expect(selectEngine({ group, engine: 'openssl' }, all)).rejects.toMatchObject({ code: 'ENGINE_SELFCHECK' });
+    await expect(selectEngine({ group, engine: 'bigint' }, all)).rejects.toMatchObject({
+      code: 'ENGINE_UNAVAILABLE',
+      values: { reason: 'bigint: no' },
+    });
+  });
+
+  it('takes an engine that cannot even be built for one that does not work', async () => {
+    const broken = candidate('openssl', () => {
+      throw new Error('no memory');
+    });
+    expect((await selectEngine({ group }, [broken, reference()])).name).toBe('reference');
+    await expect(selectEngine({ group }, [broken])).rejects.toMatchObject({ code: 'ENGINE_UNAVAILABLE' });
+  });
+
+  it('refuses unknown names and impossible settings', async () => {
+    const engine = 'abacus' as EngineName;
+    await expect(openEngine({ engine, group })).rejects.toMatchObject({ code: 'ENGINE_UNKNOWN' });
+    await expect(openEngine({ group: 'MODP-1' })).rejects.toMatchObject({ code: 'GROUP_UNKNOWN' });
+    await expect(openEngine({ group, threads: 0 })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await expect(openEngine({ group, queueLimit: 0.5 })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  });
+
+  it('probes all engines, and chooses the first one that is available', async () => {
+    const probes = probeEngines(group);
+    expect(probes.map(({ name }) => name)).toEqual(ENGINE_NAMES);
+    const engine = await openEngine({ group, threads: 1 });
+    expect(engine.name).toBe(probes.find(({ available }) => available)!.name);
+    expect(engine.threads).toBe(1);
+    await engine.close();
+  });
+});

@@ -1,0 +1,189 @@
+// The queue in front of the workers, driven by hand: a chunk ends when the test says so, and no clock is involved.
+import { describe, expect, it } from 'vitest';
+import { MixError } from '../../src/base/errors.js';
+import { ChunkQueue, type SubmitOptions } from '../../src/engine/queue.js';
+
+/** Lets everything run that waits for nothing but microtasks. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+class Bench {
+  /** Chunks in the order in which they started. */
+  readonly started: string[] = [];
+  readonly depths: string[] = [];
+  readonly queue: ChunkQueue<string>;
+  readonly #running = new Map<string, { resolve: () => void; reject: (error: unknown) => void }>();
+
+  constructor(inFlightMax = 2, operationsMax = 8) {
+    this.queue = new ChunkQueue<string>({
+      inFlightMax,
+      operationsMax,
+      run: (chunk) => {
+        this.started.push(chunk);
+        return new Promise((resolve, reject) => this.#running.set(chunk, { resolve, reject }));
+      },
+      onDepth: (priority, operations) => this.depths.push(`${priority} ${operations}`),
+    });
+  }
+
+  get running(): string[] {
+    return [...this.#running.keys()];
+  }
+
+  submit(chunks: readonly string[], options: Partial<SubmitOptions> = {}): Promise<string> {
+    const done = this.queue
+      .operation({ priority: 'precompute', ...options }, (step) => step(chunks))
+      .then(
+        () => 'done',
+        (error: MixError) => error.code,
+      );
+    return done;
+  }
+
+  async end(chunk: string, error?: unknown): Promise<void> {
+    const running = this.#running.get(chunk)!;
+    this.#running.delete(chunk);
+    if (error) running.reject(error);
+    else running.resolve();
+    await settled();
+  }
+
+  async endAll(): Promise<void> {
+    while (this.#running.size > 0) await this.end(this.running[0]!);
+  }
+}
+
+describe('the chunk queue', () => {
+  it('keeps no more chunks in flight than it may', async () => {
+    const bench = new Bench(2);
+    const done = bench.submit(['a1', 'a2', 'a3', 'a4']);
+    expect(bench.running).toEqual(['a1', 'a2']);
+    await bench.end('a2');
+    expect(bench.running).toEqual(['a1', 'a3']);
+    await bench.endAll();
+    expect(await done).toBe('done');
+    expect(bench.queue.inFlight).toBe(0);
+  });
+
+  it('lets realtime overtake precomputation that has begun, and keeps first come first served within a level', async () => {
+    const bench = new Bench(1);
+    const done = [
+      bench.submit(['p1', 'p2', 'p3']),
+      bench.submit(['q1']),
+      bench.submit(['r1', 'r2'], { priority: 'realtime' }),
+      bench.submit(['s1'], { priority: 'realtime' }),
+    ];
+    await bench.endAll();
+    expect(bench.started).toEqual(['p1', 'r1', 'r2', 's1', 'p2', 'p3', 'q1']);
+    expect(await Promise.all(done)).toEqual(['done', 'done', 'done', 'done']);
+  });
+
+  it('refuses an operation more than its bound, in each level for itself, and takes one again when one has ended', async () => {
+    const bench = new Bench(1, 2);
+    const done = [bench.submit(['a']), bench.submit(['b'])];
+    expect(await bench.submit(['c'])).toBe('ENGINE_BUSY');
+    done.push(bench.submit(['d'], { priority: 'realtime' }));
+    await bench.end('a');
+    done.push(bench.submit(['e']));
+    await bench.endAll();
+    expect(await Promise.all(done)).toEqual(['done', 'done', 'done', 'done']);
+    expect(bench.depths.at(-1)).toMatch(/ 0$/);
+  });
+
+  it('never refuses a later step of an operation it has taken', async () => {
+    const bench = new Bench(1, 1);
+    const steps = bench.queue.operation({ priority: 'precompute' }, async (step) => {
+      await step(['a']);
+      await step([]);
+      await step(['b']);
+      return 7;
+    });
+    expect(await bench.submit(['x'])).toBe('ENGINE_BUSY');
+    await bench.end('a');
+    expect(bench.running).toEqual(['b']);
+    await bench.end('b');
+    expect(await steps).toBe(7);
+  });
+
+  it('looks at an abort between chunks: those in flight end first, the others never start', async () => {
+    const bench = new Bench(2);
+    const abort = new AbortController();
+    let outcome = 'open';
+    const done = bench.submit(['a1', 'a2', 'a3', 'a4'], { signal: abort.signal }).then((code) => {
+      outcome = code;
+    });
+    const other = bench.submit(['b1']);
+    abort.abort();
+    await settled();
+    // The chunks in flight still write into the caller's buffer: it is not given back before they end.
+    expect(outcome).toBe('open');
+    await bench.end('a1');
+    expect(outcome).toBe('open');
+    await bench.end('a2');
+    await done;
+    expect(outcome).toBe('ABORTED');
+    await bench.endAll();
+    expect(await other).toBe('done');
+    expect(bench.started).toEqual(['a1', 'a2', 'b1']);
+  });
+
+  it('rejects at once for a signal that is aborted already, and for one aborted while it waits', async () => {
+    const bench = new Bench(1);
+    expect(await bench.submit(['a'], { signal: AbortSignal.abort() })).toBe('ABORTED');
+    const first = bench.submit(['b']);
+    const abort = new AbortController();
+    const waiting = bench.submit(['c'], { signal: abort.signal });
+    abort.abort();
+    expect(await waiting).toBe('ABORTED');
+    await bench.endAll();
+    expect(await first).toBe('done');
+    expect(bench.started).toEqual(['b']);
+  });
+
+  it('drops the rest of an operation when a chunk fails, and goes on with the others', async () => {
+    const bench = new Bench(1);
+    const failing = bench.submit(['a1', 'a2']);
+    const other = bench.submit(['b1']);
+    await bench.end('a1', new MixError('ENGINE_WORKER'));
+    expect(await failing).toBe('ENGINE_WORKER');
+    await bench.endAll();
+    expect(await other).toBe('done');
+    expect(bench.started).toEqual(['a1', 'b1']);
+  });
+
+  it('closes gracefully: what runs ends, what waits is refused, and so is what comes later', async () => {
+    const bench = new Bench(1);
+    const running = bench.submit(['a1']);
+    const begun = bench.submit(['b1', 'b2']);
+    let closed = false;
+    const close = bench.queue.close().then(() => {
+      closed = true;
+    });
+    expect(await begun).toBe('ENGINE_CLOSED');
+    expect(closed).toBe(false);
+    await bench.end('a1');
+    await close;
+    expect(await running).toBe('done');
+    expect(await bench.submit(['c'])).toBe('ENGINE_CLOSED');
+    expect(bench.started).toEqual(['a1']);
+  });
+
+  it('removes its listeners from a signal that lives longer than the work', async () => {
+    const bench = new Bench(1);
+    const signal = new AbortController().signal;
+    let listeners = 0;
+    const [add, remove] = [signal.addEventListener.bind(signal), signal.removeEventListener.bind(signal)];
+    signal.addEventListener = (...args: Parameters<typeof add>) => {
+      listeners++;
+      add(...args);
+    };
+    signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+      listeners--;
+      remove(...args);
+    };
+    const done = bench.submit(['a'], { signal });
+    expect(listeners).toBe(1);
+    await bench.endAll();
+    await done;
+    expect(listeners).toBe(0);
+  });
+});
