@@ -86,7 +86,8 @@ export function checkRoundInfo(info: RoundInfo): Group {
     ['team', integer(info.team.length, TEAM_SIZE_MIN, TEAM_SIZE_MAX) && info.team.every(isNodeId)],
     ['team', new Set(info.team).size === info.team.length],
     ['slots', integer(info.slots, 1, SLOTS_MAX)],
-    ['width', integer(info.width, 1, WIDTH_MAX)],
+    // A ciphertext has one element more than a message, and is a batch like any other.
+    ['width', integer(info.width, 1, WIDTH_MAX - 1)],
     ['chunkSlots', integer(info.chunkSlots, 1, info.slots)],
     ['exponentBytes', integer(info.exponentBytes, 32, group.elementBytes)],
     ['minSenders', integer(info.minSenders, 1, info.slots)],

@@ -1,8 +1,8 @@
 // Original file: src/comms/millrace.proto
 
-import type { BatchHeader as _millrace_v1_BatchHeader, BatchHeader__Output as _millrace_v1_BatchHeader__Output } from '../../millrace/v1/BatchHeader';
-import type { BatchChunk as _millrace_v1_BatchChunk, BatchChunk__Output as _millrace_v1_BatchChunk__Output } from '../../millrace/v1/BatchChunk';
-import type { BatchTrailer as _millrace_v1_BatchTrailer, BatchTrailer__Output as _millrace_v1_BatchTrailer__Output } from '../../millrace/v1/BatchTrailer';
+import type { BatchHeader as _millrace_v1_BatchHeader, BatchHeader__Output as _millrace_v1_BatchHeader__Output } from '../../millrace/v1/BatchHeader.js';
+import type { BatchChunk as _millrace_v1_BatchChunk, BatchChunk__Output as _millrace_v1_BatchChunk__Output } from '../../millrace/v1/BatchChunk.js';
+import type { BatchTrailer as _millrace_v1_BatchTrailer, BatchTrailer__Output as _millrace_v1_BatchTrailer__Output } from '../../millrace/v1/BatchTrailer.js';
 
 export interface BatchFrame {
   'header'?: (_millrace_v1_BatchHeader | null);

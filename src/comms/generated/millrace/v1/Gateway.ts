@@ -2,16 +2,16 @@
 
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
-import type { Ack as _millrace_v1_Ack, Ack__Output as _millrace_v1_Ack__Output } from '../../millrace/v1/Ack';
-import type { DescribeRequest as _millrace_v1_DescribeRequest, DescribeRequest__Output as _millrace_v1_DescribeRequest__Output } from '../../millrace/v1/DescribeRequest';
-import type { NodeDescription as _millrace_v1_NodeDescription, NodeDescription__Output as _millrace_v1_NodeDescription__Output } from '../../millrace/v1/NodeDescription';
-import type { OutcomeReply as _millrace_v1_OutcomeReply, OutcomeReply__Output as _millrace_v1_OutcomeReply__Output } from '../../millrace/v1/OutcomeReply';
-import type { OutcomeRequest as _millrace_v1_OutcomeRequest, OutcomeRequest__Output as _millrace_v1_OutcomeRequest__Output } from '../../millrace/v1/OutcomeRequest';
-import type { OutputsFrame as _millrace_v1_OutputsFrame, OutputsFrame__Output as _millrace_v1_OutputsFrame__Output } from '../../millrace/v1/OutputsFrame';
-import type { OutputsRequest as _millrace_v1_OutputsRequest, OutputsRequest__Output as _millrace_v1_OutputsRequest__Output } from '../../millrace/v1/OutputsRequest';
-import type { RegisterReply as _millrace_v1_RegisterReply, RegisterReply__Output as _millrace_v1_RegisterReply__Output } from '../../millrace/v1/RegisterReply';
-import type { RegisterRequest as _millrace_v1_RegisterRequest, RegisterRequest__Output as _millrace_v1_RegisterRequest__Output } from '../../millrace/v1/RegisterRequest';
-import type { SubmitRequest as _millrace_v1_SubmitRequest, SubmitRequest__Output as _millrace_v1_SubmitRequest__Output } from '../../millrace/v1/SubmitRequest';
+import type { Ack as _millrace_v1_Ack, Ack__Output as _millrace_v1_Ack__Output } from '../../millrace/v1/Ack.js';
+import type { DescribeRequest as _millrace_v1_DescribeRequest, DescribeRequest__Output as _millrace_v1_DescribeRequest__Output } from '../../millrace/v1/DescribeRequest.js';
+import type { NodeDescription as _millrace_v1_NodeDescription, NodeDescription__Output as _millrace_v1_NodeDescription__Output } from '../../millrace/v1/NodeDescription.js';
+import type { OutcomeReply as _millrace_v1_OutcomeReply, OutcomeReply__Output as _millrace_v1_OutcomeReply__Output } from '../../millrace/v1/OutcomeReply.js';
+import type { OutcomeRequest as _millrace_v1_OutcomeRequest, OutcomeRequest__Output as _millrace_v1_OutcomeRequest__Output } from '../../millrace/v1/OutcomeRequest.js';
+import type { OutputsFrame as _millrace_v1_OutputsFrame, OutputsFrame__Output as _millrace_v1_OutputsFrame__Output } from '../../millrace/v1/OutputsFrame.js';
+import type { OutputsRequest as _millrace_v1_OutputsRequest, OutputsRequest__Output as _millrace_v1_OutputsRequest__Output } from '../../millrace/v1/OutputsRequest.js';
+import type { RegisterReply as _millrace_v1_RegisterReply, RegisterReply__Output as _millrace_v1_RegisterReply__Output } from '../../millrace/v1/RegisterReply.js';
+import type { RegisterRequest as _millrace_v1_RegisterRequest, RegisterRequest__Output as _millrace_v1_RegisterRequest__Output } from '../../millrace/v1/RegisterRequest.js';
+import type { SubmitRequest as _millrace_v1_SubmitRequest, SubmitRequest__Output as _millrace_v1_SubmitRequest__Output } from '../../millrace/v1/SubmitRequest.js';
 
 export interface GatewayClient extends grpc.Client {
   Describe(argument: _millrace_v1_DescribeRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_NodeDescription__Output>): grpc.ClientUnaryCall;

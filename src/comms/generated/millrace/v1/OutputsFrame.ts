@@ -1,6 +1,6 @@
 // Original file: src/comms/millrace.proto
 
-import type { OutputsHeader as _millrace_v1_OutputsHeader, OutputsHeader__Output as _millrace_v1_OutputsHeader__Output } from '../../millrace/v1/OutputsHeader';
+import type { OutputsHeader as _millrace_v1_OutputsHeader, OutputsHeader__Output as _millrace_v1_OutputsHeader__Output } from '../../millrace/v1/OutputsHeader.js';
 
 export interface OutputsFrame {
   'header'?: (_millrace_v1_OutputsHeader | null);

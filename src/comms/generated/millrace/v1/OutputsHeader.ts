@@ -1,6 +1,6 @@
 // Original file: src/comms/millrace.proto
 
-import type { SignedRoundInfo as _millrace_v1_SignedRoundInfo, SignedRoundInfo__Output as _millrace_v1_SignedRoundInfo__Output } from '../../millrace/v1/SignedRoundInfo';
+import type { SignedRoundInfo as _millrace_v1_SignedRoundInfo, SignedRoundInfo__Output as _millrace_v1_SignedRoundInfo__Output } from '../../millrace/v1/SignedRoundInfo.js';
 import type { Long } from '@grpc/proto-loader';
 
 export interface OutputsHeader {

@@ -2,10 +2,10 @@
 
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
-import type { Ack as _millrace_v1_Ack, Ack__Output as _millrace_v1_Ack__Output } from '../../millrace/v1/Ack';
-import type { NodeReport as _millrace_v1_NodeReport, NodeReport__Output as _millrace_v1_NodeReport__Output } from '../../millrace/v1/NodeReport';
-import type { Update as _millrace_v1_Update, Update__Output as _millrace_v1_Update__Output } from '../../millrace/v1/Update';
-import type { UpdatesRequest as _millrace_v1_UpdatesRequest, UpdatesRequest__Output as _millrace_v1_UpdatesRequest__Output } from '../../millrace/v1/UpdatesRequest';
+import type { Ack as _millrace_v1_Ack, Ack__Output as _millrace_v1_Ack__Output } from '../../millrace/v1/Ack.js';
+import type { NodeReport as _millrace_v1_NodeReport, NodeReport__Output as _millrace_v1_NodeReport__Output } from '../../millrace/v1/NodeReport.js';
+import type { Update as _millrace_v1_Update, Update__Output as _millrace_v1_Update__Output } from '../../millrace/v1/Update.js';
+import type { UpdatesRequest as _millrace_v1_UpdatesRequest, UpdatesRequest__Output as _millrace_v1_UpdatesRequest__Output } from '../../millrace/v1/UpdatesRequest.js';
 
 export interface SchedulerClient extends grpc.Client {
   Report(argument: _millrace_v1_NodeReport, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;

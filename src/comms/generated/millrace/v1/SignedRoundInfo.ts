@@ -1,6 +1,6 @@
 // Original file: src/comms/millrace.proto
 
-import type { Deadlines as _millrace_v1_Deadlines, Deadlines__Output as _millrace_v1_Deadlines__Output } from '../../millrace/v1/Deadlines';
+import type { Deadlines as _millrace_v1_Deadlines, Deadlines__Output as _millrace_v1_Deadlines__Output } from '../../millrace/v1/Deadlines.js';
 import type { Long } from '@grpc/proto-loader';
 
 export interface SignedRoundInfo {

@@ -1,6 +1,6 @@
 // Original file: src/comms/millrace.proto
 
-import type { SlotRejection as _millrace_v1_SlotRejection, SlotRejection__Output as _millrace_v1_SlotRejection__Output } from '../../millrace/v1/SlotRejection';
+import type { SlotRejection as _millrace_v1_SlotRejection, SlotRejection__Output as _millrace_v1_SlotRejection__Output } from '../../millrace/v1/SlotRejection.js';
 
 export interface TableVerdict {
   'proposalDigest'?: (Buffer | Uint8Array | string);

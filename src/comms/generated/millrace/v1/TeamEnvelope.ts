@@ -1,11 +1,11 @@
 // Original file: src/comms/millrace.proto
 
-import type { KeyShare as _millrace_v1_KeyShare, KeyShare__Output as _millrace_v1_KeyShare__Output } from '../../millrace/v1/KeyShare';
-import type { DigestStatement as _millrace_v1_DigestStatement, DigestStatement__Output as _millrace_v1_DigestStatement__Output } from '../../millrace/v1/DigestStatement';
-import type { Commitment as _millrace_v1_Commitment, Commitment__Output as _millrace_v1_Commitment__Output } from '../../millrace/v1/Commitment';
-import type { TableProposal as _millrace_v1_TableProposal, TableProposal__Output as _millrace_v1_TableProposal__Output } from '../../millrace/v1/TableProposal';
-import type { TableVerdict as _millrace_v1_TableVerdict, TableVerdict__Output as _millrace_v1_TableVerdict__Output } from '../../millrace/v1/TableVerdict';
-import type { RoundError as _millrace_v1_RoundError, RoundError__Output as _millrace_v1_RoundError__Output } from '../../millrace/v1/RoundError';
+import type { KeyShare as _millrace_v1_KeyShare, KeyShare__Output as _millrace_v1_KeyShare__Output } from '../../millrace/v1/KeyShare.js';
+import type { DigestStatement as _millrace_v1_DigestStatement, DigestStatement__Output as _millrace_v1_DigestStatement__Output } from '../../millrace/v1/DigestStatement.js';
+import type { Commitment as _millrace_v1_Commitment, Commitment__Output as _millrace_v1_Commitment__Output } from '../../millrace/v1/Commitment.js';
+import type { TableProposal as _millrace_v1_TableProposal, TableProposal__Output as _millrace_v1_TableProposal__Output } from '../../millrace/v1/TableProposal.js';
+import type { TableVerdict as _millrace_v1_TableVerdict, TableVerdict__Output as _millrace_v1_TableVerdict__Output } from '../../millrace/v1/TableVerdict.js';
+import type { RoundError as _millrace_v1_RoundError, RoundError__Output as _millrace_v1_RoundError__Output } from '../../millrace/v1/RoundError.js';
 import type { Long } from '@grpc/proto-loader';
 
 export interface TeamEnvelope {

@@ -1,7 +1,7 @@
 // Original file: src/comms/millrace.proto
 
-import type { SignedRoundInfo as _millrace_v1_SignedRoundInfo, SignedRoundInfo__Output as _millrace_v1_SignedRoundInfo__Output } from '../../millrace/v1/SignedRoundInfo';
-import type { RoundReference as _millrace_v1_RoundReference, RoundReference__Output as _millrace_v1_RoundReference__Output } from '../../millrace/v1/RoundReference';
+import type { SignedRoundInfo as _millrace_v1_SignedRoundInfo, SignedRoundInfo__Output as _millrace_v1_SignedRoundInfo__Output } from '../../millrace/v1/SignedRoundInfo.js';
+import type { RoundReference as _millrace_v1_RoundReference, RoundReference__Output as _millrace_v1_RoundReference__Output } from '../../millrace/v1/RoundReference.js';
 import type { Long } from '@grpc/proto-loader';
 
 export interface Update {

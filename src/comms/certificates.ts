@@ -1,0 +1,50 @@
+// TLS certificates of nodes: self-signed Ed25519, because nobody vouches for a node but the membership list that pins its
+// certificate. node:crypto can read certificates but not issue them; @peculiar/x509 does.
+import 'reflect-metadata';
+import { createHash, webcrypto, X509Certificate } from 'node:crypto';
+import * as x509 from '@peculiar/x509';
+import { MixError } from '../base/errors.js';
+
+x509.cryptoProvider.set(webcrypto as never);
+
+/** A certificate and its private key, both PEM. */
+export interface CertificatePair {
+  readonly certificate: string;
+  readonly privateKey: string;
+}
+
+const DAY_MS = 24 * 3600 * 1000;
+
+/** A fresh self-signed certificate for `name`, valid from an hour ago (clocks differ) for `days`. */
+export async function createCertificate(name: string, days: number, nowMs = Date.now()): Promise<CertificatePair> {
+  const algorithm = { name: 'Ed25519' };
+  const keys = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: Buffer.from(webcrypto.getRandomValues(new Uint8Array(15)))
+      .toString('hex')
+      .replace(/^0+/, '1'),
+    name: `CN=${name}`,
+    notBefore: new Date(nowMs - 3600 * 1000),
+    notAfter: new Date(nowMs + days * DAY_MS),
+    signingAlgorithm: algorithm,
+    keys: keys as never,
+    extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: name }])],
+  });
+  const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
+  const privateKey = `-----BEGIN PRIVATE KEY-----\n${pkcs8.replace(/(.{64})/g, '$1\n').trimEnd()}\n-----END PRIVATE KEY-----\n`;
+  return { certificate: `${certificate.toString('pem')}\n`, privateKey };
+}
+
+/** SHA-256 over the DER of a PEM certificate, hex: what pins it. @throws MixError CERTIFICATE_INVALID */
+export function fingerprintOf(certificatePem: string): string {
+  try {
+    return createHash('sha256').update(new X509Certificate(certificatePem).raw).digest('hex');
+  } catch (cause) {
+    throw new MixError('CERTIFICATE_INVALID', { reason: (cause as Error).message }, { cause });
+  }
+}
+
+/** When a PEM certificate ends, milliseconds since 1970. */
+export function expiryOf(certificatePem: string): number {
+  return Date.parse(new X509Certificate(certificatePem).validTo);
+}

@@ -1,0 +1,48 @@
+// Connections to peers: one mutual-TLS 1.3 channel per member and purpose, whose only trusted certificate is the member's
+// pinned one. Channels dial lazily, reconnect by themselves, and are closed together. (The full shell of hosts, tokens and
+// transmit belongs here, too.)
+import { createSecureContext } from 'node:tls';
+import { MixError } from '../base/errors.js';
+import { type CertificatePair, fingerprintOf } from './certificates.js';
+import { channelOptions, grpc } from './grpc.js';
+
+/** Credentials that trust exactly one certificate, and show our own where `own` is given. */
+export function pinnedCredentials(certificate: string, own?: CertificatePair): grpc.ChannelCredentials {
+  const expected = fingerprintOf(certificate);
+  const context = createSecureContext({
+    ca: certificate,
+    minVersion: 'TLSv1.3',
+    ...(own ? { cert: own.certificate, key: own.privateKey } : {}),
+  });
+  return grpc.ChannelCredentials.createFromSecureContext(context, {
+    // The pin replaces the host name: a node is its certificate, wherever it runs.
+    checkServerIdentity: (_host, presented) => {
+      const actual = presented.fingerprint256.replaceAll(':', '').toLowerCase();
+      return actual === expected ? undefined : new Error(`certificate pin does not match: ${actual}`);
+    },
+  });
+}
+
+/** Everything after this many milliseconds without an answer is a LINK_TIMEOUT. */
+export const UNARY_DEADLINE_MS = 10_000;
+
+export const deadlineIn = (ms: number): Date => new Date(Date.now() + ms);
+
+/** Options that keep a channel's connection its own: equal channels would share one otherwise. */
+export const ownConnection: grpc.ChannelOptions = { ...channelOptions, 'grpc.use_local_subchannel_pool': 1 };
+
+/** Aborts a call when the signal does; returns what stops listening. */
+export function cancelOn(signal: AbortSignal, call: { cancel(): void }): () => void {
+  if (signal.aborted) {
+    call.cancel();
+    return () => {};
+  }
+  const onAbort = () => call.cancel();
+  signal.addEventListener('abort', onAbort, { once: true });
+  return () => signal.removeEventListener('abort', onAbort);
+}
+
+/** Throws where a signal is aborted already, before anything is sent. */
+export function checkSignal(signal: AbortSignal): void {
+  if (signal.aborted) throw new MixError('ABORTED');
+}

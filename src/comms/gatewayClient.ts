@@ -1,0 +1,151 @@
+// A sender's connection to one node's gateway: typed calls that return what docs/protocol.md promises, or a MixError.
+import { equalBytes } from '../base/bytes.js';
+import { MixError } from '../base/errors.js';
+import type { RoundId, SenderId } from '../base/ids.js';
+import { verifySignature } from '../cmix/signatures.js';
+import { namedGroup } from '../math/group.js';
+import type { SignedRoundInfo } from '../round/roundInfo.js';
+import type { Outcome } from '../round/roundRunner.js';
+import type { Submission } from '../round/submissions.js';
+import { deadlineIn, ownConnection, pinnedCredentials, UNARY_DEADLINE_MS } from './channels.js';
+import { descriptionDigest } from './gatewayService.js';
+import type { GatewayClient as WireClient } from './generated/millrace/v1/Gateway.js';
+import type { NodeDescription__Output } from './generated/millrace/v1/NodeDescription.js';
+import type { OutputsFrame__Output } from './generated/millrace/v1/OutputsFrame.js';
+import { type grpc, PROTOCOL_VERSION, services } from './grpc.js';
+import type { Member } from './peers.js';
+import { decodeRound } from './roundCodec.js';
+import { fromStatus } from './status.js';
+import { bytesOf, malformed } from './teamCodec.js';
+
+const OUTPUTS_DEADLINE_MS = 60_000;
+const STATES = ['pending', 'mixed', 'rejected', 'failed', 'unknown'];
+
+/** Outputs as a node sent them: nothing about them is verified yet but their length. */
+export interface FetchedOutputs {
+  readonly round: SignedRoundInfo;
+  readonly outputs: Uint8Array;
+  readonly digest: Uint8Array;
+  readonly signatures: readonly Uint8Array[];
+}
+
+export class GatewayClient {
+  readonly member: Member;
+  readonly #network: string;
+  readonly #client: WireClient;
+
+  constructor(member: Member, network: string) {
+    this.member = member;
+    this.#network = network;
+    this.#client = new services.Gateway(member.gatewayAddress, pinnedCredentials(member.certificate), ownConnection);
+  }
+
+  #call<Reply>(make: (options: grpc.CallOptions, done: grpc.requestCallback<Reply>) => void): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      make({ deadline: deadlineIn(UNARY_DEADLINE_MS) }, (error, reply) => {
+        if (error) reject(fromStatus(error, this.member.node));
+        else resolve(reply!);
+      });
+    });
+  }
+
+  /** The node's epoch key, signed by its identity. @throws MixError SIGNATURE_INVALID, MESSAGE_MALFORMED, LINK_* */
+  async describe(): Promise<{ readonly epoch: number; readonly epochKey: Uint8Array }> {
+    const { node, identityKey } = this.member;
+    const reply = await this.#call<NodeDescription__Output>((options, done) =>
+      this.#client.describe({}, options, done),
+    );
+    const { epoch, epochKey, protocol, signature } = reply;
+    if (protocol !== PROTOCOL_VERSION) throw new MixError('MESSAGE_MALFORMED', { what: 'protocol', protocol });
+    const signed = descriptionDigest(this.#network, node, epoch, epochKey);
+    if (!equalBytes(bytesOf(reply.identityKey), identityKey) || !verifySignature(identityKey, signed, signature)) {
+      throw new MixError('SIGNATURE_INVALID', { what: 'node description', node });
+    }
+    return { epoch, epochKey: bytesOf(epochKey).slice() };
+  }
+
+  /** Registers senders by their X25519 public keys. @throws MixError EPOCH_EXPIRED, REGISTRY_FULL, … */
+  async register(senderKeys: readonly Uint8Array[], epoch: number): Promise<void> {
+    const request = { senderKeys: [...senderKeys], epoch };
+    const { senders } = await this.#call<{ senders: string[] }>((options, done) =>
+      this.#client.register(request, options, done),
+    );
+    if (senders.length !== senderKeys.length) throw malformed('register reply');
+  }
+
+  /** @throws MixError: see SubmissionDesk.take */
+  async submit(round: RoundId, submission: Submission): Promise<void> {
+    const { sender, salt, payload, macs } = submission;
+    const request = { round, sender, salt, payload, macs: [...macs] };
+    await this.#call((options, done) => this.#client.submit(request, options, done));
+  }
+
+  async outcome(round: RoundId, sender: SenderId, salt: Uint8Array): Promise<Outcome> {
+    const reply = await this.#call<{ state: string; reason: string; node: string }>((options, done) =>
+      this.#client.outcome({ round, sender, salt }, options, done),
+    );
+    if (!STATES.includes(reply.state)) throw malformed('outcome');
+    const { state, reason, node } = reply;
+    return (
+      state === 'rejected' ? { state, reason, node } : state === 'failed' ? { state, code: reason } : { state }
+    ) as Outcome;
+  }
+
+  /** The outputs of a round; verify them before use (client/outputs.ts). */
+  outputs(round: RoundId): Promise<FetchedOutputs> {
+    const call = this.#client.outputs({ round }, { deadline: deadlineIn(OUTPUTS_DEADLINE_MS) });
+    return new Promise((resolve, reject) => {
+      const stream = new OutputsReader();
+      call.on('data', (frame: OutputsFrame__Output) => {
+        try {
+          stream.take(frame);
+        } catch (error) {
+          call.cancel();
+          reject(error);
+        }
+      });
+      call.on('error', (error) => reject(fromStatus(error, this.member.node)));
+      call.on('end', () => {
+        try {
+          resolve(stream.finish());
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+/** Collects an output stream; its size is known from the RoundInfo before a byte is kept. */
+class OutputsReader {
+  #fetched: FetchedOutputs | undefined;
+  #at = 0;
+
+  take(frame: OutputsFrame__Output): void {
+    if (frame.header) {
+      if (this.#fetched || !frame.header.round) throw malformed('outputs header');
+      const round = decodeRound(frame.header.round);
+      const { slots, width, group } = round.info;
+      const bytes = slots * width * namedGroup(group).elementBytes;
+      if (frame.header.bytesTotal !== bytes) throw malformed('outputs size');
+      const signatures = frame.header.signatures.map((signature) => bytesOf(signature).slice());
+      const digest = bytesOf(frame.header.digest).slice();
+      this.#fetched = { round, outputs: new Uint8Array(bytes), digest, signatures };
+      return;
+    }
+    const content = frame.content;
+    if (!this.#fetched || !content || this.#at + content.length > this.#fetched.outputs.length)
+      throw malformed('outputs frame');
+    this.#fetched.outputs.set(content, this.#at);
+    this.#at += content.length;
+  }
+
+  finish(): FetchedOutputs {
+    if (!this.#fetched || this.#at !== this.#fetched.outputs.length) throw malformed('outputs truncated');
+    return this.#fetched;
+  }
+}

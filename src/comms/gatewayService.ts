@@ -1,0 +1,99 @@
+// The gateway: what a node offers to senders and receivers of messages. The server is known by its pinned certificate;
+// callers need none, because MACs authenticate what they submit, and outputs carry every node's signature.
+import { digest } from '../base/bytes.js';
+import { MixError } from '../base/errors.js';
+import { isRoundId, isSenderId, type NodeId, type RoundId, type SenderId } from '../base/ids.js';
+import type { RoundRunner } from '../round/roundRunner.js';
+import type { SenderRegistry } from '../round/senderRegistry.js';
+import type { Submission } from '../round/submissions.js';
+import type { GatewayHandlers } from './generated/millrace/v1/Gateway.js';
+import { type grpc, PROTOCOL_VERSION, services } from './grpc.js';
+import { encodeRound } from './roundCodec.js';
+import type { CallErrors } from './server.js';
+import { bytesOf, require_ } from './teamCodec.js';
+
+/** Keys of one Register call: bounds the work that one message can ask for. */
+export const REGISTER_MAX = 256;
+/** Bytes of one frame of an output stream. */
+const FRAME_BYTES = 256 * 1024;
+
+/** What a node's identity key signs about its epoch key. */
+export function descriptionDigest(network: string, node: NodeId, epoch: number, epochKey: Uint8Array): Uint8Array {
+  return digest('node-description', network, node, epoch, epochKey);
+}
+
+export interface GatewayDeps {
+  readonly network: string;
+  readonly node: NodeId;
+  readonly identityKey: Uint8Array;
+  readonly sign: (digest: Uint8Array) => Uint8Array;
+  readonly registry: SenderRegistry;
+  readonly runner: RoundRunner;
+  /** The signature under the RoundInfo of a round that this node ran. */
+  readonly roundSignature: (round: RoundId) => Uint8Array | undefined;
+}
+
+function reference(round: number, sender: string): { readonly round: RoundId; readonly sender: SenderId } {
+  require_(isRoundId(round), 'round');
+  require_(isSenderId(sender), 'sender');
+  return { round, sender };
+}
+
+export function addGatewayService(server: grpc.Server, errors: CallErrors, deps: GatewayDeps): void {
+  const { network, node, identityKey, sign, registry, runner } = deps;
+  const handlers: GatewayHandlers = {
+    Describe: errors.unary('Describe', () => {
+      const { epoch, publicKey: epochKey } = registry;
+      const signature = sign(descriptionDigest(network, node, epoch, epochKey));
+      return { node, network, protocol: PROTOCOL_VERSION, identityKey, epoch, epochKey, signature };
+    }),
+    Register: errors.unary('Register', ({ senderKeys, epoch }) => {
+      if (senderKeys.length > REGISTER_MAX) {
+        throw new MixError('MESSAGE_TOO_LARGE', { what: 'sender keys', count: senderKeys.length, most: REGISTER_MAX });
+      }
+      return { senders: senderKeys.map((key) => registry.register(bytesOf(key), epoch)) };
+    }),
+    Submit: errors.unary('Submit', (request) => {
+      const { round, sender } = reference(request.round, request.sender);
+      const submission: Submission = {
+        sender,
+        salt: bytesOf(request.salt),
+        payload: bytesOf(request.payload),
+        macs: request.macs.map(bytesOf),
+      };
+      runner.submit(round, submission);
+      return {};
+    }),
+    Outcome: errors.unary('Outcome', (request) => {
+      const { round, sender } = reference(request.round, request.sender);
+      const outcome = runner.outcome(round, sender, bytesOf(request.salt));
+      const reason = outcome.state === 'rejected' ? outcome.reason : outcome.state === 'failed' ? outcome.code : '';
+      return { state: outcome.state, reason, node: outcome.state === 'rejected' ? outcome.node : '' };
+    }),
+    Outputs: (call) => {
+      streamOutputs(deps, call).catch((thrown) => call.emit('error', errors.status('Outputs', thrown)));
+    },
+  };
+  server.addService(services.Gateway.service, handlers);
+}
+
+async function streamOutputs(deps: GatewayDeps, call: Parameters<GatewayHandlers['Outputs']>[0]): Promise<void> {
+  const { round } = call.request;
+  require_(isRoundId(round), 'round');
+  const { outputs, digest: outputDigest, signatures, facts } = deps.runner.outputs(round);
+  const signature = deps.roundSignature(round);
+  if (!signature) throw new MixError('OUTPUTS_UNKNOWN', { round });
+  const header = {
+    round: encodeRound({ info: facts.info, signature }),
+    digest: outputDigest,
+    signatures: [...signatures],
+    bytesTotal: outputs.length,
+  };
+  call.write({ header });
+  for (let offset = 0; offset < outputs.length && !call.cancelled; offset += FRAME_BYTES) {
+    // A copy: protobuf would serialise a view of shared memory just as well, but grpc-js keeps it until it is sent.
+    const accepted = call.write({ content: outputs.slice(offset, offset + FRAME_BYTES) });
+    if (!accepted) await new Promise((resolve) => call.once('drain', resolve).once('close', resolve));
+  }
+  call.end();
+}

@@ -1,0 +1,33 @@
+// Wide HTTP/2 windows and TLS 1.3 on the serving side. grpc-js offers no option for either: with its 64 KiB default window
+// a batch of 4 megabits over a 49 ms round trip takes ten times as long as with 16 MiB. So the server that grpc-js makes
+// is given initialWindowSize (streams) and setLocalWindowSize (connection) here, by wrapping the one function it calls.
+// The client side has an option, grpc-node.flow_control_window. test/comms/windows.test.ts fails if an upgrade breaks it.
+
+import type * as http2 from 'node:http2';
+import { createRequire } from 'node:module';
+
+/** Stream and connection window, bytes: four batches of 1,000 slots at 4096 bits. */
+export const WINDOW_BYTES = 16 * 1024 * 1024;
+
+// The module object that CommonJS code sees: the ES namespace is read-only.
+const module = createRequire(import.meta.url)('node:http2') as {
+  createSecureServer: (options: http2.SecureServerOptions) => http2.Http2SecureServer;
+};
+const original = module.createSecureServer;
+
+function widened(options: http2.SecureServerOptions): http2.Http2SecureServer {
+  const server = original({
+    ...options,
+    minVersion: 'TLSv1.3',
+    settings: { ...options.settings, initialWindowSize: WINDOW_BYTES },
+    // A client certificate that no authority signed is not refused here but checked against the membership list by
+    // comms/peers.ts, before any message is read, so that its owner gets an error that says what is wrong.
+    rejectUnauthorized: false,
+  });
+  server.on('session', (session) => session.setLocalWindowSize(WINDOW_BYTES));
+  const setSecureContext = server.setSecureContext.bind(server);
+  server.setSecureContext = (context) => setSecureContext({ ...context, minVersion: 'TLSv1.3' });
+  return server;
+}
+
+module.createSecureServer = widened;

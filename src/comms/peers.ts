@@ -1,0 +1,95 @@
+// Who may talk: the membership list (identity key, address and pinned certificate of every node) and the check that every
+// call on a mutual-TLS listener passes before any of its messages is read.
+import type { Clock } from '../base/clock.js';
+import { MixError } from '../base/errors.js';
+import type { NodeId } from '../base/ids.js';
+import { nodeIdOf } from '../cmix/signatures.js';
+import { fingerprintOf } from './certificates.js';
+import type { AuthContext } from './grpc.js';
+
+export interface Member {
+  readonly node: NodeId;
+  /** host:port of its team listener. */
+  readonly address: string;
+  /** host:port of its gateway, for senders. */
+  readonly gatewayAddress: string;
+  /** Ed25519 public key, 32 bytes. */
+  readonly identityKey: Uint8Array;
+  /** PEM */
+  readonly certificate: string;
+}
+
+/** An immutable membership list of one generation. */
+export class Membership {
+  readonly generation: number;
+  readonly members: readonly Member[];
+  readonly #byNode = new Map<NodeId, Member>();
+  readonly #byFingerprint = new Map<string, Member>();
+
+  /** @throws MixError CERTIFICATE_INVALID, CONFIG_INVALID where two members share an id or a certificate */
+  constructor(generation: number, members: readonly Member[]) {
+    this.generation = generation;
+    this.members = members;
+    for (const member of members) {
+      const fingerprint = fingerprintOf(member.certificate);
+      if (member.node !== nodeIdOf(member.identityKey)) {
+        throw new MixError('CONFIG_INVALID', {
+          key: 'members',
+          node: member.node,
+          why: 'not the id of its identity key',
+        });
+      }
+      if (this.#byNode.has(member.node) || this.#byFingerprint.has(fingerprint)) {
+        throw new MixError('CONFIG_INVALID', { key: 'members', node: member.node, why: 'listed twice' });
+      }
+      this.#byNode.set(member.node, member);
+      this.#byFingerprint.set(fingerprint, member);
+    }
+  }
+
+  find(node: NodeId): Member | undefined {
+    return this.#byNode.get(node);
+  }
+
+  /** @throws MixError PEER_UNKNOWN */
+  get(node: NodeId): Member {
+    const member = this.#byNode.get(node);
+    if (!member) throw new MixError('PEER_UNKNOWN', { node });
+    return member;
+  }
+
+  byFingerprint(fingerprint: string): Member | undefined {
+    return this.#byFingerprint.get(fingerprint);
+  }
+}
+
+interface PeerFacts {
+  readonly fingerprint: string;
+  readonly validFromMs: number;
+  readonly validToMs: number;
+}
+
+/** What the TLS layer knows of a caller's certificate; its key was proven by the handshake. */
+function peerFacts(context: AuthContext): PeerFacts | undefined {
+  const certificate = context.sslPeerCertificate;
+  if (!certificate?.raw) return undefined;
+  return {
+    fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+    validFromMs: Date.parse(certificate.valid_from),
+    validToMs: Date.parse(certificate.valid_to),
+  };
+}
+
+/**
+ * The member that makes a call. @throws MixError PEER_UNKNOWN without a pinned certificate, CERTIFICATE_EXPIRED
+ */
+export function authenticatePeer(context: AuthContext, membership: Membership, clock: Clock): Member {
+  const facts = peerFacts(context);
+  const member = facts && membership.byFingerprint(facts.fingerprint);
+  if (!facts || !member) throw new MixError('PEER_UNKNOWN', { certificate: facts?.fingerprint ?? 'none' });
+  const nowMs = clock.wallMs();
+  if (nowMs < facts.validFromMs || nowMs > facts.validToMs) {
+    throw new MixError('CERTIFICATE_EXPIRED', { node: member.node });
+  }
+  return member;
+}

@@ -1,0 +1,141 @@
+// RoundInfos, scheduler updates and node reports between their wire form and their meaning. Ranges of a RoundInfo are
+// round/roundInfo.ts's to check; here every field gets its type or the message is refused.
+import { isErrorCode } from '../base/errors.js';
+import { isBootId, isNodeId, isRoundId } from '../base/ids.js';
+import { SIGNATURE_BYTES } from '../cmix/signatures.js';
+import type { GroupName } from '../math/group.js';
+import type { PhaseName } from '../round/roundContext.js';
+import { checkRoundInfo, type RoundInfo, type SignedRoundInfo } from '../round/roundInfo.js';
+import { STAGES, type Stage } from '../round/roundState.js';
+import type { FailureReport, NodeReport, RoundUpdate, SignedUpdate } from '../round/schedulerPort.js';
+import type { NodeReport__Output, NodeReport as WireReport } from './generated/millrace/v1/NodeReport.js';
+import type { SignedRoundInfo__Output, SignedRoundInfo as WireRound } from './generated/millrace/v1/SignedRoundInfo.js';
+import type { StageReport__Output } from './generated/millrace/v1/StageReport.js';
+import type { Update__Output, Update as WireUpdate } from './generated/millrace/v1/Update.js';
+import { fixed, malformed, require_ } from './teamCodec.js';
+
+const PHASES: readonly string[] = [
+  'generate',
+  'precompDecrypt',
+  'precompPermute',
+  'reveal',
+  'realtimeDecrypt',
+  'realtimePermute',
+  'identify',
+] satisfies PhaseName[];
+const TEXT_MAX = 1_000;
+
+export function encodeRound({ info, signature }: SignedRoundInfo): WireRound {
+  return { ...info, team: [...info.team], signature };
+}
+
+/** @throws MixError MESSAGE_MALFORMED, ROUND_INFO_INVALID, GROUP_UNKNOWN */
+export function decodeRound(wire: SignedRoundInfo__Output): SignedRoundInfo {
+  const { network, membership, slots, width, chunkSlots, exponentBytes, minSenders, quotaPerSender, deadlines } = wire;
+  require_(isRoundId(wire.round), 'round');
+  require_(wire.team.every(isNodeId), 'team');
+  require_(deadlines !== null, 'deadlines');
+  const { precomputeMs, standbyMs, collectMs, realtimeMs } = deadlines;
+  const info: RoundInfo = {
+    network,
+    round: wire.round,
+    membership,
+    team: wire.team.filter(isNodeId),
+    group: wire.group as GroupName,
+    slots,
+    width,
+    chunkSlots,
+    exponentBytes,
+    minSenders,
+    quotaPerSender,
+    deadlines: { precomputeMs, standbyMs, collectMs, realtimeMs },
+  };
+  checkRoundInfo(info);
+  return { info, signature: fixed(wire.signature, SIGNATURE_BYTES, 'signature') };
+}
+
+export function encodeUpdate({ number, signature, update }: SignedUpdate): WireUpdate {
+  switch (update.kind) {
+    case 'open':
+      return { number, signature, open: encodeRound(update.round) };
+    case 'assign':
+      return { number, signature, assign: { round: update.round } };
+    case 'fail':
+      return { number, signature, fail: { round: update.round, reason: update.reason } };
+  }
+}
+
+/** @throws MixError MESSAGE_MALFORMED, ROUND_INFO_INVALID */
+export function decodeUpdate(wire: Update__Output): SignedUpdate {
+  require_(Number.isSafeInteger(wire.number) && wire.number > 0, 'update number');
+  const signature = fixed(wire.signature, SIGNATURE_BYTES, 'signature');
+  return { number: wire.number, signature, update: decodeChange(wire) };
+}
+
+function decodeChange(wire: Update__Output): RoundUpdate {
+  if (wire.update === 'open') return { kind: 'open', round: decodeRound(wire.open!) };
+  const kind = wire.update;
+  if (kind === undefined) throw malformed('update');
+  const { round, reason } = wire[kind]!;
+  require_(isRoundId(round), 'round');
+  require_(reason.length <= TEXT_MAX, 'reason');
+  return kind === 'assign' ? { kind, round } : { kind, round, reason };
+}
+
+export function encodeReport(report: NodeReport): WireReport {
+  switch (report.kind) {
+    case 'online': {
+      const { bootId, engine, enginePath } = report;
+      return { online: { bootId, engine, enginePath } };
+    }
+    case 'progress': {
+      const { round, phase, fraction } = report;
+      return { progress: { round, phase, fraction } };
+    }
+    case 'stage': {
+      const { round, bootId, stage, failure } = report;
+      const { code = '', culprit = '', reporter = '', detail = '' } = failure ?? {};
+      return { stage: { round, bootId, stage, code, culprit, reporter, detail: detail.slice(0, TEXT_MAX) } };
+    }
+  }
+}
+
+/** @throws MixError MESSAGE_MALFORMED */
+export function decodeReport(wire: NodeReport__Output): NodeReport {
+  switch (wire.report) {
+    case 'online': {
+      const { bootId, engine, enginePath } = wire.online!;
+      require_(isBootId(bootId), 'boot id');
+      require_(engine.length <= TEXT_MAX && enginePath.length <= TEXT_MAX, 'engine');
+      return { kind: 'online', bootId, engine, enginePath };
+    }
+    case 'progress': {
+      const { round, phase, fraction } = wire.progress!;
+      require_(isRoundId(round), 'round');
+      require_(PHASES.includes(phase), 'phase');
+      require_(fraction >= 0 && fraction <= 1, 'fraction');
+      return { kind: 'progress', round, phase: phase as PhaseName, fraction };
+    }
+    case 'stage':
+      return decodeStage(wire.stage!);
+    default:
+      throw malformed('report');
+  }
+}
+
+function decodeStage(wire: StageReport__Output): NodeReport {
+  const { round, bootId, stage } = wire;
+  require_(isRoundId(round), 'round');
+  require_(isBootId(bootId), 'boot id');
+  require_((STAGES as readonly string[]).includes(stage), 'stage');
+  return { kind: 'stage', round, bootId, stage: stage as Stage, failure: decodeFailure(wire) };
+}
+
+function decodeFailure({ code, culprit, reporter, detail }: StageReport__Output): FailureReport | undefined {
+  if (code === '') return undefined;
+  require_(isErrorCode(code), 'code');
+  require_(culprit === '' || isNodeId(culprit), 'culprit');
+  require_(isNodeId(reporter), 'reporter');
+  require_(detail.length <= TEXT_MAX, 'detail');
+  return { code, culprit: culprit === '' ? undefined : culprit, reporter, detail };
+}

@@ -1,0 +1,45 @@
+// The scheduler service on the wire: a stream of updates down to each node, reports up. It knows nothing of scheduling; the
+// feed behind it does. Nodes are known by their pinned certificates.
+import type { NodeId } from '../base/ids.js';
+import type { NodeReport, SignedUpdate } from '../round/schedulerPort.js';
+import type { SchedulerHandlers } from './generated/millrace/v1/Scheduler.js';
+import { type AuthContext, type grpc, services } from './grpc.js';
+import type { Member } from './peers.js';
+import { decodeReport, encodeUpdate } from './roundCodec.js';
+import type { CallErrors } from './server.js';
+
+/** What a scheduler does for the nodes that are connected to it. */
+export interface SchedulerFeed {
+  /** Calls `push` with every update above `after`, in order, those to come included; returns what ends it. */
+  subscribe(node: NodeId, after: number, push: (update: SignedUpdate) => void): () => void;
+  onReport(node: NodeId, report: NodeReport): void;
+}
+
+/** Updates that a node may leave unread before its stream is ended: it asks again from where it is. */
+const BACKLOG_MAX = 1_000;
+
+export function addSchedulerService(
+  server: grpc.Server,
+  errors: CallErrors,
+  deps: { readonly feed: SchedulerFeed; readonly identify: (context: AuthContext) => Member },
+): void {
+  const { feed, identify } = deps;
+  const handlers: SchedulerHandlers = {
+    Updates: (call) => {
+      let backlog = 0;
+      const { node } = identify(call.getAuthContext());
+      // Headers at once: the node knows that it is connected before there is any update.
+      call.sendMetadata(call.metadata.clone());
+      const unsubscribe = feed.subscribe(node, call.request.after, (update) => {
+        backlog = call.write(encodeUpdate(update)) ? 0 : backlog + 1;
+        if (backlog > BACKLOG_MAX) call.end();
+      });
+      for (const event of ['cancelled', 'error', 'close', 'finish'] as const) call.on(event, unsubscribe);
+    },
+    Report: errors.unary('Report', (request, context) => {
+      feed.onReport(identify(context).node, decodeReport(request));
+      return {};
+    }),
+  };
+  server.addService(services.Scheduler.service, handlers);
+}

@@ -1,0 +1,81 @@
+// Errors on the wire: a MixError becomes a gRPC status whose metadata carries its code and values, and the caller gets the
+// same MixError back. Whatever grpc-js itself reports (connections, deadlines, sizes) becomes a LINK_* or peer error.
+import { asMixError, type ErrorCode, type ErrorValues, isErrorCode, MixError } from '../base/errors.js';
+import { grpc } from './grpc.js';
+
+const CODE_KEY = 'mix-code';
+const VALUES_KEY = 'mix-values';
+/** Values are for people: a bound keeps a hostile peer from filling a log. */
+const VALUES_BYTES_MAX = 2_000;
+
+const statusByCode: Partial<Record<ErrorCode, grpc.status>> = {
+  PEER_UNKNOWN: grpc.status.UNAUTHENTICATED,
+  CERTIFICATE_EXPIRED: grpc.status.UNAUTHENTICATED,
+  PEER_ROLE: grpc.status.PERMISSION_DENIED,
+  ROUND_UNKNOWN: grpc.status.NOT_FOUND,
+  OUTPUTS_UNKNOWN: grpc.status.NOT_FOUND,
+  ABORTED: grpc.status.ABORTED,
+  INTERNAL: grpc.status.INTERNAL,
+  MESSAGE_TOO_LARGE: grpc.status.RESOURCE_EXHAUSTED,
+};
+
+/** The status that tells a caller about an error. Internal details stay here: only their code goes out. */
+export function toStatus(thrown: unknown): grpc.StatusObject {
+  const error = asMixError(thrown);
+  const values = error.code === 'INTERNAL' ? {} : error.values;
+  const metadata = new grpc.Metadata();
+  metadata.set(CODE_KEY, error.code);
+  // Metadata is ASCII: whatever else a value holds is escaped.
+  const json = JSON.stringify(values).replace(
+    /[^\x20-\x7e]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  if (json.length <= VALUES_BYTES_MAX) metadata.set(VALUES_KEY, json);
+  return { code: statusByCode[error.code] ?? grpc.status.FAILED_PRECONDITION, details: error.code, metadata };
+}
+
+function valuesOf(text: string | undefined): ErrorValues {
+  if (!text || text.length > VALUES_BYTES_MAX) return {};
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (typeof parsed !== 'object' || parsed === null) return {};
+    const plain = Object.entries(parsed).filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value));
+    return Object.fromEntries(plain) as ErrorValues;
+  } catch {
+    return {};
+  }
+}
+
+/** The MixError behind what a call failed with; `peer` names whom it was made to. */
+export function fromStatus(thrown: unknown, peer: string): MixError {
+  if (thrown instanceof MixError) return thrown;
+  const { code, details, metadata } = thrown as Partial<grpc.ServiceError>;
+  const mixCode = metadata?.get(CODE_KEY)[0];
+  if (isErrorCode(mixCode)) {
+    return new MixError(mixCode, valuesOf(metadata?.get(VALUES_KEY)[0]?.toString()), { cause: thrown });
+  }
+  return new MixError(
+    transportCode(code, details ?? ''),
+    { peer, detail: details ?? String(thrown) },
+    { cause: thrown },
+  );
+}
+
+function transportCode(code: grpc.status | undefined, details: string): ErrorCode {
+  if (/certificate (has expired|is not yet valid)|CERT_HAS_EXPIRED|CERT_NOT_YET_VALID/i.test(details)) {
+    return 'CERTIFICATE_EXPIRED';
+  }
+  if (/self.signed certificate|unable to verify|UNABLE_TO|DEPTH_ZERO|certificate pin/i.test(details))
+    return 'PEER_UNKNOWN';
+  switch (code) {
+    case grpc.status.DEADLINE_EXCEEDED:
+      return 'LINK_TIMEOUT';
+    case grpc.status.RESOURCE_EXHAUSTED:
+      return 'MESSAGE_TOO_LARGE';
+    case grpc.status.UNIMPLEMENTED:
+    case grpc.status.INVALID_ARGUMENT:
+      return 'MESSAGE_MALFORMED';
+    default:
+      return 'LINK_DOWN';
+  }
+}

@@ -1,0 +1,126 @@
+// Team messages and batch frames between their wire form and their meaning. Decoders take nothing on trust: a field that
+// is missing, of the wrong length or not one of its values is MESSAGE_MALFORMED, and nothing was allocated for it.
+import { isErrorCode, MixError } from '../base/errors.js';
+import { isNodeId, isRoundId } from '../base/ids.js';
+import { SIGNATURE_BYTES } from '../cmix/signatures.js';
+import { REJECTION_REASONS, type RejectionReason } from '../cmix/slotTable.js';
+import { BATCH_PHASES, type BatchPhase } from '../round/batchPhases.js';
+import type { BatchHeader } from '../round/link.js';
+import type { BatchTrailer, SignedTeamMessage, TeamMessage } from '../round/teamMessages.js';
+import type { BatchHeader__Output } from './generated/millrace/v1/BatchHeader.js';
+import type { BatchTrailer__Output } from './generated/millrace/v1/BatchTrailer.js';
+import type { TeamEnvelope, TeamEnvelope__Output } from './generated/millrace/v1/TeamEnvelope.js';
+
+const DIGEST = 32;
+const DETAIL_MAX = 500;
+
+export function malformed(what: string): MixError {
+  return new MixError('MESSAGE_MALFORMED', { what });
+}
+
+/** Throws MESSAGE_MALFORMED unless `holds`. */
+export function require_(holds: boolean, what: string): asserts holds {
+  if (!holds) throw malformed(what);
+}
+
+/** A view that owns nothing of the decoder's buffers beyond its own bytes. */
+export const bytesOf = (buffer: Buffer | Uint8Array): Uint8Array =>
+  new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+
+export function fixed(buffer: Buffer | Uint8Array, length: number, what: string): Uint8Array {
+  require_(buffer.length === length, what);
+  return bytesOf(buffer);
+}
+
+export function encodeEnvelope(signed: SignedTeamMessage): TeamEnvelope {
+  const { round, from, signature, message } = signed;
+  const head = { round, from, signature };
+  switch (message.kind) {
+    case 'keyShare':
+      return { ...head, keyShare: { share: message.share } };
+    case 'commitment':
+    case 'tableProposal':
+      return { ...head, [message.kind]: message };
+    case 'tableVerdict':
+      return { ...head, tableVerdict: { ...message, rejections: [...message.rejections] } };
+    case 'roundError':
+      return { ...head, roundError: { ...message, culprit: message.culprit ?? '' } };
+    default:
+      return { ...head, [message.kind]: { digest: message.digest } };
+  }
+}
+
+/** @throws MixError MESSAGE_MALFORMED */
+export function decodeEnvelope(wire: TeamEnvelope__Output): SignedTeamMessage {
+  require_(isRoundId(wire.round), 'round');
+  require_(isNodeId(wire.from), 'from');
+  const signature = fixed(wire.signature, SIGNATURE_BYTES, 'signature');
+  return { round: wire.round, from: wire.from, signature, message: decodeMessage(wire) };
+}
+
+function decodeMessage(wire: TeamEnvelope__Output): TeamMessage {
+  const kind = wire.message;
+  switch (kind) {
+    case 'keyShare':
+      return { kind, share: bytesOf(wire.keyShare!.share) };
+    case 'sharesDigest':
+    case 'tableSignature':
+    case 'mixCommit':
+    case 'outputSignature':
+      return { kind, digest: fixed(wire[kind]!.digest, DIGEST, kind) };
+    case 'commitment': {
+      const { cipherDigest, revealSignature, commitment } = wire.commitment!;
+      return {
+        kind,
+        cipherDigest: fixed(cipherDigest, DIGEST, 'cipherDigest'),
+        revealSignature: fixed(revealSignature, SIGNATURE_BYTES, 'revealSignature'),
+        commitment: fixed(commitment, DIGEST, 'commitment'),
+      };
+    }
+    case 'tableProposal': {
+      const { digest, table } = wire.tableProposal!;
+      return { kind, digest: fixed(digest, DIGEST, kind), table: bytesOf(table) };
+    }
+    case 'tableVerdict':
+      return decodeVerdict(wire);
+    case 'roundError': {
+      const { code, culprit, detail } = wire.roundError!;
+      require_(isErrorCode(code), 'code');
+      require_(culprit === '' || isNodeId(culprit), 'culprit');
+      require_(detail.length <= DETAIL_MAX, 'detail');
+      return { kind, code, culprit: culprit === '' ? undefined : culprit, detail };
+    }
+    default:
+      throw malformed('message kind');
+  }
+}
+
+function decodeVerdict(wire: TeamEnvelope__Output): TeamMessage {
+  const { proposalDigest, proposalSignature, rejections } = wire.tableVerdict!;
+  return {
+    kind: 'tableVerdict',
+    proposalDigest: fixed(proposalDigest, DIGEST, 'proposalDigest'),
+    proposalSignature: fixed(proposalSignature, SIGNATURE_BYTES, 'proposalSignature'),
+    rejections: rejections.map(({ slot, reason }) => {
+      require_((REJECTION_REASONS as readonly string[]).includes(reason), 'rejection reason');
+      return { slot, reason: reason as RejectionReason };
+    }),
+  };
+}
+
+/** @throws MixError MESSAGE_MALFORMED */
+export function decodeHeader(wire: BatchHeader__Output): BatchHeader {
+  const { round, phase, slots, elements, chunkSlots } = wire;
+  require_(isRoundId(round), 'round');
+  require_((BATCH_PHASES as readonly string[]).includes(phase), 'phase');
+  return { round, phase: phase as BatchPhase, slots, elements, chunkSlots };
+}
+
+/** @throws MixError MESSAGE_MALFORMED */
+export function decodeTrailer(wire: BatchTrailer__Output): BatchTrailer {
+  return {
+    root: fixed(wire.root, DIGEST, 'root'),
+    extra: bytesOf(wire.extra),
+    signature: fixed(wire.signature, SIGNATURE_BYTES, 'signature'),
+  };
+}
