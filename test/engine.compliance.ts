@@ -2,19 +2,19 @@
 // extreme inputs, in every way a caller may pass them; and every refusal. Engines differ in speed only.
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ErrorCode } from '../src/base/errors.js';
 import { type Rng, randomBelow, randomBytes, SeededRng } from '../src/base/rng.js';
 import { catalogue } from '../src/engine/catalogue.js';
-import type { Engine, Prepared } from '../src/engine/engine.js';
+import type { Engine } from '../src/engine/engine.js';
 import { exponentsOf } from '../src/engine/reference.js';
 import { batchOf, bigintToBytes, elementsOf } from '../src/math/batch.js';
 import { type Group, namedGroup } from '../src/math/group.js';
 import { randomElements } from '../src/math/sampling.js';
+import { handleTests, refusalTests } from './engine/refusals.js';
 
 /** Opens the engine under test in a group; the suite closes it. */
 export type OpenForTest = (group: Group) => Promise<Engine>;
 
-interface Sizes {
+export interface Sizes {
   /** Slots of products, which are cheap. */
   readonly products: number;
   /** Powers with 256-bit exponents. */
@@ -51,7 +51,7 @@ export function engineCompliance(name: string, open: OpenForTest): void {
   handleTests(name, open);
 }
 
-interface Harness {
+export interface Harness {
   engine: Engine;
   readonly group: Group;
   readonly sizes: Sizes;
@@ -292,125 +292,5 @@ function propertyTests(harness: Harness): void {
       }),
       { numRuns: 40, seed: 1 },
     );
-  });
-}
-
-type Call = (engine: Engine) => Promise<unknown>;
-
-function refusalTests(harness: Harness): void {
-  const { group, elements, exponents } = harness;
-  const bytes = group.elementBytes;
-  const e32 = { exponentBytes: 32 };
-  const badBatch = (value: bigint) => {
-    const batch = elements(2);
-    batch.set(bigintToBytes(value, bytes), bytes);
-    return batch;
-  };
-  const refused: readonly (readonly [ErrorCode, string, Call])[] = [
-    ['LENGTH_MISMATCH', 'half an element', (e) => e.mul(elements(2).subarray(1), elements(2))],
-    ['LENGTH_MISMATCH', 'operands of different lengths', (e) => e.mul(elements(2), elements(3))],
-    [
-      'LENGTH_MISMATCH',
-      'a prepared operand of another length',
-      async (e) => e.mul(elements(2), await e.prepare(elements(3))),
-    ],
-    ['LENGTH_MISMATCH', 'a slice beyond the operand', async (e) => (await e.prepare(elements(3))).slice(1, 4)],
-    ['LENGTH_MISMATCH', 'an odd number of elements at width 2', (e) => e.product(elements(3), { width: 2 })],
-    [
-      'LENGTH_MISMATCH',
-      'a gather of half a slot',
-      (e) => e.mulGather(elements(3), Uint32Array.of(0), elements(3), { width: 2 }),
-    ],
-    ['LENGTH_MISMATCH', 'fewer exponents than bases', (e) => e.pow(elements(2), exponents(1, 32), e32)],
-    ['LENGTH_MISMATCH', 'half an exponent', (e) => e.pow(elements(2), exponents(2, 31), e32)],
-    ['LENGTH_MISMATCH', 'more exponents than bases', (e) => e.multiExp(elements(1), exponents(2, 32), e32)],
-    ['LENGTH_MISMATCH', 'a fixed base of two elements', (e) => e.fixedBase(elements(2))],
-    ['LENGTH_MISMATCH', 'an empty fixed base', (e) => e.powFixed(elements(0), exponents(1, 32), e32)],
-    ['LENGTH_MISMATCH', 'a result buffer too long', (e) => e.invertBatch(elements(2), { out: elements(3) })],
-    ['LENGTH_MISMATCH', 'a result buffer too short', (e) => e.product(elements(4), { width: 2, out: elements(1) })],
-    ['ELEMENT_RANGE', 'zero', (e) => e.mul(badBatch(0n), elements(2))],
-    ['ELEMENT_RANGE', 'q + 1', (e) => e.mul(elements(2), badBatch(group.q + 1n))],
-    ['ELEMENT_RANGE', 'p', (e) => e.prepare(badBatch(group.p))],
-    ['ELEMENT_RANGE', 'zero to be inverted', (e) => e.invertBatch(badBatch(0n))],
-    ['ELEMENT_RANGE', 'a base of zero', (e) => e.fixedBase(badBatch(0n).subarray(bytes))],
-    ['ELEMENT_RANGE', 'bases beyond q', (e) => e.powShared(badBatch(group.q + 1n), exponents(1, 32), e32)],
-    ['ELEMENT_RANGE', 'zero in a product', (e) => e.product(badBatch(0n))],
-    ['ELEMENT_RANGE', 'zero in a multi-exponentiation', (e) => e.multiExp(badBatch(0n), exponents(2, 32), e32)],
-    ['EXPONENT_RANGE', 'exponents of no bytes', (e) => e.pow(elements(1), exponents(1, 32), { exponentBytes: 0 })],
-    ['EXPONENT_RANGE', 'exponents of half a byte', (e) => e.pow(elements(1), exponents(1, 32), { exponentBytes: 0.5 })],
-    [
-      'EXPONENT_RANGE',
-      'exponents beyond twice an element',
-      (e) => e.pow(elements(1), exponents(1, 2 * bytes + 1), { exponentBytes: 2 * bytes + 1 }),
-    ],
-    ['WIDTH_INVALID', 'width 0', (e) => e.product(elements(2), { width: 0 })],
-    ['WIDTH_INVALID', 'width 17', (e) => e.mulGather(elements(0), new Uint32Array(0), elements(0), { width: 17 })],
-    ['WIDTH_INVALID', 'no shared exponent', (e) => e.powShared(elements(1), exponents(0, 32), e32)],
-    ['PERMUTATION_INVALID', 'too few indices', (e) => e.mulGather(elements(2), Uint32Array.of(0), elements(2))],
-    ['PERMUTATION_INVALID', 'an index twice', (e) => e.mulGather(elements(2), Uint32Array.of(1, 1), elements(2))],
-    ['PERMUTATION_INVALID', 'an index beyond', (e) => e.mulGather(elements(2), Uint32Array.of(0, 2), elements(2))],
-    [
-      'BUFFER_OVERLAP',
-      'a result over an input',
-      (e) => {
-        const a = elements(2);
-        return e.mul(a, elements(2), { out: a });
-      },
-    ],
-    ['ABORTED', 'an aborted signal', (e) => e.mul(elements(1), elements(1), { signal: AbortSignal.abort() })],
-    ['HANDLE_FOREIGN', 'something that is no handle', (e) => e.mul(elements(1), { count: 1 } as unknown as Prepared)],
-  ];
-
-  it.each(refused)('refuses with %s: %s', async (code, _what, call) => {
-    await expect(call(harness.engine)).rejects.toMatchObject({ name: 'MixError', code });
-  });
-}
-
-function handleTests(name: string, open: OpenForTest): void {
-  const group = namedGroup('TEST-512');
-  const batch = () => randomElements(new SeededRng(name), group, 3);
-  const exponents = Uint8Array.of(1, 2, 3);
-  const e1 = { exponentBytes: 1 };
-  const released = { code: 'HANDLE_RELEASED' };
-
-  it(`engine ${name} refuses released handles, and those of another engine`, async () => {
-    const [engine, other] = [await open(group), await open(group)];
-    const operand = await engine.prepare(batch());
-    const slice = operand.slice(0, 1);
-    const base = await engine.fixedBase(batch().subarray(0, group.elementBytes));
-    await expect(other.mul(batch(), operand)).rejects.toMatchObject({ code: 'HANDLE_FOREIGN' });
-    await expect(other.powFixed(base, exponents, e1)).rejects.toMatchObject({ code: 'HANDLE_FOREIGN' });
-    slice.release();
-    operand.release();
-    base.release();
-    base.release();
-    await expect(engine.mul(batch(), operand)).rejects.toMatchObject(released);
-    await expect(engine.mul(batch().subarray(0, group.elementBytes), slice)).rejects.toMatchObject(released);
-    expect(() => operand.slice(0, 1)).toThrow(expect.objectContaining(released));
-    await expect(engine.powFixed(base, exponents, e1)).rejects.toMatchObject(released);
-    await Promise.all([engine.close(), other.close()]);
-  });
-
-  it(`engine ${name} finishes an operation whose operand is released meanwhile`, async () => {
-    const engine = await open(group);
-    const operand = await engine.prepare(batch());
-    const product = engine.mul(batch(), operand);
-    operand.release();
-    const values = elementsOf(group, batch());
-    expect(elementsOf(group, await product)).toEqual(catalogue.mul(group, values, values));
-    await engine.close();
-  });
-
-  it(`engine ${name} refuses everything after close, which may be called again`, async () => {
-    const engine = await open(group);
-    const operand = await engine.prepare(batch());
-    await Promise.all([engine.close(), engine.close()]);
-    await engine.close();
-    const closed = { code: 'ENGINE_CLOSED' };
-    await expect(engine.mul(batch(), batch())).rejects.toMatchObject(closed);
-    await expect(engine.mul(batch(), operand)).rejects.toMatchObject(closed);
-    await expect(engine.prepare(batch())).rejects.toMatchObject(closed);
-    await expect(engine.fixedBase(batch().subarray(0, group.elementBytes))).rejects.toMatchObject(closed);
-    operand.release();
   });
 }
