@@ -5,7 +5,14 @@ import type { NodeId } from '../base/ids.js';
 import { type Rng, randomBytes } from '../base/rng.js';
 import type { Secret } from '../base/secret.js';
 import { encodeMessage } from '../cmix/messageCoding.js';
-import { blindMessage, payloadDigest, SALT_BYTES, type SenderKey, slotKeys, submissionMac } from '../cmix/senderKeys.js';
+import {
+  blindMessage,
+  payloadDigest,
+  SALT_BYTES,
+  type SenderKey,
+  slotKeys,
+  submissionMac,
+} from '../cmix/senderKeys.js';
 import type { Engine } from '../engine/engine.js';
 import { type RoundInfo, roundDigest } from '../round/roundInfo.js';
 import type { Submission } from '../round/submissions.js';

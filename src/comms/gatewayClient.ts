@@ -12,6 +12,7 @@ import { descriptionDigest } from './gatewayService.js';
 import type { GatewayClient as WireClient } from './generated/millrace/v1/Gateway.js';
 import type { NodeDescription__Output } from './generated/millrace/v1/NodeDescription.js';
 import type { OutputsFrame__Output } from './generated/millrace/v1/OutputsFrame.js';
+import type { RoundsReply__Output } from './generated/millrace/v1/RoundsReply.js';
 import { type grpc, PROTOCOL_VERSION, services } from './grpc.js';
 import type { Member } from './peers.js';
 import { decodeRound } from './roundCodec.js';
@@ -71,6 +72,12 @@ export class GatewayClient {
       this.#client.register(request, options, done),
     );
     if (senders.length !== senderKeys.length) throw malformed('register reply');
+  }
+
+  /** Rounds that take messages at this node now; their signatures are not verified yet. */
+  async rounds(): Promise<SignedRoundInfo[]> {
+    const { rounds } = await this.#call<RoundsReply__Output>((options, done) => this.#client.rounds({}, options, done));
+    return rounds.map(decodeRound);
   }
 
   /** @throws MixError: see SubmissionDesk.take */

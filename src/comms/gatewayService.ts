@@ -29,8 +29,6 @@ export interface GatewayDeps {
   readonly sign: (digest: Uint8Array) => Uint8Array;
   readonly registry: SenderRegistry;
   readonly runner: RoundRunner;
-  /** The signature under the RoundInfo of a round that this node ran. */
-  readonly roundSignature: (round: RoundId) => Uint8Array | undefined;
 }
 
 function reference(round: number, sender: string): { readonly round: RoundId; readonly sender: SenderId } {
@@ -53,6 +51,7 @@ export function addGatewayService(server: grpc.Server, errors: CallErrors, deps:
       }
       return { senders: senderKeys.map((key) => registry.register(bytesOf(key), epoch)) };
     }),
+    Rounds: errors.unary('Rounds', () => ({ rounds: runner.collecting().map(encodeRound) })),
     Submit: errors.unary('Submit', (request) => {
       const { round, sender } = reference(request.round, request.sender);
       const submission: Submission = {
@@ -80,11 +79,9 @@ export function addGatewayService(server: grpc.Server, errors: CallErrors, deps:
 async function streamOutputs(deps: GatewayDeps, call: Parameters<GatewayHandlers['Outputs']>[0]): Promise<void> {
   const { round } = call.request;
   require_(isRoundId(round), 'round');
-  const { outputs, digest: outputDigest, signatures, facts } = deps.runner.outputs(round);
-  const signature = deps.roundSignature(round);
-  if (!signature) throw new MixError('OUTPUTS_UNKNOWN', { round });
+  const { outputs, digest: outputDigest, signatures, signed } = deps.runner.outputs(round);
   const header = {
-    round: encodeRound({ info: facts.info, signature }),
+    round: encodeRound(signed),
     digest: outputDigest,
     signatures: [...signatures],
     bytesTotal: outputs.length,

@@ -6,7 +6,7 @@
 // power. The table of 52 windows takes 852 KiB and some 1,600 products to fill: worth it from about 10 powers on.
 import type { WorkOf } from './job.js';
 import { type MontgomeryField, scratch } from './montgomery.js';
-import { addressOf } from './openssl-library.js';
+import { addressOf } from './opensslLibrary.js';
 
 export const WINDOW_BITS = 5;
 const ENTRIES = 1 << WINDOW_BITS;

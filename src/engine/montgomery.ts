@@ -6,7 +6,7 @@ import { modPow } from 'bigint-crypto-utils';
 import { MixError } from '../base/errors.js';
 import { bigintToBytes } from '../math/batch.js';
 import type { Group } from '../math/group.js';
-import { type Address, addressOf, type GatherLibrary, type OpensslLibrary, openssl } from './openssl-library.js';
+import { type Address, addressOf, type GatherLibrary, type OpensslLibrary, openssl } from './opensslLibrary.js';
 
 const WORD_BYTES = 8;
 /** Constants and scratch elements in the arena, by number. */

@@ -13,7 +13,7 @@ import { type EngineMeters, engineMeters } from './meters.js';
 import { PooledExecutor, QUEUE_LIMIT } from './pooled.js';
 import { type EngineProbe, pathOf, probeEngines } from './probe.js';
 import { referenceExecutor } from './reference.js';
-import { selfCheck } from './self-check.js';
+import { selfCheck } from './selfCheck.js';
 
 export { type EngineProbe, probeEngines } from './probe.js';
 

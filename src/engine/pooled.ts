@@ -5,7 +5,7 @@ import type { Group } from '../math/group.js';
 import { tableBytes, windowsOf } from './comb.js';
 import type { Priority } from './engine.js';
 import type { Job, KernelName, Work } from './job.js';
-import { multiExpWindowBits } from './multi-exp.js';
+import { multiExpWindowBits } from './multiExp.js';
 import { Plan } from './plan.js';
 import { TASKS_PER_WORKER, WorkerPool } from './pool.js';
 import { ChunkQueue } from './queue.js';

@@ -1,10 +1,10 @@
 // Which engines can run on this machine, and by what code. A probe computes nothing in earnest: whether an engine is
 // right is for the self-check (self-check.ts) to say.
 import type { Group } from '../math/group.js';
-import { dhUnavailable } from './dh-kernel.js';
+import { dhUnavailable } from './dhKernel.js';
 import { ENGINE_NAMES, type EngineName } from './engine.js';
 import type { KernelName } from './job.js';
-import { openssl } from './openssl-library.js';
+import { openssl } from './opensslLibrary.js';
 import { workersUnavailable } from './pool.js';
 
 export interface EngineProbe {

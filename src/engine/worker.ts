@@ -1,10 +1,10 @@
 // What runs in a worker thread: one chunk at a time, by the kernel that the job names. Kernels are made once per worker
 // and group, and freed by a dispose job when the engine closes.
 import { namedGroup } from '../math/group.js';
-import { BigintKernel } from './bigint-kernel.js';
-import { DhKernel } from './dh-kernel.js';
+import { BigintKernel } from './bigintKernel.js';
+import { DhKernel } from './dhKernel.js';
 import type { Job, JobResult, Kernel, KernelFactory, KernelName } from './job.js';
-import { OpensslKernel } from './openssl-kernel.js';
+import { OpensslKernel } from './opensslKernel.js';
 
 /** How long a worker waits for the others at the end; only a worker that died meanwhile makes it wait at all. */
 const DISPOSE_WAIT_MS = 500;

@@ -66,6 +66,7 @@ export type Outcome =
   | { readonly state: 'unknown' };
 
 interface OpenRound {
+  readonly signed: SignedRoundInfo;
   readonly round: Round;
   readonly desk: SubmissionDesk | undefined;
 }
@@ -173,14 +174,14 @@ export class RoundRunner implements LinkReceiver {
         self: key.nodeId,
         publicKeys: publicKeys as Uint8Array[],
       };
-      this.#begin(facts, engine);
+      this.#begin(signed, facts, engine);
     } finally {
       this.#opening.delete(info.round);
     }
     this.#deps.log.debug({ round: info.round, position, bootId }, 'round opened');
   }
 
-  #begin(facts: Round['facts'], engine: Engine): void {
+  #begin(signed: SignedRoundInfo, facts: Round['facts'], engine: Engine): void {
     const { clock, rng, key, registry, roundLog } = this.#deps;
     const { info } = facts;
     const desk = facts.position === 0 ? new SubmissionDesk(info, facts.group, facts.digest, registry) : undefined;
@@ -197,7 +198,7 @@ export class RoundRunner implements LinkReceiver {
       onStage: (stage, failure) => this.#onStage(round, stage, failure),
       onProgress: (phase, fraction) => this.#deps.report({ kind: 'progress', round: info.round, phase, fraction }),
     });
-    this.#rounds.set(info.round, { round, desk });
+    this.#rounds.set(info.round, { signed, round, desk });
     round.dispatch({ type: 'open' });
   }
 
@@ -258,6 +259,12 @@ export class RoundRunner implements LinkReceiver {
     });
   }
 
+  /** Rounds that this node takes messages for, as their first node. */
+  collecting(): SignedRoundInfo[] {
+    const open = [...this.#rounds.values()].filter(({ round, desk }) => desk && !desk.closed && round.stage === 'QUEUED');
+    return open.map(({ signed }) => signed);
+  }
+
   /** What became of a submission; any node of the team can tell. */
   outcome(id: RoundId, sender: SenderId, salt: Uint8Array): Outcome {
     const { round, desk } = this.#get(id);
@@ -276,12 +283,12 @@ export class RoundRunner implements LinkReceiver {
   }
 
   /** The outputs of a completed, recent round. @throws MixError ROUND_UNKNOWN, OUTPUTS_UNKNOWN, ROUND_OVER where it failed */
-  outputs(id: RoundId): SignedOutputs & { readonly facts: Round['facts'] } {
-    const { round } = this.#get(id);
+  outputs(id: RoundId): SignedOutputs & { readonly signed: SignedRoundInfo } {
+    const { round, signed } = this.#get(id);
     if (round.stage === 'FAILED') throw round.endError();
     const { outputs } = round;
     if (!outputs) throw new MixError('OUTPUTS_UNKNOWN', { round: id, stage: round.stage });
-    return { ...outputs, facts: round.facts };
+    return { ...outputs, signed };
   }
 
   /** Fails rounds that hold messages of the epoch that ends, and starts the next one. */

@@ -1,7 +1,7 @@
 // The compliance suite on every engine and every path of it that this machine can run.
 import { describe } from 'vitest';
 import { pooledEngine, referenceEngine } from '../../src/engine/open.js';
-import { openssl } from '../../src/engine/openssl-library.js';
+import { openssl } from '../../src/engine/opensslLibrary.js';
 import { engineCompliance } from '../engine.compliance.js';
 
 const settings = { threads: 2, queueLimit: 64 };

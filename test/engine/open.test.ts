@@ -5,7 +5,7 @@ import { createMetrics } from '../../src/base/metrics.js';
 import { SeededRng } from '../../src/base/rng.js';
 import { ENGINE_NAMES, type Engine, type EngineName, OPERATIONS, type OperationName } from '../../src/engine/engine.js';
 import { type Candidate, openEngine, probeEngines, referenceEngine, selectEngine } from '../../src/engine/open.js';
-import { selfCheck } from '../../src/engine/self-check.js';
+import { selfCheck } from '../../src/engine/selfCheck.js';
 import { namedGroup } from '../../src/math/group.js';
 
 const group = namedGroup('TEST-64');

@@ -12,7 +12,7 @@ import { WorkerPool } from '../../src/engine/pool.js';
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
 
-const fixture = fileURLToPath(new URL('fixture-worker.mjs', import.meta.url));
+const fixture = fileURLToPath(new URL('fixtureWorker.mjs', import.meta.url));
 const group = namedGroup('MODP-2048');
 const rng = new SeededRng('pool');
 

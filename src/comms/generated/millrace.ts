@@ -27,6 +27,8 @@ import type { RegisterReply as _millrace_v1_RegisterReply, RegisterReply__Output
 import type { RegisterRequest as _millrace_v1_RegisterRequest, RegisterRequest__Output as _millrace_v1_RegisterRequest__Output } from './millrace/v1/RegisterRequest.js';
 import type { RoundError as _millrace_v1_RoundError, RoundError__Output as _millrace_v1_RoundError__Output } from './millrace/v1/RoundError.js';
 import type { RoundReference as _millrace_v1_RoundReference, RoundReference__Output as _millrace_v1_RoundReference__Output } from './millrace/v1/RoundReference.js';
+import type { RoundsReply as _millrace_v1_RoundsReply, RoundsReply__Output as _millrace_v1_RoundsReply__Output } from './millrace/v1/RoundsReply.js';
+import type { RoundsRequest as _millrace_v1_RoundsRequest, RoundsRequest__Output as _millrace_v1_RoundsRequest__Output } from './millrace/v1/RoundsRequest.js';
 import type { SchedulerClient as _millrace_v1_SchedulerClient, SchedulerDefinition as _millrace_v1_SchedulerDefinition } from './millrace/v1/Scheduler.js';
 import type { SignedRoundInfo as _millrace_v1_SignedRoundInfo, SignedRoundInfo__Output as _millrace_v1_SignedRoundInfo__Output } from './millrace/v1/SignedRoundInfo.js';
 import type { SlotRejection as _millrace_v1_SlotRejection, SlotRejection__Output as _millrace_v1_SlotRejection__Output } from './millrace/v1/SlotRejection.js';
@@ -72,6 +74,8 @@ export interface ProtoGrpcType {
       RegisterRequest: MessageTypeDefinition<_millrace_v1_RegisterRequest, _millrace_v1_RegisterRequest__Output>
       RoundError: MessageTypeDefinition<_millrace_v1_RoundError, _millrace_v1_RoundError__Output>
       RoundReference: MessageTypeDefinition<_millrace_v1_RoundReference, _millrace_v1_RoundReference__Output>
+      RoundsReply: MessageTypeDefinition<_millrace_v1_RoundsReply, _millrace_v1_RoundsReply__Output>
+      RoundsRequest: MessageTypeDefinition<_millrace_v1_RoundsRequest, _millrace_v1_RoundsRequest__Output>
       Scheduler: SubtypeConstructor<typeof grpc.Client, _millrace_v1_SchedulerClient> & { service: _millrace_v1_SchedulerDefinition }
       SignedRoundInfo: MessageTypeDefinition<_millrace_v1_SignedRoundInfo, _millrace_v1_SignedRoundInfo__Output>
       SlotRejection: MessageTypeDefinition<_millrace_v1_SlotRejection, _millrace_v1_SlotRejection__Output>

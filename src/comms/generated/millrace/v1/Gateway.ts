@@ -11,6 +11,8 @@ import type { OutputsFrame as _millrace_v1_OutputsFrame, OutputsFrame__Output as
 import type { OutputsRequest as _millrace_v1_OutputsRequest, OutputsRequest__Output as _millrace_v1_OutputsRequest__Output } from '../../millrace/v1/OutputsRequest.js';
 import type { RegisterReply as _millrace_v1_RegisterReply, RegisterReply__Output as _millrace_v1_RegisterReply__Output } from '../../millrace/v1/RegisterReply.js';
 import type { RegisterRequest as _millrace_v1_RegisterRequest, RegisterRequest__Output as _millrace_v1_RegisterRequest__Output } from '../../millrace/v1/RegisterRequest.js';
+import type { RoundsReply as _millrace_v1_RoundsReply, RoundsReply__Output as _millrace_v1_RoundsReply__Output } from '../../millrace/v1/RoundsReply.js';
+import type { RoundsRequest as _millrace_v1_RoundsRequest, RoundsRequest__Output as _millrace_v1_RoundsRequest__Output } from '../../millrace/v1/RoundsRequest.js';
 import type { SubmitRequest as _millrace_v1_SubmitRequest, SubmitRequest__Output as _millrace_v1_SubmitRequest__Output } from '../../millrace/v1/SubmitRequest.js';
 
 export interface GatewayClient extends grpc.Client {
@@ -46,6 +48,15 @@ export interface GatewayClient extends grpc.Client {
   register(argument: _millrace_v1_RegisterRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_RegisterReply__Output>): grpc.ClientUnaryCall;
   register(argument: _millrace_v1_RegisterRequest, callback: grpc.requestCallback<_millrace_v1_RegisterReply__Output>): grpc.ClientUnaryCall;
   
+  Rounds(argument: _millrace_v1_RoundsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_RoundsReply__Output>): grpc.ClientUnaryCall;
+  Rounds(argument: _millrace_v1_RoundsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_v1_RoundsReply__Output>): grpc.ClientUnaryCall;
+  Rounds(argument: _millrace_v1_RoundsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_RoundsReply__Output>): grpc.ClientUnaryCall;
+  Rounds(argument: _millrace_v1_RoundsRequest, callback: grpc.requestCallback<_millrace_v1_RoundsReply__Output>): grpc.ClientUnaryCall;
+  rounds(argument: _millrace_v1_RoundsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_RoundsReply__Output>): grpc.ClientUnaryCall;
+  rounds(argument: _millrace_v1_RoundsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_v1_RoundsReply__Output>): grpc.ClientUnaryCall;
+  rounds(argument: _millrace_v1_RoundsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_RoundsReply__Output>): grpc.ClientUnaryCall;
+  rounds(argument: _millrace_v1_RoundsRequest, callback: grpc.requestCallback<_millrace_v1_RoundsReply__Output>): grpc.ClientUnaryCall;
+  
   Submit(argument: _millrace_v1_SubmitRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
   Submit(argument: _millrace_v1_SubmitRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
   Submit(argument: _millrace_v1_SubmitRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
@@ -66,6 +77,8 @@ export interface GatewayHandlers extends grpc.UntypedServiceImplementation {
   
   Register: grpc.handleUnaryCall<_millrace_v1_RegisterRequest__Output, _millrace_v1_RegisterReply>;
   
+  Rounds: grpc.handleUnaryCall<_millrace_v1_RoundsRequest__Output, _millrace_v1_RoundsReply>;
+  
   Submit: grpc.handleUnaryCall<_millrace_v1_SubmitRequest__Output, _millrace_v1_Ack>;
   
 }
@@ -75,5 +88,6 @@ export interface GatewayDefinition extends grpc.ServiceDefinition {
   Outcome: MethodDefinition<_millrace_v1_OutcomeRequest, _millrace_v1_OutcomeReply, _millrace_v1_OutcomeRequest__Output, _millrace_v1_OutcomeReply__Output>
   Outputs: MethodDefinition<_millrace_v1_OutputsRequest, _millrace_v1_OutputsFrame, _millrace_v1_OutputsRequest__Output, _millrace_v1_OutputsFrame__Output>
   Register: MethodDefinition<_millrace_v1_RegisterRequest, _millrace_v1_RegisterReply, _millrace_v1_RegisterRequest__Output, _millrace_v1_RegisterReply__Output>
+  Rounds: MethodDefinition<_millrace_v1_RoundsRequest, _millrace_v1_RoundsReply, _millrace_v1_RoundsRequest__Output, _millrace_v1_RoundsReply__Output>
   Submit: MethodDefinition<_millrace_v1_SubmitRequest, _millrace_v1_Ack, _millrace_v1_SubmitRequest__Output, _millrace_v1_Ack__Output>
 }

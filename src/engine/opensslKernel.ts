@@ -7,8 +7,8 @@ import type { Group } from '../math/group.js';
 import { fillTable, powerByTable } from './comb.js';
 import type { Kernel, Work, WorkOf } from './job.js';
 import { MontgomeryField, must, scratch } from './montgomery.js';
-import { horner, windowProduct } from './multi-exp.js';
-import { type Address, addressOf } from './openssl-library.js';
+import { horner, windowProduct } from './multiExp.js';
+import { type Address, addressOf } from './opensslLibrary.js';
 
 /** A flat batch as canonical() writes it. Batches are aligned to 8 bytes (job.ts). */
 export function wordsOf(batch: Uint8Array): Int32Array {

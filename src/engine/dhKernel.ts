@@ -5,7 +5,7 @@ import { createDiffieHellman, type DiffieHellman } from 'node:crypto';
 import { power } from '../math/arithmetic.js';
 import { bigintToBytes, bytesToBigint, readElement } from '../math/batch.js';
 import type { Group } from '../math/group.js';
-import { BigintKernel, type PowerWork } from './bigint-kernel.js';
+import { BigintKernel, type PowerWork } from './bigintKernel.js';
 import type { WorkOf } from './job.js';
 
 /** OpenSSL refuses smaller moduli for Diffie-Hellman. Only test groups are smaller. */

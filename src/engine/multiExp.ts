@@ -4,7 +4,7 @@
 // conversion and the last is in Montgomery form. 1,000 bases with 128-bit exponents cost 24 products a base.
 import type { WorkOf } from './job.js';
 import { type MontgomeryField, scratch } from './montgomery.js';
-import { addressOf } from './openssl-library.js';
+import { addressOf } from './opensslLibrary.js';
 
 /** Above this many bits the buckets would outgrow the cache. */
 const WINDOW_BITS_MAX = 10;

@@ -1,5 +1,5 @@
 // The BigInt kernel: decodes a chunk, calls the catalogue, encodes. A prepared operand is a plain copy. The dh kernel
-// (dh-kernel.ts) is this one with better powers.
+// (dhKernel.ts) is this one with better powers.
 import { multiply, power } from '../math/arithmetic.js';
 import { bigintToBytes, bytesToBigint, elementOf, readElement, writeElement } from '../math/batch.js';
 import type { Group } from '../math/group.js';
