@@ -79,7 +79,9 @@ export async function composeSubmissions(
   for (const [index, { sender, payload }] of messages.entries()) {
     plain.set(encodeMessage(group, width, payload, rng), index * slotBytes);
     for (const [i, node] of team.entries()) {
-      keys[i]!.set(slotKeys(group, sender.secretWith(node), digest, salts[index]!, width), index * slotBytes);
+      const slotKey = slotKeys(group, sender.secretWith(node), digest, salts[index]!, width);
+      keys[i]!.set(slotKey, index * slotBytes);
+      slotKey.fill(0);
     }
   }
   try {

@@ -63,13 +63,14 @@ export async function encryptBatch(
     ...bases.team.map((base) => engine.powFixed(base, exponents, work)),
   ]);
   const keys = width === 1 ? columns[0]! : interleave(engine, columns, slots);
+  let payload: Uint8Array | undefined;
   try {
     // The engine refuses operands of different lengths, and with that exponents or heads for another number of slots.
-    const payload = await engine.mul(plain, keys, phaseOptions(options));
+    payload = await engine.mul(plain, keys, phaseOptions(options));
     return joinCipher(engine, heads, payload, width);
   } finally {
-    // Z^y opens the ciphertext that is about to leave.
-    wipeAll(keys, ...columns);
+    // Z^y opens the ciphertext that is about to leave; an encryption of s, left in memory, would show the permutation.
+    wipeAll(keys, payload, ...columns);
   }
 }
 

@@ -62,6 +62,7 @@ export class IncomingBatch implements BatchSink {
   #missing: number;
   #verdict: Promise<void> | undefined;
   #trailer: BatchTrailer | undefined;
+  #over: MixError | undefined;
 
   constructor(info: RoundInfo, group: Group, phase: BatchPhase, bytes: Uint8Array, events: IncomingBatchEvents) {
     this.#shape = new BatchShape(info, group, phase);
@@ -94,6 +95,7 @@ export class IncomingBatch implements BatchSink {
       throw new MixError('CHUNK_LENGTH', { index, length: bytes.length, expected: place.length });
     }
     const arrival = this.#arrived[index]!;
+    this.#refuseLate();
     if (arrival.settled) {
       if (equalBytes(bytes, place)) return;
       throw this.#misbehaviour(new MixError('CHUNK_CONFLICT', { phase: this.#shape.header.phase, index }));
@@ -110,6 +112,11 @@ export class IncomingBatch implements BatchSink {
   }
 
   end(trailer: BatchTrailer): Promise<void> {
+    try {
+      this.#refuseLate();
+    } catch (error) {
+      return Promise.reject(error);
+    }
     if (this.#missing > 0) return Promise.reject(new MixError('CHUNK_MISSING', { missing: this.#missing }));
     if (this.#trailer && !sameTrailer(this.#trailer, trailer)) {
       return Promise.reject(
@@ -123,7 +130,13 @@ export class IncomingBatch implements BatchSink {
 
   /** Nothing more will come: whoever waits for a chunk is told. */
   abort(reason: MixError): void {
+    if (this.#missing > 0) this.#over = new MixError('ROUND_OVER', { round: this.#shape.header.round });
     for (const arrival of this.#arrived) if (!arrival.settled) arrival.reject(reason);
+  }
+
+  /** What was whole when the round ended is acknowledged as before; what was not is taken no more. */
+  #refuseLate(): void {
+    if (this.#over) throw this.#over;
   }
 
   async #judge(trailer: BatchTrailer): Promise<void> {

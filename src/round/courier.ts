@@ -26,7 +26,7 @@ export interface CourierDeps {
   readonly rng: Rng;
   readonly log: Logger;
   readonly retry: RetryPolicy;
-  /** A peer is lost; called at most once per peer. */
+  /** A peer is lost; called once until it is reached again. */
   readonly onPeerLost: (peer: NodeId) => void;
   /** A peer refused what we sent, for good. */
   readonly onRefused: (peer: NodeId, what: string, error: MixError) => void;
@@ -57,10 +57,13 @@ export class Courier {
     while (!signal.aborted) {
       try {
         await attempt();
+        this.#lost.delete(to);
         return;
       } catch (thrown) {
         if (signal.aborted) return;
         const error = asMixError(thrown);
+        // What we sent ended with its round, here or there: nobody refused anything.
+        if (error.code === 'ABORTED') return;
         if (!error.retryable) return this.#refused(to, what, error);
         unreachableSinceMs = isConnectionError(error) ? (unreachableSinceMs ?? clock.nowMs()) : undefined;
         if (unreachableSinceMs !== undefined && clock.nowMs() - unreachableSinceMs >= retry.peerLostMs)

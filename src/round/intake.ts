@@ -35,6 +35,10 @@ export interface IntakeDeps {
 
 const EMPTY = new Uint8Array(0);
 
+/** Trouble of this node's own: what a peer sent is not to blame for it. */
+const isLocal = (code: ErrorCode): boolean =>
+  code === 'INTERNAL' || code === 'BUFFER_OVERLAP' || code.startsWith('ENGINE_') || code.startsWith('HANDLE_');
+
 export class Intake {
   readonly #deps: IntakeDeps;
   /** Every message heard, by kind and position: its digest and signature. */
@@ -200,10 +204,9 @@ export class Intake {
 
   /** Ends the round over an error; names the culprit that the error carries, else `suspect`. Aborts name nobody. */
   #fault(error: MixError, suspect?: number): MixError {
-    const benign: readonly ErrorCode[] = ['ABORTED', 'ENGINE_BUSY', 'ENGINE_CLOSED', 'ENGINE_WORKER', 'INTERNAL'];
     if (error.code === 'ABORTED') return error;
     const named = typeof error.values.culprit === 'number' ? error.values.culprit : suspect;
-    const culprit = benign.includes(error.code) ? undefined : named;
+    const culprit = isLocal(error.code) ? undefined : named;
     this.#deps.dispatch({
       type: 'fault',
       code: error.code,

@@ -92,13 +92,34 @@ export class Precompute {
   async combine(shares: readonly KeyShare[]): Promise<Uint8Array> {
     const { engine } = this.#round.ports;
     const { group, info, digest: roundDigest } = this.#round.facts;
-    const teamKey = await combineTeamKey(engine, shares, info.width);
-    const bases: FixedBase[] = [];
-    for (let e = 0; e < info.width; e++) {
-      bases.push(await engine.fixedBase(elementOf(group, teamKey, e), this.#round.precompute));
-    }
-    this.#teamBases = bases;
+    const teamKey = await combineTeamKey(engine, shares, info.width).catch((error) => {
+      throw this.#withCopier(error);
+    });
+    for (let e = 0; e < info.width; e++) this.#teamBases.push(await this.#table(elementOf(group, teamKey, e)));
     return keyShareListDigest(roundDigest, shares);
+  }
+
+  /**
+   * Who is to blame for two equal shares. Each came with a proof of knowledge bound to its node, so nobody copied what it
+   * does not know: our own is fresh, so the other is at fault; between two others the later one is.
+   */
+  #withCopier(error: unknown): unknown {
+    if (!(error instanceof MixError) || error.code !== 'KEY_SHARE_DUPLICATE') return error;
+    const { first, second } = error.values;
+    const culprit = second === this.#round.facts.position ? first! : second!;
+    return new MixError('KEY_SHARE_DUPLICATE', { ...error.values, culprit }, { cause: error });
+  }
+
+  /** A table of powers that does not outlive the round, not even where the round ended while it was made. */
+  async #table(element: Uint8Array): Promise<FixedBase> {
+    const base = await this.#round.ports.engine.fixedBase(element, this.#round.precompute);
+    return this.#releaseLate(base);
+  }
+
+  #releaseLate<T extends { release(): void }>(handle: T): T {
+    if (!this.#round.ports.signal.aborted) return handle;
+    handle.release();
+    throw new MixError('ABORTED', { what: 'the round has ended' });
   }
 
   /**
@@ -117,14 +138,15 @@ export class Precompute {
     const s = draw();
     this.#draws = { r, s };
     this.source = secrets.hold(randomPermutation(rng, info.slots));
-    this.#generator = await engine.fixedBase(bigintToBytes(group.g, group.elementBytes), this.#round.precompute);
+    this.#generator = await this.#table(bigintToBytes(group.g, group.elementBytes));
     const options = { exponentBytes: info.exponentBytes, ...this.#round.precompute };
     for (const [name, { exponents }] of [
       ['r', r],
       ['s', s],
     ] as const) {
       for (const [index, head] of this.#heads[name].entries()) {
-        head.resolve(await encryptionHeads(engine, this.#generator, this.#exponentsOf(exponents, index), options));
+        const own = this.#exponentsOf(exponents, index);
+        head.resolve(secrets.hold(await encryptionHeads(engine, this.#generator, own, options)));
         this.#advance();
       }
     }
@@ -146,9 +168,9 @@ export class Precompute {
     this.#forget(r);
     const encS = secrets.hold(engine.allocate(info.slots, info.width + 1));
     for (const index of this.#encryptedR.keys()) {
-      const bytes = await this.#encrypt(s, 's', index);
+      const bytes = secrets.hold(await this.#encrypt(s, 's', index));
       encS.set(bytes, chunkRange(info, index).from * (info.width + 1) * group.elementBytes);
-      bytes.fill(0);
+      secrets.drop(bytes);
     }
     this.#forget(s);
     this.#encryptedS.resolve(secrets.hold(await engine.prepare(encS, work)));
@@ -169,6 +191,7 @@ export class Precompute {
       this.#exponentsOf(draw.exponents, index),
       { exponentBytes, width, heads, ...this.#round.precompute },
     );
+    this.#round.ports.secrets.drop(heads);
     this.#advance();
     return cipher;
   }
@@ -245,8 +268,8 @@ export class Precompute {
     const statement = { publicShares: this.publicShare(position), exponents, c0, shares, batchDigest: cipherDigest };
     const proof = await proveDecryption(engine, rng, this.shareContext(position), statement);
     onProgress('reveal', 0.9);
-    this.inversePayload = await engine.prepare(await engine.invertBatch(payload, work), work);
-    const nonce = randomBytes(rng, NONCE_BYTES);
+    this.inversePayload = this.#releaseLate(await engine.prepare(await engine.invertBatch(payload, work), work));
+    const nonce = secrets.hold(randomBytes(rng, NONCE_BYTES));
     const commitment = shareCommitment({ roundDigest, node: self, cipherDigest, shares, proof, nonce });
     this.own = { shares, proof, nonce, commitment };
     secrets.drop(exponents);

@@ -82,8 +82,11 @@ export class Realtime {
       const secret = entry && this.#secretOf(entry.sender);
       // A slot that survived has our own MAC: only an epoch that ended in between can have taken its sender away.
       if (entry && !secret) throw new MixError('EPOCH_EXPIRED', { round: info.round });
-      if (entry && secret) keys.set(slotKeys(group, secret, roundDigest, entry.salt, info.width), slot * slotBytes);
-      else for (let e = 0; e < info.width; e++) keys.set(one, slot * slotBytes + e * group.elementBytes);
+      if (entry && secret) {
+        const slotKey = slotKeys(group, secret, roundDigest, entry.salt, info.width);
+        keys.set(slotKey, slot * slotBytes);
+        slotKey.fill(0);
+      } else for (let e = 0; e < info.width; e++) keys.set(one, slot * slotBytes + e * group.elementBytes);
     }
     const { preparedR } = this.#precompute;
     const combined = secrets.hold(await engine.mul(keys, preparedR!, this.#round.realtime));
@@ -181,7 +184,8 @@ export class Realtime {
         batchDigest,
         proof: this.openings[other]!.proof,
       };
-      const holds = await verifyDecryption(this.#round.ports.engine, this.#precompute.shareContext(other), statement);
+      const context = this.#precompute.shareContext(other);
+      const holds = await verifyDecryption(this.#round.ports.engine, context, statement, this.#round.realtime);
       if (!holds) throw blame('DECRYPTION_PROOF', other);
     }
   }

@@ -121,10 +121,21 @@ export class Round {
       for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
         const [state, effects] = step(this.#state, next);
         this.#state = state;
-        for (const effect of effects) this.#carryOut(effect);
+        for (const effect of effects) this.#attempt(effect);
       }
     } finally {
       this.#stepping = false;
+    }
+  }
+
+  /** An effect that throws is this node's own fault: it ends the round and nothing else. */
+  #attempt(effect: RoundEffect): void {
+    try {
+      this.#carryOut(effect);
+    } catch (thrown) {
+      const { code, message } = asMixError(thrown);
+      this.#deps.log.error({ err: thrown, effect: effect.type }, 'round effect failed');
+      this.#queue.push({ type: 'fault', code, detail: message });
     }
   }
 

@@ -261,7 +261,9 @@ export class RoundRunner implements LinkReceiver {
 
   /** Rounds that this node takes messages for, as their first node. */
   collecting(): SignedRoundInfo[] {
-    const open = [...this.#rounds.values()].filter(({ round, desk }) => desk && !desk.closed && round.stage === 'QUEUED');
+    const open = [...this.#rounds.values()].filter(
+      ({ round, desk }) => desk && !desk.closed && round.stage === 'QUEUED',
+    );
     return open.map(({ signed }) => signed);
   }
 
