@@ -3,7 +3,7 @@
 // Options: --force compiles even where nothing changed.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -68,8 +68,11 @@ whenStale(
   hashOf([...filesUnder('src'), 'tsconfig.json', 'package-lock.json']),
   'compiling TypeScript …',
   () => {
+    // Compiled beside and then put in place, so that a failing or interrupted build leaves the last good one.
+    const fresh = `dist.new-${process.pid}`;
+    run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json', '--outDir', fresh]);
     rmSync(join(root, 'dist'), { recursive: true, force: true });
-    run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json']);
+    renameSync(join(root, fresh), join(root, 'dist'));
   },
   force,
 );

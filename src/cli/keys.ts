@@ -1,0 +1,54 @@
+// `millrace keys`: creates a node's identity and certificate, and shows what others need to know of them.
+import { Command } from 'commander';
+import { toHex } from '../base/bytes.js';
+import { expiryOf, fingerprintOf } from '../comms/certificates.js';
+import { membershipEntry } from '../node/config.js';
+import { createKeyFiles, keyFilesIn, loadCertificate, loadSigningKey } from '../node/keyFiles.js';
+
+const DAYS = 365;
+
+export function keysCommand(): Command {
+  const keys = new Command('keys').description("create or show a node's identity key and TLS certificate");
+  keys
+    .command('create')
+    .description('create identity.key, certificate.pem and certificate.key; never overwrites')
+    .requiredOption('-d, --dir <directory>', 'where to write them')
+    .option('--days <n>', 'how long the certificate is valid', parseDays, DAYS)
+    .action(async ({ dir, days }: { dir: string; days: number }) => {
+      await createKeyFiles(keyFilesIn(dir), days);
+      show(dir);
+    });
+  keys
+    .command('show')
+    .description('show node id, public key and certificate of a directory, and its membership entry')
+    .requiredOption('-d, --dir <directory>', 'where the files are')
+    .option('--address <host:port>', 'team address for the membership entry', 'HOST:PORT')
+    .option('--gateway <host:port>', 'gateway address for the membership entry', 'HOST:PORT')
+    .action(({ dir, address, gateway }: { dir: string; address: string; gateway: string }) => {
+      show(dir);
+      const files = keyFilesIn(dir);
+      const key = loadSigningKey(files.keyFile);
+      const { certificate } = loadCertificate(files);
+      const member = { node: key.nodeId, address, gatewayAddress: gateway, identityKey: key.publicKey, certificate };
+      process.stdout.write(`\n${membershipEntry(member)}`);
+    });
+  return keys;
+}
+
+function parseDays(text: string): number {
+  const days = Number(text);
+  return Number.isInteger(days) && days > 0 && days <= 3650 ? days : DAYS;
+}
+
+function show(directory: string): void {
+  const files = keyFilesIn(directory);
+  const key = loadSigningKey(files.keyFile);
+  const { certificate } = loadCertificate(files);
+  const lines = [
+    `node          ${key.nodeId}`,
+    `identity key  ${toHex(key.publicKey)}`,
+    `certificate   ${fingerprintOf(certificate)} (SHA-256)`,
+    `valid until   ${new Date(expiryOf(certificate)).toISOString()}`,
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
+}

@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+// The `millrace` command. Errors are said in two lines, what happened and what to do about it, and end with status 1;
+// wrong use ends with status 2.
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { asMixError } from '../base/errors.js';
+import { demoCommand } from './demo/command.js';
+import { initCommand } from './init.js';
+import { keysCommand } from './keys.js';
+import { runCommand } from './run.js';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+const program = new Command('millrace')
+  .description(
+    'A cMix mix node: a team of nodes shuffles a batch of messages so that nobody can link an input to an output.',
+  )
+  .version(version, '-V, --version', 'print the version')
+  .configureHelp({ showGlobalOptions: false })
+  .showHelpAfterError('(see --help)')
+  .exitOverride((error) => {
+    // Help and version are successes; everything else is wrong use.
+    process.exit(error.exitCode === 0 ? 0 : 2);
+  });
+
+program.addCommand(demoCommand());
+program.addCommand(runCommand());
+program.addCommand(initCommand());
+program.addCommand(keysCommand());
+program
+  .command('version')
+  .description('print the version of millrace and of Node.js')
+  .action(() => void process.stdout.write(`millrace ${version} (Node.js ${process.versions.node})\n`));
+
+program.parseAsync().catch((thrown) => {
+  const error = asMixError(thrown);
+  process.stderr.write(`error: ${error.message}\nhint: ${error.remedy}\n`);
+  if (error.code === 'INTERNAL' && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`);
+  process.exit(1);
+});

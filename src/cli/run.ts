@@ -1,0 +1,61 @@
+// `millrace run`: one node in the foreground, until SIGTERM or SIGINT drains it; a second one forces.
+import { Command } from 'commander';
+import { loadConfig } from '../node/config.js';
+import { logOf, startNode } from '../node/node.js';
+
+interface RunOptions {
+  readonly config: string;
+  readonly set: readonly string[];
+  readonly exitWithParent: boolean;
+}
+
+const HELP = `
+Every key of the configuration can be set by an environment variable (MILLRACE_LOG_LEVEL for log.level) and by --set,
+which wins over both. SIGTERM and SIGINT fail open rounds, tell the team, and stop; a second one stops at once.
+
+Example:
+  millrace run --config /etc/millrace/node.toml --set log.level=debug`;
+
+export function runCommand(): Command {
+  return new Command('run')
+    .description('run a node in the foreground')
+    .requiredOption('-c, --config <file>', 'configuration file (millrace init writes one)')
+    .option(
+      '--set <key=value>',
+      'override a key of the configuration; may be repeated',
+      (value, all: string[]) => [...all, value],
+      [],
+    )
+    .option('--exit-with-parent', 'stop when standard input closes', false)
+    .addHelpText('after', HELP)
+    .action(run);
+}
+
+async function run(options: RunOptions): Promise<void> {
+  const config = loadConfig(options.config, options.set);
+  const log = logOf(config);
+  const node = await startNode(config, log);
+  await new Promise<void>((resolve) => {
+    let stopping = false;
+    const stop = (reason: string) => {
+      if (stopping) {
+        log.warn({ reason }, 'forced');
+        process.exit(1);
+      }
+      stopping = true;
+      void node.close(reason).then(resolve);
+    };
+    process.on('SIGTERM', () => stop('SIGTERM'));
+    process.on('SIGINT', () => stop('SIGINT'));
+    process.on('uncaughtException', (err) => {
+      log.error({ err }, 'uncaught exception: the node stops');
+      process.exitCode = 1;
+      stop('uncaught exception');
+    });
+    if (options.exitWithParent) {
+      process.stdin.on('end', () => stop('the parent process ended')).on('error', () => {});
+      process.stdin.resume();
+    }
+  });
+  process.exit(process.exitCode ?? 0);
+}

@@ -1,0 +1,186 @@
+// A node's configuration: one commented TOML file, every key of which an environment variable (MILLRACE_SECTION_KEY) and a
+// flag (--set section.key=value) can override, in that order. Unknown keys are refused, and every error names its key.
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { parse } from 'smol-toml';
+import { z } from 'zod';
+import { fromHex } from '../base/bytes.js';
+import { MixError } from '../base/errors.js';
+import { isNodeId } from '../base/ids.js';
+import { LOG_LEVELS } from '../base/log.js';
+import { type Member, Membership } from '../comms/peers.js';
+import { ENGINE_NAMES } from '../engine/engine.js';
+import { GROUP_NAMES, type GroupName, TEST_GROUP_NAMES } from '../math/group.js';
+
+const address = z.string().regex(/^.+:\d{1,5}$/, 'expected host:port');
+const key = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 hex digits');
+const whole = (least: number, most: number) => z.int().min(least).max(most);
+const groups = [...GROUP_NAMES, ...TEST_GROUP_NAMES] as [GroupName, ...GroupName[]];
+
+const schema = z.strictObject({
+  network: z.string().min(1).max(64),
+  data_dir: z.string().min(1),
+  membership_file: z.string().min(1),
+  identity: z.strictObject({
+    key_file: z.string().min(1),
+    certificate_file: z.string().min(1),
+    certificate_key_file: z.string().min(1),
+  }),
+  listen: z.strictObject({ team: address, gateway: address, http: address }),
+  scheduler: z.strictObject({ address, certificate_file: z.string().min(1), key }),
+  engine: z
+    .strictObject({
+      name: z.enum(['auto', ...ENGINE_NAMES]).default('auto'),
+      threads: whole(0, 1024).default(0),
+      groups: z.array(z.enum(groups)).min(1).default(['MODP-4096']),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      open_rounds: whole(1, 1024).default(16),
+      kept_rounds: whole(0, 10_000).default(32),
+      slots: whole(1, 1 << 20).default(1 << 16),
+      width: whole(1, 15).default(15),
+      senders: whole(1, 10_000_000).default(100_000),
+      epoch_hours: z.number().positive().max(24).default(24),
+      peer_lost_ms: whole(500, 600_000).default(8_000),
+    })
+    .prefault({}),
+  log: z
+    .strictObject({
+      level: z.enum(LOG_LEVELS).default('info'),
+      format: z.enum(['auto', 'pretty', 'json']).default('auto'),
+    })
+    .prefault({}),
+});
+
+export type NodeConfig = z.infer<typeof schema>;
+
+const membershipSchema = z.strictObject({
+  generation: z.int().min(0),
+  members: z
+    .array(
+      z.strictObject({
+        node: z.string(),
+        address,
+        gateway: address,
+        identity_key: key,
+        certificate: z.string().min(1),
+      }),
+    )
+    .min(2),
+});
+
+function readToml(file: string): Record<string, unknown> {
+  if (!existsSync(file)) throw new MixError('CONFIG_INVALID', { file, why: 'there is no such file' });
+  try {
+    return parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+  } catch (cause) {
+    throw new MixError('CONFIG_INVALID', { file, why: (cause as Error).message.split('\n')[0]! }, { cause });
+  }
+}
+
+function validated<T>(type: z.ZodType<T>, value: unknown, file: string): T {
+  const result = type.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0]!;
+  const at = [...issue.path, ...(issue.code === 'unrecognized_keys' ? issue.keys : [])].join('.');
+  throw new MixError('CONFIG_INVALID', { file, key: at || '(top level)', why: issue.message });
+}
+
+/** A value as a flag or variable writes it: a TOML value where it is one, else text. */
+function parseValue(text: string): unknown {
+  try {
+    return (parse(`value = ${text}`) as { value: unknown }).value;
+  } catch {
+    return text;
+  }
+}
+
+function set(target: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  const [head, ...rest] = path;
+  if (rest.length === 0) {
+    target[head!] = value;
+    return;
+  }
+  const inner = target[head!];
+  const next: Record<string, unknown> = typeof inner === 'object' && inner !== null ? { ...inner } : {};
+  set(next, rest, value);
+  target[head!] = next;
+}
+
+/** Environment variables that name a key of the file: MILLRACE_LOG_LEVEL is log.level, MILLRACE_DATA_DIR is data_dir. */
+function fromEnvironment(env: NodeJS.ProcessEnv): [readonly string[], unknown][] {
+  const overrides: [readonly string[], unknown][] = [];
+  for (const [name, field] of Object.entries(schema.shape)) {
+    const inner = field instanceof z.ZodPrefault ? field.def.innerType : field;
+    const paths = inner instanceof z.ZodObject ? Object.keys(inner.shape).map((sub) => [name, sub]) : [[name]];
+    for (const path of paths) {
+      const value = env[`MILLRACE_${path.join('_').toUpperCase()}`];
+      if (value !== undefined) overrides.push([path, parseValue(value)]);
+    }
+  }
+  return overrides;
+}
+
+/**
+ * Reads a node's configuration; relative paths in it are relative to the file. `flags`: `section.key=value` each.
+ * @throws MixError CONFIG_INVALID naming file and key
+ */
+export function loadConfig(
+  file: string,
+  flags: readonly string[] = [],
+  env: NodeJS.ProcessEnv = process.env,
+): NodeConfig {
+  const merged = readToml(file);
+  for (const [path, value] of fromEnvironment(env)) set(merged, path, value);
+  for (const flag of flags) {
+    const at = flag.indexOf('=');
+    if (at < 1) throw new MixError('CONFIG_INVALID', { flag, why: 'expected section.key=value' });
+    set(merged, flag.slice(0, at).split('.'), parseValue(flag.slice(at + 1)));
+  }
+  const config = validated(schema, merged, file);
+  const from = (path: string) => resolve(dirname(file), path);
+  return {
+    ...config,
+    data_dir: from(config.data_dir),
+    membership_file: from(config.membership_file),
+    identity: {
+      key_file: from(config.identity.key_file),
+      certificate_file: from(config.identity.certificate_file),
+      certificate_key_file: from(config.identity.certificate_key_file),
+    },
+    scheduler: { ...config.scheduler, certificate_file: from(config.scheduler.certificate_file) },
+  };
+}
+
+/** Reads a membership list. @throws MixError CONFIG_INVALID, CERTIFICATE_INVALID */
+export function loadMembership(file: string): Membership {
+  const { generation, members } = validated(membershipSchema, readToml(file), file);
+  const list = members.map((member): Member => {
+    if (!isNodeId(member.node)) throw new MixError('CONFIG_INVALID', { file, key: 'members.node', got: member.node });
+    return {
+      node: member.node,
+      address: member.address,
+      gatewayAddress: member.gateway,
+      identityKey: fromHex(member.identity_key)!,
+      certificate: member.certificate,
+    };
+  });
+  return new Membership(generation, list);
+}
+
+/** One member's entry of a membership file. */
+export function membershipEntry(member: Member): string {
+  const { node, address: team, gatewayAddress, identityKey, certificate } = member;
+  const hex = Buffer.from(identityKey).toString('hex');
+  return [
+    '[[members]]',
+    `node = "${node}"`,
+    `address = "${team}"`,
+    `gateway = "${gatewayAddress}"`,
+    `identity_key = "${hex}"`,
+    `certificate = """\n${certificate.trim()}\n"""`,
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,148 @@
+// Follows the scheduler: takes its updates in order, each verified, hands them to the rounds, and sends reports back. The
+// scheduler may be away at any moment: the node keeps its rounds, asks again from where it was, and keeps its reports.
+import { type Clock, sleep } from '../base/clock.js';
+import { asMixError, MixError } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import type { RoundRunner } from '../round/roundRunner.js';
+import {
+  isUpdateOf,
+  type NodeReport,
+  type RoundUpdate,
+  type SchedulerPort,
+  type SignedUpdate,
+} from '../round/schedulerPort.js';
+
+const RETRY_MS = 500;
+const RETRY_MS_MAX = 5_000;
+/** Reports kept while the scheduler is away; the oldest progress is dropped first. */
+const REPORTS_MAX = 1_000;
+
+export interface FollowDeps {
+  readonly scheduler: SchedulerPort;
+  readonly schedulerKey: Uint8Array;
+  readonly network: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export class SchedulerFollower {
+  readonly #deps: FollowDeps;
+  readonly #stop = new AbortController();
+  readonly #reports: NodeReport[] = [];
+  #last = 0;
+  #sending = false;
+  #connected = false;
+
+  constructor(deps: FollowDeps) {
+    this.#deps = deps;
+  }
+
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  /** Runs until {@link close}; never rejects. */
+  async run(runner: RoundRunner): Promise<void> {
+    const { scheduler, clock, log } = this.#deps;
+    const { signal } = this.#stop;
+    let pauseMs = RETRY_MS;
+    while (!signal.aborted) {
+      try {
+        for await (const update of scheduler.updates(this.#last, signal)) {
+          this.#connected = true;
+          pauseMs = RETRY_MS;
+          await this.#take(update, runner);
+        }
+      } catch (thrown) {
+        const { code, message } = asMixError(thrown);
+        log.warn({ code, reason: message, pauseMs }, 'the scheduler is away; rounds go on, asking again');
+      }
+      this.#connected = false;
+      await sleep(clock, pauseMs, signal);
+      pauseMs = Math.min(2 * pauseMs, RETRY_MS_MAX);
+    }
+  }
+
+  async #take(signed: SignedUpdate, runner: RoundRunner): Promise<void> {
+    const { schedulerKey, network, log } = this.#deps;
+    if (signed.number <= this.#last) return;
+    if (signed.number !== this.#last + 1) {
+      throw new MixError('UPDATE_INVALID', { number: signed.number, expected: this.#last + 1 });
+    }
+    if (!isUpdateOf(schedulerKey, network, signed)) throw new MixError('UPDATE_INVALID', { number: signed.number });
+    this.#last = signed.number;
+    try {
+      await apply(signed.update, runner);
+    } catch (thrown) {
+      const error = asMixError(thrown);
+      const { update } = signed;
+      log.warn(
+        { code: error.code, reason: error.message, update: update.kind },
+        'an update of the scheduler was refused',
+      );
+    }
+  }
+
+  /** Queues a report; it is sent in order, again while the scheduler is away. */
+  report(report: NodeReport): void {
+    const last = this.#reports.at(-1);
+    const waiting = this.#sending ? 1 : 0;
+    if (report.kind === 'progress' && last?.kind === 'progress' && this.#reports.length > waiting) {
+      const same = last.round === report.round && last.phase === report.phase;
+      // What has not left yet is replaced by what is newer, but for the start of a phase.
+      if (same && last.fraction > 0) this.#reports.pop();
+    }
+    this.#reports.push(report);
+    if (this.#reports.length > REPORTS_MAX) {
+      const oldest = this.#reports.findIndex(({ kind }, index) => index >= waiting && kind === 'progress');
+      this.#reports.splice(Math.max(oldest, waiting), 1);
+    }
+    void this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    if (this.#sending) return;
+    this.#sending = true;
+    let pauseMs = RETRY_MS;
+    for (let next = this.#reports[0]; next && !this.#stop.signal.aborted; next = this.#reports[0]) {
+      try {
+        await this.#deps.scheduler.report(next);
+        this.#reports.shift();
+        pauseMs = RETRY_MS;
+      } catch (thrown) {
+        const error = asMixError(thrown);
+        if (error.retryable) {
+          await sleep(this.#deps.clock, pauseMs, this.#stop.signal);
+          pauseMs = Math.min(2 * pauseMs, RETRY_MS_MAX);
+          continue;
+        }
+        this.#deps.log.warn({ code: error.code, report: next.kind }, 'the scheduler refused a report');
+        this.#reports.shift();
+      }
+    }
+    this.#sending = false;
+  }
+
+  /** Waits until all reports are sent, at most `limitMs`. */
+  async flush(limitMs: number): Promise<void> {
+    const endMs = this.#deps.clock.nowMs() + limitMs;
+    while (this.#reports.length > 0 && this.#deps.clock.nowMs() < endMs) await sleep(this.#deps.clock, 20);
+  }
+
+  close(): void {
+    this.#stop.abort();
+  }
+}
+
+async function apply(update: RoundUpdate, runner: RoundRunner): Promise<void> {
+  switch (update.kind) {
+    case 'open':
+      await runner.openRound(update.round);
+      return;
+    case 'assign':
+      runner.assign(update.round);
+      return;
+    case 'fail':
+      runner.failRound(update.round, update.reason);
+  }
+}

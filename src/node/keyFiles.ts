@@ -1,0 +1,62 @@
+// Key material on disk: a node's Ed25519 identity seed (64 hex digits, readable by its owner only) and its TLS certificate.
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fromHex, toHex } from '../base/bytes.js';
+import { MixError } from '../base/errors.js';
+import { systemRng } from '../base/rng.js';
+import { Secret } from '../base/secret.js';
+import { SigningKey } from '../cmix/signatures.js';
+import { type CertificatePair, createCertificate } from '../comms/certificates.js';
+
+export interface KeyFiles {
+  readonly keyFile: string;
+  readonly certificateFile: string;
+  readonly certificateKeyFile: string;
+}
+
+export const keyFilesIn = (directory: string): KeyFiles => ({
+  keyFile: join(directory, 'identity.key'),
+  certificateFile: join(directory, 'certificate.pem'),
+  certificateKeyFile: join(directory, 'certificate.key'),
+});
+
+function writePrivate(file: string, text: string): void {
+  writeFileSync(file, text, { mode: 0o600, flag: 'wx' });
+  chmodSync(file, 0o600);
+}
+
+/** Creates an identity and a certificate for it. @throws MixError CONFIG_INVALID where one of the files is there already */
+export async function createKeyFiles(files: KeyFiles, certificateDays: number): Promise<SigningKey> {
+  for (const file of Object.values(files)) {
+    if (existsSync(file)) throw new MixError('CONFIG_INVALID', { file, why: 'it exists; keys are never overwritten' });
+    mkdirSync(dirname(file), { recursive: true });
+  }
+  const key = SigningKey.generate(systemRng);
+  const pair = await createCertificate(key.nodeId, certificateDays);
+  writePrivate(files.keyFile, `${toHex(key.seed.reveal())}\n`);
+  writePrivate(files.certificateKeyFile, pair.privateKey);
+  writeFileSync(files.certificateFile, pair.certificate);
+  return key;
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new MixError('CONFIG_INVALID', { file, why: (cause as Error).message }, { cause });
+  }
+}
+
+/** @throws MixError CONFIG_INVALID where the file is missing, malformed, or readable by others */
+export function loadSigningKey(file: string): SigningKey {
+  const seed = fromHex(read(file).trim());
+  if (seed?.length !== 32) throw new MixError('CONFIG_INVALID', { file, why: 'expected 64 hex digits' });
+  if (process.platform !== 'win32' && (statSync(file).mode & 0o077) !== 0) {
+    throw new MixError('CONFIG_INVALID', { file, why: 'a private key that others may read: chmod 600 it' });
+  }
+  return SigningKey.fromSeed(new Secret(seed));
+}
+
+export function loadCertificate(files: Pick<KeyFiles, 'certificateFile' | 'certificateKeyFile'>): CertificatePair {
+  return { certificate: read(files.certificateFile), privateKey: read(files.certificateKeyFile) };
+}

@@ -1,0 +1,93 @@
+// The commented configuration file that `millrace init` writes and the demo fills in: the one place that documents keys.
+
+export interface TemplateValues {
+  readonly network: string;
+  readonly team: string;
+  readonly gateway: string;
+  readonly http: string;
+  readonly membershipFile: string;
+  readonly schedulerAddress: string;
+  readonly schedulerCertificateFile: string;
+  readonly schedulerKey: string;
+  readonly engine: string;
+  readonly threads: number;
+  readonly groups: readonly string[];
+  readonly logLevel: string;
+}
+
+export const TEMPLATE_DEFAULTS: TemplateValues = {
+  network: 'example',
+  team: '0.0.0.0:7411',
+  gateway: '0.0.0.0:7412',
+  http: '127.0.0.1:7413',
+  membershipFile: 'membership.toml',
+  schedulerAddress: 'scheduler.example:7410',
+  schedulerCertificateFile: 'scheduler.pem',
+  schedulerKey: '0'.repeat(64),
+  engine: 'auto',
+  threads: 0,
+  groups: ['MODP-4096'],
+  logLevel: 'info',
+};
+
+/** A configuration file; relative paths in it are relative to the file. */
+export function configTemplate(values: TemplateValues = TEMPLATE_DEFAULTS): string {
+  const text = (value: unknown) => JSON.stringify(value);
+  return `# Millrace node. An environment variable (MILLRACE_LOG_LEVEL) wins over this file, a flag (--set log.level=debug) over both.
+# Unknown keys are refused.
+
+# Name of the network: rounds of another network are refused.
+network = ${text(values.network)}
+# Written rounds live here. One node per directory.
+data_dir = "data"
+# Who may mix: node ids, addresses, identity keys and pinned certificates. The same file on every node.
+membership_file = ${text(values.membershipFile)}
+
+[identity]
+# Created by \`millrace keys create\`; readable by the node's user only.
+key_file = "identity.key"
+certificate_file = "certificate.pem"
+certificate_key_file = "certificate.key"
+
+[listen]
+# Team members: mutual TLS 1.3, certificates pinned to the membership list.
+team = ${text(values.team)}
+# Senders and receivers of messages: TLS 1.3, this node's certificate.
+gateway = ${text(values.gateway)}
+# /healthz /readyz /metrics /status. Keep it on loopback.
+http = ${text(values.http)}
+
+[scheduler]
+address = ${text(values.schedulerAddress)}
+certificate_file = ${text(values.schedulerCertificateFile)}
+# Ed25519 public key that signs rounds and updates, 64 hex digits.
+key = ${text(values.schedulerKey)}
+
+[engine]
+# auto, openssl, bigint or reference.
+name = ${text(values.engine)}
+# Worker threads; 0 is one per core.
+threads = ${values.threads}
+# Groups this node mixes in. The first one's engine is opened at start.
+groups = ${text(values.groups)}
+
+[limits]
+# Rounds that may be open at once, and ended ones whose outputs are kept in memory.
+open_rounds = 16
+kept_rounds = 32
+# The largest batch and width that a round may have.
+slots = 65536
+width = 15
+# Senders registered at once, and how long a key epoch lasts (at most 24 hours).
+senders = 100000
+epoch_hours = 24
+# A team member that cannot be reached for this long is lost, and with it the round.
+peer_lost_ms = 8000
+
+[log]
+# silent, error, warn, info, debug, trace
+level = ${text(values.logLevel)}
+# auto is pretty on a terminal, JSON otherwise.
+format = "auto"
+`;
+}
