@@ -2,7 +2,7 @@
 // failure is one that may pass, reports a peer that stays unreachable, and never sends anything but the same bytes.
 import { type Clock, sleep } from '../base/clock.js';
 import { asMixError, MixError } from '../base/errors.js';
-import type { NodeId } from '../base/ids.js';
+import type { NodeId, RoundId } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import { type Rng, randomFraction } from '../base/rng.js';
 import type { BatchSource, Link } from './link.js';
@@ -29,7 +29,12 @@ export interface CourierDeps {
   /** A peer is lost; called once until it is reached again. */
   readonly onPeerLost: (peer: NodeId) => void;
   /** A peer refused what we sent, for good. */
-  readonly onRefused: (peer: NodeId, what: string, error: MixError) => void;
+  readonly onRefused: (peer: NodeId, round: RoundId, what: string, error: MixError) => void;
+}
+
+interface Parcel {
+  readonly round: RoundId;
+  readonly what: string;
 }
 
 export class Courier {
@@ -42,15 +47,18 @@ export class Courier {
 
   /** Delivers until acknowledged, refused for good, or aborted. Never rejects. */
   deliver(to: NodeId, message: SignedTeamMessage, signal: AbortSignal): Promise<void> {
-    return this.#insist(to, message.message.kind, signal, () => this.#deps.link.deliver(to, message, signal));
+    const parcel = { round: message.round, what: message.message.kind };
+    return this.#insist(to, parcel, signal, () => this.#deps.link.deliver(to, message, signal));
   }
 
   /** Sends a batch until acknowledged, refused for good, or aborted. Never rejects. */
   transfer(to: NodeId, source: BatchSource, signal: AbortSignal): Promise<void> {
-    return this.#insist(to, source.header.phase, signal, () => this.#deps.link.transfer(to, source, signal));
+    const parcel = { round: source.header.round, what: source.header.phase };
+    return this.#insist(to, parcel, signal, () => this.#deps.link.transfer(to, source, signal));
   }
 
-  async #insist(to: NodeId, what: string, signal: AbortSignal, attempt: () => Promise<void>): Promise<void> {
+  async #insist(to: NodeId, parcel: Parcel, signal: AbortSignal, attempt: () => Promise<void>): Promise<void> {
+    const { what } = parcel;
     const { clock, rng, retry, log } = this.#deps;
     let pauseMs = retry.firstPauseMs;
     let unreachableSinceMs: number | undefined;
@@ -64,7 +72,7 @@ export class Courier {
         const error = asMixError(thrown);
         // What we sent ended with its round, here or there: nobody refused anything.
         if (error.code === 'ABORTED') return;
-        if (!error.retryable) return this.#refused(to, what, error);
+        if (!error.retryable) return this.#refused(to, parcel, error);
         unreachableSinceMs = isConnectionError(error) ? (unreachableSinceMs ?? clock.nowMs()) : undefined;
         if (unreachableSinceMs !== undefined && clock.nowMs() - unreachableSinceMs >= retry.peerLostMs)
           this.#reportLost(to);
@@ -75,9 +83,9 @@ export class Courier {
     }
   }
 
-  #refused(to: NodeId, what: string, error: MixError): void {
+  #refused(to: NodeId, { round, what }: Parcel, error: MixError): void {
     this.#deps.log.debug({ to, what, code: error.code }, 'refused by peer');
-    this.#deps.onRefused(to, what, error);
+    this.#deps.onRefused(to, round, what, error);
   }
 
   #reportLost(peer: NodeId): void {

@@ -8,13 +8,13 @@ import { openCommitment } from '../cmix/commitment.js';
 import { verifySignature } from '../cmix/signatures.js';
 import { checkTableShape, decodeTable, tableDigest } from '../cmix/slotTable.js';
 import { decodeKeyShare, verifyKeyShare } from '../cmix/teamKey.js';
+import { refusal } from './admission.js';
 import { type BatchPhase, sendsPhase } from './batchPhases.js';
 import type { BatchHeader, BatchSink } from './link.js';
 import { decodeOpening } from './opening.js';
 import type { Precompute } from './precompute.js';
 import type { Realtime } from './realtime.js';
 import { blame, type RoundContext } from './roundContext.js';
-import { refusal } from './roundMachine.js';
 import type { RoundEvent, RoundState } from './roundState.js';
 import {
   type BatchTrailer,

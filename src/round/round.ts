@@ -12,6 +12,7 @@ import type { Secret } from '../base/secret.js';
 import type { SigningKey } from '../cmix/signatures.js';
 import { encodeTable, tableDigest } from '../cmix/slotTable.js';
 import type { Engine } from '../engine/engine.js';
+import { isOver } from './admission.js';
 import { type BatchPhase, receiversOf } from './batchPhases.js';
 import { type Courier, roundEnded } from './courier.js';
 import { Intake } from './intake.js';
@@ -19,7 +20,7 @@ import { encodeOpening } from './opening.js';
 import { Precompute } from './precompute.js';
 import { Realtime, type RoundOutputs } from './realtime.js';
 import { type PhaseName, RoundContext, type RoundFacts } from './roundContext.js';
-import { initialState, isOver, step } from './roundMachine.js';
+import { initialState, step } from './roundMachine.js';
 import { RoundSecrets } from './roundSecrets.js';
 import type { RoundEffect, RoundEvent, RoundFailure, RoundState, Stage, Task } from './roundState.js';
 import type { SubmissionDesk } from './submissions.js';
@@ -27,6 +28,8 @@ import { messageDigest, type SignedTeamMessage, type TeamMessage } from './teamM
 
 /** How long an ended round still delivers what others need to end it, too. */
 const LINGER_MS = 30_000;
+/** How long the others have to say whom they wait for once a deadline was missed: a few attempts of a delivery. */
+const CLAIMS_MS = 3_000;
 
 export interface RoundDeps {
   readonly engine: Engine;
@@ -170,9 +173,11 @@ export class Round {
         this.#deps.onStage(effect.stage, this.#state.failure);
         return;
       case 'deadline':
-        this.#disarm = this.#deps.clock.after(this.#stageMs(effect.stage), () =>
-          this.dispatch({ type: 'deadline', stage: effect.stage }),
-        );
+        this.#arm(effect.stage);
+        return;
+      case 'awaitClaims':
+        this.#disarm();
+        this.#disarm = this.#deps.clock.after(CLAIMS_MS, () => this.dispatch({ type: 'claimsDue' }));
         return;
       case 'work':
         this.#start(effect.task, () => this.#perform(effect.task));
@@ -195,6 +200,17 @@ export class Round {
         this.#announce(effect.failure);
         return;
     }
+  }
+
+  #arm(stage: Stage): void {
+    const { clock } = this.#deps;
+    const stageMs = this.#stageMs(stage);
+    const late = clock.after(stageMs / 2, () => this.dispatch({ type: 'late', stage }));
+    const deadline = clock.after(stageMs, () => this.dispatch({ type: 'deadline', stage }));
+    this.#disarm = () => {
+      late();
+      deadline();
+    };
   }
 
   #stageMs(stage: Stage): number {
@@ -358,11 +374,15 @@ export class Round {
     this.#secrets.wipe();
     this.#context.abortBatches(roundEnded());
     this.precompute.abort(roundEnded());
-    this.#disarm = this.#deps.clock.after(LINGER_MS, () => this.#sending.abort());
+    this.#disarm = this.#deps.clock.after(LINGER_MS, () => {
+      this.#sending.abort();
+      this.#context.forgetBatches();
+    });
   }
 
   #announce(failure: RoundFailure): void {
-    if (failure.reporter !== this.facts.position) return;
+    // Somebody else said it, or we did already, when the deadline was missed.
+    if (failure.reporter !== this.facts.position || this.intake.heard('roundError', this.facts.position)) return;
     const culprit: NodeId | undefined =
       failure.culprit === undefined ? undefined : this.facts.info.team[failure.culprit];
     this.#say({ kind: 'roundError', code: failure.code, culprit, detail: failure.detail.slice(0, 500) });

@@ -116,6 +116,12 @@ export class RoundContext {
     for (const batch of this.#outgoing.values()) batch.abort(reason);
   }
 
+  /** Frees every batch: nobody will ask for them again. */
+  forgetBatches(): void {
+    this.#incoming.clear();
+    this.#outgoing.clear();
+  }
+
   #allocate(phase: BatchPhase): Uint8Array {
     const { info } = this.facts;
     return this.ports.engine.allocate(info.slots, phaseElements(phase, info.width));

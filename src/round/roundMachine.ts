@@ -5,39 +5,13 @@
 import { toHex } from '../base/bytes.js';
 import type { ErrorCode } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
+import { isOver, reached } from './admission.js';
 import type { BatchPhase } from './batchPhases.js';
-import {
-  PROGRESS,
-  type Progress,
-  type RoundEffect,
-  type RoundEvent,
-  type RoundState,
-  type Stage,
-} from './roundState.js';
+import { culpritOf, NOBODY, ownClaim } from './overdue.js';
+import type { Progress, RoundEffect, RoundEvent, RoundState, Stage } from './roundState.js';
 import type { TeamMessage, TeamMessageKind } from './teamMessages.js';
 
 type Step = readonly [RoundState, readonly RoundEffect[]];
-
-/** What this node must have done before this message or batch can honestly exist. */
-const REQUIRES: Record<Exclude<TeamMessageKind, 'roundError'> | BatchPhase, Progress> = {
-  keyShare: 'opened',
-  sharesDigest: 'keyShare',
-  precompDecrypt: 'sharesDigest',
-  precompPermute: 'precompDecrypt',
-  reveal: 'precompPermute',
-  commitment: 'precompPermute',
-  tableProposal: 'commitment',
-  tableVerdict: 'commitment',
-  tableSignature: 'tableVerdict',
-  realtimeDecrypt: 'tableSignature',
-  realtimePermute: 'realtimeDecrypt',
-  mixCommit: 'realtimePermute',
-  mixed: 'realtimePermute',
-  opening: 'realtimePermute',
-  outputSignature: 'opening',
-};
-
-const ONLY_FIRST_NODE: readonly string[] = ['tableProposal', 'mixCommit'];
 
 export function initialState(team: readonly NodeId[], position: number): RoundState {
   const size = team.length;
@@ -51,20 +25,8 @@ export function initialState(team: readonly NodeId[], position: number): RoundSt
     batches: {},
     made: {},
     assigned: false,
+    late: false,
   };
-}
-
-export const isOver = (stage: Stage): boolean => stage === 'COMPLETED' || stage === 'FAILED';
-
-const reached = (state: RoundState, least: Progress): boolean =>
-  PROGRESS.indexOf(state.progress) >= PROGRESS.indexOf(least);
-
-/** Why this message or batch cannot be taken now; undefined where it can. */
-export function refusal(state: RoundState, kind: TeamMessageKind | BatchPhase, from: number): ErrorCode | undefined {
-  if (isOver(state.stage)) return 'ROUND_OVER';
-  if (kind === 'roundError') return undefined;
-  if (ONLY_FIRST_NODE.includes(kind) && from !== 0) return 'PHASE_SENDER_WRONG';
-  return reached(state, REQUIRES[kind]) ? undefined : 'ROUND_WRONG_PHASE';
 }
 
 const advance = (state: RoundState, progress: Progress): RoundState =>
@@ -73,7 +35,7 @@ const advance = (state: RoundState, progress: Progress): RoundState =>
 function enter(state: RoundState, stage: Stage): Step {
   const effects: RoundEffect[] = [{ type: 'stage', stage }];
   if (!isOver(stage)) effects.push({ type: 'deadline', stage });
-  return [{ ...state, stage }, effects];
+  return [{ ...state, stage, late: false }, effects];
 }
 
 function fail(state: RoundState, code: ErrorCode, detail: string, culprit?: number, reporter = state.position): Step {
@@ -120,9 +82,14 @@ function comparable(message: TeamMessage): string {
   }
 }
 
+const SETTLES: readonly RoundEvent['type'][] = ['claimsDue', 'fault'];
+const isRoundError = (event: RoundEvent): boolean => event.type === 'said' && event.message.kind === 'roundError';
+
 /** One step. Events that come after the end, or twice, change nothing. */
 export function step(state: RoundState, event: RoundEvent): Step {
   if (isOver(state.stage)) return [state, []];
+  // The round has failed; all that is open is whose fault it is.
+  if (state.claims && !SETTLES.includes(event.type) && !isRoundError(event)) return [state, []];
   switch (event.type) {
     case 'open': {
       const [next, effects] = enter(state, 'PRECOMPUTING');
@@ -146,9 +113,11 @@ export function step(state: RoundState, event: RoundEvent): Step {
         ? [state, [{ type: 'say', message: event.message }]]
         : [state, []];
     case 'deadline':
-      return event.stage === state.stage
-        ? fail(state, 'DEADLINE_MISSED', `stage ${event.stage}`, awaited(state)[0])
-        : [state, []];
+      return event.stage === state.stage ? onDeadline(state) : [state, []];
+    case 'late':
+      return [event.stage === state.stage ? { ...state, late: true } : state, []];
+    case 'claimsDue':
+      return state.claims ? settleClaims(state) : [state, []];
     case 'fault':
       return fail(state, event.code, event.detail, event.culprit);
   }
@@ -183,9 +152,46 @@ function onSaid(before: RoundState, from: number, message: TeamMessage): Step {
 /** A member ended the round: it is over for us, too, for the reason it gave. */
 function onRoundError(state: RoundState, from: number, message: TeamMessage & { kind: 'roundError' }): Step {
   if (from === state.position) return [state, []];
+  const isClaim = message.code === 'DEADLINE_MISSED' && state.stage !== 'STANDBY';
+  return isClaim ? onClaim(state, from, message) : onHearsay(state, from, message);
+}
+
+function onHearsay(state: RoundState, from: number, message: TeamMessage & { kind: 'roundError' }): Step {
   const culprit = message.culprit === undefined ? -1 : state.team.indexOf(message.culprit);
   return fail(state, message.code, message.detail, culprit < 0 ? undefined : culprit, from);
 }
+
+/** A stage is over its time: ask everybody whom they wait for. A precomputation that nobody used in time just expires. */
+function onDeadline(state: RoundState): Step {
+  if (state.stage === 'STANDBY') return fail(state, 'DEADLINE_MISSED', 'nobody used the precomputation in time');
+  const claim = ownClaim(state);
+  const claims = Array.from({ length: state.size }, (_, i) => (i === state.position ? claim : undefined));
+  const culprit = claim === NOBODY ? undefined : state.team[claim];
+  const detail = `stage ${state.stage}`;
+  return [
+    { ...state, claims },
+    [
+      { type: 'say', message: { kind: 'roundError', code: 'DEADLINE_MISSED', culprit, detail } },
+      { type: 'awaitClaims' },
+    ],
+  ];
+}
+
+/** Somebody's deadline has passed. Where ours is far away still, we answer but take its word: it has to answer for it. */
+function onClaim(before: RoundState, from: number, message: TeamMessage & { kind: 'roundError' }): Step {
+  const [state, effects] = before.claims ? [before, []] : onDeadline(before);
+  if (!state.late) {
+    const [over, more] = onHearsay({ ...state, claims: undefined }, from, message);
+    return [over, [...effects.filter(({ type }) => type === 'say'), ...more]];
+  }
+  const claim = message.culprit === undefined ? NOBODY : state.team.indexOf(message.culprit);
+  const claims = (state.claims ?? []).map((known, i) => (i === from ? claim : known));
+  const [next, more] = claims.includes(undefined) ? [{ ...state, claims }, []] : settleClaims({ ...state, claims });
+  return [next, [...effects, ...more]];
+}
+
+const settleClaims = (state: RoundState): Step =>
+  fail(state, 'DEADLINE_MISSED', `stage ${state.stage}`, culpritOf(state));
 
 function onSharesDigest(state: RoundState): Step {
   const all = allSaid(state, 'sharesDigest');
@@ -312,28 +318,4 @@ function onWorked(before: RoundState, event: RoundEvent & { type: 'worked' }): S
     case 'outputs':
       return [advance(state, 'outputSignature'), saying];
   }
-}
-
-/** Positions that this node is waiting for, nearest cause first: whom a missed deadline names. */
-export function awaited(state: RoundState): readonly number[] {
-  const { size, position } = state;
-  const silent = (kind: TeamMessageKind): number[] =>
-    Array.from({ length: size }, (_, i) => i).filter((i) => i !== position && state.said[kind]?.[i] === undefined);
-  const unsent = (phase: BatchPhase): number[] =>
-    Array.from({ length: size }, (_, i) => i).filter((i) => i !== position && state.batches[phase]?.[i] === undefined);
-  const waitsFor: Record<Progress, readonly number[]> = {
-    opened: [],
-    keyShare: silent('keyShare'),
-    sharesDigest: silent('sharesDigest').length > 0 ? silent('sharesDigest') : position > 0 ? [position - 1] : [],
-    precompDecrypt: position < size - 1 ? [position + 1] : [],
-    precompPermute: position > 0 ? [0] : [],
-    commitment: silent('commitment').length > 0 ? silent('commitment') : [0],
-    tableVerdict: silent('tableVerdict'),
-    tableSignature: silent('tableSignature').length > 0 ? silent('tableSignature') : position > 0 ? [position - 1] : [],
-    realtimeDecrypt: position < size - 1 ? [position + 1] : [],
-    realtimePermute: position > 0 ? [0] : [],
-    opening: [...unsent('opening'), ...(state.batches.mixed?.[0] === undefined && position > 0 ? [0] : [])],
-    outputSignature: silent('outputSignature'),
-  };
-  return waitsFor[state.progress].filter((other) => other !== position);
 }

@@ -10,13 +10,13 @@ import type { Rng } from '../base/rng.js';
 import type { SigningKey } from '../cmix/signatures.js';
 import type { Engine } from '../engine/engine.js';
 import type { GroupName } from '../math/group.js';
+import { isOver } from './admission.js';
 import { Courier, DEFAULT_RETRY, type RetryPolicy } from './courier.js';
 import type { BatchHeader, BatchSink, Link, LinkReceiver } from './link.js';
 import { PeerWatch, type PeerWatchOptions } from './peerWatch.js';
 import { Round, type SignedOutputs } from './round.js';
 import { checkRoundInfo, isSignedBy, roundDigest, type SignedRoundInfo } from './roundInfo.js';
 import type { RoundLog } from './roundLog.js';
-import { isOver } from './roundMachine.js';
 import type { RoundFailure, Stage } from './roundState.js';
 import type { FailureReport, NodeReport } from './schedulerPort.js';
 import type { SenderRegistry } from './senderRegistry.js';
@@ -76,6 +76,8 @@ export class RoundRunner implements LinkReceiver {
   readonly #limits: RunnerLimits;
   readonly #rounds = new Map<RoundId, OpenRound>();
   readonly #opening = new Set<RoundId>();
+  /** Rounds that an earlier run of this node was in when it ended. */
+  readonly #lostRounds = new Set<RoundId>();
   readonly #courier: Courier;
   readonly #watch: PeerWatch;
   readonly #refusals;
@@ -99,8 +101,7 @@ export class RoundRunner implements LinkReceiver {
       log,
       retry,
       onPeerLost: (peer) => this.#trouble(peer, 'PEER_LOST'),
-      onRefused: (peer, what, error) =>
-        log.warn({ peer, what, code: error.code }, 'a peer refused what this node sent'),
+      onRefused: (peer, round, what, error) => this.#onRefused(peer, round, what, error),
     });
     this.#watch = new PeerWatch({
       link,
@@ -119,6 +120,7 @@ export class RoundRunner implements LinkReceiver {
       const reporter = this.#deps.key.nodeId;
       const failure = { code: 'PEER_RESTARTED', culprit: reporter, reporter, detail: 'this node restarted' } as const;
       this.#deps.report({ kind: 'stage', round, bootId: this.#deps.bootId, stage: 'FAILED', failure });
+      this.#lostRounds.add(round);
     }
     void this.#watch.run();
   }
@@ -322,6 +324,8 @@ export class RoundRunner implements LinkReceiver {
 
   #get(id: RoundId): OpenRound {
     const found = this.#rounds.get(id);
+    // A teammate that learns this knows at once that it waits for nothing.
+    if (!found && this.#lostRounds.has(id)) throw new MixError('ROUND_REUSED', { round: id });
     if (!found) throw new MixError('ROUND_UNKNOWN', { round: Number(id) });
     return found;
   }
@@ -344,6 +348,15 @@ export class RoundRunner implements LinkReceiver {
       const culprit = round.facts.info.team.indexOf(peer);
       if (culprit >= 0) round.dispatch({ type: 'fault', code, culprit, detail: `node ${peer}` });
     }
+  }
+
+  #onRefused(peer: NodeId, id: RoundId, what: string, error: MixError): void {
+    this.#deps.log.warn({ round: id, peer, what, code: error.code }, 'a peer refused what this node sent');
+    const round = this.#rounds.get(id)?.round;
+    const culprit = round?.facts.info.team.indexOf(peer);
+    // It ran this round before and does not know it any more.
+    if (error.code === 'ROUND_REUSED' && round && culprit !== undefined)
+      round.dispatch({ type: 'fault', code: 'PEER_RESTARTED', culprit, detail: `node ${peer}` });
   }
 
   #forgetOldRounds(): void {

@@ -55,6 +55,10 @@ export type RoundEvent =
   /** Position 0 only: the batch is closed. */
   | { readonly type: 'tableReady'; readonly message: TeamMessage }
   | { readonly type: 'deadline'; readonly stage: Stage }
+  /** Half of this stage's time is over. */
+  | { readonly type: 'late'; readonly stage: Stage }
+  /** Time to say who is to blame for a missed deadline. */
+  | { readonly type: 'claimsDue' }
   /** Something is wrong; `culprit` is a position, where it is known whose fault. */
   | { readonly type: 'fault'; readonly code: ErrorCode; readonly culprit?: number; readonly detail: string };
 
@@ -62,6 +66,8 @@ export type RoundEffect =
   | { readonly type: 'stage'; readonly stage: Stage }
   /** Arm the deadline of this stage; every earlier one is disarmed. */
   | { readonly type: 'deadline'; readonly stage: Stage }
+  /** Give the others a moment to say whom they wait for. */
+  | { readonly type: 'awaitClaims' }
   | { readonly type: 'work'; readonly task: Task }
   /** Sign, take in ourselves, and send to everybody. */
   | { readonly type: 'say'; readonly message: TeamMessage }
@@ -96,5 +102,9 @@ export interface RoundState {
   /** Results of our own work that later messages are compared with. */
   readonly made: { readonly [T in Task]?: string };
   readonly assigned: boolean;
+  /** Set once a deadline was missed: whom each position says it waits for (round/overdue.ts). */
+  readonly claims?: readonly (number | undefined)[] | undefined;
+  /** Half of the stage's time is over: another one's missed deadline is believable. */
+  readonly late: boolean;
   readonly failure?: RoundFailure;
 }
