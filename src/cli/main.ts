@@ -38,5 +38,6 @@ program.parseAsync().catch((thrown) => {
   const error = asMixError(thrown);
   process.stderr.write(`error: ${error.message}\nhint: ${error.remedy}\n`);
   if (error.code === 'INTERNAL' && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`);
-  process.exit(1);
+  // A signal has set its own status already.
+  process.exit(process.exitCode ?? 1);
 });

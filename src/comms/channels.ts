@@ -29,7 +29,12 @@ export const UNARY_DEADLINE_MS = 10_000;
 export const deadlineIn = (ms: number): Date => new Date(Date.now() + ms);
 
 /** Options that keep a channel's connection its own: equal channels would share one otherwise. */
-export const ownConnection: grpc.ChannelOptions = { ...channelOptions, 'grpc.use_local_subchannel_pool': 1 };
+export const ownConnection: grpc.ChannelOptions = {
+  ...channelOptions,
+  'grpc.use_local_subchannel_pool': 1,
+  // A server name that is an address is forbidden (RFC 6066) and means nothing here: the pin decides.
+  'grpc.ssl_target_name_override': 'node.millrace',
+};
 
 /** Aborts a call when the signal does; returns what stops listening. */
 export function cancelOn(signal: AbortSignal, call: { cancel(): void }): () => void {

@@ -45,20 +45,18 @@ async function demo(raw: RawDemoOptions): Promise<void> {
   const interrupted = onInterrupt(display);
   const { group, nodes, batch } = options;
   display.say(`starting ${nodes} nodes · ${group.name} · ${batch} messages a round`);
-  const network = await interrupted.during(
-    DemoNetwork.start({
-      nodes,
-      engine: options.engine,
-      threads: options.threads,
-      groups: [group.name],
-      listener: { onProgress: (node, _round, phase, fraction) => display.progress(node, phase, fraction) },
-    }),
-    (late) => late.stop(),
-  );
+  const network = new DemoNetwork({
+    nodes,
+    engine: options.engine,
+    threads: options.threads,
+    groups: [group.name],
+    listener: { onProgress: (node, _round, phase, fraction) => display.progress(node, phase, fraction) },
+  });
   // Should this process end in any way that is not foreseen, its children must not outlive it.
   process.on('exit', () => network.killAll());
   try {
-    await interrupted.during(session(network, options, display), () => {});
+    await Promise.race([network.start(), interrupted]);
+    await Promise.race([session(network, options, display), interrupted]);
   } catch (thrown) {
     throw withNodeNumber(asMixError(thrown), network);
   } finally {
@@ -123,35 +121,23 @@ async function keep(network: DemoNetwork, display: RoundDisplay): Promise<void> 
   });
 }
 
-/** Ctrl+C and SIGTERM: ends the wait with an error, so that everything is stopped in order; a second one kills. */
-function onInterrupt(display: RoundDisplay) {
-  let interrupt: (error: MixError) => void = () => {};
+/** Rejects on Ctrl+C and SIGTERM, so that everything is stopped in order; a second one ends the process at once. */
+function onInterrupt(display: RoundDisplay): Promise<never> {
   const signalled = new Promise<never>((_, reject) => {
-    interrupt = reject;
+    let seen = false;
+    for (const [signal, code] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const) {
+      process.on(signal, () => {
+        if (seen) process.exit(code);
+        seen = true;
+        display.say(`\n${signal}: stopping all nodes`);
+        process.exitCode = code;
+        reject(new MixError('ABORTED', { signal }));
+      });
+    }
   });
   signalled.catch(() => {});
-  let seen = false;
-  for (const [signal, code] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const) {
-    process.on(signal, () => {
-      if (seen) process.exit(code);
-      seen = true;
-      display.say(`\n${signal}: stopping all nodes`);
-      process.exitCode = code;
-      interrupt(new MixError('ABORTED', { signal }));
-    });
-  }
-  return {
-    /** Waits for `work` or the signal; what comes after the signal is handed to `dispose`. */
-    during<T>(work: Promise<T>, dispose: (late: T) => unknown): Promise<T> {
-      let over = false;
-      work.then((value) => over && dispose(value)).catch(() => {});
-      return Promise.race([work, signalled]).catch((error) => {
-        over = true;
-        throw error;
-      });
-    },
-  };
+  return signalled;
 }

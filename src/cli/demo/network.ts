@@ -71,7 +71,7 @@ export class DemoNetwork {
   #listener: Listener | undefined;
   #stopping = false;
 
-  private constructor(options: DemoNetworkOptions) {
+  constructor(options: DemoNetworkOptions) {
     this.#options = options;
     this.authority = SigningKey.generate(systemRng);
     this.feed = new RoundFeed(this.authority, this.name, options.listener ?? {});
@@ -79,16 +79,9 @@ export class DemoNetwork {
   }
 
   /** Creates keys and configurations, starts all processes and waits until every node is online. */
-  static async start(options: DemoNetworkOptions): Promise<DemoNetwork> {
-    const network = new DemoNetwork(options);
-    try {
-      await network.#create();
-      await network.#allOnline();
-      return network;
-    } catch (error) {
-      await network.stop();
-      throw error;
-    }
+  async start(): Promise<void> {
+    await this.#create();
+    await this.#allOnline();
   }
 
   async #create(): Promise<void> {
@@ -115,6 +108,8 @@ export class DemoNetwork {
       `generation = 1\n\n${members.map(membershipEntry).join('\n')}`,
     );
     const schedulerAddress = await this.#listen();
+    // Stopped while keys were being made: nothing may be started any more.
+    if (this.#stopping) throw new MixError('ABORTED');
     for (const [i, member] of members.entries()) {
       const directory = join(this.directory, `node-${i + 1}`);
       const config = configTemplate({
