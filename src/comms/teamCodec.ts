@@ -3,7 +3,8 @@
 import { isErrorCode, MixError } from '../base/errors.js';
 import { isNodeId, isRoundId } from '../base/ids.js';
 import { SIGNATURE_BYTES } from '../cmix/signatures.js';
-import { REJECTION_REASONS, type RejectionReason } from '../cmix/slotTable.js';
+import { REJECTION_REASONS, type SlotRejection } from '../cmix/slotTable.js';
+import { SLOTS_MAX } from '../math/batch.js';
 import { BATCH_PHASES, type BatchPhase } from '../round/batchPhases.js';
 import type { BatchHeader } from '../round/link.js';
 import type { BatchTrailer, SignedTeamMessage, TeamMessage } from '../round/teamMessages.js';
@@ -13,6 +14,9 @@ import type { TeamEnvelope, TeamEnvelope__Output } from './generated/millrace/v1
 
 const DIGEST = 32;
 const DETAIL_MAX = 500;
+const REJECTION_BYTES = 5;
+/** A batch has no more slots. */
+const REJECTIONS_MAX = SLOTS_MAX;
 
 export function malformed(what: string): MixError {
   return new MixError('MESSAGE_MALFORMED', { what });
@@ -42,7 +46,7 @@ export function encodeEnvelope(signed: SignedTeamMessage): TeamEnvelope {
     case 'tableProposal':
       return { ...head, [message.kind]: message };
     case 'tableVerdict':
-      return { ...head, tableVerdict: { ...message, rejections: [...message.rejections] } };
+      return { ...head, tableVerdict: { ...message, rejections: encodeRejections(message.rejections) } };
     case 'roundError':
       return { ...head, roundError: { ...message, culprit: message.culprit ?? '' } };
     default:
@@ -101,11 +105,28 @@ function decodeVerdict(wire: TeamEnvelope__Output): TeamMessage {
     kind: 'tableVerdict',
     proposalDigest: fixed(proposalDigest, DIGEST, 'proposalDigest'),
     proposalSignature: fixed(proposalSignature, SIGNATURE_BYTES, 'proposalSignature'),
-    rejections: rejections.map(({ slot, reason }) => {
-      require_((REJECTION_REASONS as readonly string[]).includes(reason), 'rejection reason');
-      return { slot, reason: reason as RejectionReason };
-    }),
+    rejections: decodeRejections(rejections),
   };
+}
+
+function encodeRejections(rejections: readonly SlotRejection[]): Uint8Array {
+  const out = new DataView(new ArrayBuffer(rejections.length * REJECTION_BYTES));
+  for (const [index, { slot, reason }] of rejections.entries()) {
+    out.setUint32(index * REJECTION_BYTES, slot, true);
+    out.setUint8(index * REJECTION_BYTES + 4, REJECTION_REASONS.indexOf(reason));
+  }
+  return new Uint8Array(out.buffer);
+}
+
+function decodeRejections(bytes: Uint8Array): SlotRejection[] {
+  const count = bytes.length / REJECTION_BYTES;
+  require_(Number.isInteger(count) && count <= REJECTIONS_MAX, 'rejections');
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: count }, (_, index) => {
+    const reason = REJECTION_REASONS[view.getUint8(index * REJECTION_BYTES + 4)];
+    require_(reason !== undefined, 'rejection reason');
+    return { slot: view.getUint32(index * REJECTION_BYTES, true), reason };
+  });
 }
 
 /** @throws MixError MESSAGE_MALFORMED */

@@ -31,7 +31,6 @@ import type { RoundsReply as _millrace_v1_RoundsReply, RoundsReply__Output as _m
 import type { RoundsRequest as _millrace_v1_RoundsRequest, RoundsRequest__Output as _millrace_v1_RoundsRequest__Output } from './millrace/v1/RoundsRequest.js';
 import type { SchedulerClient as _millrace_v1_SchedulerClient, SchedulerDefinition as _millrace_v1_SchedulerDefinition } from './millrace/v1/Scheduler.js';
 import type { SignedRoundInfo as _millrace_v1_SignedRoundInfo, SignedRoundInfo__Output as _millrace_v1_SignedRoundInfo__Output } from './millrace/v1/SignedRoundInfo.js';
-import type { SlotRejection as _millrace_v1_SlotRejection, SlotRejection__Output as _millrace_v1_SlotRejection__Output } from './millrace/v1/SlotRejection.js';
 import type { StageReport as _millrace_v1_StageReport, StageReport__Output as _millrace_v1_StageReport__Output } from './millrace/v1/StageReport.js';
 import type { SubmitRequest as _millrace_v1_SubmitRequest, SubmitRequest__Output as _millrace_v1_SubmitRequest__Output } from './millrace/v1/SubmitRequest.js';
 import type { TableProposal as _millrace_v1_TableProposal, TableProposal__Output as _millrace_v1_TableProposal__Output } from './millrace/v1/TableProposal.js';
@@ -78,7 +77,6 @@ export interface ProtoGrpcType {
       RoundsRequest: MessageTypeDefinition<_millrace_v1_RoundsRequest, _millrace_v1_RoundsRequest__Output>
       Scheduler: SubtypeConstructor<typeof grpc.Client, _millrace_v1_SchedulerClient> & { service: _millrace_v1_SchedulerDefinition }
       SignedRoundInfo: MessageTypeDefinition<_millrace_v1_SignedRoundInfo, _millrace_v1_SignedRoundInfo__Output>
-      SlotRejection: MessageTypeDefinition<_millrace_v1_SlotRejection, _millrace_v1_SlotRejection__Output>
       StageReport: MessageTypeDefinition<_millrace_v1_StageReport, _millrace_v1_StageReport__Output>
       SubmitRequest: MessageTypeDefinition<_millrace_v1_SubmitRequest, _millrace_v1_SubmitRequest__Output>
       TableProposal: MessageTypeDefinition<_millrace_v1_TableProposal, _millrace_v1_TableProposal__Output>
