@@ -126,10 +126,13 @@ export class Client {
    * @throws MixError SIGNATURE_INVALID, OUTPUTS_UNKNOWN, ROUND_OVER where the round failed, LINK_*
    */
   async outputs(round: RoundId, node: NodeId): Promise<VerifiedOutputs> {
-    const fetched = await this.#gateway(node).outputs(round);
+    const fetched = await this.#gateway(node).outputs(round, (signed) => {
+      this.#checkRound(signed);
+      if (signed.info.round !== round) {
+        throw new MixError('MESSAGE_MALFORMED', { what: 'round', got: signed.info.round });
+      }
+    });
     const { info } = fetched.round;
-    this.#checkRound(fetched.round);
-    if (info.round !== round) throw new MixError('MESSAGE_MALFORMED', { what: 'round', got: info.round });
     const digest = roundDigest(info);
     if (!equalBytes(outputDigest(digest, fetched.outputs), fetched.digest)) {
       throw new MixError('SIGNATURE_INVALID', { what: 'output digest', node });

@@ -37,14 +37,18 @@ export async function createCertificate(name: string, days: number, nowMs = Date
 
 /** SHA-256 over the DER of a PEM certificate, hex: what pins it. @throws MixError CERTIFICATE_INVALID */
 export function fingerprintOf(certificatePem: string): string {
+  return createHash('sha256').update(parsed(certificatePem).raw).digest('hex');
+}
+
+function parsed(certificatePem: string): X509Certificate {
   try {
-    return createHash('sha256').update(new X509Certificate(certificatePem).raw).digest('hex');
+    return new X509Certificate(certificatePem);
   } catch (cause) {
     throw new MixError('CERTIFICATE_INVALID', { reason: (cause as Error).message }, { cause });
   }
 }
 
-/** When a PEM certificate ends, milliseconds since 1970. */
+/** When a PEM certificate ends, milliseconds since 1970. @throws MixError CERTIFICATE_INVALID */
 export function expiryOf(certificatePem: string): number {
-  return Date.parse(new X509Certificate(certificatePem).validTo);
+  return Date.parse(parsed(certificatePem).validTo);
 }

@@ -13,7 +13,7 @@ import type { GatewayClient as WireClient } from './generated/millrace/v1/Gatewa
 import type { NodeDescription__Output } from './generated/millrace/v1/NodeDescription.js';
 import type { OutputsFrame__Output } from './generated/millrace/v1/OutputsFrame.js';
 import type { RoundsReply__Output } from './generated/millrace/v1/RoundsReply.js';
-import { type grpc, PROTOCOL_VERSION, services } from './grpc.js';
+import { type grpc, PROTOCOL_VERSION, REPLY_BYTES_MAX, services } from './grpc.js';
 import type { Member } from './peers.js';
 import { decodeRound } from './roundCodec.js';
 import { fromStatus } from './status.js';
@@ -38,7 +38,10 @@ export class GatewayClient {
   constructor(member: Member, network: string) {
     this.member = member;
     this.#network = network;
-    this.#client = new services.Gateway(member.gatewayAddress, pinnedCredentials(member.certificate), ownConnection);
+    this.#client = new services.Gateway(member.gatewayAddress, pinnedCredentials(member.certificate), {
+      ...ownConnection,
+      'grpc.max_receive_message_length': REPLY_BYTES_MAX,
+    });
   }
 
   #call<Reply>(make: (options: grpc.CallOptions, done: grpc.requestCallback<Reply>) => void): Promise<Reply> {
@@ -98,11 +101,14 @@ export class GatewayClient {
     ) as Outcome;
   }
 
-  /** The outputs of a round; verify them before use (client/outputs.ts). */
-  outputs(round: RoundId): Promise<FetchedOutputs> {
+  /**
+   * The outputs of a round; verify them before use (client/client.ts). `checkRound` throws where their RoundInfo is not
+   * what it should be: its size is believed, and memory taken for it, only after that.
+   */
+  outputs(round: RoundId, checkRound: (signed: SignedRoundInfo) => void): Promise<FetchedOutputs> {
     const call = this.#client.outputs({ round }, { deadline: deadlineIn(OUTPUTS_DEADLINE_MS) });
     return new Promise((resolve, reject) => {
-      const stream = new OutputsReader();
+      const stream = new OutputsReader(checkRound);
       call.on('data', (frame: OutputsFrame__Output) => {
         try {
           stream.take(frame);
@@ -129,8 +135,13 @@ export class GatewayClient {
 
 /** Collects an output stream; its size is known from the RoundInfo before a byte is kept. */
 class OutputsReader {
+  readonly #checkRound: (signed: SignedRoundInfo) => void;
   #fetched: FetchedOutputs | undefined;
   #at = 0;
+
+  constructor(checkRound: (signed: SignedRoundInfo) => void) {
+    this.#checkRound = checkRound;
+  }
 
   take(frame: OutputsFrame__Output): void {
     if (frame.header) {
@@ -139,6 +150,7 @@ class OutputsReader {
       const { slots, width, group } = round.info;
       const bytes = slots * width * namedGroup(group).elementBytes;
       if (frame.header.bytesTotal !== bytes) throw malformed('outputs size');
+      this.#checkRound(round);
       const signatures = frame.header.signatures.map((signature) => bytesOf(signature).slice());
       const digest = bytesOf(frame.header.digest).slice();
       this.#fetched = { round, outputs: new Uint8Array(bytes), digest, signatures };

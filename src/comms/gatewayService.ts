@@ -87,10 +87,12 @@ async function streamOutputs(deps: GatewayDeps, call: Parameters<GatewayHandlers
     bytesTotal: outputs.length,
   };
   call.write({ header });
+  // A cancelled call never drains.
+  const cancelled = new Promise<void>((resolve) => call.once('cancelled', resolve));
   for (let offset = 0; offset < outputs.length && !call.cancelled; offset += FRAME_BYTES) {
     // A copy: protobuf would serialise a view of shared memory just as well, but grpc-js keeps it until it is sent.
     const accepted = call.write({ content: outputs.slice(offset, offset + FRAME_BYTES) });
-    if (!accepted) await new Promise((resolve) => call.once('drain', resolve).once('close', resolve));
+    if (!accepted) await Promise.race([cancelled, new Promise((resolve) => call.once('drain', resolve))]);
   }
-  call.end();
+  if (!call.cancelled) call.end();
 }

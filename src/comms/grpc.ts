@@ -20,8 +20,15 @@ export { grpc };
 /** What the TLS layer knows of a caller. */
 export type AuthContext = ReturnType<grpc.ServerUnaryCall<unknown, unknown>['getAuthContext']>;
 
-/** Largest message: a slot table of 65,536 slots and 5 nodes is about 17 MB; chunks are far smaller. */
+/** What a call ends with, as grpc-js passes it on. */
+export type EndStatus = Parameters<grpc.ServerInterceptingCall['sendStatus']>[0];
+
+/** Largest message between members: a slot table of 65,536 slots and 5 nodes is about 17 MB; chunks are far smaller. */
 export const MESSAGE_BYTES_MAX = 24 * 1024 * 1024;
+/** Largest message of a caller who need not be known: 256 sender keys, or 16 elements of 4096 bits and 64 MACs, are 10 KB. */
+export const PUBLIC_BYTES_MAX = 64 * 1024;
+/** Largest message that a gateway or scheduler answers with: a frame of outputs is 256 KiB. */
+export const REPLY_BYTES_MAX = 1024 * 1024;
 
 export const channelOptions: grpc.ChannelOptions = {
   'grpc-node.flow_control_window': WINDOW_BYTES,
@@ -33,6 +40,9 @@ export const channelOptions: grpc.ChannelOptions = {
   // A peer that comes back is dialled again at once: grpc-js would wait up to two minutes by itself.
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
+  // Peers are dialled at their listed addresses: no proxy of the environment, no service configuration from DNS.
+  'grpc.enable_http_proxy': 0,
+  'grpc.service_config_disable_resolution': 1,
 };
 
 export const serverOptions: grpc.ServerOptions = {

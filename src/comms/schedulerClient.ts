@@ -6,7 +6,7 @@ import type { CertificatePair } from './certificates.js';
 import { cancelOn, deadlineIn, ownConnection, pinnedCredentials, UNARY_DEADLINE_MS } from './channels.js';
 import type { SchedulerClient as WireClient } from './generated/millrace/v1/Scheduler.js';
 import type { Update__Output } from './generated/millrace/v1/Update.js';
-import { services } from './grpc.js';
+import { REPLY_BYTES_MAX, services } from './grpc.js';
 import { decodeUpdate, encodeReport } from './roundCodec.js';
 import { fromStatus } from './status.js';
 
@@ -16,11 +16,16 @@ export class SchedulerClient implements SchedulerPort {
   readonly #client: WireClient;
 
   constructor(address: string, certificate: string, own: CertificatePair) {
-    this.#client = new services.Scheduler(address, pinnedCredentials(certificate, own), ownConnection);
+    this.#client = new services.Scheduler(address, pinnedCredentials(certificate, own), {
+      ...ownConnection,
+      'grpc.max_receive_message_length': REPLY_BYTES_MAX,
+    });
   }
 
   async *updates(after: number, signal: AbortSignal): AsyncIterable<SignedUpdate> {
     const call = this.#client.updates({ after });
+    // Nobody else listens once the loop below is left, and cancelling is an error to the stream.
+    call.on('error', () => {});
     const stop = cancelOn(signal, call);
     try {
       for await (const update of call as AsyncIterable<Update__Output>) yield decodeUpdate(update);

@@ -3,10 +3,11 @@
 import type { NodeId } from '../base/ids.js';
 import type { NodeReport, SignedUpdate } from '../round/schedulerPort.js';
 import type { SchedulerHandlers } from './generated/millrace/v1/Scheduler.js';
-import { type AuthContext, type grpc, services } from './grpc.js';
+import { type AuthContext, grpc, services } from './grpc.js';
 import type { Member } from './peers.js';
 import { decodeReport, encodeUpdate } from './roundCodec.js';
 import type { CallErrors } from './server.js';
+import { require_ } from './teamCodec.js';
 
 /** What a scheduler does for the nodes that are connected to it. */
 export interface SchedulerFeed {
@@ -26,15 +27,16 @@ export function addSchedulerService(
   const { feed, identify } = deps;
   const handlers: SchedulerHandlers = {
     Updates: (call) => {
-      let backlog = 0;
-      const { node } = identify(call.getAuthContext());
-      // Headers at once: the node knows that it is connected before there is any update.
-      call.sendMetadata(call.metadata.clone());
-      const unsubscribe = feed.subscribe(node, call.request.after, (update) => {
-        backlog = call.write(encodeUpdate(update)) ? 0 : backlog + 1;
-        if (backlog > BACKLOG_MAX) call.end();
-      });
-      for (const event of ['cancelled', 'error', 'close', 'finish'] as const) call.on(event, unsubscribe);
+      try {
+        const { node } = identify(call.getAuthContext());
+        const { after } = call.request;
+        require_(Number.isSafeInteger(after) && after >= 0, 'after');
+        // Headers at once: the node knows that it is connected before there is any update.
+        call.sendMetadata(new grpc.Metadata());
+        pushUpdates(feed, node, after, call);
+      } catch (thrown) {
+        call.emit('error', errors.status('Updates', thrown));
+      }
     },
     Report: errors.unary('Report', (request, context) => {
       feed.onReport(identify(context).node, decodeReport(request));
@@ -42,4 +44,30 @@ export function addSchedulerService(
     }),
   };
   server.addService(services.Scheduler.service, handlers);
+}
+
+/** Writes updates as they come, until the node leaves, or leaves too many unread. */
+function pushUpdates(
+  feed: SchedulerFeed,
+  node: NodeId,
+  after: number,
+  call: Parameters<SchedulerHandlers['Updates']>[0],
+): void {
+  let backlog = 0;
+  let over = false;
+  const stop = () => {
+    over = true;
+    unsubscribe();
+  };
+  let unsubscribe = () => {};
+  for (const event of ['cancelled', 'error', 'close'] as const) call.once(event, stop);
+  unsubscribe = feed.subscribe(node, after, (update) => {
+    if (over) return;
+    backlog = call.write(encodeUpdate(update)) ? 0 : backlog + 1;
+    if (backlog <= BACKLOG_MAX) return;
+    stop();
+    call.end();
+  });
+  // It may be over before it began: what was kept for a late node can be too much at once.
+  if (over) unsubscribe();
 }

@@ -5,8 +5,8 @@ import { asMixError, MixError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
 import type { CertificatePair } from './certificates.js';
-import { type AuthContext, grpc, serverOptions } from './grpc.js';
-import { toStatus } from './status.js';
+import { type AuthContext, type EndStatus, grpc, MESSAGE_BYTES_MAX, PUBLIC_BYTES_MAX, serverOptions } from './grpc.js';
+import { isTyped, refusalOf, toStatus } from './status.js';
 
 export interface ListenerOptions {
   /** host:port; port 0 takes a free one. */
@@ -31,8 +31,11 @@ export async function listen(
 ): Promise<Listener> {
   const errors = new CallErrors(options.log, options.metrics);
   const { authenticate } = options;
-  const interceptors = authenticate ? [guard(authenticate, errors)] : [];
-  const server = new grpc.Server({ ...serverOptions, interceptors });
+  const server = new grpc.Server({
+    ...serverOptions,
+    'grpc.max_receive_message_length': authenticate ? MESSAGE_BYTES_MAX : PUBLIC_BYTES_MAX,
+    interceptors: [guard(authenticate, errors)],
+  });
   add(server, errors);
   const { certificate, privateKey } = options.certificate;
   const pair = { private_key: Buffer.from(privateKey), cert_chain: Buffer.from(certificate) };
@@ -48,23 +51,28 @@ export async function listen(
   return { server, port, close: (graceMs) => closeServer(server, graceMs) };
 }
 
-/** Ends a call of an unauthenticated peer at its first headers. */
-function guard(authenticate: (context: AuthContext) => void, errors: CallErrors): grpc.ServerInterceptor {
-  return (method, call) =>
-    new grpc.ServerInterceptingCall(call, {
+/** Ends a call of an unauthenticated peer at its first headers, and gives every refusal a code. */
+function guard(authenticate: ListenerOptions['authenticate'], errors: CallErrors): grpc.ServerInterceptor {
+  return (method, call) => {
+    const name = method.path.slice(method.path.lastIndexOf('/') + 1);
+    // What grpc-js refuses by itself (size, encoding, a deadline) is sent by the innermost call, past all interceptors.
+    const send = call.sendStatus.bind(call);
+    call.sendStatus = (status) => send(errors.typed(name, status));
+    return new grpc.ServerInterceptingCall(call, {
       start: (next) =>
         next({
           onReceiveMetadata: (metadata, proceed) => {
             try {
-              authenticate(call.getAuthContext());
+              authenticate?.(call.getAuthContext());
             } catch (thrown) {
-              call.sendStatus(errors.status(method.path, thrown));
+              call.sendStatus(errors.status(name, thrown));
               return;
             }
             proceed(metadata);
           },
         }),
     });
+  };
 }
 
 function closeServer(server: grpc.Server, graceMs: number): Promise<void> {
@@ -99,6 +107,11 @@ export class CallErrors {
     if (error.code === 'INTERNAL') this.#log.error({ err: thrown, method }, 'a call failed');
     else this.#log.debug({ method, code: error.code }, 'call refused');
     return toStatus(error);
+  }
+
+  /** A status that is not one of ours, as the one of ours that says the same. */
+  typed(method: string, status: EndStatus): EndStatus {
+    return isTyped(status) ? status : this.status(method, refusalOf(status));
   }
 
   /** A unary handler that may throw. */

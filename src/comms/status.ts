@@ -1,12 +1,15 @@
 // Errors on the wire: a MixError becomes a gRPC status whose metadata carries its code and values, and the caller gets the
 // same MixError back. Whatever grpc-js itself reports (connections, deadlines, sizes) becomes a LINK_* or peer error.
 import { asMixError, type ErrorCode, type ErrorValues, isErrorCode, MixError } from '../base/errors.js';
-import { grpc } from './grpc.js';
+import { type EndStatus, grpc } from './grpc.js';
 
 const CODE_KEY = 'mix-code';
 const VALUES_KEY = 'mix-values';
 /** Values are for people: a bound keeps a hostile peer from filling a log. */
 const VALUES_BYTES_MAX = 2_000;
+
+/** How grpc-js words its INTERNAL where the caller is to blame. */
+const CALLERS_FAULT = /^(Error deserializing request|Failed to decompress message|Invalid grpc-timeout value)/;
 
 const statusByCode: Partial<Record<ErrorCode, grpc.status>> = {
   PEER_UNKNOWN: grpc.status.UNAUTHENTICATED,
@@ -43,6 +46,26 @@ function valuesOf(text: string | undefined): ErrorValues {
     return Object.fromEntries(plain) as ErrorValues;
   } catch {
     return {};
+  }
+}
+
+/** True for success, and for a failure that carries a code of ours. */
+export function isTyped({ code, metadata }: EndStatus): boolean {
+  return code === grpc.status.OK || isErrorCode(metadata?.get(CODE_KEY)[0]);
+}
+
+/** What a server tells a caller whom grpc-js refused by itself, before or after our handler. */
+export function refusalOf({ code, details }: EndStatus): MixError {
+  switch (code) {
+    case grpc.status.RESOURCE_EXHAUSTED:
+      return new MixError('MESSAGE_TOO_LARGE', { detail: details });
+    case grpc.status.DEADLINE_EXCEEDED:
+      return new MixError('LINK_TIMEOUT', { detail: details });
+    case grpc.status.UNIMPLEMENTED:
+      return new MixError('MESSAGE_MALFORMED', { detail: details });
+    default:
+      if (CALLERS_FAULT.test(details)) return new MixError('MESSAGE_MALFORMED', { detail: details });
+      return new MixError('INTERNAL', { message: `${code}: ${details}` });
   }
 }
 

@@ -10,7 +10,7 @@ import { cancelOn, checkSignal, deadlineIn, ownConnection, pinnedCredentials, UN
 import type { BatchFrame } from './generated/millrace/v1/BatchFrame.js';
 import type { TeamClient } from './generated/millrace/v1/Team.js';
 import { type grpc, services } from './grpc.js';
-import type { Membership } from './peers.js';
+import type { Member, Membership } from './peers.js';
 import { fromStatus } from './status.js';
 import { encodeEnvelope } from './teamCodec.js';
 
@@ -19,7 +19,7 @@ type Lane = 'control' | 'precompute' | 'realtime';
 export class TeamLink implements Link {
   readonly #membership: () => Membership;
   readonly #own: CertificatePair;
-  readonly #clients = new Map<string, TeamClient>();
+  readonly #clients = new Map<string, { readonly member: Member; readonly client: TeamClient }>();
 
   constructor(membership: () => Membership, own: CertificatePair) {
     this.#membership = membership;
@@ -49,9 +49,11 @@ export class TeamLink implements Link {
     const acknowledged = new Promise<void>((resolve, reject) => {
       const call = client.transfer((error) => {
         failed = true;
-        if (error) reject(fromStatus(error, to));
+        if (error) reject(callError(error, to, signal));
         else resolve();
       });
+      // What ends the call comes to the callback; a late write to an ended stream is nobody's error.
+      call.on('error', () => {});
       stop = cancelOn(signal, call);
       this.#pump(call, source, () => failed).catch((error) => {
         call.cancel();
@@ -90,7 +92,7 @@ export class TeamLink implements Link {
       let stop = () => {};
       const call = make(client, { deadline: deadlineIn(UNARY_DEADLINE_MS) }, (error, reply) => {
         stop();
-        if (error) reject(fromStatus(error, to));
+        if (error) reject(callError(error, to, signal));
         else resolve(reply!);
       });
       stop = cancelOn(signal, call);
@@ -99,19 +101,25 @@ export class TeamLink implements Link {
 
   #client(to: NodeId, lane: Lane): TeamClient {
     const key = `${lane}/${to}`;
-    let client = this.#clients.get(key);
-    if (!client) {
-      const member = this.#membership().get(to);
-      client = new services.Team(member.address, pinnedCredentials(member.certificate, this.#own), ownConnection);
-      this.#clients.set(key, client);
-    }
+    const member = this.#membership().get(to);
+    const known = this.#clients.get(key);
+    if (known?.member === member) return known.client;
+    // The membership list has another entry for this node: its address or certificate may have changed.
+    known?.client.close();
+    const client = new services.Team(member.address, pinnedCredentials(member.certificate, this.#own), ownConnection);
+    this.#clients.set(key, { member, client });
     return client;
   }
 
   close(): void {
-    for (const client of this.#clients.values()) client.close();
+    for (const { client } of this.#clients.values()) client.close();
     this.#clients.clear();
   }
+}
+
+/** Our own abort looks like a failed connection to grpc-js. */
+function callError(error: grpc.ServiceError, to: NodeId, signal: AbortSignal): MixError {
+  return signal.aborted ? new MixError('ABORTED') : fromStatus(error, to);
 }
 
 /** Resolves when the frame is buffered within the stream's limit, or the call has ended: its callback tells how. */
