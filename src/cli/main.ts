@@ -34,6 +34,15 @@ program
   .description('print the version of millrace and of Node.js')
   .action(() => void process.stdout.write(`millrace ${version} (Node.js ${process.versions.node})\n`));
 
+// Commands that are added whole do not inherit how errors are handled.
+function inherit(command: Command): void {
+  for (const child of command.commands) {
+    child.copyInheritedSettings(command);
+    inherit(child);
+  }
+}
+inherit(program);
+
 program.parseAsync().catch((thrown) => {
   const error = asMixError(thrown);
   process.stderr.write(`error: ${error.message}\nhint: ${error.remedy}\n`);

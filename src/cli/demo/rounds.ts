@@ -55,8 +55,9 @@ export class DemoRounds {
     return this.#senders.length;
   }
 
-  async register(): Promise<void> {
-    await this.#client.register(this.#senders);
+  /** Registers all senders with these nodes; with all members by default. */
+  async register(nodes?: readonly NodeId[]): Promise<void> {
+    await this.#client.register(this.#senders, nodes);
   }
 
   #info(round: number): RoundInfo {

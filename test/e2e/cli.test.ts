@@ -1,0 +1,118 @@
+// The command line as a user meets it: real processes of the compiled program, their output and exit status.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const directory = mkdtempSync(join(tmpdir(), 'millrace-cli-'));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+function millrace(...args: string[]) {
+  const result = spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', timeout: 90_000, cwd: directory });
+  return { status: result.status, out: result.stdout, err: result.stderr };
+}
+
+describe('help', () => {
+  it('lists every command, and every command has help of its own', () => {
+    const { status, out } = millrace('--help');
+    expect(status).toBe(0);
+    for (const command of ['demo', 'run', 'init', 'keys', 'version']) {
+      expect(out).toContain(command);
+      const help = millrace(command, '--help');
+      expect(help.status).toBe(0);
+      expect(help.out).toContain('Usage: millrace');
+    }
+  });
+
+  it('answers wrong use with status 2 and a pointer to help', () => {
+    const { status, err } = millrace('demo', '--no-such-option');
+    expect(status).toBe(2);
+    expect(err).toContain('--help');
+  });
+});
+
+describe('the demo refuses before it starts anything', () => {
+  it.each([
+    [['--nodes', '1'], '--nodes'],
+    [['--batch', '0'], '--batch'],
+    [['--bits', '1024'], '--bits'],
+    [['--width', '16'], '--width'],
+    [['--engine', 'abacus'], '--engine'],
+    [['--team-size', '9'], '--team-size'],
+    [['--input', 'no-such-file'], '--input'],
+  ])('%j', (args, named) => {
+    const { status, err } = millrace('demo', ...args);
+    expect(status).toBe(1);
+    expect(err).toContain('error: INPUT_INVALID');
+    expect(err).toContain(named);
+    expect(err).toContain('hint: ');
+    expect(err).not.toContain('starting');
+  });
+
+  it('a line that no slot can carry, by its number', () => {
+    const file = join(directory, 'long.txt');
+    writeFileSync(file, `short\n${'x'.repeat(300)}\n`);
+    const { status, err } = millrace('demo', '--bits', '2048', '--input', file);
+    expect(status).toBe(1);
+    expect(err).toContain('MESSAGE_TOO_LONG');
+    expect(err).toContain('line=2');
+  });
+});
+
+describe('a whole demo at 2048 bits', () => {
+  it('mixes the lines of a file, wraps, and ends with one line of JSON', () => {
+    const input = join(directory, 'in.txt');
+    const lines = ['the first', '', 'a third one', 'und noch eine: äöü'];
+    writeFileSync(input, `${lines.join('\n')}\n`);
+    const output = join(directory, 'deep', 'out.txt');
+    const options = ['--rounds', '2', '--batch', '6', '--nodes', '3', '--bits', '2048', '--width', '2'];
+    const { status, out, err } = millrace('demo', ...options, '--input', input, '--output', output, '--json');
+    expect(err).not.toContain('error');
+    expect(status).toBe(0);
+    const result = JSON.parse(out.trim().split('\n').at(-1)!);
+    expect(result).toMatchObject({ ok: true, bits: 2048 });
+    expect(result.rounds).toHaveLength(2);
+    for (const round of result.rounds) {
+      expect(round).toMatchObject({ messagesIn: 6, messagesOut: 6, equal: true });
+      const phases = 'generate precompDecrypt precompPermute reveal realtimeDecrypt realtimePermute identify';
+      expect(Object.keys(round.phaseMs)).toEqual(phases.split(' '));
+    }
+    const written = readFileSync(output, 'utf8').split('\n').slice(0, -1);
+    const expected = Array.from({ length: 12 }, (_, i) => lines[i % lines.length]!);
+    expect([...written].sort()).toEqual([...expected].sort());
+  });
+});
+
+describe('init and keys', () => {
+  it('write a configuration whose only gaps are the network, and never overwrite', () => {
+    const dir = join(directory, 'node');
+    expect(millrace('init', '--dir', dir).status).toBe(0);
+    for (const file of ['node.toml', 'membership.toml', 'identity.key', 'certificate.pem', 'certificate.key']) {
+      expect(existsSync(join(dir, file))).toBe(true);
+    }
+    expect(statSync(join(dir, 'identity.key')).mode & 0o077).toBe(0);
+    const seed = readFileSync(join(dir, 'identity.key'), 'utf8').trim();
+    const again = millrace('init', '--dir', dir);
+    expect(again.status).toBe(1);
+    expect(again.err).toContain('overwrites nothing');
+    const shown = millrace('keys', 'show', '--dir', dir, '--address', '192.0.2.1:7411');
+    expect(shown.out).toContain('address = "192.0.2.1:7411"');
+    expect(shown.out + shown.err).not.toContain(seed);
+  });
+
+  it('run names the key of a configuration that is wrong', () => {
+    const dir = join(directory, 'wrong');
+    millrace('init', '--dir', dir);
+    const config = join(dir, 'node.toml');
+    const unknown = millrace('run', '--config', config, '--set', 'log.colour=true');
+    expect(unknown.status).toBe(1);
+    expect(unknown.err).toContain('log.colour');
+    const bad = millrace('run', '--config', config, '--set', 'limits.slots=0');
+    expect(bad.err).toContain('limits.slots');
+    const missing = millrace('run', '--config', join(dir, 'none.toml'));
+    expect(missing.err).toContain('there is no such file');
+  });
+});
