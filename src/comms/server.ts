@@ -1,6 +1,7 @@
 // A gRPC listener: TLS 1.3, wide windows, bounded messages. Handlers are plain async functions that throw MixErrors; this
 // file turns what they throw into statuses, counts it, and never lets one take the process down.
 
+import { createSecureContext } from 'node:tls';
 import { asMixError, MixError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
@@ -24,7 +25,10 @@ export interface Listener {
   close(graceMs: number): Promise<void>;
 }
 
-/** Binds a listener with the given services. @throws MixError LINK_DOWN where the address cannot be had */
+/**
+ * Binds a listener with the given services.
+ * @throws MixError CERTIFICATE_INVALID; LINK_DOWN where the address cannot be had
+ */
 export async function listen(
   options: ListenerOptions,
   add: (server: grpc.Server, errors: CallErrors) => void,
@@ -38,6 +42,7 @@ export async function listen(
   });
   add(server, errors);
   const { certificate, privateKey } = options.certificate;
+  checkPair(options.certificate);
   const pair = { private_key: Buffer.from(privateKey), cert_chain: Buffer.from(certificate) };
   // Its own certificate as the only root: no authority of the machine has a say here.
   const credentials = grpc.ServerCredentials.createSsl(Buffer.from(certificate), [pair], authenticate !== undefined);
@@ -49,6 +54,15 @@ export async function listen(
     });
   });
   return { server, port, close: (graceMs) => closeServer(server, graceMs) };
+}
+
+/** grpc-js would report a certificate that cannot be used as an address that cannot be had. */
+function checkPair({ certificate, privateKey }: CertificatePair): void {
+  try {
+    createSecureContext({ cert: certificate, key: privateKey });
+  } catch (cause) {
+    throw new MixError('CERTIFICATE_INVALID', { reason: (cause as Error).message }, { cause });
+  }
 }
 
 /** Ends a call of an unauthenticated peer at its first headers, and gives every refusal a code. */

@@ -1,0 +1,232 @@
+// Who may talk to whom: certificates are pinned to the membership list on both sides, and every refusal says at the other
+// end what is wrong, before any message is read.
+import { X509Certificate } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.js';
+import { isErrorCode } from '../../src/base/errors.js';
+import { silentLog } from '../../src/base/log.js';
+import { createMetrics } from '../../src/base/metrics.js';
+import { type CertificatePair, createCertificate, expiryOf, fingerprintOf } from '../../src/comms/certificates.js';
+import { ownConnection, pinnedCredentials } from '../../src/comms/channels.js';
+import { GatewayClient } from '../../src/comms/gatewayClient.js';
+import { addGatewayService } from '../../src/comms/gatewayService.js';
+import { grpc, services } from '../../src/comms/grpc.js';
+import { authenticatePeer, type Member, Membership } from '../../src/comms/peers.js';
+import { listen } from '../../src/comms/server.js';
+import { TeamLink } from '../../src/comms/teamLink.js';
+import { outcome } from '../support/cmix.js';
+import {
+  batchSource,
+  codeOf,
+  counted,
+  type Identity,
+  identity,
+  keyShareMessage,
+  Loopback,
+  memberOf,
+  never,
+  RawClient,
+  wireCode,
+} from './support.js';
+
+let loopback: Loopback;
+let expired: Identity;
+let stranger: Identity;
+
+beforeAll(async () => {
+  expired = await identity('expired', 'expired');
+  stranger = await identity('stranger');
+  loopback = await Loopback.start([await identity('a'), await identity('b')], [memberOf(expired)]);
+});
+afterAll(() => loopback.close());
+
+const node = (index: number) => loopback.nodes[index]!;
+
+/** What each kind of call gets that is made with `own` as certificate. */
+async function codesWith(own: CertificatePair): Promise<string[]> {
+  const link = new TeamLink(() => loopback.membership, own);
+  const to = node(1).node;
+  const codes = [
+    await codeOf(link.ping(to, never)),
+    await codeOf(link.deliver(to, keyShareMessage(node(0).node), never)),
+    await codeOf(link.transfer(to, batchSource(2), never)),
+  ];
+  link.close();
+  return codes;
+}
+
+describe('a team listener', () => {
+  const heard = () => node(1).receiver.messages.length + node(1).receiver.headers.length;
+
+  it('refuses a certificate that is not on the list, on every kind of call, before it reads a message', async () => {
+    const before = heard();
+    expect(await codesWith(stranger.certificate)).toEqual(['PEER_UNKNOWN', 'PEER_UNKNOWN', 'PEER_UNKNOWN']);
+    expect(heard()).toBe(before);
+    expect(await counted(node(1).metrics, 'calls_failed_total', { code: 'PEER_UNKNOWN' })).toBe(3);
+  });
+
+  it('refuses a listed certificate whose time is over', async () => {
+    const code = 'CERTIFICATE_EXPIRED';
+    expect(await codesWith(expired.certificate)).toEqual([code, code, code]);
+    expect(await counted(node(1).metrics, 'calls_failed_total', { code })).toBe(3);
+  });
+
+  it('refuses a caller that shows no certificate', async () => {
+    const { address, certificate } = node(1).member;
+    const client = new RawClient(address, certificate);
+    expect(wireCode(await client.call('/millrace.v1.Team/Ping', new Uint8Array(0)))).toBe('PEER_UNKNOWN');
+    expect(wireCode(await client.stream('/millrace.v1.Team/Transfer', [], false))).toBe('PEER_UNKNOWN');
+    client.close();
+  });
+
+  it('refuses a stranger without waiting for its message, however much it sends', async () => {
+    const { address, certificate } = node(1).member;
+    const client = new RawClient(address, certificate, stranger.certificate);
+    const megabyte = new Uint8Array(1024 * 1024);
+    const frames = Array.from({ length: 20 }, () => megabyte);
+    expect(wireCode(await client.stream('/millrace.v1.Team/Transfer', frames, false))).toBe('PEER_UNKNOWN');
+    client.close();
+  });
+
+  it('tells the receiver who calls by the certificate, whatever the message says', async () => {
+    const { receiver } = node(1);
+    await node(0).link.deliver(node(1).node, keyShareMessage(stranger.node), never);
+    // round/intake.ts refuses a message whose speaker is not its caller: it is told both.
+    const { from, message } = receiver.messages.at(-1)!;
+    expect(from).toBe(node(0).node);
+    expect(message.from).toBe(stranger.node);
+  });
+});
+
+describe('a caller', () => {
+  async function codeAt(server: Identity, pinned: CertificatePair): Promise<string> {
+    const other = await Loopback.start([server]);
+    const serving = other.nodes[0]!;
+    const believed: Member = { ...serving.member, certificate: pinned.certificate };
+    const link = new TeamLink(() => new Membership(0, [believed]), node(0).certificate);
+    try {
+      const code = await codeOf(link.ping(server.node, never));
+      expect(await codeOf(link.transfer(server.node, batchSource(1), never))).toBe(code);
+      expect(serving.receiver.headers).toEqual([]);
+      return code;
+    } finally {
+      link.close();
+      await other.close();
+    }
+  }
+
+  it('refuses a server that shows another certificate than the pinned one', async () => {
+    const server = await identity('other');
+    expect(await codeAt(server, (await identity('mine')).certificate)).toBe('PEER_UNKNOWN');
+  });
+
+  it('refuses a server whose certificate is over', async () => {
+    const server = await identity('late', 'expired');
+    expect(await codeAt(server, server.certificate)).toBe('CERTIFICATE_EXPIRED');
+  });
+});
+
+describe('a gateway', () => {
+  it('needs no client certificate, and is pinned itself', async () => {
+    const { key, certificate } = await identity('gateway');
+    const registry = { epoch: 3, publicKey: new Uint8Array(32).fill(9) } as never;
+    const sign = (digest: Uint8Array) => key.sign(digest);
+    const deps = { network: 'n', node: key.nodeId, identityKey: key.publicKey, sign, registry, runner: {} as never };
+    const options = { address: '127.0.0.1:0', certificate, log: silentLog, metrics: createMetrics() };
+    const gateway = await listen(options, (server, errors) => addGatewayService(server, errors, deps));
+    const member = memberOf({ key, node: key.nodeId, certificate }, 1, gateway.port);
+    const client = new GatewayClient(member, 'n');
+    expect((await client.describe()).epoch).toBe(3);
+    const wrong = new GatewayClient({ ...member, certificate: stranger.certificate.certificate }, 'n');
+    expect(await codeOf(wrong.describe())).toBe('PEER_UNKNOWN');
+    // The same answer, signed for another network, or by another node's key.
+    const elsewhere = new GatewayClient(member, 'another network');
+    expect(await codeOf(elsewhere.describe())).toBe('SIGNATURE_INVALID');
+    const renamed = new GatewayClient({ ...member, identityKey: stranger.key.publicKey }, 'n');
+    expect(await codeOf(renamed.describe())).toBe('SIGNATURE_INVALID');
+    for (const each of [client, wrong, elsewhere, renamed]) each.close();
+    await gateway.close(0);
+  });
+});
+
+describe('certificates', () => {
+  it('carry a positive serial number and the dates they were made for', async () => {
+    for (let i = 0; i < 40; i++) {
+      const parsed = new X509Certificate((await createCertificate('node', 5)).certificate);
+      expect(parsed.serialNumber).toMatch(/^[0-9A-F]{20,30}$/);
+      expect(parsed.subject).toBe('CN=node');
+    }
+    const nowMs = Date.UTC(2026, 0, 1);
+    const { certificate } = await createCertificate('node', 5, nowMs);
+    expect(expiryOf(certificate)).toBe(Date.UTC(2026, 0, 6));
+  });
+
+  it('that do not parse are refused with a code', () => {
+    for (const text of ['', 'nonsense', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n']) {
+      expect(outcome(() => fingerprintOf(text))).toBe('CERTIFICATE_INVALID');
+      expect(outcome(() => expiryOf(text))).toBe('CERTIFICATE_INVALID');
+    }
+  });
+
+  it('of a listener that cannot be used are refused with a code', async () => {
+    const { certificate } = await createCertificate('node', 5);
+    const options = { address: '127.0.0.1:0', log: silentLog, metrics: createMetrics() };
+    for (const privateKey of ['nonsense', stranger.certificate.privateKey]) {
+      const code = await codeOf(listen({ ...options, certificate: { certificate, privateKey } }, () => {}));
+      expect(code).toBe('CERTIFICATE_INVALID');
+    }
+  });
+});
+
+describe('a membership list', () => {
+  it('refuses a member whose id is not its key, and two members with one id or certificate', async () => {
+    const one = memberOf(await identity('one'));
+    const two = memberOf(await identity('two'));
+    expect(outcome(() => new Membership(0, [{ ...one, node: two.node }]))).toBe('CONFIG_INVALID');
+    expect(outcome(() => new Membership(0, [one, { ...two, certificate: one.certificate }]))).toBe('CONFIG_INVALID');
+    expect(outcome(() => new Membership(0, [one, { ...one, certificate: two.certificate }]))).toBe('CONFIG_INVALID');
+    expect(outcome(() => new Membership(0, [one, two]).members.length)).toBe(2);
+  });
+
+  it('is read afresh at every call: a member that leaves is a stranger at once', async () => {
+    const leaving = await Loopback.start([await identity('x'), await identity('y')]);
+    const [x, y] = leaving.nodes;
+    expect(await codeOf(x!.link.ping(y!.node, never))).toBe('ok');
+    const all = leaving.membership;
+    leaving.membership = new Membership(1, [y!.member]);
+    const link = new TeamLink(() => all, x!.certificate);
+    expect(await codeOf(link.ping(y!.node, never))).toBe('PEER_UNKNOWN');
+    expect(await codeOf(y!.link.ping(x!.node, never))).toBe('PEER_UNKNOWN');
+    link.close();
+    await leaving.close();
+  });
+
+  it('refuses a certificate before its time, too', async () => {
+    const early = await identity('early');
+    const certificate = await createCertificate('early', 5, Date.now() + 3 * 24 * 3600 * 1000);
+    const membership = new Membership(0, [memberOf({ ...early, certificate })]);
+    const { raw, fingerprint256, validFrom, validTo } = new X509Certificate(certificate.certificate);
+    const shown = { raw, fingerprint256, valid_from: validFrom, valid_to: validTo };
+    const context = { sslPeerCertificate: shown } as unknown as Parameters<typeof authenticatePeer>[0];
+    expect(outcome(() => authenticatePeer(context, membership, systemClock))).toBe('CERTIFICATE_EXPIRED');
+    expect(outcome(() => authenticatePeer({} as never, membership, systemClock))).toBe('PEER_UNKNOWN');
+  });
+});
+
+it('a call to a port where something else listens fails with a code', async () => {
+  const { certificate } = node(1).member;
+  const plain = new grpc.Server();
+  const port = await new Promise<number>((resolve, reject) => {
+    const insecure = grpc.ServerCredentials.createInsecure();
+    plain.bindAsync('127.0.0.1:0', insecure, (error, bound) => (error ? reject(error) : resolve(bound)));
+  });
+  const client = new services.Team(`127.0.0.1:${port}`, pinnedCredentials(certificate), ownConnection);
+  const link = new TeamLink(
+    () => new Membership(0, [{ ...node(1).member, address: `127.0.0.1:${port}` }]),
+    node(0).certificate,
+  );
+  expect(isErrorCode(await codeOf(link.ping(node(1).node, never)))).toBe(true);
+  link.close();
+  client.close();
+  plain.forceShutdown();
+});

@@ -1,0 +1,245 @@
+// Real listeners on loopback: identities, certificates, a membership list and a team service per node, with a receiver that
+// writes down what reaches it. Ports are free ones, so tests run side by side.
+import { systemClock } from '../../src/base/clock.js';
+import { isErrorCode, MixError } from '../../src/base/errors.js';
+import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
+import { silentLog } from '../../src/base/log.js';
+import { createMetrics, type Metrics } from '../../src/base/metrics.js';
+import { SeededRng } from '../../src/base/rng.js';
+import { SigningKey } from '../../src/cmix/signatures.js';
+import { type CertificatePair, createCertificate } from '../../src/comms/certificates.js';
+import { ownConnection, pinnedCredentials } from '../../src/comms/channels.js';
+import { type AuthContext, grpc } from '../../src/comms/grpc.js';
+import { authenticatePeer, type Member, Membership } from '../../src/comms/peers.js';
+import { type Listener, listen } from '../../src/comms/server.js';
+import { TeamLink } from '../../src/comms/teamLink.js';
+import { addTeamService } from '../../src/comms/teamService.js';
+import type { BatchHeader, BatchSink, BatchSource, LinkReceiver } from '../../src/round/link.js';
+import type { BatchTrailer, SignedTeamMessage } from '../../src/round/teamMessages.js';
+
+export const never: AbortSignal = new AbortController().signal;
+export const zeros = (length: number): Uint8Array => new Uint8Array(length);
+
+/** Writes down what arrives; refuses what it is told to refuse. */
+export class RecordingReceiver implements LinkReceiver {
+  readonly messages: { from: NodeId; message: SignedTeamMessage }[] = [];
+  readonly headers: BatchHeader[] = [];
+  readonly chunks: { index: number; bytes: Uint8Array }[] = [];
+  readonly trailers: BatchTrailer[] = [];
+  bootId = '0'.repeat(32) as BootId;
+  refuseHeader: MixError | undefined;
+  refuseChunk: MixError | undefined;
+  /** The acknowledgement waits for this. */
+  acknowledge: Promise<void> = Promise.resolve();
+  /** Called at every event, for tests that wait for one. */
+  onEvent: () => void = () => {};
+
+  async onMessage(from: NodeId, message: SignedTeamMessage): Promise<void> {
+    this.messages.push({ from, message });
+    this.onEvent();
+  }
+
+  onBatch(_from: NodeId, header: BatchHeader): BatchSink {
+    if (this.refuseHeader) throw this.refuseHeader;
+    this.headers.push(header);
+    this.onEvent();
+    return {
+      chunk: (index, bytes) => {
+        if (this.refuseChunk) throw this.refuseChunk;
+        this.chunks.push({ index, bytes: bytes.slice() });
+        this.onEvent();
+      },
+      end: async (trailer) => {
+        this.trailers.push(trailer);
+        this.onEvent();
+        await this.acknowledge;
+      },
+    };
+  }
+
+  onPing(): BootId {
+    return this.bootId;
+  }
+
+  /** Resolves when `holds` does, looked at whenever something arrives. */
+  until(holds: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      this.onEvent = () => {
+        if (holds()) resolve();
+      };
+      this.onEvent();
+    });
+  }
+}
+
+export interface Identity {
+  readonly key: SigningKey;
+  readonly node: NodeId;
+  readonly certificate: CertificatePair;
+}
+
+const DAY_MS = 24 * 3600 * 1000;
+
+/** A node's identity; `validity` makes its certificate one that is over. */
+export async function identity(name: string, validity: 'valid' | 'expired' = 'valid'): Promise<Identity> {
+  const key = SigningKey.generate(new SeededRng(name));
+  const issuedMs = Date.now() - (validity === 'expired' ? 30 * DAY_MS : 0);
+  return { key, node: key.nodeId, certificate: await createCertificate('millrace', 10, issuedMs) };
+}
+
+export function memberOf({ key, certificate }: Identity, teamPort = 1, gatewayPort = 1): Member {
+  return {
+    node: key.nodeId,
+    address: `127.0.0.1:${teamPort}`,
+    gatewayAddress: `127.0.0.1:${gatewayPort}`,
+    identityKey: key.publicKey,
+    certificate: certificate.certificate,
+  };
+}
+
+/** One serving node: its team listener, and the list of those who may call it. */
+export interface ServingNode extends Identity {
+  readonly receiver: RecordingReceiver;
+  readonly metrics: Metrics;
+  readonly member: Member;
+  readonly link: TeamLink;
+  /** Stops the listener at once. */
+  stop(): Promise<void>;
+  /** Starts it again on its port. */
+  restart(): Promise<void>;
+}
+
+export class Loopback {
+  readonly nodes: ServingNode[] = [];
+  membership = new Membership(0, []);
+
+  /** Nodes with these identities; each may call each other. `unlisted` are callers that the list also knows. */
+  static async start(identities: readonly Identity[], unlisted: readonly Member[] = []): Promise<Loopback> {
+    const loopback = new Loopback();
+    for (const one of identities) loopback.nodes.push(await loopback.#serve(one));
+    loopback.membership = new Membership(0, [...loopback.nodes.map(({ member }) => member), ...unlisted]);
+    return loopback;
+  }
+
+  async #serve(one: Identity): Promise<ServingNode> {
+    const receiver = new RecordingReceiver();
+    const metrics = createMetrics();
+    const identify = (context: AuthContext) => authenticatePeer(context, this.membership, systemClock);
+    const bind = (port: number): Promise<Listener> =>
+      listen(
+        {
+          address: `127.0.0.1:${port}`,
+          certificate: one.certificate,
+          authenticate: identify,
+          log: silentLog,
+          metrics,
+        },
+        (server, errors) => addTeamService(server, errors, { receiver, identify, idleMs: IDLE_MS }),
+      );
+    let listener = await bind(0);
+    const { port } = listener;
+    return {
+      ...one,
+      receiver,
+      metrics,
+      member: memberOf(one, port),
+      link: new TeamLink(() => this.membership, one.certificate),
+      stop: () => listener.close(0),
+      restart: async () => {
+        listener = await bind(port);
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const node of this.nodes) {
+      node.link.close();
+      await node.stop();
+    }
+  }
+}
+
+/** Streams idle for longer are ended: short, so that a test need not wait. */
+export const IDLE_MS = 300;
+
+/** A batch of `chunks` chunks of 64 bytes, all ready. */
+export function batchSource(chunks: number, changes: Partial<BatchSource> = {}): BatchSource {
+  return {
+    header: { round: 1 as RoundId, phase: 'precompDecrypt', slots: chunks, elements: 1, chunkSlots: 1 },
+    chunks,
+    chunk: async (index) => new Uint8Array(64).fill(index),
+    trailer: async () => ({ root: zeros(32), extra: zeros(0), signature: zeros(64) }),
+    ...changes,
+  };
+}
+
+export function keyShareMessage(from: NodeId, round = 1): SignedTeamMessage {
+  const message = { kind: 'keyShare', share: zeros(64).fill(7) } as const;
+  return { round: round as RoundId, from, message, signature: zeros(64) };
+}
+
+/** A client that sends and receives bytes as they are, whatever the method expects. */
+export class RawClient {
+  readonly #client: grpc.Client;
+
+  constructor(address: string, certificate: string, own?: CertificatePair) {
+    this.#client = new grpc.Client(address, pinnedCredentials(certificate, own), ownConnection);
+  }
+
+  /** A unary call, or a server stream whose frames are dropped; resolves with the error, undefined where it succeeded. */
+  call(path: string, message: Uint8Array, limitMs = 10_000): Promise<grpc.ServiceError | undefined> {
+    const options = { deadline: Date.now() + limitMs };
+    return new Promise((resolve) => {
+      const stream = this.#client.makeServerStreamRequest(path, raw, raw, Buffer.from(message), options);
+      stream.on('error', (error: grpc.ServiceError) => resolve(error));
+      stream.on('data', () => {});
+      stream.on('end', () => resolve(undefined));
+    });
+  }
+
+  /** A client stream of these frames; `end: false` leaves it open. */
+  stream(path: string, frames: readonly Uint8Array[], end = true): Promise<grpc.ServiceError | undefined> {
+    return new Promise((resolve) => {
+      const call = this.#client.makeClientStreamRequest(path, raw, raw, (error) => resolve(error ?? undefined));
+      call.on('error', () => {});
+      for (const frame of frames) call.write(Buffer.from(frame));
+      if (end) call.end();
+    });
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+const raw = (bytes: Buffer): Buffer => bytes;
+
+/** The code that a raw error carries on the wire, or what is wrong with it. */
+export function wireCode(error: grpc.ServiceError | undefined): string {
+  if (!error) return 'ok';
+  const code = error.metadata.get('mix-code')[0];
+  return isErrorCode(code) ? code : `untyped: ${error.code} ${error.details}`;
+}
+
+/** The code of the MixError that a promise rejects with, or 'ok'. */
+export async function codeOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+    return 'ok';
+  } catch (error) {
+    if (error instanceof MixError) return error.code;
+    throw error;
+  }
+}
+
+/** Sum of a counter's samples whose labels include all of `labels`. */
+export async function counted(metrics: Metrics, name: string, labels: Record<string, string> = {}): Promise<number> {
+  let sum = 0;
+  for (const line of (await metrics.render()).split('\n')) {
+    if (!line.startsWith(`millrace_${name}`)) continue;
+    if (Object.entries(labels).every(([key, value]) => line.includes(`${key}="${value}"`))) {
+      sum += Number(line.slice(line.lastIndexOf(' ')));
+    }
+  }
+  return sum;
+}

@@ -1,0 +1,81 @@
+// The windows and the TLS version that a real connection has, read off its sessions: the options of grpc-js and the wrapped
+// function of comms/http2Windows.ts are only how we ask for them. Fails if an upgrade of grpc-js stops asking.
+import type http2 from 'node:http2';
+import type { ClientHttp2Session, Http2Server, ServerHttp2Session } from 'node:http2';
+import { createRequire } from 'node:module';
+import { connect, type TLSSocket } from 'node:tls';
+import { afterEach, expect, it, vi } from 'vitest';
+import { WINDOW_BYTES } from '../../src/comms/http2Windows.js';
+import { identity, Loopback, never } from './support.js';
+
+const cjs = createRequire(import.meta.url)('node:http2') as typeof http2;
+const MIB = 1024 * 1024;
+
+let loopback: Loopback | undefined;
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await loopback?.close();
+  loopback = undefined;
+});
+
+/** Starts two nodes, lets one ping the other, and returns both ends of the connection. */
+async function connection(): Promise<{ client: ClientHttp2Session; server: ServerHttp2Session }> {
+  const clients: ClientHttp2Session[] = [];
+  const servers: ServerHttp2Session[] = [];
+  const dial = cjs.connect;
+  vi.spyOn(cjs, 'connect').mockImplementation(((...args: Parameters<typeof dial>) => {
+    const session = dial(...args);
+    clients.push(session);
+    return session;
+  }) as typeof dial);
+  const widened = cjs.createSecureServer as (options: object) => Http2Server;
+  vi.spyOn(cjs, 'createSecureServer').mockImplementation(((options: object) => {
+    const server = widened(options);
+    server.on('session', (session) => servers.push(session));
+    return server;
+  }) as typeof cjs.createSecureServer);
+  loopback = await Loopback.start([await identity('a'), await identity('b')]);
+  const [a, b] = loopback.nodes;
+  await a!.link.ping(b!.node, never);
+  return { client: clients[0]!, server: servers[0]! };
+}
+
+it('gives streams and connections 16 MiB windows on both sides', async () => {
+  expect(WINDOW_BYTES).toBe(16 * MIB);
+  const { client, server } = await connection();
+  for (const session of [client, server]) {
+    // What this side told the other about its streams, and what the other told it.
+    expect(session.localSettings.initialWindowSize).toBe(16 * MIB);
+    expect(session.remoteSettings.initialWindowSize).toBe(16 * MIB);
+    // The connection's own window: how much may be under way to this side over all streams.
+    expect(session.state.effectiveLocalWindowSize).toBe(16 * MIB);
+    expect(session.state.localWindowSize).toBeGreaterThan(15 * MIB);
+    expect(session.state.remoteWindowSize).toBeGreaterThan(15 * MIB);
+  }
+});
+
+it('speaks TLS 1.3', async () => {
+  const { client, server } = await connection();
+  for (const session of [client, server]) expect((session.socket as TLSSocket).getProtocol()).toBe('TLSv1.3');
+});
+
+/** What a plain TLS client of at most `maxVersion` gets from a listener. */
+function handshake(port: number, maxVersion: 'TLSv1.2' | 'TLSv1.3'): Promise<string> {
+  return new Promise((resolve) => {
+    const options = { port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2'], maxVersion };
+    const socket = connect(options, () => {
+      resolve(socket.getProtocol() ?? 'none');
+      socket.destroy();
+    });
+    socket.on('error', (error) => resolve(`refused: ${(error as NodeJS.ErrnoException).code}`));
+  });
+}
+
+it('refuses a client of TLS 1.2 at the handshake, and lives', async () => {
+  loopback = await Loopback.start([await identity('a'), await identity('b')]);
+  const [a, b] = loopback.nodes;
+  const port = Number(b!.member.address.split(':')[1]);
+  expect(await handshake(port, 'TLSv1.2')).toMatch(/^refused: ERR_SSL_(TLSV1_ALERT_)?PROTOCOL_VERSION/);
+  expect(await handshake(port, 'TLSv1.3')).toBe('TLSv1.3');
+  expect(await a!.link.ping(b!.node, never)).toBe(b!.receiver.bootId);
+});
