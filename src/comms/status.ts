@@ -72,7 +72,7 @@ export function refusalOf({ code, details }: EndStatus): MixError {
 /** The MixError behind what a call failed with; `peer` names whom it was made to. */
 export function fromStatus(thrown: unknown, peer: string): MixError {
   if (thrown instanceof MixError) return thrown;
-  const { code, details, metadata } = thrown as Partial<grpc.ServiceError>;
+  const { code, details, metadata } = Object(thrown) as Partial<grpc.ServiceError>;
   const mixCode = metadata?.get(CODE_KEY)[0];
   if (isErrorCode(mixCode)) {
     return new MixError(mixCode, valuesOf(metadata?.get(VALUES_KEY)[0]?.toString()), { cause: thrown });

@@ -26,10 +26,8 @@ export class TeamLink implements Link {
     this.#own = own;
   }
 
-  deliver(to: NodeId, message: SignedTeamMessage, signal: AbortSignal): Promise<void> {
-    return this.#unary(to, signal, (client, options, done) =>
-      client.deliver(encodeEnvelope(message), options, done),
-    ).then(() => {});
+  async deliver(to: NodeId, message: SignedTeamMessage, signal: AbortSignal): Promise<void> {
+    await this.#unary(to, signal, (client, options, done) => client.deliver(encodeEnvelope(message), options, done));
   }
 
   async ping(to: NodeId, signal: AbortSignal): Promise<BootId> {
@@ -81,7 +79,7 @@ export class TeamLink implements Link {
     call.end();
   }
 
-  #unary<Reply>(
+  async #unary<Reply>(
     to: NodeId,
     signal: AbortSignal,
     make: (client: TeamClient, options: grpc.CallOptions, done: grpc.requestCallback<Reply>) => grpc.ClientUnaryCall,

@@ -110,7 +110,9 @@ class IncomingStream {
   }
 
   #onEnd(): void {
-    if (!this.#ended) this.#fail(malformed('stream ended without trailer'));
+    if (this.#ended) return;
+    // A cancelled stream ends, too, and says only then that it was cancelled.
+    setImmediate(() => this.#fail(malformed('stream ended without trailer')));
   }
 
   #fail(error: MixError): void {

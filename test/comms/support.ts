@@ -1,5 +1,6 @@
 // Real listeners on loopback: identities, certificates, a membership list and a team service per node, with a receiver that
 // writes down what reaches it. Ports are free ones, so tests run side by side.
+import { setMaxListeners } from 'node:events';
 import { systemClock } from '../../src/base/clock.js';
 import { isErrorCode, MixError } from '../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
@@ -18,6 +19,8 @@ import type { BatchHeader, BatchSink, BatchSource, LinkReceiver } from '../../sr
 import type { BatchTrailer, SignedTeamMessage } from '../../src/round/teamMessages.js';
 
 export const never: AbortSignal = new AbortController().signal;
+// Many calls listen to it at once, as they do to a round's own signal.
+setMaxListeners(0, never);
 export const zeros = (length: number): Uint8Array => new Uint8Array(length);
 
 /** Writes down what arrives; refuses what it is told to refuse. */
