@@ -29,13 +29,35 @@ export interface Tap {
   batch?(to: NodeId, source: BatchSource): BatchSource | undefined;
 }
 
+/** Sees what really happened, and changes nothing. */
+export interface NetworkObserver {
+  /** A packet arrives: what it is, in a few words that replay exactly. */
+  packet?(from: NodeId, to: NodeId, what: string): void;
+  /** A node says something, whether or not it arrives. */
+  said?(from: NodeId, message: SignedTeamMessage): void;
+  /** A message reaches a node, before the node looks at it. */
+  arrived?(at: NodeId, message: SignedTeamMessage): void;
+  /** The node refused it. */
+  refused?(at: NodeId, message: SignedTeamMessage): void;
+  /** A node begins to send a batch. */
+  sending?(from: NodeId, source: BatchSource): void;
+}
+
+/** The link of one run of a node's process; dead once it is killed. */
+interface Session {
+  dead: boolean;
+}
+
 export class VirtualNetwork {
   readonly #clock: VirtualClock;
   readonly #rng: Rng;
   readonly #receivers = new Map<NodeId, LinkReceiver>();
+  readonly #sessions = new Map<NodeId, Session>();
   readonly #cut = new Set<string>();
   readonly #taps = new Map<NodeId, Tap>();
+  readonly #slow = new Set<NodeId>();
   faults: NetworkFaults;
+  observer: NetworkObserver = {};
   packets = 0;
 
   constructor(clock: VirtualClock, rng: Rng, faults: NetworkFaults) {
@@ -48,9 +70,11 @@ export class VirtualNetwork {
     this.#receivers.set(node, receiver);
   }
 
-  /** The node is gone: nothing reaches it, nothing it sends arrives. */
+  /** The node is gone: nothing reaches it, nothing it sent arrives any more. */
   detach(node: NodeId): void {
     this.#receivers.delete(node);
+    const session = this.#sessions.get(node);
+    if (session) session.dead = true;
   }
 
   tap(node: NodeId, tap: Tap): void {
@@ -65,8 +89,13 @@ export class VirtualNetwork {
     }
   }
 
+  /** A stalled node: it lives and answers, but none of its batches ever leaves. */
+  stall(node: NodeId): void {
+    this.#slow.add(node);
+  }
+
   /** One packet: `arrive` runs at the receiver once, twice or never. */
-  #packet(from: NodeId, to: NodeId, arrive: (receiver: LinkReceiver) => void): void {
+  #packet(session: Session, from: NodeId, to: NodeId, what: string, arrive: (receiver: LinkReceiver) => void): void {
     const copies = randomFraction(this.#rng) < this.faults.duplication ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
       const { minDelayMs, maxDelayMs, loss } = this.faults;
@@ -75,16 +104,22 @@ export class VirtualNetwork {
       this.packets++;
       this.#clock.after(delayMs, () => {
         const receiver = this.#receivers.get(to);
-        if (lost || !receiver || !this.#receivers.has(from) || this.#cut.has(`${from}>${to}`)) return;
+        if (lost || !receiver || session.dead || this.#cut.has(`${from}>${to}`)) return;
+        this.observer.packet?.(from, to, what);
         arrive(receiver);
       });
     }
   }
 
   /** A call: packet there, answer back, or LINK_TIMEOUT. */
-  #call<T>(from: NodeId, to: NodeId, signal: AbortSignal, serve: (receiver: LinkReceiver) => Promise<T> | T): Promise<T> {
+  #call<T>(call: Call, serve: (receiver: LinkReceiver) => Promise<T> | T): Promise<T> {
+    const { session, from, to, what, signal } = call;
     return new Promise<T>((resolve, reject) => {
-      const onAbort = () => reject(new MixError('ABORTED'));
+      if (signal.aborted) return reject(new MixError('ABORTED'));
+      const onAbort = () => {
+        cancelTimer();
+        reject(new MixError('ABORTED'));
+      };
       signal.addEventListener('abort', onAbort, { once: true });
       const stop = () => {
         signal.removeEventListener('abort', onAbort);
@@ -94,12 +129,13 @@ export class VirtualNetwork {
         stop();
         reject(new MixError('LINK_TIMEOUT', { to }));
       });
-      const back = (settle: () => void) =>
-        this.#packet(to, from, () => {
-          stop();
-          settle();
-        });
-      this.#packet(from, to, (receiver) => {
+      this.#packet(session, from, to, what, (receiver) => {
+        const answering = this.#sessions.get(to) ?? { dead: false };
+        const back = (settle: () => void) =>
+          this.#packet(answering, to, from, `${what}/answer`, () => {
+            stop();
+            settle();
+          });
         Promise.resolve()
           .then(() => serve(receiver))
           .then(
@@ -110,39 +146,83 @@ export class VirtualNetwork {
     });
   }
 
-  async #transfer(from: NodeId, to: NodeId, source: BatchSource, signal: AbortSignal): Promise<void> {
+  async #transfer(session: Session, from: NodeId, to: NodeId, source: BatchSource, signal: AbortSignal): Promise<void> {
     let sink: BatchSink | undefined;
     const open = (receiver: LinkReceiver) => {
       sink ??= receiver.onBatch(from, source.header);
       return sink;
     };
+    const { phase } = source.header;
     const sent: Promise<void>[] = [];
     for (let index = 0; index < source.chunks; index++) {
       const bytes = (await source.chunk(index)).slice();
-      const arrival = this.#call(from, to, signal, (receiver) => open(receiver).chunk(index, bytes));
+      const call = { session, from, to, signal, what: `${phase}/${index}` };
+      const arrival = this.#call(call, (receiver) => open(receiver).chunk(index, bytes));
       // A lost chunk shows when the end is refused with CHUNK_MISSING; its own failure is only noted.
-      sent.push(arrival.catch((error: MixError) => void (error.retryable || Promise.reject(error))));
+      const noted = arrival.catch((error: MixError) => {
+        if (!error.retryable) throw error;
+      });
+      noted.catch(() => {});
+      sent.push(noted);
     }
     const trailer = await source.trailer();
     await Promise.all(sent);
-    await this.#call(from, to, signal, (receiver) => open(receiver).end(trailer));
+    const call = { session, from, to, signal, what: `${phase}/end` };
+    await this.#call(call, (receiver) => open(receiver).end(trailer));
   }
 
+  /** The link of a new run of `from`. */
   linkOf(from: NodeId): Link {
+    const session: Session = { dead: false };
+    this.#sessions.set(from, session);
     return {
       deliver: (to, message, signal) => {
         const tap = this.#taps.get(from)?.message;
         const said = tap ? tap(to, message) : message;
         if (!said) return Promise.resolve();
-        return this.#call(from, to, signal, (receiver) => receiver.onMessage(from, said));
+        this.observer.said?.(from, said);
+        return this.#call({ session, from, to, signal, what: said.message.kind }, async (receiver) => {
+          this.observer.arrived?.(to, said);
+          try {
+            await receiver.onMessage(from, said);
+          } catch (error) {
+            this.observer.refused?.(to, said);
+            throw error;
+          }
+        });
       },
       transfer: (to, source, signal) => {
+        if (this.#slow.has(from)) return new Promise(() => {});
         const tap = this.#taps.get(from)?.batch;
         const sent = tap ? tap(to, source) : source;
         if (!sent) return Promise.resolve();
-        return this.#transfer(from, to, sent, signal);
+        this.observer.sending?.(from, sent);
+        return this.#transfer(session, from, to, sent, signal);
       },
-      ping: (to, signal) => this.#call<BootId>(from, to, signal, (receiver) => receiver.onPing(from)),
+      ping: (to, signal) =>
+        this.#call<BootId>({ session, from, to, signal, what: 'ping' }, (receiver) => receiver.onPing(from)),
     };
   }
+
+  /** Batches that a node sends by itself, past its round: for attackers. */
+  inject(from: NodeId, to: NodeId, source: BatchSource): Promise<void> {
+    this.observer.sending?.(from, source);
+    return this.#transfer({ dead: false }, from, to, source, new AbortController().signal);
+  }
+
+  /** A message that a node sends by itself, past its round: for attackers. Gives the receiver's answer. */
+  async tell(from: NodeId, to: NodeId, message: SignedTeamMessage): Promise<void> {
+    const receiver = this.#receivers.get(to);
+    if (!receiver) throw new MixError('LINK_DOWN', { to });
+    await receiver.onMessage(from, message);
+  }
+}
+
+interface Call {
+  readonly session: Session;
+  readonly from: NodeId;
+  readonly to: NodeId;
+  readonly signal: AbortSignal;
+  /** What travels, in a word: for the trace. */
+  readonly what: string;
 }

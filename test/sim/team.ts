@@ -1,26 +1,27 @@
 // A whole team in one process over the virtual network: real rounds, real keys and proofs, the reference engine, a virtual
 // clock. Helpers to open rounds, submit messages and let time pass until a condition holds.
+
+import { toHex } from '../../src/base/bytes.js';
 import { VirtualClock } from '../../src/base/clock.js';
 import { MixError } from '../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
 import { createMetrics, type Metrics } from '../../src/base/metrics.js';
-import { toHex } from '../../src/base/bytes.js';
 import { randomBytes, SeededRng } from '../../src/base/rng.js';
-import { MemoryStore } from '../../src/base/store.js';
 import { composeSubmissions, Sender } from '../../src/client/compose.js';
 import { SenderKey } from '../../src/cmix/senderKeys.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { referenceEngine } from '../../src/engine/open.js';
 import { type GroupName, namedGroup } from '../../src/math/group.js';
-import { type RoundInfo, type SignedRoundInfo, signRoundInfo } from '../../src/round/roundInfo.js';
+import { type RoundInfo, type SignedRoundInfo, type StageDeadlines, signRoundInfo } from '../../src/round/roundInfo.js';
 import { RoundLog } from '../../src/round/roundLog.js';
-import { RoundRunner } from '../../src/round/roundRunner.js';
+import { RoundRunner, type RunnerDeps } from '../../src/round/roundRunner.js';
 import type { NodeReport } from '../../src/round/schedulerPort.js';
 import { SenderRegistry } from '../../src/round/senderRegistry.js';
 import type { Submission } from '../../src/round/submissions.js';
 import { CALM, type NetworkFaults, VirtualNetwork } from './network.js';
+import { Disk, type DiskHandle } from './store.js';
 
 export interface TeamOptions {
   readonly seed: string | number;
@@ -32,12 +33,17 @@ export interface TeamOptions {
   readonly minSenders?: number;
   readonly quotaPerSender?: number;
   readonly faults?: NetworkFaults;
+  readonly deadlines?: Partial<StageDeadlines>;
+  /** Changes what a node is made of: by its number. */
+  readonly remake?: (index: number) => Partial<RunnerDeps>;
 }
 
 export interface SimNode {
+  readonly index: number;
   readonly key: SigningKey;
   readonly id: NodeId;
-  readonly store: MemoryStore;
+  readonly disk: Disk;
+  store: DiskHandle;
   runner: RoundRunner;
   registry: SenderRegistry;
   metrics: Metrics;
@@ -45,7 +51,11 @@ export interface SimNode {
   readonly reports: NodeReport[];
 }
 
+/** What dies with the process. */
+type Process = Pick<SimNode, 'store' | 'registry' | 'metrics' | 'runner'>;
+
 const NETWORK = 'simulation';
+const DEADLINES: StageDeadlines = { precomputeMs: 60_000, standbyMs: 600_000, collectMs: 20_000, realtimeMs: 60_000 };
 
 export class SimTeam {
   readonly clock = new VirtualClock();
@@ -69,13 +79,15 @@ export class SimTeam {
       minSenders: 1,
       quotaPerSender: 4,
       faults: CALM,
+      deadlines: {},
+      remake: () => ({}),
       ...options,
     };
     this.rng = new SeededRng(this.options.seed);
     this.network = new VirtualNetwork(this.clock, new SeededRng(`network/${this.options.seed}`), this.options.faults);
     this.engine = referenceEngine(namedGroup(this.options.group));
     this.authority = SigningKey.generate(this.rng);
-    for (let i = 0; i < this.options.nodes; i++) this.nodes.push(this.#createNode());
+    for (let i = 0; i < this.options.nodes; i++) this.nodes.push(this.#createNode(i));
   }
 
   /** Starts every node and registers `count` senders with all of them. */
@@ -97,17 +109,18 @@ export class SimTeam {
     sender.agree(node.id, registry.publicKey, registry.epoch);
   }
 
-  #createNode(): SimNode {
+  #createNode(index: number): SimNode {
     const key = SigningKey.generate(this.rng);
-    const node = { key, id: key.nodeId, store: new MemoryStore(), alive: true, reports: [] as NodeReport[] };
-    return this.#boot(node as unknown as SimNode);
+    const node = { index, key, id: key.nodeId, disk: new Disk(), alive: true, reports: [] as NodeReport[] };
+    return Object.assign(node, this.#boot(node));
   }
 
-  #boot(node: SimNode): SimNode {
+  #boot(node: Pick<SimNode, 'index' | 'id' | 'key' | 'disk' | 'alive' | 'reports'>): Process {
     const bootId = toHex(randomBytes(this.rng, 16)) as BootId;
-    node.registry = new SenderRegistry(this.rng, ++this.#epochs * 1_000, 10_000);
-    node.metrics = createMetrics();
-    node.runner = new RoundRunner({
+    const registry = new SenderRegistry(this.rng, ++this.#epochs * 1_000, 10_000);
+    const metrics = createMetrics();
+    const store = node.disk.open();
+    const runner = new RoundRunner({
       network: NETWORK,
       bootId,
       key: node.key,
@@ -115,24 +128,26 @@ export class SimTeam {
       engineOf: async () => this.engine,
       publicKeyOf: (id) => this.nodes.find((other) => other.id === id)?.key.publicKey,
       membershipGeneration: () => 0,
-      registry: node.registry,
-      roundLog: new RoundLog(node.store, bootId),
+      registry,
+      roundLog: new RoundLog(store, bootId),
       link: this.network.linkOf(node.id),
       clock: this.clock,
       rng: this.rng,
       log: silentLog,
-      metrics: node.metrics,
+      metrics,
       report: (report) => {
         if (node.alive) node.reports.push(report);
       },
+      ...this.options.remake(node.index),
     });
-    this.network.attach(node.id, node.runner);
-    return node;
+    this.network.attach(node.id, runner);
+    return { store, registry, metrics, runner };
   }
 
   /** kill -9: the process is gone with all its memory; its store stays. */
   crash(node: SimNode): void {
     node.alive = false;
+    node.store.kill();
     this.network.detach(node.id);
     node.runner.close();
   }
@@ -140,7 +155,7 @@ export class SimTeam {
   /** Starts a crashed node again over its store. */
   async restart(node: SimNode): Promise<void> {
     node.alive = true;
-    this.#boot(node);
+    Object.assign(node, this.#boot(node));
     await node.runner.start();
   }
 
@@ -158,7 +173,7 @@ export class SimTeam {
       exponentBytes: 32,
       minSenders,
       quotaPerSender,
-      deadlines: { precomputeMs: 60_000, standbyMs: 600_000, collectMs: 20_000, realtimeMs: 60_000 },
+      deadlines: { ...DEADLINES, ...this.options.deadlines },
       ...changes,
     };
     return signRoundInfo(info, this.authority);
@@ -210,6 +225,11 @@ export class SimTeam {
       payload: new Uint8Array(Buffer.from(text)),
     }));
     return composeSubmissions(this.engine, this.rng, info, messages);
+  }
+
+  /** Ends every node: nothing is left that waits. */
+  close(): void {
+    for (const node of this.nodes) if (node.alive) this.crash(node);
   }
 
   /** The first node of a round's team. */

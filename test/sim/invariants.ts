@@ -1,0 +1,118 @@
+// What must hold when a simulated round has ended, whatever went wrong: agreement on the outputs, every message out once or
+// its sender told, nothing secret left, no round id that runs again.
+import { asMixError } from '../../src/base/errors.js';
+import { isOver } from '../../src/round/admission.js';
+import type { RoundInfo, SignedRoundInfo } from '../../src/round/roundInfo.js';
+import type { Outcome } from '../../src/round/roundRunner.js';
+import type { Stage } from '../../src/round/roundState.js';
+import { refusedBecause, textsOf } from './outputs.js';
+import type { Sent } from './senders.js';
+import type { SimNode, SimTeam } from './team.js';
+import type { Watch } from './watch.js';
+
+export interface PlayedRound {
+  readonly signed: SignedRoundInfo;
+  readonly info: RoundInfo;
+  readonly sent: readonly Sent[];
+}
+
+/** Kinds of submissions whose text may come out. */
+const MAY_COME_OUT: readonly Sent['kind'][] = ['good'];
+
+const living = (team: SimTeam): SimNode[] => team.nodes.filter(({ alive }) => alive);
+
+export function checkEnded(team: SimTeam, watch: Watch, { info }: PlayedRound): void {
+  for (const node of living(team)) {
+    const stage = team.stage(node, info.round);
+    if (stage !== undefined && !isOver(stage as Stage)) {
+      watch.violate('no round outlives its deadlines', `node ${node.index + 1}, round ${info.round} is ${stage}`);
+    }
+  }
+}
+
+export function checkSecrets(team: SimTeam, watch: Watch): void {
+  for (const { index, runner } of living(team)) {
+    if (runner.secretBytes !== 0) {
+      watch.violate('no secret outlives its round', `node ${index + 1} holds ${runner.secretBytes} bytes`);
+    }
+  }
+}
+
+/** Outputs that count, of every node that has completed; they must be the same. */
+function acceptedOutputs(team: SimTeam, watch: Watch, { info }: PlayedRound) {
+  const keyOf = (id: string) => team.nodes.find((node) => node.id === id)!.key.publicKey;
+  const accepted = [];
+  for (const node of living(team)) {
+    if (team.stage(node, info.round) !== 'COMPLETED') continue;
+    const outputs = node.runner.outputs(info.round);
+    const refused = refusedBecause(info, outputs, keyOf);
+    if (refused) watch.violate('outputs are what all have signed', `node ${node.index + 1}: ${refused}`);
+    else accepted.push(outputs);
+  }
+  const [first, ...others] = accepted;
+  if (first && others.some((outputs) => Buffer.compare(outputs.outputs, first.outputs) !== 0)) {
+    watch.violate('agreement', `round ${info.round}: different outputs at different nodes`);
+  }
+  return first;
+}
+
+function outcomesOf(team: SimTeam, { info }: PlayedRound, { submission }: Sent): Outcome[] {
+  return living(team).flatMap((node) => {
+    try {
+      return [node.runner.outcome(info.round, submission.sender, submission.salt)];
+    } catch (error) {
+      // A node that restarted does not know the round any more; all of the team may have.
+      const { code } = asMixError(error);
+      return code === 'ROUND_UNKNOWN' || code === 'ROUND_REUSED' ? [] : [{ state: 'unknown' as const }];
+    }
+  });
+}
+
+/** Every message taken comes out exactly once, or its sender can be told; nothing else comes out. */
+export function checkMessages(team: SimTeam, watch: Watch, played: PlayedRound): void {
+  const { info, sent } = played;
+  const outputs = acceptedOutputs(team, watch, played);
+  const { texts, decoded } = outputs ? textsOf(info, outputs) : { texts: [], decoded: undefined };
+  const say = (message: Sent, what: string) =>
+    watch.violate('every message comes out once or its sender is told', `"${message.text}" ${what}`);
+  for (const message of sent) {
+    const count = texts.filter((text) => text === message.text).length;
+    if (count > 0 && (message.answer !== 'taken' || !MAY_COME_OUT.includes(message.kind))) {
+      say(message, 'came out and must not');
+    }
+    if (message.kind !== 'good' || message.answer !== 'taken') continue;
+    const outcomes = outcomesOf(team, played, message);
+    const told = outcomes.some(({ state }) => state === 'failed' || state === 'rejected');
+    if (count > 1) say(message, `came out ${count} times`);
+    if (count === 1 && outcomes.some(({ state }) => state === 'rejected')) say(message, 'came out but was rejected');
+    if (count === 0 && !told && outcomes.length > 0) {
+      say(message, `is lost: ${outcomes.map(({ state }) => state).join(', ')}`);
+    }
+  }
+  const known = new Set(sent.map(({ text }) => text));
+  for (const text of texts) if (!known.has(text)) watch.violate('nothing comes out that did not go in', text);
+  const nonsense = sent.filter(({ kind, answer }) => kind === 'nonsense' && answer === 'taken').length;
+  if (decoded && decoded.invalidSlots.length !== nonsense) {
+    watch.violate('no output is mauled', `${decoded.invalidSlots.length} invalid outputs, ${nonsense} were sent so`);
+  }
+  for (const message of sent) {
+    const harmless = message.kind === 'good' || message.kind === 'nonsense' || message.kind === 'repeat';
+    if (message.answer !== 'taken' || harmless) continue;
+    const told = outcomesOf(team, played, message).some(({ state }) => state === 'rejected' || state === 'failed');
+    if (message.kind !== 'macOfOther') say(message, `(${message.kind}) was taken`);
+    else if (outputs && !told) say(message, 'has a bad MAC and nobody was told');
+  }
+}
+
+/** No id runs twice, not even after a restart. */
+export async function checkReuse(team: SimTeam, watch: Watch, { signed, info }: PlayedRound): Promise<void> {
+  for (const node of living(team)) {
+    // Who was down when the round was opened has never heard of it.
+    if ((node.disk.writes.get(`round/${String(info.round).padStart(16, '0')}`) ?? 0) === 0) continue;
+    const answer = await node.runner.openRound(signed).then(
+      () => 'opened',
+      (error) => asMixError(error).code,
+    );
+    if (answer !== 'ROUND_REUSED') watch.violate('a round id runs once', `node ${node.index + 1}: ${answer}`);
+  }
+}

@@ -1,0 +1,106 @@
+// npm run sim -- [--seed S | --seeds N] [--from N] [--break NAME] [--json]: plays seeds, stops at the first that breaks an
+// invariant, and says how to play it again. Exit code 0, 1 where an invariant broke, 2 for a wrong option.
+import { parseArgs } from 'node:util';
+import { BREAKS, type Break, isBreak } from './breaks.js';
+import { playSeed, type SimResult } from './run.js';
+
+const USAGE = `npm run sim -- [options]
+  --seed S      play one seed
+  --seeds N     play seeds 1..N (default 200)
+  --from N      begin with seed N
+  --break NAME  break an invariant on purpose:
+${Object.entries(BREAKS)
+  .map(([name, what]) => `                ${name}: ${what}`)
+  .join('\n')}
+  --json        one JSON object on the last line`;
+
+interface Options {
+  readonly seeds: readonly string[];
+  readonly single: boolean;
+  readonly broken: Break | undefined;
+  readonly json: boolean;
+}
+
+function readOptions(): Options {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: 'string' },
+      seeds: { type: 'string' },
+      from: { type: 'string', default: '1' },
+      break: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    console.log(USAGE);
+    process.exit(0);
+  }
+  const number = (text: string, name: string): number => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} must be a whole number from 1`);
+    return value;
+  };
+  const broken = values.break;
+  if (broken !== undefined && !isBreak(broken)) throw new Error(`--break ${broken}: there is no such break`);
+  const first = number(values.from, 'from');
+  const count = number(values.seeds ?? '200', 'seeds');
+  const seeds = values.seed ? [values.seed] : Array.from({ length: count }, (_, i) => String(first + i));
+  return { seeds, single: values.seed !== undefined, broken, json: values.json };
+}
+
+function describe({ ends, virtualMs, packets, traceHash }: SimResult): string {
+  const rounds = ends.map((nodes, i) => `round ${i + 1}: ${nodes.join(' ')}`).join('; ');
+  return `${rounds}; ${packets} packets in ${(virtualMs / 1000).toFixed(1)} s; trace ${traceHash.slice(0, 16)}`;
+}
+
+function reportFailure(result: SimResult, broken: Break | undefined): void {
+  const { scenario, violations } = result;
+  console.log(`\nseed ${scenario.seed} breaks an invariant`);
+  for (const { invariant, detail } of violations) console.log(`  ${invariant}: ${detail}`);
+  console.log(`  ${describe(result)}`);
+  console.log(`  scenario ${JSON.stringify(scenario)}`);
+  console.log(`  replay: npm run sim -- --seed ${scenario.seed}${broken ? ` --break ${broken}` : ''}`);
+}
+
+async function main(): Promise<number> {
+  let options: Options;
+  try {
+    options = readOptions();
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`);
+    return 2;
+  }
+  const { seeds, single, broken, json } = options;
+  const startMs = performance.now();
+  const tally = new Map<string, number>();
+  let failed: SimResult | undefined;
+  let played = 0;
+  for (const seed of seeds) {
+    const result = await playSeed(seed, broken);
+    played++;
+    for (const nodes of result.ends) {
+      const end = nodes.includes('COMPLETED') ? 'completed' : 'failed';
+      tally.set(end, (tally.get(end) ?? 0) + 1);
+    }
+    if (single) console.log(`seed ${seed}: ${describe(result)}`);
+    if (result.violations.length > 0) {
+      failed = result;
+      reportFailure(result, broken);
+      break;
+    }
+  }
+  const seconds = (performance.now() - startMs) / 1000;
+  const rounds = [...tally].map(([end, count]) => `${count} ${end}`).join(', ');
+  console.log(
+    `${played} seeds in ${seconds.toFixed(1)} s: rounds ${rounds}; ${failed ? 'FAILED' : 'all invariants hold'}`,
+  );
+  if (json) {
+    const { scenario, violations, traceHash } = failed ?? {};
+    const failure = failed ? { seed: scenario?.seed, violations, traceHash, scenario } : null;
+    console.log(JSON.stringify({ ok: !failed, seeds: played, seconds, rounds: Object.fromEntries(tally), failure }));
+  }
+  return failed ? 1 : 0;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,100 @@
+// The senders of a simulation: they submit good messages and bad ones to a round's first node, and remember what they were
+// told.
+import { asMixError } from '../../src/base/errors.js';
+import { randomBelow } from '../../src/base/rng.js';
+import type { Sender } from '../../src/client/compose.js';
+import { payloadDigest, submissionMac } from '../../src/cmix/senderKeys.js';
+import { randomElements } from '../../src/math/sampling.js';
+import { type RoundInfo, roundDigest } from '../../src/round/roundInfo.js';
+import type { Submission } from '../../src/round/submissions.js';
+import type { BadKind, RoundPlan } from './scenario.js';
+import type { SimTeam } from './team.js';
+
+export interface Sent {
+  readonly text: string;
+  readonly kind: BadKind | 'good';
+  readonly submission: Submission;
+  /** 'taken', or the code of the refusal. */
+  readonly answer: string;
+}
+
+/** A copy with one bit changed. */
+export function flipped(bytes: Uint8Array, at = 0): Uint8Array {
+  const copy = Uint8Array.from(bytes);
+  copy[at]! ^= 1;
+  return copy;
+}
+
+/** A submission of any elements, with every MAC right. */
+export function sealed(info: RoundInfo, sender: Sender, salt: Uint8Array, payload: Uint8Array): Submission {
+  const { senderId } = sender.key;
+  const fields = { roundDigest: roundDigest(info), sender: senderId, salt, payloadDigest: payloadDigest(payload) };
+  return {
+    sender: senderId,
+    salt,
+    payload,
+    macs: info.team.map((node) => submissionMac(sender.secretWith(node), fields)),
+  };
+}
+
+/** Spoils `good` in one way; `first` is a submission of the same round that is submitted before it. */
+export function spoiled(
+  team: SimTeam,
+  info: RoundInfo,
+  kind: BadKind,
+  good: Submission,
+  first: Submission,
+): Submission {
+  const { length } = good.payload;
+  const senderOf = (submission: Submission) =>
+    team.senders.find(({ key }) => key.senderId === submission.sender) as Sender;
+  switch (kind) {
+    case 'wrongLength':
+      return { ...good, payload: good.payload.slice(1) };
+    case 'zero':
+      return { ...good, payload: new Uint8Array(length) };
+    case 'aboveQ':
+      return { ...good, payload: new Uint8Array(length).fill(0xff) };
+    case 'macOfFirst':
+      return { ...good, macs: good.macs.map((mac, i) => (i === 0 ? flipped(mac) : mac)) };
+    case 'macOfOther':
+      return { ...good, macs: good.macs.map((mac, i) => (i === info.team.length - 1 ? flipped(mac) : mac)) };
+    case 'replay':
+      return sealed(info, senderOf(first), first.salt, good.payload);
+    case 'repeat':
+      return first;
+    case 'nonsense': {
+      const elements = randomElements(team.rng, team.engine.group, info.width);
+      return sealed(info, senderOf(good), good.salt, Uint8Array.from(elements));
+    }
+  }
+}
+
+/** Submits what the plan says, good and bad mixed, the very first one good. `drop`: the first is lost on purpose. */
+export async function sendAll(team: SimTeam, info: RoundInfo, plan: RoundPlan, drop = false): Promise<Sent[]> {
+  const kinds: (BadKind | 'good')[] = [...new Array<'good'>(plan.messages - 1).fill('good'), ...plan.bad];
+  for (let last = kinds.length - 1; last > 0; last--) {
+    const chosen = randomBelow(team.rng, last + 1);
+    [kinds[last], kinds[chosen]] = [kinds[chosen]!, kinds[last]!];
+  }
+  kinds.unshift('good');
+  const texts = kinds.map((kind, i) => `round ${info.round} ${kind} ${i}`);
+  const good = await team.compose(info, texts);
+  const sent: Sent[] = [];
+  for (const [i, kind] of kinds.entries()) {
+    const submission = kind === 'good' ? good[i]! : spoiled(team, info, kind, good[i]!, good[0]!);
+    const answer = drop && i === 0 ? 'taken' : submit(team, info, submission);
+    sent.push({ text: texts[i]!, kind, submission, answer });
+  }
+  return sent;
+}
+
+/** What the first node answers: 'taken', or the code of its refusal. */
+export function submit(team: SimTeam, info: RoundInfo, submission: Submission): string {
+  try {
+    team.first(info).runner.submit(info.round, submission);
+    return 'taken';
+  } catch (error) {
+    return asMixError(error).code;
+  }
+}
