@@ -39,15 +39,21 @@ export function awaited(state: RoundState): readonly number[] {
 /** What this node claims when a stage is over its time: a position, or NOBODY. */
 export const ownClaim = (state: RoundState): number => awaited(state)[0] ?? NOBODY;
 
-/** Where the chain of claims ends, from this node on; undefined where it runs in a circle. */
-export function culpritOf(state: RoundState): number | undefined {
-  const seen = new Set<number>();
-  let suspect = state.position;
-  while (!seen.has(suspect)) {
-    seen.add(suspect);
+export interface Blame {
+  /** Where the chain of claims ends, from this node on; undefined where it runs in a circle. */
+  readonly culprit: number | undefined;
+  /** Positions that wait for each other: one of them is wrong, or the link between them is. */
+  readonly circle: readonly number[];
+}
+
+/** Follows the claims. Whoever has made none is silent, and so is the one. */
+export function blameOf(state: RoundState): Blame {
+  const path: number[] = [];
+  for (let suspect = state.position; ; ) {
+    if (path.includes(suspect)) return { culprit: undefined, circle: path.slice(path.indexOf(suspect)) };
     const claim = state.claims?.[suspect];
-    if (claim === undefined || claim === NOBODY) return suspect;
+    if (claim === undefined || claim === NOBODY) return { culprit: suspect, circle: [] };
+    path.push(suspect);
     suspect = claim;
   }
-  return undefined;
 }

@@ -7,7 +7,7 @@ import type { ErrorCode } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
 import { isOver, reached } from './admission.js';
 import type { BatchPhase } from './batchPhases.js';
-import { culpritOf, NOBODY, ownClaim } from './overdue.js';
+import { blameOf, NOBODY, ownClaim } from './overdue.js';
 import type { Progress, RoundEffect, RoundEvent, RoundState, Stage } from './roundState.js';
 import type { TeamMessage, TeamMessageKind } from './teamMessages.js';
 
@@ -190,8 +190,12 @@ function onClaim(before: RoundState, from: number, message: TeamMessage & { kind
   return [next, [...effects, ...more]];
 }
 
-const settleClaims = (state: RoundState): Step =>
-  fail(state, 'DEADLINE_MISSED', `stage ${state.stage}`, culpritOf(state));
+function settleClaims(state: RoundState): Step {
+  const { culprit, circle } = blameOf(state);
+  const among = circle.map((position) => state.team[position]).join(' and ');
+  const detail = `stage ${state.stage}${among === '' ? '' : `: ${among} wait for each other`}`;
+  return fail(state, 'DEADLINE_MISSED', detail, culprit);
+}
 
 function onSharesDigest(state: RoundState): Step {
   const all = allSaid(state, 'sharesDigest');

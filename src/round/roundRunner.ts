@@ -14,7 +14,7 @@ import { isOver } from './admission.js';
 import { Courier, DEFAULT_RETRY, type RetryPolicy } from './courier.js';
 import type { BatchHeader, BatchSink, Link, LinkReceiver } from './link.js';
 import { PeerWatch, type PeerWatchOptions } from './peerWatch.js';
-import { Round, type SignedOutputs } from './round.js';
+import { Round, type RoundDeps, type SignedOutputs } from './round.js';
 import { checkRoundInfo, isSignedBy, roundDigest, type SignedRoundInfo } from './roundInfo.js';
 import type { RoundLog } from './roundLog.js';
 import type { RoundFailure, Stage } from './roundState.js';
@@ -55,6 +55,8 @@ export interface RunnerDeps {
   readonly limits?: RunnerLimits;
   readonly retry?: RetryPolicy;
   readonly peerWatch?: PeerWatchOptions;
+  /** Makes the rounds of this node: how the simulator makes malicious ones. */
+  readonly makeRound?: (facts: Round['facts'], deps: RoundDeps) => Round;
 }
 
 /** What became of a submission. */
@@ -184,10 +186,10 @@ export class RoundRunner implements LinkReceiver {
   }
 
   #begin(signed: SignedRoundInfo, facts: Round['facts'], engine: Engine): void {
-    const { clock, rng, key, registry, roundLog } = this.#deps;
+    const { clock, rng, key, registry, roundLog, makeRound = (...args) => new Round(...args) } = this.#deps;
     const { info } = facts;
     const desk = facts.position === 0 ? new SubmissionDesk(info, facts.group, facts.digest, registry) : undefined;
-    const round: Round = new Round(facts, {
+    const round: Round = makeRound(facts, {
       engine,
       rng,
       clock,

@@ -4,7 +4,7 @@ import { asMixError } from '../../src/base/errors.js';
 import { isOver } from '../../src/round/admission.js';
 import type { Stage } from '../../src/round/roundState.js';
 import { type Break, brokenNode } from './breaks.js';
-import { checkEnded, checkMessages, checkReuse, checkSecrets, type PlayedRound } from './invariants.js';
+import { checkBlame, checkEnded, checkMessages, checkReuse, checkSecrets, type PlayedRound } from './invariants.js';
 import { drawScenario, type Mishap, type Scenario } from './scenario.js';
 import { type Sent, sendAll } from './senders.js';
 import { SimTeam } from './team.js';
@@ -183,7 +183,9 @@ class Simulation {
       sent: sent ?? [],
     }));
     checkSecrets(this.#team, this.#watch);
+    const suspects = new Set(this.#scenario.mishaps.map(({ node }) => node));
     for (const round of played) {
+      checkBlame(this.#team, this.#watch, round, suspects);
       checkEnded(this.#team, this.#watch, round);
       checkMessages(this.#team, this.#watch, round);
       await checkReuse(this.#team, this.#watch, round);
