@@ -1,0 +1,288 @@
+// A sender's whole way over real connections: register with every node, submit, learn what became of it, fetch outputs and
+// verify them; and what a client does when the node that it asks lies.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { utf8 } from '../../src/base/bytes.js';
+import { MixError } from '../../src/base/errors.js';
+import type { NodeId, RoundId } from '../../src/base/ids.js';
+import { silentLog } from '../../src/base/log.js';
+import { createMetrics } from '../../src/base/metrics.js';
+import { systemRng } from '../../src/base/rng.js';
+import type { Client } from '../../src/client/client.js';
+import { SigningKey } from '../../src/cmix/signatures.js';
+import { ownConnection, pinnedCredentials } from '../../src/comms/channels.js';
+import { GatewayClient } from '../../src/comms/gatewayClient.js';
+import { addGatewayService } from '../../src/comms/gatewayService.js';
+import { services } from '../../src/comms/grpc.js';
+import { Membership } from '../../src/comms/peers.js';
+import { listen } from '../../src/comms/server.js';
+import { type RoundInfo, signRoundInfo } from '../../src/round/roundInfo.js';
+import type { RoundRunner } from '../../src/round/roundRunner.js';
+import { flipped } from '../support/cmix.js';
+import { codeOf, counted } from './support.js';
+import { NETWORK, RealTeam } from './team.js';
+
+let team: RealTeam;
+beforeAll(async () => {
+  team = await RealTeam.start(3);
+});
+afterAll(() => team.close());
+
+const texts = (count: number, of = 'message') => Array.from({ length: count }, (_, i) => `${of} ${i}`);
+
+/** Sends these texts into a round by `senders` senders; all are taken. */
+async function send(client: Client, info: RoundInfo, messages: readonly string[], senders = 2) {
+  const all = Array.from({ length: senders }, () => client.createSender());
+  await client.register(all);
+  const [round] = (await client.rounds(info.team[0]!)).filter((signed) => signed.info.round === info.round);
+  const outgoing = messages.map((text, i) => ({ sender: all[i % senders]!, payload: utf8(text) }));
+  const submissions = await client.compose(round!, outgoing);
+  expect(await client.submit(info, submissions)).toEqual(messages.map(() => undefined));
+  return submissions;
+}
+
+describe('a whole round', () => {
+  it('brings every message out once, verified, at every node, and tells each sender so', async () => {
+    const client = team.client();
+    const info = await team.collecting();
+    const messages = texts(6);
+    const done = team.feed.reached(info.round, 'COMPLETED');
+    const submissions = await send(client, info, messages);
+    await done;
+    for (const node of info.team) {
+      const outputs = await client.outputs(info.round, node);
+      expect(outputs.info).toEqual(info);
+      expect(outputs.messages.map((bytes) => Buffer.from(bytes).toString()).sort()).toEqual(messages);
+      expect(outputs.invalidSlots).toEqual([]);
+      for (const submission of submissions) {
+        expect(await client.outcome(info, submission, node)).toEqual({ state: 'mixed' });
+      }
+    }
+    const [one] = submissions;
+    const never = { ...one!, salt: flipped(one!.salt) };
+    expect(await client.outcome(info, never)).toEqual({ state: 'unknown' });
+  });
+
+  it('goes on where a submission is wrong: each gets its code, and the others come out', async () => {
+    const client = team.client();
+    const info = await team.collecting({ quotaPerSender: 5 });
+    const done = team.feed.reached(info.round, 'COMPLETED');
+    const good = await send(client, info, texts(5, 'good'), 1);
+    const sender = client.createSender();
+    await client.register([sender]);
+    const [round] = await client.rounds(info.team[0]!);
+    const [fresh] = await client.compose(round!, [{ sender, payload: utf8('bad') }]);
+    const [one] = good;
+    const bad = [
+      [{ ...fresh!, macs: fresh!.macs.map((mac) => flipped(mac)) }, 'MAC_INVALID'],
+      [{ ...fresh!, payload: flipped(fresh!.payload) }, 'MAC_INVALID'],
+      [{ ...fresh!, payload: new Uint8Array(64) }, 'ELEMENT_RANGE'],
+      [{ ...fresh!, payload: new Uint8Array(64).fill(255) }, 'ELEMENT_RANGE'],
+      [{ ...fresh!, payload: fresh!.payload.subarray(1) }, 'LENGTH_MISMATCH'],
+      [{ ...fresh!, salt: fresh!.salt.subarray(1) }, 'LENGTH_MISMATCH'],
+      [{ ...fresh!, macs: fresh!.macs.slice(1) }, 'LENGTH_MISMATCH'],
+      [{ ...fresh!, macs: fresh!.macs.map((mac) => mac.subarray(1)) }, 'LENGTH_MISMATCH'],
+      [{ ...fresh!, sender: 'ab'.repeat(32) as never }, 'SENDER_UNKNOWN'],
+      [{ ...fresh!, sender: 'nobody' as never }, 'MESSAGE_MALFORMED'],
+      [{ ...one!, payload: flipped(one!.payload) }, 'SUBMISSION_REPLAYED'],
+      [{ ...one!, salt: flipped(one!.salt) }, 'SENDER_QUOTA'],
+      // The very same again is acknowledged again, and takes no second slot.
+      [one!, undefined],
+    ] as const;
+    const answers = await client.submit(
+      info,
+      bad.map(([submission]) => submission),
+    );
+    expect(answers.map((error) => error?.code)).toEqual(bad.map(([, code]) => code));
+    const { metrics } = team.node(info.team[0]!);
+    expect(await counted(metrics, 'calls_failed_total', { method: 'Submit', code: 'MAC_INVALID' })).toBe(2);
+    expect(await counted(metrics, 'refused_inputs_total', { what: 'submission', code: 'ELEMENT_RANGE' })).toBe(2);
+    expect(await client.submit(info, [fresh!])).toEqual([undefined]);
+    await done;
+    const { messages } = await client.outputs(info.round, info.team[1]!);
+    expect(messages.map((bytes) => Buffer.from(bytes).toString()).sort()).toEqual(['bad', ...texts(5, 'good')]);
+    expect((await client.submit(info, [fresh!]))[0]!.code).toBe('ROUND_OVER');
+  });
+
+  it('is refused by whoever cannot take its messages', async () => {
+    const client = team.client();
+    const info = await team.collecting();
+    const [submission] = await send(client, info, ['one'], 1);
+    const elsewhere = { ...info, team: [...info.team].reverse() };
+    expect((await client.submit(elsewhere, [submission!]))[0]!.code).toBe('PHASE_SENDER_WRONG');
+    expect((await client.submit({ ...info, round: 999 as RoundId }, [submission!]))[0]!.code).toBe('ROUND_UNKNOWN');
+    expect(await codeOf(client.outputs(info.round, info.team[0]!))).toBe('OUTPUTS_UNKNOWN');
+    expect(await codeOf(client.outputs(999 as RoundId, info.team[0]!))).toBe('ROUND_UNKNOWN');
+    expect(await client.outcome(info, submission!)).toEqual({ state: 'pending' });
+    const failed = codeOf(team.feed.reached(info.round, 'COMPLETED'));
+    team.feed.fail(info.round, 'enough');
+    expect(await failed).toBe('SCHEDULER_FAILED');
+    expect(await client.outcome(info, submission!)).toEqual({ state: 'failed', code: 'SCHEDULER_FAILED' });
+    expect(await codeOf(client.outputs(info.round, info.team[0]!))).toBe('ROUND_OVER');
+    expect(await client.rounds(info.team[0]!)).toEqual([]);
+  });
+});
+
+describe('registration', () => {
+  const gatewayOf = (index: number) => new GatewayClient(team.nodes[index]!.member, NETWORK);
+
+  it('refuses wrong epochs, wrong keys, too many keys', async () => {
+    const gateway = gatewayOf(0);
+    const { epoch, epochKey } = await gateway.describe();
+    expect(epochKey).toEqual(team.nodes[0]!.registry.publicKey);
+    const key = team.client().createSender().key.publicKey;
+    expect(await codeOf(gateway.register([key], epoch + 1))).toBe('EPOCH_EXPIRED');
+    expect(await codeOf(gateway.register([key], 2 ** 60))).toBe('EPOCH_EXPIRED');
+    expect(await codeOf(gateway.register([key.subarray(1)], epoch))).toBe('LENGTH_MISMATCH');
+    // Low-order points of Curve25519 give an all-zero secret.
+    for (const low of [new Uint8Array(32), Uint8Array.of(1, ...new Uint8Array(31))]) {
+      expect(await codeOf(gateway.register([low], epoch))).toBe('DH_SECRET_ZERO');
+    }
+    const many = Array.from({ length: 257 }, () => key);
+    expect(await codeOf(gateway.register(many, epoch))).toBe('MESSAGE_TOO_LARGE');
+    expect(await codeOf(gateway.register(many.slice(1), epoch))).toBe('ok');
+    gateway.close();
+  });
+
+  it('of many senders at once is split, and not repeated in the same epoch', async () => {
+    const client = team.client();
+    const senders = Array.from({ length: 300 }, () => client.createSender());
+    const before = team.nodes[1]!.registry.size;
+    const node = team.nodes[1]!.node;
+    await client.register(senders, [node]);
+    await client.register(senders, [node]);
+    expect(team.nodes[1]!.registry.size).toBe(before + 300);
+  });
+});
+
+/** A gateway that lies: it answers as `runner` says, with the certificate and key of a real node. */
+async function withLiar<T>(
+  runner: Partial<RoundRunner>,
+  use: (client: Client, node: NodeId, membership: Membership) => Promise<T>,
+): Promise<T> {
+  const { key, certificate, registry, member } = team.nodes[0]!;
+  const options = { address: '127.0.0.1:0', certificate, log: silentLog, metrics: createMetrics() };
+  const liar = await listen(options, (server, errors) =>
+    addGatewayService(server, errors, {
+      network: NETWORK,
+      node: key.nodeId,
+      identityKey: key.publicKey,
+      sign: (digest) => key.sign(digest),
+      registry,
+      runner: runner as RoundRunner,
+    }),
+  );
+  const others = team.membership.members.filter(({ node }) => node !== key.nodeId);
+  const membership = new Membership(0, [{ ...member, gatewayAddress: `127.0.0.1:${liar.port}` }, ...others]);
+  try {
+    return await use(team.client({ membership }), key.nodeId, membership);
+  } finally {
+    await liar.close(0);
+  }
+}
+
+describe('a client whose node lies', () => {
+  let info: RoundInfo;
+  let real: ReturnType<RoundRunner['outputs']>;
+  beforeAll(async () => {
+    const client = team.client();
+    info = await team.collecting();
+    const done = team.feed.reached(info.round, 'COMPLETED');
+    await send(client, info, texts(6));
+    await done;
+    real = team.nodes[0]!.runner.outputs(info.round);
+  });
+
+  const fetched = (lie: object, round = info.round) =>
+    withLiar({ outputs: () => ({ ...real, ...lie }) }, (client, node) => codeOf(client.outputs(round, node)));
+
+  it('believes outputs only with every signature of the team under them', async () => {
+    expect(await fetched({})).toBe('ok');
+    expect(await fetched({ outputs: flipped(real.outputs) })).toBe('SIGNATURE_INVALID');
+    expect(await fetched({ digest: flipped(real.digest) })).toBe('SIGNATURE_INVALID');
+    for (let i = 0; i < 3; i++) {
+      const signatures = real.signatures.map((signature, k) => (k === i ? flipped(signature) : signature));
+      expect(await fetched({ signatures })).toBe('SIGNATURE_INVALID');
+    }
+    expect(await fetched({ signatures: real.signatures.slice(1) })).toBe('SIGNATURE_INVALID');
+    expect(await fetched({ signatures: [real.signatures[0]!, real.signatures[0]!, real.signatures[0]!] })).toBe(
+      'SIGNATURE_INVALID',
+    );
+  });
+
+  it('believes a RoundInfo only with the authority under it, before it takes memory for its batch', async () => {
+    const forger = SigningKey.generate(systemRng);
+    const huge = signRoundInfo({ ...info, slots: 1 << 20, width: 15 }, forger);
+    // 960 MiB announced, nothing sent.
+    const bytes = { length: (1 << 20) * 15 * 64, slice: () => new Uint8Array(0) };
+    expect(await fetched({ signed: huge, outputs: bytes })).toBe('SIGNATURE_INVALID');
+    expect(await fetched({ signed: signRoundInfo(info, forger) })).toBe('SIGNATURE_INVALID');
+    expect(await fetched({}, 777 as RoundId)).toBe('MESSAGE_MALFORMED');
+    const code = await withLiar({ collecting: () => [signRoundInfo(info, forger)] }, (client, node) =>
+      codeOf(client.rounds(node)),
+    );
+    expect(code).toBe('SIGNATURE_INVALID');
+  });
+
+  it('takes neither too many bytes nor too few', async () => {
+    expect(await fetched({ outputs: real.outputs.subarray(1) })).toBe('MESSAGE_MALFORMED');
+    expect(await fetched({ outputs: new Uint8Array(real.outputs.length + 64) })).toBe('MESSAGE_MALFORMED');
+    const truncated = { length: real.outputs.length, slice: () => new Uint8Array(10) };
+    expect(await fetched({ outputs: truncated })).toBe('MESSAGE_MALFORMED');
+    const overflowing = { length: real.outputs.length, slice: () => new Uint8Array(real.outputs.length + 1) };
+    expect(await fetched({ outputs: overflowing })).toBe('MESSAGE_MALFORMED');
+  });
+
+  it('is told of what breaks at the node no more than that it broke', async () => {
+    const broken = () => {
+      throw new TypeError('a path, a secret');
+    };
+    await withLiar({ outputs: broken, outcome: broken, collecting: broken }, async (client, node) => {
+      for (const call of [client.outputs(info.round, node), client.rounds(node)]) {
+        const error = (await call.then(
+          () => undefined,
+          (thrown) => thrown,
+        )) as MixError;
+        expect(error).toBeInstanceOf(MixError);
+        expect([error.code, error.values]).toEqual(['INTERNAL', {}]);
+      }
+    });
+  });
+
+  // 24 MiB: more than the windows take at once, so that the gateway has to wait for the client.
+  const large = () => {
+    const signed = signRoundInfo({ ...info, slots: 24_576, width: 15 }, team.authority);
+    return { ...real, signed, outputs: new Uint8Array(24_576 * 15 * 64).fill(1) };
+  };
+
+  it('gets outputs larger than the windows whole', async () => {
+    // All of it came, and only then did the digest not fit.
+    expect(await fetched(large())).toBe('SIGNATURE_INVALID');
+  });
+
+  it('may leave in the middle of them: the gateway stops to read what nobody wants', async () => {
+    const lie = large();
+    let frames = 0;
+    const counting = {
+      length: lie.outputs.length,
+      slice: (from: number, to: number) => {
+        frames++;
+        return lie.outputs.slice(from, to);
+      },
+    };
+    await withLiar({ outputs: () => ({ ...lie, outputs: counting }) as never }, async (client, node, membership) => {
+      const { gatewayAddress, certificate } = membership.get(node);
+      const raw = new services.Gateway(gatewayAddress, pinnedCredentials(certificate), ownConnection);
+      const call = raw.outputs({ round: info.round });
+      call.on('error', () => {});
+      await new Promise((resolve) => call.once('data', resolve));
+      call.pause();
+      call.cancel();
+      await expect.poll(() => client.rounds(node).catch((error) => error.code)).toBe('INTERNAL');
+      const framesWhenLeft = frames;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      expect(frames).toBe(framesWhenLeft);
+      expect(frames).toBeLessThan(lie.outputs.length / (256 * 1024));
+      raw.close();
+    });
+  });
+});

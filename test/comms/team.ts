@@ -1,0 +1,195 @@
+// A small real team in one process: real listeners, mutual TLS and a scheduler on loopback, real rounds with the reference
+// engine in TEST-512, the machine's clock. What node/node.ts assembles, without its files and processes.
+import { toHex } from '../../src/base/bytes.js';
+import { systemClock } from '../../src/base/clock.js';
+import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
+import { silentLog } from '../../src/base/log.js';
+import { createMetrics, type Metrics } from '../../src/base/metrics.js';
+import { randomBytes, systemRng } from '../../src/base/rng.js';
+import { MemoryStore } from '../../src/base/store.js';
+import { Client } from '../../src/client/client.js';
+import { SigningKey } from '../../src/cmix/signatures.js';
+import { addGatewayService } from '../../src/comms/gatewayService.js';
+import type { AuthContext } from '../../src/comms/grpc.js';
+import { authenticatePeer, type Member, Membership } from '../../src/comms/peers.js';
+import { SchedulerClient } from '../../src/comms/schedulerClient.js';
+import { addSchedulerService } from '../../src/comms/schedulerService.js';
+import { type Listener, listen } from '../../src/comms/server.js';
+import { TeamLink } from '../../src/comms/teamLink.js';
+import { addTeamService } from '../../src/comms/teamService.js';
+import type { Engine } from '../../src/engine/engine.js';
+import { referenceEngine } from '../../src/engine/open.js';
+import { namedGroup } from '../../src/math/group.js';
+import { SchedulerFollower } from '../../src/node/follow.js';
+import type { RoundInfo } from '../../src/round/roundInfo.js';
+import { RoundLog } from '../../src/round/roundLog.js';
+import { RoundRunner } from '../../src/round/roundRunner.js';
+import { SenderRegistry } from '../../src/round/senderRegistry.js';
+import { RoundFeed } from '../../src/scheduler/roundFeed.js';
+import { IDLE_MS, type Identity, identity, memberOf } from './support.js';
+
+export const NETWORK = 'loopback';
+
+export interface TeamNode extends Identity {
+  readonly member: Member;
+  readonly runner: RoundRunner;
+  readonly registry: SenderRegistry;
+  readonly metrics: Metrics;
+  readonly link: TeamLink;
+}
+
+export class RealTeam {
+  readonly engine: Engine = referenceEngine(namedGroup('TEST-512'));
+  readonly authority = SigningKey.generate(systemRng);
+  readonly feed = new RoundFeed(this.authority, NETWORK);
+  readonly nodes: TeamNode[] = [];
+  readonly schedulerMetrics = createMetrics();
+  membership = new Membership(0, []);
+  schedulerIdentity!: Identity;
+  schedulerAddress = '';
+  #rounds = 0;
+  readonly #closers: (() => unknown)[] = [];
+
+  static async start(size = 3): Promise<RealTeam> {
+    const team = new RealTeam();
+    await team.#startScheduler();
+    for (let i = 0; i < size; i++) team.nodes.push(await team.#startNode(await identity(`team node ${i}`)));
+    team.membership = new Membership(
+      0,
+      team.nodes.map(({ member }) => member),
+    );
+    team.#follow();
+    await team.feed.online(team.nodes.map(({ node }) => node));
+    return team;
+  }
+
+  readonly #identify = (context: AuthContext) => authenticatePeer(context, this.membership, systemClock);
+
+  async #startScheduler(): Promise<void> {
+    this.schedulerIdentity = await identity('scheduler');
+    const { certificate } = this.schedulerIdentity;
+    const identify = this.#identify;
+    const common = { certificate, log: silentLog, metrics: this.schedulerMetrics, authenticate: identify };
+    const listener = await listen({ ...common, address: '127.0.0.1:0' }, (server, errors) =>
+      addSchedulerService(server, errors, { feed: this.feed, identify }),
+    );
+    this.schedulerAddress = `127.0.0.1:${listener.port}`;
+    this.#closers.push(() => listener.close(0));
+  }
+
+  async #startNode(own: Identity): Promise<TeamNode> {
+    const { key, certificate } = own;
+    const metrics = createMetrics();
+    const registry = new SenderRegistry(systemRng, 1, 1_000);
+    const link = new TeamLink(() => this.membership, certificate);
+    const bootId = toHex(randomBytes(systemRng, 16)) as BootId;
+    const scheduler = new SchedulerClient(
+      this.schedulerAddress,
+      this.schedulerIdentity.certificate.certificate,
+      certificate,
+    );
+    const follower = new SchedulerFollower({
+      scheduler,
+      schedulerKey: this.authority.publicKey,
+      network: NETWORK,
+      clock: systemClock,
+      log: silentLog,
+    });
+    const runner = new RoundRunner({
+      network: NETWORK,
+      bootId,
+      key,
+      roundAuthority: this.authority.publicKey,
+      engineOf: async () => this.engine,
+      publicKeyOf: (id) => this.membership.find(id)?.identityKey,
+      membershipGeneration: () => 0,
+      registry,
+      roundLog: new RoundLog(new MemoryStore(), bootId),
+      link,
+      clock: systemClock,
+      rng: systemRng,
+      log: silentLog,
+      metrics,
+      report: (report) => follower.report(report),
+    });
+    const identify = this.#identify;
+    const common = { certificate, log: silentLog, metrics, address: '127.0.0.1:0' };
+    const team = await listen({ ...common, authenticate: identify }, (server, errors) =>
+      addTeamService(server, errors, { receiver: runner, identify, idleMs: IDLE_MS * 10 }),
+    );
+    const gateway = await listen(common, (server, errors) =>
+      addGatewayService(server, errors, {
+        network: NETWORK,
+        node: key.nodeId,
+        identityKey: key.publicKey,
+        sign: (digest) => key.sign(digest),
+        registry,
+        runner,
+      }),
+    );
+    this.#starters.push(async () => {
+      await runner.start();
+      void follower.run(runner);
+      follower.report({ kind: 'online', bootId, engine: 'reference', enginePath: 'bigint' });
+    });
+    const closing: readonly { close(graceMs?: number): unknown }[] = [follower, scheduler, runner, link];
+    this.#closers.push(...closing.map((part) => () => part.close()), ...closersOf(team, gateway));
+    return { ...own, member: memberOf(own, team.port, gateway.port), runner, registry, metrics, link };
+  }
+
+  readonly #starters: (() => Promise<void>)[] = [];
+
+  #follow(): void {
+    for (const start of this.#starters.splice(0)) void start();
+  }
+
+  roundInfo(changes: Partial<RoundInfo> = {}): RoundInfo {
+    return {
+      network: NETWORK,
+      round: ++this.#rounds as RoundId,
+      membership: 0,
+      team: this.nodes.map(({ node }) => node),
+      group: 'TEST-512',
+      slots: 6,
+      width: 1,
+      chunkSlots: 2,
+      exponentBytes: 32,
+      minSenders: 1,
+      quotaPerSender: 6,
+      deadlines: { precomputeMs: 60_000, standbyMs: 60_000, collectMs: 60_000, realtimeMs: 60_000 },
+      ...changes,
+    };
+  }
+
+  /** Opens a round and waits until it takes messages. */
+  async collecting(changes: Partial<RoundInfo> = {}): Promise<RoundInfo> {
+    const info = this.roundInfo(changes);
+    this.feed.open(info);
+    await this.feed.reached(info.round, 'STANDBY');
+    this.feed.assign(info.round);
+    await this.feed.reached(info.round, 'QUEUED');
+    return info;
+  }
+
+  client(changes: Partial<ConstructorParameters<typeof Client>[0]> = {}): Client {
+    const client = new Client({
+      network: NETWORK,
+      membership: this.membership,
+      roundAuthority: this.authority.publicKey,
+      engine: this.engine,
+      ...changes,
+    });
+    this.#closers.push(() => client.close());
+    return client;
+  }
+
+  node(id: NodeId): TeamNode {
+    return this.nodes.find(({ node }) => node === id)!;
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closers.splice(0).reverse()) await close();
+  }
+}
+
+const closersOf = (...listeners: readonly Listener[]) => listeners.map((listener) => () => listener.close(0));
