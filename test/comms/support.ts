@@ -186,7 +186,9 @@ export class RawClient {
   readonly #client: grpc.Client;
 
   constructor(address: string, certificate: string, own?: CertificatePair) {
-    this.#client = new grpc.Client(address, pinnedCredentials(certificate, own), ownConnection);
+    // Whoever attacks keeps to no limit of his own.
+    const options = { ...ownConnection, 'grpc.max_send_message_length': -1 };
+    this.#client = new grpc.Client(address, pinnedCredentials(certificate, own), options);
   }
 
   /** A unary call, or a server stream whose frames are dropped; resolves with the error, undefined where it succeeded. */

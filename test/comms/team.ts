@@ -26,7 +26,7 @@ import { RoundLog } from '../../src/round/roundLog.js';
 import { RoundRunner } from '../../src/round/roundRunner.js';
 import { SenderRegistry } from '../../src/round/senderRegistry.js';
 import { RoundFeed } from '../../src/scheduler/roundFeed.js';
-import { IDLE_MS, type Identity, identity, memberOf } from './support.js';
+import { type Identity, identity, memberOf } from './support.js';
 
 export const NETWORK = 'loopback';
 
@@ -115,7 +115,7 @@ export class RealTeam {
     const identify = this.#identify;
     const common = { certificate, log: silentLog, metrics, address: '127.0.0.1:0' };
     const team = await listen({ ...common, authenticate: identify }, (server, errors) =>
-      addTeamService(server, errors, { receiver: runner, identify, idleMs: IDLE_MS * 10 }),
+      addTeamService(server, errors, { receiver: runner, identify, idleMs: 1_000 }),
     );
     const gateway = await listen(common, (server, errors) =>
       addGatewayService(server, errors, {
