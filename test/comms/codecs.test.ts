@@ -1,0 +1,221 @@
+// The wire codecs: what is encoded comes back the same, and whatever a peer writes into a message's fields, a decoder either
+// gives a value or throws a MixError of its own: never INTERNAL, never anything else.
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { isErrorCode, MixError } from '../../src/base/errors.js';
+import type { RoundId } from '../../src/base/ids.js';
+import { SeededRng } from '../../src/base/rng.js';
+import { SigningKey } from '../../src/cmix/signatures.js';
+import { REJECTION_REASONS } from '../../src/cmix/slotTable.js';
+import { type grpc, services } from '../../src/comms/grpc.js';
+import { decodeReport, decodeRound, decodeUpdate, encodeRound } from '../../src/comms/roundCodec.js';
+import { decodeEnvelope, decodeHeader, decodeTrailer, encodeEnvelope } from '../../src/comms/teamCodec.js';
+import { BATCH_PHASES } from '../../src/round/batchPhases.js';
+import { type RoundInfo, signRoundInfo } from '../../src/round/roundInfo.js';
+import { STAGES } from '../../src/round/roundState.js';
+import type { SignedTeamMessage } from '../../src/round/teamMessages.js';
+import { zeros } from './support.js';
+
+type Definition = grpc.MethodDefinition<object, object>;
+type Coder = { readonly serialize: (message: object) => Buffer; readonly deserialize: (bytes: Buffer) => object };
+
+function request(service: 'Team' | 'Gateway' | 'Scheduler', method: string): Coder {
+  const definition = services[service].service[method as never] as Definition;
+  return { serialize: definition.requestSerialize, deserialize: definition.requestDeserialize };
+}
+
+function reply(service: 'Team' | 'Gateway' | 'Scheduler', method: string): Coder {
+  const definition = services[service].service[method as never] as Definition;
+  return { serialize: definition.responseSerialize, deserialize: definition.responseDeserialize };
+}
+
+const over = <T>(coder: Coder, message: object): T => coder.deserialize(coder.serialize(message)) as T;
+
+const text = fc.oneof(
+  fc.string({ maxLength: 40 }),
+  fc.constantFrom(
+    ...STAGES,
+    ...BATCH_PHASES,
+    'MODP-4096',
+    'TEST-64',
+    '__proto__',
+    'ABORTED',
+    'generate',
+    'ab'.repeat(16),
+  ),
+);
+const integer = fc.oneof(
+  fc.nat(100),
+  fc.constantFrom(0, 1, 2 ** 31, 2 ** 32 - 1, 2 ** 53 - 1, 2 ** 53, 2 ** 53 + 2, 2 ** 63),
+);
+const bytes = fc.oneof(
+  fc.uint8Array({ maxLength: 80 }),
+  fc.constantFrom(zeros(0), zeros(31), zeros(32), zeros(64), zeros(1_000)),
+);
+/** Fields that may each be missing. */
+const record = (fields: Record<string, fc.Arbitrary<unknown>>) => fc.record(fields, { requiredKeys: [] });
+
+const digest = record({ digest: bytes });
+const envelope = record({
+  round: integer,
+  from: text,
+  signature: bytes,
+  keyShare: record({ share: bytes }),
+  sharesDigest: digest,
+  commitment: record({ cipherDigest: bytes, revealSignature: bytes, commitment: bytes }),
+  tableProposal: record({ digest: bytes, table: bytes }),
+  tableVerdict: record({ proposalDigest: bytes, proposalSignature: bytes, rejections: bytes }),
+  tableSignature: digest,
+  mixCommit: digest,
+  outputSignature: digest,
+  roundError: record({ code: text, culprit: text, detail: text }),
+});
+const signedRound = record({
+  network: text,
+  round: integer,
+  membership: integer,
+  team: fc.array(text, { maxLength: 70 }),
+  group: text,
+  slots: integer,
+  width: integer,
+  chunkSlots: integer,
+  exponentBytes: integer,
+  minSenders: integer,
+  quotaPerSender: integer,
+  deadlines: record({ precomputeMs: integer, standbyMs: integer, collectMs: integer, realtimeMs: integer }),
+  signature: bytes,
+});
+const reference = record({ round: integer, reason: text });
+const update = record({ number: integer, signature: bytes, open: signedRound, assign: reference, fail: reference });
+const stage = record({
+  round: integer,
+  bootId: text,
+  stage: text,
+  code: text,
+  culprit: text,
+  reporter: text,
+  detail: text,
+});
+const report = record({
+  online: record({ bootId: text, engine: text, enginePath: text }),
+  stage,
+  progress: record({ round: integer, phase: text, fraction: fc.double() }),
+});
+const frame = record({
+  header: record({ round: integer, phase: text, slots: integer, elements: integer, chunkSlots: integer }),
+  trailer: record({ root: bytes, extra: bytes, signature: bytes }),
+});
+
+/** Passes hostile fields over the wire into a decoder: a value, or a MixError that is the peer's fault. */
+function holds<Wire>(fields: fc.Arbitrary<object>, coder: Coder, decode: (wire: Wire) => unknown): void {
+  const property = fc.property(fields, (message) => {
+    try {
+      decode(over<Wire>(coder, message));
+    } catch (error) {
+      expect(error).toBeInstanceOf(MixError);
+      expect((error as MixError).code).toMatch(/^(MESSAGE_MALFORMED|ROUND_INFO_INVALID|GROUP_UNKNOWN)$/);
+      expect(isErrorCode((error as MixError).code)).toBe(true);
+    }
+  });
+  fc.assert(property, { numRuns: 400 });
+}
+
+describe('decoders throw nothing but their own errors', () => {
+  it('of team messages', () => holds(envelope, request('Team', 'Deliver'), decodeEnvelope));
+
+  it('of batch headers and trailers', () => {
+    const coder = request('Team', 'Transfer');
+    holds<{ header: never; trailer: never; frame: string }>(frame, coder, (wire) => {
+      if (wire.frame === 'header') decodeHeader(wire.header);
+      if (wire.frame === 'trailer') decodeTrailer(wire.trailer);
+    });
+  });
+
+  it('of RoundInfos', () => {
+    const coder = reply('Gateway', 'Rounds');
+    const rounds = signedRound.map((round) => ({ rounds: [round] }));
+    holds<{ rounds: never[] }>(rounds, coder, (wire) => wire.rounds.map(decodeRound));
+  });
+
+  it('of scheduler updates', () => holds(update, reply('Scheduler', 'Updates'), decodeUpdate));
+
+  it('of node reports', () => holds(report, request('Scheduler', 'Report'), decodeReport));
+});
+
+const node = fc.stringMatching(/^[0-9a-f]{32}$/);
+const fixed = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
+const rejection = fc.record({ slot: fc.nat(2 ** 20), reason: fc.constantFrom(...REJECTION_REASONS) });
+const message = fc.oneof(
+  fc.record({ kind: fc.constant('keyShare'), share: fc.uint8Array() }),
+  fc.record({
+    kind: fc.constantFrom('sharesDigest', 'tableSignature', 'mixCommit', 'outputSignature'),
+    digest: fixed(32),
+  }),
+  fc.record({
+    kind: fc.constant('commitment'),
+    cipherDigest: fixed(32),
+    revealSignature: fixed(64),
+    commitment: fixed(32),
+  }),
+  fc.record({ kind: fc.constant('tableProposal'), digest: fixed(32), table: fc.uint8Array() }),
+  fc.record({
+    kind: fc.constant('tableVerdict'),
+    proposalDigest: fixed(32),
+    proposalSignature: fixed(64),
+    rejections: fc.array(rejection, { maxLength: 20 }),
+  }),
+  fc.record({
+    kind: fc.constant('roundError'),
+    code: fc.constantFrom('DEADLINE_MISSED', 'ABORTED'),
+    culprit: fc.option(node, { nil: undefined }),
+    detail: fc.string({ unit: 'grapheme', maxLength: 100 }),
+  }),
+);
+
+describe('what is encoded comes back the same', () => {
+  const asHex = (value: unknown): unknown =>
+    JSON.parse(
+      JSON.stringify(value, (_key, held) =>
+        ArrayBuffer.isView(held) ? Buffer.from(held as Uint8Array).toString('hex') : held,
+      ),
+    );
+
+  it('for every team message', () => {
+    const signed = fc.record({
+      round: fc.integer({ min: 1, max: 2 ** 53 - 1 }),
+      from: node,
+      signature: fixed(64),
+      message,
+    });
+    const coder = request('Team', 'Deliver');
+    const property = fc.property(signed, (sent) => {
+      const got = decodeEnvelope(over(coder, encodeEnvelope(sent as SignedTeamMessage)));
+      expect(asHex(got)).toEqual(asHex(sent));
+    });
+    fc.assert(property, { numRuns: 200 });
+  });
+
+  it('for RoundInfos, whose signature still holds', () => {
+    const key = SigningKey.generate(new SeededRng(1));
+    const other = SigningKey.generate(new SeededRng(2));
+    const info: RoundInfo = {
+      network: 'n'.repeat(64),
+      round: Number.MAX_SAFE_INTEGER as RoundId,
+      membership: 2 ** 40,
+      team: [key.nodeId, other.nodeId],
+      group: 'MODP-3072',
+      slots: 1 << 20,
+      width: 15,
+      chunkSlots: 999,
+      exponentBytes: 41,
+      minSenders: 7,
+      quotaPerSender: 9,
+      deadlines: { precomputeMs: 86_400_000, standbyMs: 2, collectMs: 3, realtimeMs: 4 },
+    };
+    const signed = signRoundInfo(info, key);
+    const wire = over<{ rounds: never[] }>(reply('Gateway', 'Rounds'), { rounds: [encodeRound(signed)] });
+    const got = decodeRound(wire.rounds[0]!);
+    expect(got.info).toEqual(info);
+    expect(asHex(got.signature)).toEqual(asHex(signed.signature));
+  });
+});
