@@ -181,15 +181,7 @@ export class VirtualNetwork {
         const said = tap ? tap(to, message) : message;
         if (!said) return Promise.resolve();
         this.observer.said?.(from, said);
-        return this.#call({ session, from, to, signal, what: said.message.kind }, async (receiver) => {
-          this.observer.arrived?.(to, said);
-          try {
-            await receiver.onMessage(from, said);
-          } catch (error) {
-            this.observer.refused?.(to, said);
-            throw error;
-          }
-        });
+        return this.#deliver({ session, from, to, signal, what: said.message.kind }, said);
       },
       transfer: (to, source, signal) => {
         if (this.#slow.has(from)) return new Promise(() => {});
@@ -210,11 +202,22 @@ export class VirtualNetwork {
     return this.#transfer({ dead: false }, from, to, source, new AbortController().signal);
   }
 
-  /** A message that a node sends by itself, past its round: for attackers. Gives the receiver's answer. */
-  async tell(from: NodeId, to: NodeId, message: SignedTeamMessage): Promise<void> {
-    const receiver = this.#receivers.get(to);
-    if (!receiver) throw new MixError('LINK_DOWN', { to });
-    await receiver.onMessage(from, message);
+  /** A message that a node sends by itself, past its round: for attackers. Settles with the receiver's answer. */
+  tell(from: NodeId, to: NodeId, message: SignedTeamMessage): Promise<void> {
+    const { signal } = new AbortController();
+    return this.#deliver({ session: { dead: false }, from, to, signal, what: message.message.kind }, message);
+  }
+
+  #deliver(call: Call, message: SignedTeamMessage): Promise<void> {
+    return this.#call(call, async (receiver) => {
+      this.observer.arrived?.(call.to, message);
+      try {
+        await receiver.onMessage(call.from, message);
+      } catch (error) {
+        this.observer.refused?.(call.to, message);
+        throw error;
+      }
+    });
   }
 }
 

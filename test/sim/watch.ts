@@ -17,7 +17,7 @@ export interface Violation {
 /** What a node holds of a round: H(C) of each commitment, by who made it, and whether it has H(x′). */
 interface Held {
   readonly commitments: Map<NodeId, string>;
-  mixCommitted: boolean;
+  readonly mixCommits: Set<string>;
 }
 
 export class Watch {
@@ -60,19 +60,19 @@ export class Watch {
 
   #of(node: NodeId, round: RoundId): Held {
     const key = `${node}/${round}`;
-    const held = this.#held.get(key) ?? { commitments: new Map(), mixCommitted: false };
+    const held = this.#held.get(key) ?? { commitments: new Map(), mixCommits: new Set() };
     this.#held.set(key, held);
     return held;
   }
 
   #hold(at: NodeId, { round, from, message }: SignedTeamMessage): void {
     if (message.kind === 'commitment') this.#of(at, round).commitments.set(from, toHex(message.cipherDigest));
-    if (message.kind === 'mixCommit') this.#of(at, round).mixCommitted = true;
+    if (message.kind === 'mixCommit') this.#of(at, round).mixCommits.add(toHex(message.digest));
   }
 
   #release(at: NodeId, { round, from, message }: SignedTeamMessage): void {
     if (message.kind === 'commitment') this.#of(at, round).commitments.delete(from);
-    if (message.kind === 'mixCommit') this.#of(at, round).mixCommitted = false;
+    if (message.kind === 'mixCommit') this.#of(at, round).mixCommits.delete(toHex(message.digest));
   }
 
   #onSending(from: NodeId, { header }: BatchSource): void {
@@ -82,11 +82,11 @@ export class Watch {
     if (!info) return;
     const who = `node ${this.#name(from) + 1}, round ${round}`;
     if (phase === 'opening') {
-      const { commitments, mixCommitted } = this.#of(from, round);
+      const { commitments, mixCommits } = this.#of(from, round);
       const missing = info.team.filter((node) => !commitments.has(node)).length;
       const over = new Set(commitments.values()).size;
-      if (missing > 0 || over !== 1 || !mixCommitted) {
-        const held = `${missing} commitments missing, over ${over} C, H(x′) ${mixCommitted ? 'held' : 'not held'}`;
+      if (missing > 0 || over !== 1 || mixCommits.size === 0) {
+        const held = `${missing} commitments missing, over ${over} C, H(x′) ${mixCommits.size > 0 ? 'held' : 'not held'}`;
         this.violate('commit before release', `${who} opens its shares: ${held}`);
       }
     }
