@@ -1,6 +1,6 @@
 // Logging: pino, readable on a terminal, one JSON object a line otherwise. Secrets are of type Secret, which prints as
 // `[secret]`; on top of that, fields whose names say that they hold key material are redacted.
-import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
+import { type Logger as PinoLogger, pino } from 'pino';
 import pretty from 'pino-pretty';
 
 export type Logger = Pick<PinoLogger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'child'>;
@@ -14,7 +14,7 @@ export interface LogOptions {
   readonly name: string;
   readonly level: LogLevel;
   /** Where lines go: standard error unless told, so that standard output stays a command's own. */
-  readonly destination?: DestinationStream;
+  readonly destination?: NodeJS.WritableStream;
   /** `auto` is pretty on a terminal. */
   readonly format?: 'auto' | 'pretty' | 'json';
 }
