@@ -1,0 +1,120 @@
+// Bytes, and the one digest that everything in the protocol is hashed with: no two lists of parts hash alike.
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  concat,
+  type DigestPart,
+  digest,
+  equalBytes,
+  framed,
+  fromHex,
+  toHex,
+  uint64,
+  utf8,
+  xof,
+} from '../../src/base/bytes.js';
+import { isBootId, isNodeId, isRoundId, isSenderId } from '../../src/base/ids.js';
+
+const part: fc.Arbitrary<DigestPart> = fc.oneof(
+  fc.uint8Array({ maxLength: 12 }),
+  fc.string({ maxLength: 8 }),
+  fc.nat(300),
+  fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
+);
+const parts = fc.array(part, { maxLength: 5 });
+
+/** The bytes that each part stands for: two lists that are equal in this mean the same. */
+const meaning = (list: readonly DigestPart[]): string =>
+  list
+    .map((one) => toHex(one instanceof Uint8Array ? one : typeof one === 'string' ? utf8(one) : uint64(one)))
+    .join('|');
+
+describe('the framing of parts', () => {
+  it('is injective: different lists give different bytes', () => {
+    const property = fc.property(
+      parts,
+      parts,
+      fc.string({ maxLength: 5 }),
+      fc.string({ maxLength: 5 }),
+      (a, b, x, y) => {
+        const same = x === y && meaning(a) === meaning(b);
+        expect(toHex(framed(x, a)) === toHex(framed(y, b))).toBe(same);
+        expect(equalBytes(digest(x, ...a), digest(y, ...b))).toBe(same);
+      },
+    );
+    fc.assert(property, { numRuns: 500 });
+  });
+
+  it('tells apart what only moves a boundary, or a part into the domain', () => {
+    const variants = [
+      framed('ab', ['c']),
+      framed('a', ['bc']),
+      framed('a', ['b', 'c']),
+      framed('a', ['bc', '']),
+      framed('a', ['', 'bc']),
+      framed('abc', []),
+      framed('', ['abc']),
+    ];
+    expect(new Set(variants.map(toHex)).size).toBe(variants.length);
+  });
+
+  it('is what the digest and the XOF hash, piece by piece or at once', () => {
+    const list = ['text', Uint8Array.of(1, 2), 7, 1n << 60n] as const;
+    const whole = createHash('sha256').update(framed('domain', list)).digest();
+    expect(toHex(digest('domain', ...list))).toBe(whole.toString('hex'));
+    // Pinned: what is signed and hashed on the wire must never change by accident.
+    expect(toHex(digest('known', 'answer', 42))).toBe(
+      createHash('sha256')
+        .update(Buffer.concat([...frame('millrace/v1/known'), ...frame('answer'), uint64(8), uint64(42)]))
+        .digest('hex'),
+    );
+    expect(xof(300, 'x', 1).length).toBe(300);
+    expect(toHex(xof(300, 'x', 1))).toContain(toHex(xof(20, 'x', 1)));
+  });
+
+  const frame = (text: string) => [uint64(text.length), utf8(text)];
+});
+
+describe('hex', () => {
+  it('round-trips, and refuses what is not hex of whole bytes', () => {
+    fc.assert(fc.property(fc.uint8Array(), (bytes) => equalBytes(fromHex(toHex(bytes))!, bytes)));
+    for (const text of ['0', 'xyz', '0g', ' 00', '00 ', '0x00']) expect(fromHex(text)).toBeUndefined();
+    expect(toHex(new Uint8Array([1, 2, 3]).subarray(1))).toBe('0203');
+  });
+});
+
+describe('bytes', () => {
+  it('are concatenated in order and compared as a whole', () => {
+    expect(concat([Uint8Array.of(1), new Uint8Array(0), Uint8Array.of(2, 3)])).toEqual(Uint8Array.of(1, 2, 3));
+    expect(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1, 2))).toBe(true);
+    expect(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1, 3))).toBe(false);
+    expect(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1))).toBe(false);
+    expect(uint64(258)).toEqual(Uint8Array.of(2, 1, 0, 0, 0, 0, 0, 0));
+  });
+});
+
+describe('ids', () => {
+  it('are recognised by their form', () => {
+    const hex = (length: number) => 'a'.repeat(length);
+    expect([isNodeId(hex(32)), isBootId(hex(32)), isSenderId(hex(64))]).toEqual([true, true, true]);
+    for (const check of [isNodeId, isBootId, isSenderId]) {
+      for (const wrong of [
+        '',
+        hex(31),
+        hex(33),
+        hex(63),
+        hex(65),
+        `${hex(31)}G`,
+        hex(32).toUpperCase(),
+        `${hex(32)}\n`,
+        5,
+        null,
+      ]) {
+        expect(check(wrong)).toBe(false);
+      }
+    }
+    for (const wrong of [0, -1, 1.5, 2 ** 53, Number.NaN, '1', null]) expect(isRoundId(wrong)).toBe(false);
+    expect(isRoundId(2 ** 53 - 1)).toBe(true);
+  });
+});

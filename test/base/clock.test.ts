@@ -1,0 +1,99 @@
+// Time as a port: the virtual clock fires in order and only when told, and sleeping ends early where its signal aborts.
+import { describe, expect, it } from 'vitest';
+import { sleep, systemClock, VirtualClock } from '../../src/base/clock.js';
+import { deferred } from '../../src/base/deferred.js';
+
+describe('the virtual clock', () => {
+  it('fires timers by time, and those of one time in the order they were set', () => {
+    const clock = new VirtualClock();
+    const fired: string[] = [];
+    const set = (name: string, delayMs: number) => clock.after(delayMs, () => fired.push(`${name}@${clock.nowMs()}`));
+    set('late', 30);
+    set('first', 10);
+    set('second', 10);
+    set('now', 0);
+    set('past', -5);
+    expect(fired).toEqual([]);
+    while (clock.step()) {}
+    expect(fired).toEqual(['now@0', 'past@0', 'first@10', 'second@10', 'late@30']);
+    expect([clock.nowMs(), clock.pending, clock.step()]).toEqual([30, 0, false]);
+  });
+
+  it('fires what a timer sets while it fires, at its time', () => {
+    const clock = new VirtualClock();
+    const fired: number[] = [];
+    clock.after(10, () => clock.after(5, () => fired.push(clock.nowMs())));
+    clock.after(12, () => fired.push(clock.nowMs()));
+    while (clock.step()) {}
+    expect(fired).toEqual([12, 15]);
+  });
+
+  it('does not fire what was cancelled', () => {
+    const clock = new VirtualClock();
+    let fired = 0;
+    const cancel = clock.after(10, () => fired++);
+    cancel();
+    cancel();
+    expect(clock.step()).toBe(false);
+    expect(fired).toBe(0);
+    // Wall time moves with it, for certificates.
+    const wallMs = clock.wallMs();
+    clock.after(1_000, () => {});
+    clock.step();
+    expect(clock.wallMs() - wallMs).toBe(1_000);
+  });
+});
+
+describe('sleep', () => {
+  it('ends when its time has come, and leaves no listener behind', async () => {
+    const clock = new VirtualClock();
+    const abort = new AbortController();
+    const slept = sleep(clock, 100, abort.signal);
+    clock.step();
+    await slept;
+    abort.abort();
+    expect(clock.pending).toBe(0);
+  });
+
+  it('ends at once when aborted, before or during, and cancels its timer', async () => {
+    const clock = new VirtualClock();
+    const abort = new AbortController();
+    const slept = sleep(clock, 100, abort.signal);
+    abort.abort();
+    await slept;
+    await sleep(clock, 100, abort.signal);
+    expect([clock.pending, clock.nowMs()]).toEqual([0, 0]);
+  });
+
+  it('works on the machine’s clock, too', async () => {
+    const before = systemClock.nowMs();
+    await sleep(systemClock, 1);
+    expect(systemClock.nowMs()).toBeGreaterThan(before);
+    expect(Math.abs(systemClock.wallMs() - Date.now())).toBeLessThan(60_000);
+    let fired = false;
+    systemClock.after(1, () => {
+      fired = true;
+    })();
+    await sleep(systemClock, 5);
+    expect(fired).toBe(false);
+  });
+});
+
+describe('a deferred', () => {
+  it('is settled once, by whoever is first', async () => {
+    const one = deferred<number>();
+    expect(one.settled).toBe(false);
+    one.resolve(1);
+    one.reject(new Error('late'));
+    one.resolve(2);
+    expect(one.settled).toBe(true);
+    expect(await one.promise).toBe(1);
+  });
+
+  it('may be rejected before anybody waits for it', async () => {
+    const one = deferred<number>();
+    one.reject(new Error('early'));
+    await new Promise((resolve) => setImmediate(resolve));
+    await expect(one.promise).rejects.toThrow('early');
+  });
+});

@@ -1,0 +1,114 @@
+// A Secret shows itself in no text that anybody makes of it, and is gone when it is wiped.
+import { PassThrough } from 'node:stream';
+import { format, inspect } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { toHex } from '../../src/base/bytes.js';
+import { MixError } from '../../src/base/errors.js';
+import { createLog, LOG_LEVELS, type LogOptions } from '../../src/base/log.js';
+import { Secret, wipeAll } from '../../src/base/secret.js';
+
+const CANARY = 'canary-canary-canary-canary-1234';
+const fresh = (): Secret => new Secret(new Uint8Array(Buffer.from(CANARY)));
+
+/** Every way in which a canary's bytes could be written down. */
+function traces(text: string): boolean {
+  const bytes = Buffer.from(CANARY);
+  const numbers = [...bytes].join(',');
+  const forms = [CANARY, toHex(bytes), bytes.toString('base64'), numbers, [...bytes].join(', ')];
+  return forms.some((form) => text.includes(form)) || /"0":\s*99/.test(text);
+}
+
+/** What a log writes. */
+async function logged(
+  write: (log: ReturnType<typeof createLog>) => void,
+  format: LogOptions['format'] = 'json',
+): Promise<string> {
+  const destination = new PassThrough();
+  write(createLog({ name: 'test', level: 'trace', destination, format }));
+  // Pretty-printing is a stream of its own.
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  return String(destination.read() ?? '');
+}
+
+describe('a Secret', () => {
+  it('prints as [secret] wherever it is put into text', () => {
+    const secret = fresh();
+    const texts = [
+      `${secret}`,
+      String(secret),
+      `key=${secret as unknown as string}`,
+      inspect(secret),
+      inspect({ nested: { deep: [secret] } }, { depth: 9, showHidden: true }),
+      inspect(new Map([['key', secret]]), { showProxy: true }),
+      format('%s %o %O %j %d', secret, secret, secret, secret, secret),
+      JSON.stringify({ secret, list: [secret] }),
+      JSON.stringify(secret),
+      Object.entries(secret).join(),
+      Object.getOwnPropertyNames(secret).join(),
+      new MixError('INTERNAL', { message: `${secret}` }).stack ?? '',
+    ];
+    for (const text of texts) expect(traces(text)).toBe(false);
+    for (const text of texts.slice(0, 8)) expect(text).toContain('[secret]');
+    // The check itself finds what is not hidden.
+    expect(traces(JSON.stringify(new Uint8Array(Buffer.from(CANARY))))).toBe(true);
+    expect(traces(inspect(Buffer.from(CANARY).toString()))).toBe(true);
+  });
+
+  it('prints as [secret] in log lines, readable or JSON, in an error too', async () => {
+    for (const style of ['json', 'pretty'] as const) {
+      const text = await logged((log) => {
+        const secret = fresh();
+        log.info({ secret, other: secret, deep: { list: [secret] } }, 'message %s', secret);
+        log.error({ err: Object.assign(new Error('broken'), { secret }) }, 'failed');
+        log.child({ bound: secret }).warn('child');
+      }, style);
+      expect(text).toContain('[secret]');
+      expect(traces(text)).toBe(false);
+    }
+  });
+
+  it('gives its own bytes to whoever asks for them, and zeros once it is wiped', () => {
+    const bytes = new Uint8Array(Buffer.from(CANARY));
+    const secret = new Secret(bytes);
+    expect(secret.reveal()).toBe(bytes);
+    expect([secret.length, secret.wiped]).toEqual([32, false]);
+    secret.wipe();
+    secret.wipe();
+    expect(secret.wiped).toBe(true);
+    expect(bytes).toEqual(new Uint8Array(32));
+  });
+
+  it('is wiped along with plain buffers', () => {
+    const secret = fresh();
+    const plain = Uint8Array.of(1, 2, 3);
+    wipeAll(secret, undefined, plain);
+    expect(secret.wiped).toBe(true);
+    expect(plain).toEqual(Uint8Array.of(0, 0, 0));
+  });
+});
+
+describe('a log', () => {
+  it('redacts fields that are named after key material, whatever they hold', async () => {
+    const names = ['seed', 'secret', 'privateKey', 'token', 'registrationCode'];
+    const text = await logged((log) => {
+      for (const name of names) log.info({ [name]: CANARY });
+      for (const name of ['seed', 'secret', 'privateKey']) log.info({ outer: { [name]: CANARY } });
+    });
+    expect(traces(text)).toBe(false);
+    expect(text.match(/\[secret\]/g)?.length).toBe(8);
+  });
+
+  it('writes one JSON object a line, with its name and level, and keeps quiet below its level', async () => {
+    const text = await logged((log) => log.info({ round: 5 }, 'hello'));
+    expect(JSON.parse(text)).toMatchObject({ name: 'test', level: 30, round: 5, msg: 'hello' });
+    const destination = new PassThrough();
+    for (const level of LOG_LEVELS) createLog({ name: 'x', level, destination, format: 'json' }).info('x');
+    expect(String(destination.read()).trim().split('\n').length).toBe(3);
+  });
+
+  it('is readable on a terminal', async () => {
+    const text = await logged((log) => log.warn({ round: 5 }, 'hello'), 'pretty');
+    expect(text).toMatch(/WARN.*hello/);
+    expect(text).not.toMatch(/^\{/);
+  });
+});
