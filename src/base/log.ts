@@ -1,6 +1,7 @@
 // Logging: pino, readable on a terminal, one JSON object a line otherwise. Secrets are of type Secret, which prints as
 // `[secret]`; on top of that, fields whose names say that they hold key material are redacted.
-import { type Logger as PinoLogger, pino } from 'pino';
+import { Writable } from 'node:stream';
+import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
 import pretty from 'pino-pretty';
 
 export type Logger = Pick<PinoLogger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'child'>;
@@ -14,7 +15,7 @@ export interface LogOptions {
   readonly name: string;
   readonly level: LogLevel;
   /** Where lines go: standard error unless told, so that standard output stays a command's own. */
-  readonly destination?: NodeJS.WritableStream;
+  readonly destination?: DestinationStream;
   /** `auto` is pretty on a terminal. */
   readonly format?: 'auto' | 'pretty' | 'json';
 }
@@ -28,13 +29,22 @@ export function createLog(options: LogOptions): Logger {
   return pino(
     settings,
     pretty({
-      destination: options.destination ?? 2,
+      destination: options.destination ? streamTo(options.destination) : 2,
       sync: true,
       ignore: 'pid,hostname',
       translateTime: 'SYS:HH:MM:ss.l',
     }),
   );
 }
+
+/** The readable form is a pipeline, and needs a whole stream at its end. */
+const streamTo = (destination: DestinationStream): Writable =>
+  new Writable({
+    write(line, _encoding, done) {
+      destination.write(String(line));
+      done();
+    },
+  });
 
 /** A log that says nothing, for tests and the simulator. */
 export const silentLog: Logger = pino({ level: 'silent' });

@@ -1,0 +1,113 @@
+// Flat batches: elements little-endian side by side, and the one range check that stands between the wire and the group.
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  allocateBatch,
+  batchOf,
+  bigintToBytes,
+  bytesToBigint,
+  checkElements,
+  countElements,
+  elementOf,
+  elementsOf,
+  readElement,
+  SLOTS_MAX,
+  WIDTH_MAX,
+  writeElement,
+} from '../../src/math/batch.js';
+import { namedGroup } from '../../src/math/group.js';
+import { outcome } from '../support/cmix.js';
+
+describe('integers', () => {
+  it('round-trip little-endian, and do not fit where they do not', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 1, maxLength: 70 }), (bytes) => {
+        expect(Buffer.compare(bigintToBytes(bytesToBigint(bytes), bytes.length), bytes)).toBe(0);
+      }),
+    );
+    expect(bigintToBytes(258n, 4)).toEqual(Uint8Array.of(2, 1, 0, 0));
+    expect(bytesToBigint(Uint8Array.of(0, 0, 1))).toBe(65_536n);
+    expect(outcome(() => bigintToBytes(256n, 1))).toBe('LENGTH_MISMATCH');
+    expect(outcome(() => bigintToBytes(-1n, 4))).toBe('LENGTH_MISMATCH');
+    expect(outcome(() => bigintToBytes(1n, 0))).toBe('LENGTH_MISMATCH');
+  });
+});
+
+describe.each(['TEST-64', 'TEST-512', 'MODP-2048', 'MODP-3072', 'MODP-4096'])('a batch in %s', (name) => {
+  const group = namedGroup(name);
+  const { q, p, bits, elementBytes } = group;
+  const element = fc.bigInt({ min: 1n, max: q });
+  const codeOf = (value: bigint) => outcome(() => checkElements(group, bigintToBytes(value, elementBytes), 'test'));
+
+  it('holds element e of slot j at (j·width + e)·elementBytes', () => {
+    fc.assert(
+      fc.property(fc.array(element, { maxLength: 9 }), (values) => {
+        const batch = batchOf(group, values);
+        expect(batch.buffer).toBeInstanceOf(SharedArrayBuffer);
+        expect(elementsOf(group, batch)).toEqual(values);
+        for (const [index, value] of values.entries()) {
+          expect(readElement(group, batch, index)).toBe(value);
+          expect(elementOf(group, batch, index).byteOffset).toBe(index * elementBytes);
+        }
+        expect(checkElements(group, batch, 'test', values.length)).toBe(values.length);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('takes 1 and q, and refuses 0, q + 1, p and all ones', () => {
+    for (const value of [1n, 2n, q - 1n, q, q >> 1n, 1n << 40n]) expect(codeOf(value)).toBe(1);
+    for (const value of [0n, q + 1n, p - 1n, p, p + 1n, (1n << BigInt(bits)) - 1n])
+      expect(codeOf(value)).toBe('ELEMENT_RANGE');
+  });
+
+  it('agrees with 1 ≤ x ≤ q on every value around the edges and at random', () => {
+    const top = BigInt(bits - 32);
+    const near = fc.tuple(fc.constantFrom(0n, q, p, (q >> top) << top, 1n << top), fc.bigInt({ min: -3n, max: 3n }));
+    const anything = fc.bigInt({ min: 0n, max: (1n << BigInt(bits)) - 1n });
+    const value = fc.oneof(
+      near.map(([x, d]) => x + d).filter((x) => x >= 0n && x >> BigInt(bits) === 0n),
+      anything,
+    );
+    fc.assert(
+      fc.property(value, (x) => {
+        expect(codeOf(x)).toBe(x >= 1n && x <= q ? 1 : 'ELEMENT_RANGE');
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('names the first wrong element, wherever it stands', () => {
+    for (const index of [0, 3, 6]) {
+      const batch = batchOf(group, [1n, q, 2n, q, 5n, q, 1n]);
+      writeElement(group, batch, index, q + 1n);
+      expect(() => checkElements(group, batch, 'thing')).toThrow(`what=thing, index=${index}`);
+      // A view into something larger is checked at its own place.
+      expect(checkElements(group, batch.subarray((index + 1) * elementBytes), 'rest')).toBe(6 - index);
+    }
+  });
+
+  it('refuses a wrong length, and a wrong number of elements', () => {
+    for (const length of [1, elementBytes - 1, elementBytes + 1]) {
+      expect(outcome(() => countElements(group, new Uint8Array(length), 'test'))).toBe('LENGTH_MISMATCH');
+      expect(outcome(() => checkElements(group, new Uint8Array(length), 'test'))).toBe('LENGTH_MISMATCH');
+    }
+    const three = batchOf(group, [1n, 1n, 1n]);
+    expect(outcome(() => checkElements(group, three, 'test', 2))).toBe('LENGTH_MISMATCH');
+    expect(checkElements(group, new Uint8Array(0), 'test', 0)).toBe(0);
+  });
+});
+
+describe('an allocation', () => {
+  const group = namedGroup('TEST-64');
+
+  it('is zeroed and of the right size, and refused out of bounds before it is made', () => {
+    expect(allocateBatch(group, 3, 2)).toEqual(new Uint8Array(48));
+    expect(allocateBatch(group, 0).length).toBe(0);
+    for (const slots of [-1, 1.5, SLOTS_MAX + 1, Number.NaN, 2 ** 53]) {
+      expect(outcome(() => allocateBatch(group, slots))).toBe('SLOT_COUNT');
+    }
+    for (const width of [0, -1, 1.5, WIDTH_MAX + 1])
+      expect(outcome(() => allocateBatch(group, 1, width))).toBe('WIDTH_INVALID');
+  });
+});
