@@ -1,0 +1,258 @@
+// The order of the house, as tests: which room may import which, no cycles, no dead files, files and functions of a size to be
+// read in one go, and nothing in src that has no business there.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const src = join(root, 'src');
+
+/** Rooms from the ground up (the list of the design): a room imports itself and rooms before it. */
+const ROOMS: readonly string[] = [
+  'base',
+  'math',
+  'engine',
+  'cmix',
+  'round',
+  'comms',
+  'overlay',
+  'section',
+  'scheduler',
+  'client',
+  'node',
+  'bench',
+  'dashboard',
+  'cli',
+];
+const FILE_LINES_MAX = 400;
+const FUNCTION_LINES_MAX = 70;
+/** Where a process begins; the worker is loaded by its path. */
+const ENTRIES = ['cli/main.ts', 'index.ts', 'engine/worker.ts'];
+
+interface SourceFile {
+  /** Path below src, with slashes. */
+  readonly path: string;
+  readonly text: string;
+  readonly tree: ts.SourceFile;
+  readonly imports: readonly { readonly path: string; readonly typeOnly: boolean }[];
+}
+
+function read(path: string): SourceFile {
+  const text = readFileSync(join(src, path), 'utf8');
+  const tree = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
+  return { path, text, tree, imports: importsOf(path, tree) };
+}
+
+/** Relative imports and exports of a file, as paths below src. */
+function importsOf(path: string, tree: ts.SourceFile): SourceFile['imports'] {
+  const found: { path: string; typeOnly: boolean }[] = [];
+  const note = (specifier: string, typeOnly: boolean) => {
+    if (!specifier.startsWith('.')) return;
+    const target = relative(src, resolve(src, dirname(path), specifier)).replaceAll('\\', '/');
+    found.push({ path: target.replace(/\.js$/, '.ts'), typeOnly });
+  };
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) {
+      note(node.moduleSpecifier.text, isTypeOnly(node));
+    } else if (ts.isExportDeclaration(node) && node.moduleSpecifier && ts.isStringLiteral(node.moduleSpecifier)) {
+      note(node.moduleSpecifier.text, node.isTypeOnly);
+    } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      const [specifier] = node.arguments;
+      if (specifier && ts.isStringLiteral(specifier)) note(specifier.text, false);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(tree);
+  return found;
+}
+
+function isTypeOnly({ importClause }: ts.ImportDeclaration): boolean {
+  if (!importClause) return false;
+  if (importClause.isTypeOnly) return true;
+  const { name, namedBindings } = importClause;
+  return (
+    !name && !!namedBindings && ts.isNamedImports(namedBindings) && namedBindings.elements.every((e) => e.isTypeOnly)
+  );
+}
+
+const all = readdirSync(src, { recursive: true, encoding: 'utf8' }).map((path) => path.replaceAll('\\', '/'));
+const files = all.filter((path) => path.endsWith('.ts') && !path.startsWith('comms/generated/')).map(read);
+const byPath = new Map(files.map((file) => [file.path, file]));
+const isGenerated = (path: string) => path.startsWith('comms/generated');
+const roomOf = (path: string): string | undefined =>
+  path.includes('/') ? path.slice(0, path.indexOf('/')) : undefined;
+
+describe('rooms', () => {
+  it('are those of the design, and every file stands in one', () => {
+    for (const { path } of files) {
+      if (path !== 'index.ts') expect([path, ROOMS]).toEqual([path, expect.arrayContaining([roomOf(path)])]);
+    }
+  });
+
+  it('import only themselves and rooms above them in the list, for types, too', () => {
+    const broken = files.flatMap(({ path, imports }) => {
+      const room = roomOf(path);
+      if (room === undefined) return [];
+      return imports
+        .filter((target) => ROOMS.indexOf(roomOf(target.path) ?? 'cli') > ROOMS.indexOf(room))
+        .map((target) => `${path} imports ${target.path}`);
+    });
+    expect(broken).toEqual([]);
+  });
+
+  it('import files that exist', () => {
+    const missing = files.flatMap(({ path, imports }) =>
+      imports
+        .filter((target) => !byPath.has(target.path) && !isGenerated(target.path))
+        .map((target) => `${path} imports ${target.path}`),
+    );
+    expect(missing).toEqual([]);
+  });
+});
+
+describe('files', () => {
+  it('import each other without cycles', () => {
+    const done = new Set<string>();
+    const cycles: string[] = [];
+    const visit = (path: string, way: readonly string[]): void => {
+      if (way.includes(path)) {
+        cycles.push([...way.slice(way.indexOf(path)), path].join(' → '));
+        return;
+      }
+      if (done.has(path)) return;
+      for (const target of byPath.get(path)?.imports ?? []) {
+        if (!target.typeOnly) visit(target.path, [...way, path]);
+      }
+      done.add(path);
+    };
+    for (const { path } of files) visit(path, []);
+    expect(cycles).toEqual([]);
+  });
+
+  it('are all reached from where a process begins: none is dead', () => {
+    const entries = ENTRIES.filter((path) => byPath.has(path));
+    const reached = new Set<string>();
+    const visit = (path: string): void => {
+      if (reached.has(path)) return;
+      reached.add(path);
+      for (const target of byPath.get(path)?.imports ?? []) visit(target.path);
+    };
+    for (const entry of entries) visit(entry);
+    expect(entries).toContain('cli/main.ts');
+    expect(files.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([]);
+  });
+
+  it('begin with a comment that says what they are for', () => {
+    // A program's first line may be for the shell.
+    const silent = files.filter(({ text }) => !/^(#!.*\n)?(\/\/ \S.{20,}|\/\*\*?[\s*]+\S.{20,})/.test(text));
+    expect(silent.map(({ path }) => path)).toEqual([]);
+  });
+
+  it(`have at most ${FILE_LINES_MAX} lines`, () => {
+    const long = files.map(({ path, text }) => `${path}: ${text.split('\n').length - 1}`);
+    expect(long.filter((line) => Number(line.split(': ')[1]) > FILE_LINES_MAX)).toEqual([]);
+  });
+
+  it(`have functions of under ${FUNCTION_LINES_MAX} lines`, () => {
+    const long: string[] = [];
+    for (const { path, tree } of files) {
+      const lineOf = (position: number) => tree.getLineAndCharacterOfPosition(position).line + 1;
+      const visit = (node: ts.Node): void => {
+        if (ts.isFunctionLike(node) && 'body' in node && node.body) {
+          const first = lineOf(node.getStart(tree));
+          const lines = lineOf(node.end) - first + 1;
+          if (lines >= FUNCTION_LINES_MAX) long.push(`${path}:${first}: ${lines} lines`);
+        }
+        ts.forEachChild(node, visit);
+      };
+      visit(tree);
+    }
+    expect(long).toEqual([]);
+  });
+});
+
+/** Places in code (never in comments or text) where `find` holds. */
+function places(find: (node: ts.Node, tree: ts.SourceFile) => boolean, but: (path: string) => boolean = () => false) {
+  const found: string[] = [];
+  for (const { path, tree } of files) {
+    if (but(path)) continue;
+    const visit = (node: ts.Node): void => {
+      if (find(node, tree)) found.push(`${path}:${tree.getLineAndCharacterOfPosition(node.getStart(tree)).line + 1}`);
+      ts.forEachChild(node, visit);
+    };
+    visit(tree);
+  }
+  return found;
+}
+
+const isMember = (object: string, name?: string) => (node: ts.Node) =>
+  ts.isPropertyAccessExpression(node) &&
+  ts.isIdentifier(node.expression) &&
+  node.expression.text === object &&
+  (name === undefined || node.name.text === name);
+
+const inCli = (path: string) => roomOf(path) === 'cli';
+
+describe('src', () => {
+  it('takes randomness from the Rng port only: no Math.random', () => {
+    expect(places(isMember('Math', 'random'))).toEqual([]);
+  });
+
+  it('prints and exits in commands only', () => {
+    expect(places(isMember('console'), inCli)).toEqual([]);
+    expect(places(isMember('process', 'exit'), inCli)).toEqual([]);
+    expect(places(isMember('process', 'stdout'), inCli)).toEqual([]);
+  });
+
+  it('has no `any`', () => {
+    expect(places((node) => node.kind === ts.SyntaxKind.AnyKeyword)).toEqual([]);
+  });
+
+  it('leaves nothing to do, and nothing to ignore', () => {
+    const marks = /\b(TODO|FIXME|XXX|HACK)\b|@ts-(ignore|nocheck|expect-error)|biome-ignore/;
+    expect(files.filter(({ text }) => marks.test(text)).map(({ path }) => path)).toEqual([]);
+  });
+
+  it('names no place on a machine', () => {
+    const places = /["'`](\/(home|root|Users|work|tmp|var|opt|usr)\/|[A-Z]:\\)/;
+    expect(files.filter(({ text }) => places.test(text)).map(({ path }) => path)).toEqual([]);
+  });
+});
+
+describe('metrics', () => {
+  const FACTORIES = ['counter', 'gauge', 'observed', 'histogram'];
+  const REVEALING = /sender|slot|permut|salt|message_?id|payload|position|per_message/i;
+
+  /** Names and labels of every metric that src makes. */
+  function metricWords(): string[] {
+    const words: string[] = [];
+    places((node) => {
+      if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return false;
+      const [name] = node.arguments;
+      if (!FACTORIES.includes(node.expression.name.text) || !name || !ts.isStringLiteral(name)) return false;
+      words.push(name.text);
+      for (const argument of node.arguments.slice(2)) {
+        const visit = (inner: ts.Node): void => {
+          if (ts.isStringLiteral(inner)) words.push(inner.text);
+          ts.forEachChild(inner, visit);
+        };
+        if (ts.isArrayLiteralExpression(argument)) visit(argument);
+      }
+      return false;
+    });
+    return words;
+  }
+
+  it('name no sender, no slot, no permutation and no message', () => {
+    const words = metricWords();
+    expect(words.length).toBeGreaterThan(8);
+    expect(words).toContain('calls_failed_total');
+    expect(words.filter((word) => REVEALING.test(word))).toEqual([]);
+  });
+
+  it('are named in small letters, with their unit last', () => {
+    for (const word of metricWords()) expect(word).toMatch(/^[a-z]+([_A-Z]?[a-z]+)*$/);
+  });
+});
