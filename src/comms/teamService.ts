@@ -128,7 +128,9 @@ class IncomingStream {
   #touch(): void {
     clearTimeout(this.#idle);
     if (this.#ended) return;
-    this.#idle = setTimeout(() => this.#fail(new MixError('LINK_TIMEOUT', { idleMs: this.#idleMs })), this.#idleMs);
+    // Not a LINK error: the connection is fine, and the sender must not take this node for lost.
+    const idle = () => this.#fail(new MixError('CHUNK_MISSING', { idleMs: this.#idleMs }));
+    this.#idle = setTimeout(idle, this.#idleMs);
     this.#idle.unref();
     // A refused stream need not be read to its end.
     if (this.#call.cancelled) this.#fail(new MixError('ABORTED'));

@@ -1,0 +1,77 @@
+// Raw clients on a real team, for tests that send what no honest client would: one that is node 1 of the team, one that is
+// anybody, one that is node 2 at its scheduler.
+import { expect } from 'vitest';
+import { grpc, services } from '../../src/comms/grpc.js';
+import type { RoundInfo } from '../../src/round/roundInfo.js';
+import { never, RawClient, wireCode, zeros } from './support.js';
+import { RealTeam, type TeamNode } from './team.js';
+
+export type Service = 'Team' | 'Gateway' | 'Scheduler';
+export const METHODS: Readonly<Record<Service, readonly string[]>> = {
+  Team: ['Deliver', 'Ping', 'Transfer'],
+  Gateway: ['Describe', 'Register', 'Rounds', 'Submit', 'Outcome', 'Outputs'],
+  Scheduler: ['Updates', 'Report'],
+};
+
+export const pathOf = (service: Service, method: string) => `/millrace.v1.${service}/${method}`;
+
+/** The bytes of a message as its own client would send them. */
+export function encoded(service: Service, method: string, message: object): Uint8Array {
+  const definition = services[service].service[method as never] as grpc.MethodDefinition<object, object>;
+  return definition.requestSerialize(message);
+}
+
+export class HostileSetting {
+  readonly team: RealTeam;
+  /** Node 2 of 3: called by node 1, its predecessor in the ring. */
+  readonly target: TeamNode;
+  /** A round that takes messages, and must still do so after every attack. */
+  readonly info: RoundInfo;
+  readonly clients: Readonly<Record<Service, RawClient>>;
+
+  private constructor(team: RealTeam, info: RoundInfo) {
+    this.team = team;
+    this.info = info;
+    this.target = team.nodes[1]!;
+    const { address, gatewayAddress, certificate } = this.target.member;
+    const { schedulerAddress, schedulerIdentity } = team;
+    this.clients = {
+      Team: new RawClient(address, certificate, team.nodes[0]!.certificate),
+      Gateway: new RawClient(gatewayAddress, certificate),
+      Scheduler: new RawClient(schedulerAddress, schedulerIdentity.certificate.certificate, this.target.certificate),
+    };
+  }
+
+  static async start(): Promise<HostileSetting> {
+    const team = await RealTeam.start(3);
+    return new HostileSetting(team, await team.collecting());
+  }
+
+  /** Sends one message, as a stream's only frame where the call is a stream; the code that comes back. */
+  async send(service: Service, method: string, message: Uint8Array): Promise<string> {
+    const path = pathOf(service, method);
+    const client = this.clients[service];
+    if (method === 'Transfer') return wireCode(await client.stream(path, [message]));
+    // Updates never ends by itself: what is not refused soon is accepted.
+    if (method === 'Updates') {
+      const error = await client.call(path, message, 200);
+      return error?.code === grpc.status.DEADLINE_EXCEEDED ? 'ok' : wireCode(error).replace('LINK_TIMEOUT', 'ok');
+    }
+    return wireCode(await client.call(path, message));
+  }
+
+  /** The listeners answer, and the round still takes messages. */
+  async expectUnharmed(): Promise<void> {
+    const { team, target, info } = this;
+    expect(await team.nodes[0]!.link.ping(target.node, never)).toMatch(/^[0-9a-f]{32}$/);
+    expect(await this.send('Gateway', 'Describe', zeros(0))).toBe('ok');
+    const report = { progress: { round: info.round, phase: 'generate', fraction: 0.5 } };
+    expect(await this.send('Scheduler', 'Report', encoded('Scheduler', 'Report', report))).toBe('ok');
+    for (const { runner } of team.nodes) expect(runner.stages.get(info.round)).toBe('QUEUED');
+  }
+
+  async close(): Promise<void> {
+    for (const client of Object.values(this.clients)) client.close();
+    await this.team.close();
+  }
+}
