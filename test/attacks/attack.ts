@@ -1,6 +1,7 @@
 // What the attacks are made of: a team of which some nodes are malicious (each with its own keys, so it can sign anything),
 // a round played to its end, and what every honest node then says: stage, error, culprit, outputs that count.
 import { expect } from 'vitest';
+import { MixError } from '../../src/base/errors.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { multiply } from '../../src/math/arithmetic.js';
 import { readElement, writeElement } from '../../src/math/batch.js';
@@ -192,6 +193,24 @@ export class Attack {
     while (!until()) await new Promise<void>((resolve) => this.team.clock.after(5, resolve));
   }
 
+  readonly #plans: { readonly when: () => boolean; readonly act: () => void }[] = [];
+
+  /** Does something once, when something is so, while the round is played. */
+  at(when: () => boolean, act: () => Promise<void> | void): void {
+    this.#plans.push({ when, act: () => void Promise.resolve(act()).catch((error) => this.errors.push(error)) });
+  }
+
+  #doPlanned(): void {
+    for (const plan of this.#plans.filter(({ when }) => when())) {
+      this.#plans.splice(this.#plans.indexOf(plan), 1);
+      plan.act();
+    }
+  }
+
+  stage(position: number): string | undefined {
+    return this.team.stage(this.node(position), this.info.round);
+  }
+
   /** Plays the prepared round to its end at every honest node. */
   async play(texts: readonly string[] = TEXTS): Promise<Verdict[]> {
     await this.team.open(this.#next);
@@ -199,6 +218,7 @@ export class Attack {
     const assigned = new Set<SimNode>();
     let submitted = false;
     const ended = await this.team.until(() => {
+      this.#doPlanned();
       for (const node of this.team.nodes) {
         if (assigned.has(node) || this.team.stage(node, this.info.round) !== 'STANDBY') continue;
         assigned.add(node);
@@ -249,6 +269,25 @@ export class Attack {
     for (const node of this.honest()) expect(node.runner.secretBytes).toBe(0);
     for (const { culprit } of verdicts) if (culprit) expect([...this.evil]).toContain(culprit - 1);
   }
+}
+
+/** The code of the MixError that a call throws or rejects with; 'taken' where it does not. */
+export async function codeOf(call: () => unknown): Promise<string> {
+  try {
+    await call();
+    return 'taken';
+  } catch (error) {
+    if (error instanceof MixError) return error.code;
+    throw error;
+  }
+}
+
+/** How often a node has refused this, as its metrics say. */
+export async function refusals(node: SimNode, code: string, what: string): Promise<number> {
+  const line = (await node.metrics.render())
+    .split('\n')
+    .find((text) => text.startsWith(`millrace_refused_inputs_total{code="${code}",what="${what}"}`));
+  return Number(line?.split(' ').at(-1) ?? 0);
 }
 
 /** Every honest node ended with this error and this culprit, and accepted nothing. */
