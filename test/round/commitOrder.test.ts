@@ -1,0 +1,248 @@
+// The order is the security, as a model test: a whole team of reducers exchanges what they say in random order, with
+// honest and lying members, and whatever the order is, no reducer ever opens a share before it holds every commitment
+// over its one C and H(x′), starts realtime before all have signed its table, or does anything after its end.
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { toHex } from '../../src/base/bytes.js';
+import type { NodeId } from '../../src/base/ids.js';
+import { isOver, refusal } from '../../src/round/admission.js';
+import type { BatchPhase } from '../../src/round/batchPhases.js';
+import { receiversOf } from '../../src/round/batchPhases.js';
+import { initialState, step } from '../../src/round/roundMachine.js';
+import type { RoundEffect, RoundEvent, RoundState, Task } from '../../src/round/roundState.js';
+import type { TeamMessage } from '../../src/round/teamMessages.js';
+
+const same = (fill: number): Uint8Array => new Uint8Array(32).fill(fill);
+const C = same(1);
+const MIX = same(2);
+const TABLE = same(3);
+
+/** What the work of a task leads to, in a team where all is well. */
+function workOf(task: Task, position: number): RoundEvent {
+  const say = (message: TeamMessage, digest: Uint8Array): RoundEvent => ({
+    type: 'worked',
+    task,
+    say: message,
+    digest: toHex(digest),
+  });
+  const signature = new Uint8Array(64);
+  switch (task) {
+    case 'keyShare':
+      return { type: 'worked', task, say: { kind: 'keyShare', share: same(position) } };
+    case 'teamKey':
+      return say({ kind: 'sharesDigest', digest: same(4) }, same(4));
+    case 'shares':
+      return say({ kind: 'commitment', cipherDigest: C, revealSignature: signature, commitment: same(5) }, C);
+    case 'judgeTable':
+      return say({ kind: 'tableVerdict', proposalDigest: TABLE, proposalSignature: signature, rejections: [] }, TABLE);
+    case 'settleTable':
+      return say({ kind: 'tableSignature', digest: TABLE }, TABLE);
+    case 'realtimePermute':
+      if (position > 0) return { type: 'worked', task };
+      return { type: 'worked', task, say: { kind: 'mixCommit', digest: MIX } };
+    case 'outputs':
+      return say({ kind: 'outputSignature', digest: same(6) }, same(6));
+    default:
+      return { type: 'worked', task };
+  }
+}
+
+interface Pending {
+  readonly to: number;
+  readonly event: RoundEvent;
+}
+
+/** A team of reducers and what is on its way between them. */
+class Model {
+  readonly states: RoundState[];
+  readonly pending: Pending[] = [];
+  readonly effects: { readonly at: number; readonly effect: RoundEffect; readonly before: RoundState }[] = [];
+  readonly #lie: (from: number, to: number, message: TeamMessage) => TeamMessage;
+
+  constructor(size: number, lie: (from: number, to: number, message: TeamMessage) => TeamMessage = (_f, _t, m) => m) {
+    const team = Array.from({ length: size }, (_, i) => String(i).repeat(32) as NodeId);
+    this.states = team.map((_, position) => initialState(team, position));
+    this.#lie = lie;
+    for (let to = 0; to < size; to++) this.pending.push({ to, event: { type: 'open' } });
+    for (let to = 0; to < size; to++) this.pending.push({ to, event: { type: 'assign' } });
+  }
+
+  /** Delivers what was chosen; what cannot come yet or any more is refused, as the intake does. */
+  deliver(choice: number): void {
+    const [{ to, event }] = this.pending.splice(choice % this.pending.length, 1) as [Pending];
+    const state = this.states[to]!;
+    const kind = event.type === 'said' ? event.message.kind : event.type === 'batchIn' ? event.phase : undefined;
+    const from = event.type === 'said' || event.type === 'batchIn' ? event.from : to;
+    const refused = kind === undefined ? undefined : refusal(state, kind, from);
+    // Taken later, so that every order is walked to its end; the wire never delivers an effect before its cause.
+    if (refused === 'ROUND_WRONG_PHASE') this.pending.push({ to, event });
+    if (refused === undefined) this.take(to, event);
+  }
+
+  take(to: number, event: RoundEvent): void {
+    const before = this.states[to]!;
+    const [after, effects] = step(before, event);
+    this.states[to] = after;
+    for (const effect of effects) {
+      this.effects.push({ at: to, effect, before: after });
+      this.#carryOut(to, effect);
+    }
+  }
+
+  #carryOut(at: number, effect: RoundEffect): void {
+    const send = (to: number, event: RoundEvent) => this.pending.push({ to, event });
+    if (effect.type === 'work') send(at, workOf(effect.task, at));
+    if (effect.type === 'runRing') send(at, { type: 'ringDone', phase: effect.phase });
+    if (effect.type === 'say') {
+      // What a node says comes back to itself first, and before anybody can answer.
+      this.take(at, { type: 'said', from: at, message: effect.message });
+      for (let to = 0; to < this.states.length; to++) {
+        if (to !== at) send(to, { type: 'said', from: at, message: this.#lie(at, to, effect.message) });
+      }
+    }
+    if (effect.type === 'send') this.#sendBatch(at, effect.phase);
+    if (effect.type === 'openShares') this.#sendBatch(at, 'opening');
+    if (effect.type === 'stage' && effect.stage === 'QUEUED' && at === 0) {
+      send(at, { type: 'tableReady', message: { kind: 'tableProposal', digest: TABLE, table: same(0) } });
+    }
+  }
+
+  #sendBatch(at: number, phase: BatchPhase): void {
+    const root = toHex(phase === 'reveal' ? C : MIX);
+    const event: RoundEvent = { type: 'batchIn', phase, from: at, root };
+    if (phase === 'reveal' || phase === 'mixed' || phase === 'opening') this.take(at, event);
+    for (const to of receiversOf(phase, at, this.states.length)) this.pending.push({ to, event });
+  }
+
+  /** Everything a reducer asked for, checked against what it knew then. */
+  check(): void {
+    for (const { at, effect, before } of this.effects) {
+      const size = before.size;
+      if (effect.type === 'openShares') {
+        const commitments = before.said.commitment ?? [];
+        expect(commitments.filter((value) => value === before.made.shares)).toHaveLength(size);
+        expect(before.said.mixCommit?.[0]).toBeDefined();
+        expect(before.stage).toBe('REALTIME');
+      }
+      if (effect.type === 'runRing' && effect.phase === 'realtimeDecrypt') {
+        const signed = before.said.tableSignature ?? [];
+        expect(signed.filter((value) => value === before.made.settleTable)).toHaveLength(size);
+      }
+      if (effect.type === 'work' && effect.task === 'outputs') {
+        expect(before.batches.opening?.filter((root) => root !== undefined)).toHaveLength(size);
+        expect(before.batches.mixed?.[0]).toBe(before.said.mixCommit?.[0]);
+      }
+      if (effect.type === 'complete') {
+        const outputs = before.said.outputSignature ?? [];
+        expect(outputs.filter((value) => value === before.made.outputs)).toHaveLength(size);
+      }
+      const count = this.effects.filter((other) => other.at === at && sameWork(other.effect, effect)).length;
+      expect(count, 'every effect of a round happens once').toBe(1);
+    }
+  }
+}
+
+/** Sends, openings, rings and tasks: things that must never happen twice on a node. */
+function sameWork(a: RoundEffect, b: RoundEffect): boolean {
+  return JSON.stringify(a, replacer) === JSON.stringify(b, replacer);
+}
+const replacer = (_: string, value: unknown) => (value instanceof Uint8Array ? toHex(value) : value);
+
+const order = fc.infiniteStream(fc.nat(1_000_000));
+
+function run(model: Model, choices: Iterator<number>, most = 2_000): void {
+  for (let i = 0; i < most && model.pending.length > 0; i++) model.deliver(choices.next().value);
+}
+
+describe('a team of reducers', () => {
+  it('never opens a share, starts realtime or completes before it may, and always completes, in any order of events', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 5 }), order, (size, choices) => {
+        const model = new Model(size);
+        run(model, choices[Symbol.iterator]());
+        model.check();
+        expect(new Set(model.states.map(({ stage }) => stage))).toEqual(new Set(['COMPLETED']));
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it.each<[string, TeamMessage['kind'], boolean]>([
+    ['a C of its own', 'commitment', false],
+    ['a table of its own', 'tableVerdict', false],
+    ['a settled table of its own', 'tableSignature', false],
+    ['a mix commitment of its own', 'mixCommit', true],
+    ['outputs of its own', 'outputSignature', true],
+  ])('with a member that shows one node %s: nobody completes who saw it, and none opens early', (_, kind, mayOpen) => {
+    fc.assert(
+      fc.property(order, fc.integer({ min: 1, max: 3 }), (choices, victim) => {
+        const liar = kind === 'mixCommit' ? 0 : victim === 1 ? 2 : 1;
+        const model = new Model(4, (from, to, message) => {
+          if (from !== liar || to !== victim || message.kind !== kind) return message;
+          const other = { ...message, digest: same(9), cipherDigest: same(9), proposalDigest: same(9) };
+          return other as TeamMessage;
+        });
+        run(model, choices[Symbol.iterator]());
+        model.check();
+        const opened = model.effects.filter(({ effect }) => effect.type === 'openShares').map(({ at }) => at);
+        if (!mayOpen) expect(opened).not.toContain(victim);
+        expect(model.states[victim]!.stage).not.toBe('COMPLETED');
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe('a round that has ended', () => {
+  it('does nothing any more, whatever comes', () => {
+    const model = new Model(3);
+    while (model.pending.length > 0) model.deliver(0);
+    const ended = model.states[1]!;
+    const events: RoundEvent[] = [
+      { type: 'open' },
+      { type: 'assign' },
+      { type: 'deadline', stage: 'REALTIME' },
+      { type: 'claimsDue' },
+      { type: 'late', stage: 'REALTIME' },
+      { type: 'fault', code: 'EQUIVOCATION', culprit: 0, detail: '' },
+      { type: 'ringDone', phase: 'realtimeDecrypt' },
+      { type: 'batchIn', phase: 'opening', from: 0, root: 'x' },
+      { type: 'said', from: 0, message: { kind: 'mixCommit', digest: same(8) } },
+      { type: 'said', from: 2, message: { kind: 'roundError', code: 'INTERNAL', culprit: undefined, detail: '' } },
+    ];
+    for (const event of events) expect(step(ended, event)).toEqual([ended, []]);
+    const [failed] = step(initialState(ended.team, 0), { type: 'fault', code: 'INTERNAL', detail: '' });
+    expect(isOver(failed.stage)).toBe(true);
+    for (const event of events) expect(step(failed, event)).toEqual([failed, []]);
+  });
+});
+
+describe('what can come when', () => {
+  const team = ['a', 'b', 'c'].map((name) => name.repeat(32) as NodeId);
+  const at = (changes: Partial<RoundState>): RoundState => ({
+    ...initialState(team, 1),
+    stage: 'PRECOMPUTING',
+    ...changes,
+  });
+
+  it('a message that could only answer a step not taken is in the wrong phase', () => {
+    expect(refusal(at({ progress: 'opened' }), 'sharesDigest', 0)).toBe('ROUND_WRONG_PHASE');
+    expect(refusal(at({ progress: 'keyShare' }), 'sharesDigest', 0)).toBeUndefined();
+    expect(refusal(at({ progress: 'sharesDigest' }), 'precompPermute', 2)).toBe('ROUND_WRONG_PHASE');
+    expect(refusal(at({ progress: 'precompDecrypt' }), 'precompPermute', 2)).toBeUndefined();
+    expect(refusal(at({ progress: 'realtimeDecrypt' }), 'mixCommit', 0)).toBe('ROUND_WRONG_PHASE');
+    expect(refusal(at({ progress: 'realtimePermute' }), 'outputSignature', 0)).toBe('ROUND_WRONG_PHASE');
+  });
+
+  it('only node 1 proposes tables and commits to the mixed batch', () => {
+    expect(refusal(at({ progress: 'realtimePermute' }), 'mixCommit', 2)).toBe('PHASE_SENDER_WRONG');
+    expect(refusal(at({ progress: 'commitment' }), 'tableProposal', 2)).toBe('PHASE_SENDER_WRONG');
+    expect(refusal(at({ progress: 'commitment' }), 'tableProposal', 0)).toBeUndefined();
+  });
+
+  it('nothing comes after the end but round errors', () => {
+    expect(refusal(at({ stage: 'FAILED' }), 'keyShare', 0)).toBe('ROUND_OVER');
+    expect(refusal(at({ stage: 'COMPLETED' }), 'opening', 0)).toBe('ROUND_OVER');
+    expect(refusal(at({ stage: 'COMPLETED' }), 'roundError', 0)).toBeUndefined();
+  });
+});
