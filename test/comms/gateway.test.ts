@@ -269,7 +269,7 @@ describe('a client whose node lies', () => {
         return lie.outputs.slice(from, to);
       },
     };
-    await withLiar({ outputs: () => ({ ...lie, outputs: counting }) as never }, async (client, node, membership) => {
+    await withLiar({ outputs: () => ({ ...lie, outputs: counting }) as never }, async (_client, node, membership) => {
       const { gatewayAddress, certificate } = membership.get(node);
       const raw = new services.Gateway(gatewayAddress, pinnedCredentials(certificate), ownConnection);
       const call = raw.outputs({ round: info.round });
@@ -277,10 +277,10 @@ describe('a client whose node lies', () => {
       await new Promise((resolve) => call.once('data', resolve));
       call.pause();
       call.cancel();
-      await expect.poll(() => client.rounds(node).catch((error) => error.code)).toBe('INTERNAL');
-      const framesWhenLeft = frames;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      expect(frames).toBe(framesWhenLeft);
+      for (let before = -1; before !== frames; ) {
+        before = frames;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
       expect(frames).toBeLessThan(lie.outputs.length / (256 * 1024));
       raw.close();
     });

@@ -147,13 +147,11 @@ describe('updates', () => {
     await serve(port);
     feed.publish(numbered(2));
     await expect
-      .poll(
-        () =>
-          take(1, 1).then(
-            ([update]) => update!.number,
-            (error) => error.code,
-          ),
-        { timeout: 20_000 },
+      .poll(() =>
+        take(1, 1).then(
+          ([update]) => update!.number,
+          (error) => error.code,
+        ),
       )
       .toBe(2);
   });

@@ -192,13 +192,26 @@ export class RawClient {
   }
 
   /** A unary call, or a server stream whose frames are dropped; resolves with the error, undefined where it succeeded. */
-  call(path: string, message: Uint8Array, limitMs = 10_000): Promise<grpc.ServiceError | undefined> {
-    const options = { deadline: Date.now() + limitMs };
+  call(path: string, message: Uint8Array): Promise<grpc.ServiceError | undefined> {
+    const options = { deadline: Date.now() + 30_000 };
     return new Promise((resolve) => {
       const stream = this.#client.makeServerStreamRequest(path, raw, raw, Buffer.from(message), options);
       stream.on('error', (error: grpc.ServiceError) => resolve(error));
       stream.on('data', () => {});
       stream.on('end', () => resolve(undefined));
+    });
+  }
+
+  /** A server stream that never ends by itself: accepted (no error) when its headers are there. */
+  subscribe(path: string, message: Uint8Array): Promise<grpc.ServiceError | undefined> {
+    return new Promise((resolve) => {
+      const stream = this.#client.makeServerStreamRequest(path, raw, raw, Buffer.from(message));
+      stream.on('error', (error: grpc.ServiceError) => resolve(error));
+      stream.on('data', () => {});
+      stream.on('metadata', () => {
+        resolve(undefined);
+        stream.cancel();
+      });
     });
   }
 
