@@ -1,0 +1,73 @@
+// The written record of rounds: an id runs once, ever, also over restarts, torn records and pruning.
+import { describe, expect, it } from 'vitest';
+import type { BootId, RoundId } from '../../src/base/ids.js';
+import { MemoryStore } from '../../src/base/store.js';
+import { RoundLog } from '../../src/round/roundLog.js';
+import { rejection } from '../support/cmix.js';
+
+const boot = (name: string): BootId => name.repeat(32).slice(0, 32) as BootId;
+const id = (round: number): RoundId => round as RoundId;
+
+async function opened(store: MemoryStore, name: string): Promise<{ log: RoundLog; lost: RoundId[] }> {
+  const log = new RoundLog(store, boot(name));
+  return { log, lost: await log.recover() };
+}
+
+describe('the round log', () => {
+  it('takes an id once, in one run and over restarts', async () => {
+    const store = new MemoryStore();
+    const first = await opened(store, 'a');
+    await first.log.open(id(5));
+    expect((await rejection(first.log.open(id(5))))?.code).toBe('ROUND_REUSED');
+    await first.log.end(id(5), 'COMPLETED');
+    expect((await rejection(first.log.open(id(5))))?.code).toBe('ROUND_REUSED');
+    const second = await opened(store, 'b');
+    expect((await rejection(second.log.open(id(5))))?.code).toBe('ROUND_REUSED');
+    await second.log.open(id(6));
+  });
+
+  it('reports rounds that were open when the process died, once, and never takes them up', async () => {
+    const store = new MemoryStore();
+    const { log } = await opened(store, 'a');
+    await log.open(id(1));
+    await log.open(id(2));
+    await log.open(id(10));
+    await log.end(id(2), 'FAILED');
+    expect((await opened(store, 'b')).lost).toEqual([1, 10]);
+    expect((await opened(store, 'c')).lost).toEqual([]);
+    expect((await rejection((await opened(store, 'd')).log.open(id(10))))?.code).toBe('ROUND_REUSED');
+  });
+
+  it('lets a precomputation be used once, also after a restart in the middle of it', async () => {
+    const store = new MemoryStore();
+    const { log } = await opened(store, 'a');
+    await log.open(id(3));
+    await log.reserveRealtime(id(3));
+    expect((await rejection(log.reserveRealtime(id(3))))?.code).toBe('ROUND_REUSED');
+    expect((await rejection((await opened(store, 'b')).log.reserveRealtime(id(3))))?.code).toBe('ROUND_REUSED');
+  });
+
+  it('counts a torn record as used and as open', async () => {
+    const store = new MemoryStore();
+    await store.put('round/0000000000000004', new Uint8Array([0x7b, 0x22]));
+    const { log, lost } = await opened(store, 'a');
+    expect(lost).toEqual([4]);
+    expect((await rejection(log.open(id(4))))?.code).toBe('ROUND_REUSED');
+  });
+
+  it('forgets old records only behind a floor, below which every id is refused for good', async () => {
+    const store = new MemoryStore();
+    const before = await opened(store, 'a');
+    for (let round = 1; round <= 10_003; round++) await before.log.open(id(round));
+    await before.log.reserveRealtime(id(2));
+    const after = await opened(store, 'b');
+    expect(await store.keys('round/')).toHaveLength(10_000);
+    expect(await store.keys('realtime/')).toEqual([]);
+    for (const round of [1, 3, 4, 10_003]) {
+      expect((await rejection(after.log.open(id(round))))?.code).toBe('ROUND_REUSED');
+    }
+    const again = await opened(store, 'c');
+    expect((await rejection(again.log.open(id(1))))?.code).toBe('ROUND_REUSED');
+    await again.log.open(id(10_004));
+  });
+});
