@@ -73,6 +73,10 @@ export class Attack {
 
   #next!: ReturnType<SimTeam['roundInfo']>;
 
+  get signed() {
+    return this.#next;
+  }
+
   node(position: number): SimNode {
     return this.team.nodes[position - 1]!;
   }

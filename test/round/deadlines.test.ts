@@ -1,0 +1,222 @@
+// Nodes that die, stall, restart or are given up: the others end the round, name the right node, and are free of the
+// round's secrets. All on the virtual clock.
+import { describe, expect, it } from 'vitest';
+import type { NodeId } from '../../src/base/ids.js';
+import { blameOf, NOBODY, ownClaim } from '../../src/round/overdue.js';
+import { initialState, step } from '../../src/round/roundMachine.js';
+import type { RoundEvent, RoundState } from '../../src/round/roundState.js';
+import { Attack, codeOf, TEXTS } from '../attacks/attack.js';
+
+const failedNaming = (code: string, culprit: number | undefined) => ({ stage: 'FAILED', code, culprit });
+
+describe('a node that dies', () => {
+  it.each(['PRECOMPUTING', 'STANDBY', 'QUEUED', 'REALTIME'])(
+    'in %s is named by all others, which keep nothing',
+    async (stage) => {
+      for (const position of [1, 3, 4]) {
+        const attack = await Attack.begin([position]);
+        attack.at(
+          () => attack.stage(position) === stage,
+          () => attack.team.crash(attack.node(position)),
+        );
+        for (const verdict of await attack.play()) {
+          expect(verdict).toMatchObject(failedNaming('PEER_LOST', position));
+        }
+        for (const { runner } of attack.honest()) expect(runner.secretBytes).toBe(0);
+      }
+    },
+  );
+
+  it('after the end of a round harms nobody', async () => {
+    const attack = await Attack.begin([]);
+    await attack.play();
+    attack.team.crash(attack.node(2));
+    await attack.team.until(() => false, 60_000);
+    for (const position of [1, 3, 4]) expect(attack.verdict(attack.node(position)).stage).toBe('COMPLETED');
+  });
+});
+
+describe('a node that restarts', () => {
+  it.each(['PRECOMPUTING', 'STANDBY', 'REALTIME'])(
+    'in %s has lost the round: the others know at once',
+    async (stage) => {
+      const attack = await Attack.begin([3]);
+      attack.at(
+        () => attack.stage(3) === stage,
+        async () => {
+          attack.team.crash(attack.node(3));
+          await attack.team.restart(attack.node(3));
+        },
+      );
+      for (const verdict of await attack.play()) expect(verdict).toMatchObject(failedNaming('PEER_RESTARTED', 3));
+      // Far from any deadline, and before it would count as unreachable.
+      expect(attack.team.clock.nowMs()).toBeLessThan(6_000);
+      expect(attack.team.failure(attack.node(3), attack.info.round)).toMatchObject({ code: 'PEER_RESTARTED' });
+      const again = await codeOf(() => attack.node(3).runner.openRound(attack.signed));
+      expect(again).toBe('ROUND_REUSED');
+    },
+  );
+});
+
+describe('a node that stalls', () => {
+  it.each([
+    ['PRECOMPUTING', 1],
+    ['PRECOMPUTING', 2],
+    ['PRECOMPUTING', 3],
+    ['PRECOMPUTING', 4],
+    ['REALTIME', 1],
+    ['REALTIME', 2],
+    ['REALTIME', 3],
+    ['REALTIME', 4],
+  ])(
+    'in %s but answers pings is named by everybody, wherever it stands in the ring (node %i)',
+    async (stage, position) => {
+      const attack = await Attack.begin([position]);
+      attack.at(
+        () => attack.stage(position) === stage,
+        () => attack.tap(position, { batch: () => undefined, message: () => undefined }),
+      );
+      for (const verdict of await attack.play()) {
+        expect(verdict).toMatchObject(failedNaming('DEADLINE_MISSED', position));
+      }
+    },
+  );
+
+  it('while it still talks, and blames another, is in a circle with that one: nobody is named', async () => {
+    const attack = await Attack.begin([2]);
+    attack.tap(2, { batch: () => undefined });
+    for (const verdict of await attack.play())
+      expect(verdict).toMatchObject({ stage: 'FAILED', code: 'DEADLINE_MISSED' });
+  });
+
+  it('cannot have an honest node named by claiming early that it is late', async () => {
+    const attack = await Attack.begin([4]);
+    const culprit = attack.node(2).id;
+    const claim = () => attack.message(4, { kind: 'roundError', code: 'DEADLINE_MISSED', culprit, detail: '' });
+    attack.at(
+      () => attack.stage(1) === 'QUEUED',
+      () => {
+        for (const { id } of attack.honest()) void attack.team.network.tell(attack.node(4).id, id, claim());
+      },
+    );
+    const ended = attack.play().catch(() => []);
+    await ended;
+    for (const node of attack.honest()) {
+      const failure = attack.team.failure(node, attack.info.round)!;
+      // Whoever takes its word says whose word it is.
+      expect(failure.reporter).toBe(attack.node(4).id);
+    }
+  });
+});
+
+describe('a stage that nobody holds up', () => {
+  it('STANDBY that is never used expires, and names nobody', async () => {
+    const attack = await Attack.begin([], { deadlines: { standbyMs: 5_000 } });
+    await attack.team.open(attack.signed);
+    const ended = await attack.team.until(() =>
+      attack.team.nodes.every(({ index }) => attack.stage(index + 1) === 'FAILED'),
+    );
+    expect(ended).toBe(true);
+    for (const node of attack.team.nodes) {
+      expect(attack.verdict(node)).toMatchObject(failedNaming('DEADLINE_MISSED', undefined));
+    }
+  });
+
+  it('collecting ends by itself with the messages that came', async () => {
+    const attack = await Attack.begin([]);
+    for (const { stage, texts } of await attack.play(TEXTS.slice(0, 2)))
+      expect([stage, texts.length]).toEqual(['COMPLETED', 2]);
+  });
+
+  it('a round that the scheduler gives up, or a node that stops, tells everybody why', async () => {
+    const given = await Attack.begin([]);
+    given.at(
+      () => given.stage(2) === 'STANDBY',
+      () => given.node(2).runner.failRound(given.info.round, 'given up'),
+    );
+    for (const verdict of await given.play())
+      expect(verdict).toMatchObject(failedNaming('SCHEDULER_FAILED', undefined));
+    const stopped = await Attack.begin([3]);
+    stopped.at(
+      () => stopped.stage(3) === 'STANDBY',
+      () => stopped.node(3).runner.shutDown('maintenance'),
+    );
+    for (const verdict of await stopped.play()) expect(verdict).toMatchObject(failedNaming('SHUTTING_DOWN', 3));
+    expect(await codeOf(() => stopped.node(3).runner.openRound(stopped.team.roundInfo()))).toBe('SHUTTING_DOWN');
+  });
+
+  it('a key epoch that ends fails what waits for messages of it', async () => {
+    const attack = await Attack.begin([]);
+    attack.at(
+      () => attack.stage(2) === 'QUEUED',
+      () => attack.node(2).runner.rotateEpoch(),
+    );
+    for (const verdict of await attack.play()) expect(verdict).toMatchObject(failedNaming('EPOCH_EXPIRED', undefined));
+  });
+});
+
+describe('the chain of claims', () => {
+  const team = ['a', 'b', 'c', 'd'].map((name) => name.repeat(32) as NodeId);
+  const claiming = (claims: readonly (number | undefined)[], position = 3): RoundState => ({
+    ...initialState(team, position),
+    stage: 'PRECOMPUTING',
+    claims,
+  });
+
+  it('ends at the one that waits for nobody, or says nothing', () => {
+    expect(blameOf(claiming([1, NOBODY, 1, 2]))).toEqual({ culprit: 1, circle: [] });
+    expect(blameOf(claiming([1, 2, undefined, 0]))).toEqual({ culprit: 2, circle: [] });
+    expect(blameOf(claiming([1, 2, 3, NOBODY]))).toEqual({ culprit: 3, circle: [] });
+  });
+
+  it('that runs in a circle names nobody', () => {
+    expect(blameOf(claiming([1, 0, 1, 2]))).toEqual({ culprit: undefined, circle: [1, 0] });
+  });
+
+  it('does not blame a neighbour whose batch is in: that node is late by itself', () => {
+    const state: RoundState = {
+      ...claiming([], 2),
+      progress: 'sharesDigest',
+      said: { sharesDigest: ['x', 'x', 'x', 'x'] },
+    };
+    expect(ownClaim(state)).toBe(1);
+    expect(ownClaim({ ...state, batches: { precompDecrypt: [undefined, 'root', undefined, undefined] } })).toBe(NOBODY);
+  });
+
+  it('is asked for when a deadline passes, and closed by the last claim or by time', () => {
+    const start: RoundState = { ...initialState(team, 3), stage: 'PRECOMPUTING', progress: 'keyShare', late: true };
+    const claim = (from: number, culprit: number | undefined): RoundEvent => ({
+      type: 'said',
+      from,
+      message: {
+        kind: 'roundError',
+        code: 'DEADLINE_MISSED',
+        culprit: culprit === undefined ? undefined : team[culprit],
+        detail: '',
+      },
+    });
+    const [asked, effects] = step(start, { type: 'deadline', stage: 'PRECOMPUTING' });
+    expect(effects.map(({ type }) => type)).toEqual(['say', 'awaitClaims']);
+    const [one] = step(asked, claim(0, 1));
+    const [two] = step(one, claim(2, 1));
+    expect(two.stage).toBe('PRECOMPUTING');
+    // The own claim is the first silent one, node 1 of the protocol; it waits for the second, which says nothing.
+    expect(step(two, { type: 'claimsDue' })[0].failure).toMatchObject({ code: 'DEADLINE_MISSED', culprit: 1 });
+    expect(step(two, claim(1, undefined))[0].failure).toMatchObject({ code: 'DEADLINE_MISSED', culprit: 1 });
+    expect(step(two, claim(1, 0))[0].failure).toMatchObject({ code: 'DEADLINE_MISSED', culprit: undefined });
+    // What is known for certain ends it at once.
+    const fault: RoundEvent = { type: 'fault', code: 'EQUIVOCATION', culprit: 2, detail: '' };
+    expect(step(two, fault)[0].failure).toMatchObject({ code: 'EQUIVOCATION', culprit: 2 });
+  });
+
+  it('is not asked for by the claim of one whose deadline is far away for us', () => {
+    const start: RoundState = { ...initialState(team, 3), stage: 'PRECOMPUTING', progress: 'keyShare' };
+    const [failed, effects] = step(start, {
+      type: 'said',
+      from: 0,
+      message: { kind: 'roundError', code: 'DEADLINE_MISSED', culprit: team[2], detail: '' },
+    });
+    expect(failed.failure).toMatchObject({ culprit: 2, reporter: 0 });
+    expect(effects.map(({ type }) => type)).toEqual(['say', 'stage', 'fail']);
+  });
+});
