@@ -26,9 +26,9 @@ const parts = fc.array(part, { maxLength: 5 });
 
 /** The bytes that each part stands for: two lists that are equal in this mean the same. */
 const meaning = (list: readonly DigestPart[]): string =>
-  list
-    .map((one) => toHex(one instanceof Uint8Array ? one : typeof one === 'string' ? utf8(one) : uint64(one)))
-    .join('|');
+  JSON.stringify(
+    list.map((one) => toHex(one instanceof Uint8Array ? one : typeof one === 'string' ? utf8(one) : uint64(one))),
+  );
 
 describe('the framing of parts', () => {
   it('is injective: different lists give different bytes', () => {
