@@ -2,9 +2,11 @@
 // where what was said carries the liar's signature to the others (C, table, H(x′)), all of them name it.
 import { describe, expect, it } from 'vitest';
 import { SeededRng } from '../../src/base/rng.js';
+import { batchRoot } from '../../src/cmix/merkle.js';
 import { decodeTable, encodeTable, tableDigest } from '../../src/cmix/slotTable.js';
 import { createKeyShare, encodeKeyShare } from '../../src/cmix/teamKey.js';
-import { Attack, engine, expectFailed, group, tag } from './attack.js';
+import type { Engine } from '../../src/engine/engine.js';
+import { Attack, engine, expectFailed, group, lyingEngine, tag } from './attack.js';
 
 const shareContext = (attack: Attack, position: number) => ({
   group,
@@ -23,10 +25,31 @@ describe('different things to different nodes', () => {
     expect(attack.shares.size).toBe(0);
   });
 
-  it('another H(x′), and another mixed batch to go with it: all name node 1', async () => {
+  it('another H(x′): its signature is in every opening that follows it, so all name node 1', async () => {
     const attack = await Attack.begin([1]);
     const other = new Uint8Array(32).fill(5);
     attack.say(1, 'mixCommit', (message, to) => (to === 3 ? { ...message, digest: other } : message));
+    expectFailed(await attack.play(), 'EQUIVOCATION', 1);
+  });
+
+  it('another H(x′) and the mixed batch that belongs to it: each batch fits its commitment, and still all name node 1', async () => {
+    let mixed = new Uint8Array(0);
+    let calls = 0;
+    const mulGather: Engine['mulGather'] = async (...args) => {
+      const out = await engine.mulGather(...args);
+      if (++calls === 2) mixed = out.slice();
+      return out;
+    };
+    const attack = await Attack.begin([1], { malice: () => ({ engineOf: async () => lyingEngine({ mulGather }) }) });
+    const other = () => {
+      const batch = mixed.slice();
+      tag(batch, 2);
+      return batch;
+    };
+    attack.say(1, 'mixCommit', (message, to) =>
+      to === 3 ? { ...message, digest: batchRoot('mixed', other(), 6) } : message,
+    );
+    attack.tamper(1, 'mixed', (batch) => batch.set(other()), 3);
     expectFailed(await attack.play(), 'EQUIVOCATION', 1);
   });
 

@@ -193,6 +193,36 @@ describe('a team of reducers', () => {
   });
 });
 
+describe('a mix commitment', () => {
+  const team = ['a', 'b', 'c'].map((name) => name.repeat(32) as NodeId);
+  const ready: RoundState = {
+    ...initialState(team, 1),
+    stage: 'REALTIME',
+    progress: 'realtimePermute',
+    made: { shares: 'C' },
+    said: { commitment: ['C', 'C', 'C'] },
+  };
+  const heard: RoundEvent = { type: 'said', from: 0, message: { kind: 'mixCommit', digest: MIX } };
+  const opens = (state: RoundState) => step(state, heard)[1].some(({ type }) => type === 'openShares');
+
+  it('opens the shares of a node that holds every commitment over its C, and of no other', () => {
+    expect(opens(ready)).toBe(true);
+    expect(opens({ ...ready, said: {} })).toBe(false);
+    expect(opens({ ...ready, said: { commitment: ['C', 'C', undefined] } })).toBe(false);
+    expect(opens({ ...ready, said: { commitment: ['C', 'C', 'D'] } })).toBe(false);
+    expect(opens({ ...ready, made: {} })).toBe(false);
+    expect(opens({ ...ready, progress: 'realtimeDecrypt' })).toBe(false);
+    expect(opens({ ...ready, stage: 'QUEUED' })).toBe(false);
+    expect(opens({ ...ready, claims: [undefined, 0, undefined] })).toBe(false);
+  });
+
+  it('opens them once', () => {
+    const [opened] = step(ready, heard);
+    expect(step(opened, heard)).toEqual([opened, []]);
+    expect(opens({ ...ready, progress: 'opening' })).toBe(false);
+  });
+});
+
 describe('a round that has ended', () => {
   it('does nothing any more, whatever comes', () => {
     const model = new Model(3);
