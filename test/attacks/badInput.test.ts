@@ -212,6 +212,19 @@ describe('a batch that cannot be', () => {
   });
 });
 
+describe('a batch of a round that has ended', () => {
+  it('is acknowledged again for a while, and then freed', async () => {
+    const attack = await Attack.begin([]);
+    await attack.play();
+    const header: BatchHeader = { round: attack.info.round, phase: 'mixed', slots: 6, elements: 1, chunkSlots: 4 };
+    const ask = () => codeOf(() => attack.node(2).runner.onBatch(attack.node(1).id, header));
+    expect(await ask()).toBe('taken');
+    await attack.team.until(() => false, 31_000);
+    expect(await ask()).toBe('ROUND_OVER');
+    expect(attack.verdict(attack.node(2)).texts).toHaveLength(TEXTS.length);
+  });
+});
+
 const sourceOf = (source: { header: BatchHeader; chunks: number; chunk(index: number): Promise<Uint8Array> }) => ({
   header: source.header,
   chunks: source.chunks,

@@ -28,13 +28,15 @@ async function overTheWire(thrown: unknown): Promise<MixError> {
 }
 
 const value = fc.oneof(
-  fc.string({ unit: 'binary', maxLength: 60 }),
+  fc.string({ unit: 'binary', maxLength: 25 }),
   fc.constantFrom('a, b; c="d"', ' leading', '100%', 'ключ\u0000\r\n\u2028🔑', '\ud800'),
   fc.integer(),
   fc.double({ noNaN: true, noDefaultInfinity: true }).map((x) => x + 0),
   fc.boolean(),
 );
-const values = fc.dictionary(fc.string({ maxLength: 12 }), value, { maxKeys: 5, noNullPrototype: true });
+// Small enough, escaped, to be sent whole.
+const key = fc.string({ maxLength: 12 }).filter((text) => text !== '__proto__');
+const values = fc.dictionary(key, value, { maxKeys: 5, noNullPrototype: true });
 
 describe('a MixError', () => {
   it('of every code comes out as itself', async () => {

@@ -12,6 +12,17 @@ import type { BatchPhase } from '../../src/round/batchPhases.js';
 import { RoundSecrets } from '../../src/round/roundSecrets.js';
 import { Attack, codeOf, engine, group, tag } from '../attacks/attack.js';
 
+const { slotKeysMade } = vi.hoisted(() => ({ slotKeysMade: [] as Uint8Array[] }));
+vi.mock('../../src/cmix/senderKeys.js', async (original) => {
+  const real = await original<typeof import('../../src/cmix/senderKeys.js')>();
+  const slotKeys: typeof real.slotKeys = (...args) => {
+    const keys = real.slotKeys(...args);
+    slotKeysMade.push(keys);
+    return keys;
+  };
+  return { ...real, slotKeys };
+});
+
 type Held = Uint8Array | Uint32Array | Secret | Prepared;
 
 /** The bytes behind whatever a round may hold. */
@@ -65,6 +76,15 @@ describe('the secrets of a round', () => {
       }
     },
   );
+
+  it('leave no slot key behind, neither at the sender nor at any node', async () => {
+    slotKeysMade.length = 0;
+    const attack = await Attack.begin([]);
+    await attack.play();
+    // Six messages, four nodes, both sides.
+    expect(slotKeysMade).toHaveLength(2 * 6 * 4);
+    expect(slotKeysMade.filter((keys) => !isWiped(keys))).toEqual([]);
+  });
 
   it('that come back after the end are wiped on arrival, and their step is aborted', async () => {
     const secrets = new RoundSecrets(group.elementBytes);
