@@ -43,7 +43,7 @@ describe('the framing of parts', () => {
         expect(equalBytes(digest(x, ...a), digest(y, ...b))).toBe(same);
       },
     );
-    fc.assert(property, { numRuns: 50000 });
+    fc.assert(property, { numRuns: 500 });
   });
 
   it('tells apart what only moves a boundary, or a part into the domain', () => {

@@ -117,7 +117,7 @@ function holds<Wire>(fields: fc.Arbitrary<object>, coder: Coder, decode: (wire: 
       expect(isErrorCode((error as MixError).code)).toBe(true);
     }
   });
-  fc.assert(property, { numRuns: 500000 });
+  fc.assert(property, { numRuns: 400 });
 }
 
 describe('decoders throw nothing but their own errors', () => {
@@ -192,7 +192,7 @@ describe('what is encoded comes back the same', () => {
       const got = decodeEnvelope(over(coder, encodeEnvelope(sent as SignedTeamMessage)));
       expect(asHex(got)).toEqual(asHex(sent));
     });
-    fc.assert(property, { numRuns: 5000 });
+    fc.assert(property, { numRuns: 200 });
   });
 
   it('for RoundInfos, whose signature still holds', () => {
