@@ -2,17 +2,18 @@
 // HTTP. The only place that knows everybody; nothing else constructs what it is given here.
 import { join } from 'node:path';
 import { toHex } from '../base/bytes.js';
-import { systemClock } from '../base/clock.js';
+import { sleep, systemClock } from '../base/clock.js';
 import { MixError } from '../base/errors.js';
 import type { BootId, NodeId } from '../base/ids.js';
 import { createLog, type Logger } from '../base/log.js';
-import { createMetrics } from '../base/metrics.js';
+import { createMetrics, type Metrics } from '../base/metrics.js';
 import { randomBytes, systemRng } from '../base/rng.js';
-import { openLevelStore, type Store } from '../base/store.js';
+import { openLevelStore } from '../base/store.js';
 import { addGatewayService } from '../comms/gatewayService.js';
+import type { AuthContext } from '../comms/grpc.js';
 import { authenticatePeer } from '../comms/peers.js';
 import { SchedulerClient } from '../comms/schedulerClient.js';
-import { type Listener, listen } from '../comms/server.js';
+import { listen } from '../comms/server.js';
 import { TeamLink } from '../comms/teamLink.js';
 import { addTeamService } from '../comms/teamService.js';
 import type { Engine } from '../engine/engine.js';
@@ -20,7 +21,8 @@ import { openEngine } from '../engine/open.js';
 import type { GroupName } from '../math/group.js';
 import { DEFAULT_RETRY } from '../round/courier.js';
 import { RoundLog } from '../round/roundLog.js';
-import { RoundRunner } from '../round/roundRunner.js';
+import { isOver } from '../round/roundMachine.js';
+import { RoundRunner, type RunnerDeps } from '../round/roundRunner.js';
 import { SenderRegistry } from '../round/senderRegistry.js';
 import { loadMembership, type NodeConfig } from './config.js';
 import { SchedulerFollower } from './follow.js';
@@ -32,6 +34,8 @@ const HOUR_MS = 3_600_000;
 const STREAM_IDLE_MS = 120_000;
 /** How long a closing node lets calls end and reports leave. */
 const GRACE_MS = 2_000;
+/** How long a node that fails open rounds goes on telling its team. */
+const FAREWELL_MS = 500;
 
 export interface RunningNode {
   readonly node: NodeId;
@@ -82,7 +86,11 @@ export async function startNode(config: NodeConfig, log: Logger = logOf(config))
     }
   };
   try {
-    return await assemble(config, log, closers, closeAll);
+    const own: Own = (opened, close) => {
+      closers.push(() => close(opened));
+      return opened;
+    };
+    return await assemble(config, log, own, closeAll);
   } catch (error) {
     await closeAll();
     throw error;
@@ -91,53 +99,57 @@ export async function startNode(config: NodeConfig, log: Logger = logOf(config))
 
 export const logOf = (config: NodeConfig): Logger => createLog({ name: 'millrace', ...config.log });
 
-async function assemble(
-  config: NodeConfig,
-  log: Logger,
-  closers: (() => unknown)[],
-  closeAll: () => Promise<void>,
-): Promise<RunningNode> {
-  const { network, identity, listen: at, limits, engine: wanted } = config;
+/** Opens things in order and remembers how each is closed. */
+type Own = <T>(opened: T, close: (opened: T) => unknown) => T;
+
+/** What a node is: its keys, and what it trusts. @throws MixError CONFIG_INVALID, CERTIFICATE_INVALID, PEER_UNKNOWN */
+function loadMaterial(config: NodeConfig) {
+  const { identity } = config;
+  const certificateKeyFile = identity.certificate_key_file;
   const key = loadSigningKey(identity.key_file);
-  const certificate = loadCertificate({
-    certificateFile: identity.certificate_file,
-    certificateKeyFile: identity.certificate_key_file,
-  });
+  const certificate = loadCertificate({ certificateFile: identity.certificate_file, certificateKeyFile });
+  const scheduler = loadCertificate({ certificateFile: config.scheduler.certificate_file, certificateKeyFile });
   const membership = loadMembership(config.membership_file);
   membership.get(key.nodeId);
   const schedulerKey = new Uint8Array(Buffer.from(config.scheduler.key, 'hex'));
-  const metrics = createMetrics({ processMetrics: true });
-  const clock = systemClock;
-  const bootId = toHex(randomBytes(systemRng, 16)) as BootId;
+  return { key, certificate, membership, schedulerKey, schedulerCertificate: scheduler.certificate };
+}
 
-  const engines = new Engines(wanted.groups, (group) =>
-    openEngine({
-      engine: wanted.name,
-      group,
-      log,
-      metrics,
-      ...(wanted.threads > 0 ? { threads: wanted.threads } : {}),
-    }),
-  );
-  closers.push(() => engines.close());
-  const engine = await engines.get(wanted.groups[0]!);
+type Material = ReturnType<typeof loadMaterial>;
 
-  const store: Store = await openLevelStore(join(config.data_dir, 'store'));
-  closers.push(() => store.close());
-  const link = new TeamLink(() => membership, certificate);
-  closers.push(() => link.close());
-  const { certificate: schedulerCertificate } = loadCertificate({
-    certificateFile: config.scheduler.certificate_file,
-    certificateKeyFile: identity.certificate_key_file,
-  });
-  const scheduler = new SchedulerClient(config.scheduler.address, schedulerCertificate, certificate);
-  closers.push(() => scheduler.close());
-  const follower = new SchedulerFollower({ scheduler, schedulerKey, network, clock, log });
-  closers.push(() => follower.close());
+interface Common {
+  readonly config: NodeConfig;
+  readonly material: Material;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly bootId: BootId;
+  readonly own: Own;
+}
 
+function openEngines({ config, log, metrics, own }: Common): Engines {
+  const { name, groups, threads } = config.engine;
+  const make = (group: GroupName) =>
+    openEngine({ engine: name, group, log, metrics, ...(threads > 0 ? { threads } : {}) });
+  return own(new Engines(groups, make), (engines) => engines.close());
+}
+
+function openFollower({ config, material, log, own }: Common): SchedulerFollower {
+  const { network, scheduler: at } = config;
+  const { certificate, schedulerCertificate, schedulerKey } = material;
+  const scheduler = own(new SchedulerClient(at.address, schedulerCertificate, certificate), (it) => it.close());
+  return own(new SchedulerFollower({ scheduler, schedulerKey, network, clock: systemClock, log }), (it) => it.close());
+}
+
+/** The rounds of this node, over its link, store and registry. */
+async function openRunner(common: Common, engines: Engines, follower: SchedulerFollower) {
+  const { config, material, log, metrics, bootId, own } = common;
+  const { network, limits } = config;
+  const { key, certificate, membership, schedulerKey } = material;
+  const store = own(await openLevelStore(join(config.data_dir, 'store')), (it) => it.close());
+  const link = own(new TeamLink(() => membership, certificate), (it) => it.close());
   // Seconds since 1970: larger than any epoch of an earlier run, whatever that run rotated to.
-  const registry = new SenderRegistry(systemRng, Math.floor(clock.wallMs() / 1000), limits.senders);
-  const runner = new RoundRunner({
+  const registry = new SenderRegistry(systemRng, Math.floor(systemClock.wallMs() / 1000), limits.senders);
+  const deps: RunnerDeps = {
     network,
     bootId,
     key,
@@ -148,7 +160,7 @@ async function assemble(
     registry,
     roundLog: new RoundLog(store, bootId),
     link,
-    clock,
+    clock: systemClock,
     rng: systemRng,
     log,
     metrics,
@@ -160,23 +172,26 @@ async function assemble(
       width: limits.width,
     },
     retry: { ...DEFAULT_RETRY, peerLostMs: limits.peer_lost_ms },
-  });
-  closers.push(() => runner.close());
-  follower.report({ kind: 'online', bootId, engine: engine.name, enginePath: engine.path });
-  await runner.start();
+  };
+  const runner = own(new RoundRunner(deps), (it) => it.close());
   const rotation = setInterval(() => runner.rotateEpoch(), limits.epoch_hours * HOUR_MS);
-  rotation.unref();
-  closers.push(() => clearInterval(rotation));
+  own(rotation, clearInterval).unref();
+  return { runner, registry };
+}
 
-  const identify = (context: Parameters<typeof authenticatePeer>[0]) => authenticatePeer(context, membership, clock);
-  const common = { certificate, log, metrics };
-  const team = await listen({ ...common, address: at.team, authenticate: identify }, (server, errors) =>
+/** The two listeners: team members and senders. */
+async function openListeners(common: Common, runner: RoundRunner, registry: SenderRegistry): Promise<void> {
+  const { config, material, log, metrics, own } = common;
+  const { key, certificate, membership } = material;
+  const identify = (context: AuthContext) => authenticatePeer(context, membership, systemClock);
+  const options = { certificate, log, metrics };
+  const team = await listen({ ...options, address: config.listen.team, authenticate: identify }, (server, errors) =>
     addTeamService(server, errors, { receiver: runner, identify, idleMs: STREAM_IDLE_MS }),
   );
-  closers.push(() => team.close(GRACE_MS));
-  const gateway: Listener = await listen({ ...common, address: at.gateway }, (server, errors) =>
+  own(team, (it) => it.close(GRACE_MS));
+  const gateway = await listen({ ...options, address: config.listen.gateway }, (server, errors) =>
     addGatewayService(server, errors, {
-      network,
+      network: config.network,
       node: key.nodeId,
       identityKey: key.publicKey,
       sign: (digest) => key.sign(digest),
@@ -184,15 +199,34 @@ async function assemble(
       runner,
     }),
   );
-  closers.push(() => gateway.close(GRACE_MS));
+  own(gateway, (it) => it.close(GRACE_MS));
+}
 
+async function assemble(
+  config: NodeConfig,
+  log: Logger,
+  own: Own,
+  closeAll: () => Promise<void>,
+): Promise<RunningNode> {
+  const material = loadMaterial(config);
+  const { key } = material;
+  const bootId = toHex(randomBytes(systemRng, 16)) as BootId;
+  const metrics = createMetrics({ processMetrics: true });
+  const common: Common = { config, material, log, metrics, bootId, own };
+  const engines = openEngines(common);
+  const engine = await engines.get(config.engine.groups[0]!);
+  const follower = openFollower(common);
+  const { runner, registry } = await openRunner(common, engines, follower);
+  follower.report({ kind: 'online', bootId, engine: engine.name, enginePath: engine.path });
+  await runner.start();
+  await openListeners(common, runner, registry);
   const readiness = (): Readiness => {
     const reasons = follower.connected ? [] : ['no connection to the scheduler'];
     return { ready: reasons.length === 0, reasons };
   };
   const status = () => ({
     node: key.nodeId,
-    network,
+    network: config.network,
     bootId,
     engine: { name: engine.name, path: engine.path, threads: engine.threads },
     scheduler: { connected: follower.connected },
@@ -201,18 +235,28 @@ async function assemble(
     epoch: registry.epoch,
     senders: registry.size,
   });
-  const http = await serveHttp(at.http, { metrics, readiness, status });
-  closers.push(() => http.close());
+  const http = own(await serveHttp(config.listen.http, { metrics, readiness, status }), (it) => it.close());
   void follower.run(runner);
-  log.info({ node: key.nodeId, team: at.team, gateway: at.gateway, http: http.port, bootId }, 'node is up');
+  const { team, gateway } = config.listen;
+  log.info({ node: key.nodeId, team, gateway, http: http.port, bootId }, 'node is up');
 
   let closing: Promise<void> | undefined;
   const close = async (reason: string) => {
     log.info({ reason }, 'node stops');
+    const busy = [...runner.stages.values()].some((stage) => !isOver(stage));
     runner.shutDown(reason);
+    // The team hears of it from us, not from a silence.
+    if (busy) await sleep(systemClock, FAREWELL_MS);
     await follower.flush(GRACE_MS);
     await closeAll();
     key.seed.wipe();
   };
-  return { node: key.nodeId, httpPort: http.port, close: (reason) => (closing ??= close(reason)) };
+  return {
+    node: key.nodeId,
+    httpPort: http.port,
+    close: (reason) => {
+      closing ??= close(reason);
+      return closing;
+    },
+  };
 }
