@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const force = process.argv.includes('--force');
+/** Where a build goes before it is put in place. */
+const FRESH = 'dist.new-';
 const say = (text) => process.stderr.write(`millrace: ${text}\n`);
 
 function requireNode() {
@@ -50,10 +52,18 @@ function whenStale(stampFile, stamp, what, work, always = false) {
   say(`done in ${((Date.now() - startedMs) / 1000).toFixed(1)} s`);
 }
 
+/** Removes what interrupted or failed builds left. */
+function clean() {
+  for (const entry of readdirSync(root)) {
+    if (entry.startsWith(FRESH)) rmSync(join(root, entry), { recursive: true, force: true });
+  }
+}
+
 function run(command, args) {
   // Standard output belongs to the command that follows (its --json line): everything said here goes to standard error.
   const result = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
   if (result.status === 0) return;
+  clean();
   say(`error: \`${command} ${args.join(' ')}\` failed${result.error ? `: ${result.error.message}` : ''}`);
   process.exit(1);
 }
@@ -69,7 +79,7 @@ whenStale(
   'compiling TypeScript …',
   () => {
     // Compiled beside and then put in place, so that a failing or interrupted build leaves the last good one.
-    const fresh = `dist.new-${process.pid}`;
+    const fresh = `${FRESH}${process.pid}`;
     run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json', '--outDir', fresh]);
     rmSync(join(root, 'dist'), { recursive: true, force: true });
     renameSync(join(root, fresh), join(root, 'dist'));
