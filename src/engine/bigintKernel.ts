@@ -39,6 +39,8 @@ export class BigintKernel implements Kernel {
         this.write(work.out, 0, catalogue.product(group, this.read(a, from * width, to * width), width));
         break;
       }
+      case 'multiExp':
+        throw new Error('multiExp is computed by windows here');
       case 'window':
         this.#window(work);
         break;

@@ -5,12 +5,13 @@ import type { Group, GroupName } from '../math/group.js';
 
 /**
  * The arithmetic a worker does.
+ * - ifma, portable: the native library's paths.
  * - words: OpenSSL's BN_mod_exp_mont_consttime, and its word-level Montgomery product bn_mul_mont on shared memory.
  * - bignum: the same through OpenSSL's public functions only (BN_mod_mul_montgomery).
  * - dh: powers by node:crypto's Diffie-Hellman, the rest BigInt.
  * - bigint: BigInt only.
  */
-export const KERNEL_NAMES = ['words', 'bignum', 'dh', 'bigint'] as const;
+export const KERNEL_NAMES = ['ifma', 'portable', 'words', 'bignum', 'dh', 'bigint'] as const;
 export type KernelName = (typeof KERNEL_NAMES)[number];
 
 interface Range {
@@ -58,12 +59,19 @@ export type Work =
       readonly exponentBytes: number;
       readonly out: Uint8Array;
     } & Range)
-  /** Windows of the table of a base (comb.ts), at least two; those before `from` are filled. */
-  | ({ readonly op: 'table'; readonly base: Uint8Array; readonly table: Uint8Array } & Range)
+  /** Windows of the table of a base, at least two; those before `from` are filled. For exponents of exponentBytes. */
+  | ({
+      readonly op: 'table';
+      readonly base: Uint8Array;
+      readonly table: Uint8Array;
+      readonly exponentBytes: number;
+    } & Range)
   /** Elements. */
   | ({ readonly op: 'invertBatch'; readonly a: Uint8Array; readonly out: Uint8Array } & Range)
   /** Slots of a; out: `width` elements, the product of this range only. */
   | ({ readonly op: 'product'; readonly a: Uint8Array; readonly width: number; readonly out: Uint8Array } & Range)
+  /** Plain bases; out: one element, ∏ bases[i]^exponents[i] of this range. Native kernels only. */
+  | ({ readonly op: 'multiExp' } & Powers & Range)
   /**
    * Prepared bases; out: one element in the kernel's form, ∏ bases[i]^(`windowBits` bits of exponents[i] from bit
    * `lowBit` on).

@@ -5,9 +5,25 @@ import type { Group } from '../math/group.js';
 import type { KernelName } from './job.js';
 
 /** One product at 4096 bits, in µs, on a machine of some years ago. */
-const PRODUCT_US: Record<KernelName, number> = { words: 4, bignum: 5, dh: 16, bigint: 16 };
+const PRODUCT_US: Record<KernelName, number> = {
+  ifma: 0.5,
+  portable: 8,
+  words: 4,
+  bignum: 5,
+  dh: 16,
+  bigint: 16,
+};
 /** The generic power costs about this many products for each bit of the exponent. */
-const POWER_PRODUCTS_PER_BIT: Record<KernelName, number> = { words: 1, bignum: 0.8, dh: 0.25, bigint: 1.3 };
+const POWER_PRODUCTS_PER_BIT: Record<KernelName, number> = {
+  ifma: 0.9,
+  portable: 1.3,
+  words: 1,
+  bignum: 0.8,
+  dh: 0.25,
+  bigint: 1.3,
+};
+/** Elements that a kernel computes at once: a range that is not a multiple leaves lanes idle. */
+const LANES: Record<KernelName, number> = { ifma: 8, portable: 1, words: 1, bignum: 1, dh: 1, bigint: 1 };
 /** What a call from JavaScript costs besides the arithmetic: it rules in the small groups. */
 const CALL_US = 0.5;
 
@@ -22,11 +38,13 @@ export class Plan {
   readonly #productUs: number;
   readonly #powerPerBit: number;
   readonly #threads: number;
+  readonly #lanes: number;
 
   constructor(kernel: KernelName, group: Group, threads: number) {
-    this.#productUs = PRODUCT_US[kernel] * (group.bits / 4096) ** 2 + CALL_US;
+    this.#productUs = PRODUCT_US[kernel] * (group.bits / 4096) ** 2 + (LANES[kernel] > 1 ? 0 : CALL_US);
     this.#powerPerBit = POWER_PRODUCTS_PER_BIT[kernel];
     this.#threads = threads;
+    this.#lanes = LANES[kernel];
   }
 
   /** Products that a generic power with such an exponent costs. */
@@ -43,9 +61,9 @@ export class Plan {
     const byThreads = Math.min(this.#threads, Math.floor(totalUs / CHUNK_US_MIN));
     const most = Math.max(1, Math.floor(units / unitsMin));
     const count = Math.min(most, Math.max(1, byTime, byThreads));
-    return Array.from({ length: count }, (_, i) => [
-      Math.floor((units * i) / count),
-      Math.floor((units * (i + 1)) / count),
-    ]);
+    // Boundaries at whole groups of lanes, where there are enough units for that to leave no range empty.
+    const grain = units >= 2 * count * this.#lanes ? this.#lanes : 1;
+    const boundary = (i: number) => (i === count ? units : Math.floor((units * i) / count / grain) * grain);
+    return Array.from({ length: count }, (_, i) => [boundary(i), boundary(i + 1)]);
   }
 }

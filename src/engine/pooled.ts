@@ -4,8 +4,10 @@
 import type { Group } from '../math/group.js';
 import { tableBytes, windowsOf } from './comb.js';
 import type { Priority } from './engine.js';
-import type { Job, KernelName, Work } from './job.js';
+import type { Job, KernelName, Work, WorkOf } from './job.js';
 import { multiExpWindowBits } from './multiExp.js';
+import { nativeTableBytes } from './nativeKernel.js';
+import type { NativePath } from './nativeLibrary.js';
 import { Plan } from './plan.js';
 import { TASKS_PER_WORKER, WorkerPool } from './pool.js';
 import { ChunkQueue } from './queue.js';
@@ -90,6 +92,7 @@ export class PooledExecutor implements Executor {
   readonly #pool: WorkerPool;
   readonly #queue: ChunkQueue<Job>;
   readonly #plan: Plan;
+  readonly #tableSizes = new Map<number, number>();
 
   constructor({ group, kernel, path, threads, queueLimit, onDepth }: PooledOptions) {
     this.threads = threads;
@@ -199,7 +202,7 @@ export class PooledExecutor implements Executor {
   /** A table where there is one that is long enough, or where it pays to fill one. */
   #tableFor({ base, exponentBytes }: RequestOf<'powFixed'>, count: number, shared: Shared, step: Step) {
     const filled = base.slot?.table;
-    if (filled && filled.length >= tableBytes(this.#group.elementBytes, windowsOf(exponentBytes))) return filled;
+    if (filled && filled.length >= this.#tableBytes(exponentBytes)) return filled;
     if (count < TABLE_POWERS_MIN || exponentBytes > TABLE_EXPONENT_BYTES_MAX) return undefined;
     return this.#ensureTable(base, exponentBytes, shared, step);
   }
@@ -212,11 +215,12 @@ export class PooledExecutor implements Executor {
   ): Promise<Uint8Array | undefined> {
     if (!hasTables(this.#kernel)) return undefined;
     const windows = windowsOf(exponentBytes);
-    const table = new Uint8Array(new SharedArrayBuffer(tableBytes(this.#group.elementBytes, windows)));
+    const table = new Uint8Array(new SharedArrayBuffer(this.#tableBytes(exponentBytes)));
     const element = shared.input(base.element);
     // Each range starts from the end of the one before it: one after the other.
-    for (const [from, to] of this.#plan.ranges(windows, 33, 8)) {
-      await step([{ op: 'table', base: element, table, from, to }]);
+    const ranges = isNative(this.#kernel) ? [[0, windows] as const] : this.#plan.ranges(windows, 33, 8);
+    for (const [from, to] of ranges) {
+      await step([{ op: 'table', base: element, table, exponentBytes, from, to }]);
     }
     if (base.slot) base.slot.table = table;
     return table;
@@ -237,6 +241,36 @@ export class PooledExecutor implements Executor {
     await step([{ op: 'product', a: parts, width, out: target, from: 0, to: ranges.length }]);
   }
 
+  /** Bytes of a table for exponents of this length; native libraries have a form of their own. */
+  #tableBytes(exponentBytes: number): number {
+    if (!isNative(this.#kernel)) return tableBytes(this.#group.elementBytes, windowsOf(exponentBytes));
+    let bytes = this.#tableSizes.get(exponentBytes);
+    if (bytes === undefined) {
+      bytes = nativeTableBytes(this.#kernel, this.#group, exponentBytes);
+      this.#tableSizes.set(exponentBytes, bytes);
+    }
+    return bytes;
+  }
+
+  /** Each range by itself, on plain bases; then the product of all. */
+  async #multiExpNative(
+    work: Omit<WorkOf<'multiExp'>, 'op' | 'from' | 'to'>,
+    shared: Shared,
+    step: Step,
+  ): Promise<void> {
+    const { elementBytes } = this.#group;
+    const { bases, exponents, exponentBytes, out } = work;
+    const count = bases.length / elementBytes;
+    // 14 products for the table of a base and one per digit; the squarings are shared.
+    const ranges = this.#plan.ranges(count, 14 + exponentBytes * 2, 64);
+    const parts = shared.scratch(ranges.length * elementBytes);
+    const part = (index: number) => parts.subarray(index * elementBytes, (index + 1) * elementBytes);
+    await step(
+      ranges.map(([from, to], i) => ({ op: 'multiExp', bases, exponents, exponentBytes, out: part(i), from, to })),
+    );
+    await step([{ op: 'product', a: parts, width: 1, out, from: 0, to: ranges.length }]);
+  }
+
   async #multiExp(request: RequestOf<'multiExp'>, shared: Shared, step: Step): Promise<void> {
     const { elementBytes } = this.#group;
     const { exponentBytes } = request;
@@ -245,6 +279,8 @@ export class PooledExecutor implements Executor {
     const plain = shared.input(request.bases);
     const exponents = shared.input(request.exponents);
     const out = shared.output(request.out);
+    if (isNative(this.#kernel))
+      return this.#multiExpNative({ bases: plain, exponents, exponentBytes, out }, shared, step);
     const bases = shared.scratch(plain.length);
     await step(this.#cut(count, 1, (from, to) => ({ op: 'prepare', a: plain, out: bases, from, to })));
     const ranges = Math.ceil(count / MULTI_EXP_BASES_MAX);
@@ -264,7 +300,8 @@ export class PooledExecutor implements Executor {
   }
 }
 
-const hasTables = (kernel: KernelName): boolean => kernel === 'words' || kernel === 'bignum';
+const isNative = (kernel: KernelName): kernel is NativePath => kernel === 'ifma' || kernel === 'portable';
+const hasTables = (kernel: KernelName): boolean => kernel === 'words' || kernel === 'bignum' || isNative(kernel);
 
 function setOnes(out: Uint8Array, elementBytes: number): void {
   out.fill(0);

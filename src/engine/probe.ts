@@ -4,6 +4,7 @@ import type { Group } from '../math/group.js';
 import { dhUnavailable } from './dhKernel.js';
 import { ENGINE_NAMES, type EngineName } from './engine.js';
 import type { KernelName } from './job.js';
+import { native } from './nativeLibrary.js';
 import { openssl } from './opensslLibrary.js';
 import { workersUnavailable } from './pool.js';
 
@@ -19,6 +20,8 @@ export interface EngineProbe {
 }
 
 const PATHS: Record<KernelName, string> = {
+  ifma: 'ifma',
+  portable: 'portable',
   words: 'BN_mod_exp_mont_consttime, bn_mul_mont',
   bignum: 'BN_mod_exp_mont_consttime, BN_mod_mul_montgomery',
   dh: 'node:crypto Diffie-Hellman, bigint products',
@@ -29,6 +32,24 @@ const PATHS: Record<KernelName, string> = {
 export const pathOf = (kernel: KernelName): string => PATHS[kernel];
 
 const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown)).trim();
+
+/**
+ * The native library on its vector path. Without AVX-512 IFMA its portable words are slower than OpenSSL's assembly, so
+ * that OpenSSL's own code is the portable path of this engine.
+ */
+function probeCpu(group: Group): EngineProbe {
+  const name = 'cpu';
+  const missing = workersUnavailable();
+  if (missing) return { name, available: false, reason: missing, path: null };
+  let paths: readonly string[];
+  try {
+    ({ paths } = native());
+  } catch (thrown) {
+    return { name, available: false, reason: messageOf(thrown), path: null };
+  }
+  if (paths.includes('ifma')) return { name, available: true, reason: '', path: pathOf('ifma'), kernel: 'ifma' };
+  return { ...probeOpenssl(group), name, reason: "this CPU has no AVX-512 IFMA: OpenSSL's code computes" };
+}
 
 function probeOpenssl(group: Group): EngineProbe {
   const name = 'openssl';
@@ -55,6 +76,7 @@ function probeBigint(): EngineProbe {
 }
 
 function probe(name: EngineName, group: Group): EngineProbe {
+  if (name === 'cpu') return probeCpu(group);
   if (name === 'openssl') return probeOpenssl(group);
   if (name === 'bigint') return probeBigint();
   return { name, available: true, reason: '', path: pathOf('bigint') };

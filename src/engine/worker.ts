@@ -4,12 +4,15 @@ import { namedGroup } from '../math/group.js';
 import { BigintKernel } from './bigintKernel.js';
 import { DhKernel } from './dhKernel.js';
 import type { Job, JobResult, Kernel, KernelFactory, KernelName } from './job.js';
+import { NativeKernel } from './nativeKernel.js';
 import { OpensslKernel } from './opensslKernel.js';
 
 /** How long a worker waits for the others at the end; only a worker that died meanwhile makes it wait at all. */
 const DISPOSE_WAIT_MS = 500;
 
 export const KERNELS: Readonly<Record<KernelName, KernelFactory>> = {
+  ifma: (group) => new NativeKernel(group, 'ifma'),
+  portable: (group) => new NativeKernel(group, 'portable'),
   words: (group) => new OpensslKernel(group, true),
   bignum: (group) => new OpensslKernel(group, false),
   dh: (group) => new DhKernel(group),

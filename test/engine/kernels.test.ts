@@ -1,5 +1,6 @@
 // The compliance suite on every engine and every path of it that this machine can run.
 import { describe } from 'vitest';
+import { native } from '../../src/engine/nativeLibrary.js';
 import { pooledEngine, referenceEngine } from '../../src/engine/open.js';
 import { openssl } from '../../src/engine/opensslLibrary.js';
 import { engineCompliance } from '../engine.compliance.js';
@@ -27,4 +28,19 @@ describe.skipIf(!binding)('OpenSSL through koffi', () => {
 
 describe.skipIf(!binding?.words)('OpenSSL on words', () => {
   engineCompliance('openssl', async (group) => pooledEngine('openssl', 'words', { group, ...settings }));
+});
+
+let paths: readonly string[] = [];
+try {
+  ({ paths } = native());
+} catch {
+  // No compiler built the native library here.
+}
+
+describe.skipIf(!paths.includes('ifma'))('the native library on AVX-512 IFMA', () => {
+  engineCompliance('cpu', async (group) => pooledEngine('cpu', 'ifma', { group, ...settings }));
+});
+
+describe.skipIf(!paths.includes('portable'))('the native library on 64-bit words', () => {
+  engineCompliance('cpu, portable words', async (group) => pooledEngine('cpu', 'portable', { group, ...settings }));
 });

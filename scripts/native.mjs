@@ -1,0 +1,70 @@
+// Builds the native CPU library from native/ with whatever C++ compiler the machine has; called by setup.mjs. Nothing is
+// downloaded, no Node.js header is needed: it is a plain shared library behind kernels/api.h, loaded by koffi.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, renameSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+
+export const LIBRARY = 'build/native/libmillrace_cpu.so';
+
+const COMMON = ['-std=c++17', '-O3', '-fPIC', '-Wall', '-Wextra', '-fvisibility=hidden'];
+// GCC 12 takes the undefined sources inside its own AVX-512 intrinsics for ours.
+const QUIET = ['-Wno-uninitialized', '-Wno-maybe-uninitialized'];
+const IFMA = ['-mavx512f', '-mavx512ifma', '-mbmi2'];
+
+/** The units of the library, each with flags of its own. */
+function units() {
+  const plain = ['dispatch', 'inverse', 'portableGroup'].map((name) => ({ name, source: `${name}.cpp`, flags: [] }));
+  if (process.arch !== 'x64') return plain;
+  // One unit per size, so that they compile side by side.
+  const sizes = [20, 40, 60, 80, 160].map((limbs) => ({
+    name: `ifmaGroup${limbs}`,
+    source: 'ifmaGroup.cpp',
+    flags: [...IFMA, `-DMILLRACE_LIMBS=${limbs}`],
+  }));
+  return [...sizes.reverse(), ...plain];
+}
+
+/** The first C++ compiler that answers; undefined where there is none. */
+export function findCompiler() {
+  for (const name of [process.env.CXX, 'c++', 'g++', 'clang++']) {
+    if (name && spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0) return name;
+  }
+  return undefined;
+}
+
+/**
+ * Compiles and links. `extra`: flags for every unit and the link (sanitizers). Returns undefined where it worked, else
+ * what the compiler said.
+ */
+export async function buildNative(root, compiler, library = LIBRARY, extra = []) {
+  const directory = join(root, library, '..');
+  mkdirSync(directory, { recursive: true });
+  const object = (name) => join(directory, `${name}.o`);
+  const all = units();
+  const pending = [...all];
+  const errors = [];
+  const { spawn } = await import('node:child_process');
+  const compile = ({ name, source, flags }) =>
+    new Promise((resolve) => {
+      const args = [...COMMON, ...QUIET, ...flags, ...extra, '-c', join(root, 'native', source), '-o', object(name)];
+      const child = spawn(compiler, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+      let said = '';
+      child.stderr.on('data', (text) => {
+        said += text;
+      });
+      child.on('error', (error) => resolve(errors.push(error.message)));
+      child.on('close', (code) => resolve(code === 0 ? undefined : errors.push(said.slice(0, 2000))));
+    });
+  const lane = async () => {
+    for (let unit = pending.shift(); unit; unit = pending.shift()) await compile(unit);
+  };
+  await Promise.all(Array.from({ length: Math.max(1, cpus().length) }, lane));
+  if (errors.length > 0) return errors[0];
+  // Linked beside and put in place: a process that has the old one loaded keeps it.
+  const fresh = join(root, `${library}.new`);
+  const link = spawnSync(compiler, ['-shared', ...extra, ...all.map(({ name }) => object(name)), '-o', fresh]);
+  if (link.status !== 0) return String(link.stderr ?? link.error).slice(0, 2000);
+  renameSync(fresh, join(root, library));
+  return undefined;
+}

@@ -1,0 +1,137 @@
+// The native CPU library (kernels/api.h, built from native/ where there is a compiler), reached through koffi. Pointers
+// travel as plain numbers, as in opensslLibrary.ts.
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import koffi from 'koffi';
+import { bigintToBytes } from '../math/batch.js';
+import type { Group } from '../math/group.js';
+import type { Address } from './opensslLibrary.js';
+import { addressOf } from './opensslLibrary.js';
+
+/** Where scripts/native.mjs puts it, from src/engine and dist/engine alike. */
+const LIBRARY = fileURLToPath(new URL('../../build/native/libmillrace_cpu.so', import.meta.url));
+const ABI_VERSION = 1;
+
+/** Paths of the library: eight lanes on AVX-512 IFMA, or 64-bit words on any machine. */
+export type NativePath = 'ifma' | 'portable';
+
+/** The functions of kernels/api.h that engines call. Each returns a status, 0 where it worked. */
+export interface NativeLibrary {
+  millrace_prepare(group: Address, out: Address, a: Address, count: number): number;
+  millrace_mul(group: Address, out: Address, a: Address, b: Address, prepared: number, count: number): number;
+  millrace_mul_gather(
+    group: Address,
+    out: Address,
+    a: Address,
+    source: Address,
+    b: Address,
+    prepared: number,
+    width: number,
+    from: number,
+    to: number,
+  ): number;
+  millrace_pow(group: Address, out: Address, bases: Address, exponents: Address, bytes: number, count: number): number;
+  millrace_pow_shared(
+    group: Address,
+    out: Address,
+    bases: Address,
+    exponents: Address,
+    bytes: number,
+    width: number,
+    count: number,
+  ): number;
+  millrace_table_bytes(group: Address, exponentBytes: number, digitBits: number): number;
+  millrace_table_fill(group: Address, table: Address, base: Address, exponentBytes: number, digitBits: number): number;
+  millrace_pow_fixed(
+    group: Address,
+    out: Address,
+    table: Address,
+    exponents: Address,
+    bytes: number,
+    digitBits: number,
+    count: number,
+  ): number;
+  millrace_invert(group: Address, out: Address, a: Address, blinding: Address, count: number): number;
+  millrace_product(group: Address, out: Address, a: Address, width: number, slots: number): number;
+  millrace_multi_exp(
+    group: Address,
+    out: Address,
+    bases: Address,
+    exponents: Address,
+    bytes: number,
+    count: number,
+  ): number;
+  millrace_group_destroy(group: Address): void;
+}
+
+const PROTOTYPES: Record<keyof NativeLibrary, string> = {
+  millrace_prepare: 'int32_t millrace_prepare(uint64_t, uint64_t, uint64_t, size_t)',
+  millrace_mul: 'int32_t millrace_mul(uint64_t, uint64_t, uint64_t, uint64_t, int32_t, size_t)',
+  millrace_mul_gather:
+    'int32_t millrace_mul_gather(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, int32_t, size_t, size_t, size_t)',
+  millrace_pow: 'int32_t millrace_pow(uint64_t, uint64_t, uint64_t, uint64_t, size_t, size_t)',
+  millrace_pow_shared: 'int32_t millrace_pow_shared(uint64_t, uint64_t, uint64_t, uint64_t, size_t, size_t, size_t)',
+  millrace_table_bytes: 'size_t millrace_table_bytes(uint64_t, size_t, uint32_t)',
+  millrace_table_fill: 'int32_t millrace_table_fill(uint64_t, uint64_t, uint64_t, size_t, uint32_t)',
+  millrace_pow_fixed: 'int32_t millrace_pow_fixed(uint64_t, uint64_t, uint64_t, uint64_t, size_t, uint32_t, size_t)',
+  millrace_invert: 'int32_t millrace_invert(uint64_t, uint64_t, uint64_t, uint64_t, size_t)',
+  millrace_product: 'int32_t millrace_product(uint64_t, uint64_t, uint64_t, size_t, size_t)',
+  millrace_multi_exp: 'int32_t millrace_multi_exp(uint64_t, uint64_t, uint64_t, uint64_t, size_t, size_t)',
+  millrace_group_destroy: 'void millrace_group_destroy(uint64_t)',
+};
+
+interface NativeBinding {
+  readonly library: NativeLibrary;
+  readonly paths: readonly NativePath[];
+  statusMessage(status: number): string;
+  create(path: NativePath, group: Group): Address;
+}
+
+let cached: NativeBinding | undefined;
+
+/** Loads the library. @throws Error that says what is missing and what to do about it */
+export function native(): NativeBinding {
+  if (cached) return cached;
+  if (!existsSync(LIBRARY)) {
+    throw new Error('the native library is not built: install a C++ compiler (g++) and run `npm run build`');
+  }
+  const loaded = koffi.load(LIBRARY);
+  const abi = loaded.func('uint32_t millrace_abi_version()')() as number;
+  if (abi !== ABI_VERSION)
+    throw new Error(`the native library has ABI ${abi}, not ${ABI_VERSION}: run \`npm run build\``);
+  const library = Object.fromEntries(
+    Object.entries(PROTOTYPES).map(([name, prototype]) => [name, loaded.func(prototype)]),
+  ) as unknown as NativeLibrary;
+  const statusMessage = loaded.func('const char *millrace_status_message(int32_t)') as (status: number) => string;
+  const paths = pathsOf(loaded);
+  const createGroup = loaded.func('int32_t millrace_group_create(uint32_t, uint64_t, uint32_t, uint64_t)') as (
+    device: number,
+    modulus: Address,
+    bits: number,
+    result: Address,
+  ) => number;
+  cached = {
+    library,
+    paths,
+    statusMessage,
+    create(path, group) {
+      const modulus = new Uint8Array(new SharedArrayBuffer(group.elementBytes + 8));
+      modulus.set(bigintToBytes(group.p, group.elementBytes), 8);
+      const at = addressOf(modulus);
+      const status = createGroup(paths.indexOf(path), at + 8, group.bits, at);
+      if (status !== 0) throw new Error(`millrace_group_create: ${statusMessage(status)}`);
+      return Number(new DataView(modulus.buffer).getBigUint64(0, true));
+    },
+  };
+  return cached;
+}
+
+function pathsOf(loaded: ReturnType<typeof koffi.load>): NativePath[] {
+  const count = loaded.func('uint32_t millrace_device_count()')() as number;
+  const nameOf = loaded.func('int32_t millrace_device_name(uint32_t, uint64_t, size_t)');
+  const text = new Uint8Array(new SharedArrayBuffer(32));
+  return Array.from({ length: count }, (_, device) => {
+    nameOf(device, addressOf(text), text.length);
+    return Buffer.from(text.subarray(0, text.indexOf(0))).toString('latin1') as NativePath;
+  });
+}
