@@ -157,7 +157,8 @@ int32_t millrace_pow_shared(const millrace_group* group, uint8_t* out, const uin
                             size_t exponent_bytes, size_t width, size_t count) {
   const bool valid = isExponentLength(exponent_bytes) && (count == 0 || width == 0 || (out && bases && exponents));
   return guarded(group, valid, [&](const millrace::Group& g) {
-    g.powShared(out, bases, exponents, exponent_bytes, width, count);
+    // No exponents: nothing is read or written, and the pointers may be null.
+    if (width > 0) g.powShared(out, bases, exponents, exponent_bytes, width, count);
     return MILLRACE_OK;
   });
 }

@@ -63,7 +63,10 @@ export async function buildNative(root, compiler, library = LIBRARY, extra = [])
   if (errors.length > 0) return errors[0];
   // Linked beside and put in place: a process that has the old one loaded keeps it.
   const fresh = join(root, `${library}.new`);
-  const link = spawnSync(compiler, ['-shared', ...extra, ...all.map(({ name }) => object(name)), '-o', fresh]);
+  // The plain units first: of an inline function that several units hold, the linker keeps the first, and that one must not
+  // need AVX-512 where the portable path calls it.
+  const objects = all.map(({ name }) => object(name)).reverse();
+  const link = spawnSync(compiler, ['-shared', ...extra, ...objects, '-o', fresh]);
   if (link.status !== 0) return String(link.stderr ?? link.error).slice(0, 2000);
   renameSync(fresh, join(root, library));
   return undefined;

@@ -1,0 +1,114 @@
+// The native library under AddressSanitizer and UndefinedBehaviorSanitizer: check.cpp calls every function on every path,
+// with buffers that are exactly as long as they must be. Built once per state of the sources, under build/.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const FLAGS = ['-O1', '-g1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+/** Long: a cold build on a busy machine. */
+const BUILD_MS = 300_000;
+
+interface NativeScript {
+  findCompiler(): string | undefined;
+  buildNative(root: string, compiler: string, library: string, extra: readonly string[]): Promise<string | undefined>;
+}
+const script = new URL('../../scripts/native.mjs', import.meta.url).href;
+const { findCompiler, buildNative } = (await import(script)) as NativeScript;
+
+/** Why the sanitized build cannot be had here; undefined where it can. */
+function unavailable(compiler: string | undefined): string | undefined {
+  if (!compiler) return 'no C++ compiler';
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-sanitizer-'));
+  try {
+    const [source, program] = [join(directory, 'empty.cpp'), join(directory, 'empty')];
+    writeFileSync(source, 'int main() { return 0; }\n');
+    const built = spawnSync(compiler, [...FLAGS, source, '-o', program]).status === 0;
+    return built && spawnSync(program).status === 0 ? undefined : 'no sanitizer runtime';
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Everything that the build is made of. */
+function stampOf(compiler: string): string {
+  const hash = createHash('sha256').update(compiler).update(FLAGS.join(' '));
+  for (const directory of ['native', 'kernels', 'test/native']) {
+    for (const name of readdirSync(join(root, directory)).sort()) {
+      if (/\.(h|cpp)$/.test(name)) hash.update(name).update(readFileSync(join(root, directory, name)));
+    }
+  }
+  return hash
+    .update(readFileSync(join(root, 'scripts/native.mjs')))
+    .digest('hex')
+    .slice(0, 16);
+}
+
+/** The path of the program, built unless it is there. */
+async function build(compiler: string): Promise<string> {
+  const stamp = stampOf(compiler);
+  const directory = `build/sanitized/${stamp}`;
+  const program = join(root, directory, 'check');
+  if (existsSync(program)) return program;
+  // What older sources were built into is of no use any more.
+  rmSync(join(root, 'build/sanitized'), { recursive: true, force: true });
+  mkdirSync(join(root, directory), { recursive: true });
+  const library = `${directory}/libmillrace_cpu.so`;
+  expect(await buildNative(root, compiler, library, FLAGS)).toBeUndefined();
+  const fresh = `${program}.new`;
+  const sources = [join(root, 'test/native/check.cpp'), join(root, library)];
+  const args = ['-std=c++17', '-Wall', '-Wextra', ...FLAGS, ...sources, '-Wl,-rpath,$ORIGIN', '-o', fresh];
+  const built = spawnSync(compiler, args, { encoding: 'utf8' });
+  expect(built).toMatchObject({ status: 0, stderr: '' });
+  renameSync(fresh, program);
+  return program;
+}
+
+/** Runs it with the leak check, and without where the machine forbids that. */
+function run(program: string, args: readonly string[] = []) {
+  const attempt = (leaks: string) => {
+    const env = { ...process.env, ASAN_OPTIONS: `detect_leaks=${leaks}`, UBSAN_OPTIONS: 'print_stacktrace=1' };
+    return spawnSync(program, args, { encoding: 'utf8', env });
+  };
+  const first = attempt('1');
+  return first.stderr.includes('LeakSanitizer has encountered a fatal error') ? attempt('0') : first;
+}
+
+const compiler = findCompiler();
+const reason = unavailable(compiler);
+
+describe.skipIf(reason)(`the native library under sanitizers${reason ? ` (skipped: ${reason})` : ''}`, () => {
+  let program = '';
+  beforeAll(async () => {
+    program = await build(compiler!);
+  }, BUILD_MS);
+
+  it(
+    'overruns no buffer, has no undefined behaviour, leaks nothing, and computes the same on every path',
+    () => {
+      const { status, stdout, stderr } = run(program);
+      expect({ status, stderr, stdout }).toEqual({ status: 0, stderr: '', stdout: expect.stringMatching(/^ok on \d/) });
+    },
+    BUILD_MS,
+  );
+
+  it('would notice a buffer that is one byte too short', () => {
+    const { status, stdout, stderr } = run(program, ['short']);
+    expect(status).not.toBe(0);
+    expect(stderr).toMatch(/heap-buffer-overflow|insufficient space/);
+    expect(stdout).toBe('');
+  });
+});
