@@ -230,20 +230,19 @@ inline __attribute__((always_inline)) void block(const Vec* a, const Vec* b, Vec
   }
 }
 
-/// out = a·b·R⁻¹ mod p, below 2p for a, b below 2p; limbs below 2^52. `out` may be a or b. L is even.
+/// out = a·b·R⁻¹ mod p, below 2p for a, b below 2p; limbs below 2^52. L is even. `out` may be a or b: a block writes limbs
+/// up to c0 − L + 7 after it has read its own, and the next one reads none below c0 − L + 9.
 template <int L, Form F, bool Square>
 __attribute__((noinline)) void montgomery(const Vec* a, const Vec* b, Vec* out, const Modulus<L>& p) {
   constexpr int kRest = L % kBlock;
   alignas(64) Vec q[L];
-  alignas(64) Vec result[L];
   Vec carry = _mm512_setzero_si512();
   Vec highCarry = carry;
   for (int half = 0; half < 2 * L; half += L) {
     int c0 = half;
-    for (; c0 + kBlock <= half + L; c0 += kBlock) block<L, kBlock, F, Square>(a, b, q, result, p, c0, carry, highCarry);
-    if constexpr (kRest > 0) block<L, kRest, F, Square>(a, b, q, result, p, c0, carry, highCarry);
+    for (; c0 + kBlock <= half + L; c0 += kBlock) block<L, kBlock, F, Square>(a, b, q, out, p, c0, carry, highCarry);
+    if constexpr (kRest > 0) block<L, kRest, F, Square>(a, b, q, out, p, c0, carry, highCarry);
   }
-  for (int i = 0; i < L; i++) out[i] = result[i];
 }
 
 }  // namespace millrace::ifma

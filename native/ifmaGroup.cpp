@@ -3,6 +3,7 @@
 // runs before dispatch.cpp has asked the CPU.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "batchGroup.h"
 #include "ifmaField.h"
@@ -121,32 +122,30 @@ class IfmaField {
     }
     for (; w < sizeof word / sizeof word[0]; w++) word[w] = _mm512_setzero_si512();
     const Vec mask = broadcast(kLimbMask);
-    for (int i = 0; i < L; i++) {
-      const int bit = kLimbBits * i, k = bit / 64, shift = bit % 64;
-      const Vec low = _mm512_srl_epi64(word[k], _mm_cvtsi32_si128(shift));
-      const Vec high = _mm512_sll_epi64(word[k + 1], _mm_cvtsi32_si128(64 - shift));
-      x.limb[i] = _mm512_and_si512(_mm512_or_si512(low, high), mask);
-    }
+    unpack(x, word, mask, std::make_index_sequence<L>());
     wipe(word, sizeof word);
   }
 
   /// min(y mod p, p − y mod p) of each of the first `valid` lanes, for y < 2p with limbs below 2^52.
   void storeCanonical(const Element& y, std::uint8_t* const at[kLanes], std::size_t valid) const {
-    alignas(64) Vec x[L + 3], d[L];
-    // d = y − p; where that is negative, x = y.
-    Vec borrow = difference(d, [&](int i) { return y.limb[i]; }, [&](int i) { return broadcast(pLimb_[i]); });
-    __mmask8 negative = _mm512_test_epi64_mask(borrow, borrow);
-    for (int i = 0; i < L; i++) x[i] = _mm512_mask_mov_epi64(d[i], negative, y.limb[i]);
-    // d = p − 2x; where that is negative, x is above q, and p − x is wanted.
-    borrow = difference(d, [&](int i) { return broadcast(pLimb_[i]); }, [&](int i) { return x[i]; });
-    alignas(64) Vec e[L];
-    borrow = difference(e, [&](int i) { return d[i]; }, [&](int i) { return x[i]; });
-    negative = _mm512_test_epi64_mask(borrow, borrow);
-    for (int i = 0; i < L; i++) x[i] = _mm512_mask_mov_epi64(x[i], negative, d[i]);
+    // e = p − y, and the borrow of e − y: two chains side by side. y ≤ q where e − y is not negative.
+    alignas(64) Vec x[L + 3], e[L];
+    const Vec mask = broadcast(kLimbMask);
+    Vec beyond = _mm512_setzero_si512(), above = beyond;
+#pragma GCC unroll 4
+    for (int i = 0; i < L; i++) {
+      e[i] = borrowing(broadcast(pLimb_[i]), y.limb[i], mask, beyond);
+      borrowing(e[i], y.limb[i], mask, above);
+    }
+    // y > p: only for operands whose product is a number below p·2^-60, which no random value meets. Then −e = y − p.
+    const __mmask8 negative = _mm512_test_epi64_mask(beyond, beyond);
+    if (__builtin_expect(negative != 0, 0)) reflect(e, negative, mask);
+    const __mmask8 takeOther = static_cast<__mmask8>(_mm512_test_epi64_mask(above, above) | negative);
+#pragma GCC unroll 4
+    for (int i = 0; i < L; i++) x[i] = _mm512_mask_mov_epi64(y.limb[i], takeOther, e[i]);
     for (int i = L; i < L + 3; i++) x[i] = _mm512_setzero_si512();
-    storeWords(x, at, valid);
+    storeAll(x, at, valid, std::make_index_sequence<(kLimbBits * L + 511) / 512>());
     wipe(x, sizeof x);
-    wipe(d, sizeof d);
     wipe(e, sizeof e);
   }
 
@@ -166,7 +165,16 @@ class IfmaField {
     }
   }
 
-  /// The same for public digits: reads only what it takes.
+  /// Lane by lane table[digit] = x, writing every entry.
+  void deposit(Element* table, std::size_t entries, const Element& x, const std::uint64_t digits[kLanes]) const {
+    const Vec digit = _mm512_loadu_si512(digits);
+    for (std::size_t entry = 0; entry < entries; entry++) {
+      const __mmask8 mine = _mm512_cmpeq_epi64_mask(digit, broadcast(entry));
+      for (int i = 0; i < L; i++) table[entry].limb[i] = _mm512_mask_mov_epi64(table[entry].limb[i], mine, x.limb[i]);
+    }
+  }
+
+  /// The same as select for public digits: reads only what it takes.
   void pick(Element& out, const Element* table, const std::uint64_t digits[kLanes]) const {
     const auto* base = reinterpret_cast<const long long*>(table);
     long long index[kLanes];
@@ -229,37 +237,55 @@ class IfmaField {
     for (int i = 0; i < L; i++) x.limb[i] = broadcast(limbOf(n, i));
   }
 
-  /// d = a − b with limbs below 2^52; not zero in lanes where the difference is negative (and d is off by 2^(52L)).
-  template <class A, class B>
-  static Vec difference(Vec* d, A a, B b) {
-    const Vec mask = broadcast(kLimbMask);
-    Vec borrow = _mm512_setzero_si512();
-    for (int i = 0; i < L; i++) {
-      const Vec x = _mm512_sub_epi64(_mm512_sub_epi64(a(i), b(i)), borrow);
-      d[i] = _mm512_and_si512(x, mask);
-      borrow = _mm512_srli_epi64(x, 63);
-    }
-    return borrow;
+  /// Limb i: bits 52i to 52i + 51 of the words. Unrolled, so that every shift is an immediate.
+  template <std::size_t I>
+  static inline __attribute__((always_inline)) Vec unpackLimb(const Vec* word, Vec mask) {
+    constexpr unsigned kBit = kLimbBits * I, kWord = kBit / 64, kShift = kBit % 64;
+    Vec limb = _mm512_srli_epi64(word[kWord], kShift);
+    if constexpr (kShift > 64 - kLimbBits) limb = _mm512_or_si512(limb, _mm512_slli_epi64(word[kWord + 1], 64 - kShift));
+    return _mm512_and_si512(limb, mask);
+  }
+  template <std::size_t... I>
+  static void unpack(Element& x, const Vec* word, Vec mask, std::index_sequence<I...>) {
+    ((x.limb[I] = unpackLimb<I>(word, mask)), ...);
   }
 
-  void storeWords(const Vec* limb, std::uint8_t* const at[kLanes], std::size_t valid) const {
-    for (std::size_t w = 0; w < words_; w += 8) {
-      Vec rows[8];
-      for (int k = 0; k < 8; k++) {
-        const int bit = 64 * static_cast<int>(w + static_cast<std::size_t>(k)), i = bit / kLimbBits, offset = bit % kLimbBits;
-        if (i >= L) {
-          rows[k] = _mm512_setzero_si512();
-          continue;
-        }
-        Vec word = _mm512_srl_epi64(limb[i], _mm_cvtsi32_si128(offset));
-        word = _mm512_or_si512(word, _mm512_sll_epi64(limb[i + 1], _mm_cvtsi32_si128(kLimbBits - offset)));
-        rows[k] = _mm512_or_si512(word, _mm512_sll_epi64(limb[i + 2], _mm_cvtsi32_si128(2 * kLimbBits - offset)));
-      }
-      transpose(rows);
-      const unsigned left = static_cast<unsigned>(std::min<std::size_t>(8, words_ - w));
-      const __mmask8 mask = static_cast<__mmask8>((1u << left) - 1);
-      for (std::size_t l = 0; l < valid; l++) _mm512_mask_storeu_epi64(at[l] + 8 * w, mask, rows[l]);
-    }
+  /// Word K of the number that the limbs are; limbs beyond L are there and zero.
+  template <std::size_t K>
+  static inline __attribute__((always_inline)) Vec packWord(const Vec* limb) {
+    constexpr unsigned kBit = 64 * K, kFirst = kBit / kLimbBits, kOffset = kBit % kLimbBits;
+    if constexpr (kFirst >= L) return _mm512_setzero_si512();
+    Vec word = _mm512_or_si512(_mm512_srli_epi64(limb[kFirst], kOffset), _mm512_slli_epi64(limb[kFirst + 1], kLimbBits - kOffset));
+    if constexpr (2 * kLimbBits - kOffset < 64) word = _mm512_or_si512(word, _mm512_slli_epi64(limb[kFirst + 2], 2 * kLimbBits - kOffset));
+    return word;
+  }
+
+  /// One limb of a − b − borrow; borrow is 0 or 1 in each lane.
+  static inline __attribute__((always_inline)) Vec borrowing(Vec a, Vec b, Vec mask, Vec& borrow) {
+    const Vec x = _mm512_sub_epi64(_mm512_sub_epi64(a, b), borrow);
+    borrow = _mm512_srli_epi64(x, 63);
+    return _mm512_and_si512(x, mask);
+  }
+
+  /// e = −e modulo 2^(52L) in the lanes of `which`.
+  static __attribute__((noinline)) void reflect(Vec* e, __mmask8 which, Vec mask) {
+    Vec borrow = _mm512_setzero_si512();
+    for (int i = 0; i < L; i++) e[i] = _mm512_mask_mov_epi64(e[i], which, borrowing(_mm512_setzero_si512(), e[i], mask, borrow));
+  }
+
+  template <std::size_t W>
+  void storeRows(const Vec* limb, std::uint8_t* const at[kLanes], std::size_t valid) const {
+    if (8 * W >= words_) return;
+    Vec rows[8] = {packWord<8 * W>(limb),     packWord<8 * W + 1>(limb), packWord<8 * W + 2>(limb), packWord<8 * W + 3>(limb),
+                   packWord<8 * W + 4>(limb), packWord<8 * W + 5>(limb), packWord<8 * W + 6>(limb), packWord<8 * W + 7>(limb)};
+    transpose(rows);
+    const unsigned left = static_cast<unsigned>(std::min<std::size_t>(8, words_ - 8 * W));
+    const __mmask8 mask = static_cast<__mmask8>((1u << left) - 1);
+    for (std::size_t l = 0; l < valid; l++) _mm512_mask_storeu_epi64(at[l] + 64 * W, mask, rows[l]);
+  }
+  template <std::size_t... W>
+  void storeAll(const Vec* limb, std::uint8_t* const at[kLanes], std::size_t valid, std::index_sequence<W...>) const {
+    (storeRows<W>(limb, at, valid), ...);
   }
 
   ifma::Modulus<L> modulus_;

@@ -84,6 +84,12 @@ class PortableField {
   void select(Element& out, const Element* table, std::size_t entries, const std::uint64_t digits[kLanes]) const {
     chooseFrom(out, reinterpret_cast<const std::uint8_t*>(table), sizeof(Element), entries, digits[0]);
   }
+  void deposit(Element* table, std::size_t entries, const Element& x, const std::uint64_t digits[kLanes]) const {
+    for (std::size_t entry = 0; entry < entries; entry++) {
+      const std::uint64_t mask = equalMask(digits[0], entry);
+      for (std::size_t i = 0; i < n_; i++) table[entry].word[i] = (x.word[i] & mask) | (table[entry].word[i] & ~mask);
+    }
+  }
   void pick(Element& out, const Element* table, const std::uint64_t digits[kLanes]) const { out = table[digits[0]]; }
   void rotate(Element& out, const Element& x, std::size_t) const { out = x; }
 
@@ -95,11 +101,16 @@ class PortableField {
   }
 
  private:
+  /// All ones where a = b, else zero.
+  static std::uint64_t equalMask(std::uint64_t a, std::uint64_t b) {
+    const std::uint64_t differs = a ^ b;
+    return ((differs | (0 - differs)) >> 63) - 1;
+  }
+
   void chooseFrom(Element& out, const std::uint8_t* table, std::size_t stride, std::size_t entries, std::uint64_t digit) const {
     std::uint64_t sum[kWordsMax] = {};
     for (std::size_t entry = 0; entry < entries; entry++) {
-      const std::uint64_t differs = digit ^ entry;
-      const std::uint64_t mask = ((differs | (0 - differs)) >> 63) - 1;
+      const std::uint64_t mask = equalMask(digit, entry);
       const auto* words = reinterpret_cast<const std::uint64_t*>(table + entry * stride);
       for (std::size_t i = 0; i < n_; i++) sum[i] |= words[i] & mask;
     }
