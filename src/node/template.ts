@@ -64,7 +64,7 @@ certificate_file = ${text(values.schedulerCertificateFile)}
 key = ${text(values.schedulerKey)}
 
 [engine]
-# auto, openssl, bigint or reference.
+# auto, cpu, openssl, bigint or reference.
 name = ${text(values.engine)}
 # Worker threads; 0 is one per core.
 threads = ${values.threads}
