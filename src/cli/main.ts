@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { asMixError } from '../base/errors.js';
+import { benchCommand } from './bench.js';
 import { demoCommand } from './demo/command.js';
 import { initCommand } from './init.js';
 import { keysCommand } from './keys.js';
@@ -29,6 +30,7 @@ program.addCommand(demoCommand());
 program.addCommand(runCommand());
 program.addCommand(initCommand());
 program.addCommand(keysCommand());
+program.addCommand(benchCommand());
 program
   .command('version')
   .description('print the version of millrace and of Node.js')

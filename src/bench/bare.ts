@@ -1,0 +1,44 @@
+// The product without an engine around it: one call of the native library after the other, on this thread, over a batch that
+// stays in the second-level cache. What it still contains: reading and writing elements in their 64-bit form, into and out
+// of eight lanes of 52-bit digits, and the canonical form of the result; both are part of every product of a phase.
+import { systemRng } from '../base/rng.js';
+import { type NativeLibrary, type NativePath, native } from '../engine/nativeLibrary.js';
+import { type Address, addressOf } from '../engine/opensslLibrary.js';
+import { allocateBatch } from '../math/batch.js';
+import type { Group } from '../math/group.js';
+import { randomElements } from '../math/sampling.js';
+
+const ELEMENTS = 64;
+
+export class BareProduct {
+  readonly elements = ELEMENTS;
+  readonly #library: NativeLibrary;
+  readonly #handle: Address;
+  readonly #a: Uint8Array;
+  readonly #b: Uint8Array;
+  readonly #out: Uint8Array;
+
+  constructor(group: Group, path: NativePath) {
+    const { library, create } = native();
+    this.#library = library;
+    this.#handle = create(path, group);
+    this.#a = randomElements(systemRng, group, ELEMENTS);
+    const plain = randomElements(systemRng, group, ELEMENTS);
+    this.#b = allocateBatch(group, ELEMENTS);
+    this.#out = allocateBatch(group, ELEMENTS);
+    library.millrace_prepare(this.#handle, addressOf(this.#b), addressOf(plain), ELEMENTS);
+  }
+
+  /** Microseconds a product over `count` of them, a multiple of `elements`. */
+  sample(count: number): number {
+    const [out, a, b] = [addressOf(this.#out), addressOf(this.#a), addressOf(this.#b)];
+    const calls = Math.max(1, Math.floor(count / ELEMENTS));
+    const start = process.hrtime.bigint();
+    for (let i = 0; i < calls; i++) this.#library.millrace_mul(this.#handle, out, a, b, 1, ELEMENTS);
+    return Number(process.hrtime.bigint() - start) / 1000 / (calls * ELEMENTS);
+  }
+
+  close(): void {
+    this.#library.millrace_group_destroy(this.#handle);
+  }
+}

@@ -1,0 +1,86 @@
+// One operation of an engine, made ready to be measured: operands drawn, prepared and tabled before the clock starts. What is
+// timed is the public interface with everything that a node pays: checks, cutting into chunks, the way to a worker and back.
+import { systemRng } from '../base/rng.js';
+import { randomPermutation } from '../cmix/permutation.js';
+import type { Engine, OperationName } from '../engine/engine.js';
+import { elementOf } from '../math/batch.js';
+import { randomElements, randomExponents } from '../math/sampling.js';
+
+/** Batches of a queued operation that are under way at once: one computes, at least four wait. */
+const IN_FLIGHT = 5;
+/** Batches of a queued operation in one measurement. */
+const QUEUED_BATCHES = 4 * IN_FLIGHT;
+/** Operations so short that one batch alone would measure how it is handed over. */
+const QUEUED: readonly OperationName[] = ['mul', 'mulGather', 'invertBatch', 'product'];
+
+export interface OperationShape {
+  readonly exponentBits: number;
+  readonly batch: number;
+}
+
+/** An operation with its operands. */
+export interface ReadyOperation {
+  /** Runs it once and gives microseconds an operation (an element, a power, a base). */
+  sample(): Promise<number>;
+  /** Frees what the engine holds for it. */
+  release(): void;
+}
+
+/** Draws operands for `op` and hands out how to measure it. */
+export async function readyOperation(
+  engine: Engine,
+  op: OperationName,
+  { exponentBits, batch }: OperationShape,
+): Promise<ReadyOperation> {
+  const lanes = QUEUED.includes(op) ? IN_FLIGHT : 1;
+  const batches = QUEUED.includes(op) ? QUEUED_BATCHES : 1;
+  const { call, release } = await operands(engine, op, { exponentBits, batch });
+  const outs = Array.from({ length: lanes }, () => engine.allocate(outputCount(op, batch)));
+  return {
+    release,
+    async sample() {
+      let started = 0;
+      const lane = async (out: Uint8Array) => {
+        while (started < batches) {
+          started++;
+          await call(out);
+        }
+      };
+      const start = process.hrtime.bigint();
+      await Promise.all(outs.map(lane));
+      return Number(process.hrtime.bigint() - start) / 1000 / (batches * batch);
+    },
+  };
+}
+
+const outputCount = (op: OperationName, batch: number): number => (op === 'product' || op === 'multiExp' ? 1 : batch);
+
+interface Operands {
+  readonly call: (out: Uint8Array) => Promise<Uint8Array>;
+  readonly release: () => void;
+}
+
+async function operands(engine: Engine, op: OperationName, shape: OperationShape): Promise<Operands> {
+  const { group } = engine;
+  const { batch, exponentBits } = shape;
+  const a = randomElements(systemRng, group, batch);
+  if (op === 'invertBatch') return { call: (out) => engine.invertBatch(a, { out }), release: () => {} };
+  if (op === 'product') return { call: (out) => engine.product(a, { out }), release: () => {} };
+  if (op === 'mul' || op === 'mulGather') {
+    const b = await engine.prepare(randomElements(systemRng, group, batch));
+    const release = () => b.release();
+    if (op === 'mul') return { call: (out) => engine.mul(a, b, { out }), release };
+    const source = randomPermutation(systemRng, batch);
+    return { call: (out) => engine.mulGather(a, source, b, { out }), release };
+  }
+  const exponentBytes = exponentBits / 8;
+  const exponents = randomExponents(systemRng, op === 'powShared' ? 1 : batch, exponentBytes);
+  if (op === 'powFixed') {
+    const base = await engine.fixedBase(elementOf(group, a, 0));
+    return {
+      call: (out) => engine.powFixed(base, exponents, { exponentBytes, out }),
+      release: () => base.release(),
+    };
+  }
+  return { call: (out) => engine[op](a, exponents, { exponentBytes, out }), release: () => {} };
+}

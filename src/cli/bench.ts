@@ -1,0 +1,100 @@
+// `millrace bench`: what the arithmetic costs here, one engine by itself or all beside other libraries. Progress goes to
+// standard error; standard output is the table, or with --json one object a line.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { Command } from 'commander';
+import { MixError } from '../base/errors.js';
+import { compare } from '../bench/compare.js';
+import { benchEngine } from '../bench/engineBench.js';
+import { cpuSlug } from '../bench/machine.js';
+import { parseBenchOptions, type RawBenchOptions } from '../bench/options.js';
+import { plotOf } from '../bench/plot.js';
+import { benchPrecompute } from '../bench/precompute.js';
+import { comparisonReport, engineReport, precomputeReport } from '../bench/report.js';
+import { ENGINE_NAMES, OPERATIONS } from '../engine/engine.js';
+
+interface Output {
+  readonly json: boolean;
+}
+
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const print = (text: string): void => void process.stdout.write(`${text}\n`);
+
+const ENGINE_HELP = `
+Times are microseconds an operation, through the engine's public interface, after a warm-up: the least, the middle and the
+greatest of all repeats. mul and mulGather have one operand prepared; mul, mulGather, invertBatch and product are measured
+with four batches waiting while one is computed.
+
+Examples:
+  millrace bench engine --engine cpu --op pow --exponent-bits 256
+  millrace bench engine --json`;
+
+const COMPARE_HELP = `
+Every contestant takes one sample a round, in turn. GMP takes part where libgmp and a C compiler are there. The result, with
+the machine and the commit, is written to bench/results/ or to --out.
+
+Example:
+  millrace bench compare --repeat 11 --plot docs/performance.svg`;
+
+function shaped(command: Command, repeat: string): Command {
+  return command
+    .option('--bits <n>', 'group: 2048, 3072 or 4096 bits', '4096')
+    .option('--exponent-bits <n>', 'bits of an exponent, whole bytes', '256')
+    .option('--batch <n>', 'elements of a batch', '1000')
+    .option('--threads <n>', 'worker threads of an engine', '1')
+    .option('--repeat <n>', 'measurements of an operation', repeat)
+    .option('--json', 'end with JSON, one object a line, on standard output', false);
+}
+
+export function benchCommand(): Command {
+  const engines = ['auto', ...ENGINE_NAMES].join(', ');
+  const bench = new Command('bench').description('measure the arithmetic on this machine');
+  shaped(bench.command('engine').description('what the operations of one engine cost'), '7')
+    .option('--engine <name>', engines, 'auto')
+    .option('--op <name>', `${OPERATIONS.join(', ')} (default: all)`)
+    .addHelpText('after', ENGINE_HELP)
+    .action(engine);
+  shaped(bench.command('compare').description('engines and other libraries side by side in one run'), '9')
+    .option('--out <file>', 'where the JSON goes (default: bench/results/DATE-CPU.json)')
+    .option('--plot <file>', 'write the plot, an SVG, there')
+    .addHelpText('after', COMPARE_HELP)
+    .action(compareAll);
+  shaped(bench.command('precompute').description("CPU time of one node's precomputation of a batch"), '5')
+    .option('--engine <name>', engines, 'auto')
+    .action(precompute);
+  return bench;
+}
+
+async function engine(raw: RawBenchOptions & Output): Promise<void> {
+  const options = parseBenchOptions(raw);
+  const figures = await benchEngine(options, (figure) => raw.json && print(JSON.stringify(figure)));
+  if (!raw.json) print(engineReport(figures));
+}
+
+async function precompute(raw: RawBenchOptions & Output): Promise<void> {
+  const cost = await benchPrecompute(parseBenchOptions(raw));
+  print(raw.json ? JSON.stringify(cost) : precomputeReport(cost));
+}
+
+async function compareAll(
+  raw: RawBenchOptions & Output & { readonly out?: string; readonly plot?: string },
+): Promise<void> {
+  const options = parseBenchOptions(raw);
+  const command = ['millrace', ...process.argv.slice(2)].join(' ');
+  const comparison = await compare(options, command, say);
+  const { date, machine } = comparison;
+  const out = raw.out ?? `bench/results/${date.slice(0, 10)}-${cpuSlug(machine.cpu)}.json`;
+  write('--out', out, `${JSON.stringify(comparison, null, 2)}\n`);
+  if (raw.plot !== undefined) write('--plot', raw.plot, plotOf(comparison));
+  print(raw.json ? JSON.stringify(comparison) : comparisonReport(comparison));
+}
+
+function write(option: string, file: string, text: string): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+  } catch (cause) {
+    throw new MixError('INPUT_INVALID', { option, file, why: (cause as Error).message }, { cause });
+  }
+  say(`written: ${file}`);
+}
