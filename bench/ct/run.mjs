@@ -1,0 +1,138 @@
+// Does the time of the native library depend on its secrets? Builds dudect.cpp against the library with the machine's
+// compiler, runs it, and prints a table. Exit status 1 where an operation fails, or where a control, which leaks on purpose,
+// passes. Needs an x86-64 CPU (its time stamp counter).
+//
+//   node bench/ct/run.mjs [--bits B] [--samples N] [--power-samples N] [--only TEXT] [--json FILE]
+import { spawn, spawnSync } from 'node:child_process';
+import { getDiffieHellman } from 'node:crypto';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { buildNative, findCompiler, LIBRARY } from '../../scripts/native.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+/** Beyond this, two means differ: the bound of the threat list. */
+const T_MAX = 4.5;
+const MODULI = { 2048: 'modp14', 3072: 'modp15', 4096: 'modp16' };
+
+const say = (text) => process.stdout.write(`${text}\n`);
+function stop(text) {
+  process.stderr.write(`millrace: error: ${text}\n`);
+  process.exit(2);
+}
+
+const { values: options } = parseArgs({
+  options: {
+    bits: { type: 'string', default: '4096' },
+    samples: { type: 'string', default: '1000000' },
+    'power-samples': { type: 'string', default: '' },
+    only: { type: 'string', default: '' },
+    json: { type: 'string' },
+  },
+});
+const bits = Number(options.bits);
+const samples = Number(options.samples);
+const powerSamples = Number(options['power-samples'] || Math.max(10, Math.min(samples, Math.ceil(samples / 100))));
+if (!MODULI[bits]) stop('--bits is 2048, 3072 or 4096');
+for (const count of [samples, powerSamples]) {
+  if (!Number.isInteger(count) || count < 10 || count > 1e9) stop('samples are a number from 10 on');
+}
+if (process.arch !== 'x64') stop('this test reads the time stamp counter of x86-64');
+
+/** The program, compiled against the library, which is built where it is not there yet. */
+async function build() {
+  const compiler = findCompiler();
+  if (!compiler) stop('no C++ compiler: install g++');
+  const library = join(root, LIBRARY);
+  if (!existsSync(library)) {
+    const error = await buildNative(root, compiler);
+    if (error) stop(error);
+  }
+  const directory = join(root, 'build/ct');
+  mkdirSync(directory, { recursive: true });
+  const program = join(directory, 'dudect');
+  const flags = ['-std=c++17', '-O2', '-Wall', '-Wextra', `-Wl,-rpath,${dirname(library)}`];
+  const args = [...flags, join(root, 'bench/ct/dudect.cpp'), library, '-o', program];
+  const built = spawnSync(compiler, args, { encoding: 'utf8' });
+  if (built.status !== 0) stop(built.stderr);
+  if (built.stderr) process.stderr.write(built.stderr);
+  return program;
+}
+
+/** Runs it and hands every line on as it comes. */
+async function measure(program, onLine) {
+  const args = ['--bits', bits, '--samples', samples, '--power-samples', powerSamples, '--only', options.only].map(
+    String,
+  );
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = new Promise((resolve) => child.on('close', resolve));
+  child.stdin.end(Buffer.from(getDiffieHellman(MODULI[bits]).getPrime()).reverse().toString('hex'));
+  for await (const line of createInterface({ input: child.stdout })) onLine(JSON.parse(line));
+  if ((await ended) !== 0) stop('the measurement ended early');
+}
+
+const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout?.trim() || null;
+
+/**
+ * What a row says. The processor itself may take less time for zeros (`nothing but multiply-adds` shows it): an operation on
+ * nothing but zeros fails only where its difference is larger than the processor's own.
+ */
+function judge(row, processor) {
+  const differs = Math.abs(row.t) >= T_MAX;
+  if (row.kind === 'control') return differs ? 'leak found, as it must be' : 'FAIL: leak not found';
+  if (row.kind === 'processor') return differs ? 'the processor is faster on zeros' : 'the processor does not care';
+  if (!differs) return 'pass';
+  const own = row.kind === 'zeros' && processor && Math.abs(processor.t) >= T_MAX;
+  if (own && Math.abs(row.difference) <= Math.abs(processor.difference)) return "pass: within the processor's own";
+  return 'FAIL: differs';
+}
+
+const program = await build();
+const rows = [];
+let path;
+const columns = (operation, fixed, samples, cycles, t, difference, verdict) =>
+  say(
+    operation.padEnd(40) +
+      fixed.padEnd(22) +
+      samples.padStart(9) +
+      cycles.padStart(10) +
+      t.padStart(10) +
+      difference.padStart(11) +
+      `  ${verdict}`,
+  );
+columns('operation', 'fixed class', 'samples', 'cycles', 't', 'difference', 'verdict');
+await measure(program, (line) => {
+  if (line.path) {
+    path = line.path;
+    return;
+  }
+  const verdict = judge(
+    line,
+    rows.find(({ kind }) => kind === 'processor'),
+  );
+  rows.push({ ...line, verdict });
+  const t = Math.abs(line.t) >= 1e6 ? line.t.toExponential(1) : line.t.toFixed(2);
+  const difference = `${(100 * line.difference).toFixed(3)}%`;
+  columns(line.operation, line.fixed, String(line.samples), String(line.medianCycles), t, difference, verdict);
+});
+const ok = rows.every(({ verdict }) => !verdict.startsWith('FAIL'));
+if (options.json) {
+  const result = {
+    what: 'fixed-versus-random timing of the native library (dudect)',
+    command: `node bench/ct/run.mjs --bits ${bits} --samples ${samples} --power-samples ${powerSamples}`,
+    date: new Date().toISOString(),
+    commit: git('rev-parse', 'HEAD'),
+    changed: Boolean(git('status', '--porcelain', '--', 'native', 'kernels')),
+    cpu: cpus()[0]?.model ?? null,
+    cores: cpus().length,
+    node: process.version,
+    ...{ path, bits, lanes: 8, exponentBits: 256, threshold: T_MAX, ok, rows },
+  };
+  mkdirSync(dirname(options.json), { recursive: true });
+  writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);
+}
+say(ok ? 'every operation passes, every control is found' : 'FAIL');
+process.exitCode = ok ? 0 : 1;
