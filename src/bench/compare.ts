@@ -1,6 +1,6 @@
 // `millrace bench compare`: engines and other libraries side by side in one run. Contestants take turns, one sample each,
 // round after round, so that whatever else the machine does meets all of them.
-import { availableParallelism } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { COMPARED, type ComparedOperation, type Contestant, type Entry, openContestants } from './contestants.js';
 import { describeMachine, type Machine } from './machine.js';
 import type { BenchShape } from './options.js';
@@ -30,6 +30,8 @@ export interface ComparedRow {
 export interface ComparedTable {
   readonly op: ComparedOperation;
   readonly exponentBits?: number;
+  /** Cores that other processes kept busy meanwhile, on average: what to take a figure with. */
+  readonly othersCores: number;
   readonly rows: readonly ComparedRow[];
 }
 
@@ -68,6 +70,19 @@ async function begin(entry: Entry, batch: number): Promise<Course | undefined> {
   return { entry, count, samples: [] };
 }
 
+/** Measures from now on how many cores others use: all that is busy, less this process and the child that is GMP. */
+function startOthers(): (children: readonly Course[]) => number {
+  const busyMs = () => cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0);
+  const [busy, own, start] = [busyMs(), process.cpuUsage(), process.hrtime.bigint()];
+  return (children) => {
+    const elapsedMs = Number(process.hrtime.bigint() - start) / 1e6;
+    const { user, system } = process.cpuUsage(own);
+    const childUs = children.reduce((sum, { count, samples }) => sum + count * samples.reduce((a, b) => a + b, 0), 0);
+    const cores = (busyMs() - busy - (user + system + childUs) / 1000) / elapsedMs;
+    return Number(Math.max(0, cores).toFixed(2));
+  };
+}
+
 /** One table: every contestant once a round. */
 async function contest(
   op: ComparedOperation,
@@ -81,9 +96,11 @@ async function contest(
     const course = await begin(entry, op === 'mul' ? MANY : size);
     if (course) courses.push(course);
   }
+  const others = startOthers();
   for (let round = 0; round < repeat; round++) {
     for (const { entry, count, samples } of courses) samples.push((await entry.sample(count))!);
   }
+  const othersCores = others(courses.filter(({ entry }) => entry.contestant === 'GMP'));
   const measured = courses.map(({ entry, count, samples }) => ({ entry, count, usPerOp: spreadOf(samples) }));
   const gmp = measured.find(({ entry }) => entry.contestant === 'GMP')?.usPerOp.min;
   const openssl = measured.find(({ entry }) => entry.contestant === 'openssl')?.usPerOp.min;
@@ -92,7 +109,7 @@ async function contest(
     ...(gmp !== undefined && { toGmp: significant(gmp / usPerOp.min) }),
     ...(openssl !== undefined && { toOpenssl: significant(openssl / usPerOp.min) }),
   }));
-  return { op, ...(!['mul', 'invertBatch'].includes(op) && { exponentBits: bits }), rows };
+  return { op, ...(!['mul', 'invertBatch'].includes(op) && { exponentBits: bits }), othersCores, rows };
 }
 
 /** Runs everything. `say` hears what is under way. */

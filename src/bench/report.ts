@@ -42,7 +42,7 @@ function machineLine(machine: Machine): string {
   return `${where} · Node.js ${node}, OpenSSL ${openssl} · commit ${commit ?? 'unknown'}`;
 }
 
-function comparedTable({ op, exponentBits, rows }: ComparedTable, bits: number): string {
+function comparedTable({ op, exponentBits, othersCores, rows }: ComparedTable, bits: number): string {
   const header = ['contestant', 'min µs', 'median µs', 'to GMP', 'to openssl'];
   const lines = rows.map(({ contestant, what, usPerOp, toGmp, toOpenssl }) => [
     `${contestant}: ${what}`,
@@ -52,7 +52,7 @@ function comparedTable({ op, exponentBits, rows }: ComparedTable, bits: number):
     figure(toOpenssl),
   ]);
   const exponents = exponentBits === undefined ? '' : `, ${exponentBits}-bit exponents`;
-  return `### ${TITLES[op]} (${bits} bits${exponents})\n\n${markdown(header, lines)}`;
+  return `### ${TITLES[op]} (${bits} bits${exponents})\n\n${markdown(header, lines)}\n\nCores that other processes used meanwhile: ${othersCores}`;
 }
 
 export function precomputeReport(cost: PrecomputeCost): string {
