@@ -231,6 +231,9 @@ void addPowers(std::vector<Target>& list, Workplace& w, std::size_t samples) {
     list.push_back({"powShared", what, "operation", samples, filled(kExponentBytes, byte), exponents(1), {}, [&w](const std::uint8_t* secret) {
                       millrace_pow_shared(w.group, w.out.data(), w.bases.data(), secret, kExponentBytes, 1, kLanes);
                     }});
+    list.push_back({"powShared, width 2", what, "operation", samples, filled(2 * kExponentBytes, byte), exponents(2), {}, [&w](const std::uint8_t* secret) {
+                      millrace_pow_shared(w.group, w.out.data(), w.bases.data(), secret, kExponentBytes, 2, kLanes);
+                    }});
     list.push_back({"powFixed", what, "operation", samples, filled(kLanes * kExponentBytes, byte), exponents(kLanes), {}, [&w](const std::uint8_t* secret) {
                       millrace_pow_fixed(w.group, w.out.data(), w.table.data(), secret, kExponentBytes, kDigitBits, kLanes);
                     }});

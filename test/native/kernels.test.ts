@@ -142,6 +142,24 @@ describe.skipIf(reason)(`powers of the native library${reason}`, () => {
     for (const { pow } of onAllPaths(group)) expect(pow(bases, exponents, bytes)).toEqual(truth);
   });
 
+  it.each(['TEST-512', 'MODP-3072'])('to several exponents at once in %s, of every length', (name) => {
+    const group = namedGroup(name);
+    const rng = new SeededRng(`shared ${name}`);
+    const bases = [1n, group.q, ...elements(rng, group, 7)];
+    for (const bytes of [1, 2, 8, 32, 33]) {
+      const most = (1n << BigInt(8 * bytes)) - 1n;
+      // Zero and all ones: every digit the same; and the same exponent twice.
+      const exponents = [exponentOf(rng, bytes), 0n, most, exponentOf(rng, bytes)];
+      exponents.push(exponents[0]!);
+      for (const width of [1, 2, 5]) {
+        const truth = catalogue.powShared(group, bases, exponents.slice(0, width));
+        for (const { powShared } of onAllPaths(group)) {
+          expect(powShared(bases, exponents.slice(0, width), bytes)).toEqual(truth);
+        }
+      }
+    }
+  });
+
   it('by tables: every digit size and exponent length', () => {
     const group = namedGroup('TEST-512');
     const rng = new SeededRng('tables');
