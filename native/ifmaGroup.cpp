@@ -80,8 +80,10 @@ class IfmaField {
     oneBytes_[0] = 1;
     std::memset(&modulus_, 0, sizeof modulus_);
     std::vector<std::uint64_t> n(p_);
+    n.push_back(0);
     if (F == ifma::Form::kSpecial) {
-      // p + 1: the low word of all ones becomes zero, and the carry ends in the next word that is not all ones.
+      // p + 1: the low word of all ones becomes zero, and the carry ends in the next word that is not
+      // all ones, which for 2^bits − 1 is one above the last.
       for (std::uint64_t& word : n) {
         if (++word != 0) break;
       }

@@ -77,7 +77,7 @@ bool invertModulo(std::uint8_t* value, const std::vector<std::uint64_t>& p) {
   std::memcpy(u.data(), value, bytes);
   x[0] = 1;
   while (!isOne(u) && !isOne(v)) {
-    if (isZero(u) || isZero(v)) return false;
+    if (isZero(u) || isZero(v)) break;
     makeOdd(u, x, p);
     makeOdd(v, y, p);
     if (less(u, v)) {
@@ -88,9 +88,10 @@ bool invertModulo(std::uint8_t* value, const std::vector<std::uint64_t>& p) {
       subtractModulo(x, y, p);
     }
   }
-  std::memcpy(value, isOne(u) ? x.data() : y.data(), bytes);
+  const bool found = isOne(u) || isOne(v);
+  if (found) std::memcpy(value, isOne(u) ? x.data() : y.data(), bytes);
   for (Words* words : {&u, &v, &x, &y}) wipe(words->data(), bytes);
-  return true;
+  return found;
 }
 
 }  // namespace millrace
