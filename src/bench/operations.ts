@@ -8,8 +8,11 @@ import { randomElements, randomExponents } from '../math/sampling.js';
 
 /** Batches of a queued operation that are under way at once: one computes, at least four wait. */
 const IN_FLIGHT = 5;
-/** Batches of a queued operation in one measurement. */
-const QUEUED_BATCHES = 4 * IN_FLIGHT;
+/** Batches of a queued operation in one measurement, at least and at most; between them, what takes QUEUED_MS. */
+const QUEUED_BATCHES_MIN = 4 * IN_FLIGHT;
+const QUEUED_BATCHES_MAX = 40 * IN_FLIGHT;
+/** Long enough that a queue that fills at the start and runs dry at the end does not show: both take about a batch. */
+const QUEUED_MS = 100;
 /** Operations so short that one batch alone would measure how it is handed over. */
 const QUEUED: readonly OperationName[] = ['mul', 'mulGather', 'invertBatch', 'product'];
 
@@ -33,22 +36,30 @@ export async function readyOperation(
   { exponentBits, batch }: OperationShape,
 ): Promise<ReadyOperation> {
   const lanes = QUEUED.includes(op) ? IN_FLIGHT : 1;
-  const batches = QUEUED.includes(op) ? QUEUED_BATCHES : 1;
   const { call, release } = await operands(engine, op, { exponentBits, batch });
   const outs = Array.from({ length: lanes }, () => engine.allocate(outputCount(op, batch)));
+  /** Milliseconds that this many batches take, `lanes` of them under way at once. */
+  const run = async (batches: number): Promise<number> => {
+    let started = 0;
+    const lane = async (out: Uint8Array) => {
+      while (started < batches) {
+        started++;
+        await call(out);
+      }
+    };
+    const start = process.hrtime.bigint();
+    await Promise.all(outs.map(lane));
+    return Number(process.hrtime.bigint() - start) / 1e6;
+  };
+  let batches = lanes === 1 ? 1 : 0;
   return {
     release,
     async sample() {
-      let started = 0;
-      const lane = async (out: Uint8Array) => {
-        while (started < batches) {
-          started++;
-          await call(out);
-        }
-      };
-      const start = process.hrtime.bigint();
-      await Promise.all(outs.map(lane));
-      return Number(process.hrtime.bigint() - start) / 1000 / (batches * batch);
+      if (batches === 0) {
+        const fitting = Math.ceil(QUEUED_MS / ((await run(lanes)) / lanes));
+        batches = Math.min(QUEUED_BATCHES_MAX, Math.max(QUEUED_BATCHES_MIN, fitting));
+      }
+      return ((await run(batches)) * 1000) / (batches * batch);
     },
   };
 }

@@ -59,7 +59,8 @@ export class Plan {
     const totalUs = unitUs * units;
     const byTime = Math.ceil(totalUs / CHUNK_US);
     const byThreads = Math.min(this.#threads, Math.floor(totalUs / CHUNK_US_MIN));
-    const most = Math.max(1, Math.floor(units / unitsMin));
+    // No range smaller than the lanes: a group computes as long with one lane in use as with all.
+    const most = Math.max(1, Math.floor(units / Math.max(unitsMin, this.#lanes)));
     const count = Math.min(most, Math.max(1, byTime, byThreads));
     // Boundaries at whole groups of lanes, where there are enough units for that to leave no range empty.
     const grain = units >= 2 * count * this.#lanes ? this.#lanes : 1;
