@@ -59,13 +59,8 @@ export type Work =
       readonly exponentBytes: number;
       readonly out: Uint8Array;
     } & Range)
-  /** Windows of the table of a base, at least two; those before `from` are filled. For exponents of exponentBytes. */
-  | ({
-      readonly op: 'table';
-      readonly base: Uint8Array;
-      readonly table: Uint8Array;
-      readonly exponentBytes: number;
-    } & Range)
+  /** Windows of the table of a base, at least two; those before `from` are filled. Native kernels fill all at once. */
+  | ({ readonly op: 'table'; readonly base: Uint8Array; readonly table: Uint8Array } & Range)
   /** Elements. */
   | ({ readonly op: 'invertBatch'; readonly a: Uint8Array; readonly out: Uint8Array } & Range)
   /** Slots of a; out: `width` elements, the product of this range only. */

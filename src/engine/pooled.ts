@@ -6,7 +6,7 @@ import { tableBytes, windowsOf } from './comb.js';
 import type { Priority } from './engine.js';
 import type { Job, KernelName, Work, WorkOf } from './job.js';
 import { multiExpWindowBits } from './multiExp.js';
-import { nativeTableBytes } from './nativeKernel.js';
+import { nativeTable, nativeTableCovers } from './nativeKernel.js';
 import type { NativePath } from './nativeLibrary.js';
 import { Plan } from './plan.js';
 import { TASKS_PER_WORKER, WorkerPool } from './pool.js';
@@ -92,7 +92,6 @@ export class PooledExecutor implements Executor {
   readonly #pool: WorkerPool;
   readonly #queue: ChunkQueue<Job>;
   readonly #plan: Plan;
-  readonly #tableSizes = new Map<number, number>();
 
   constructor({ group, kernel, path, threads, queueLimit, onDepth }: PooledOptions) {
     this.threads = threads;
@@ -202,9 +201,9 @@ export class PooledExecutor implements Executor {
   /** A table where there is one that is long enough, or where it pays to fill one. */
   #tableFor({ base, exponentBytes }: RequestOf<'powFixed'>, count: number, shared: Shared, step: Step) {
     const filled = base.slot?.table;
-    if (filled && filled.length >= this.#tableBytes(exponentBytes)) return filled;
+    if (filled && this.#covers(filled, exponentBytes)) return filled;
     if (count < TABLE_POWERS_MIN || exponentBytes > TABLE_EXPONENT_BYTES_MAX) return undefined;
-    return this.#ensureTable(base, exponentBytes, shared, step);
+    return this.#ensureTable(base, exponentBytes, shared, step, count);
   }
 
   async #ensureTable(
@@ -212,15 +211,16 @@ export class PooledExecutor implements Executor {
     exponentBytes: number,
     shared: Shared,
     step: Step,
+    powers?: number,
   ): Promise<Uint8Array | undefined> {
     if (!hasTables(this.#kernel)) return undefined;
     const windows = windowsOf(exponentBytes);
-    const table = new Uint8Array(new SharedArrayBuffer(this.#tableBytes(exponentBytes)));
+    const table = this.#newTable(exponentBytes, powers);
     const element = shared.input(base.element);
     // Each range starts from the end of the one before it: one after the other.
     const ranges = isNative(this.#kernel) ? [[0, windows] as const] : this.#plan.ranges(windows, 33, 8);
     for (const [from, to] of ranges) {
-      await step([{ op: 'table', base: element, table, exponentBytes, from, to }]);
+      await step([{ op: 'table', base: element, table, from, to }]);
     }
     if (base.slot) base.slot.table = table;
     return table;
@@ -241,15 +241,15 @@ export class PooledExecutor implements Executor {
     await step([{ op: 'product', a: parts, width, out: target, from: 0, to: ranges.length }]);
   }
 
-  /** Bytes of a table for exponents of this length; native libraries have a form of their own. */
-  #tableBytes(exponentBytes: number): number {
-    if (!isNative(this.#kernel)) return tableBytes(this.#group.elementBytes, windowsOf(exponentBytes));
-    let bytes = this.#tableSizes.get(exponentBytes);
-    if (bytes === undefined) {
-      bytes = nativeTableBytes(this.#kernel, this.#group, exponentBytes);
-      this.#tableSizes.set(exponentBytes, bytes);
-    }
-    return bytes;
+  /** Room for a table; native libraries have a form of their own, and cut it by how often it will be used. */
+  #newTable(exponentBytes: number, powers: number | undefined): Uint8Array {
+    if (isNative(this.#kernel)) return nativeTable(this.#kernel, this.#group, exponentBytes, powers);
+    return new Uint8Array(new SharedArrayBuffer(tableBytes(this.#group.elementBytes, windowsOf(exponentBytes))));
+  }
+
+  #covers(table: Uint8Array, exponentBytes: number): boolean {
+    if (isNative(this.#kernel)) return nativeTableCovers(table, exponentBytes);
+    return table.length >= tableBytes(this.#group.elementBytes, windowsOf(exponentBytes));
   }
 
   /** Each range by itself, on plain bases; then the product of all. */
