@@ -35,7 +35,7 @@ export function decodeRound(wire: SignedRoundInfo__Output): SignedRoundInfo {
   require_(isRoundId(wire.round), 'round');
   require_(wire.team.every(isNodeId), 'team');
   require_(deadlines !== null, 'deadlines');
-  const { precomputeMs, standbyMs, collectMs, realtimeMs } = deadlines;
+  const { precomputeMs, standbyMs, collectMs, realtimeMs, precomputePhaseMs, realtimePhaseMs } = deadlines;
   const info: RoundInfo = {
     network,
     round: wire.round,
@@ -48,7 +48,7 @@ export function decodeRound(wire: SignedRoundInfo__Output): SignedRoundInfo {
     exponentBytes,
     minSenders,
     quotaPerSender,
-    deadlines: { precomputeMs, standbyMs, collectMs, realtimeMs },
+    deadlines: { precomputeMs, standbyMs, collectMs, realtimeMs, precomputePhaseMs, realtimePhaseMs },
   };
   checkRoundInfo(info);
   return { info, signature: fixed(wire.signature, SIGNATURE_BYTES, 'signature') };

@@ -15,6 +15,7 @@ import type { Engine } from '../engine/engine.js';
 import { isOver } from './admission.js';
 import { type BatchPhase, receiversOf } from './batchPhases.js';
 import { type Courier, roundEnded } from './courier.js';
+import { Deadlines } from './deadlines.js';
 import { Intake } from './intake.js';
 import { encodeOpening } from './opening.js';
 import { Precompute } from './precompute.js';
@@ -28,8 +29,6 @@ import { messageDigest, type SignedTeamMessage, type TeamMessage } from './teamM
 
 /** How long an ended round still delivers what others need to end it, too. */
 const LINGER_MS = 30_000;
-/** How long the others have to say whom they wait for once a deadline was missed: a few attempts of a delivery. */
-const CLAIMS_MS = 3_000;
 
 export interface RoundDeps {
   readonly engine: Engine;
@@ -64,8 +63,9 @@ export class Round {
   readonly #sending = new AbortController();
   readonly #queue: RoundEvent[] = [];
   #stepping = false;
+  readonly #deadlines: Deadlines;
   #state: RoundState;
-  #disarm: CancelTimer = () => {};
+  #endLinger: CancelTimer = () => {};
   #outputs: RoundOutputs | undefined;
   #cipherDigest: Uint8Array | undefined;
 
@@ -75,6 +75,7 @@ export class Round {
     // Each delivery and transfer under way listens for the end: a few per member and kind, bounded by the team.
     setMaxListeners(32 * facts.info.team.length, this.#sending.signal, this.#work.signal);
     this.#state = initialState(facts.info.team, facts.position);
+    this.#deadlines = new Deadlines(facts.info.deadlines, deps.clock, (event) => this.dispatch(event));
     this.#secrets = new RoundSecrets(facts.group.elementBytes);
     this.#context = new RoundContext(facts, {
       engine: deps.engine,
@@ -162,22 +163,25 @@ export class Round {
   /** Ends every delivery: the round is forgotten. */
   close(): void {
     this.#sending.abort();
-    this.#disarm();
+    this.#deadlines.disarm();
+    this.#endLinger();
   }
 
   #carryOut(effect: RoundEffect): void {
     switch (effect.type) {
       case 'stage':
-        this.#disarm();
+        this.#deadlines.disarm();
         if (isOver(effect.stage)) this.#end();
         this.#deps.onStage(effect.stage, this.#state.failure);
         return;
       case 'deadline':
-        this.#arm(effect.stage);
+        this.#deadlines.armStage(effect.stage);
+        return;
+      case 'phaseDeadline':
+        this.#deadlines.armPhase(effect.wait);
         return;
       case 'awaitClaims':
-        this.#disarm();
-        this.#disarm = this.#deps.clock.after(CLAIMS_MS, () => this.dispatch({ type: 'claimsDue' }));
+        this.#deadlines.armClaims();
         return;
       case 'work':
         this.#start(effect.task, () => this.#perform(effect.task));
@@ -200,24 +204,6 @@ export class Round {
         this.#announce(effect.failure);
         return;
     }
-  }
-
-  #arm(stage: Stage): void {
-    const { clock } = this.#deps;
-    const stageMs = this.#stageMs(stage);
-    const late = clock.after(stageMs / 2, () => this.dispatch({ type: 'late', stage }));
-    const deadline = clock.after(stageMs, () => this.dispatch({ type: 'deadline', stage }));
-    this.#disarm = () => {
-      late();
-      deadline();
-    };
-  }
-
-  #stageMs(stage: Stage): number {
-    const { precomputeMs, standbyMs, collectMs, realtimeMs } = this.facts.info.deadlines;
-    // Collecting ends when node 1 closes the batch; the others give it time to agree on the table, too.
-    if (stage === 'QUEUED') return collectMs + realtimeMs;
-    return stage === 'STANDBY' ? standbyMs : stage === 'REALTIME' ? realtimeMs : precomputeMs;
   }
 
   #start(what: Task | BatchPhase, work: () => Promise<RoundEvent | undefined>): void {
@@ -374,7 +360,7 @@ export class Round {
     this.#secrets.wipe();
     this.#context.abortBatches(roundEnded());
     this.precompute.abort(roundEnded());
-    this.#disarm = this.#deps.clock.after(LINGER_MS, () => {
+    this.#endLinger = this.#deps.clock.after(LINGER_MS, () => {
       this.#sending.abort();
       this.#context.forgetBatches();
     });

@@ -13,14 +13,23 @@ export const TEAM_SIZE_MAX = 64;
 /** A day: the longest a stage may last, because key epochs end then. */
 const STAGE_MS_MAX = 24 * 3600 * 1000;
 
-/** How long a round may stay in each stage, in milliseconds: durations, never times of day. */
-export interface StageDeadlines {
+/** How long a round may stay in each stage and in each phase, in milliseconds: durations, never times of day. */
+export interface RoundDeadlines {
   readonly precomputeMs: number;
   /** How long a finished precomputation may wait for its batch. */
   readonly standbyMs: number;
   /** How long messages are collected before the batch is closed as it is. */
   readonly collectMs: number;
   readonly realtimeMs: number;
+  /**
+   * How long a node may be between two steps of its own in PRECOMPUTING, where it computes powers. Between them the batch
+   * passes all others: after its part in a decrypt ring, the first node waits for the rest of that ring and the whole way
+   * back, and for what the slowest has to compute first. So this is to be at least twice what a ring takes there and back
+   * on the machines that are there: half of it without a step makes a node believe in a stall (round/overdue.ts).
+   */
+  readonly precomputePhaseMs: number;
+  /** The same once the batch is closed, a time of its own: only multiplications are left, and senders wait for them. */
+  readonly realtimePhaseMs: number;
 }
 
 export interface RoundInfo {
@@ -42,7 +51,7 @@ export interface RoundInfo {
   readonly minSenders: number;
   /** Slots that one sender may take. */
   readonly quotaPerSender: number;
-  readonly deadlines: StageDeadlines;
+  readonly deadlines: RoundDeadlines;
 }
 
 export interface SignedRoundInfo {
@@ -55,7 +64,8 @@ export function roundDigest(info: RoundInfo): Uint8Array {
   const d = info.deadlines;
   const numbers = [info.slots, info.width, info.chunkSlots, info.exponentBytes, info.minSenders, info.quotaPerSender];
   const parts: DigestPart[] = [info.network, info.round, info.membership, info.group, ...numbers];
-  parts.push(d.precomputeMs, d.standbyMs, d.collectMs, d.realtimeMs, info.team.length, ...info.team);
+  parts.push(d.precomputeMs, d.standbyMs, d.collectMs, d.realtimeMs, d.precomputePhaseMs, d.realtimePhaseMs);
+  parts.push(info.team.length, ...info.team);
   return digest('round-info', ...parts);
 }
 
@@ -92,7 +102,13 @@ export function checkRoundInfo(info: RoundInfo): Group {
     ['exponentBytes', integer(info.exponentBytes, 32, group.elementBytes)],
     ['minSenders', integer(info.minSenders, 1, info.slots)],
     ['quotaPerSender', integer(info.quotaPerSender, 1, info.slots)],
-    ['deadlines', [d.precomputeMs, d.standbyMs, d.collectMs, d.realtimeMs].every((ms) => integer(ms, 1, STAGE_MS_MAX))],
+    ['deadlines.precomputeMs', integer(d.precomputeMs, 1, STAGE_MS_MAX)],
+    ['deadlines.standbyMs', integer(d.standbyMs, 1, STAGE_MS_MAX)],
+    ['deadlines.collectMs', integer(d.collectMs, 1, STAGE_MS_MAX)],
+    ['deadlines.realtimeMs', integer(d.realtimeMs, 1, STAGE_MS_MAX)],
+    // A phase that may take longer than its stage has no deadline.
+    ['deadlines.precomputePhaseMs', integer(d.precomputePhaseMs, 1, d.precomputeMs)],
+    ['deadlines.realtimePhaseMs', integer(d.realtimePhaseMs, 1, d.realtimeMs)],
   ];
   const broken = rules.find(([, holds]) => !holds);
   if (broken) throw new MixError('ROUND_INFO_INVALID', { field: broken[0], round: Number(info.round) });

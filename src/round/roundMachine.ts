@@ -7,7 +7,7 @@ import type { ErrorCode } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
 import { isOver, reached } from './admission.js';
 import type { BatchPhase } from './batchPhases.js';
-import { blameOf, NOBODY, ownClaim } from './overdue.js';
+import { blameOf, holdUpOf, isInWait, lateAsSeen, NOBODY, ownClaim, phaseOf, phaseWait, seesDelay } from './overdue.js';
 import type { Progress, RoundEffect, RoundEvent, RoundState, Stage } from './roundState.js';
 import type { TeamMessage, TeamMessageKind } from './teamMessages.js';
 
@@ -35,7 +35,7 @@ const advance = (state: RoundState, progress: Progress): RoundState =>
 function enter(state: RoundState, stage: Stage): Step {
   const effects: RoundEffect[] = [{ type: 'stage', stage }];
   if (!isOver(stage)) effects.push({ type: 'deadline', stage });
-  return [{ ...state, stage, late: false }, effects];
+  return [{ ...state, stage, late: false, holdUp: undefined }, effects];
 }
 
 function fail(state: RoundState, code: ErrorCode, detail: string, culprit?: number, reporter = state.position): Step {
@@ -85,8 +85,14 @@ function comparable(message: TeamMessage): string {
 const SETTLES: readonly RoundEvent['type'][] = ['claimsDue', 'fault'];
 const isRoundError = (event: RoundEvent): boolean => event.type === 'said' && event.message.kind === 'roundError';
 
-/** One step. Events that come after the end, or twice, change nothing. */
-export function step(state: RoundState, event: RoundEvent): Step {
+/** One step. Events that come after the end, or twice, change nothing; whatever moves the round on restarts its phase's time. */
+export function step(before: RoundState, event: RoundEvent): Step {
+  const [state, effects] = follow(before, event);
+  const wait = phaseWait(state);
+  return !wait || isInWait(before, wait) ? [state, effects] : [state, [...effects, { type: 'phaseDeadline', wait }]];
+}
+
+function follow(state: RoundState, event: RoundEvent): Step {
   if (isOver(state.stage)) return [state, []];
   // The round has failed; all that is open is whose fault it is.
   if (state.claims && !SETTLES.includes(event.type) && !isRoundError(event)) return [state, []];
@@ -113,9 +119,13 @@ export function step(state: RoundState, event: RoundEvent): Step {
         ? [state, [{ type: 'say', message: event.message }]]
         : [state, []];
     case 'deadline':
-      return event.stage === state.stage ? onDeadline(state) : [state, []];
+      return event.stage === state.stage ? onDeadline(state, `stage ${state.stage}`) : [state, []];
     case 'late':
       return [event.stage === state.stage ? { ...state, late: true } : state, []];
+    case 'phaseDeadline':
+      return isInWait(state, event.wait) ? onPhaseDeadline(state) : [state, []];
+    case 'phaseLate':
+      return [isInWait(state, event.wait) ? { ...state, holdUp: holdUpOf(state) } : state, []];
     case 'claimsDue':
       return state.claims ? settleClaims(state) : [state, []];
     case 'fault':
@@ -152,36 +162,40 @@ function onSaid(before: RoundState, from: number, message: TeamMessage): Step {
 /** A member ended the round: it is over for us, too, for the reason it gave. */
 function onRoundError(state: RoundState, from: number, message: TeamMessage & { kind: 'roundError' }): Step {
   if (from === state.position) return [state, []];
-  const isClaim = message.code === 'DEADLINE_MISSED' && state.stage !== 'STANDBY';
-  return isClaim ? onClaim(state, from, message) : onHearsay(state, from, message);
-}
-
-function onHearsay(state: RoundState, from: number, message: TeamMessage & { kind: 'roundError' }): Step {
+  if (message.code === 'DEADLINE_MISSED') return onClaim(state, from, message);
   const culprit = message.culprit === undefined ? -1 : state.team.indexOf(message.culprit);
   return fail(state, message.code, message.detail, culprit < 0 ? undefined : culprit, from);
 }
 
-/** A stage is over its time: ask everybody whom they wait for. A precomputation that nobody used in time just expires. */
-function onDeadline(state: RoundState): Step {
+function onPhaseDeadline(state: RoundState): Step {
+  const holdUp = state.holdUp?.after === state.progress ? state.holdUp : holdUpOf(state);
+  return onDeadline({ ...state, holdUp }, phaseOf(state));
+}
+
+/** Time is over: ask everybody whom they wait for. A precomputation that nobody used in time just expires. */
+function onDeadline(state: RoundState, missed: string): Step {
   if (state.stage === 'STANDBY') return fail(state, 'DEADLINE_MISSED', 'nobody used the precomputation in time');
   const claim = ownClaim(state);
   const claims = Array.from({ length: state.size }, (_, i) => (i === state.position ? claim : undefined));
   const culprit = claim === NOBODY ? undefined : state.team[claim];
-  const detail = `stage ${state.stage}`;
   return [
-    { ...state, claims },
+    { ...state, claims, missed },
     [
-      { type: 'say', message: { kind: 'roundError', code: 'DEADLINE_MISSED', culprit, detail } },
+      { type: 'say', message: { kind: 'roundError', code: 'DEADLINE_MISSED', culprit, detail: missed } },
       { type: 'awaitClaims' },
     ],
   ];
 }
 
-/** Somebody's deadline has passed. Where ours is far away still, we answer but take its word: it has to answer for it. */
+/**
+ * Somebody's deadline has passed. Where we have seen no delay ourselves, we answer and end the round, too, but name nobody:
+ * whom another waits for need not be at fault, and that it is late is its word alone.
+ */
 function onClaim(before: RoundState, from: number, message: TeamMessage & { kind: 'roundError' }): Step {
-  const [state, effects] = before.claims ? [before, []] : onDeadline(before);
-  if (!state.late) {
-    const [over, more] = onHearsay({ ...state, claims: undefined }, from, message);
+  if (before.stage === 'STANDBY') return fail(before, message.code, message.detail, undefined, from);
+  const [state, effects] = before.claims ? [before, []] : onDeadline(before, lateAsSeen(before));
+  if (!seesDelay(state)) {
+    const [over, more] = fail({ ...state, claims: undefined }, message.code, message.detail, undefined, from);
     return [over, [...effects.filter(({ type }) => type === 'say'), ...more]];
   }
   const claim = message.culprit === undefined ? NOBODY : state.team.indexOf(message.culprit);
@@ -193,7 +207,7 @@ function onClaim(before: RoundState, from: number, message: TeamMessage & { kind
 function settleClaims(state: RoundState): Step {
   const { culprit, circle } = blameOf(state);
   const among = circle.map((position) => state.team[position]).join(' and ');
-  const detail = `stage ${state.stage}${among === '' ? '' : `: ${among} wait for each other`}`;
+  const detail = `${state.missed}${among === '' ? '' : `: ${among} wait for each other`}`;
   return fail(state, 'DEADLINE_MISSED', detail, culprit);
 }
 

@@ -40,6 +40,19 @@ export type Task =
   | 'realtimePermute'
   | 'outputs';
 
+/** What a node is in the middle of: its next step after `progress`, in a stage that goes in phases. */
+export interface PhaseWait {
+  readonly stage: Stage;
+  readonly progress: Progress;
+}
+
+/** Half of a phase's time went by between two steps of this node: after which step, and whom it waited for then. */
+export interface HoldUp {
+  readonly after: Progress;
+  /** A position, or NOBODY: this node itself was at work. */
+  readonly by: number;
+}
+
 export type RoundEvent =
   | { readonly type: 'open' }
   /** A verified message, the first of its kind from this position; what this node says comes back to itself, too. */
@@ -57,6 +70,10 @@ export type RoundEvent =
   | { readonly type: 'deadline'; readonly stage: Stage }
   /** Half of this stage's time is over. */
   | { readonly type: 'late'; readonly stage: Stage }
+  /** The node has taken no step for the time of a phase. Of a wait that is over, it says nothing. */
+  | { readonly type: 'phaseDeadline'; readonly wait: PhaseWait }
+  /** Half of the time of a phase is over. */
+  | { readonly type: 'phaseLate'; readonly wait: PhaseWait }
   /** Time to say who is to blame for a missed deadline. */
   | { readonly type: 'claimsDue' }
   /** Something is wrong; `culprit` is a position, where it is known whose fault. */
@@ -66,6 +83,8 @@ export type RoundEffect =
   | { readonly type: 'stage'; readonly stage: Stage }
   /** Arm the deadline of this stage; every earlier one is disarmed. */
   | { readonly type: 'deadline'; readonly stage: Stage }
+  /** Arm the deadline of the phase that leads to this node's next step; the one before it is disarmed. */
+  | { readonly type: 'phaseDeadline'; readonly wait: PhaseWait }
   /** Give the others a moment to say whom they wait for. */
   | { readonly type: 'awaitClaims' }
   | { readonly type: 'work'; readonly task: Task }
@@ -106,5 +125,9 @@ export interface RoundState {
   readonly claims?: readonly (number | undefined)[] | undefined;
   /** Half of the stage's time is over: another one's missed deadline is believable. */
   readonly late: boolean;
+  /** The last time that half of a phase's time was over in this stage. */
+  readonly holdUp?: HoldUp | undefined;
+  /** What deadline was missed, in words, once `claims` is set. */
+  readonly missed?: string | undefined;
   readonly failure?: RoundFailure;
 }

@@ -7,6 +7,7 @@ import type { RoundId } from '../../src/base/ids.js';
 import { SeededRng } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import { REJECTION_REASONS } from '../../src/cmix/slotTable.js';
+import type { SignedRoundInfo__Output } from '../../src/comms/generated/millrace/v1/SignedRoundInfo.js';
 import { type grpc, services } from '../../src/comms/grpc.js';
 import { decodeReport, decodeRound, decodeUpdate, encodeRound } from '../../src/comms/roundCodec.js';
 import { decodeEnvelope, decodeHeader, decodeTrailer, encodeEnvelope } from '../../src/comms/teamCodec.js';
@@ -82,7 +83,14 @@ const signedRound = record({
   exponentBytes: integer,
   minSenders: integer,
   quotaPerSender: integer,
-  deadlines: record({ precomputeMs: integer, standbyMs: integer, collectMs: integer, realtimeMs: integer }),
+  deadlines: record({
+    precomputeMs: integer,
+    standbyMs: integer,
+    collectMs: integer,
+    realtimeMs: integer,
+    precomputePhaseMs: integer,
+    realtimePhaseMs: integer,
+  }),
   signature: bytes,
 });
 const reference = record({ round: integer, reason: text });
@@ -120,6 +128,32 @@ function holds<Wire>(fields: fc.Arbitrary<object>, coder: Coder, decode: (wire: 
   fc.assert(property, { numRuns: 400 });
 }
 
+const key = SigningKey.generate(new SeededRng(1));
+const info: RoundInfo = {
+  network: 'n'.repeat(64),
+  round: Number.MAX_SAFE_INTEGER as RoundId,
+  membership: 2 ** 40,
+  team: [key.nodeId, SigningKey.generate(new SeededRng(2)).nodeId],
+  group: 'MODP-3072',
+  slots: 1 << 20,
+  width: 15,
+  chunkSlots: 999,
+  exponentBytes: 41,
+  minSenders: 7,
+  quotaPerSender: 9,
+  deadlines: {
+    precomputeMs: 86_400_000,
+    standbyMs: 2,
+    collectMs: 3,
+    realtimeMs: 4,
+    precomputePhaseMs: 86_399_999,
+    realtimePhaseMs: 1,
+  },
+};
+const signedInfo = signRoundInfo(info, key);
+const overRounds = (round: object): SignedRoundInfo__Output =>
+  over<{ rounds: SignedRoundInfo__Output[] }>(reply('Gateway', 'Rounds'), { rounds: [round] }).rounds[0]!;
+
 describe('decoders throw nothing but their own errors', () => {
   it('of team messages', () => holds(envelope, request('Team', 'Deliver'), decodeEnvelope));
 
@@ -135,6 +169,25 @@ describe('decoders throw nothing but their own errors', () => {
     const coder = reply('Gateway', 'Rounds');
     const rounds = signedRound.map((round) => ({ rounds: [round] }));
     holds<{ rounds: never[] }>(rounds, coder, (wire) => wire.rounds.map(decodeRound));
+  });
+
+  it.each<[string, object]>([
+    ['precomputePhaseMs', { precomputePhaseMs: 86_400_001 }],
+    ['precomputePhaseMs', { precomputePhaseMs: 0 }],
+    ['precomputePhaseMs', { precomputePhaseMs: undefined }],
+    ['realtimePhaseMs', { realtimePhaseMs: 5 }],
+    ['realtimePhaseMs', { realtimePhaseMs: 2 ** 53 }],
+    ['realtimePhaseMs', { realtimePhaseMs: '18446744073709551615' }],
+    ['realtimePhaseMs', { realtimePhaseMs: undefined }],
+  ])('of a RoundInfo whose %s is missing or out of its range, and name it (%j)', (name, change) => {
+    const { deadlines, ...rest } = encodeRound(signedInfo);
+    const wire = overRounds({ ...rest, deadlines: { ...deadlines, ...change } });
+    expect(() => decodeRound(wire)).toThrowError(
+      expect.objectContaining({
+        code: 'ROUND_INFO_INVALID',
+        values: expect.objectContaining({ field: `deadlines.${name}` }),
+      }),
+    );
   });
 
   it('of scheduler updates', () => holds(update, reply('Scheduler', 'Updates'), decodeUpdate));
@@ -196,26 +249,8 @@ describe('what is encoded comes back the same', () => {
   });
 
   it('for RoundInfos, whose signature still holds', () => {
-    const key = SigningKey.generate(new SeededRng(1));
-    const other = SigningKey.generate(new SeededRng(2));
-    const info: RoundInfo = {
-      network: 'n'.repeat(64),
-      round: Number.MAX_SAFE_INTEGER as RoundId,
-      membership: 2 ** 40,
-      team: [key.nodeId, other.nodeId],
-      group: 'MODP-3072',
-      slots: 1 << 20,
-      width: 15,
-      chunkSlots: 999,
-      exponentBytes: 41,
-      minSenders: 7,
-      quotaPerSender: 9,
-      deadlines: { precomputeMs: 86_400_000, standbyMs: 2, collectMs: 3, realtimeMs: 4 },
-    };
-    const signed = signRoundInfo(info, key);
-    const wire = over<{ rounds: never[] }>(reply('Gateway', 'Rounds'), { rounds: [encodeRound(signed)] });
-    const got = decodeRound(wire.rounds[0]!);
+    const got = decodeRound(overRounds(encodeRound(signedInfo)));
     expect(got.info).toEqual(info);
-    expect(asHex(got.signature)).toEqual(asHex(signed.signature));
+    expect(asHex(got.signature)).toEqual(asHex(signedInfo.signature));
   });
 });

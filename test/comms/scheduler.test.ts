@@ -30,7 +30,14 @@ const info: RoundInfo = {
   exponentBytes: 32,
   minSenders: 3,
   quotaPerSender: 4,
-  deadlines: { precomputeMs: 1, standbyMs: 2, collectMs: 3, realtimeMs: 4 },
+  deadlines: {
+    precomputeMs: 2,
+    standbyMs: 3,
+    collectMs: 4,
+    realtimeMs: 6,
+    precomputePhaseMs: 1,
+    realtimePhaseMs: 5,
+  },
 };
 
 /** A feed under the test's thumb. */

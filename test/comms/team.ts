@@ -156,7 +156,14 @@ export class RealTeam {
       exponentBytes: 32,
       minSenders: 1,
       quotaPerSender: 6,
-      deadlines: { precomputeMs: 60_000, standbyMs: 60_000, collectMs: 60_000, realtimeMs: 60_000 },
+      deadlines: {
+        precomputeMs: 60_000,
+        standbyMs: 60_000,
+        collectMs: 60_000,
+        realtimeMs: 60_000,
+        precomputePhaseMs: 30_000,
+        realtimePhaseMs: 30_000,
+      },
       ...changes,
     };
   }

@@ -83,10 +83,19 @@ class Model {
     const before = this.states[to]!;
     const [after, effects] = step(before, event);
     this.states[to] = after;
+    this.#checkPhase(before, after, effects);
     for (const effect of effects) {
       this.effects.push({ at: to, effect, before: after });
       this.#carryOut(to, effect);
     }
+  }
+
+  /** Every step of a node that leaves it waiting for its team starts the time of the next phase; nothing else does. */
+  #checkPhase(before: RoundState, { stage, progress }: RoundState, effects: readonly RoundEffect[]): void {
+    const isStep = before.stage !== stage || before.progress !== progress;
+    const isFree = stage === 'STANDBY' || (stage === 'QUEUED' && progress === 'commitment') || isOver(stage);
+    const waits = isStep && !isFree ? [{ stage, progress }] : [];
+    expect(effects.flatMap((effect) => (effect.type === 'phaseDeadline' ? [effect.wait] : []))).toEqual(waits);
   }
 
   #carryOut(at: number, effect: RoundEffect): void {
@@ -234,6 +243,8 @@ describe('a round that has ended', () => {
       { type: 'deadline', stage: 'REALTIME' },
       { type: 'claimsDue' },
       { type: 'late', stage: 'REALTIME' },
+      { type: 'phaseDeadline', wait: { stage: 'REALTIME', progress: ended.progress } },
+      { type: 'phaseLate', wait: { stage: 'COMPLETED', progress: ended.progress } },
       { type: 'fault', code: 'EQUIVOCATION', culprit: 0, detail: '' },
       { type: 'ringDone', phase: 'realtimeDecrypt' },
       { type: 'batchIn', phase: 'opening', from: 0, root: 'x' },

@@ -31,7 +31,14 @@ const info: RoundInfo = {
   exponentBytes: 32,
   minSenders: 2,
   quotaPerSender: 5,
-  deadlines: { precomputeMs: 1_000, standbyMs: 2_000, collectMs: 3_000, realtimeMs: 4_000 },
+  deadlines: {
+    precomputeMs: 1_000,
+    standbyMs: 2_000,
+    collectMs: 3_000,
+    realtimeMs: 4_000,
+    precomputePhaseMs: 500,
+    realtimePhaseMs: 600,
+  },
 };
 
 describe('a RoundInfo', () => {
@@ -59,10 +66,13 @@ describe('a RoundInfo', () => {
     expect(isSignedBy({ ...signed, info: other }, key.publicKey)).toBe(false);
   });
 
-  it.each(['precomputeMs', 'standbyMs', 'collectMs', 'realtimeMs'] as const)('binds the deadline %s', (name) => {
-    const other = { ...info, deadlines: { ...info.deadlines, [name]: 9 } };
-    expect(toHex(roundDigest(other))).not.toBe(toHex(roundDigest(info)));
-  });
+  it.each(['precomputeMs', 'standbyMs', 'collectMs', 'realtimeMs', 'precomputePhaseMs', 'realtimePhaseMs'] as const)(
+    'binds the deadline %s',
+    (name) => {
+      const other = { ...info, deadlines: { ...info.deadlines, [name]: 9 } };
+      expect(toHex(roundDigest(other))).not.toBe(toHex(roundDigest(info)));
+    },
+  );
 
   it('does not confuse two fields that exchange their values', () => {
     const a = roundDigest({ ...info, slots: 10, chunkSlots: 4 });
@@ -93,14 +103,38 @@ describe('a RoundInfo', () => {
     ['minSenders', { minSenders: 0 }],
     ['minSenders', { minSenders: 11 }],
     ['quotaPerSender', { quotaPerSender: 0 }],
-    ['deadlines', { deadlines: { ...info.deadlines, collectMs: 0 } }],
-    ['deadlines', { deadlines: { ...info.deadlines, realtimeMs: 24 * 3600 * 1000 + 1 } }],
-    ['deadlines', { deadlines: { ...info.deadlines, precomputeMs: Number.POSITIVE_INFINITY } }],
   ])('is refused for its %s', (field, change) => {
     expect(() => checkRoundInfo({ ...info, ...change })).toThrowError(
       expect.objectContaining({ values: expect.objectContaining({ field }) }),
     );
     expect(outcome(() => checkRoundInfo({ ...info, ...change }))).toBe('ROUND_INFO_INVALID');
+  });
+
+  it.each<[keyof RoundInfo['deadlines'], number]>([
+    ['collectMs', 0],
+    ['standbyMs', -1],
+    ['realtimeMs', 24 * 3600 * 1000 + 1],
+    ['precomputeMs', Number.POSITIVE_INFINITY],
+    ['precomputePhaseMs', 0],
+    ['precomputePhaseMs', Number.NaN],
+    ['precomputePhaseMs', 0.5],
+    // Longer than its stage, it would be no deadline.
+    ['precomputePhaseMs', 1_001],
+    ['realtimePhaseMs', 0],
+    ['realtimePhaseMs', -1],
+    ['realtimePhaseMs', 4_001],
+    ['realtimePhaseMs', Number.POSITIVE_INFINITY],
+  ])('is refused by the name of the deadline %s that is %d', (name, ms) => {
+    const deadlines = { ...info.deadlines, [name]: ms };
+    expect(() => checkRoundInfo({ ...info, deadlines })).toThrowError(
+      expect.objectContaining({ code: 'ROUND_INFO_INVALID', values: { field: `deadlines.${name}`, round: 7 } }),
+    );
+  });
+
+  it('takes a phase that may last as long as its stage, and no shorter than a millisecond', () => {
+    const { precomputeMs } = info.deadlines;
+    const deadlines = { ...info.deadlines, precomputePhaseMs: precomputeMs, realtimePhaseMs: 1 };
+    expect(checkRoundInfo({ ...info, deadlines }).name).toBe('TEST-512');
   });
 
   it('is refused for a group that there is not, and taken where it is valid', () => {

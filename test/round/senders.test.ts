@@ -60,7 +60,14 @@ describe('the desk of the first node', () => {
   const info = {
     ...{ network: 'n', round: 1 as RoundId, membership: 0, team: [node], group: 'TEST-512', slots: 3, width: 1 },
     ...{ chunkSlots: 1, exponentBytes: 32, minSenders: 1, quotaPerSender: 2 },
-    deadlines: { precomputeMs: 1, standbyMs: 1, collectMs: 1, realtimeMs: 1 },
+    deadlines: {
+      precomputeMs: 1,
+      standbyMs: 1,
+      collectMs: 1,
+      realtimeMs: 1,
+      precomputePhaseMs: 1,
+      realtimePhaseMs: 1,
+    },
   } as RoundInfo;
 
   function setUp() {

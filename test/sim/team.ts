@@ -14,7 +14,7 @@ import { SigningKey } from '../../src/cmix/signatures.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { referenceEngine } from '../../src/engine/open.js';
 import { type GroupName, namedGroup } from '../../src/math/group.js';
-import { type RoundInfo, type SignedRoundInfo, type StageDeadlines, signRoundInfo } from '../../src/round/roundInfo.js';
+import { type RoundDeadlines, type RoundInfo, type SignedRoundInfo, signRoundInfo } from '../../src/round/roundInfo.js';
 import { RoundLog } from '../../src/round/roundLog.js';
 import { RoundRunner, type RunnerDeps } from '../../src/round/roundRunner.js';
 import type { NodeReport } from '../../src/round/schedulerPort.js';
@@ -33,7 +33,7 @@ export interface TeamOptions {
   readonly minSenders?: number;
   readonly quotaPerSender?: number;
   readonly faults?: NetworkFaults;
-  readonly deadlines?: Partial<StageDeadlines>;
+  readonly deadlines?: Partial<RoundDeadlines>;
   /** Changes what a node is made of: by its number. */
   readonly remake?: (index: number) => Partial<RunnerDeps>;
 }
@@ -55,7 +55,14 @@ export interface SimNode {
 type Process = Pick<SimNode, 'store' | 'registry' | 'metrics' | 'runner'>;
 
 const NETWORK = 'simulation';
-const DEADLINES: StageDeadlines = { precomputeMs: 60_000, standbyMs: 600_000, collectMs: 20_000, realtimeMs: 60_000 };
+const DEADLINES: RoundDeadlines = {
+  precomputeMs: 60_000,
+  standbyMs: 600_000,
+  collectMs: 20_000,
+  realtimeMs: 60_000,
+  precomputePhaseMs: 20_000,
+  realtimePhaseMs: 20_000,
+};
 
 export class SimTeam {
   readonly clock = new VirtualClock();

@@ -7,6 +7,8 @@ export interface Deadlines {
   'standbyMs'?: (number | string | Long);
   'collectMs'?: (number | string | Long);
   'realtimeMs'?: (number | string | Long);
+  'precomputePhaseMs'?: (number | string | Long);
+  'realtimePhaseMs'?: (number | string | Long);
 }
 
 export interface Deadlines__Output {
@@ -14,4 +16,6 @@ export interface Deadlines__Output {
   'standbyMs': (number);
   'collectMs': (number);
   'realtimeMs': (number);
+  'precomputePhaseMs': (number);
+  'realtimePhaseMs': (number);
 }

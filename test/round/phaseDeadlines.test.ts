@@ -1,0 +1,235 @@
+// The deadline of a phase, rule by rule: when it starts and when it means nothing, whom a node then says that it waits for, and
+// the timers that tell it. Whole rounds that miss it are in phaseStalls.test.ts.
+import { describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../src/base/clock.js';
+import type { NodeId } from '../../src/base/ids.js';
+import { Deadlines } from '../../src/round/deadlines.js';
+import { blameOf, NOBODY, ownClaim } from '../../src/round/overdue.js';
+import { initialState, step } from '../../src/round/roundMachine.js';
+import type { Progress, RoundEvent, RoundState, Stage } from '../../src/round/roundState.js';
+
+const PRECOMPUTE_PHASE_MS = 10_000;
+const REALTIME_PHASE_MS = 4_000;
+const STAGE_MS = 3_600_000;
+const DEADLINES = {
+  precomputeMs: STAGE_MS,
+  standbyMs: STAGE_MS,
+  collectMs: 2_000,
+  realtimeMs: STAGE_MS,
+  precomputePhaseMs: PRECOMPUTE_PHASE_MS,
+  realtimePhaseMs: REALTIME_PHASE_MS,
+};
+
+const team = ['a', 'b', 'c', 'd'].map((name) => name.repeat(32) as NodeId);
+const at = (changes: Partial<RoundState>, position = 0): RoundState => ({
+  ...initialState(team, position),
+  stage: 'PRECOMPUTING',
+  ...changes,
+});
+const due = (type: 'phaseDeadline' | 'phaseLate', progress: Progress, stage: Stage = 'PRECOMPUTING'): RoundEvent => ({
+  type,
+  wait: { stage, progress },
+});
+const claim = (from: number, culprit: number | undefined): RoundEvent => ({
+  type: 'said',
+  from,
+  message: {
+    kind: 'roundError',
+    code: 'DEADLINE_MISSED',
+    culprit: culprit === undefined ? undefined : team[culprit],
+    detail: '',
+  },
+});
+/** Takes the events one after the other. */
+const played = (state: RoundState, ...events: RoundEvent[]): RoundState =>
+  events.reduce((before, event) => step(before, event)[0], state);
+
+describe('the deadline of a phase, in the state machine', () => {
+  it('asks everybody whom they wait for, and names the phase', () => {
+    const [asked, effects] = step(at({ progress: 'precompDecrypt' }), due('phaseDeadline', 'precompDecrypt'));
+    expect(effects).toEqual([
+      {
+        type: 'say',
+        message: {
+          kind: 'roundError',
+          code: 'DEADLINE_MISSED',
+          culprit: team[1],
+          detail: 'phase after precompDecrypt',
+        },
+      },
+      { type: 'awaitClaims' },
+    ]);
+    // 0 waits for 1, which waits for 2, which says nothing.
+    const failed = played(asked, claim(1, 2), claim(3, 0), { type: 'claimsDue' });
+    expect(failed).toMatchObject({
+      stage: 'FAILED',
+      failure: { code: 'DEADLINE_MISSED', culprit: 2, detail: 'phase after precompDecrypt', reporter: 0 },
+    });
+  });
+
+  it('starts anew with every step, and with nothing else', () => {
+    const share: RoundEvent = { type: 'worked', task: 'keyShare' };
+    const [opened, first] = step(initialState(team, 0), { type: 'open' });
+    expect(first.at(-1)).toEqual({ type: 'phaseDeadline', wait: { stage: 'PRECOMPUTING', progress: 'opened' } });
+    const [shared, second] = step(opened, share);
+    expect(second).toEqual([{ type: 'phaseDeadline', wait: { stage: 'PRECOMPUTING', progress: 'keyShare' } }]);
+    const heard: RoundEvent = { type: 'said', from: 1, message: { kind: 'keyShare', share: new Uint8Array(1) } };
+    for (const event of [share, heard, due('phaseLate', 'keyShare')]) expect(step(shared, event)[1]).toEqual([]);
+  });
+
+  it('of a wait that is over does nothing', () => {
+    const state = at({ progress: 'precompDecrypt' });
+    for (const type of ['phaseDeadline', 'phaseLate'] as const) {
+      for (const event of [due(type, 'sharesDigest'), due(type, 'precompDecrypt', 'REALTIME')])
+        expect(step(state, event)).toEqual([state, []]);
+    }
+    const asked = played(state, due('phaseDeadline', 'precompDecrypt'));
+    expect(step(asked, due('phaseDeadline', 'precompDecrypt'))).toEqual([asked, []]);
+  });
+
+  it.each<[Stage, Progress, RoundEvent]>([
+    ['STANDBY', 'commitment', { type: 'assign' }],
+    ['STANDBY', 'commitment', { type: 'worked', task: 'judgeTable' }],
+    ['QUEUED', 'commitment', { type: 'late', stage: 'QUEUED' }],
+  ])(
+    'does not run in %s after %s, where the node waits for the scheduler or for senders (%j)',
+    (stage, progress, event) => {
+      const [, effects] = step(at({ stage, progress }, 1), event);
+      expect(effects.filter(({ type }) => type === 'phaseDeadline')).toEqual([]);
+    },
+  );
+
+  it('runs in QUEUED once the node has judged the table: then the batch is closed, and the team is waited for', () => {
+    const verdict: RoundEvent = { type: 'worked', task: 'judgeTable' };
+    const [judged, effects] = step(at({ stage: 'QUEUED', progress: 'commitment' }, 1), verdict);
+    expect(effects).toEqual([{ type: 'phaseDeadline', wait: { stage: 'QUEUED', progress: 'tableVerdict' } }]);
+    expect(played(judged, due('phaseDeadline', 'tableVerdict', 'QUEUED'))).toMatchObject({
+      missed: 'phase after tableVerdict',
+    });
+  });
+
+  it('is forgotten with its stage: who was late in one is believed no better in the next', () => {
+    const commitment = ['C', 'C', 'C', undefined];
+    const late = played(
+      at({ progress: 'commitment', said: { commitment }, made: { shares: 'aa' } }),
+      due('phaseLate', 'commitment'),
+    );
+    expect(late.holdUp).toEqual({ after: 'commitment', by: 3 });
+    const said: RoundEvent = {
+      type: 'said',
+      from: 3,
+      message: {
+        kind: 'commitment',
+        cipherDigest: new Uint8Array([0xaa]),
+        revealSignature: new Uint8Array(1),
+        commitment: new Uint8Array(1),
+      },
+    };
+    const [standby] = step({ ...late, said: { commitment: ['aa', 'aa', 'aa', undefined] } }, said);
+    expect(standby).toMatchObject({ stage: 'STANDBY', holdUp: undefined });
+  });
+
+  it('that another has missed is believed where half of the own time is over; before that it names nobody', () => {
+    const waiting = at({ progress: 'precompPermute' }, 3);
+    const [heard] = step(waiting, claim(1, 2));
+    expect(heard.failure).toMatchObject({ culprit: undefined, reporter: 1 });
+    const believed = played(waiting, due('phaseLate', 'precompPermute'), claim(1, 2));
+    expect(believed).toMatchObject({ stage: 'PRECOMPUTING', claims: [undefined, 2, undefined, 0] });
+    expect(played(believed, claim(0, 1), claim(2, undefined)).failure).toMatchObject({ culprit: 2, reporter: 3 });
+  });
+});
+
+describe('whom a node says that it waits for', () => {
+  const waiting = at({ progress: 'sharesDigest', said: { sharesDigest: ['x', 'x', 'x', 'x'] } }, 2);
+  const arrived: RoundEvent = { type: 'batchIn', phase: 'precompDecrypt', from: 1, root: 'r' };
+  const done: RoundEvent = { type: 'ringDone', phase: 'precompDecrypt' };
+
+  it('is the one that kept it for half of the time, also when it has handed on since', () => {
+    const late = played(waiting, due('phaseLate', 'sharesDigest'));
+    expect(ownClaim(late)).toBe(1);
+    expect(ownClaim(played(late, arrived))).toBe(1);
+    expect(ownClaim(played(late, arrived, done))).toBe(1);
+  });
+
+  it('is nobody where it was at work for half of the time itself, also when it has handed on since', () => {
+    const late = played(waiting, arrived, due('phaseLate', 'sharesDigest'));
+    expect(ownClaim(late)).toBe(NOBODY);
+    expect(ownClaim(played(late, done))).toBe(NOBODY);
+  });
+
+  it('is whoever is missing now, where nothing was late, or it is long ago', () => {
+    expect(ownClaim(played(waiting, arrived, done))).toBe(3);
+    const permuted: RoundEvent = { type: 'worked', task: 'precompPermute' };
+    const shares: RoundEvent = { type: 'worked', task: 'shares' };
+    const late = played(waiting, due('phaseLate', 'sharesDigest'), arrived, done, permuted);
+    expect(ownClaim(late)).toBe(1);
+    expect(ownClaim(played(late, shares))).toBe(0);
+    const [heard] = step(played(late, shares), claim(0, 1));
+    expect(heard.failure).toMatchObject({ culprit: undefined, reporter: 0 });
+  });
+
+  it('leads everybody past the successor that is at work to the one that kept the batch', () => {
+    // 1 kept the batch for most of the time, 2 is at work, 3 waits for 2; 0 waits for the way back.
+    const claims = [1, undefined, 1, 2];
+    for (const position of [0, 2, 3]) expect(blameOf({ ...at({}, position), claims }).culprit).toBe(1);
+    // It may say anything but the truth: a circle names nobody.
+    for (const lie of [0, 2, 3]) {
+      const circle = blameOf({ ...at({}, 3), claims: [1, lie, 1, 2] });
+      expect(circle.culprit).toBeUndefined();
+    }
+  });
+});
+
+describe('the timers of a round', () => {
+  const start = () => {
+    const clock = new VirtualClock();
+    const events: [number, RoundEvent][] = [];
+    const deadlines = new Deadlines(DEADLINES, clock, (event) => events.push([clock.nowMs(), event]));
+    const runOut = () => {
+      while (clock.step());
+      return events;
+    };
+    return { clock, deadlines, runOut };
+  };
+  const wait = (progress: Progress, stage: Stage) => ({ stage, progress });
+
+  it.each<[Stage, Progress, number]>([
+    ['PRECOMPUTING', 'keyShare', PRECOMPUTE_PHASE_MS],
+    ['QUEUED', 'tableVerdict', REALTIME_PHASE_MS],
+    ['REALTIME', 'tableSignature', REALTIME_PHASE_MS],
+  ])('run for half and for all of the time of a phase in %s', (stage, progress, ms) => {
+    const { deadlines, runOut } = start();
+    deadlines.armPhase(wait(progress, stage));
+    expect(runOut()).toEqual([
+      [ms / 2, due('phaseLate', progress, stage)],
+      [ms, due('phaseDeadline', progress, stage)],
+    ]);
+  });
+
+  it('leave the stage’s deadline where it is when a phase begins', () => {
+    const { clock, deadlines, runOut } = start();
+    deadlines.armStage('REALTIME');
+    clock.after(1_000, () => deadlines.armPhase(wait('tableSignature', 'REALTIME')));
+    clock.after(4_900, () => deadlines.armPhase(wait('realtimeDecrypt', 'REALTIME')));
+    expect(runOut().map(([ms, { type }]) => [ms, type])).toEqual([
+      [3_000, 'phaseLate'],
+      [6_900, 'phaseLate'],
+      [8_900, 'phaseDeadline'],
+      [STAGE_MS / 2, 'late'],
+      [STAGE_MS, 'deadline'],
+    ]);
+  });
+
+  it('are gone once the round waits for claims, or has ended', () => {
+    const { clock, deadlines, runOut } = start();
+    deadlines.armStage('REALTIME');
+    deadlines.armPhase(wait('tableSignature', 'REALTIME'));
+    deadlines.armClaims();
+    expect(clock.pending).toBe(1);
+    expect(runOut().map(([, { type }]) => type)).toEqual(['claimsDue']);
+    deadlines.armStage('REALTIME');
+    deadlines.armPhase(wait('tableSignature', 'REALTIME'));
+    deadlines.disarm();
+    expect(clock.pending).toBe(0);
+  });
+});
