@@ -6,6 +6,7 @@ import type { RoundInfo, SignedRoundInfo } from '../../src/round/roundInfo.js';
 import type { Outcome } from '../../src/round/roundRunner.js';
 import type { Stage } from '../../src/round/roundState.js';
 import { refusedBecause, textsOf } from './outputs.js';
+import type { Mishap } from './scenario.js';
 import type { Sent } from './senders.js';
 import type { SimNode, SimTeam } from './team.js';
 import type { Watch } from './watch.js';
@@ -43,6 +44,24 @@ export function checkBlame(team: SimTeam, watch: Watch, { info }: PlayedRound, s
     if (suspects.has(node.index) || suspects.has(indexOf(failure.reporter))) continue;
     const who = `node ${culprit + 1} for ${failure.code}`;
     watch.violate('nobody is blamed without cause', `node ${node.index + 1} blames ${who} in round ${info.round}`);
+  }
+}
+
+/**
+ * Where nothing happens but that one node stalls, its phase's deadline ends the round and not its stage's; and the others
+ * name it where it is silent. While it talks and says that it waits for its neighbour, the two are in a circle.
+ */
+export function checkStall(team: SimTeam, watch: Watch, { info }: PlayedRound, mishaps: readonly Mishap[]): void {
+  const [stall, ...more] = mishaps;
+  if (stall?.kind !== 'stall' || more.length > 0) return;
+  const stalled = team.nodes[stall.node]!.id;
+  for (const node of living(team)) {
+    const { code, culprit, detail = '' } = team.failure(node, info.round) ?? {};
+    if (node.id === stalled || code !== 'DEADLINE_MISSED') continue;
+    const say = (what: string) =>
+      watch.violate('a stall ends its phase', `node ${node.index + 1}: ${what} (${detail})`);
+    if (/^stage (PRECOMPUTING|REALTIME)/.test(detail)) say('the stage ran out');
+    if (stall.silent && detail.startsWith('phase') && culprit !== stalled) say('the stalled node is not named');
   }
 }
 

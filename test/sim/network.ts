@@ -55,7 +55,8 @@ export class VirtualNetwork {
   readonly #sessions = new Map<NodeId, Session>();
   readonly #cut = new Set<string>();
   readonly #taps = new Map<NodeId, Tap>();
-  readonly #slow = new Set<NodeId>();
+  /** Stalled nodes, and whether they are silent, too. */
+  readonly #stalled = new Map<NodeId, boolean>();
   faults: NetworkFaults;
   observer: NetworkObserver = {};
   packets = 0;
@@ -89,9 +90,9 @@ export class VirtualNetwork {
     }
   }
 
-  /** A stalled node: it lives and answers, but none of its batches ever leaves. */
-  stall(node: NodeId): void {
-    this.#slow.add(node);
+  /** A stalled node: it lives and answers, but none of its batches ever leaves, and no message either where it is silent. */
+  stall(node: NodeId, silent: boolean): void {
+    this.#stalled.set(node, silent);
   }
 
   /** One packet: `arrive` runs at the receiver once, twice or never. */
@@ -177,6 +178,7 @@ export class VirtualNetwork {
     this.#sessions.set(from, session);
     return {
       deliver: (to, message, signal) => {
+        if (this.#stalled.get(from)) return new Promise(() => {});
         const tap = this.#taps.get(from)?.message;
         const said = tap ? tap(to, message) : message;
         if (!said) return Promise.resolve();
@@ -184,7 +186,7 @@ export class VirtualNetwork {
         return this.#deliver({ session, from, to, signal, what: said.message.kind }, said);
       },
       transfer: (to, source, signal) => {
-        if (this.#slow.has(from)) return new Promise(() => {});
+        if (this.#stalled.has(from)) return new Promise(() => {});
         const tap = this.#taps.get(from)?.batch;
         const sent = tap ? tap(to, source) : source;
         if (!sent) return Promise.resolve();

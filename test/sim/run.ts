@@ -4,16 +4,31 @@ import { asMixError } from '../../src/base/errors.js';
 import { isOver } from '../../src/round/admission.js';
 import type { Stage } from '../../src/round/roundState.js';
 import { type Break, brokenNode } from './breaks.js';
-import { checkBlame, checkEnded, checkMessages, checkReuse, checkSecrets, type PlayedRound } from './invariants.js';
+import {
+  checkBlame,
+  checkEnded,
+  checkMessages,
+  checkReuse,
+  checkSecrets,
+  checkStall,
+  type PlayedRound,
+} from './invariants.js';
 import { drawScenario, type Mishap, type Scenario } from './scenario.js';
 import { type Sent, sendAll } from './senders.js';
 import { SimTeam } from './team.js';
 import { type Violation, Watch } from './watch.js';
 
-/** Long enough for a slow network, short enough that a stalled round costs little to play. */
-const DEADLINES = { precomputeMs: 25_000, standbyMs: 25_000, collectMs: 1_500, realtimeMs: 25_000 };
+/** Long enough for a slow network that heals again, short enough that a stalled round costs little to play. */
+const DEADLINES = {
+  precomputeMs: 60_000,
+  standbyMs: 25_000,
+  collectMs: 1_500,
+  realtimeMs: 60_000,
+  precomputePhaseMs: 14_000,
+  realtimePhaseMs: 12_000,
+};
 /** The sum of all deadlines, the claims after them, and some rest. */
-const ROUND_MS_MAX = 25_000 * 3 + 1_500 + 25_000 + 10_000;
+const ROUND_MS_MAX = 60_000 + 25_000 + (1_500 + 60_000) + 60_000 + 10_000;
 /** Late messages of an ended round go on for a while. */
 const AFTERMATH_MS = 2_500;
 
@@ -150,7 +165,7 @@ class Simulation {
       const node = this.#team.nodes[mishap.node]!;
       this.#watch.note('mishap', mishap.kind, mishap.node);
       if (mishap.kind === 'crash') this.#crash(mishap);
-      else if (mishap.kind === 'stall') network.stall(node.id);
+      else if (mishap.kind === 'stall') network.stall(node.id, mishap.silent);
       else this.#partition(mishap);
     }
   }
@@ -187,6 +202,7 @@ class Simulation {
     for (const round of played) {
       checkBlame(this.#team, this.#watch, round, suspects);
       checkEnded(this.#team, this.#watch, round);
+      checkStall(this.#team, this.#watch, round, this.#scenario.mishaps);
       checkMessages(this.#team, this.#watch, round);
       await checkReuse(this.#team, this.#watch, round);
     }

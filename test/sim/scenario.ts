@@ -21,8 +21,8 @@ export type Mishap =
   | { readonly kind: 'crash'; readonly node: number; readonly atPacket: number; readonly restartMs: number | undefined }
   /** One node is cut off from all others. */
   | { readonly kind: 'partition'; readonly node: number; readonly atPacket: number; readonly healMs: number }
-  /** One node answers, but sends no batch any more. */
-  | { readonly kind: 'stall'; readonly node: number; readonly atPacket: number };
+  /** One node answers, but sends no batch any more; a silent one says nothing any more, either. */
+  | { readonly kind: 'stall'; readonly node: number; readonly atPacket: number; readonly silent: boolean };
 
 export interface RoundPlan {
   readonly messages: number;
@@ -84,11 +84,12 @@ function drawFaults(dice: Dice): NetworkFaults {
 function drawMishap(dice: Dice, nodes: number): Mishap {
   const node = dice.range(0, nodes - 1);
   const atPacket = dice.range(1, nodes * 160);
-  const kind = dice.pick(['crash', 'crash', 'partition', 'partition', 'stall'] as const);
+  const kind = dice.pick(['crash', 'crash', 'partition', 'partition', 'stall', 'stall'] as const);
   if (kind === 'crash')
     return { kind, node, atPacket, restartMs: dice.chance(0.5) ? dice.range(1, 12_000) : undefined };
+  if (kind === 'stall') return { kind, node, atPacket, silent: dice.chance(0.5) };
   // Shorter than what makes a peer lost, or longer.
-  return kind === 'partition' ? { kind, node, atPacket, healMs: dice.range(200, 14_000) } : { kind, node, atPacket };
+  return { kind, node, atPacket, healMs: dice.range(200, 14_000) };
 }
 
 function drawPlan(dice: Dice, slots: number): RoundPlan {
