@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-#define MILLRACE_ABI_VERSION 1
+#define MILLRACE_ABI_VERSION 2
 
 typedef enum {
   MILLRACE_OK = 0,
@@ -53,6 +53,11 @@ int32_t millrace_prepare(const millrace_group *group, uint8_t *out, const uint8_
 /* out[i] = a[i]*b[i]; one Montgomery product where b is prepared. */
 int32_t millrace_mul(const millrace_group *group, uint8_t *out, const uint8_t *a, const uint8_t *b, int32_t prepared,
                      size_t count);
+
+/* out[i] = a[i]*b[i]^times, b prepared, by `times` Montgomery products one after the other, with nothing read or written
+ * between them: what a product costs by itself. For measuring. */
+int32_t millrace_mul_chain(const millrace_group *group, uint8_t *out, const uint8_t *a, const uint8_t *b, size_t times,
+                           size_t count);
 
 /* Slots `from` to `to` of out: out[k] = a[source[k]]*b[k]. The order of reads is not hidden: whole elements, as source
  * says. Pointers are to the beginning of the whole batches. */

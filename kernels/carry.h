@@ -1,0 +1,113 @@
+// Carries between the lanes of an instance, and what needs them: addition over all limbs, the step back below R, and the
+// canonical form. A lane generates a carry or, if all its bits are ones, passes one on; two ballots put that into two numbers
+// of one bit a lane, whose sum finds every carry at once. The same instructions run whether there are carries or not.
+#pragma once
+
+#include "shape.h"
+
+namespace millrace::kernels {
+
+template <class W>
+struct Carries {
+  /// Into this lane, and out of the number: 0 or 1.
+  W in;
+  W out;
+};
+
+/// All ones where every bit of x is one.
+template <class W, int N>
+MILLRACE_FN W allOnes(const W (&x)[N]) {
+  W bits = x[0];
+  MILLRACE_UNROLL
+  for (int i = 1; i < N; i++) bits &= x[i];
+  return equal(bits, W(~0u));
+}
+
+/// `generated` (0 or 1) and `passes` (a mask) of no lane are both set.
+template <class W, class S, Form F>
+MILLRACE_FN Carries<W> lookAhead(const Field<W, S, F>& field, W generated, W passes) {
+  W g = ballot(generated), p = ballot(passes);
+  if (S::kTpi < kWarp) {
+    const W first = field.lane - field.block;
+    const W all = W((1u << (S::kTpi % kWarp)) - 1);
+    g = (g >> first) & all;
+    p = (p >> first) & all;
+  }
+  const W into = ((g << W(1)) + p) ^ p;
+  return {(into >> field.block) & W(1), ((g | (p & into)) >> W(S::kBlocks - 1)) & W(1)};
+}
+
+/// x += in: a limb at most, whose carry is known to end inside the lane.
+template <class W, int N>
+MILLRACE_FN W addSmall(W (&x)[N], W in) {
+  W y[N], top = W(0);
+  y[0] = in;
+  MILLRACE_UNROLL
+  for (int i = 1; i < N; i++) y[i] = W(0);
+  Sum<N>::add(x, y, top);
+  return top;
+}
+
+/// x += y + in over the whole number, `in` (0 or 1) counting in its lowest lane; the carry out.
+template <class W, class S, Form F>
+MILLRACE_FN W addWhole(const Field<W, S, F>& field, W (&x)[S::kLpt], const W (&y)[S::kLpt], W in) {
+  W top = W(0);
+  Sum<S::kLpt>::addWith(x, y, in & equal(field.block, W(0)), top);
+  const Carries<W> carries = lookAhead(field, top, allOnes(x));
+  addSmall(x, carries.in);
+  return carries.out;
+}
+
+/// A window's lowest block, in two sets of limbs and a few carries on top, as a number below R. What has overflowed R lies
+/// below R + p: p comes off once, or nothing does.
+template <class W, class S, Form F>
+MILLRACE_FN void settle(const Field<W, S, F>& field, W (&x)[S::kLpt], const W (&y)[S::kLpt], W top) {
+  Sum<S::kLpt>::add(x, y, top);
+  const W lowest = equal(field.block, W(0));
+  const W generated = addSmall(x, shuffle<S::kTpi>(top, field.block + W(S::kTpi - 1)) & ~lowest);
+  const W passes = allOnes(x);
+  const Carries<W> carries = lookAhead(field, generated, passes);
+  const W overflow = shuffle<S::kTpi>(top, W(S::kBlocks - 1)) + carries.out;
+  const W take = W(0) - overflow;
+  W minusP[S::kLpt];
+  field.load(minusP, field.modulus.complement);
+  MILLRACE_UNROLL
+  for (int i = 0; i < S::kLpt; i++) minusP[i] &= take;
+  W again = W(0);
+  Sum<S::kLpt>::addWith(x, minusP, carries.in, again);
+  // A lane of all ones that took a carry has passed it on already.
+  again &= ~(passes & carries.in);
+  addSmall(x, lookAhead(field, again, allOnes(x)).in);
+  if (S::kBlocks < S::kTpi) {
+    MILLRACE_UNROLL
+    for (int i = 0; i < S::kLpt; i++) x[i] &= field.active;
+  }
+}
+
+/// x < 2p becomes min(x mod p, p − x mod p).
+template <class W, class S, Form F>
+MILLRACE_FN void canonical(const Field<W, S, F>& field, Element<W, S>& element) {
+  constexpr int kLpt = S::kLpt;
+  W(&x)[kLpt] = element.limb;
+  W less[kLpt], minusP[kLpt];
+  field.load(minusP, field.modulus.complement);
+  MILLRACE_UNROLL
+  for (int i = 0; i < kLpt; i++) less[i] = x[i];
+  const W reduced = W(0) - addWhole(field, less, minusP, W(0));
+  W other[kLpt], rest[kLpt], negated[kLpt];
+  MILLRACE_UNROLL
+  for (int i = 0; i < kLpt; i++) {
+    x[i] = (less[i] & reduced) | (x[i] & ~reduced);
+    negated[i] = ~x[i];
+    other[i] = field.p[i];
+  }
+  addWhole(field, other, negated, W(1));
+  MILLRACE_UNROLL
+  for (int i = 0; i < kLpt; i++) rest[i] = other[i];
+  // Nothing is borrowed by (p − x) − x where x is the smaller one.
+  const W keep = W(0) - addWhole(field, rest, negated, W(1));
+  MILLRACE_UNROLL
+  for (int i = 0; i < kLpt; i++) x[i] = (x[i] & keep) | (other[i] & ~keep);
+}
+
+}  // namespace millrace::kernels

@@ -1,0 +1,72 @@
+// Builds and runs the kernels on host lanes: the same source that nvcc compiles, by a plain C++ compiler, each lane of a warp an
+// entry of a vector. With sanitizers where asked for.
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, renameSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+
+const FLAGS = ['-std=c++17', '-O1', '-Wall', '-Wextra', '-Wno-psabi'];
+export const SANITIZERS = ['-g1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer'];
+
+/** What the program is linked from: name, source, flags. The longest first. */
+const units = () => [
+  { name: 'main', source: 'kernels/host/main.cpp', flags: [] },
+  { name: 'broken', source: 'kernels/host/broken.cpp', flags: [] },
+  ...[4096, 3072, 2048].map((bits) => ({
+    name: `width${bits}`,
+    source: 'kernels/host/width.cpp',
+    flags: [`-DMILLRACE_BITS=${bits}`],
+  })),
+  { name: 'inverse', source: 'native/inverse.cpp', flags: [] },
+];
+
+/** Wide vectors where this machine's compiler can say so. */
+function tuned(compiler) {
+  const probe = spawnSync(compiler, ['-march=native', '-E', '-x', 'c++', '-'], { input: '', stdio: ['pipe', 'ignore', 'ignore'] });
+  return probe.status === 0 ? ['-march=native'] : [];
+}
+
+/** Compiles into `directory`; the program's path. Throws what the compiler said. */
+export async function buildHost(root, compiler, directory, extra = []) {
+  mkdirSync(directory, { recursive: true });
+  const flags = [...FLAGS, ...tuned(compiler), ...extra];
+  const object = ({ name }) => join(directory, `${name}.o`);
+  const compile = (unit) =>
+    new Promise((resolve, reject) => {
+      const args = [...flags, ...unit.flags, '-c', join(root, unit.source), '-o', object(unit)];
+      const child = spawn(compiler, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+      let said = '';
+      child.stderr.on('data', (text) => {
+        said += text;
+      });
+      child.on('error', reject);
+      child.on('close', (code) =>
+        code === 0 && !said.includes('warning:') ? resolve() : reject(new Error(`${unit.source}: ${said.slice(0, 2000)}`)),
+      );
+    });
+  const pending = units();
+  const lane = async () => {
+    for (let unit = pending.shift(); unit; unit = pending.shift()) await compile(unit);
+  };
+  await Promise.all(Array.from({ length: Math.max(1, cpus().length) }, lane));
+  const program = join(directory, 'kernels-host');
+  const link = spawnSync(compiler, [...extra, ...units().map(object), '-o', `${program}.new`], { encoding: 'utf8' });
+  if (link.status !== 0) throw new Error(link.stderr.slice(0, 2000));
+  renameSync(`${program}.new`, program);
+  return program;
+}
+
+/** Runs jobs of cases.mjs; the names of those whose answer was wrong. Throws if the program did not come to its end. */
+export function runHost(program, jobs) {
+  const { status, signal, stdout, stderr } = spawnSync(program, {
+    input: jobs.map(({ line }) => `${line}\n`).join(''),
+    encoding: 'utf8',
+    maxBuffer: 1 << 29,
+  });
+  if (status !== 0 || stderr !== '') throw new Error(`kernels on the host: ${signal ?? status}: ${stderr.slice(0, 2000)}`);
+  const answers = stdout.split('\n');
+  if (answers.length !== jobs.length + 1) throw new Error(`kernels on the host: ${answers.length - 1} answers to ${jobs.length} jobs`);
+  return jobs.flatMap(({ name, expected }, i) =>
+    answers[i] === expected ? [] : [`${name}${answers[i].startsWith('error') ? `: ${answers[i]}` : ''}`],
+  );
+}
