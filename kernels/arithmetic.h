@@ -222,13 +222,18 @@ inline Modulus modulusAt(const ModulusConstants& constants, const std::uint32_t*
 }
 
 /// The operations on numbers of kBits bits with `tpi` lanes each; null where there are none. Instantiated in one translation
-/// unit for each width.
+/// unit for each width. MILLRACE_LEAN is for builds with sanitizers, which take long: every modulus in the general form, whose
+/// code is that of the special form and more.
 template <class Target, int kBits>
-std::unique_ptr<Arithmetic<Target>> makeArithmeticOf(int tpi, Form form, const Modulus& modulus) {
+std::unique_ptr<Arithmetic<Target>> makeArithmeticOf(int tpi, [[maybe_unused]] Form form,
+                                                     const Modulus& modulus) {
   auto make = [&](auto shape) -> std::unique_ptr<Arithmetic<Target>> {
     using S = decltype(shape);
+#ifndef MILLRACE_LEAN
     if (form == Form::kSpecial) return std::make_unique<ArithmeticOf<S, Form::kSpecial, Target>>(modulus);
-    return std::make_unique<ArithmeticOf<S, Form::kGeneral, Target>>(modulus);
+#endif
+    if constexpr (Target::kGeneralOnly16 && S::kTpi != 16) return nullptr;
+    else return std::make_unique<ArithmeticOf<S, Form::kGeneral, Target>>(modulus);
   };
   if (tpi == 8) return make(Shape<kBits, 8>{});
   if (tpi == 16) return make(Shape<kBits, 16>{});

@@ -10,12 +10,14 @@
 
 #ifdef __CUDACC__
 #define MILLRACE_FN __device__ __forceinline__
+#define MILLRACE_BOTH __host__ __device__
 #define MILLRACE_UNROLL _Pragma("unroll")
 #define MILLRACE_ROLLED _Pragma("unroll 1")
 #define MILLRACE_STRINGS(x) #x
 #define MILLRACE_UNROLL_BY(n) _Pragma(MILLRACE_STRINGS(unroll n))
 #else
 #define MILLRACE_FN inline
+#define MILLRACE_BOTH
 #define MILLRACE_UNROLL
 #define MILLRACE_ROLLED
 #define MILLRACE_UNROLL_BY(n)

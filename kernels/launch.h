@@ -57,6 +57,8 @@ __global__ void __launch_bounds__(kBlockWarps* kWarp) runBody(const Body body, c
 
 /// The card: launches on a stream, with at most `warpsMax` warps at a time. Errors stick, and nothing is launched after one.
 struct Card {
+  /// Moduli of the general form are rare: kernels of 16 lanes do for them, and halve the library.
+  static constexpr bool kGeneralOnly16 = true;
   cudaStream_t stream = nullptr;
   std::uint32_t warpsMax = 132 * 16;
   cudaError_t error = cudaSuccess;
@@ -81,6 +83,7 @@ struct Card {
 /// The host: the same warps one after the other, each with memory of exactly its size, so that a sanitizer sees every slip.
 template <class W>
 struct Host {
+  static constexpr bool kGeneralOnly16 = false;
   std::uint32_t warpsMax = 3;
 
   template <class Body>

@@ -63,7 +63,7 @@ struct PowBody {
       } else {
         row--;
         MILLRACE_ROLLED
-        for (std::uint32_t s = 0; s < kWindow; s++) square(field, x, x);
+        for (std::uint32_t s = 0; s < kWindow; s++) square(field, x);
         selectEntry(field, y, scratch, table, kEntries, digitAt(exponents, exponent, exponentBytes, row * kWindow, kWindow));
       }
       multiply(field, x, x, y);
@@ -142,7 +142,7 @@ struct PowSharedBody {
       }
       if (row + 1 == rows) break;
       MILLRACE_ROLLED
-      for (std::uint32_t s = 0; s < kWindow; s++) square(field, x, x);
+      for (std::uint32_t s = 0; s < kWindow; s++) square(field, x);
     }
   }
 };

@@ -42,7 +42,7 @@ struct TableRowsBody {
       field.storeAt(table, W(row) * each + W(S::kLimbs), x.limb, first);
       if (row + 1 == rows) break;
       MILLRACE_ROLLED
-      for (std::uint32_t s = 0; s < digitBits; s++) square(field, x, x);
+      for (std::uint32_t s = 0; s < digitBits; s++) square(field, x);
     }
   }
 };

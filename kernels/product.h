@@ -90,7 +90,7 @@ struct MultiExpBody {
     MILLRACE_ROLLED
     for (std::uint32_t row = digitRows(exponentBytes, kWindow); row-- > 0;) {
       MILLRACE_ROLLED
-      for (std::uint32_t s = 0; s < kWindow; s++) square(field, x, x);
+      for (std::uint32_t s = 0; s < kWindow; s++) square(field, x);
       MILLRACE_ROLLED
       for (std::uint32_t b = 0; b < kBases; b++) {
         const W index = slots.index * W(kBases) + W(b);

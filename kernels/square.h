@@ -5,7 +5,7 @@
 // every other step multiplies: in step s = 2m lane v adds the pair
 //   i = m + c,  j = v + m − c,  c = max(0, v + s − B + 1)/2 rounded down  (B blocks)
 // which runs through all pairs i < j of every column, and through the diagonal of the even columns below B (in lane 0). The
-// diagonal of the even columns above B follows in a last half step without reduction. Operands come from shared memory, where
+// diagonal of the even columns from B on follows in a last half step without reduction. Operands come from shared memory, where
 // every lane reads its own blocks: a, and 2a beside it. The uniform steps hide nothing but cost nothing either: addresses
 // depend on lane and step only.
 //
@@ -17,15 +17,15 @@
 
 namespace millrace::kernels {
 
-/// Adds rows·limbs without reducing; the upper half of the window is still empty, so few chains carry out.
-template <class W, class S>
-MILLRACE_FN void addProduct(Window<W, S>& window, const W (&rows)[S::kLpt], const W (&limbs)[S::kLpt]) {
+/// Adds N rows times all limbs without reducing; the upper half of the window is still empty, so few chains carry out.
+template <int N, class W, class S>
+MILLRACE_FN void addProduct(Window<W, S>& window, const W (&rows)[N], const W (&limbs)[S::kLpt]) {
   constexpr int L = S::kLpt;
   using Mads = Chain<L / 2>;
   W* const even = window.even;
   W* const odd = window.odd;
   MILLRACE_UNROLL
-  for (int r = 0; r < L; r += 2) {
+  for (int r = 0; r < N; r += 2) {
     odd[r + L - 1] = odd[r + L] = even[r + L + 1] = even[r + L + 2] = W(0);
     Mads::madCarry(even + r, limbs, rows[r], even[r + L]);
     Mads::mad(odd + r + 1, limbs + 1, rows[r]);
@@ -34,39 +34,81 @@ MILLRACE_FN void addProduct(Window<W, S>& window, const W (&rows)[S::kLpt], cons
   }
 }
 
-/// The window after the diagonal: its upper half belongs to the lane above, and where a's top bit is set, a was not doubled
-/// in the upper half of the square.
-template <class W, class S, Form F>
-MILLRACE_FN void settleSquare(const Field<W, S, F>& field, const Window<W, S>& window, Element<W, S>& out,
-                              const Element<W, S>& a, W topBit) {
+/// Rows of the last half step: half a block where blocks are large enough for that to pay, else a block.
+template <class S>
+constexpr int kDiagonalRows = S::kLpt >= 12 ? S::kLpt / 2 : S::kLpt;
+
+/// The diagonal of the even columns above, a_i² in column 2i = B + v for even v, without reduction. By halves, a_i = l + h·Y:
+/// lane v adds l·(l + (2h mod Y)·Y), the lane above it h². What 2h mod Y has lost is l where the top bit of h is set, and
+/// belongs on top of lane v's window: `lost`.
+template <int N, class W, class S, Form F>
+MILLRACE_FN void addDiagonal(const Field<W, S, F>& field, Window<W, S>& window, W (&lost)[N]) {
   constexpr int L = S::kLpt;
-  W high[L], highOdd[L], low[L], missing[L], carry = W(0), top = window.even[2 * L];
+  const W oddLane = W(0) - (field.block & W(1));
+  const W zeros = field.area + W(S::kZeros);
+  const W at = field.area + ((W(S::kBlocks) + field.block) >> W(1)) * W(S::kStride);
+  W rows[N], limbs[L];
+  if constexpr (N == L) {
+    loadWords(rows, field.shared, at);
+    loadWords(limbs, field.shared, (at & ~oddLane) | (zeros & oddLane));
+    MILLRACE_UNROLL
+    for (int i = 0; i < N; i++) lost[i] = W(0);
+  } else {
+    W upper[N], top[1];
+    loadWords(rows, field.shared, at + (W(N) & oddLane));
+    loadWords(upper, field.shared, ((at + W(S::kDouble + N)) & ~oddLane) | (zeros & oddLane));
+    loadWords(top, field.shared, at + W(L - 1));
+    const W mask = ~oddLane & (W(0) - (top[0] >> W(31)));
+    upper[0] &= ~W(1);
+    MILLRACE_UNROLL
+    for (int i = 0; i < N; i++) {
+      limbs[i] = rows[i];
+      limbs[N + i] = upper[i];
+      lost[i] = rows[i] & mask;
+    }
+  }
+  addProduct<N>(window, rows, limbs);
+}
+
+/// The window after the diagonal: what lies above the lowest block belongs to the lane above. Where `topBit` is set, a was not
+/// doubled in the upper half of the square.
+template <int N, class W, class S, Form F>
+MILLRACE_FN void settleSquare(const Field<W, S, F>& field, const Window<W, S>& window, const W (&lost)[N], W topBit,
+                              Element<W, S>& a) {
+  constexpr int L = S::kLpt;
+  W high[L], highOdd[N], low[L], carry = W(0), top = window.even[L + N];
   const W last = equal(field.block, W(S::kBlocks - 1));
   MILLRACE_UNROLL
   for (int i = 0; i < L; i++) {
     low[i] = window.even[i];
-    high[i] = window.even[L + i];
-    highOdd[i] = i < L - 1 ? window.odd[L + i] : W(0);
-    missing[i] = a.limb[i] & topBit & ~last;
+    high[i] = i < N ? window.even[L + i] : W(0);
+    if (i < N) highOdd[i] = i < N - 1 ? window.odd[L + i] : W(0);
+    a.limb[i] &= topBit & ~last;
   }
   Sum<L>::add(low, window.odd, carry);
-  Sum<L>::addWith(high, highOdd, carry, top);
+  Sum<N>::addWith(high, highOdd, carry, top);
+  if (N < L) Sum<N>::add(high, lost, top);
   const W below = field.block + W(S::kTpi - 1);
   const W overflow = high[0] & last;
   MILLRACE_UNROLL
-  for (int i = 0; i < L; i++) high[i] = shuffle<S::kTpi>(high[i], below);
+  for (int i = 0; i < N; i++) high[i] = shuffle<S::kTpi>(high[i], below);
   // What came round from the last lane is no more than the overflow of the whole number.
   high[0] &= ~equal(field.block, W(0));
-  top = shuffle<S::kTpi>(top, below) + overflow;
-  Sum<L>::add(low, missing, top);
+  top = shuffle<S::kTpi>(top, below);
+  if constexpr (N < L) {
+    high[N] = top;
+    top = W(0);
+  }
+  top += overflow;
+  Sum<L>::add(low, a.limb, top);
   MILLRACE_UNROLL
-  for (int i = 0; i < L; i++) out.limb[i] = low[i];
-  settle(field, out.limb, high, top);
+  for (int i = 0; i < L; i++) a.limb[i] = low[i];
+  settle(field, a.limb, high, top);
 }
 
-/// out = a²/R modulo p, below R. `out` may be a.
+/// a = a²/R modulo p, below R.
 template <class W, class S, Form F>
-MILLRACE_FN void square(const Field<W, S, F>& field, Element<W, S>& out, const Element<W, S>& a) {
+MILLRACE_FN void square(const Field<W, S, F>& field, Element<W, S>& a) {
   constexpr int L = S::kLpt;
   constexpr int B = S::kBlocks;
   const W lowest = equal(field.block, W(0));
@@ -102,13 +144,9 @@ MILLRACE_FN void square(const Field<W, S, F>& field, Element<W, S>& out, const E
     blockStep<true>(field, window, rows, limbs);
     blockStep<false>(field, window, rows, limbs);
   }
-  // The diagonal of column B + v, v even.
-  field.fetch(rows, W(0), (W(B) + field.block) >> W(1));
-  const W index = (W(B) + field.block) >> W(1);
-  loadWords(limbs, field.shared,
-            field.area + (((index * W(S::kStride)) & ~oddLane) | (W(S::kZeros) & oddLane)));
-  addProduct(window, rows, limbs);
-  settleSquare(field, window, out, a, overflow);
+  W lost[kDiagonalRows<S>];
+  addDiagonal(field, window, lost);
+  settleSquare(field, window, lost, overflow, a);
 }
 
 }  // namespace millrace::kernels

@@ -16,7 +16,7 @@ MILLRACE_FN W digitAt(const std::uint8_t* exponents, W at, std::uint32_t bytes, 
   return (word >> W(place % 8)) & W((1u << bits) - 1);
 }
 
-constexpr std::uint32_t digitRows(std::uint32_t exponentBytes, std::uint32_t digitBits) {
+MILLRACE_BOTH constexpr std::uint32_t digitRows(std::uint32_t exponentBytes, std::uint32_t digitBits) {
   return (exponentBytes * 8 + digitBits - 1) / digitBits;
 }
 

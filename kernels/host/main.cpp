@@ -43,10 +43,15 @@ std::string toHex(const Words& words) {
   return text;
 }
 
-Words runFault(const std::string& fault, const Job& job) {
+Words runFault(const std::string& fault, Job& job) {
   const ModulusConstants constants(job.modulus.data(), job.bits);
   const Modulus modulus = modulusAt(constants, constants.words().data());
+#ifdef MILLRACE_LEAN
+  if (fault != "none") throw std::runtime_error("built without broken lanes");
+  job.form = Form::kGeneral;
+#else
   if (fault != "none") return runBroken(fault, job, constants, modulus);
+#endif
   if (job.form == Form::kSpecial && !constants.special()) throw std::runtime_error("not a special modulus");
   auto arithmetic = job.bits == 2048   ? makeArithmeticOf<SoundHost, 2048>(job.tpi, job.form, modulus)
                     : job.bits == 3072 ? makeArithmeticOf<SoundHost, 3072>(job.tpi, job.form, modulus)

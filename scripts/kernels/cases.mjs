@@ -44,11 +44,17 @@ export function seeded(seed) {
     for (let i = 0; i < n; i += 64) x = (x << 64n) | word();
     return x & ((1n << BigInt(n)) - 1n);
   };
-  return { bits, below: (limit) => bits(limit.toString(2).length + 64) % limit, integer: (n) => Number(word() % BigInt(n)) };
+  return {
+    bits,
+    below: (limit) => bits(limit.toString(2).length + 64) % limit,
+    integer: (n) => Number(word() % BigInt(n)),
+  };
 }
 
 export function hex(x, bytes) {
-  return Buffer.from(x.toString(16).padStart(2 * bytes, '0'), 'hex').reverse().toString('hex');
+  return Buffer.from(x.toString(16).padStart(2 * bytes, '0'), 'hex')
+    .reverse()
+    .toString('hex');
 }
 
 const batchHex = (batch, bytes) => (batch.length === 0 ? '-' : batch.map((x) => hex(x, bytes)).join(''));
@@ -119,7 +125,16 @@ function members(field, random, count, kind) {
 }
 
 function job(field, tpi, operation, { warps = 2, numbers = [], batches, expected, fault = 'none' }) {
-  const head = [fault, operation, field.bits, tpi, field.form, warps, hex(field.p, field.bytes), numbers.join(',') || '-'];
+  const head = [
+    fault,
+    operation,
+    field.bits,
+    tpi,
+    field.form,
+    warps,
+    hex(field.p, field.bytes),
+    numbers.join(',') || '-',
+  ];
   return {
     name: `${operation} ${field.bits} bits ${tpi} lanes ${field.form} [${numbers}] ${expected.length}`,
     line: [...head, ...batches].join(' '),
@@ -145,7 +160,8 @@ export function mulJobs(field, tpi, random, fault = 'none') {
     add('mul', { numbers: [0], batches: [elements(a), elements(b)], expected });
     add('mul', { numbers: [1], batches: [elements(a), elements(b.map(field.prepare))], expected });
     // Each by itself: squares of extremes.
-    if (kind === 'edges') add('mul', { numbers: [0], batches: [elements(a), elements(a)], expected: a.map((x) => field.mul(x, x)) });
+    if (kind === 'edges')
+      add('mul', { numbers: [0], batches: [elements(a), elements(a)], expected: a.map((x) => field.mul(x, x)) });
     add('prepare', { batches: [elements(a)], expected: a.map(field.prepare) });
   }
   const [width, slots, from, to] = [2, 7, 2, 6];
@@ -229,9 +245,7 @@ export function treeJobs(field, tpi, random, fault = 'none') {
     [3, 70],
   ]) {
     const a = members(field, random, width * slots, 'random');
-    const expected = Array.from({ length: width }, (_, e) =>
-      a.filter((_, i) => i % width === e).reduce(field.mul, 1n),
-    );
+    const expected = Array.from({ length: width }, (_, e) => a.filter((_, i) => i % width === e).reduce(field.mul, 1n));
     add('product', { numbers: [width], batches: [elements(a)], expected });
   }
   return jobs;

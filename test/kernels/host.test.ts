@@ -27,7 +27,8 @@ interface HostKernels {
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const load = async <T>(path: string): Promise<T> => (await import(new URL(`../../scripts/${path}`, import.meta.url).href)) as T;
+const load = async <T>(path: string): Promise<T> =>
+  (await import(new URL(`../../scripts/${path}`, import.meta.url).href)) as T;
 const { findCompiler } = await load<{ findCompiler(): string | undefined }>('native.mjs');
 const cases = await load<Cases>('kernels/cases.mjs');
 const { SANITIZERS, buildHost, runHost } = await load<HostKernels>('kernels/host.mjs');
@@ -85,15 +86,18 @@ describe.skipIf(!compiler)(`the kernels on host lanes${compiler ? '' : ' (skippe
   });
 });
 
-describe.skipIf(!compiler)(`the kernels on host lanes, sanitized${compiler ? '' : ' (skipped: no C++ compiler)'}`, () => {
-  const directory = mkdtempSync(join(tmpdir(), 'millrace-kernels-'));
-  let program = '';
-  beforeAll(async () => {
-    program = await buildHost(root, compiler ?? '', directory, SANITIZERS);
-  }, BUILD_MS);
-  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+describe.skipIf(!compiler)(
+  `the kernels on host lanes, sanitized${compiler ? '' : ' (skipped: no C++ compiler)'}`,
+  () => {
+    const directory = mkdtempSync(join(tmpdir(), 'millrace-kernels-'));
+    let program = '';
+    beforeAll(async () => {
+      program = await buildHost(root, compiler ?? '', directory, SANITIZERS);
+    }, BUILD_MS);
+    afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  it('touch no memory but theirs and do nothing undefined', () => {
-    expect(runHost(program, cases.allJobs({ seed: 2, quick: true }))).toEqual([]);
-  });
-});
+    it('touch no memory but theirs and do nothing undefined', () => {
+      expect(runHost(program, cases.allJobs({ seed: 2, quick: true }))).toEqual([]);
+    });
+  },
+);
