@@ -54,8 +54,8 @@ int32_t millrace_prepare(const millrace_group *group, uint8_t *out, const uint8_
 int32_t millrace_mul(const millrace_group *group, uint8_t *out, const uint8_t *a, const uint8_t *b, int32_t prepared,
                      size_t count);
 
-/* out[i] = a[i]*b[i]^times, b prepared, by `times` Montgomery products one after the other, with nothing read or written
- * between them: what a product costs by itself. For measuring. */
+/* out[i] = a[i]*b[i]^times, b prepared, times from 1 on, by Montgomery products one after the other with nothing read or
+ * written between them: what a product costs by itself. For measuring. */
 int32_t millrace_mul_chain(const millrace_group *group, uint8_t *out, const uint8_t *a, const uint8_t *b, size_t times,
                            size_t count);
 

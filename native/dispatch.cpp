@@ -10,7 +10,8 @@ namespace millrace {
 
 bool ifmaSupported() {
 #if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512ifma");
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512ifma") &&
+         __builtin_cpu_supports("avx512vbmi");
 #else
   return false;
 #endif
@@ -133,6 +134,13 @@ int32_t millrace_prepare(const millrace_group* group, uint8_t* out, const uint8_
 int32_t millrace_mul(const millrace_group* group, uint8_t* out, const uint8_t* a, const uint8_t* b, int32_t prepared, size_t count) {
   return guarded(group, count == 0 || (out && a && b), [&](const millrace::Group& g) {
     g.mul(out, a, b, prepared != 0, count);
+    return MILLRACE_OK;
+  });
+}
+
+int32_t millrace_mul_chain(const millrace_group* group, uint8_t* out, const uint8_t* a, const uint8_t* b, size_t times, size_t count) {
+  return guarded(group, times > 0 && (count == 0 || (out && a && b)), [&](const millrace::Group& g) {
+    if (count > 0) g.mulChain(out, a, b, times, count);
     return MILLRACE_OK;
   });
 }

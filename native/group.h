@@ -15,6 +15,8 @@ class Group {
   virtual ~Group() = default;
   virtual void prepare(std::uint8_t* out, const std::uint8_t* a, std::size_t count) const = 0;
   virtual void mul(std::uint8_t* out, const std::uint8_t* a, const std::uint8_t* b, bool prepared, std::size_t count) const = 0;
+  virtual void mulChain(std::uint8_t* out, const std::uint8_t* a, const std::uint8_t* b, std::size_t times,
+                        std::size_t count) const = 0;
   virtual void mulGather(std::uint8_t* out, const std::uint8_t* a, const std::uint32_t* source, const std::uint8_t* b,
                          bool prepared, std::size_t width, std::size_t from, std::size_t to) const = 0;
   virtual void pow(std::uint8_t* out, const std::uint8_t* bases, const std::uint8_t* exponents, std::size_t exponentBytes,

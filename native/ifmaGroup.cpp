@@ -1,5 +1,5 @@
 // The AVX-512 IFMA path: eight elements at a time on the kernels of ifmaField.h. This file turns batches into lanes and
-// back, reads tables by masks, and puts results into canonical form. Compiled with -mavx512f -mavx512ifma; nothing here
+// back, reads tables by masks, and puts results into canonical form. Compiled with -mavx512{f,bw,ifma,vbmi}; nothing here
 // runs before dispatch.cpp has asked the CPU.
 #include <algorithm>
 #include <cstring>
@@ -16,11 +16,22 @@ using ifma::kLimbBits;
 using ifma::kLimbMask;
 using ifma::Vec;
 
+/// Bytes of a row that go to the words of its eight limbs: from byte ⌊52·j/8⌋ on for limb j.
+struct Spread {
+  std::uint8_t byte[64];
+  constexpr Spread() : byte() {
+    for (int j = 0; j < 8; j++) {
+      for (int m = 0; m < 8; m++) byte[8 * j + m] = static_cast<std::uint8_t>(kLimbBits * j / 8 + m);
+    }
+  }
+};
+constexpr Spread kSpreadBytes;
+
 /// One word, to be broadcast: from memory, not through a general register.
 inline __m128i loadWord(const std::uint64_t* at) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(at)); }
 
 /// Transposes eight rows of eight 64-bit words.
-inline void transpose(Vec r[8]) {
+inline __attribute__((always_inline)) void transpose(Vec r[8]) {
   Vec t[8], u[8];
   for (int i = 0; i < 8; i += 2) {
     t[i] = _mm512_unpacklo_epi64(r[i], r[i + 1]);
@@ -67,6 +78,19 @@ std::vector<std::uint64_t> powerOfTwoModulo(const std::vector<std::uint64_t>& p,
   return x;
 }
 
+/// k·p.
+std::vector<std::uint64_t> multiple(const std::vector<std::uint64_t>& p, std::uint64_t k) {
+  std::vector<std::uint64_t> out(p.size() + 1);
+  unsigned __int128 carry = 0;
+  for (std::size_t i = 0; i < p.size(); i++) {
+    carry += static_cast<unsigned __int128>(p[i]) * k;
+    out[i] = static_cast<std::uint64_t>(carry);
+    carry >>= 64;
+  }
+  out[p.size()] = static_cast<std::uint64_t>(carry);
+  return out;
+}
+
 template <int L, ifma::Form F>
 class IfmaField {
  public:
@@ -90,6 +114,8 @@ class IfmaField {
     }
     for (int i = 0; i < L; i++) modulus_.limb[i] = limbOf(n, i);
     for (int i = 0; i < L; i++) pLimb_[i] = limbOf(p_, i);
+    const std::vector<std::uint64_t> disguise = multiple(p_, disguiseFactor(bits));
+    for (int i = 0; i < L; i++) disguise_[i] = limbOf(disguise, i);
     std::uint64_t inverse = 1;  // Newton: doubles the correct bits
     for (int i = 0; i < 6; i++) inverse *= 2 - p_[0] * inverse;
     modulus_.negativeInverse = (0 - inverse) & kLimbMask;
@@ -109,50 +135,46 @@ class IfmaField {
   const std::uint8_t* oneBytes() const { return oneBytes_.data(); }
   const std::vector<std::uint64_t>& modulusWords() const { return p_; }
 
-  /// Eight elements from where they stand into limbs.
+  /// Eight operands of products from where they stand into limbs, as they are: bits above the 52 of a limb are the next limb's,
+  /// and the multiply-adds do not look at them.
+  void loadPrepared(Element& x, const std::uint8_t* const at[kLanes]) const {
+    spread(x, at, std::make_index_sequence<(L + 7) / 8>());
+  }
+
+  /// Eight elements from where they stand into limbs, each with the same multiple of p added, which the next product takes away
+  /// again. A processor draws less current, and runs a little faster, where numbers are nearly all zeros: the element 1 told
+  /// itself that way. With the multiple, every element is as dense as a random one. For operands of products only: that of
+  /// two loaded ones is below 2p, as (k + 1)²·p ≤ R.
   void load(Element& x, const std::uint8_t* const at[kLanes]) const {
-    // Two words of zeros on top: limbs beyond the last word read them.
-    alignas(64) Vec word[8 * ((kLimbBits * L + 511) / 512) + 2];
-    std::size_t w = 0;
-    for (; w < words_; w += 8) {
-      const unsigned left = static_cast<unsigned>(std::min<std::size_t>(8, words_ - w));
-      const __mmask8 mask = static_cast<__mmask8>((1u << left) - 1);
-      Vec rows[8];
-      for (std::size_t l = 0; l < kLanes; l++) rows[l] = _mm512_maskz_loadu_epi64(mask, at[l] + 8 * w);
-      transpose(rows);
-      for (int k = 0; k < 8; k++) word[w + static_cast<std::size_t>(k)] = rows[k];
-    }
-    for (; w < sizeof word / sizeof word[0]; w++) word[w] = _mm512_setzero_si512();
+    loadPrepared(x, at);
     const Vec mask = broadcast(kLimbMask);
-    unpack(x, word, mask, std::make_index_sequence<L>());
-    wipe(word, sizeof word);
+    Vec carry = _mm512_setzero_si512();
+#pragma GCC unroll 4
+    for (int i = 0; i < L; i++) {
+      const Vec sum = _mm512_add_epi64(_mm512_add_epi64(_mm512_and_si512(x.limb[i], mask), broadcast(disguise_[i])), carry);
+      carry = _mm512_srli_epi64(sum, kLimbBits);
+      x.limb[i] = _mm512_and_si512(sum, mask);
+    }
   }
 
   /// min(y mod p, p − y mod p) of each of the first `valid` lanes, for y < 2p with limbs below 2^52.
-  void storeCanonical(const Element& y, std::uint8_t* const at[kLanes], std::size_t valid) const {
-    // e = p − y, and the borrow of e − y: two chains side by side. y ≤ q where e − y is not negative.
-    alignas(64) Vec x[L + 3], e[L];
+  void storeCanonical(const Element& y, Element scratch[2], std::uint8_t* const at[kLanes], std::size_t valid) const {
+    // e = p − y, f = y − p and the sign of p − 2y, three chains side by side: which of y, e and f is wanted is known at the end.
+    Element& e = scratch[0];
+    Element& f = scratch[1];
     const Vec mask = broadcast(kLimbMask);
-    Vec beyond = _mm512_setzero_si512(), above = beyond;
+    Vec ofE = _mm512_setzero_si512(), ofF = ofE, ofSign = ofE;
 #pragma GCC unroll 4
     for (int i = 0; i < L; i++) {
-      e[i] = borrowing(broadcast(pLimb_[i]), y.limb[i], mask, beyond);
-      borrowing(e[i], y.limb[i], mask, above);
+      const Vec rest = _mm512_sub_epi64(broadcast(pLimb_[i]), y.limb[i]);
+      e.limb[i] = signedCarry(_mm512_add_epi64(ofE, rest), mask, ofE);
+      f.limb[i] = signedCarry(_mm512_sub_epi64(ofF, rest), mask, ofF);
+      signedCarry(_mm512_add_epi64(ofSign, _mm512_sub_epi64(rest, y.limb[i])), mask, ofSign);
     }
-    // Where y > p, e is negative and y − p = −e is wanted: a third chain, for every lane, so that no branch tells.
-    const __mmask8 negative = _mm512_test_epi64_mask(beyond, beyond);
-    const __mmask8 takeOther = static_cast<__mmask8>(_mm512_test_epi64_mask(above, above) | negative);
-    const Vec zero = _mm512_setzero_si512();
-    Vec borrow = zero;
-#pragma GCC unroll 4
-    for (int i = 0; i < L; i++) {
-      const Vec other = _mm512_mask_mov_epi64(e[i], negative, borrowing(zero, e[i], mask, borrow));
-      x[i] = _mm512_mask_mov_epi64(y.limb[i], takeOther, other);
-    }
-    for (int i = L; i < L + 3; i++) x[i] = _mm512_setzero_si512();
-    storeAll(x, at, valid, std::make_index_sequence<(kLimbBits * L + 511) / 512>());
-    wipe(x, sizeof x);
-    wipe(e, sizeof e);
+    // Where y > p, e is negative and f is wanted; where q < y ≤ p, e is. No branch tells.
+    const __mmask8 beyond = _mm512_test_epi64_mask(ofE, ofE);
+    const __mmask8 above = _mm512_test_epi64_mask(ofSign, ofSign);
+    storeAll(Choice{y.limb, e.limb, f.limb, above, beyond}, at, valid, std::make_index_sequence<(kLimbBits * L + 511) / 512>());
   }
 
   /// Lane by lane table[digit], reading every entry.
@@ -239,57 +261,83 @@ class IfmaField {
     return limb & kLimbMask;
   }
 
+  /// An odd number without a pattern, with (k + 1)² ≤ 2^(52·L − bits): see load.
+  static std::uint64_t disguiseFactor(std::uint32_t bits) {
+    const unsigned room = std::min(64u, (kLimbBits * L - bits) / 2);
+    return room < 2 ? 0 : (0x9e3779b97f4a7c15u >> (64 - (room - 1))) | 1;
+  }
+
   void setAll(Element& x, const std::vector<std::uint64_t>& n) const {
     for (int i = 0; i < L; i++) x.limb[i] = broadcast(limbOf(n, i));
   }
 
-  /// Limb i: bits 52i to 52i + 51 of the words. Unrolled, so that every shift is an immediate.
-  template <std::size_t I>
-  static inline __attribute__((always_inline)) Vec unpackLimb(const Vec* word, Vec mask) {
-    constexpr unsigned kBit = kLimbBits * I, kWord = kBit / 64, kShift = kBit % 64;
-    Vec limb = _mm512_srli_epi64(word[kWord], kShift);
-    if constexpr (kShift > 64 - kLimbBits) limb = _mm512_or_si512(limb, _mm512_slli_epi64(word[kWord + 1], 64 - kShift));
-    return _mm512_and_si512(limb, mask);
-  }
-  template <std::size_t... I>
-  static void unpack(Element& x, const Vec* word, Vec mask, std::index_sequence<I...>) {
-    ((x.limb[I] = unpackLimb<I>(word, mask)), ...);
-  }
-
-  /// Word K of the number that the limbs are; limbs beyond L are there and zero.
+  /// Eight limbs are 52 bytes of a row. Byte 52·K of each row is where limbs 8K to 8K + 7 begin: a permutation of bytes brings
+  /// each to a word of its own, every other one four bits too high.
   template <std::size_t K>
-  static inline __attribute__((always_inline)) Vec packWord(const Vec* limb) {
-    constexpr unsigned kBit = 64 * K, kFirst = kBit / kLimbBits, kOffset = kBit % kLimbBits;
-    if constexpr (kFirst >= L) return _mm512_setzero_si512();
-    Vec word = _mm512_or_si512(_mm512_srli_epi64(limb[kFirst], kOffset), _mm512_slli_epi64(limb[kFirst + 1], kLimbBits - kOffset));
-    if constexpr (2 * kLimbBits - kOffset < 64) word = _mm512_or_si512(word, _mm512_slli_epi64(limb[kFirst + 2], 2 * kLimbBits - kOffset));
-    return word;
+  inline __attribute__((always_inline)) void spreadBlock(Element& x, const std::uint8_t* const at[kLanes]) const {
+    constexpr int kValid = K * 8 + 8 <= L ? 8 : L - K * 8;
+    const Vec order = _mm512_loadu_si512(kSpreadBytes.byte);
+    const Vec shift = _mm512_set_epi64(4, 0, 4, 0, 4, 0, 4, 0);
+    const std::size_t bytes = 8 * words_, left = 52 * K < bytes ? bytes - 52 * K : 0;
+    const __mmask64 inside = left >= 64 ? ~__mmask64{0} : (__mmask64{1} << left) - 1;
+    Vec rows[8];
+    for (std::size_t l = 0; l < kLanes; l++) {
+      rows[l] = _mm512_srlv_epi64(_mm512_permutexvar_epi8(order, _mm512_maskz_loadu_epi8(inside, at[l] + 52 * K)), shift);
+    }
+    transpose(rows);
+    for (int i = 0; i < kValid; i++) x.limb[8 * K + static_cast<std::size_t>(i)] = rows[i];
+  }
+  template <std::size_t... K>
+  void spread(Element& x, const std::uint8_t* const at[kLanes], std::index_sequence<K...>) const {
+    (spreadBlock<K>(x, at), ...);
   }
 
-  /// One limb of a − b − borrow; borrow is 0 or 1 in each lane.
-  static inline __attribute__((always_inline)) Vec borrowing(Vec a, Vec b, Vec mask, Vec& borrow) {
-    const Vec x = _mm512_sub_epi64(_mm512_sub_epi64(a, b), borrow);
-    borrow = _mm512_srli_epi64(x, 63);
-    return _mm512_and_si512(x, mask);
+  /// One limb of a sum of limbs and their negatives; carry is what is above it, or below zero.
+  static inline __attribute__((always_inline)) Vec signedCarry(Vec sum, Vec mask, Vec& carry) {
+    carry = _mm512_srai_epi64(sum, kLimbBits);
+    return _mm512_and_si512(sum, mask);
   }
 
+  /// y, p − y or y − p, lane by lane.
+  struct Choice {
+    const Vec* y;
+    const Vec* e;
+    const Vec* f;
+    __mmask8 above;
+    __mmask8 beyond;
+
+    inline __attribute__((always_inline)) Vec operator[](unsigned i) const {
+      return _mm512_mask_mov_epi64(_mm512_mask_mov_epi64(y[i], above, e[i]), beyond, f[i]);
+    }
+  };
+
+  /// Words 8·W to 8·W + 7 of the numbers that the limbs are.
   template <std::size_t W>
-  void storeRows(const Vec* limb, std::uint8_t* const at[kLanes], std::size_t valid) const {
+  void storeRows(const Choice& choice, std::uint8_t* const at[kLanes], std::size_t valid) const {
     if (8 * W >= words_) return;
-    Vec rows[8] = {packWord<8 * W>(limb),     packWord<8 * W + 1>(limb), packWord<8 * W + 2>(limb), packWord<8 * W + 3>(limb),
-                   packWord<8 * W + 4>(limb), packWord<8 * W + 5>(limb), packWord<8 * W + 6>(limb), packWord<8 * W + 7>(limb)};
+    constexpr unsigned kFirst = 512 * W / kLimbBits;
+    Vec limb[12];
+    for (unsigned i = 0; i < 12; i++) limb[i] = kFirst + i < L ? choice[kFirst + i] : _mm512_setzero_si512();
+    Vec rows[8];
+#pragma GCC unroll 8
+    for (unsigned k = 0; k < 8; k++) {
+      const unsigned bit = 64 * (8 * W + k), first = bit / kLimbBits - kFirst, offset = bit % kLimbBits;
+      rows[k] = _mm512_or_si512(_mm512_srli_epi64(limb[first], offset), _mm512_slli_epi64(limb[first + 1], kLimbBits - offset));
+      if (2 * kLimbBits - offset < 64) rows[k] = _mm512_or_si512(rows[k], _mm512_slli_epi64(limb[first + 2], 2 * kLimbBits - offset));
+    }
     transpose(rows);
     const unsigned left = static_cast<unsigned>(std::min<std::size_t>(8, words_ - 8 * W));
     const __mmask8 mask = static_cast<__mmask8>((1u << left) - 1);
     for (std::size_t l = 0; l < valid; l++) _mm512_mask_storeu_epi64(at[l] + 64 * W, mask, rows[l]);
   }
   template <std::size_t... W>
-  void storeAll(const Vec* limb, std::uint8_t* const at[kLanes], std::size_t valid, std::index_sequence<W...>) const {
-    (storeRows<W>(limb, at, valid), ...);
+  void storeAll(const Choice& choice, std::uint8_t* const at[kLanes], std::size_t valid, std::index_sequence<W...>) const {
+    (storeRows<W>(choice, at, valid), ...);
   }
 
   ifma::Modulus<L> modulus_;
   std::uint64_t pLimb_[L];
+  std::uint64_t disguise_[L];
   Element one_, rSquared_, plainOne_;
   std::size_t words_;
   std::vector<std::uint64_t> p_;

@@ -70,15 +70,16 @@ class PortableField {
 
   void load(Element& x, const std::uint8_t* const at[kLanes]) const { std::memcpy(x.word, at[0], 8 * n_); }
 
-  void storeCanonical(const Element& y, std::uint8_t* const at[kLanes], std::size_t) const {
+  void loadPrepared(Element& x, const std::uint8_t* const at[kLanes]) const { load(x, at); }
+
+  void storeCanonical(const Element& y, Element scratch[2], std::uint8_t* const at[kLanes], std::size_t) const {
     // p − y, and by the borrow of (p − y) − y whether that is the smaller one.
-    Element other, rest;
+    Element& other = scratch[0];
+    Element& rest = scratch[1];
     subtract(p_.data(), y.word, other.word);
     const std::uint64_t mask = 0 - subtract(other.word, y.word, rest.word);
     for (std::size_t i = 0; i < n_; i++) other.word[i] = (other.word[i] & mask) | (y.word[i] & ~mask);
     std::memcpy(at[0], other.word, 8 * n_);
-    wipe(&other, sizeof other);
-    wipe(&rest, sizeof rest);
   }
 
   void select(Element& out, const Element* table, std::size_t entries, const std::uint64_t digits[kLanes]) const {

@@ -10,7 +10,7 @@ export const LIBRARY = 'build/native/libmillrace_cpu.so';
 const COMMON = ['-std=c++17', '-O3', '-fPIC', '-Wall', '-Wextra', '-fvisibility=hidden'];
 // GCC 12 takes the undefined sources inside its own AVX-512 intrinsics for ours.
 const QUIET = ['-Wno-uninitialized', '-Wno-maybe-uninitialized'];
-const IFMA = ['-mavx512f', '-mavx512ifma', '-mbmi2'];
+const IFMA = ['-mavx512f', '-mavx512bw', '-mavx512ifma', '-mavx512vbmi', '-mbmi2'];
 
 /** The units of the library, each with flags of its own. */
 function units() {

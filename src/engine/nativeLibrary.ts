@@ -10,7 +10,7 @@ import { addressOf } from './opensslLibrary.js';
 
 /** Where scripts/native.mjs puts it, from src/engine and dist/engine alike. */
 const LIBRARY = fileURLToPath(new URL('../../build/native/libmillrace_cpu.so', import.meta.url));
-const ABI_VERSION = 1;
+const ABI_VERSION = 2;
 
 /** Paths of the library: eight lanes on AVX-512 IFMA, or 64-bit words on any machine. */
 export type NativePath = 'ifma' | 'portable';
@@ -19,6 +19,7 @@ export type NativePath = 'ifma' | 'portable';
 export interface NativeLibrary {
   millrace_prepare(group: Address, out: Address, a: Address, count: number): number;
   millrace_mul(group: Address, out: Address, a: Address, b: Address, prepared: number, count: number): number;
+  millrace_mul_chain(group: Address, out: Address, a: Address, b: Address, times: number, count: number): number;
   millrace_mul_gather(
     group: Address,
     out: Address,
@@ -67,6 +68,7 @@ export interface NativeLibrary {
 const PROTOTYPES: Record<keyof NativeLibrary, string> = {
   millrace_prepare: 'int32_t millrace_prepare(uint64_t, uint64_t, uint64_t, size_t)',
   millrace_mul: 'int32_t millrace_mul(uint64_t, uint64_t, uint64_t, uint64_t, int32_t, size_t)',
+  millrace_mul_chain: 'int32_t millrace_mul_chain(uint64_t, uint64_t, uint64_t, uint64_t, size_t, size_t)',
   millrace_mul_gather:
     'int32_t millrace_mul_gather(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, int32_t, size_t, size_t, size_t)',
   millrace_pow: 'int32_t millrace_pow(uint64_t, uint64_t, uint64_t, uint64_t, size_t, size_t)',
@@ -84,6 +86,8 @@ interface NativeBinding {
   readonly library: NativeLibrary;
   readonly paths: readonly NativePath[];
   statusMessage(status: number): string;
+  /** Calls a function by its name; `args` are those after the group. */
+  call(name: Exclude<keyof NativeLibrary, 'millrace_group_destroy'>, group: Address, args: readonly number[]): number;
   create(path: NativePath, group: Group): Address;
 }
 
@@ -114,6 +118,7 @@ export function native(): NativeBinding {
     library,
     paths,
     statusMessage,
+    call: (name, group, args) => (library[name] as (...all: number[]) => number)(group, ...args),
     create(path, group) {
       const modulus = new Uint8Array(new SharedArrayBuffer(group.elementBytes + 8));
       modulus.set(bigintToBytes(group.p, group.elementBytes), 8);

@@ -104,6 +104,9 @@ std::vector<Bytes> runAll(millrace_group* g, std::size_t bytes, const Inputs& in
   ok(millrace_mul(g, result(all), a.at(), b.at(), 0, all), "mul");
   ok(millrace_mul(g, result(all), a.at(), prepared, 1, all), "mul, prepared");
   expect(out[1] == out[2], "plain and prepared products agree");
+  ok(millrace_mul_chain(g, result(all), a.at(), prepared, 3, all), "mul_chain");
+  ok(millrace_mul_chain(g, result(all), a.at(), prepared, 1, all), "mul_chain, one");
+  expect(out[1] == out[4], "a chain of one product is that product");
 
   // A gather of the middle slots only, in reverse; the rest of the result stays as it was.
   Bytes order(count * sizeof(std::uint32_t));

@@ -90,6 +90,21 @@ describe.skipIf(reason)(`products of the native library${reason}`, () => {
     },
   );
 
+  it.each(['TEST-512', 'MODP-4096'])('in chains of %s are those of BigInt', (name) => {
+    const group = namedGroup(name);
+    const rng = new SeededRng(`chains ${name}`);
+    for (const count of [1, 8, 17]) {
+      const [a, b] = [elements(rng, group, count), elements(rng, group, count)];
+      for (const { mulChain } of onAllPaths(group)) {
+        let truth = a;
+        for (let times = 1; times <= 5; times++) {
+          truth = catalogue.mul(group, truth, b);
+          expect(mulChain(a, b, times)).toEqual(truth);
+        }
+      }
+    }
+  });
+
   it('whose remainder is 1, or next to p/2, come out on the right side', () => {
     const group = namedGroup('MODP-2048');
     const { p, q } = group;
@@ -336,6 +351,7 @@ describe.skipIf(reason)(`callers that make mistakes${reason}`, () => {
       const out = g === 0 ? x : 0;
       expect(library.millrace_prepare(g, out, x, 1)).toBe(INVALID);
       expect(library.millrace_mul(g, out, x, x, 0, 1)).toBe(INVALID);
+      expect(library.millrace_mul_chain(g, out, x, x, 1, 1)).toBe(INVALID);
       expect(library.millrace_mul_gather(g, out, x, x, x, 0, 1, 0, 1)).toBe(INVALID);
       expect(library.millrace_pow(g, out, x, x, 4, 1)).toBe(INVALID);
       expect(library.millrace_pow_shared(g, out, x, x, 4, 1, 1)).toBe(INVALID);
@@ -346,6 +362,7 @@ describe.skipIf(reason)(`callers that make mistakes${reason}`, () => {
       expect(library.millrace_multi_exp(g, out, x, x, 4, 1)).toBe(INVALID);
     }
     expect(library.millrace_mul(handle, x, x, 0, 0, 1)).toBe(INVALID);
+    expect(library.millrace_mul_chain(handle, x, x, x, 0, 1)).toBe(INVALID);
     expect(library.millrace_pow(handle, x, x, x, 0, 1)).toBe(INVALID);
     expect(library.millrace_pow_shared(handle, x, x, x, 0, 1, 1)).toBe(INVALID);
     expect(library.millrace_pow_shared(handle, 0, 0, 0, 4, 0, 5)).toBe(0);

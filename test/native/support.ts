@@ -115,6 +115,11 @@ export function operationsOf(path: NativePath, group: Group) {
       check(library.millrace_prepare(g, at(operand), put(b), b.length));
       return result(a.length, (out) => library.millrace_mul(g, out, put(a), at(operand), 1, a.length));
     },
+    mulChain(a: readonly bigint[], b: readonly bigint[], times: number) {
+      const operand = keep(shared(b.length * elementBytes));
+      check(library.millrace_prepare(g, at(operand), put(b), b.length));
+      return result(a.length, (out) => library.millrace_mul_chain(g, out, put(a), at(operand), times, a.length));
+    },
     /** Slots `from` to `to`; the others come back as they were, all 0xa5. */
     mulGather(
       a: readonly bigint[],
