@@ -2,6 +2,7 @@
 // nothing is copied and native code may read them as words. A chunk is the range [from, to) of the operation's units
 // (elements, slots, windows: see each job); workers write disjoint parts of one result.
 import type { Group, GroupName } from '../math/group.js';
+import type { NativeLibrary } from './nativeLibrary.js';
 
 /**
  * The arithmetic a worker does.
@@ -89,20 +90,36 @@ export type Work =
       readonly out: Uint8Array;
     };
 
+/** A chunk as a call of the native library: a function that takes a group, and its other arguments. Pointers are numbers. */
+export interface NativeCall {
+  readonly op: 'native';
+  readonly name: Exclude<keyof NativeLibrary, 'millrace_group_destroy'>;
+  readonly args: readonly number[];
+}
+
 export type WorkOperation = Work['op'];
 export type WorkOf<O extends WorkOperation> = Extract<Work, { op: O }>;
 
 export type Job =
-  | { readonly kind: 'work'; readonly kernel: KernelName; readonly group: GroupName; readonly work: Work }
+  /** Chunks, one after the other. */
+  | {
+      readonly kind: 'work';
+      readonly kernel: KernelName;
+      readonly group: GroupName;
+      readonly works: readonly (Work | NativeCall)[];
+    }
   /** Frees a worker's kernels. Every worker waits here until `count` of them have arrived, so each one gets one. */
   | { readonly kind: 'dispose'; readonly arrived: Int32Array; readonly count: number };
 
-/** What a worker answers: a job that throws is reported, so that a rejected task can only mean a dead worker. */
-export type JobResult = { readonly ok: true } | { readonly ok: false; readonly message: string };
+/**
+ * What a worker answers: for each chunk what it threw, undefined where it did not. A chunk that throws is reported, so that
+ * a rejected task can only mean a dead worker.
+ */
+export type JobResult = readonly (string | undefined)[];
 
-/** Computes chunks in one group, in one thread. */
+/** Computes chunks in one group, in one thread. Native calls are for the native kernels only. */
 export interface Kernel {
-  run(work: Work): void;
+  run(work: Work | NativeCall): void;
   /** Wipes and frees native memory. */
   dispose(): void;
 }

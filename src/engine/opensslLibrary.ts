@@ -82,7 +82,14 @@ export function openssl(): OpensslBinding {
   return cached;
 }
 
-/** Where the bytes of a view in shared memory stand. Shared memory never moves while its view is alive. */
+const begins = new WeakMap<ArrayBufferLike, Address>();
+
+/** Where the bytes of a view in shared memory stand. Shared memory never moves while it is alive: asked for once. */
 export function addressOf(view: Uint8Array): Address {
-  return Number(koffi.address(view));
+  let begin = begins.get(view.buffer);
+  if (begin === undefined) {
+    begin = Number(koffi.address(new Uint8Array(view.buffer)));
+    begins.set(view.buffer, begin);
+  }
+  return begin + view.byteOffset;
 }

@@ -1,5 +1,5 @@
 // How an operation is cut into chunks. A chunk should take a few milliseconds: long enough that handing it over (some
-// 57 µs) does not count, short enough that realtime work soon overtakes and an abort is soon seen. Costs need only be right
+// 50 µs) does not count, short enough that realtime work soon overtakes and an abort is soon seen. Costs need only be right
 // within a factor of two; they are in Montgomery products, whose time grows with the square of the bit length.
 import type { Group } from '../math/group.js';
 import type { KernelName } from './job.js';
@@ -27,7 +27,8 @@ const LANES: Record<KernelName, number> = { ifma: 8, portable: 1, words: 1, bign
 /** What a call from JavaScript costs besides the arithmetic: it rules in the small groups. */
 const CALL_US = 0.5;
 
-const CHUNK_US = 4000;
+/** What a chunk takes at most, unless one unit takes longer. */
+export const CHUNK_US = 4000;
 /** Below this, splitting a chunk over more workers costs more than it gains. */
 const CHUNK_US_MIN = 300;
 
@@ -52,11 +53,15 @@ export class Plan {
     return 2 + exponentBytes * 8 * this.#powerPerBit;
   }
 
+  /** What `units` of `products` each take, about, in µs. */
+  costUs(units: number, products: number): number {
+    return this.#productUs * products * units;
+  }
+
   /** Cuts [0, units) of `products` each into chunks, evenly, and over all threads where it is worth it. */
   ranges(units: number, products: number, unitsMin = 1): Range[] {
     if (units === 0) return [];
-    const unitUs = this.#productUs * products;
-    const totalUs = unitUs * units;
+    const totalUs = this.costUs(units, products);
     const byTime = Math.ceil(totalUs / CHUNK_US);
     const byThreads = Math.min(this.#threads, Math.floor(totalUs / CHUNK_US_MIN));
     // No range smaller than the lanes: a group computes as long with one lane in use as with all.

@@ -1,10 +1,11 @@
-// The worker threads: piscina, with every bound set explicitly. A job that throws is answered as such, so a task that
+// The worker threads: piscina, with every bound set explicitly. Work that throws is answered as such, so a task that
 // piscina rejects means that a worker died: that is ENGINE_WORKER, and piscina starts a new worker by itself.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { MixError } from '../base/errors.js';
 import type { Job, JobResult } from './job.js';
+import type { Failure } from './queue.js';
 
 /** Compiled code: worker threads take no TypeScript. The same file whether this one runs from src or from dist. */
 export const WORKER_FILE = fileURLToPath(new URL('../../dist/engine/worker.js', import.meta.url));
@@ -26,6 +27,8 @@ export class WorkerPool {
       concurrentTasksPerWorker: TASKS_PER_WORKER,
       // Our own queue keeps at most this many in flight; while a dead worker is replaced, its share waits here.
       maxQueue: TASKS_PER_WORKER * threads,
+      // Its histograms cost as much as posting a task does; what is to be known, our own meters tell.
+      recordTiming: false,
       // Whatever loads TypeScript into the main thread is of no use to compiled workers.
       execArgv: [],
     });
@@ -36,8 +39,11 @@ export class WorkerPool {
     this.#piscina.on('workerDestroy', () => setImmediate(() => this.#checkAlive()));
   }
 
-  /** @throws MixError INTERNAL where the job threw, ENGINE_WORKER where its worker died. */
-  async run(job: Job): Promise<void> {
+  /**
+   * Does what a job lists, one after the other. Gives, for each, the error that it threw (INTERNAL), if it did.
+   * @throws MixError ENGINE_WORKER where the worker died.
+   */
+  async run(job: Job): Promise<readonly (Failure | undefined)[]> {
     if (this.#piscina.threads.length === 0) throw workerError('no worker can be started');
     const result = await new Promise<JobResult>((resolve, reject) => {
       const end = (settle: () => void) => {
@@ -51,7 +57,9 @@ export class WorkerPool {
         (thrown: unknown) => fail(workerError(thrown instanceof Error ? thrown.message : String(thrown), thrown)),
       );
     });
-    if (!result.ok) throw new MixError('INTERNAL', { message: result.message });
+    return result.map((message) =>
+      message === undefined ? undefined : { error: new MixError('INTERNAL', { message }) },
+    );
   }
 
   /** Lets every worker wipe and free its native memory, then ends them. No job may be running. */

@@ -4,11 +4,11 @@
 import type { Group } from '../math/group.js';
 import { tableBytes, windowsOf } from './comb.js';
 import type { Priority } from './engine.js';
-import type { Job, KernelName, Work, WorkOf } from './job.js';
+import type { KernelName, Work, WorkOf } from './job.js';
 import { multiExpWindowBits } from './multiExp.js';
-import { nativeTable, nativeTableCovers } from './nativeKernel.js';
+import { nativeCall, nativeTable, nativeTableCovers } from './nativeKernel.js';
 import type { NativePath } from './nativeLibrary.js';
-import { Plan } from './plan.js';
+import { CHUNK_US, Plan } from './plan.js';
 import { TASKS_PER_WORKER, WorkerPool } from './pool.js';
 import { ChunkQueue } from './queue.js';
 import type { ExecuteOptions, Executor, Request, RequestOf } from './request.js';
@@ -35,7 +35,14 @@ export interface PooledOptions {
   readonly onDepth?: (priority: Priority, operations: number) => void;
 }
 
-type Step = (work: readonly Work[]) => Promise<void>;
+/** Runs chunks and waits for them. `chunkUs`: what each takes, about, where it may be handed over with others. */
+type Step = (work: readonly Work[], chunkUs?: number) => Promise<void>;
+
+/** An operation in chunks of the same size. */
+interface Cut {
+  readonly work: readonly Work[];
+  readonly chunkUs: number;
+}
 
 /** Buffers of one operation in shared memory: the caller's own where they are, else copies, which are wiped at the end. */
 class Shared {
@@ -90,7 +97,7 @@ export class PooledExecutor implements Executor {
   readonly #group: Group;
   readonly #kernel: KernelName;
   readonly #pool: WorkerPool;
-  readonly #queue: ChunkQueue<Job>;
+  readonly #queue: ChunkQueue<Work>;
   readonly #plan: Plan;
 
   constructor({ group, kernel, path, threads, queueLimit, onDepth }: PooledOptions) {
@@ -101,10 +108,13 @@ export class PooledExecutor implements Executor {
     this.#plan = new Plan(kernel, group, threads);
     const pool = new WorkerPool(threads);
     this.#pool = pool;
-    this.#queue = new ChunkQueue<Job>({
+    this.#queue = new ChunkQueue<Work>({
       inFlightMax: TASKS_PER_WORKER * threads,
+      workers: threads,
+      // Realtime work waits for them no longer than for one chunk of full size.
+      togetherUs: CHUNK_US,
       operationsMax: queueLimit,
-      run: (job) => pool.run(job),
+      run: (works) => runOn(pool, kernel, group, works),
       ...(onDepth && { onDepth }),
     });
   }
@@ -112,10 +122,8 @@ export class PooledExecutor implements Executor {
   execute(request: Request, options: ExecuteOptions): Promise<void> {
     return this.#queue.operation(options, async (submit) => {
       const shared = new Shared();
-      const { kernel, group } = { kernel: this.#kernel, group: this.#group.name };
-      const step: Step = (list) => submit(list.map((work) => ({ kind: 'work', kernel, group, work })));
       try {
-        await this.#steps(request, shared, step);
+        await this.#steps(request, shared, submit);
         shared.finish();
       } finally {
         shared.wipe();
@@ -139,12 +147,12 @@ export class PooledExecutor implements Executor {
       case 'product':
         return this.#product(request, shared, step);
       default:
-        return step(this.#chunks(request, shared));
+        return runCut(step, this.#chunks(request, shared));
     }
   }
 
   /** The operations that are one list of independent chunks. */
-  #chunks(request: Exclude<Request, { op: 'table' | 'powFixed' | 'multiExp' | 'product' }>, shared: Shared): Work[] {
+  #chunks(request: Exclude<Request, { op: 'table' | 'powFixed' | 'multiExp' | 'product' }>, shared: Shared): Cut {
     const { elementBytes } = this.#group;
     const count = (batch: Uint8Array) => batch.length / elementBytes;
     const out = shared.output(request.out);
@@ -177,8 +185,10 @@ export class PooledExecutor implements Executor {
     }
   }
 
-  #cut(units: number, products: number, work: (from: number, to: number) => Work, unitsMin = 1): Work[] {
-    return this.#plan.ranges(units, products, unitsMin).map(([from, to]) => work(from, to));
+  #cut(units: number, products: number, work: (from: number, to: number) => Work, unitsMin = 1): Cut {
+    const ranges = this.#plan.ranges(units, products, unitsMin);
+    const chunkUs = this.#plan.costUs(units, products) / ranges.length;
+    return { work: ranges.map(([from, to]) => work(from, to)), chunkUs };
   }
 
   async #powFixed(request: RequestOf<'powFixed'>, shared: Shared, step: Step): Promise<void> {
@@ -191,10 +201,10 @@ export class PooledExecutor implements Executor {
     const out = shared.output(request.out);
     const table = await this.#tableFor(request, count, shared, step);
     const cost = table ? windows + 1 : this.#plan.power(exponentBytes);
-    await step(
-      this.#cut(count, cost, (from, to) => ({
-        ...{ op: 'powFixed', base, table, exponents, exponentBytes, out, from, to },
-      })),
+    const rest = { op: 'powFixed', base, table, exponents, exponentBytes, out } as const;
+    await runCut(
+      step,
+      this.#cut(count, cost, (from, to) => ({ ...rest, from, to })),
     );
   }
 
@@ -282,7 +292,10 @@ export class PooledExecutor implements Executor {
     if (isNative(this.#kernel))
       return this.#multiExpNative({ bases: plain, exponents, exponentBytes, out }, shared, step);
     const bases = shared.scratch(plain.length);
-    await step(this.#cut(count, 1, (from, to) => ({ op: 'prepare', a: plain, out: bases, from, to })));
+    await runCut(
+      step,
+      this.#cut(count, 1, (from, to) => ({ op: 'prepare', a: plain, out: bases, from, to })),
+    );
     const ranges = Math.ceil(count / MULTI_EXP_BASES_MAX);
     const windowBits = multiExpWindowBits(Math.ceil(count / ranges), exponentBytes * 8);
     const windows = Math.ceil((exponentBytes * 8) / windowBits);
@@ -300,6 +313,16 @@ export class PooledExecutor implements Executor {
   }
 }
 
+/** Hands chunks to a worker. What native calls point at stays alive here until they have ended. */
+async function runOn(pool: WorkerPool, kernel: KernelName, group: Group, works: readonly Work[]) {
+  if (!isNative(kernel)) return pool.run({ kind: 'work', kernel, group: group.name, works });
+  const kept = works.map((work) => nativeCall(group, work));
+  const failures = await pool.run({ kind: 'work', kernel, group: group.name, works: kept.map(({ call }) => call) });
+  kept.length = 0;
+  return failures;
+}
+
+const runCut = (step: Step, { work, chunkUs }: Cut): Promise<void> => step(work, chunkUs);
 const isNative = (kernel: KernelName): kernel is NativePath => kernel === 'ifma' || kernel === 'portable';
 const hasTables = (kernel: KernelName): boolean => kernel === 'words' || kernel === 'bignum' || isNative(kernel);
 

@@ -1,17 +1,27 @@
 // The queue in front of the workers. An operation is a list of chunks of a few milliseconds; realtime operations go
 // before precompute ones and first come is first served within a level. A running chunk is never interrupted, so what
-// overtaking costs at most is the chunks already in flight. Knows nothing of threads: tests drive it by hand.
+// overtaking costs at most is what is already in flight. Where chunks are short and more wait than can be in flight, some
+// of a level are handed over together: each time costs a worker some 50 µs. Knows nothing of threads: tests drive it by hand.
 import { MixError } from '../base/errors.js';
 import type { Priority } from './engine.js';
 
 export interface QueueOptions<C> {
-  /** Chunks handed to `run` and not yet settled. */
+  /** Calls of `run` that have not yet settled, at most. */
   readonly inFlightMax: number;
+  /** Among how many the chunks that wait are shared out, where they are short enough to be handed over together. */
+  readonly workers: number;
+  /** What chunks that are handed over together may take, in µs by their estimates. */
+  readonly togetherUs: number;
   /** Operations that may be open in each level; one more is refused with ENGINE_BUSY. */
   readonly operationsMax: number;
-  run(chunk: C): Promise<void>;
+  /** Computes chunks, one after the other, and says of each whether it failed, and with what. Rejects where all did. */
+  run(chunks: readonly C[]): Promise<readonly (Failure | undefined)[]>;
   /** Told whenever the number of open operations of a level changes. */
   onDepth?(priority: Priority, operations: number): void;
+}
+
+export interface Failure {
+  readonly error: unknown;
 }
 
 export interface SubmitOptions {
@@ -22,10 +32,12 @@ export interface SubmitOptions {
 interface Operation<C> {
   readonly chunks: readonly C[];
   readonly priority: Priority;
-  readonly settle: (failure?: { readonly error: unknown }) => void;
+  /** What each chunk will take, about. */
+  readonly chunkUs: number;
+  readonly settle: (failure?: Failure) => void;
   next: number;
   running: number;
-  failure: { readonly error: unknown } | undefined;
+  failure: Failure | undefined;
 }
 
 const LEVELS: readonly Priority[] = ['realtime', 'precompute'];
@@ -36,6 +48,8 @@ export class ChunkQueue<C> {
   readonly #waiting: Record<Priority, Operation<C>[]> = { realtime: [], precompute: [] };
   /** Tickets of operations that are open: an operation of several steps holds one over all of them. */
   readonly #open: Record<Priority, number> = { realtime: 0, precompute: 0 };
+  /** Chunks of those operations. */
+  readonly #backlog: Record<Priority, number> = { realtime: 0, precompute: 0 };
   #inFlight = 0;
   #closed = false;
   #idle: (() => void)[] = [];
@@ -55,9 +69,13 @@ export class ChunkQueue<C> {
 
   /**
    * Runs an operation of any number of steps under one ticket, so that its later steps are never refused for lack of
-   * room. @throws MixError ENGINE_BUSY, ENGINE_CLOSED, ABORTED
+   * room. A step says what each of its chunks will take, in µs, where they may be handed over with others.
+   * @throws MixError ENGINE_BUSY, ENGINE_CLOSED, ABORTED
    */
-  async operation<T>(options: SubmitOptions, steps: (step: (chunks: readonly C[]) => Promise<void>) => Promise<T>) {
+  async operation<T>(
+    options: SubmitOptions,
+    steps: (step: (chunks: readonly C[], chunkUs?: number) => Promise<void>) => Promise<T>,
+  ) {
     const { priority, signal } = options;
     if (this.#closed) throw new MixError('ENGINE_CLOSED');
     if (signal?.aborted) throw new MixError('ABORTED');
@@ -66,7 +84,7 @@ export class ChunkQueue<C> {
     }
     this.#changeOpen(priority, 1);
     try {
-      return await steps((chunks) => this.#submit(chunks, options));
+      return await steps((chunks, chunkUs = Infinity) => this.#submit(chunks, chunkUs, options));
     } finally {
       this.#changeOpen(priority, -1);
     }
@@ -86,20 +104,21 @@ export class ChunkQueue<C> {
     this.#options.onDepth?.(priority, this.#open[priority]);
   }
 
-  #submit(chunks: readonly C[], { priority, signal }: SubmitOptions): Promise<void> {
+  #submit(chunks: readonly C[], chunkUs: number, { priority, signal }: SubmitOptions): Promise<void> {
     if (this.#closed) return Promise.reject(new MixError('ENGINE_CLOSED'));
     if (signal?.aborted) return Promise.reject(new MixError('ABORTED'));
     if (chunks.length === 0) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const onAbort = () => this.#drop(operation, new MixError('ABORTED'));
-      const settle = (failure?: { readonly error: unknown }) => {
+      const settle = (failure?: Failure) => {
         signal?.removeEventListener('abort', onAbort);
         if (failure) reject(failure.error);
         else resolve();
       };
-      const operation: Operation<C> = { chunks, priority, settle, next: 0, running: 0, failure: undefined };
+      const operation: Operation<C> = { chunks, chunkUs, priority, settle, next: 0, running: 0, failure: undefined };
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#waiting[priority].push(operation);
+      this.#backlog[priority] += chunks.length;
       this.#pump();
     });
   }
@@ -109,7 +128,10 @@ export class ChunkQueue<C> {
     operation.failure ??= { error };
     const waiting = this.#waiting[operation.priority];
     const index = waiting.indexOf(operation);
-    if (index >= 0) waiting.splice(index, 1);
+    if (index >= 0) {
+      waiting.splice(index, 1);
+      this.#backlog[operation.priority] -= operation.chunks.length - operation.next;
+    }
     this.#settle(operation);
   }
 
@@ -120,29 +142,43 @@ export class ChunkQueue<C> {
 
   #pump(): void {
     while (this.#inFlight < this.#options.inFlightMax) {
-      const operation = this.#waiting.realtime[0] ?? this.#waiting.precompute[0];
-      if (!operation) return;
-      const chunk = operation.chunks[operation.next++]!;
-      operation.running++;
+      const level = LEVELS.find((one) => this.#waiting[one].length > 0);
+      if (!level) return;
+      const taken = this.#take(level);
       this.#inFlight++;
-      if (operation.next === operation.chunks.length) this.#waiting[operation.priority].shift();
-      this.#options.run(chunk).then(
-        () => {
-          this.#ended(operation);
-          this.#settle(operation);
-        },
-        (error: unknown) => {
-          this.#ended(operation);
-          this.#drop(operation, error);
-        },
+      this.#options.run(taken.map(({ chunk }) => chunk)).then(
+        (failures) => this.#ended(taken.map(({ operation }, i) => ({ operation, failure: failures[i] }))),
+        (error: unknown) => this.#ended(taken.map(({ operation }) => ({ operation, failure: { error } }))),
       );
     }
   }
 
-  #ended(operation: Operation<C>): void {
-    operation.running--;
+  /** The next chunk of a level, and with it as many more as are a worker's share of what waits and short enough. */
+  #take(level: Priority): { readonly operation: Operation<C>; readonly chunk: C }[] {
+    const { workers, togetherUs } = this.#options;
+    const share = Math.ceil(this.#backlog[level] / workers);
+    const taken: { readonly operation: Operation<C>; readonly chunk: C }[] = [];
+    for (let us = 0; taken.length < share; ) {
+      const operation = this.#waiting[level][0]!;
+      us += operation.chunkUs;
+      if (taken.length > 0 && us > togetherUs) break;
+      taken.push({ operation, chunk: operation.chunks[operation.next++]! });
+      operation.running++;
+      this.#backlog[level]--;
+      if (operation.next === operation.chunks.length) this.#waiting[level].shift();
+    }
+    return taken;
+  }
+
+  #ended(chunks: readonly { readonly operation: Operation<C>; readonly failure: Failure | undefined }[]): void {
     this.#inFlight--;
-    // In a microtask, after this operation was dropped or settled: a failed one must not start another chunk.
+    // All are counted out before one settles: an operation may have several among them.
+    for (const { operation } of chunks) operation.running--;
+    for (const { operation, failure } of chunks) {
+      if (failure) this.#drop(operation, failure.error);
+    }
+    for (const operation of new Set(chunks.map((chunk) => chunk.operation))) this.#settle(operation);
+    // In a microtask, so that what callers submit next is there when the rest is shared out.
     queueMicrotask(() => {
       this.#pump();
       if (this.#inFlight > 0) return;

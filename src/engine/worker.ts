@@ -1,4 +1,4 @@
-// What runs in a worker thread: one chunk at a time, by the kernel that the job names. Kernels are made once per worker
+// What runs in a worker thread: chunks, one at a time, by the kernel that the job names. Kernels are made once per worker
 // and group, and freed by a dispose job when the engine closes.
 import { namedGroup } from '../math/group.js';
 import { BigintKernel } from './bigintKernel.js';
@@ -42,12 +42,30 @@ function dispose({ arrived, count }: Extract<Job, { kind: 'dispose' }>): void {
   }
 }
 
-export default function handle(job: Job): JobResult {
+/** What `action` throws; undefined where it does not. */
+function thrownBy(action: () => void): string | undefined {
   try {
-    if (job.kind === 'dispose') dispose(job);
-    else kernelOf(job).run(job.work);
-    return { ok: true };
+    action();
+    return undefined;
   } catch (thrown) {
-    return { ok: false, message: thrown instanceof Error ? thrown.message : String(thrown) };
+    return thrown instanceof Error ? thrown.message : String(thrown);
   }
+}
+
+let last: Promise<unknown> = Promise.resolve();
+
+/**
+ * Takes a job after the one before it. piscina hands a worker all jobs that wait for it at once and posts what a job answers in
+ * a microtask of its own: called one right after the other, all would compute before any answer left, and the worker would
+ * stand idle until the main thread had seen to the answers. In a chain, each answer leaves before the next job begins.
+ */
+export default function handle(job: Job): Promise<JobResult> {
+  const result = last.then(() => answer(job));
+  last = result;
+  return result;
+}
+
+function answer(job: Job): JobResult {
+  if (job.kind === 'dispose') return [thrownBy(() => dispose(job))];
+  return job.works.map((work) => thrownBy(() => kernelOf(job).run(work)));
 }

@@ -2,7 +2,7 @@
 export default function handle(job) {
   if (job.kind === 'dispose') {
     Atomics.add(job.arrived, 0, 1);
-    return { ok: true };
+    return [undefined];
   }
   if (job.kernel === 'exit') process.exit(3);
   if (job.kernel === 'throw') {
@@ -11,6 +11,6 @@ export default function handle(job) {
     }, 0);
     return new Promise(() => {});
   }
-  if (job.kernel === 'refuse') return { ok: false, message: 'cannot' };
-  return { ok: true };
+  if (job.kernel === 'refuse') return ['cannot', undefined];
+  return [undefined];
 }

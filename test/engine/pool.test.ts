@@ -9,6 +9,7 @@ import type { Job } from '../../src/engine/job.js';
 import { pooledEngine } from '../../src/engine/open.js';
 import { Plan } from '../../src/engine/plan.js';
 import { WorkerPool } from '../../src/engine/pool.js';
+import handle from '../../src/engine/worker.js';
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
 
@@ -16,7 +17,7 @@ const fixture = fileURLToPath(new URL('fixtureWorker.mjs', import.meta.url));
 const group = namedGroup('MODP-2048');
 const rng = new SeededRng('pool');
 
-const job = (kernel: string): Job => ({ kind: 'work', kernel, group: 'TEST-64', work: {} }) as unknown as Job;
+const job = (kernel: string): Job => ({ kind: 'work', kernel, group: 'TEST-64', works: [{}] }) as unknown as Job;
 const codeOf = (promise: Promise<unknown>): Promise<string> =>
   promise.then(
     () => 'done',
@@ -41,11 +42,28 @@ describe('the worker pool', () => {
     await pool.close();
   });
 
-  it('reports a job that throws as such, and keeps the worker', async () => {
+  it('reports the work of a job that throws as such, and no other, and keeps the worker', async () => {
     const pool = new WorkerPool(1, fixture);
-    expect(await codeOf(pool.run(job('refuse')))).toBe('INTERNAL');
+    const failures = await pool.run(job('refuse'));
+    expect(failures.map((failure) => (failure?.error as MixError | undefined)?.code)).toEqual(['INTERNAL', undefined]);
     expect(await codeOf(pool.run(job('fine')))).toBe('done');
     await pool.close();
+  });
+
+  it('answers a job before its worker begins the next one, also where it was given both at once', async () => {
+    const small = namedGroup('TEST-512');
+    const outs = [0, 1].map(() => new Uint8Array(new SharedArrayBuffer(small.elementBytes)));
+    const give = (out: Uint8Array) => {
+      const [a, b] = [randomElements(rng, small, 1), randomElements(rng, small, 1)];
+      const work = { op: 'mul', a, b, prepared: false, out, from: 0, to: 1 } as const;
+      return handle({ kind: 'work', kernel: 'bigint', group: small.name, works: [work] });
+    };
+    const written = () => outs.map((out) => out.some((byte) => byte !== 0));
+    // As piscina does: waits for the first, and then hands over the second, before anything has run.
+    const first = give(outs[0]!).then(written);
+    const second = give(outs[1]!).then(written);
+    expect(await first).toEqual([true, false]);
+    expect(await second).toEqual([true, true]);
   });
 
   it('reports a worker file that is not there', async () => {

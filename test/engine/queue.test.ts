@@ -1,23 +1,29 @@
 // The queue in front of the workers, driven by hand: a chunk ends when the test says so, and no clock is involved.
 import { describe, expect, it } from 'vitest';
 import { MixError } from '../../src/base/errors.js';
-import { ChunkQueue, type SubmitOptions } from '../../src/engine/queue.js';
+import { ChunkQueue, type Failure, type SubmitOptions } from '../../src/engine/queue.js';
 
 /** Lets everything run that waits for nothing but microtasks. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 class Bench {
-  /** Chunks in the order in which they started. */
+  /** Chunks in the order in which they started; those handed over together are joined. */
   readonly started: string[] = [];
   readonly depths: string[] = [];
   readonly queue: ChunkQueue<string>;
-  readonly #running = new Map<string, { resolve: () => void; reject: (error: unknown) => void }>();
+  readonly #running = new Map<
+    string,
+    { resolve: (failures: (Failure | undefined)[]) => void; reject: (error: unknown) => void }
+  >();
 
-  constructor(inFlightMax = 2, operationsMax = 8) {
+  constructor(inFlightMax = 2, operationsMax = 8, workers = inFlightMax) {
     this.queue = new ChunkQueue<string>({
       inFlightMax,
+      workers,
+      togetherUs: 100,
       operationsMax,
-      run: (chunk) => {
+      run: (chunks) => {
+        const chunk = chunks.join('+');
         this.started.push(chunk);
         return new Promise((resolve, reject) => this.#running.set(chunk, { resolve, reject }));
       },
@@ -29,9 +35,9 @@ class Bench {
     return [...this.#running.keys()];
   }
 
-  submit(chunks: readonly string[], options: Partial<SubmitOptions> = {}): Promise<string> {
+  submit(chunks: readonly string[], options: Partial<SubmitOptions> = {}, chunkUs?: number): Promise<string> {
     const done = this.queue
-      .operation({ priority: 'precompute', ...options }, (step) => step(chunks))
+      .operation({ priority: 'precompute', ...options }, (step) => step(chunks, chunkUs))
       .then(
         () => 'done',
         (error: MixError) => error.code,
@@ -43,7 +49,15 @@ class Bench {
     const running = this.#running.get(chunk)!;
     this.#running.delete(chunk);
     if (error) running.reject(error);
-    else running.resolve();
+    else running.resolve(chunk.split('+').map(() => undefined));
+    await settled();
+  }
+
+  /** Ends chunks that were handed over together; the one named fails. */
+  async endFailing(chunks: string, failing: string, error: unknown): Promise<void> {
+    const running = this.#running.get(chunks)!;
+    this.#running.delete(chunks);
+    running.resolve(chunks.split('+').map((one) => (one === failing ? { error } : undefined)));
     await settled();
   }
 
@@ -185,5 +199,62 @@ describe('the chunk queue', () => {
     await bench.endAll();
     await done;
     expect(listeners).toBe(0);
+  });
+
+  it('hands short chunks over together where more wait than can be in flight: a share for each call, never too long', async () => {
+    const bench = new Bench(2);
+    const short = { priority: 'precompute' } as const;
+    const done = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((name) => bench.submit([name], short, 40));
+    expect(bench.started).toEqual(['a', 'b']);
+    await bench.end('a');
+    // Six wait for two: three each, of which 100 µs have room for two.
+    await bench.end('b');
+    expect(bench.started).toEqual(['a', 'b', 'c+d', 'e+f']);
+    await bench.end('c+d');
+    // Two are left: one for each call.
+    expect(bench.started.at(-1)).toBe('g');
+    await bench.endAll();
+    expect(await Promise.all(done)).toEqual(Array(8).fill('done'));
+  });
+
+  it('hands nothing over together with chunks of unknown length or of the other level', async () => {
+    const bench = new Bench(1);
+    const done = [
+      bench.submit(['p'], {}, 1),
+      bench.submit(['q1', 'q2']),
+      bench.submit(['r'], { priority: 'realtime' }, 1),
+      bench.submit(['s'], {}, 1),
+      bench.submit(['t'], {}, 1),
+    ];
+    await bench.endAll();
+    expect(bench.started).toEqual(['p', 'r', 'q1', 'q2', 's+t']);
+    expect(await Promise.all(done)).toEqual(Array(5).fill('done'));
+  });
+
+  it('fails only the operation whose chunk failed among those handed over together', async () => {
+    const bench = new Bench(1);
+    const first = bench.submit(['a'], {}, 40);
+    const done = [bench.submit(['b'], {}, 40), bench.submit(['c'], {}, 40)];
+    await bench.end('a');
+    expect(bench.running).toEqual(['b+c']);
+    await bench.endFailing('b+c', 'b', new MixError('INTERNAL', { message: 'cannot' }));
+    expect(await Promise.all([first, ...done])).toEqual(['done', 'INTERNAL', 'done']);
+    expect(bench.queue.inFlight).toBe(0);
+  });
+
+  it('settles an operation once, however many of its chunks fail together', async () => {
+    const bench = new Bench(1);
+    const blocked = bench.submit(['z'], {}, 40);
+    const done = bench.submit(['a1', 'a2', 'a3', 'a4'], {}, 40);
+    await bench.end('z');
+    expect(bench.running).toEqual(['a1+a2']);
+    await bench.endFailing('a1+a2', 'a1', new MixError('INTERNAL', { message: 'cannot' }));
+    expect(await Promise.all([blocked, done])).toEqual(['done', 'INTERNAL']);
+    expect(bench.started).toEqual(['z', 'a1+a2']);
+    // What was waiting of it no longer counts when the rest is shared out.
+    const later = bench.submit(['b'], {}, 40);
+    expect(bench.running).toEqual(['b']);
+    await bench.endAll();
+    expect(await later).toBe('done');
   });
 });
