@@ -1,6 +1,7 @@
-// The product without an engine around it: one call of the native library after the other, on this thread, over a batch that
-// stays in the second-level cache. What it still contains: reading and writing elements in their 64-bit form, into and out
-// of eight lanes of 52-bit digits, and the canonical form of the result; both are part of every product of a phase.
+// The product by itself, on this thread, to hold the engine against. Two measures of it: `kernel`, Montgomery products of
+// lanes that stay where they are, one after the other, with nothing read or written between them; and `call`, one call of the
+// native library after the other over a batch that stays in the second-level cache, which adds reading and writing elements in
+// their 64-bit form, into and out of eight lanes of 52-bit digits, and the canonical form of each result.
 import { systemRng } from '../base/rng.js';
 import { type NativeLibrary, type NativePath, native } from '../engine/nativeLibrary.js';
 import { type Address, addressOf } from '../engine/opensslLibrary.js';
@@ -8,10 +9,16 @@ import { allocateBatch } from '../math/batch.js';
 import type { Group } from '../math/group.js';
 import { randomElements } from '../math/sampling.js';
 
+/** Elements of a call. */
 const ELEMENTS = 64;
+/** Elements of a chain: two groups of lanes, which leave room in the first-level cache. */
+const CHAINED = 16;
+
+export type BareMeasure = 'kernel' | 'call';
 
 export class BareProduct {
-  readonly elements = ELEMENTS;
+  /** Counts are a multiple of this. */
+  readonly grain = ELEMENTS;
   readonly #library: NativeLibrary;
   readonly #handle: Address;
   readonly #a: Uint8Array;
@@ -29,12 +36,16 @@ export class BareProduct {
     library.millrace_prepare(this.#handle, addressOf(this.#b), addressOf(plain), ELEMENTS);
   }
 
-  /** Microseconds a product over `count` of them, a multiple of `elements`. */
-  sample(count: number): number {
+  /** Microseconds a product over `count` of them. */
+  sample(measure: BareMeasure, count: number): number {
     const [out, a, b] = [addressOf(this.#out), addressOf(this.#a), addressOf(this.#b)];
     const calls = Math.max(1, Math.floor(count / ELEMENTS));
     const start = process.hrtime.bigint();
-    for (let i = 0; i < calls; i++) this.#library.millrace_mul(this.#handle, out, a, b, 1, ELEMENTS);
+    if (measure === 'kernel') {
+      this.#library.millrace_mul_chain(this.#handle, out, a, b, (calls * ELEMENTS) / CHAINED, CHAINED);
+    } else {
+      for (let i = 0; i < calls; i++) this.#library.millrace_mul(this.#handle, out, a, b, 1, ELEMENTS);
+    }
     return Number(process.hrtime.bigint() - start) / 1000 / (calls * ELEMENTS);
   }
 

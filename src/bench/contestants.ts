@@ -8,7 +8,7 @@ import { openEngine, probeEngines } from '../engine/open.js';
 import { bigintToBytes, elementOf, elementsOf } from '../math/batch.js';
 import type { Group } from '../math/group.js';
 import { randomElements, randomExponents } from '../math/sampling.js';
-import { BareProduct } from './bare.js';
+import { type BareMeasure, BareProduct } from './bare.js';
 import { GmpPeer } from './gmp.js';
 import { type ReadyOperation, readyOperation } from './operations.js';
 
@@ -158,22 +158,18 @@ function gmpContestant(peer: GmpPeer): Contestant {
 
 /** The bare product of the native library, which only `mul` has. */
 function bareContestant(bare: BareProduct): Contestant {
-  return {
-    name: 'bare product',
-    enter: (op) =>
-      op === 'mul'
-        ? [
-            {
-              contestant: 'bare product',
-              what: `millrace_mul on ${bare.elements} elements in cache, one call after the other`,
-              threads: 1,
-              grain: bare.elements,
-              sample: async (count) => bare.sample(count),
-            },
-          ]
-        : [],
-    close: async () => bare.close(),
-  };
+  const measures: readonly (readonly [BareMeasure, string])[] = [
+    ['kernel', 'Montgomery products alone, nothing read or written between them'],
+    ['call', `millrace_mul on ${bare.grain} elements in cache, one call after the other`],
+  ];
+  const entries = measures.map(([measure, what]) => ({
+    contestant: `bare product, ${measure}`,
+    what,
+    threads: 1,
+    grain: bare.grain,
+    sample: async (count: number) => bare.sample(measure, count),
+  }));
+  return { name: 'bare product', enter: (op) => (op === 'mul' ? entries : []), close: async () => bare.close() };
 }
 
 /** All that can take part here; `absent` hears of who cannot, and why. */

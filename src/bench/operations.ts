@@ -6,13 +6,13 @@ import type { Engine, OperationName } from '../engine/engine.js';
 import { elementOf } from '../math/batch.js';
 import { randomElements, randomExponents } from '../math/sampling.js';
 
-/** Batches of a queued operation that are under way at once: one computes, at least four wait. */
-const IN_FLIGHT = 5;
-/** Batches of a queued operation in one measurement, at least and at most; between them, what takes QUEUED_MS. */
-const QUEUED_BATCHES_MIN = 4 * IN_FLIGHT;
-const QUEUED_BATCHES_MAX = 40 * IN_FLIGHT;
+/** Batches of a queued operation that are under way at once, however many workers there are: the same work for all. */
+const IN_FLIGHT = 48;
+/** Times those are in one measurement, at least and at most; between them, what takes QUEUED_MS. */
+const QUEUED_TIMES_MIN = 2;
+const QUEUED_TIMES_MAX = 20;
 /** Long enough that a queue that fills at the start and runs dry at the end does not show: both take about a batch. */
-const QUEUED_MS = 100;
+const QUEUED_MS = 200;
 /** Operations so short that one batch alone would measure how it is handed over. */
 const QUEUED: readonly OperationName[] = ['mul', 'mulGather', 'invertBatch', 'product'];
 
@@ -56,8 +56,8 @@ export async function readyOperation(
     release,
     async sample() {
       if (batches === 0) {
-        const fitting = Math.ceil(QUEUED_MS / ((await run(lanes)) / lanes));
-        batches = Math.min(QUEUED_BATCHES_MAX, Math.max(QUEUED_BATCHES_MIN, fitting));
+        const fitting = Math.ceil(QUEUED_MS / (await run(lanes)));
+        batches = lanes * Math.min(QUEUED_TIMES_MAX, Math.max(QUEUED_TIMES_MIN, fitting));
       }
       return ((await run(batches)) * 1000) / (batches * batch);
     },
