@@ -106,9 +106,8 @@ MILLRACE_FN void settleSquare(const Field<W, S, F>& field, const Window<W, S>& w
   settle(field, a.limb, high, top);
 }
 
-/// a = a²/R modulo p, below R.
 template <class W, class S, Form F>
-MILLRACE_FN void square(const Field<W, S, F>& field, Element<W, S>& a) {
+MILLRACE_FN void squareByPairs(const Field<W, S, F>& field, Element<W, S>& a) {
   constexpr int L = S::kLpt;
   constexpr int B = S::kBlocks;
   const W lowest = equal(field.block, W(0));
@@ -147,6 +146,14 @@ MILLRACE_FN void square(const Field<W, S, F>& field, Element<W, S>& a) {
   W lost[kDiagonalRows<S>];
   addDiagonal(field, window, lost);
   settleSquare(field, window, lost, overflow, a);
+}
+
+/// a = a²/R modulo p, below R.
+template <class W, class S, Form F>
+MILLRACE_FN void square(const Field<W, S, F>& field, Element<W, S>& a) {
+  // With two limbs a lane the bookkeeping outweighs the products saved.
+  if constexpr (S::kLpt <= 2) multiply(field, a, a, a);
+  else squareByPairs(field, a);
 }
 
 }  // namespace millrace::kernels

@@ -21,7 +21,7 @@ function wideOf(held, bits, tpi) {
   const { perLane, blocks } = shapeOf(bits, tpi);
   const block = perLane * perLane;
   if (held === 'nothing') return 0;
-  if (held === 'multiply') return 2 * blocks * block;
+  if (held === 'multiply' || perLane <= 2) return 2 * blocks * block;
   return blocks * block + (blocks / 2) * block + (perLane >= 12 ? block / 2 : block);
 }
 
