@@ -93,6 +93,41 @@ int32_t millrace_product(const millrace_group *group, uint8_t *out, const uint8_
 int32_t millrace_multi_exp(const millrace_group *group, uint8_t *out, const uint8_t *bases, const uint8_t *exponents,
                            size_t exponent_bytes, size_t count);
 
+/* ---- Devices with memory of their own ----
+ *
+ * What stays there between calls is held by a handle: prepared operands and tables, for as long as a round needs them. A library
+ * that computes on the host's memory gives MILLRACE_UNSUPPORTED for all of these, and one that does not gives it for
+ * millrace_table_fill and millrace_pow_fixed. */
+
+typedef struct millrace_kept millrace_kept;
+
+/* Why there is no device, or what the last call of this thread that gave MILLRACE_DEVICE met: text of at most `length` bytes
+ * with the final zero; empty where there is nothing to say. */
+int32_t millrace_device_error(char *text, size_t length);
+
+/* Keeps a[i]*R on the group's device. */
+int32_t millrace_keep_prepared(const millrace_group *group, const uint8_t *a, size_t count, millrace_kept **kept);
+
+/* Keeps a table of one base there. */
+int32_t millrace_keep_table(const millrace_group *group, const uint8_t *base, size_t exponent_bytes, uint32_t digit_bits,
+                            millrace_kept **kept);
+
+/* Overwrites and frees what is kept; nothing may compute with it any more. Null is allowed. */
+void millrace_kept_release(millrace_kept *kept);
+
+/* millrace_mul with b[i] = element first + i of what is kept. */
+int32_t millrace_mul_kept(const millrace_group *group, uint8_t *out, const uint8_t *a, const millrace_kept *kept, size_t first,
+                          size_t count);
+
+/* millrace_mul_gather, of slots `from` to `to` of whole batches of `slots` slots, with b beginning at element `first` of what is
+ * kept. */
+int32_t millrace_mul_gather_kept(const millrace_group *group, uint8_t *out, const uint8_t *a, const uint32_t *source,
+                                 const millrace_kept *kept, size_t first, size_t width, size_t slots, size_t from, size_t to);
+
+/* out[i] = base^exponents[i] by a kept table. Exponents are as long as those that it was made for. */
+int32_t millrace_pow_fixed_kept(const millrace_group *group, uint8_t *out, const millrace_kept *kept, const uint8_t *exponents,
+                                size_t count);
+
 #ifdef __cplusplus
 }
 #endif

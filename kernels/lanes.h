@@ -39,6 +39,8 @@ MILLRACE_FN W laneId() {
 MILLRACE_FN Word equal(Word a, Word b) { return a == b ? ~Word{0} : 0; }
 /// All ones where a < b, else zero.
 MILLRACE_FN Word below(Word a, Word b) { return a < b ? ~Word{0} : 0; }
+MILLRACE_FN Word smaller(Word a, Word b) { return min(a, b); }
+MILLRACE_FN Word largerSigned(Word a, Word b) { return max(static_cast<int>(a), static_cast<int>(b)); }
 /// x of the lane `source` (modulo Width) of each group of Width lanes.
 template <int Width>
 MILLRACE_FN Word shuffle(Word x, Word source) {
@@ -139,6 +141,17 @@ template <Fault F>
 LaneVector<F> equal(const LaneVector<F>& a, std::uint32_t b) { return equal(a, LaneVector<F>(b)); }
 template <Fault F>
 LaneVector<F> below(const LaneVector<F>& a, std::uint32_t b) { return below(a, LaneVector<F>(b)); }
+
+template <Fault F>
+LaneVector<F> smaller(const LaneVector<F>& a, const LaneVector<F>& b) {
+  const LaneVector<F> mask = below(a, b);
+  return (a & mask) | (b & ~mask);
+}
+template <Fault F>
+LaneVector<F> largerSigned(const LaneVector<F>& a, const LaneVector<F>& b) {
+  const LaneVector<F> flip(0x80000000u), mask = below(a ^ flip, b ^ flip);
+  return (b & mask) | (a & ~mask);
+}
 
 template <int Width, Fault F>
 LaneVector<F> shuffle(const LaneVector<F>& x, const LaneVector<F>& source) {

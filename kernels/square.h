@@ -3,7 +3,7 @@
 // The window moves as in a multiplication, one block a step. While it moves, lane v sees block column u = v + s in step s, so a
 // column is seen once for every ordered pair of blocks i + j = u; a square needs each unordered pair once, doubled. So only
 // every other step multiplies: in step s = 2m lane v adds the pair
-//   i = m + c,  j = v + m − c,  c = max(0, v + s − B + 1)/2 rounded down  (B blocks)
+//   i = m + c,  j = v + m − c,  c = max(0, v + s − B + 1)/2 rounded down  (of B blocks)
 // which runs through all pairs i < j of every column, and through the diagonal of the even columns below B (in lane 0). The
 // diagonal of the even columns from B on follows in a last half step without reduction. Operands come from shared memory, where
 // every lane reads its own blocks: a, and 2a beside it. The uniform steps hide nothing but cost nothing either: addresses
@@ -123,23 +123,27 @@ MILLRACE_FN void squareByPairs(const Field<W, S, F>& field, Element<W, S>& a) {
   field.post(twice, W(S::kDouble));
   syncLanes<W>();
 
-  // Lane 0 is on the diagonal in every step that multiplies: not doubled.
-  const W from = W(S::kDouble) & ~lowest;
+  // i = max(m, 2m − k) and j = v + min(m, k) with k = (B − v)/2 rounded down, as places in shared memory that go on by whole
+  // strides. Lane 0 is on the diagonal in every step that multiplies: its j is read undoubled.
+  const W stride = W(S::kStride);
   const W oddLane = W(0) - (field.block & W(1));
+  const W k = ((W(B) - field.block) & field.active) >> W(1);
+  const W first = field.area + (W(S::kDouble) & ~lowest) + field.block * stride;
+  const W slowEnd = first + k * stride;
+  W slow = field.area, fast = field.area - k * stride, second = first;
+  // Of neighbouring blocks the lower one's top bit is not in the other: in lane 1, in the last step in every other lane.
+  const W keep = ~(equal(field.block, W(1)) & W(1)), keepLast = ~(oddLane & W(1));
   Window<W, S> window;
   window.clear();
   W rows[L], limbs[L];
-  MILLRACE_ROLLED
+  MILLRACE_UNROLL_BY(S::kLpt >= 12 ? 1 : 4)
   for (int m = 0; m < B / 2; m++) {
-    const W at = W(static_cast<std::uint32_t>(m));
-    const W beyond = field.block + at + at - W(B - 1);
-    // Negative differences have their top bit set.
-    const W c = (beyond & ~(W(0) - (beyond >> W(31)))) >> W(1);
-    field.fetch(rows, W(0), at + c);
-    field.fetch(limbs, from, field.block + at - c);
-    // Neighbouring blocks: lane 1 always, and in the last step every other lane.
-    const W neighbours = m == B / 2 - 1 ? oddLane : equal(field.block, W(1));
-    limbs[0] &= ~(neighbours & W(1));
+    loadWords(rows, field.shared, largerSigned(slow, fast));
+    loadWords(limbs, field.shared, smaller(second, slowEnd));
+    slow += stride;
+    fast += stride + stride;
+    second += stride;
+    limbs[0] &= m == B / 2 - 1 ? keepLast : keep;
     blockStep<true>(field, window, rows, limbs);
     blockStep<false>(field, window, rows, limbs);
   }
