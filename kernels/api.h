@@ -55,7 +55,7 @@ int32_t millrace_mul(const millrace_group *group, uint8_t *out, const uint8_t *a
                      size_t count);
 
 /* out[i] = a[i]*b[i]^times, b prepared, times from 1 on, by Montgomery products one after the other with nothing read or
- * written between them: what a product costs by itself. For measuring. */
+ * written between them (on a device: nothing but its own memory): what a product costs by itself. For measuring. */
 int32_t millrace_mul_chain(const millrace_group *group, uint8_t *out, const uint8_t *a, const uint8_t *b, size_t times,
                            size_t count);
 
@@ -72,7 +72,7 @@ int32_t millrace_pow(const millrace_group *group, uint8_t *out, const uint8_t *b
 int32_t millrace_pow_shared(const millrace_group *group, uint8_t *out, const uint8_t *bases, const uint8_t *exponents,
                             size_t exponent_bytes, size_t width, size_t count);
 
-/* Bytes of a table of one base for exponents of a length; 0 where none can be had. */
+/* Bytes of a table of one base for exponents of a length, wherever the library keeps it; 0 where none can be had. */
 size_t millrace_table_bytes(const millrace_group *group, size_t exponent_bytes, uint32_t digit_bits);
 int32_t millrace_table_fill(const millrace_group *group, void *table, const uint8_t *base, size_t exponent_bytes,
                             uint32_t digit_bits);
@@ -96,14 +96,21 @@ int32_t millrace_multi_exp(const millrace_group *group, uint8_t *out, const uint
 /* ---- Devices with memory of their own ----
  *
  * What stays there between calls is held by a handle: prepared operands and tables, for as long as a round needs them. A library
- * that computes on the host's memory gives MILLRACE_UNSUPPORTED for all of these, and one that does not gives it for
- * millrace_table_fill and millrace_pow_fixed. */
+ * that computes on the host's memory gives MILLRACE_UNSUPPORTED for the facts and for whatever is kept, and one that does not
+ * gives it for millrace_table_fill and millrace_pow_fixed. Widths are 2048, 3072 and 4096 bits there, all else is
+ * MILLRACE_UNSUPPORTED.
+ *
+ * After an error that a device does not get over, every call on it gives MILLRACE_DEVICE at once, with the same text. */
 
 typedef struct millrace_kept millrace_kept;
 
-/* Why there is no device, or what the last call of this thread that gave MILLRACE_DEVICE met: text of at most `length` bytes
- * with the final zero; empty where there is nothing to say. */
+/* Why there is no device, or what the last call of this thread met that the device failed, that found no memory, or that is not
+ * supported: text of at most `length` bytes with the final zero; empty where there is nothing to say. */
 int32_t millrace_device_error(char *text, size_t length);
+
+/* What a device is, as JSON: name, multiprocessors, memoryBytes, computeCapability, and the versions of driver and runtime.
+ * MILLRACE_INVALID_ARGUMENT where `length` bytes do not hold all of it. */
+int32_t millrace_device_facts(uint32_t device, char *text, size_t length);
 
 /* Keeps a[i]*R on the group's device. */
 int32_t millrace_keep_prepared(const millrace_group *group, const uint8_t *a, size_t count, millrace_kept **kept);
@@ -112,7 +119,7 @@ int32_t millrace_keep_prepared(const millrace_group *group, const uint8_t *a, si
 int32_t millrace_keep_table(const millrace_group *group, const uint8_t *base, size_t exponent_bytes, uint32_t digit_bits,
                             millrace_kept **kept);
 
-/* Overwrites and frees what is kept; nothing may compute with it any more. Null is allowed. */
+/* Overwrites and frees what is kept; nothing may compute with it any more. Null is allowed; the group may be gone by then. */
 void millrace_kept_release(millrace_kept *kept);
 
 /* millrace_mul with b[i] = element first + i of what is kept. */
@@ -120,7 +127,7 @@ int32_t millrace_mul_kept(const millrace_group *group, uint8_t *out, const uint8
                           size_t count);
 
 /* millrace_mul_gather, of slots `from` to `to` of whole batches of `slots` slots, with b beginning at element `first` of what is
- * kept. */
+ * kept. MILLRACE_INVALID_ARGUMENT where a source is not a slot. */
 int32_t millrace_mul_gather_kept(const millrace_group *group, uint8_t *out, const uint8_t *a, const uint32_t *source,
                                  const millrace_kept *kept, size_t first, size_t width, size_t slots, size_t from, size_t to);
 

@@ -59,8 +59,10 @@ class CheckRun {
     else if (job.operation == "prepare") arithmetic_->prepare(on_, out, a, job.count);
     else if (job.operation == "mulGather") arithmetic_->mulGather(on_, out, a, source_.words(), b, true, job.width, 0, slots);
     else if (job.operation == "pow") arithmetic_->pow(on_, out, a, exponents, job.exponentBytes, job.count, scratch);
-    else if (job.operation == "powShared") arithmetic_->powShared(on_, out, a, exponents, job.exponentBytes, job.width, job.count, scratch);
-    else if (job.operation == "powFixed") arithmetic_->powFixed(on_, out, table_.words(), exponents, job.exponentBytes, job.digitBits, job.count);
+    else if (job.operation == "powShared")
+      arithmetic_->powShared(on_, out, a, exponents, job.exponentBytes, job.width, job.count, scratch);
+    else if (job.operation == "powFixed")
+      arithmetic_->powFixed(on_, out, table_.words(), exponents, job.exponentBytes, job.digitBits, job.count);
     else if (job.operation == "product") arithmetic_->product(on_, out, a, job.width, slots, scratch);
     else if (job.operation == "multiExp") arithmetic_->multiExp(on_, out, a, exponents, job.exponentBytes, job.count, scratch);
     else if (job.operation == "invert") invert();
