@@ -214,5 +214,34 @@ int32_t millrace_multi_exp(const millrace_group* group, uint8_t* out, const uint
   });
 }
 
+// What needs a device with memory of its own: this library computes on the host's, so nothing is kept and no argument is looked at.
+
+int32_t millrace_device_error(char* text, size_t length) {
+  if (text == nullptr || length == 0) return MILLRACE_INVALID_ARGUMENT;
+  text[0] = 0;
+  return MILLRACE_OK;
+}
+
+int32_t millrace_device_facts(uint32_t, char*, size_t) { return MILLRACE_UNSUPPORTED; }
+
+int32_t millrace_keep_prepared(const millrace_group*, const uint8_t*, size_t, millrace_kept**) { return MILLRACE_UNSUPPORTED; }
+
+int32_t millrace_keep_table(const millrace_group*, const uint8_t*, size_t, uint32_t, millrace_kept**) { return MILLRACE_UNSUPPORTED; }
+
+void millrace_kept_release(millrace_kept*) {}
+
+int32_t millrace_mul_kept(const millrace_group*, uint8_t*, const uint8_t*, const millrace_kept*, size_t, size_t) {
+  return MILLRACE_UNSUPPORTED;
+}
+
+int32_t millrace_mul_gather_kept(const millrace_group*, uint8_t*, const uint8_t*, const uint32_t*, const millrace_kept*, size_t, size_t,
+                                 size_t, size_t, size_t) {
+  return MILLRACE_UNSUPPORTED;
+}
+
+int32_t millrace_pow_fixed_kept(const millrace_group*, uint8_t*, const millrace_kept*, const uint8_t*, size_t) {
+  return MILLRACE_UNSUPPORTED;
+}
+
 }  // extern "C"
 #pragma GCC visibility pop

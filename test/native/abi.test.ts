@@ -1,0 +1,35 @@
+// One header, two libraries: each exports every function of kernels/api.h, and says of what it cannot do that it is unsupported.
+import { existsSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { at, declaredIn, loadLibrary, OK, root, shared, UNSUPPORTED } from '../kernels/librarySupport.js';
+
+const path = `${root}/build/native/libmillrace_cpu.so`;
+const reason = existsSync(path) ? '' : ' (skipped: the native library is not built)';
+
+describe.skipIf(reason)(`the native library${reason}`, () => {
+  it('exports every function that the header declares', () => {
+    const declared = declaredIn('kernels/api.h');
+    expect(declared.size).toBeGreaterThan(25);
+    // Loading looks every one of them up.
+    expect(loadLibrary(path).names).toEqual([...declared.keys()]);
+  });
+
+  it('keeps nothing on a device, and says so', () => {
+    const { call, text, handle } = loadLibrary(path);
+    const modulus = shared(256).fill(0xff);
+    const group = handle('group_create', 0, at(modulus), 2048);
+    expect(group.status).toBe(OK);
+    const batch = shared(256).fill(1);
+    const [out, some] = [shared(256).fill(0xa5), at(batch)];
+    expect(handle('keep_prepared', group.address, some, 1)).toEqual({ status: UNSUPPORTED, address: 0 });
+    expect(handle('keep_table', group.address, some, 32, 4)).toEqual({ status: UNSUPPORTED, address: 0 });
+    expect(call('mul_kept', group.address, at(out), some, some, 0, 1)).toBe(UNSUPPORTED);
+    expect(call('mul_gather_kept', group.address, at(out), some, some, some, 0, 1, 1, 0, 1)).toBe(UNSUPPORTED);
+    expect(call('pow_fixed_kept', group.address, at(out), some, some, 1)).toBe(UNSUPPORTED);
+    expect(call('device_facts', 0, at(out), 256)).toBe(UNSUPPORTED);
+    expect([...out].every((byte) => byte === 0xa5)).toBe(true);
+    call('kept_release', 0);
+    expect(text('device_error')).toBe('');
+    call('group_destroy', group.address);
+  });
+});
