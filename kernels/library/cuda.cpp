@@ -2,6 +2,8 @@
 // call is made, so the library loads on any machine and says what is missing.
 #include <cuda_runtime.h>
 
+#include <atomic>
+
 #include "runtime.h"
 
 namespace millrace::library::runtime {
@@ -26,9 +28,12 @@ void must(cudaError_t error, const char* what) {
 }  // namespace
 
 std::uint32_t deviceCount(std::string& why) noexcept {
+  // Devices that were found once stay: after one is lost, CUDA may refuse to count them.
+  static std::atomic<std::uint32_t> found{0};
+  if (found > 0) return found;
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
-  if (error == cudaSuccess && count > 0) return static_cast<std::uint32_t>(count);
+  if (error == cudaSuccess && count > 0) return found = static_cast<std::uint32_t>(count);
   cudaGetLastError();
   try {
     why = error == cudaSuccess ? "CUDA finds no device"
