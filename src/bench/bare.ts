@@ -26,9 +26,9 @@ export class BareProduct {
   readonly #out: Uint8Array;
 
   constructor(group: Group, path: NativePath) {
-    const { library, create } = native();
+    const { library, create, devices } = native();
     this.#library = library;
-    this.#handle = create(path, group);
+    this.#handle = create(devices.indexOf(path), group);
     this.#a = randomElements(systemRng, group, ELEMENTS);
     const plain = randomElements(systemRng, group, ELEMENTS);
     this.#b = allocateBatch(group, ELEMENTS);

@@ -6,11 +6,13 @@ import type { Engine, OperationName } from '../engine/engine.js';
 import { elementOf } from '../math/batch.js';
 import { randomElements, randomExponents } from '../math/sampling.js';
 
-/** Batches of a queued operation that are under way at once, however many workers there are: the same work for all. */
-const IN_FLIGHT = 48;
-/** Times those are in one measurement, at least and at most; between them, what takes QUEUED_MS. */
-const QUEUED_TIMES_MIN = 2;
-const QUEUED_TIMES_MAX = 20;
+/**
+ * Batches of a queued operation that are under way at once, however many workers there are: at least one that computes and
+ * four that wait, and more of short ones, as many as take IN_FLIGHT_MS one after the other.
+ */
+const IN_FLIGHT_MIN = 5;
+const IN_FLIGHT_MAX = 48;
+const IN_FLIGHT_MS = 25;
 /** Long enough that a queue that fills at the start and runs dry at the end does not show: both take about a batch. */
 const QUEUED_MS = 200;
 /** Operations so short that one batch alone would measure how it is handed over. */
@@ -35,10 +37,9 @@ export async function readyOperation(
   op: OperationName,
   { exponentBits, batch }: OperationShape,
 ): Promise<ReadyOperation> {
-  const lanes = QUEUED.includes(op) ? IN_FLIGHT : 1;
   const { call, release } = await operands(engine, op, { exponentBits, batch });
-  const outs = Array.from({ length: lanes }, () => engine.allocate(outputCount(op, batch)));
-  /** Milliseconds that this many batches take, `lanes` of them under way at once. */
+  const outs = [engine.allocate(outputCount(op, batch))];
+  /** Milliseconds that this many batches take, as many under way at once as there are results to write to. */
   const run = async (batches: number): Promise<number> => {
     let started = 0;
     const lane = async (out: Uint8Array) => {
@@ -51,14 +52,22 @@ export async function readyOperation(
     await Promise.all(outs.map(lane));
     return Number(process.hrtime.bigint() - start) / 1e6;
   };
-  let batches = lanes === 1 ? 1 : 0;
+  let batches = 1;
+  /** How many batches at once, and how many in all. */
+  const settle = async () => {
+    await run(2);
+    const batchMs = (await run(3)) / 3;
+    const lanes = Math.min(IN_FLIGHT_MAX, Math.max(IN_FLIGHT_MIN, Math.ceil(IN_FLIGHT_MS / batchMs)));
+    while (outs.length < lanes) outs.push(engine.allocate(outputCount(op, batch)));
+    batches = 2 * lanes;
+    batches = Math.max(batches, Math.ceil((QUEUED_MS / (await run(batches))) * batches));
+  };
+  let settled = QUEUED.includes(op) ? undefined : Promise.resolve();
   return {
     release,
     async sample() {
-      if (batches === 0) {
-        const fitting = Math.ceil(QUEUED_MS / (await run(lanes)));
-        batches = lanes * Math.min(QUEUED_TIMES_MAX, Math.max(QUEUED_TIMES_MIN, fitting));
-      }
+      settled ??= settle();
+      await settled;
       return ((await run(batches)) * 1000) / (batches * batch);
     },
   };

@@ -24,6 +24,8 @@ export class EngineFront implements Engine {
   readonly #executor: Executor;
   readonly #meters: EngineMeters;
   readonly #live = new Set<HandleStorage>();
+  readonly #dropped = (storage: HandleStorage): void => void this.#live.delete(storage);
+  readonly #forget = (storage: ArrayBufferLike): void => this.#executor.forget?.(storage);
   #closing: Promise<void> | undefined;
 
   constructor(name: EngineName, group: Group, executor: Executor, meters: EngineMeters = NO_METERS) {
@@ -53,9 +55,10 @@ export class EngineFront implements Engine {
       await this.#execute({ op: 'prepare', a: elements, out: form }, count, options);
     } catch (error) {
       form.fill(0);
+      this.#forget(form.buffer);
       throw error;
     }
-    const storage = this.#keep(new PreparedStorage(form, (released) => this.#live.delete(released)));
+    const storage = this.#keep(new PreparedStorage(form, this.#dropped, this.#forget));
     return new PreparedHandle(this, storage, this.group.elementBytes, 0, count);
   }
 
@@ -64,7 +67,7 @@ export class EngineFront implements Engine {
     checkBase(this.group, element);
     const base = this.allocate(1);
     base.set(element);
-    const handle = new FixedBaseHandle(this, base, (released) => this.#live.delete(released));
+    const handle = new FixedBaseHandle(this, base, this.#dropped, this.#forget);
     await this.#execute({ op: 'table', base: { element: base, slot: handle.slot } }, 1, options);
     return this.#keep(handle);
   }

@@ -41,14 +41,21 @@ export abstract class HandleStorage {
 
 export class PreparedStorage extends HandleStorage {
   readonly data: Uint8Array;
+  readonly #forget: (storage: ArrayBufferLike) => void;
 
-  constructor(data: Uint8Array, onReleased: (storage: HandleStorage) => void) {
+  constructor(
+    data: Uint8Array,
+    onReleased: (storage: HandleStorage) => void,
+    forget: (storage: ArrayBufferLike) => void,
+  ) {
     super(onReleased);
     this.data = data;
+    this.#forget = forget;
   }
 
   protected override wipe(): void {
     this.data.fill(0);
+    this.#forget(this.data.buffer);
   }
 }
 
@@ -90,14 +97,22 @@ export class FixedBaseHandle extends HandleStorage implements FixedBase {
   readonly owner: object;
   readonly element: Uint8Array;
   readonly slot: TableSlot = { table: undefined };
+  readonly #forget: (storage: ArrayBufferLike) => void;
 
-  constructor(owner: object, element: Uint8Array, onReleased: (storage: HandleStorage) => void) {
+  constructor(
+    owner: object,
+    element: Uint8Array,
+    onReleased: (storage: HandleStorage) => void,
+    forget: (storage: ArrayBufferLike) => void,
+  ) {
     super(onReleased);
     this.owner = owner;
     this.element = element;
+    this.#forget = forget;
   }
 
   protected override wipe(): void {
     this.slot.table = undefined;
+    this.#forget(this.element.buffer);
   }
 }

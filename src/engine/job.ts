@@ -90,6 +90,12 @@ export type Work =
       readonly out: Uint8Array;
     };
 
+/** A device of a library behind kernels/api.h: computes native calls only. */
+export interface DeviceAddress {
+  readonly library: string;
+  readonly index: number;
+}
+
 /** A chunk as a call of the native library: a function that takes a group, and its other arguments. Pointers are numbers. */
 export interface NativeCall {
   readonly op: 'native';
@@ -104,7 +110,7 @@ export type Job =
   /** Chunks, one after the other. */
   | {
       readonly kind: 'work';
-      readonly kernel: KernelName;
+      readonly kernel: KernelName | DeviceAddress;
       readonly group: GroupName;
       readonly works: readonly (Work | NativeCall)[];
     }

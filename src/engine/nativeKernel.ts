@@ -5,7 +5,7 @@
 import { randomFillSync } from 'node:crypto';
 import type { Group } from '../math/group.js';
 import type { Kernel, NativeCall, Work, WorkOf } from './job.js';
-import { type NativePath, native } from './nativeLibrary.js';
+import { type NativeBinding, type NativePath, native } from './nativeLibrary.js';
 import { type Address, addressOf } from './opensslLibrary.js';
 
 /** A table begins with how it is cut (digit bits, exponent bytes: 32-bit words), padded to a cache line. */
@@ -20,8 +20,8 @@ const TABLE_BYTES_MAX = 2 * 1024 * 1024;
 
 /** Makes room for a table of one base, to be used `powers` times or, where that is not known, often. */
 export function nativeTable(path: NativePath, group: Group, exponentBytes: number, powers = Infinity): Uint8Array {
-  const { library, create } = native();
-  const handle = create(path, group);
+  const { library, create, devices } = native();
+  const handle = create(devices.indexOf(path), group);
   try {
     const bytesOf = (bits: number) => Number(library.millrace_table_bytes(handle, exponentBytes, bits));
     const wide = powers >= WIDE_DIGITS_POWERS_MIN && bytesOf(5) <= TABLE_BYTES_MAX;
@@ -125,17 +125,23 @@ function callOf(group: Group, work: Work): NativeCall {
 export class NativeKernel implements Kernel {
   readonly #group: Group;
   readonly #handle: Address;
-  readonly #binding = native();
+  readonly #binding: NativeBinding;
 
-  constructor(group: Group, path: NativePath) {
+  constructor(group: Group, binding: NativeBinding, device: number) {
     this.#group = group;
-    this.#handle = this.#binding.create(path, group);
+    this.#binding = binding;
+    this.#handle = binding.create(device, group);
   }
 
   run(work: Work | NativeCall): void {
     const { name, args } = work.op === 'native' ? work : nativeCall(this.#group, work).call;
-    const status = name === 'millrace_invert' ? this.#invert(args) : this.#binding.call(name, this.#handle, args);
-    if (status !== 0) throw new Error(`${name}: ${this.#binding.statusMessage(status)}`);
+    const { library, call, statusMessage, deviceError } = this.#binding;
+    if (name === 'millrace_kept_release') {
+      library.millrace_kept_release(args[0]!);
+      return;
+    }
+    const status = name === 'millrace_invert' ? this.#invert(args) : call(name, this.#handle, args);
+    if (status !== 0) throw new Error([`${name}: ${statusMessage(status)}`, deviceError()].filter(Boolean).join(': '));
   }
 
   dispose(): void {

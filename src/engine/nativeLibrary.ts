@@ -1,5 +1,5 @@
-// The native CPU library (kernels/api.h, built from native/ where there is a compiler), reached through koffi. Pointers
-// travel as plain numbers, as in opensslLibrary.ts.
+// The libraries behind kernels/api.h, reached through koffi: the CPU library, built from native/ where there is a compiler, and
+// the CUDA library (cudaLibrary.ts). Pointers travel as plain numbers, as in opensslLibrary.ts.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
@@ -12,7 +12,7 @@ import { addressOf } from './opensslLibrary.js';
 const LIBRARY = fileURLToPath(new URL('../../build/native/libmillrace_cpu.so', import.meta.url));
 const ABI_VERSION = 2;
 
-/** Paths of the library: eight lanes on AVX-512 IFMA, or 64-bit words on any machine. */
+/** Paths of the CPU library: eight lanes on AVX-512 IFMA, or 64-bit words on any machine. */
 export type NativePath = 'ifma' | 'portable';
 
 /** The functions of kernels/api.h that engines call. Each returns a status, 0 where it worked. */
@@ -62,6 +62,23 @@ export interface NativeLibrary {
     bytes: number,
     count: number,
   ): number;
+  millrace_keep_prepared(group: Address, a: Address, count: number, kept: Address): number;
+  millrace_keep_table(group: Address, base: Address, bytes: number, digitBits: number, kept: Address): number;
+  millrace_kept_release(kept: Address): void;
+  millrace_mul_kept(group: Address, out: Address, a: Address, kept: Address, first: number, count: number): number;
+  millrace_mul_gather_kept(
+    group: Address,
+    out: Address,
+    a: Address,
+    source: Address,
+    kept: Address,
+    first: number,
+    width: number,
+    slots: number,
+    from: number,
+    to: number,
+  ): number;
+  millrace_pow_fixed_kept(group: Address, out: Address, kept: Address, exponents: Address, count: number): number;
   millrace_group_destroy(group: Address): void;
 }
 
@@ -79,64 +96,86 @@ const PROTOTYPES: Record<keyof NativeLibrary, string> = {
   millrace_invert: 'int32_t millrace_invert(uint64_t, uint64_t, uint64_t, uint64_t, size_t)',
   millrace_product: 'int32_t millrace_product(uint64_t, uint64_t, uint64_t, size_t, size_t)',
   millrace_multi_exp: 'int32_t millrace_multi_exp(uint64_t, uint64_t, uint64_t, uint64_t, size_t, size_t)',
+  millrace_keep_prepared: 'int32_t millrace_keep_prepared(uint64_t, uint64_t, size_t, uint64_t)',
+  millrace_keep_table: 'int32_t millrace_keep_table(uint64_t, uint64_t, size_t, uint32_t, uint64_t)',
+  millrace_kept_release: 'void millrace_kept_release(uint64_t)',
+  millrace_mul_kept: 'int32_t millrace_mul_kept(uint64_t, uint64_t, uint64_t, uint64_t, size_t, size_t)',
+  millrace_mul_gather_kept:
+    'int32_t millrace_mul_gather_kept(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, size_t, size_t, size_t, size_t, size_t)',
+  millrace_pow_fixed_kept: 'int32_t millrace_pow_fixed_kept(uint64_t, uint64_t, uint64_t, uint64_t, size_t)',
   millrace_group_destroy: 'void millrace_group_destroy(uint64_t)',
 };
 
-interface NativeBinding {
+export interface NativeBinding {
   readonly library: NativeLibrary;
-  readonly paths: readonly NativePath[];
+  /** Names of the library's devices: its paths on a CPU, cards. */
+  readonly devices: readonly string[];
   statusMessage(status: number): string;
+  /** Why there is no device, or what the last call of this thread that failed on one met; empty where there is nothing. */
+  deviceError(): string;
   /** Calls a function by its name; `args` are those after the group. */
-  call(name: Exclude<keyof NativeLibrary, 'millrace_group_destroy'>, group: Address, args: readonly number[]): number;
-  create(path: NativePath, group: Group): Address;
+  call(name: GroupFunction, group: Address, args: readonly number[]): number;
+  create(device: number, group: Group): Address;
 }
 
-let cached: NativeBinding | undefined;
+/** Functions whose first argument is a group. */
+export type GroupFunction = Exclude<keyof NativeLibrary, 'millrace_group_destroy' | 'millrace_kept_release'>;
 
-/** Loads the library. @throws Error that says what is missing and what to do about it */
+const bound = new Map<string, NativeBinding>();
+
+/** Loads the CPU library. @throws Error that says what is missing and what to do about it */
 export function native(): NativeBinding {
-  if (cached) return cached;
-  if (!existsSync(LIBRARY)) {
-    throw new Error('the native library is not built: install a C++ compiler (g++) and run `npm run build`');
-  }
-  const loaded = koffi.load(LIBRARY);
+  return bindLibrary(LIBRARY, 'the native library is not built: install a C++ compiler (g++) and run `npm run build`');
+}
+
+/** Loads a library behind kernels/api.h, once. @throws Error `missing` where the file is not there */
+export function bindLibrary(file: string, missing: string): NativeBinding {
+  const known = bound.get(file);
+  if (known) return known;
+  if (!existsSync(file)) throw new Error(missing);
+  const loaded = koffi.load(file);
   const abi = loaded.func('uint32_t millrace_abi_version()')() as number;
-  if (abi !== ABI_VERSION)
-    throw new Error(`the native library has ABI ${abi}, not ${ABI_VERSION}: run \`npm run build\``);
+  if (abi !== ABI_VERSION) throw new Error(`${file} has ABI ${abi}, not ${ABI_VERSION}: build it again`);
   const library = Object.fromEntries(
     Object.entries(PROTOTYPES).map(([name, prototype]) => [name, loaded.func(prototype)]),
   ) as unknown as NativeLibrary;
   const statusMessage = loaded.func('const char *millrace_status_message(int32_t)') as (status: number) => string;
-  const paths = pathsOf(loaded);
   const createGroup = loaded.func('int32_t millrace_group_create(uint32_t, uint64_t, uint32_t, uint64_t)') as (
     device: number,
     modulus: Address,
     bits: number,
     result: Address,
   ) => number;
-  cached = {
+  const binding: NativeBinding = {
     library,
-    paths,
+    devices: devicesOf(loaded),
     statusMessage,
+    deviceError: textOf(loaded.func('int32_t millrace_device_error(uint64_t, size_t)'), 512),
     call: (name, group, args) => (library[name] as (...all: number[]) => number)(group, ...args),
-    create(path, group) {
+    create(device, group) {
       const modulus = new Uint8Array(new SharedArrayBuffer(group.elementBytes + 8));
       modulus.set(bigintToBytes(group.p, group.elementBytes), 8);
       const at = addressOf(modulus);
-      const status = createGroup(paths.indexOf(path), at + 8, group.bits, at);
+      const status = createGroup(device, at + 8, group.bits, at);
       if (status !== 0) throw new Error(`millrace_group_create: ${statusMessage(status)}`);
       return Number(new DataView(modulus.buffer).getBigUint64(0, true));
     },
   };
-  return cached;
+  bound.set(file, binding);
+  return binding;
 }
 
-function pathsOf(loaded: ReturnType<typeof koffi.load>): NativePath[] {
+/** A function that writes text to where it is told, as one that gives it. */
+function textOf(write: (at: Address, length: number) => number, length: number): () => string {
+  return () => {
+    const text = new Uint8Array(new SharedArrayBuffer(length));
+    write(addressOf(text), text.length);
+    return Buffer.from(text.subarray(0, text.indexOf(0))).toString('utf8');
+  };
+}
+
+function devicesOf(loaded: ReturnType<typeof koffi.load>): string[] {
   const count = loaded.func('uint32_t millrace_device_count()')() as number;
   const nameOf = loaded.func('int32_t millrace_device_name(uint32_t, uint64_t, size_t)');
-  const text = new Uint8Array(new SharedArrayBuffer(32));
-  return Array.from({ length: count }, (_, device) => {
-    nameOf(device, addressOf(text), text.length);
-    return Buffer.from(text.subarray(0, text.indexOf(0))).toString('latin1') as NativePath;
-  });
+  return Array.from({ length: count }, (_, device) => textOf((at, length) => nameOf(device, at, length), 256)());
 }

@@ -6,6 +6,8 @@ import { type Logger, silentLog } from '../base/log.js';
 import { createMetrics, type Metrics } from '../base/metrics.js';
 import { systemRng } from '../base/rng.js';
 import { type Group, namedGroup } from '../math/group.js';
+import type { CudaExecutor } from './cuda.js';
+import { type OpenCardsOptions, openCards } from './cudaLibrary.js';
 import { ENGINE_NAMES, type Engine, type EngineName } from './engine.js';
 import { EngineFront } from './front.js';
 import type { KernelName } from './job.js';
@@ -36,7 +38,7 @@ const THREADS_MAX = 1024;
 /** An engine that can be tried. Tests bring their own. */
 export interface Candidate {
   readonly probe: EngineProbe;
-  create(meters: EngineMeters): Engine;
+  create(meters: EngineMeters): Engine | Promise<Engine>;
 }
 
 interface Settings {
@@ -57,11 +59,48 @@ export function pooledEngine(name: EngineName, kernel: KernelName, settings: Set
   return new EngineFront(name, settings.group, executor, meters);
 }
 
-function candidates(settings: Settings): Candidate[] {
+/** The engine on cards, with the best pooled kernel beside them; without selection or self-check. */
+export async function cudaEngine(
+  settings: Settings & Omit<OpenCardsOptions, 'group' | 'cpu'>,
+  meters?: EngineMeters,
+): Promise<Engine> {
+  const { group, threads, queueLimit } = settings;
+  const kernel = probeEngines(group).find((probe) => probe.kernel !== undefined)?.kernel ?? 'bigint';
+  const onDepth = meters && { onDepth: meters.depth };
+  const cpu = new PooledExecutor({ group, threads, queueLimit, kernel, path: pathOf(kernel), ...onDepth });
+  let cards: CudaExecutor | undefined;
+  try {
+    cards = await openCards({ ...settings, cpu });
+    await checkCards(group, cards);
+    return new EngineFront('cuda', group, cards, meters);
+  } catch (thrown) {
+    await (cards ?? cpu).close();
+    throw thrown;
+  }
+}
+
+/** Every card proves itself: small batches go to the CPU, so that the engine's self-check alone would say nothing of cards. */
+async function checkCards(group: Group, cards: CudaExecutor): Promise<void> {
+  for (const device of cards.devices) {
+    await selfCheck(new EngineFront('cuda', group, cards.onlyOn(device)), systemRng).catch((thrown: unknown) =>
+      device.retire(`the self-check: ${asMixError(thrown).message}`),
+    );
+  }
+  const reasons = cards.devices.map(({ name, sick }) => sick && `${name}: ${sick}`);
+  if (reasons.every((reason) => reason !== undefined)) {
+    throw new MixError('ENGINE_UNAVAILABLE', { engine: 'cuda', reason: reasons.join('; ') });
+  }
+}
+
+function candidates(settings: Settings, log: Logger): Candidate[] {
   return probeEngines(settings.group).map((probe) => ({
     probe,
-    create: (meters) =>
-      probe.kernel ? pooledEngine(probe.name, probe.kernel, settings, meters) : referenceEngine(settings.group, meters),
+    create: (meters) => {
+      if (probe.name === 'cuda') return cudaEngine({ ...settings, log }, meters);
+      return probe.kernel
+        ? pooledEngine(probe.name, probe.kernel, settings, meters)
+        : referenceEngine(settings.group, meters);
+    },
   }));
 }
 
@@ -77,7 +116,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       throw new MixError('CONFIG_INVALID', { name, value, least: 1, most });
     }
   }
-  return selectEngine(options, candidates({ group, threads, queueLimit }));
+  return selectEngine(options, candidates({ group, threads, queueLimit }, options.log ?? silentLog));
 }
 
 /** Hands out the first candidate that works; with an engine asked for by name, that one or none. */
@@ -89,7 +128,7 @@ export async function selectEngine(options: OpenEngineOptions, all: readonly Can
   for (const candidate of tried) {
     const { name, available, reason: why } = candidate.probe;
     if (!available) {
-      failures.push(`${name}: ${why}`);
+      if (!candidate.probe.unexpected || wanted !== 'auto') failures.push(`${name}: ${why}`);
       continue;
     }
     const reason = [wanted === 'auto' ? 'best available' : 'asked for', ...failures, ...(why ? [why] : [])].join('; ');
@@ -122,7 +161,7 @@ async function tryCandidate(
   try {
     // The labels are those of the engine, which does not exist yet: it learns its meters by this one indirection.
     const meters = deferredMeters();
-    engine = create(meters);
+    engine = await create(meters);
     await selfCheck(engine, systemRng);
     const { path, threads, group } = engine;
     const labels = { engine: probe.name, path, group: group.name, threads, reason } as const;

@@ -12,6 +12,7 @@ import { CHUNK_US, Plan } from './plan.js';
 import { TASKS_PER_WORKER, WorkerPool } from './pool.js';
 import { ChunkQueue } from './queue.js';
 import type { ExecuteOptions, Executor, Request, RequestOf } from './request.js';
+import { Shared } from './shared.js';
 
 /** A table is filled for a handle's first powers with such exponents, and grown for longer ones up to 1,024 bits. */
 const TABLE_EXPONENT_BYTES = 32;
@@ -43,53 +44,6 @@ interface Cut {
   readonly work: readonly Work[];
   readonly chunkUs: number;
 }
-
-/** Buffers of one operation in shared memory: the caller's own where they are, else copies, which are wiped at the end. */
-class Shared {
-  readonly #copies: (Uint8Array | Uint32Array)[] = [];
-  #back: (() => void) | undefined;
-
-  input(bytes: Uint8Array): Uint8Array {
-    if (isShared(bytes)) return bytes;
-    const copy = this.scratch(bytes.length);
-    copy.set(bytes);
-    return copy;
-  }
-
-  indices(source: Uint32Array): Uint32Array {
-    if (isShared(source)) return source;
-    const copy = new Uint32Array(new SharedArrayBuffer(source.byteLength));
-    copy.set(source);
-    this.#copies.push(copy);
-    return copy;
-  }
-
-  output(bytes: Uint8Array): Uint8Array {
-    if (isShared(bytes)) return bytes;
-    const result = this.scratch(bytes.length);
-    this.#back = () => bytes.set(result);
-    return result;
-  }
-
-  scratch(length: number): Uint8Array {
-    const bytes = new Uint8Array(new SharedArrayBuffer(length));
-    this.#copies.push(bytes);
-    return bytes;
-  }
-
-  /** Brings the result to where the caller wants it. */
-  finish(): void {
-    this.#back?.();
-  }
-
-  wipe(): void {
-    for (const copy of this.#copies) copy.fill(0);
-  }
-}
-
-/** Kernels read words: shared memory at an odd offset is copied like private memory. */
-const isShared = (view: Uint8Array | Uint32Array): boolean =>
-  view.buffer instanceof SharedArrayBuffer && view.byteOffset % 8 === 0;
 
 export class PooledExecutor implements Executor {
   readonly threads: number;

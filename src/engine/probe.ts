@@ -1,6 +1,7 @@
 // Which engines can run on this machine, and by what code. A probe computes nothing in earnest: whether an engine is
 // right is for the self-check (self-check.ts) to say.
 import type { Group } from '../math/group.js';
+import { probeCards } from './cudaLibrary.js';
 import { dhUnavailable } from './dhKernel.js';
 import { ENGINE_NAMES, type EngineName } from './engine.js';
 import type { KernelName } from './job.js';
@@ -15,8 +16,10 @@ export interface EngineProbe {
   readonly reason: string;
   /** The code that does the arithmetic; null where it is not available. */
   readonly path: string | null;
-  /** What the workers run; undefined where it computes inline. */
+  /** What the workers run; undefined where it computes inline, or on cards. */
   readonly kernel?: KernelName;
+  /** True where nobody can have expected it: that it is not there is no fallback. */
+  readonly unexpected?: boolean;
 }
 
 const PATHS: Record<KernelName, string> = {
@@ -43,7 +46,7 @@ function probeCpu(group: Group): EngineProbe {
   if (missing) return { name, available: false, reason: missing, path: null };
   let paths: readonly string[];
   try {
-    ({ paths } = native());
+    ({ devices: paths } = native());
   } catch (thrown) {
     return { name, available: false, reason: messageOf(thrown), path: null };
   }
@@ -75,7 +78,18 @@ function probeBigint(): EngineProbe {
   return { name: 'bigint', available: true, reason: '', path: pathOf('bigint'), kernel: 'bigint' };
 }
 
+/** Cards, with the best of the other engines beside them. */
+function probeCuda(group: Group): EngineProbe {
+  const name = 'cuda';
+  const missing = workersUnavailable();
+  if (missing) return { name, available: false, reason: missing, path: null };
+  const cards = probeCards(group);
+  if (cards.devices.length > 0) return { name, available: true, reason: '', path: cards.devices.join(', ') };
+  return { name, available: false, reason: cards.reason, path: null, unexpected: !('built' in cards && cards.built) };
+}
+
 function probe(name: EngineName, group: Group): EngineProbe {
+  if (name === 'cuda') return probeCuda(group);
   if (name === 'cpu') return probeCpu(group);
   if (name === 'openssl') return probeOpenssl(group);
   if (name === 'bigint') return probeBigint();

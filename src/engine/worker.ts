@@ -1,31 +1,41 @@
 // What runs in a worker thread: chunks, one at a time, by the kernel that the job names. Kernels are made once per worker
 // and group, and freed by a dispose job when the engine closes.
-import { namedGroup } from '../math/group.js';
+import { type Group, namedGroup } from '../math/group.js';
 import { BigintKernel } from './bigintKernel.js';
 import { DhKernel } from './dhKernel.js';
-import type { Job, JobResult, Kernel, KernelFactory, KernelName } from './job.js';
+import type { DeviceAddress, Job, JobResult, Kernel, KernelFactory, KernelName } from './job.js';
 import { NativeKernel } from './nativeKernel.js';
+import { bindLibrary, type NativePath, native } from './nativeLibrary.js';
 import { OpensslKernel } from './opensslKernel.js';
 
 /** How long a worker waits for the others at the end; only a worker that died meanwhile makes it wait at all. */
 const DISPOSE_WAIT_MS = 500;
 
 export const KERNELS: Readonly<Record<KernelName, KernelFactory>> = {
-  ifma: (group) => new NativeKernel(group, 'ifma'),
-  portable: (group) => new NativeKernel(group, 'portable'),
+  ifma: (group) => onPath(group, 'ifma'),
+  portable: (group) => onPath(group, 'portable'),
   words: (group) => new OpensslKernel(group, true),
   bignum: (group) => new OpensslKernel(group, false),
   dh: (group) => new DhKernel(group),
   bigint: (group) => new BigintKernel(group),
 };
 
+function onPath(group: Group, path: NativePath): Kernel {
+  const binding = native();
+  return new NativeKernel(group, binding, binding.devices.indexOf(path));
+}
+
+function onDevice(group: Group, { library, index }: DeviceAddress): Kernel {
+  return new NativeKernel(group, bindLibrary(library, `${library} is gone`), index);
+}
+
 const kernels = new Map<string, Kernel>();
 
-function kernelOf(job: Extract<Job, { kind: 'work' }>): Kernel {
-  const key = `${job.kernel} ${job.group}`;
+function kernelOf({ kernel: wanted, group }: Extract<Job, { kind: 'work' }>): Kernel {
+  const key = `${group} ${typeof wanted === 'string' ? wanted : `${wanted.index} ${wanted.library}`}`;
   let kernel = kernels.get(key);
   if (!kernel) {
-    kernel = KERNELS[job.kernel](namedGroup(job.group));
+    kernel = typeof wanted === 'string' ? KERNELS[wanted](namedGroup(group)) : onDevice(namedGroup(group), wanted);
     kernels.set(key, kernel);
   }
   return kernel;

@@ -32,7 +32,7 @@ describe.skipIf(!binding?.words)('OpenSSL on words', () => {
 
 let paths: readonly string[] = [];
 try {
-  ({ paths } = native());
+  ({ devices: paths } = native());
 } catch {
   // No compiler built the native library here.
 }

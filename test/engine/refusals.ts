@@ -6,7 +6,7 @@ import { SeededRng } from '../../src/base/rng.js';
 import { catalogue } from '../../src/engine/catalogue.js';
 import type { Engine, Prepared } from '../../src/engine/engine.js';
 import { bigintToBytes, elementsOf } from '../../src/math/batch.js';
-import { namedGroup } from '../../src/math/group.js';
+import type { Group } from '../../src/math/group.js';
 import { randomElements } from '../../src/math/sampling.js';
 import type { Harness, OpenForTest } from '../engine.compliance.js';
 
@@ -81,8 +81,7 @@ export function refusalTests(harness: Harness): void {
   });
 }
 
-export function handleTests(name: string, open: OpenForTest): void {
-  const group = namedGroup('TEST-512');
+export function handleTests(name: string, open: OpenForTest, group: Group): void {
   const batch = () => randomElements(new SeededRng(name), group, 3);
   const exponents = Uint8Array.of(1, 2, 3);
   const e1 = { exponentBytes: 1 };

@@ -14,7 +14,7 @@ const LIBRARY = fileURLToPath(new URL('../../build/native/libmillrace_cpu.so', i
 /** Paths that this machine has; none where the library is not built. */
 export function nativePaths(): readonly NativePath[] {
   try {
-    return native().paths;
+    return native().devices as readonly NativePath[];
   } catch {
     return [];
   }
@@ -84,8 +84,8 @@ export function rawLibrary() {
 
 /** The operations of one path on one group, on numbers. */
 export function operationsOf(path: NativePath, group: Group) {
-  const { library, create, statusMessage } = native();
-  const g = create(path, group);
+  const { library, create, devices, statusMessage } = native();
+  const g = create(devices.indexOf(path), group);
   const { elementBytes } = group;
   const check = (status: number) => {
     if (status !== 0) throw new Error(statusMessage(status));

@@ -1,0 +1,275 @@
+// The cuda engine on the CUDA library's host lanes: the library, the calls and the engine are those that run on a card, only the
+// lanes are vectors of the CPU. The compliance suite; what is kept and freed; a card that fails, lies or is lost in the middle of
+// work; and which work goes where.
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import koffi from 'koffi';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../src/base/clock.js';
+import { createLog } from '../../src/base/log.js';
+import { SeededRng } from '../../src/base/rng.js';
+import { catalogue } from '../../src/engine/catalogue.js';
+import { crossing, crossingOf } from '../../src/engine/crossover.js';
+import { probeCards } from '../../src/engine/cudaLibrary.js';
+import type { Engine } from '../../src/engine/engine.js';
+import { bindLibrary } from '../../src/engine/nativeLibrary.js';
+import { cudaEngine, selectEngine } from '../../src/engine/open.js';
+import { batchOf, elementsOf } from '../../src/math/batch.js';
+import { namedGroup } from '../../src/math/group.js';
+import { randomElements, randomExponents } from '../../src/math/sampling.js';
+import { engineCompliance } from '../engine.compliance.js';
+import { root } from '../kernels/librarySupport.js';
+
+interface Scripts {
+  findCompiler(): string | undefined;
+  buildCudaHost(root: string, compiler: string): Promise<string>;
+}
+const script = async (name: string) =>
+  (await import(new URL(`../../scripts/${name}.mjs`, import.meta.url).href)) as Scripts;
+const { findCompiler } = await script('native');
+const { buildCudaHost } = await script('cuda');
+const compiler = findCompiler();
+const title = compiler ? '' : ' (skipped: no C++ compiler)';
+const BUILD_MS = 300_000;
+
+const group = namedGroup('MODP-2048');
+const settings = { threads: 2, queueLimit: 64 };
+/** Everything goes to the cards. */
+const always = { products: 1, powers: 1 };
+const rng = new SeededRng('cuda');
+
+let library = '';
+beforeAll(async () => {
+  if (compiler) library = await buildCudaHost(root, compiler);
+}, BUILD_MS);
+
+describe.skipIf(!compiler)(`the cuda engine on host lanes${title}`, () => {
+  engineCompliance(
+    'cuda',
+    (inGroup) => cudaEngine({ ...settings, group: inGroup, library, crossover: always, checkRate: 0.25 }),
+    ['MODP-2048'],
+  );
+});
+
+describe.skipIf(!compiler)(`cards behind the cuda engine${title}`, () => {
+  const engines: Engine[] = [];
+  const lines: { level: number; msg: string; device?: string }[] = [];
+  const sick: string[] = [];
+  let fault: (kind: string | null, after: number) => number;
+  let count: (what: string) => number;
+
+  let directory = '';
+  /** A copy of the library for each test: a lost card stays lost for as long as its library is loaded. */
+  let own = '';
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'millrace-cuda-'));
+    own = join(directory, 'libmillrace_cuda_host.so');
+    copyFileSync(library, own);
+    const loaded = koffi.load(own);
+    fault = loaded.func('int32_t millrace_host_fault(const char *, uint32_t)');
+    const counted = loaded.func('uint64_t millrace_host_count(const char *)') as (what: string) => number | bigint;
+    count = (what) => Number(counted(what));
+  });
+  afterEach(async () => {
+    for (const engine of engines.splice(0)) await engine.close();
+    rmSync(directory, { recursive: true, force: true });
+    lines.length = 0;
+    sick.length = 0;
+  });
+
+  async function open(options: Partial<Parameters<typeof cudaEngine>[0]> = {}): Promise<Engine> {
+    const destination = { write: (line: string) => void lines.push(JSON.parse(line)) };
+    const log = createLog({ name: 'test', level: 'info', format: 'json', destination });
+    const onSick = (device: string) => void sick.push(device);
+    const rest = { ...settings, group, library: own, crossover: always, checkRate: 0, log, onSick };
+    const engine = await cudaEngine({ ...rest, ...options });
+    engines.push(engine);
+    return engine;
+  }
+  const operands = (units: number) => [randomElements(rng, group, units), randomElements(rng, group, units)] as const;
+  const truth = (a: Uint8Array, b: Uint8Array) => catalogue.mul(group, elementsOf(group, a), elementsOf(group, b));
+  const product = async (engine: Engine, a: Uint8Array, b: Uint8Array) => elementsOf(group, await engine.mul(a, b));
+
+  it('names its cards, and what computes beside them', async () => {
+    const engine = await open();
+    const { devices } = bindLibrary(own, 'gone');
+    expect(devices.length).toBeGreaterThan(1);
+    for (const device of devices) expect(engine.path).toContain(device);
+    expect(probeCards(group, own)).toEqual({ devices, reason: '' });
+  });
+
+  it('keeps operands and tables while their handles live, and frees and wipes them then', async () => {
+    const engine = await open();
+    const [a, b] = operands(5);
+    const keep = async () => ({
+      operand: await engine.prepare(b),
+      base: await engine.fixedBase(b.subarray(0, group.elementBytes)),
+    });
+    const release = async ({ operand, base }: Awaited<ReturnType<typeof keep>>) => {
+      operand.release();
+      base.release();
+      // What frees them stands in the queues of the cards; work of both comes after it.
+      await Promise.all(Array.from({ length: 8 }, () => engine.mul(a, b)));
+    };
+    // Once before, so that what stays between calls is there.
+    await release(await keep());
+    const before = { bytes: count('liveBytes'), unwiped: count('unwiped') };
+    const kept = await keep();
+    const { operand } = kept;
+    expect(count('liveBytes')).toBeGreaterThanOrEqual(before.bytes + b.length);
+    const slice = operand.slice(2, 4);
+    const part = a.slice(0, 2 * group.elementBytes);
+    const expected = truth(part, b.slice(2 * group.elementBytes, 4 * group.elementBytes));
+    expect(elementsOf(group, await engine.mul(part, slice))).toEqual(expected);
+    await release(kept);
+    expect(count('liveBytes')).toBe(before.bytes);
+    expect(count('unwiped')).toBe(before.unwiped);
+  });
+
+  it.each(['launch', 'lost'])('computes on the CPU what a card fails at (%s), and says so', async (kind) => {
+    const engine = await open();
+    const [a, b] = operands(3);
+    expect(fault(kind, 0)).toBe(0);
+    expect(await product(engine, a, b)).toEqual(truth(a, b));
+    expect(sick).toHaveLength(1);
+    const said = lines.filter(({ level }) => level >= 40);
+    expect(said.some(({ device }) => device === sick[0])).toBe(true);
+    // The other card goes on, and so does all that the failed one kept.
+    const operand = await engine.prepare(b);
+    expect(elementsOf(group, await engine.mul(a, operand))).toEqual(truth(a, b));
+    expect(sick).toHaveLength(1);
+  });
+
+  it('keeps a card in service that is only full', async () => {
+    const engine = await open();
+    const [a, b] = operands(3);
+    const memory = koffi.load(own).func('void millrace_host_memory(size_t)') as (bytes: number) => void;
+    memory(1);
+    expect(await product(engine, a, b)).toEqual(truth(a, b));
+    const operand = await engine.prepare(b);
+    expect(elementsOf(group, await engine.mul(a, operand))).toEqual(truth(a, b));
+    expect(sick).toEqual([]);
+    memory(2 ** 30);
+    const launches = count('launches');
+    expect(await product(engine, a, b)).toEqual(truth(a, b));
+    expect(count('launches')).toBeGreaterThan(launches);
+  });
+
+  it('loses nothing that a card kept when it fails', async () => {
+    const engine = await open();
+    const [a, b] = operands(3);
+    const operand = await engine.prepare(b);
+    fault('lost', 0);
+    expect(elementsOf(group, await engine.mul(a, operand))).toEqual(truth(a, b));
+    expect(sick).toHaveLength(1);
+    expect(elementsOf(group, await engine.mul(a, operand))).toEqual(truth(a, b));
+  });
+
+  it('takes a card out of service whose result is wrong, and gives the right one', async () => {
+    const engine = await open({ checkRate: 1 });
+    const a = batchOf(group, [elementsOf(group, randomElements(rng, group, 1))[0]!]);
+    const b = randomElements(rng, group, 1);
+    fault('flip', 0);
+    expect(await product(engine, a, b)).toEqual(truth(a, b));
+    expect(sick).toHaveLength(1);
+    expect(lines).toContainEqual(expect.objectContaining({ level: 50, msg: expect.stringContaining('wrong result') }));
+  });
+
+  it('checks every card at the start, and does without one that is wrong', async () => {
+    fault('flip', 0);
+    const engine = await open();
+    expect(sick).toHaveLength(1);
+    expect(lines).toContainEqual(
+      expect.objectContaining({ device: sick[0], level: 50, reason: expect.stringContaining('self-check') }),
+    );
+    const launches = count('launches');
+    const [a, b] = operands(3);
+    expect(await product(engine, a, b)).toEqual(truth(a, b));
+    expect(count('launches')).toBeGreaterThan(launches);
+  });
+
+  it('goes on without any card', async () => {
+    const engine = await open();
+    const [a, b] = operands(3);
+    for (let i = 0; i < 2; i++) {
+      fault('lost', 0);
+      expect(await product(engine, a, b)).toEqual(truth(a, b));
+    }
+    expect(new Set(sick).size).toBe(2);
+    const launches = count('launches');
+    expect(await product(engine, a, b)).toEqual(truth(a, b));
+    expect(count('launches')).toBe(launches);
+  });
+
+  it('sends small batches to the CPU and large ones to a card', async () => {
+    const engine = await open({ crossover: { products: 4, powers: 2 } });
+    const launchesOf = async (work: () => Promise<unknown>) => {
+      const before = count('launches');
+      await work();
+      return count('launches') - before;
+    };
+    const [a, b] = operands(4);
+    const three = a.slice(0, 3 * group.elementBytes);
+    const exponents = randomExponents(rng, 4, 8);
+    const e8 = { exponentBytes: 8 };
+    expect(await launchesOf(() => engine.mul(three, three))).toBe(0);
+    expect(await launchesOf(() => engine.mul(a, b))).toBeGreaterThan(0);
+    expect(await launchesOf(() => engine.pow(a.slice(0, group.elementBytes), exponents.slice(0, 8), e8))).toBe(0);
+    expect(await launchesOf(() => engine.pow(a, exponents, e8))).toBeGreaterThan(0);
+  });
+
+  it('does not blame a card for what its caller wants', async () => {
+    const engine = await open();
+    const [a, b] = operands(3);
+    const abort = new AbortController();
+    const work = engine.mul(a, b, { signal: abort.signal });
+    abort.abort();
+    await expect(work).rejects.toMatchObject({ code: 'ABORTED' });
+    expect(sick).toEqual([]);
+  });
+
+  it('is chosen first, with a line that names it', async () => {
+    const destination = { write: (line: string) => void lines.push(JSON.parse(line)) };
+    const log = createLog({ name: 'test', level: 'info', format: 'json', destination });
+    const probe = { name: 'cuda', available: true, reason: '', path: 'a card' } as const;
+    const create = () => cudaEngine({ ...settings, group, library: own, crossover: always, checkRate: 1 });
+    const engine = await selectEngine({ group, log }, [{ probe, create }]);
+    engines.push(engine);
+    expect(engine.name).toBe('cuda');
+    expect(lines.at(-1)?.msg).toContain('engine cuda');
+  });
+});
+
+describe('where a card is faster', () => {
+  it('is where the lines of two measurements cross', () => {
+    // Card: 1 ms and 1 µs each; CPU: nothing and 11 µs each.
+    expect(crossingOf([100, 1100], [1.1, 2.1], [1.1, 12.1])).toBe(100);
+    expect(crossingOf([100, 1100], [1.1, 12.1], [1.1, 2.1])).toBe(Infinity);
+    expect(crossingOf([10, 20], [1, 1], [5, 5])).toBe(1);
+    expect(crossingOf([10, 20], [0.1, 0.2], [1, 2])).toBe(1);
+  });
+
+  it('is measured by the clock, the fastest of several times', async () => {
+    const clock = new VirtualClock();
+    let calls = 0;
+    const wait = (ms: number) =>
+      new Promise<void>((resolve) => {
+        clock.after(ms, resolve);
+        clock.step();
+      });
+    const result = await crossing(clock, {
+      sizes: [10, 110],
+      onDevice: (elements) => wait(50 + elements + (calls++ === 0 ? 1000 : 0)),
+      onCpu: (elements) => wait(2 * elements),
+    });
+    expect(result).toBe(50);
+  });
+});
+
+describe('a machine without a card', () => {
+  it('says whether the library or the card is missing', () => {
+    const none = probeCards(group, '/nowhere/libmillrace_cuda.so');
+    expect(none).toMatchObject({ devices: [], built: false, reason: expect.stringContaining('npm run build:cuda') });
+  });
+});
