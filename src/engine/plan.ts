@@ -66,7 +66,9 @@ export class Plan {
     const byThreads = Math.min(this.#threads, Math.floor(totalUs / CHUNK_US_MIN));
     // No range smaller than the lanes: a group computes as long with one lane in use as with all.
     const most = Math.max(1, Math.floor(units / Math.max(unitsMin, this.#lanes)));
-    const count = Math.min(most, Math.max(1, byTime, byThreads));
+    const wanted = Math.max(1, byTime, byThreads);
+    // As many for each thread: with one left over, all but one would wait for it.
+    const count = Math.min(most, wanted < this.#threads ? wanted : Math.ceil(wanted / this.#threads) * this.#threads);
     // Boundaries at whole groups of lanes, where there are enough units for that to leave no range empty.
     const grain = units >= 2 * count * this.#lanes ? this.#lanes : 1;
     const boundary = (i: number) => (i === count ? units : Math.floor((units * i) / count / grain) * grain);
