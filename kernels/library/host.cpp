@@ -141,7 +141,10 @@ Stream::Stream() : queue_(std::make_unique<Queue>()) {
   mustLive(w, "stream");
   w.counts["streams"]++;
 }
-Stream::~Stream() = default;
+Stream::~Stream() {
+  // On a card this work would still be under way, in memory that is about to go.
+  if (!queue_->work.empty()) std::abort();
+}
 
 void Stream::upload(void* device, const void* host, std::size_t bytes) {
   queue_->work.push_back([=] { std::memcpy(device, host, bytes); });
@@ -177,13 +180,13 @@ void Stream::launch(std::uint32_t warps, std::function<void(Target&)> work) {
 }
 
 void Stream::finish() {
+  const std::vector<std::function<void()>> work = std::move(queue_->work);
+  queue_->work.clear();
   {
     World& w = world();
     const std::lock_guard<std::mutex> lock(w.mutex);
     mustLive(w, "kernel");
   }
-  const std::vector<std::function<void()>> work = std::move(queue_->work);
-  queue_->work.clear();
   for (const auto& step : work) step();
 }
 
@@ -218,6 +221,18 @@ uint64_t millrace_host_count(const char* what) {
   auto& w = millrace::library::runtime::world();
   const std::lock_guard<std::mutex> lock(w.mutex);
   return what == nullptr ? 0 : w.counts[what];
+}
+
+int32_t millrace_host_holds(const uint8_t* bytes, size_t length) {
+  auto& w = millrace::library::runtime::world();
+  const std::lock_guard<std::mutex> lock(w.mutex);
+  for (const auto* memory : {&w.device, &w.pinned}) {
+    for (const auto& [at, size] : *memory) {
+      const auto* from = static_cast<const std::uint8_t*>(at);
+      if (std::search(from, from + size, bytes, bytes + length) != from + size) return 1;
+    }
+  }
+  return 0;
 }
 
 }  // extern "C"

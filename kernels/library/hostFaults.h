@@ -22,6 +22,9 @@ void millrace_host_memory(size_t bytes);
  * (released memory that was not all zeros). */
 uint64_t millrace_host_count(const char *what);
 
+/* Whether these bytes stand anywhere in memory that is allocated now, the devices' or pinned: 1 or 0. */
+int32_t millrace_host_holds(const uint8_t *bytes, size_t length);
+
 #ifdef __cplusplus
 }
 #endif

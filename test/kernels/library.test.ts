@@ -12,6 +12,7 @@ import { type Group, groupOfBits, namedGroup } from '../../src/math/group.js';
 import {
   at,
   declaredIn,
+  flat,
   INVALID_ARGUMENT,
   type Library,
   loadLibrary,
@@ -168,22 +169,50 @@ describe.skipIf(!compiler)(`the device library on host lanes${compiler ? '' : ' 
     on.destroy();
     expect(countOf('liveBytes')).toBe(0);
     on = operationsOn(library, 0, group);
-    // Granules of 64 KiB: three of them hold four elements of a power with its table of 16.
-    library.call('host_memory', 3 * 65536 + countOf('liveBytes'));
     const count = 260;
     const [a, b, exponents] = [elements(group, count), elements(group, count), exponentsOf(1, count)];
-    expect(on.mul(a, b)).toEqual(catalogue.mul(group, a, b));
-    expect(on.invert(a, random(250))).toEqual(catalogue.invertBatch(group, a));
-    expect(on.product(a, 2)).toEqual(catalogue.product(group, a, 2));
+    // Memory comes in 64 KiB, which tables of 16 powers fill for 16 bases, but inputs and results need room, too: parts of eight.
+    library.call('host_memory', 65536 + countOf('liveBytes'));
+    const launches = countOf('launches');
     expect(on.pow(a.slice(0, 40), exponents.slice(0, 40), 1)).toEqual(
       catalogue.pow(group, a.slice(0, 40), exponents.slice(0, 40)),
     );
+    expect(countOf('launches') - launches).toBe(40 / 8);
+    expect(statusOf(() => on.multiExp(a, exponents, 1))).toBe(OUT_OF_MEMORY);
+    expect(library.text('device_error')).toMatch(/a part of \d+ bytes/);
+    library.call('host_memory', 4 * 65536);
+    expect(on.mul(a, b)).toEqual(catalogue.mul(group, a, b));
+    expect(on.invert(a, random(250))).toEqual(catalogue.invertBatch(group, a));
+    expect(on.product(a, 2)).toEqual(catalogue.product(group, a, 2));
     expect(on.multiExp(a, exponents, 1)).toEqual([catalogue.multiExp(group, a, exponents)]);
     expect(statusOf(() => on.keepPrepared(elements(group, 2000)))).toBe(OUT_OF_MEMORY);
     expect(library.text('device_error')).toContain('device memory');
     library.call('host_memory', 2 ** 30);
     on.release(on.keepPrepared(a));
     expect(on.mul(a, b)).toEqual(catalogue.mul(group, a, b));
+  });
+
+  it('wipes exponents and the tables of powers as soon as their part is done, elements with the last group', () => {
+    const holds = (value: bigint, length = group.elementBytes) => {
+      const bytes = flat([value], length);
+      return library.call('host_holds', at(bytes), length) === 1;
+    };
+    const { p, bits } = group;
+    const count = 40;
+    const bases = elements(group, count);
+    const exponents = Array.from({ length: count }, () => random(16));
+    on.powShared(bases, exponents.slice(0, 2), 16);
+    on.pow(bases, exponents, 16);
+    expect(exponents.filter((exponent) => holds(exponent, 16))).toEqual([]);
+    // Entry 1 of a base's table, in Montgomery form (that of 1 is a constant of the group); and a base itself, to see that looking
+    // for it finds it.
+    const secret = bases.filter((base) => base !== 1n);
+    const tabled = secret.map((base) => (base << BigInt(bits)) % p);
+    expect(tabled.filter((value) => holds(value) || holds(p - value))).toEqual([]);
+    expect(holds(bases[count - 1]!)).toBe(true);
+    on.destroy();
+    expect(holds(bases[count - 1]!)).toBe(false);
+    on = operationsOn(library, 0, group);
   });
 
   it('allocates nothing once it has seen a batch of that size', () => {
