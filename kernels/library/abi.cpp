@@ -46,9 +46,10 @@ std::int32_t guarded(Device* device, Work work) noexcept {
     if (failure.status == MILLRACE_DEVICE) device->examine(failure.text);
     return failed(failure);
   } catch (const std::bad_alloc&) {
-    return MILLRACE_OUT_OF_MEMORY;
+    // Texts this short need no memory.
+    return failed({MILLRACE_OUT_OF_MEMORY, "host memory"});
   } catch (...) {
-    return MILLRACE_DEVICE;
+    return failed({MILLRACE_DEVICE, "unexpected"});
   }
 }
 
