@@ -72,6 +72,10 @@ export class CudaExecutor implements Executor {
     }
   }
 
+  degraded(): readonly string[] {
+    return this.devices.flatMap(({ name, sick }) => (sick === undefined ? [] : [`${name} is out of service: ${sick}`]));
+  }
+
   forget(storage: ArrayBufferLike): void {
     for (const device of this.#options.devices) device.forget(storage);
     this.#options.cpu.forget?.(storage);

@@ -43,6 +43,11 @@ export class EngineFront implements Engine {
     return this.#executor.path;
   }
 
+  /** In which ways it is worse than it was when it opened. */
+  get degraded(): readonly string[] {
+    return this.#executor.degraded?.() ?? [];
+  }
+
   allocate(slots: number, width = 1): Uint8Array {
     return allocateBatch(this.group, slots, width);
   }

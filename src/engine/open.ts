@@ -6,7 +6,7 @@ import { type Logger, silentLog } from '../base/log.js';
 import { createMetrics, type Metrics } from '../base/metrics.js';
 import { systemRng } from '../base/rng.js';
 import { type Group, namedGroup } from '../math/group.js';
-import type { CudaExecutor } from './cuda.js';
+import { type CudaExecutor, checkedRate } from './cuda.js';
 import { type OpenCardsOptions, openCards } from './cudaLibrary.js';
 import { ENGINE_NAMES, type Engine, type EngineName } from './engine.js';
 import { EngineFront } from './front.js';
@@ -30,6 +30,8 @@ export interface OpenEngineOptions {
   readonly metrics?: Metrics | undefined;
   /** Operations of each priority that may wait or run at once. */
   readonly queueLimit?: number | undefined;
+  /** Share of a card's results of which one element is computed again on the CPU, 0 to 1. */
+  readonly checkRate?: number | undefined;
 }
 
 /** More threads than any machine has cores: a bound for sanity. */
@@ -45,6 +47,15 @@ interface Settings {
   readonly group: Group;
   readonly threads: number;
   readonly queueLimit: number;
+}
+
+/** Why engines are not what was hoped for: those that were a fallback. */
+const fallbacks = new WeakMap<Engine, string>();
+
+/** In which ways an engine is worse than it could be, now: for operators. Empty where there is nothing to say. */
+export function degradedBy(engine: Engine): readonly string[] {
+  const fallback = fallbacks.get(engine);
+  return [...(fallback ? [fallback] : []), ...(engine instanceof EngineFront ? engine.degraded : [])];
 }
 
 /** The reference engine, at once: for the simulator and tests, which need neither selection nor self-check. */
@@ -92,11 +103,11 @@ async function checkCards(group: Group, cards: CudaExecutor): Promise<void> {
   }
 }
 
-function candidates(settings: Settings, log: Logger): Candidate[] {
+function candidates(settings: Settings & Pick<OpenCardsOptions, 'checkRate' | 'log'>): Candidate[] {
   return probeEngines(settings.group).map((probe) => ({
     probe,
     create: (meters) => {
-      if (probe.name === 'cuda') return cudaEngine({ ...settings, log }, meters);
+      if (probe.name === 'cuda') return cudaEngine(settings, meters);
       return probe.kernel
         ? pooledEngine(probe.name, probe.kernel, settings, meters)
         : referenceEngine(settings.group, meters);
@@ -116,7 +127,9 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       throw new MixError('CONFIG_INVALID', { name, value, least: 1, most });
     }
   }
-  return selectEngine(options, candidates({ group, threads, queueLimit }, options.log ?? silentLog));
+  const { checkRate, log } = options;
+  const cards = { ...(checkRate !== undefined && { checkRate: checkedRate(checkRate) }), ...(log && { log }) };
+  return selectEngine(options, candidates({ group, threads, queueLimit, ...cards }));
 }
 
 /** Hands out the first candidate that works; with an engine asked for by name, that one or none. */
@@ -142,6 +155,7 @@ export async function selectEngine(options: OpenEngineOptions, all: readonly Can
     const { engine } = opened;
     const { group, path, threads } = engine;
     const line = { engine: engine.name, path, group: group.name, threads, reason };
+    if (fallback) fallbacks.set(engine, `engine ${engine.name}, a fallback: ${reason}`);
     if (fallback) log.warn(line, `engine ${engine.name} (${path}), a fallback: ${reason}`);
     else log.info(line, `engine ${engine.name} (${path}): ${reason}`);
     return engine;

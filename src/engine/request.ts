@@ -66,6 +66,8 @@ export interface Executor {
   readonly path: string;
   /** Writes the result to the request's `out`. Buffers of the request may be read until the promise settles. */
   execute(request: Request, options: ExecuteOptions): Promise<void>;
+  /** In which ways it is worse than when it opened; empty where in none. */
+  degraded?(): readonly string[];
   /** Told when the storage of a handle is wiped: frees what is kept elsewhere for it. */
   forget?(storage: ArrayBufferLike): void;
   /** Stops taking work, lets running chunks end, frees everything. Called once. */

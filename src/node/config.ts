@@ -32,6 +32,11 @@ const schema = z.strictObject({
     .strictObject({
       name: z.enum(['auto', ...ENGINE_NAMES]).default('auto'),
       threads: whole(0, 1024).default(0),
+      check_rate: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(1 / 16),
       groups: z.array(z.enum(groups)).min(1).default(['MODP-4096']),
     })
     .prefault({}),

@@ -17,7 +17,7 @@ import { listen } from '../comms/server.js';
 import { TeamLink } from '../comms/teamLink.js';
 import { addTeamService } from '../comms/teamService.js';
 import type { Engine } from '../engine/engine.js';
-import { openEngine } from '../engine/open.js';
+import { degradedBy, openEngine } from '../engine/open.js';
 import type { GroupName } from '../math/group.js';
 import { isOver } from '../round/admission.js';
 import { DEFAULT_RETRY } from '../round/courier.js';
@@ -127,9 +127,9 @@ interface Common {
 }
 
 function openEngines({ config, log, metrics, own }: Common): Engines {
-  const { name, groups, threads } = config.engine;
+  const { name, groups, threads, check_rate: checkRate } = config.engine;
   const make = (group: GroupName) =>
-    openEngine({ engine: name, group, log, metrics, ...(threads > 0 ? { threads } : {}) });
+    openEngine({ engine: name, group, log, metrics, checkRate, ...(threads > 0 ? { threads } : {}) });
   return own(new Engines(groups, make), (engines) => engines.close());
 }
 
@@ -221,8 +221,10 @@ async function assemble(
   await runner.start();
   await openListeners(common, runner, registry);
   const readiness = (): Readiness => {
-    const reasons = follower.connected ? [] : ['no connection to the scheduler'];
-    return { ready: reasons.length === 0, reasons };
+    const { connected } = follower;
+    const missing = connected ? [] : ['no connection to the scheduler'];
+    // An engine that is slower than hoped for mixes all the same.
+    return { ready: connected, reasons: [...missing, ...degradedBy(engine)] };
   };
   const status = () => ({
     node: key.nodeId,

@@ -64,10 +64,12 @@ certificate_file = ${text(values.schedulerCertificateFile)}
 key = ${text(values.schedulerKey)}
 
 [engine]
-# auto, cpu, openssl, bigint or reference.
+# auto, cuda, cpu, openssl, bigint or reference.
 name = ${text(values.engine)}
 # Worker threads; 0 is one per core.
 threads = ${values.threads}
+# Share of a card's results of which one element is computed again on the CPU: 0 to 1.
+check_rate = 0.0625
 # Groups this node mixes in. The first one's engine is opened at start.
 groups = ${text(values.groups)}
 

@@ -14,7 +14,7 @@ import { crossing, crossingOf } from '../../src/engine/crossover.js';
 import { probeCards } from '../../src/engine/cudaLibrary.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { bindLibrary } from '../../src/engine/nativeLibrary.js';
-import { cudaEngine, selectEngine } from '../../src/engine/open.js';
+import { cudaEngine, degradedBy, selectEngine } from '../../src/engine/open.js';
 import { batchOf, elementsOf } from '../../src/math/batch.js';
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
@@ -200,6 +200,9 @@ describe.skipIf(!compiler)(`cards behind the cuda engine${title}`, () => {
     const launches = count('launches');
     expect(await product(engine, a, b)).toEqual(truth(a, b));
     expect(count('launches')).toBe(launches);
+    // An operator sees both, and why.
+    expect(degradedBy(engine)).toHaveLength(2);
+    for (const device of sick) expect(degradedBy(engine).join('; ')).toContain(`${device} is out of service: `);
   });
 
   it('sends small batches to the CPU and large ones to a card', async () => {

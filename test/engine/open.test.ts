@@ -4,7 +4,14 @@ import { createLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
 import { SeededRng } from '../../src/base/rng.js';
 import { ENGINE_NAMES, type Engine, type EngineName, OPERATIONS, type OperationName } from '../../src/engine/engine.js';
-import { type Candidate, openEngine, probeEngines, referenceEngine, selectEngine } from '../../src/engine/open.js';
+import {
+  type Candidate,
+  degradedBy,
+  openEngine,
+  probeEngines,
+  referenceEngine,
+  selectEngine,
+} from '../../src/engine/open.js';
 import { selfCheck } from '../../src/engine/selfCheck.js';
 import { namedGroup } from '../../src/math/group.js';
 
@@ -103,6 +110,20 @@ describe('opening an engine', () => {
     expect(lines[0]).toMatchObject({ level: WARN, engine: 'reference' });
     expect(lines[0]!.msg).toMatch(/no such library.*ENGINE_SELFCHECK.*invertBatch/);
     expect(await metrics.render()).toMatch(/engine_info\{engine="reference".*fallback="yes"\} 1/);
+    expect(degradedBy(engine)).toEqual([expect.stringMatching(/a fallback: .*no such library.*invertBatch/)]);
+  });
+
+  it('does not call it a fallback that an engine is missing which nobody can have expected', async () => {
+    const { lines, log } = observed();
+    const cards = { ...candidate('cuda', reference().create as () => Engine, 'not built', false) };
+    const absent = { ...cards, probe: { ...cards.probe, unexpected: true } };
+    const engine = await selectEngine({ group, log }, [absent, reference()]);
+    expect(lines).toEqual([expect.objectContaining({ level: INFO, reason: 'best available' })]);
+    expect(degradedBy(engine)).toEqual([]);
+    // Asked for by name, what is missing is said.
+    await expect(selectEngine({ group, engine: 'cuda' }, [absent])).rejects.toMatchObject({
+      values: { reason: 'cuda: not built' },
+    });
   });
 
   it('warns of a lesser path of the best engine', async () => {
