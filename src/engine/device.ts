@@ -37,6 +37,8 @@ export class Device {
   readonly #pool = new WorkerPool(1);
   readonly #queue: ChunkQueue<NativeCall>;
   readonly #kept = new Map<ArrayBufferLike, Kept>();
+  readonly #leftOver: NativeCall[] = [];
+  readonly #address: DeviceAddress;
   readonly #onSick: (device: Device, reason: string) => void;
   #sick: string | undefined;
   #running = 0;
@@ -44,6 +46,7 @@ export class Device {
   constructor(group: Group, name: string, address: DeviceAddress, onSick: (device: Device, reason: string) => void) {
     this.name = name;
     this.#group = group;
+    this.#address = address;
     this.#onSick = onSick;
     const pool = this.#pool;
     this.#queue = new ChunkQueue<NativeCall>({
@@ -96,8 +99,7 @@ export class Device {
     const kept = this.#kept.get(storage);
     if (!kept) return;
     this.#kept.delete(storage);
-    const calls = [...kept.values()].map(releaseKept);
-    this.#queue.operation({ priority: 'precompute' }, (step) => step(calls)).catch(() => {});
+    this.#release([...kept.values()]);
   }
 
   /** Computes a request into its `out`. @throws MixError of the caller's making, or the card's failure */
@@ -112,11 +114,27 @@ export class Device {
   }
 
   async close(): Promise<void> {
+    await this.#queue.close();
+    // Who was refused has heard of it by the next turn, and has left what it made.
+    await new Promise((resolve) => setImmediate(resolve));
     const calls = [...this.#kept.values()].flatMap((kept) => [...kept.values()]).map(releaseKept);
     this.#kept.clear();
-    await this.#queue.operation({ priority: 'precompute' }, (step) => step(calls)).catch(() => {});
-    await this.#queue.close();
+    const works = [...calls, ...this.#leftOver.splice(0)];
+    // A worker that is dead has nothing left to free.
+    await this.#pool.run({ kind: 'work', kernel: this.#address, group: this.#group.name, works }).catch(() => {});
     await this.#pool.close();
+  }
+
+  #release(addresses: readonly Address[]): void {
+    // The queue drops and refuses while it closes: that is freed at the very end. One call an operation, so that one which
+    // was refused has not run.
+    for (const call of addresses.map(releaseKept)) {
+      this.#queue
+        .operation({ priority: 'precompute' }, (step) => step([call]))
+        .catch((thrown: unknown) => {
+          if (asMixError(thrown).code === 'ENGINE_CLOSED') this.#leftOver.push(call);
+        });
+    }
   }
 
   async #keep(
@@ -126,8 +144,15 @@ export class Device {
     options: ExecuteOptions,
   ): Promise<void> {
     const result = new Uint8Array(new SharedArrayBuffer(8));
-    await this.#run([call(result)], options);
-    const address = Number(new DataView(result.buffer).getBigUint64(0, true));
+    const written = (): Address => Number(new DataView(result.buffer).getBigUint64(0, true));
+    try {
+      await this.#run([call(result)], options);
+    } catch (thrown) {
+      // Aborted while the card was at it: what it kept has no owner. The call has ended, or was never begun.
+      if (written() !== 0) this.#release([written()]);
+      throw thrown;
+    }
+    const address = written();
     const kept = this.#kept.get(storage.buffer) ?? new Map<number, Address>();
     kept.set(exponentBytes, address);
     this.#kept.set(storage.buffer, kept);

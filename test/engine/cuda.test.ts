@@ -222,6 +222,47 @@ describe.skipIf(!compiler)(`cards behind the cuda engine${title}`, () => {
     expect(await launchesOf(() => engine.pow(a, exponents, e8))).toBeGreaterThan(0);
   });
 
+  it('keeps nothing of an operand whose preparation was aborted', async () => {
+    const engine = await open({ crossover: { products: 1, powers: Infinity } });
+    const [a, b] = operands(5);
+    const settle = () => Promise.all(Array.from({ length: 8 }, () => engine.mul(a, b)));
+    (await engine.prepare(b)).release();
+    await settle();
+    const before = count('liveBytes');
+    for (let turns = 0; turns < 12; turns++) {
+      const abort = new AbortController();
+      const work = engine.prepare(b, { signal: abort.signal }).then(
+        (operand) => operand.release(),
+        () => {},
+      );
+      // At another moment each time: before, while and after the card is at it.
+      for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+      abort.abort();
+      await work;
+    }
+    await settle();
+    expect(count('liveBytes')).toBe(before);
+    expect(sick).toEqual([]);
+  });
+
+  it('frees everything on its cards when it is closed in the middle of work', async () => {
+    const engine = await open();
+    const [a, b] = operands(5);
+    await engine.fixedBase(b.subarray(0, group.elementBytes));
+    const work = [engine.prepare(b), engine.prepare(a), engine.mul(a, b)].map((one) =>
+      one.then(
+        () => 'done',
+        (error: { code: string }) => error.code,
+      ),
+    );
+    await new Promise((resolve) => setImmediate(resolve));
+    await engine.close();
+    for (const outcome of await Promise.all(work)) expect(['done', 'ENGINE_CLOSED']).toContain(outcome);
+    expect(count('liveBytes')).toBe(0);
+    expect(count('unwiped')).toBe(0);
+    expect(sick).toEqual([]);
+  });
+
   it('does not blame a card for what its caller wants', async () => {
     const engine = await open();
     const [a, b] = operands(3);
