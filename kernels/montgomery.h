@@ -46,18 +46,45 @@ MILLRACE_FN void quotient(const Field<W, S, F>& field, W low, W high, W& q0, W& 
   q1 = shuffle<S::kTpi>(high, W(0));
 }
 
-/// One block: reduces the lowest kLpt limbs, after adding the product of `rows` and `limbs` where kMultiply, and moves the
-/// window up.
-template <bool kMultiply, class W, class S, Form F>
+/// What a step adds before it reduces: nothing, the product of `rows` and `limbs`, or the square of `rows`, of which `limbs` is
+/// the double.
+enum class Adds { kNothing, kProduct, kSquare };
+
+/// Chain<n>, n from 0 to N, where n is known after unrolling only.
+template <int N, class W>
+MILLRACE_FN void madCarryBy(int n, W* acc, const W* a, W b, W& top) {
+  if constexpr (N > 0) {
+    if (n == N) Chain<N>::madCarry(acc, a, b, top);
+    else madCarryBy<N - 1>(n, acc, a, b, top);
+  }
+}
+template <int N, class W>
+MILLRACE_FN void madBy(int n, W* acc, const W* a, W b) {
+  if constexpr (N > 0) {
+    if (n == N) Chain<N>::mad(acc, a, b);
+    else madBy<N - 1>(n, acc, a, b);
+  }
+}
+
+/// One block: adds `kAdds`, reduces the lowest kLpt limbs and moves the window up. A square has its upper triangle only: row r is
+/// x_r·(x_r + 2·what lies above), which ends where a product's row ends and begins at place 2r instead of r. What lies above
+/// is doubled without the top bit of x, which adds x without its highest limb to the block above: the caller's business.
+template <Adds kAdds, class W, class S, Form F>
 MILLRACE_FN void blockStep(const Field<W, S, F>& field, Window<W, S>& window, const W (&rows)[S::kLpt],
                            const W (&limbs)[S::kLpt]) {
   constexpr int L = S::kLpt;
+  constexpr bool kMultiply = kAdds == Adds::kProduct;
+  constexpr bool kSquare = kAdds == Adds::kSquare;
   using Mads = Chain<L / 2>;
   W* const even = window.even;
   W* const odd = window.odd;
   const W* const p = field.p;
   const W above = field.block + W(1);
-  W arrived[L];
+  W arrived[L], factor[L];
+  if (kSquare) {
+    MILLRACE_UNROLL
+    for (int i = 0; i < L; i++) factor[i] = limbs[i];
+  }
   MILLRACE_UNROLL
   for (int r = 0; r < L; r += 2) {
     odd[r + L - 1] = odd[r + L] = even[r + L + 1] = even[r + L + 2] = W(0);
@@ -66,19 +93,32 @@ MILLRACE_FN void blockStep(const Field<W, S, F>& field, Window<W, S>& window, co
       Mads::mad(odd + r + 1, limbs + 1, rows[r]);
       Mads::madCarry(odd + r + 1, limbs, rows[r + 1], even[r + L + 1]);
     }
+    if (kSquare) {
+      factor[r] = rows[r];
+      // The top bit of the factor is not above it.
+      factor[r + 1] &= ~W(1);
+      madCarryBy<L / 2>((L - r) / 2, even + 2 * r, factor + r, rows[r], even[r + L]);
+      madBy<L / 2>((L - r) / 2, odd + 2 * r + 1, factor + r + 1, rows[r]);
+      factor[r + 1] = rows[r + 1];
+      if (r + 2 < L) factor[r + 2] &= ~W(1);
+      madCarryBy<L / 2 - 1>((L - r) / 2 - 1, odd + 2 * r + 3, factor + r + 2, rows[r + 1], even[r + L + 1]);
+    }
     // The two lowest limbs of the number as they are now; only lane 0's are looked at.
     W low = even[r], high = even[r + 1], q0, q1, none = W(0);
     W lowOdd[2] = {odd[r], odd[r + 1]}, lowEven[2] = {low, high};
     Sum<2>::add(lowEven, lowOdd, none);
     quotient(field, lowEven[0], lowEven[1], q0, q1);
     Mads::madCarry(even + r, p, q0, even[r + L]);
-    if (kMultiply) Mads::madCarry(odd + r + 1, p + 1, q0, even[r + L + 1]);
+    if (kMultiply || kSquare) Mads::madCarry(odd + r + 1, p + 1, q0, even[r + L + 1]);
     else Mads::mad(odd + r + 1, p + 1, q0);
     Mads::madCarry(odd + r + 1, p, q1, even[r + L + 1]);
     // Both limbs are final: their two halves become one, and the carry starts the next chain.
     if (kMultiply) {
       Mads::mergeMadCarry(even[r], even[r + 1], odd[r], odd[r + 1], even + r + 2, limbs + 1, rows[r + 1], even[r + L + 2]);
       Mads::madCarry(even + r + 2, p + 1, q1, even[r + L + 2]);
+    } else if (kSquare) {
+      madCarryBy<L / 2>((L - r) / 2, even + 2 * r + 2, factor + r + 1, rows[r + 1], even[r + L + 2]);
+      Mads::mergeMadCarry(even[r], even[r + 1], odd[r], odd[r + 1], even + r + 2, p + 1, q1, even[r + L + 2]);
     } else {
       Mads::mergeMad(even[r], even[r + 1], odd[r], odd[r + 1], even + r + 2, p + 1, q1);
     }
@@ -89,6 +129,7 @@ MILLRACE_FN void blockStep(const Field<W, S, F>& field, Window<W, S>& window, co
   for (int i = 0; i <= L; i++) even[i] = even[L + i];
   MILLRACE_UNROLL
   for (int i = 0; i <= L - 2; i++) odd[i] = odd[L + i];
+  odd[L - 1] = odd[L] = W(0);
   Sum<L>::add(even, arrived, even[L]);
 }
 
@@ -99,9 +140,9 @@ MILLRACE_FN void settleWindow(const Field<W, S, F>& field, Window<W, S>& window,
   MILLRACE_UNROLL
   for (int i = 0; i < S::kLpt; i++) {
     out.limb[i] = window.even[i];
-    odd[i] = i < S::kLpt - 1 ? window.odd[i] : W(0);
+    odd[i] = window.odd[i];
   }
-  settle(field, out.limb, odd, window.even[S::kLpt]);
+  settle(field, out.limb, odd, window.even[S::kLpt] + window.odd[S::kLpt]);
 }
 
 /// out = a·b/R modulo p, below R. `out` may be a or b.
@@ -116,7 +157,7 @@ MILLRACE_FN void multiply(const Field<W, S, F>& field, Element<W, S>& out, const
   for (int j = 0; j < S::kBlocks; j++) {
     W rows[S::kLpt];
     field.fetch(rows, W(0), W(static_cast<std::uint32_t>(j)));
-    blockStep<true>(field, window, rows, a.limb);
+    blockStep<Adds::kProduct>(field, window, rows, a.limb);
   }
   settleWindow(field, window, out);
 }

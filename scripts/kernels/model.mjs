@@ -22,7 +22,9 @@ function wideOf(held, bits, tpi) {
   const block = perLane * perLane;
   if (held === 'nothing') return 0;
   if (held === 'multiply' || perLane <= 2) return 2 * blocks * block;
-  return blocks * block + (blocks / 2) * block + (perLane >= 12 ? block / 2 : block);
+  // Half of the steps add a pair, the last one the diagonal; a row or two of single bits at the end.
+  const diagonal = perLane >= 12 ? (perLane * (perLane + 1)) / 2 + perLane : block;
+  return blocks * block + (blocks / 2) * block + diagonal + perLane;
 }
 
 function countOne({ name, code }) {
