@@ -17,10 +17,10 @@
 
 namespace millrace::kernels {
 
-/// Whether the diagonal is added as a triangle. With fewer limbs a lane the products saved cost less than the bit that the
-/// triangle leaves over.
+/// Whether the diagonal is added as a triangle. With fewer limbs a lane, or more blocks beside the diagonal's, the products
+/// saved cost less than the bit that the triangle leaves over.
 template <class S>
-constexpr bool kTriangle = S::kLpt >= 12;
+constexpr bool kTriangle = S::kLpt >= 8 && S::kBlocks <= 8;
 
 /// The last step: reduces, and adds the diagonal of the even columns above, a_i² in column 2i = B + v − 1 for odd v. What a
 /// triangle leaves over is `lost` by `bit`, and belongs on the window's lowest block when it has moved.

@@ -23,7 +23,7 @@ function wideOf(held, bits, tpi) {
   if (held === 'nothing') return 0;
   if (held === 'multiply' || perLane <= 2) return 2 * blocks * block;
   // Half of the steps add a pair, the last one the diagonal; a row or two of single bits at the end.
-  const diagonal = perLane >= 12 ? (perLane * (perLane + 1)) / 2 + perLane : block;
+  const diagonal = perLane >= 8 && blocks <= 8 ? (perLane * (perLane + 1)) / 2 + perLane : block;
   return blocks * block + (blocks / 2) * block + diagonal + perLane;
 }
 

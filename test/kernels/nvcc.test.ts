@@ -91,8 +91,7 @@ describe.skipIf(!nvcc)(`the kernels under nvcc${nvcc ? '' : ' (skipped: no nvcc)
       expect(multiply.issued).toBeGreaterThan(multiply.wide);
       expect(square.issued).toBeLessThanOrEqual(multiply.issued);
       if (bits === 2048 && tpi === 32) continue;
-      // At 2048 bits and 8 lanes the row of the top bit weighs most: 0.8203.
-      expect(wideSquareToMultiply).toBeLessThan(0.825);
+      expect(wideSquareToMultiply).toBeLessThan(0.82);
       if (bits === 4096) expect(square.issued / multiply.issued).toBeLessThan(ISSUED_MAX[tpi] ?? 0);
     }
     for (const { tpi, multiply } of rows.filter(({ bits }) => bits === 4096)) {
