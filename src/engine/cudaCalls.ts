@@ -9,7 +9,7 @@ import type { Request } from './request.js';
 const POWERS_AT_A_TIME = 16_384;
 const PRODUCTS_AT_A_TIME = 65_536;
 
-/** Digits of a kept table: 8 bits read 256 entries a row, which costs a card less than the products of narrower digits. */
+/** Digits of a kept table: every power reads all 64 entries of a row, against one product. Wider ones are for a card to try. */
 const TABLE_DIGIT_BITS = 6;
 
 /** What a card keeps for a handle: its address there. */

@@ -1,6 +1,5 @@
 // The CUDA library: where it is, which cards it finds, and why there are none. It loads without a driver, and without a card.
 import { existsSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { type Clock, systemClock } from '../base/clock.js';
 import { type Logger, silentLog } from '../base/log.js';
@@ -71,8 +70,10 @@ export async function openCards(options: OpenCardsOptions): Promise<CudaExecutor
     options.onSick?.(device.name, reason);
   };
   const devices = names.map((name, index) => new Device(group, name, { library, index }, onSick));
-  const crossover = options.crossover ?? (await measured(group, clock, devices[0]!, cpu));
-  log.info({ ...crossover, cores: availableParallelism() }, 'elements from which on a card computes');
+  const crossover = options.crossover ?? (await measuredOnFirst(group, clock, devices, cpu));
+  const shown = (elements: number) => (Number.isFinite(elements) ? elements : 'never');
+  const { products, powers } = crossover;
+  log.info({ products: shown(products), powers: shown(powers) }, 'elements from which on a card computes');
   const { checkRate = CHECK_RATE } = options;
   return new CudaExecutor({ group, devices, cpu, crossover, checkRate, random: randomShare, log });
 }
@@ -82,6 +83,23 @@ function randomShare(): number {
   const bytes = new Uint8Array(4);
   systemRng.fill(bytes);
   return new DataView(bytes.buffer).getUint32(0) / 2 ** 32;
+}
+
+/** On the first card that works; those before it have taken themselves out of service. Never, where none does. */
+async function measuredOnFirst(
+  group: Group,
+  clock: Clock,
+  devices: readonly Device[],
+  cpu: Executor,
+): Promise<Crossover> {
+  for (const device of devices) {
+    const crossover = await measured(group, clock, device, cpu).catch((thrown: unknown) => {
+      if (device.sick === undefined) throw thrown;
+      return undefined;
+    });
+    if (crossover) return crossover;
+  }
+  return { products: Infinity, powers: Infinity };
 }
 
 async function measured(group: Group, clock: Clock, device: Device, cpu: Executor): Promise<Crossover> {

@@ -154,6 +154,11 @@ export class Device {
     }
     const address = written();
     const kept = this.#kept.get(storage.buffer) ?? new Map<number, Address>();
+    // Two calls may have found nothing and made the same table: one is enough.
+    if (kept.has(exponentBytes)) {
+      this.#release([address]);
+      return;
+    }
     kept.set(exponentBytes, address);
     this.#kept.set(storage.buffer, kept);
   }

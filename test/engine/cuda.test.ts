@@ -15,6 +15,7 @@ import { probeCards } from '../../src/engine/cudaLibrary.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { bindLibrary } from '../../src/engine/nativeLibrary.js';
 import { cudaEngine, degradedBy, selectEngine } from '../../src/engine/open.js';
+import { exponentsOf } from '../../src/engine/reference.js';
 import { batchOf, elementsOf } from '../../src/math/batch.js';
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
@@ -220,6 +221,31 @@ describe.skipIf(!compiler)(`cards behind the cuda engine${title}`, () => {
     expect(await launchesOf(() => engine.mul(a, b))).toBeGreaterThan(0);
     expect(await launchesOf(() => engine.pow(a.slice(0, group.elementBytes), exponents.slice(0, 8), e8))).toBe(0);
     expect(await launchesOf(() => engine.pow(a, exponents, e8))).toBeGreaterThan(0);
+  });
+
+  it('keeps one table of a base, however many calls ask for it at once', async () => {
+    const engine = await open();
+    const base = await engine.fixedBase(randomElements(rng, group, 1));
+    const exponents = randomExponents(rng, 3, 8);
+    const e8 = { exponentBytes: 8 };
+    const results = await Promise.all([1, 2, 3, 4].map(() => engine.powFixed(base, exponents, e8)));
+    const expected = catalogue.powFixed(group, elementsOf(group, base.element)[0]!, exponentsOf(exponents, 8));
+    for (const result of results) expect(elementsOf(group, result)).toEqual(expected);
+    base.release();
+    await engine.close();
+    expect(count('liveBytes')).toBe(0);
+  });
+
+  it('is timed on a card that works, and cannot be had where none does', async () => {
+    fault('lost', 0);
+    const engine = await open({ crossover: undefined });
+    const [a, b] = operands(3);
+    expect(await product(engine, a, b)).toEqual(truth(a, b));
+    expect(sick).toHaveLength(1);
+    expect(lines.some(({ msg }) => msg.startsWith('elements from which on'))).toBe(true);
+    fault('lost', 0);
+    // The other one is lost, too, while it is timed.
+    await expect(open({ crossover: undefined })).rejects.toMatchObject({ code: 'ENGINE_UNAVAILABLE' });
   });
 
   it('keeps nothing of an operand whose preparation was aborted', async () => {
