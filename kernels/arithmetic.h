@@ -217,7 +217,7 @@ class ArithmeticOf final : public Arithmetic<Target> {
 inline Modulus modulusAt(const ModulusConstants& constants, const std::uint32_t* words) {
   const std::size_t n = constants.limbs();
   const std::uint64_t inverse = constants.inverse();
-  return {words, words + n, words + 2 * n, words + 3 * n,
+  return {words, words + n, words + 2 * n, words + 3 * n, words + 4 * n,
           {static_cast<std::uint32_t>(inverse), static_cast<std::uint32_t>(inverse >> 32)}};
 }
 

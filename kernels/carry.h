@@ -58,13 +58,17 @@ MILLRACE_FN W addWhole(const Field<W, S, F>& field, W (&x)[S::kLpt], const W (&y
   return carries.out;
 }
 
-/// A window's lowest block, in two sets of limbs and a few carries on top, as a number below R. What has overflowed R lies
-/// below R + p: p comes off once, or nothing does.
-template <class W, class S, Form F>
-MILLRACE_FN void settle(const Field<W, S, F>& field, W (&x)[S::kLpt], const W (&y)[S::kLpt], W top) {
-  Sum<S::kLpt>::add(x, y, top);
-  const W lowest = equal(field.block, W(0));
-  const W generated = addSmall(x, shuffle<S::kTpi>(top, field.block + W(S::kTpi - 1)) & ~lowest);
+/// A window's lowest block, in x and `up`, N limbs above it that belong to the lane above, as a number below R. What has
+/// overflowed R lies below R + p: p comes off once, or nothing does.
+template <int N, class W, class S, Form F>
+MILLRACE_FN void settle(const Field<W, S, F>& field, W (&x)[S::kLpt], const W (&up)[N]) {
+  const W top = up[0], notLowest = ~equal(field.block, W(0));
+  W fromBelow[S::kLpt], generated = W(0);
+  MILLRACE_UNROLL
+  for (int i = 0; i < S::kLpt; i++) {
+    fromBelow[i] = i < N ? shuffle<S::kTpi>(up[i < N ? i : 0], field.block + W(S::kTpi - 1)) & notLowest : W(0);
+  }
+  Sum<S::kLpt>::add(x, fromBelow, generated);
   const W passes = allOnes(x);
   const Carries<W> carries = lookAhead(field, generated, passes);
   const W overflow = shuffle<S::kTpi>(top, W(S::kBlocks - 1)) + carries.out;
@@ -95,11 +99,11 @@ MILLRACE_FN void canonical(const Field<W, S, F>& field, Element<W, S>& element) 
   for (int i = 0; i < kLpt; i++) less[i] = x[i];
   const W reduced = W(0) - addWhole(field, less, minusP, W(0));
   W other[kLpt], rest[kLpt], negated[kLpt];
+  field.load(other, field.modulus.p);
   MILLRACE_UNROLL
   for (int i = 0; i < kLpt; i++) {
     x[i] = (less[i] & reduced) | (x[i] & ~reduced);
     negated[i] = ~x[i];
-    other[i] = field.p[i];
   }
   addWhole(field, other, negated, W(1));
   MILLRACE_UNROLL

@@ -11,9 +11,6 @@
 
 namespace millrace::kernels {
 
-/// Blocks that a multiprocessor is to hold: twelve warps. Said so that ptxas takes the registers it needs for that many and
-/// does not spill for the sake of more.
-constexpr int kBlocksMin = 3;
 /// Warps of a block: they share nothing, a block is only what the card hands out at a time.
 constexpr int kBlockWarps = 4;
 
@@ -48,7 +45,8 @@ MILLRACE_FN W scratchAt(const Field<W, S, F>& field, std::uint32_t warp, std::ui
 #ifdef __CUDACC__
 
 template <class Body>
-__global__ void __launch_bounds__(kBlockWarps* kWarp, kBlocksMin) runBody(const Body body, const std::uint32_t groups) {
+__global__ void __launch_bounds__(kBlockWarps* kWarp, Body::Shape::Tuning::kBlocksMin)
+    runBody(const Body body, const std::uint32_t groups) {
   extern __shared__ std::uint32_t blockShared[];
   using S = typename Body::Shape;
   const std::uint32_t inBlock = threadIdx.x / kWarp;

@@ -12,7 +12,7 @@ namespace millrace::kernels {
 /// R = 2^bits. p may have leading zeros.
 class ModulusConstants {
  public:
-  ModulusConstants(const std::uint8_t* modulus, std::uint32_t bits) : limbs_(bits / 32), words_(4 * limbs_, 0) {
+  ModulusConstants(const std::uint8_t* modulus, std::uint32_t bits) : limbs_(bits / 32), words_(5 * limbs_, 0) {
     std::memcpy(words_.data(), modulus, bits / 8);
     std::uint64_t carry = 1;
     for (std::size_t i = 0; i < limbs_; i++) {
@@ -32,6 +32,14 @@ class ModulusConstants {
     std::uint32_t* rSquared = &words_[3 * limbs_];
     std::memcpy(rSquared, one, 4 * limbs_);
     for (std::uint32_t i = 0; i < bits; i++) doubleModulo(rSquared);
+    std::uint32_t* shifted = &words_[4 * limbs_];
+    carry = 1;
+    for (std::size_t i = 2; i < limbs_; i++) {
+      carry += words_[i];
+      shifted[i - 2] = static_cast<std::uint32_t>(carry);
+      carry >>= 32;
+    }
+    shifted[limbs_ - 2] = static_cast<std::uint32_t>(carry);
   }
 
   /// All words, for one upload; the offsets below are into them.

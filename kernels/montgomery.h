@@ -11,6 +11,11 @@
 // the others goes to a limb that holds few carries, at one instruction:
 //   (2^32 − 1)² + (2^32 − 1) + 1 + 2^32·h < 2^64 for h = 0, and for h = 1 where the low addend is a few carries, too.
 //
+// Where p ends in 64 one-bits, the two lowest limbs of the sum are their own quotient q, and to add q·p is to drop them and to
+// add q·(p + 1)/2^64 two limbs higher up. That is done late, with the next pair of rows, which begins there: then one chain
+// settles a pair of limbs for the quotient and for the lane below alike, and it carries into the next pair's place. The
+// first pair has nothing to add, and the last quotient is added when the window has settled, so the products are as many.
+//
 // Numbers are any below R, not only below p: a·b/R + p < R + p, so that p comes off once if the sum overflows R.
 //
 // Constant time: no branch and no address depends on a limb.
@@ -25,6 +30,8 @@ struct Window {
   /// The limb of each place is even + odd.
   W even[2 * S::kLpt + 1];
   W odd[2 * S::kLpt];
+  /// The quotient of the latest pair of rows: still to be added, where that is done late.
+  W quotient[2];
 
   MILLRACE_FN void clear() {
     MILLRACE_UNROLL
@@ -34,7 +41,7 @@ struct Window {
   }
 };
 
-/// Two quotient limbs, from the lowest two limbs of the number, which lane 0 has.
+/// Two quotient limbs, from the lowest two limbs of the number, which lane 0 has: the lower half of low + high·2^32 times −p⁻¹.
 template <class W, class S, Form F>
 MILLRACE_FN void quotient(const Field<W, S, F>& field, W low, W high, W& q0, W& q1) {
   if (F == Form::kGeneral) {
@@ -68,19 +75,20 @@ MILLRACE_FN void madBy(int n, W* acc, const W* a, W b) {
 
 /// One block: adds `kAdds`, reduces the lowest kLpt limbs and moves the window up. A square has its upper triangle only: row r is
 /// x_r·(x_r + 2·what lies above), which ends where a product's row ends and begins at place 2r instead of r. What lies above
-/// is doubled without the top bit of x, which adds x without its highest limb to the block above: the caller's business.
-template <Adds kAdds, class W, class S, Form F>
+/// is doubled without the top bit of x, which adds x without its highest limb to the block above: the caller's business. The
+/// first step of all has no quotient to add late.
+template <Adds kAdds, bool kFirst = false, class W, class S, Form F>
 MILLRACE_FN void blockStep(const Field<W, S, F>& field, Window<W, S>& window, const W (&rows)[S::kLpt],
                            const W (&limbs)[S::kLpt]) {
   constexpr int L = S::kLpt;
   constexpr bool kMultiply = kAdds == Adds::kProduct;
   constexpr bool kSquare = kAdds == Adds::kSquare;
+  constexpr bool kLate = Field<W, S, F>::kLate;
   using Mads = Chain<L / 2>;
   W* const even = window.even;
   W* const odd = window.odd;
-  const W* const p = field.p;
-  const W above = field.block + W(1);
-  W arrived[L], factor[L];
+  const W* const p = field.multiple;
+  W settled[L], factor[L];
   if (kSquare) {
     MILLRACE_UNROLL
     for (int i = 0; i < L; i++) factor[i] = limbs[i];
@@ -103,46 +111,73 @@ MILLRACE_FN void blockStep(const Field<W, S, F>& field, Window<W, S>& window, co
       if (r + 2 < L) factor[r + 2] &= ~W(1);
       madCarryBy<L / 2 - 1>((L - r) / 2 - 1, odd + 2 * r + 3, factor + r + 2, rows[r + 1], even[r + L + 1]);
     }
-    // The two lowest limbs of the number as they are now; only lane 0's are looked at.
-    W low = even[r], high = even[r + 1], q0, q1, none = W(0);
-    W lowOdd[2] = {odd[r], odd[r + 1]}, lowEven[2] = {low, high};
-    Sum<2>::add(lowEven, lowOdd, none);
-    quotient(field, lowEven[0], lowEven[1], q0, q1);
-    Mads::madCarry(even + r, p, q0, even[r + L]);
-    if (kMultiply || kSquare) Mads::madCarry(odd + r + 1, p + 1, q0, even[r + L + 1]);
-    else Mads::mad(odd + r + 1, p + 1, q0);
-    Mads::madCarry(odd + r + 1, p, q1, even[r + L + 1]);
+    const bool reduces = !(kLate && kFirst && r == 0);
+    W& q0 = window.quotient[0];
+    W& q1 = window.quotient[1];
+    if (!kLate) {
+      // The two lowest limbs of the number as they are now; only lane 0's are looked at.
+      W none = W(0), low[2] = {even[r], even[r + 1]};
+      Sum<2>::add(low, odd + r, none);
+      quotient(field, low[0], low[1], q0, q1);
+    }
+    if (reduces) {
+      Mads::madCarry(even + r, p, q0, even[r + L]);
+      if (kMultiply || kSquare) Mads::madCarry(odd + r + 1, p + 1, q0, even[r + L + 1]);
+      else Mads::mad(odd + r + 1, p + 1, q0);
+      Mads::madCarry(odd + r + 1, p, q1, even[r + L + 1]);
+    }
     // Both limbs are final: their two halves become one, and the carry starts the next chain.
     if (kMultiply) {
       Mads::mergeMadCarry(even[r], even[r + 1], odd[r], odd[r + 1], even + r + 2, limbs + 1, rows[r + 1], even[r + L + 2]);
-      Mads::madCarry(even + r + 2, p + 1, q1, even[r + L + 2]);
+      if (reduces) Mads::madCarry(even + r + 2, p + 1, q1, even[r + L + 2]);
     } else if (kSquare) {
       madCarryBy<L / 2>((L - r) / 2, even + 2 * r + 2, factor + r + 1, rows[r + 1], even[r + L + 2]);
       Mads::mergeMadCarry(even[r], even[r + 1], odd[r], odd[r + 1], even + r + 2, p + 1, q1, even[r + L + 2]);
     } else {
       Mads::mergeMad(even[r], even[r + 1], odd[r], odd[r + 1], even + r + 2, p + 1, q1);
     }
-    arrived[r] = shuffle<S::kTpi>(even[r], above);
-    arrived[r + 1] = shuffle<S::kTpi>(even[r + 1], above);
+    if (kLate) quotient(field, even[r], even[r + 1], q0, q1);
+    settled[r] = even[r];
+    settled[r + 1] = even[r + 1];
   }
+  field.fromAbove(settled);
   MILLRACE_UNROLL
   for (int i = 0; i <= L; i++) even[i] = even[L + i];
   MILLRACE_UNROLL
   for (int i = 0; i <= L - 2; i++) odd[i] = odd[L + i];
   odd[L - 1] = odd[L] = W(0);
-  Sum<L>::add(even, arrived, even[L]);
+  Sum<L>::add(even, settled, even[L]);
 }
 
 /// The window's lowest block as an element.
 template <class W, class S, Form F>
 MILLRACE_FN void settleWindow(const Field<W, S, F>& field, Window<W, S>& window, Element<W, S>& out) {
-  W odd[S::kLpt];
-  MILLRACE_UNROLL
-  for (int i = 0; i < S::kLpt; i++) {
-    out.limb[i] = window.even[i];
-    odd[i] = window.odd[i];
+  constexpr int L = S::kLpt;
+  constexpr bool kLate = Field<W, S, F>::kLate;
+  using Mads = Chain<L / 2>;
+  W* const even = window.even;
+  W* const odd = window.odd;
+  const W* const p = field.multiple;
+  // What stands above the block belongs to the lane above: a few carries, but two limbs more below the last quotient.
+  W up[kLate ? 3 : 1], carry = W(0);
+  if constexpr (kLate) {
+    even[L + 1] = even[L + 2] = W(0);
+    Mads::madCarry(even, p, window.quotient[0], even[L]);
+    Mads::mad(odd + 1, p + 1, window.quotient[0]);
+    Mads::madCarry(odd + 1, p, window.quotient[1], even[L + 1]);
+    Mads::madCarry(even + 2, p + 1, window.quotient[1], even[L + 2]);
+    Sum<L>::add(even, odd, carry);
+    const W rest[2] = {odd[L], W(0)};
+    Sum<2>::addWith(even + L, rest, carry, even[L + 2]);
+    MILLRACE_UNROLL
+    for (int i = 0; i < 3; i++) up[i] = even[L + i];
+  } else {
+    Sum<L>::add(even, odd, carry);
+    up[0] = even[L] + odd[L] + carry;
   }
-  settle(field, out.limb, odd, window.even[S::kLpt] + window.odd[S::kLpt]);
+  MILLRACE_UNROLL
+  for (int i = 0; i < L; i++) out.limb[i] = even[i];
+  settle(field, out.limb, up);
 }
 
 /// out = a·b/R modulo p, below R. `out` may be a or b.
@@ -153,12 +188,15 @@ MILLRACE_FN void multiply(const Field<W, S, F>& field, Element<W, S>& out, const
   syncLanes<W>();
   Window<W, S> window;
   window.clear();
-  MILLRACE_UNROLL_BY(S::kLpt >= 12 ? 2 : 4)
-  for (int j = 0; j < S::kBlocks; j++) {
+  const auto step = [&](int j, auto first) {
     W rows[S::kLpt];
     field.fetch(rows, W(0), W(static_cast<std::uint32_t>(j)));
-    blockStep<Adds::kProduct>(field, window, rows, a.limb);
-  }
+    blockStep<Adds::kProduct, decltype(first)::value>(field, window, rows, a.limb);
+  };
+  step(0, std::true_type());
+  step(1, std::false_type());
+  MILLRACE_UNROLL_BY(S::kBlocksUnrolled)
+  for (int j = 2; j < S::kBlocks; j++) step(j, std::false_type());
   settleWindow(field, window, out);
 }
 

@@ -7,10 +7,6 @@
 
 namespace millrace::kernels {
 
-/// Four bits cost 5% more products than five at 256-bit exponents save, but half the reads of the table.
-constexpr std::uint32_t kWindow = 4;
-constexpr std::uint32_t kEntries = 1u << kWindow;
-
 /// table[d] = base^d in Montgomery form, d < kEntries, from word `at` on.
 template <class W, class S, Form F>
 MILLRACE_FN void fillWindow(const Field<W, S, F>& field, const Element<W, S>& base, std::uint32_t* table, W at) {
@@ -20,7 +16,7 @@ MILLRACE_FN void fillWindow(const Field<W, S, F>& field, const Element<W, S>& ba
   field.load(factor.limb, field.modulus.rSquared);
   power = base;
   MILLRACE_ROLLED
-  for (std::uint32_t d = 1; d < kEntries; d++) {
+  for (std::uint32_t d = 1; d < S::kEntries; d++) {
     multiply(field, power, power, factor);
     field.storeAt(table, at + W(d * S::kLimbs), power.limb, W(~0u));
     if (d == 1) factor = power;
@@ -32,7 +28,7 @@ template <class S, Form F>
 struct PowBody {
   using Shape = S;
   /// Words of scratch memory an instance.
-  static constexpr std::uint32_t kScratch = kEntries * S::kLimbs;
+  static constexpr std::uint32_t kScratch = S::kEntries * S::kLimbs;
   Modulus modulus;
   std::uint32_t* out;
   const std::uint32_t* bases;
@@ -51,8 +47,8 @@ struct PowBody {
     field.loadAt(x.limb, bases, slots.index * W(S::kLimbs));
     fillWindow(field, x, scratch, table);
     const W exponent = sharedExponent ? W(0) : slots.index * W(exponentBytes);
-    std::uint32_t row = digitRows(exponentBytes, kWindow) - 1;
-    selectEntry(field, x, scratch, table, kEntries, digitAt(exponents, exponent, exponentBytes, row * kWindow, kWindow));
+    std::uint32_t row = digitRows(exponentBytes, S::kWindow) - 1;
+    selectEntry(field, x, scratch, table, S::kEntries, digitAt(exponents, exponent, exponentBytes, row * S::kWindow, S::kWindow));
     bool done = false;
     // The last product, with 1, is one more turn of the loop: one copy of the product's code.
     MILLRACE_ROLLED
@@ -63,8 +59,8 @@ struct PowBody {
       } else {
         row--;
         MILLRACE_ROLLED
-        for (std::uint32_t s = 0; s < kWindow; s++) square(field, x);
-        selectEntry(field, y, scratch, table, kEntries, digitAt(exponents, exponent, exponentBytes, row * kWindow, kWindow));
+        for (std::uint32_t s = 0; s < S::kWindow; s++) square(field, x);
+        selectEntry(field, y, scratch, table, S::kEntries, digitAt(exponents, exponent, exponentBytes, row * S::kWindow, S::kWindow));
       }
       multiply(field, x, x, y);
     }
@@ -88,29 +84,29 @@ struct PowSharedBody {
   std::uint32_t count;
   std::uint32_t* scratch;
 
-  static std::uint32_t scratchWords(std::uint32_t width) { return width * kEntries * S::kLimbs; }
+  static std::uint32_t scratchWords(std::uint32_t width) { return width * S::kEntries * S::kLimbs; }
 
   template <class W>
   MILLRACE_FN void run(std::uint32_t group, std::uint32_t warp, std::uint32_t* shared) const {
     const Field<W, S, F> field(modulus, shared);
     const Slots<W, S> slots(field, group, count);
-    const W buckets = scratchAt(field, warp, width * kEntries * S::kLimbs);
+    const W buckets = scratchAt(field, warp, width * S::kEntries * S::kLimbs);
     fillBuckets(field, slots, buckets);
     Element<W, S> sum, running, factor;
     MILLRACE_ROLLED
     for (std::uint32_t e = 0; e < width; e++) {
-      const W at = buckets + W(e * kEntries * S::kLimbs);
-      field.loadAt(running.limb, scratch, at + W((kEntries - 1) * S::kLimbs));
+      const W at = buckets + W(e * S::kEntries * S::kLimbs);
+      field.loadAt(running.limb, scratch, at + W((S::kEntries - 1) * S::kLimbs));
       sum = running;
       // running = product of the buckets from the top; sum = product of all runnings. Two products a turn, by one code; the
       // last turn takes the sum out of Montgomery form.
       MILLRACE_ROLLED
-      for (std::uint32_t turn = 0; turn < 2 * (kEntries - 2) + 1; turn++) {
-        if (turn == 2 * (kEntries - 2)) {
+      for (std::uint32_t turn = 0; turn < 2 * (S::kEntries - 2) + 1; turn++) {
+        if (turn == 2 * (S::kEntries - 2)) {
           plainOne(field, factor);
           multiply(field, sum, sum, factor);
         } else if (turn % 2 == 0) {
-          field.loadAt(factor.limb, scratch, at + W((kEntries - 2 - turn / 2) * S::kLimbs));
+          field.loadAt(factor.limb, scratch, at + W((S::kEntries - 2 - turn / 2) * S::kLimbs));
           multiply(field, running, running, factor);
         } else {
           multiply(field, sum, sum, running);
@@ -125,24 +121,24 @@ struct PowSharedBody {
   MILLRACE_FN void fillBuckets(const Field<W, S, F>& field, const Slots<W, S>& slots, W buckets) const {
     Element<W, S> x, bucket;
     field.load(bucket.limb, modulus.one);
-    for (std::uint32_t b = 0; b < width * kEntries; b++) field.storeAt(scratch, buckets + W(b * S::kLimbs), bucket.limb, W(~0u));
+    for (std::uint32_t b = 0; b < width * S::kEntries; b++) field.storeAt(scratch, buckets + W(b * S::kLimbs), bucket.limb, W(~0u));
     field.loadAt(x.limb, bases, slots.index * W(S::kLimbs));
     field.load(bucket.limb, modulus.rSquared);
     multiply(field, x, x, bucket);
-    const std::uint32_t rows = digitRows(exponentBytes, kWindow);
+    const std::uint32_t rows = digitRows(exponentBytes, S::kWindow);
     MILLRACE_ROLLED
     for (std::uint32_t row = 0; row < rows; row++) {
       MILLRACE_ROLLED
       for (std::uint32_t e = 0; e < width; e++) {
-        const W digit = digitAt(exponents, W(e * exponentBytes), exponentBytes, row * kWindow, kWindow);
-        const W at = buckets + W(e * kEntries * S::kLimbs);
-        selectEntry(field, bucket, scratch, at, kEntries, digit);
+        const W digit = digitAt(exponents, W(e * exponentBytes), exponentBytes, row * S::kWindow, S::kWindow);
+        const W at = buckets + W(e * S::kEntries * S::kLimbs);
+        selectEntry(field, bucket, scratch, at, S::kEntries, digit);
         multiply(field, bucket, x, bucket);
-        depositEntry(field, bucket, scratch, at, kEntries, digit);
+        depositEntry(field, bucket, scratch, at, S::kEntries, digit);
       }
       if (row + 1 == rows) break;
       MILLRACE_ROLLED
-      for (std::uint32_t s = 0; s < kWindow; s++) square(field, x);
+      for (std::uint32_t s = 0; s < S::kWindow; s++) square(field, x);
     }
   }
 };

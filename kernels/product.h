@@ -65,7 +65,7 @@ struct FoldBody {
 template <class S, Form F>
 struct MultiExpBody {
   using Shape = S;
-  static constexpr std::uint32_t kScratch = kBases * kEntries * S::kLimbs;
+  static constexpr std::uint32_t kScratch = kBases * S::kEntries * S::kLimbs;
   Modulus modulus;
   std::uint32_t* out;
   const std::uint32_t* bases;
@@ -84,21 +84,21 @@ struct MultiExpBody {
     for (std::uint32_t b = 0; b < kBases; b++) {
       const W index = slots.index * W(kBases) + W(b);
       field.loadAt(x.limb, bases, (index & below(index, W(count))) * W(S::kLimbs));
-      fillWindow(field, x, scratch, tables + W(b * kEntries * S::kLimbs));
+      fillWindow(field, x, scratch, tables + W(b * S::kEntries * S::kLimbs));
     }
     field.load(x.limb, modulus.one);
     MILLRACE_ROLLED
-    for (std::uint32_t row = digitRows(exponentBytes, kWindow); row-- > 0;) {
+    for (std::uint32_t row = digitRows(exponentBytes, S::kWindow); row-- > 0;) {
       MILLRACE_ROLLED
-      for (std::uint32_t s = 0; s < kWindow; s++) square(field, x);
+      for (std::uint32_t s = 0; s < S::kWindow; s++) square(field, x);
       MILLRACE_ROLLED
       for (std::uint32_t b = 0; b < kBases; b++) {
         const W index = slots.index * W(kBases) + W(b);
         const W inside = below(index, W(count));
         const W at = (index & inside) * W(exponentBytes);
         // Digit 0 for bases beyond the end: a factor of one.
-        const W digit = digitAt(exponents, at, exponentBytes, row * kWindow, kWindow) & inside;
-        field.loadAt(factor.limb, scratch, tables + (W(b * kEntries) + digit) * W(S::kLimbs));
+        const W digit = digitAt(exponents, at, exponentBytes, row * S::kWindow, S::kWindow) & inside;
+        field.loadAt(factor.limb, scratch, tables + (W(b * S::kEntries) + digit) * W(S::kLimbs));
         multiply(field, x, x, factor);
       }
     }

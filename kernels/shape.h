@@ -7,13 +7,34 @@
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
 
 #include "ptx.h"
 
 namespace millrace::kernels {
 
-template <int kBits_, int kTpi_>
+/// What can be chosen without changing a result. This is what ships; kernels/dev/variants.cu times others.
+struct Shipped {
+  /// Blocks of a multiplication that are written out in its loop, beside the first two. Written out, the window needs no copies
+  /// back to the registers that the loop began with; but every kernel has several multiplications, of 10 KB a block at 16 limbs.
+  static constexpr int blocksUnrolled(int lpt) { return lpt >= 8 ? 1 : lpt > 2 ? 2 : 4; }
+  /// Pairs of steps of a squaring that are written out: all.
+  static constexpr int pairsUnrolled(int blocks) { return blocks / 2 - 1; }
+  /// Whether a squaring adds the diagonal as a triangle. With fewer limbs a lane, or more blocks beside the diagonal's, the
+  /// products saved cost less than the bit that the triangle leaves over.
+  static constexpr bool triangle(int lpt, int blocks) { return lpt >= 8 && blocks <= 8; }
+  /// Whether a square takes fewer products than a product. With two limbs a lane the bookkeeping outweighs what is saved.
+  static constexpr bool squares(int lpt) { return lpt > 2; }
+  /// Bits of a power's windows. Four cost 5% more products than five at 256-bit exponents save, but half the reads of the table.
+  static constexpr int kWindow = 4;
+  /// Blocks of four warps that a multiprocessor is to hold. Said so that ptxas takes the registers it needs for that many and does
+  /// not spill for the sake of more.
+  static constexpr int kBlocksMin = 3;
+};
+
+template <int kBits_, int kTpi_, class Tuning_ = Shipped>
 struct Shape {
+  using Tuning = Tuning_;
   static constexpr int kBits = kBits_;
   static constexpr int kTpi = kTpi_;
   static constexpr int kLimbs = kBits / 32;
@@ -21,11 +42,19 @@ struct Shape {
   /// Lanes with limbs of their own.
   static constexpr int kBlocks = kLimbs / kLpt;
   static constexpr int kInstances = kWarp / kTpi;
+  static constexpr int kBlocksUnrolled = Tuning::blocksUnrolled(kLpt);
+  static constexpr int kPairsUnrolled = Tuning::pairsUnrolled(kBlocks);
+  static constexpr std::uint32_t kWindow = Tuning::kWindow;
+  static constexpr std::uint32_t kEntries = 1u << kWindow;
+  static constexpr bool kTriangle = Tuning::triangle(kLpt, kBlocks);
+  static constexpr bool kSquares = Tuning::squares(kLpt);
   /// Distance of blocks in shared memory: eight lanes that read 16 bytes each of neighbouring blocks meet no common bank.
   static constexpr int kStride = kLpt % 8 == 0 ? kLpt + 4 : kLpt;
-  /// Words of shared memory of an instance: an operand, its double, and a block of zeros.
+  /// Words of shared memory of an instance: an operand, its double, what lanes hand down, and a block of zeros, which is what
+  /// the highest lane finds above it.
   static constexpr int kDouble = kTpi * kStride;
-  static constexpr int kZeros = 2 * kTpi * kStride;
+  static constexpr int kDown = 2 * kTpi * kStride;
+  static constexpr int kZeros = 3 * kTpi * kStride;
   static constexpr int kArea = kZeros + kStride;
   static_assert(kBlocks * kLpt == kLimbs && kBlocks % 2 == 0 && kBlocks <= kTpi, "whole blocks");
 };
@@ -42,6 +71,8 @@ struct Modulus {
   /// R mod p and R² mod p.
   const std::uint32_t* one;
   const std::uint32_t* rSquared;
+  /// (p + 1)/2^64 of a modulus that ends in 64 one-bits.
+  const std::uint32_t* shifted;
   /// −p⁻¹ mod 2^64, low limb first.
   std::uint32_t inverse[2];
 };
@@ -65,14 +96,18 @@ struct Field {
   W active;
   std::uint32_t* shared;
   Modulus modulus;
-  W p[S::kLpt];
+  /// Whether quotients are added late, by what is above the 64 one-bits: kernels/montgomery.h. A lane of two limbs is too short
+  /// for what the last quotient leaves on top.
+  static constexpr bool kLate = F == Form::kSpecial && S::kLpt >= 4;
+  /// What a quotient is multiplied by: the modulus, or (p + 1)/2^64 where it is added late.
+  W multiple[S::kLpt];
 
   MILLRACE_FN Field(const Modulus& m, std::uint32_t* warpShared) : shared(warpShared), modulus(m) {
     lane = laneId<W>();
     block = lane % W(S::kTpi);
     area = (lane / W(S::kTpi)) * W(S::kArea);
     active = below(block, W(S::kBlocks));
-    load(p, m.p);
+    load(multiple, kLate ? m.shifted : m.p);
     W zeros[S::kLpt];
     MILLRACE_UNROLL
     for (int i = 0; i < S::kLpt; i++) zeros[i] = W(0);
@@ -101,6 +136,20 @@ struct Field {
   }
   MILLRACE_FN void post(const W (&x)[S::kLpt], W from) const {
     storeWords(shared, area + from + block * W(S::kStride), x, W(~0u));
+  }
+
+  /// x becomes that of the lane above. Where quotients are added late, the lowest lane's is not zero and must not come to the
+  /// highest, which finds zeros; and wide accesses of shared memory are fewer instructions than shuffles of four limbs or more.
+  MILLRACE_FN void fromAbove(W (&x)[S::kLpt]) const {
+    if constexpr (kLate) {
+      syncLanes<W>();
+      post(x, W(S::kDown));
+      syncLanes<W>();
+      fetch(x, W(S::kDown), block + W(1));
+    } else {
+      MILLRACE_UNROLL
+      for (int i = 0; i < S::kLpt; i++) x[i] = shuffle<S::kTpi>(x[i], block + W(1));
+    }
   }
 };
 

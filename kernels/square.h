@@ -17,11 +17,6 @@
 
 namespace millrace::kernels {
 
-/// Whether the diagonal is added as a triangle. With fewer limbs a lane, or more blocks beside the diagonal's, the products
-/// saved cost less than the bit that the triangle leaves over.
-template <class S>
-constexpr bool kTriangle = S::kLpt >= 8 && S::kBlocks <= 8;
-
 /// The last step: reduces, and adds the diagonal of the even columns above, a_i² in column 2i = B + v − 1 for odd v. What a
 /// triangle leaves over is `lost` by `bit`, and belongs on the window's lowest block when it has moved.
 template <class W, class S, Form F>
@@ -32,7 +27,7 @@ MILLRACE_FN void diagonalStep(const Field<W, S, F>& field, Window<W, S>& window,
   const W place = (at & oddLane) | ((field.area + W(S::kZeros)) & ~oddLane);
   W limbs[L];
   loadWords(lost, field.shared, place);
-  if constexpr (kTriangle<S>) {
+  if constexpr (S::kTriangle) {
     loadWords(limbs, field.shared, at + W(S::kDouble));
     blockStep<Adds::kSquare>(field, window, lost, limbs);
     bit = lost[L - 1] >> W(31);
@@ -52,11 +47,6 @@ MILLRACE_FN void addByBit(Window<W, S>& window, const W (&x)[S::kLpt], W bit) {
   Chain<L / 2>::mad(window.odd + 1, x + 1, bit);
 }
 
-/// How many pairs of steps are written out: all where that makes the code not too large, for the registers that the window moves
-/// through come round after a few steps only, and a loop copies them back. A divisor of the pairs, so that nothing is left over.
-template <class S>
-constexpr int kPairsUnrolled = S::kBlocks > 24 ? 5 : S::kBlocks / 2 - 1;
-
 template <class W, class S, Form F>
 MILLRACE_FN void squareByPairs(const Field<W, S, F>& field, Element<W, S>& a) {
   constexpr int L = S::kLpt;
@@ -75,37 +65,34 @@ MILLRACE_FN void squareByPairs(const Field<W, S, F>& field, Element<W, S>& a) {
   field.post(twice, W(S::kDouble));
   syncLanes<W>();
 
-  // i = max(m, 2m − k) and j = v + min(m, k) with k = (B − v)/2 rounded down, as places in shared memory that go on by whole
-  // strides. Lane 0 is on the diagonal in every step that multiplies: its j is read undoubled.
+  // i = m + max(0, m − k) and j = v + min(m, k) with k = (B − v)/2 rounded down, as places in shared memory. Written out, m is
+  // known, so that an address is one instruction. Lane 0 is on the diagonal in every step that multiplies: its j is read undoubled.
   const W stride = W(S::kStride);
   const W oddLane = W(0) - (field.block & W(1));
   const W k = ((W(B) - field.block) & field.active) >> W(1);
   const W first = field.area + (W(S::kDouble) & ~lowest) + field.block * stride;
-  const W slowEnd = first + k * stride;
-  W slow = field.area, fast = field.area - k * stride, second = first;
+  const W last = first + k * stride, behind = field.area - k * stride;
   // Of neighbouring blocks the lower one's top bit is not in the other: in lane 1, with the last pair in every other lane.
   const W keep = ~(equal(field.block, W(1)) & W(1)), keepLast = ~(oddLane & W(1));
   Window<W, S> window;
   window.clear();
   W rows[L], limbs[L];
-  const auto addPairs = [&](W mask) {
-    loadWords(rows, field.shared, largerSigned(slow, fast));
-    loadWords(limbs, field.shared, smaller(second, slowEnd));
-    slow += stride;
-    fast += stride + stride;
-    second += stride;
+  const auto addPairs = [&](int m, W mask, auto isFirst) {
+    const W ahead = W(static_cast<std::uint32_t>(m * S::kStride));
+    loadWords(rows, field.shared, largerSigned(field.area, behind + ahead) + ahead);
+    loadWords(limbs, field.shared, smaller(first + ahead, last));
     limbs[0] &= mask;
-    blockStep<Adds::kProduct>(field, window, rows, limbs);
+    blockStep<Adds::kProduct, decltype(isFirst)::value>(field, window, rows, limbs);
   };
-  addPairs(keep);
-  MILLRACE_UNROLL_BY(kPairsUnrolled<S>)
+  addPairs(0, keep, std::true_type());
+  MILLRACE_UNROLL_BY(S::kPairsUnrolled)
   for (int m = 1; m < B / 2; m++) {
     blockStep<Adds::kNothing>(field, window, rows, limbs);
-    addPairs(m == B / 2 - 1 ? keepLast : keep);
+    addPairs(m, m == B / 2 - 1 ? keepLast : keep, std::false_type());
   }
   W lost[L], bit;
   diagonalStep(field, window, lost, bit);
-  if (kTriangle<S>) addByBit(window, lost, bit);
+  if (S::kTriangle) addByBit(window, lost, bit);
   addByBit(window, a.limb, overflow);
   settleWindow(field, window, a);
 }
@@ -113,9 +100,8 @@ MILLRACE_FN void squareByPairs(const Field<W, S, F>& field, Element<W, S>& a) {
 /// a = a²/R modulo p, below R.
 template <class W, class S, Form F>
 MILLRACE_FN void square(const Field<W, S, F>& field, Element<W, S>& a) {
-  // With two limbs a lane the bookkeeping outweighs the products saved.
-  if constexpr (S::kLpt <= 2) multiply(field, a, a, a);
-  else squareByPairs(field, a);
+  if constexpr (S::kSquares) squareByPairs(field, a);
+  else multiply(field, a, a, a);
 }
 
 }  // namespace millrace::kernels

@@ -30,9 +30,9 @@ function run(command, args) {
   });
 }
 
-/** `17MulGatherBodyINS0_5ShapeILi4096ELi8EEE…` as `MulGather 4096/8 special`; `hold` kernels by what they hold. */
+/** `17MulGatherBodyINS0_5ShapeILi4096ELi8ENS0_7ShippedEEE…` as `MulGather 4096/8 special`; `hold` kernels by what they hold. */
 function kernelName(mangled) {
-  const body = /([A-Z][A-Za-z]+)BodyINS0_5ShapeILi(\d+)ELi(\d+)EEELNS0_4FormE(\d)/.exec(mangled);
+  const body = /([A-Z][A-Za-z]+)BodyINS0_5ShapeILi(\d+)ELi(\d+)E\w+?ELNS0_4FormE(\d)/.exec(mangled);
   if (body) return `${body[1]} ${body[2]}/${body[3]} ${body[4] === '1' ? 'special' : 'general'}`;
   const held = /holdILi(\d+)ELi(\d+)EL.*?HeldE(\d)/.exec(mangled);
   return held ? `${['nothing', 'multiply', 'square'][Number(held[3])]} ${held[1]}/${held[2]} special` : mangled;
