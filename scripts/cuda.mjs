@@ -1,7 +1,7 @@
 // npm run build:cuda -- [--targets sm_80,sm_90] [--jobs N]: builds the CUDA library behind kernels/api.h with nvcc, for all targets and PTX
-// unless it is told otherwise. That takes minutes, so nothing else runs it. The same units over host lanes make the library that tests
-// load (kernels/library/host.cpp); they build it when it is not there.
-import { spawn, spawnSync } from 'node:child_process';
+// unless it is told otherwise, and kernels/dev/check, which shares its kernels. That takes minutes, so nothing else runs it but
+// `npm run gpu`. The same units over host lanes make the library that tests load (kernels/library/host.cpp) and a check whose card
+// is host lanes; tests build them when they are not there.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { findNvcc, PTX, TARGETS, WIDTHS } from './kernels/nvcc.mjs';
+import { eachOf, run, tuned } from './lib/compile.mjs';
 
 export const LIBRARY = 'build/cuda/libmillrace_cuda.so';
 export const HOST_LIBRARY = 'build/cuda-host/libmillrace_cuda_host.so';
@@ -16,43 +17,49 @@ export const HOST_LIBRARY = 'build/cuda-host/libmillrace_cuda_host.so';
 const FLAGS = ['-std=c++17', '-fPIC', '-fvisibility=hidden'];
 const WARNINGS = ['-Wall', '-Wextra', '-Wno-psabi'];
 
-/** What either library is made of: name, source, defines, whether it holds kernels. The longest first. */
+/** Where the check stands that is built with a library. */
+export const checkOf = (library) => join(dirname(library), 'check');
+const stampOf = (library) => `${library}.stamp`;
+
+const widest = [...WIDTHS].sort((a, b) => b - a);
+
+/**
+ * What the library and the check of a side are made of: name, source, defines, and what it is for: `kernels` are for both.
+ * `lanes`: compiled for the host whatever the side. The longest first.
+ */
 function units(side) {
-  const widths = [...WIDTHS]
-    .sort((a, b) => b - a)
-    .map((bits) => ({
-      name: `width${bits}`,
-      source: side === 'cuda' ? 'kernels/card.cu' : 'kernels/host/width.cpp',
-      defines: [`-DMILLRACE_BITS=${bits}`],
-      kernels: true,
-    }));
+  const widths = widest.map((bits) => ({
+    name: `width${bits}`,
+    source: side === 'cuda' ? 'kernels/card.cu' : 'kernels/host/width.cpp',
+    defines: [`-DMILLRACE_BITS=${bits}`],
+    use: 'kernels',
+  }));
+  // The check's truth is host lanes; where those are the side, it has them already.
+  const truth = widest.map((bits) => ({
+    name: `lanes${bits}`,
+    source: 'kernels/host/width.cpp',
+    defines: [`-DMILLRACE_BITS=${bits}`],
+    use: 'check',
+    lanes: true,
+  }));
+  const check = ['check.cu', 'checkHost.cpp', 'checkReport.cpp'].map((file) => ({
+    name: file.split('.')[0],
+    source: `kernels/dev/${file}`,
+    defines: ['-DMILLRACE_LINKED'],
+    use: 'check',
+    lanes: file === 'checkHost.cpp',
+  }));
   const library = ['group', 'reduce', 'kept', 'abi', 'pipeline', 'device', side].map((name) => ({
     name,
     source: `kernels/library/${name}.cpp`,
     defines: [],
-    kernels: false,
+    use: 'library',
   }));
-  return [...widths, ...library, { name: 'inverse', source: 'native/inverse.cpp', defines: [], kernels: false }];
+  const inverse = { name: 'inverse', source: 'native/inverse.cpp', defines: [], use: 'both' };
+  return [...widths, ...(side === 'cuda' ? truth : []), ...check, ...library, inverse];
 }
 
-/** Runs a compiler; what it said. Throws where it failed or warned. */
-function run(command, args) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-    let said = '';
-    child.stderr.on('data', (text) => {
-      said += text;
-    });
-    child.on('error', reject);
-    child.on('close', (code) =>
-      code === 0 && !/\bwarning\b/.test(said)
-        ? resolve(said)
-        : reject(new Error(`${command} ${args.join(' ')}: ${said.slice(0, 4000)}`)),
-    );
-  });
-}
-
-/** Compiles the units of a side, `jobs` at a time, and links them to `library`; put in place in one step at the end. */
+/** Compiles the units of a side, `jobs` at a time, and links library and check; put in place one after the other at the end. */
 async function build(root, library, side, jobs, compile, link) {
   const directory = join(root, dirname(library));
   // A directory of its own: two builds at the same time do not meet.
@@ -60,50 +67,17 @@ async function build(root, library, side, jobs, compile, link) {
   mkdirSync(work, { recursive: true });
   try {
     const all = units(side).map((unit) => ({ ...unit, object: join(work, `${unit.name}.o`) }));
-    const pending = [...all];
-    const lane = async () => {
-      for (let unit = pending.shift(); unit; unit = pending.shift()) await compile(unit);
-    };
-    await Promise.all(Array.from({ length: Math.max(1, jobs) }, lane));
-    const fresh = join(work, 'library.so');
-    await link(
-      all.map(({ object }) => object),
-      fresh,
-    );
-    renameSync(fresh, join(root, library));
+    await eachOf(all, jobs, compile);
+    const objects = (but) => all.filter(({ use }) => use !== but).map(({ object }) => object);
+    const fresh = { library: join(work, 'library.so'), check: join(work, 'check') };
+    await link(['-shared'], objects('check'), fresh.library);
+    await link([], objects('library'), fresh.check);
+    renameSync(fresh.check, join(root, checkOf(library)));
+    renameSync(fresh.library, join(root, library));
     return join(root, library);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
-}
-
-/** The library for cards. `targets`: those of nvcc.mjs; PTX of the newest goes with the newest. */
-export function buildCuda(root, nvcc, { library = LIBRARY, targets = TARGETS, jobs = cpus().length } = {}) {
-  const code = targets.map((target) => `-gencode=arch=${target.replace('sm', 'compute')},code=${target}`);
-  if (targets.includes(TARGETS.at(-1))) code.push(`-gencode=arch=${PTX},code=${PTX}`);
-  // What holds no kernel is the same for all cards.
-  const plain = [`-arch=${targets[0]}`];
-  const host = ['-Xcompiler', '-fPIC,-fvisibility=hidden,-Wno-psabi'];
-  return build(
-    root,
-    library,
-    'cuda',
-    jobs,
-    ({ source, defines, kernels, object }) =>
-      run(nvcc, [
-        ...['-std=c++17', '-O3', '-x', 'cu', ...(kernels ? code : plain), ...host, ...defines],
-        ...['-c', join(root, source), '-o', object],
-      ]),
-    // CUDA's runtime goes in, and stays inside: nobody else's copy of it may be mistaken for ours.
-    (objects, out) =>
-      run(nvcc, ['-shared', '-cudart', 'static', ...plain, '-Xlinker', '--exclude-libs,ALL', ...objects, '-o', out]),
-  );
-}
-
-/** Wide vectors where this machine's compiler can say so. */
-function tuned(compiler) {
-  const probe = spawnSync(compiler, ['-march=native', '-E', '-x', 'c++', '-'], { input: '', stdio: 'pipe' });
-  return probe.status === 0 ? ['-march=native'] : [];
 }
 
 function filesUnder(path) {
@@ -113,33 +87,74 @@ function filesUnder(path) {
     .flatMap((name) => filesUnder(join(path, name)));
 }
 
-/** Everything that the library on host lanes is made of. */
-function stampOf(root, compiler, flags) {
+/** Everything that a library and its check are made of. */
+function hashOf(root, compiler, flags) {
   const hash = createHash('sha256').update(compiler).update(flags.join(' '));
-  for (const path of ['kernels', 'native/inverse.h', 'native/inverse.cpp', 'native/group.h', 'scripts/cuda.mjs']) {
-    for (const file of filesUnder(join(root, path))) hash.update(file).update(readFileSync(file));
+  const inputs = ['kernels', 'native/inverse.h', 'native/inverse.cpp', 'native/group.h', 'scripts/cuda.mjs'];
+  for (const path of inputs) {
+    for (const file of filesUnder(join(root, path))) hash.update(file.slice(root.length)).update(readFileSync(file));
   }
   return hash.digest('hex');
 }
 
-/** The library over host lanes, built unless it is there already. `extra`: flags for every unit and the link (sanitizers). */
+/** What the stamp beside a library says; undefined where the library, its check or its stamp is not there. */
+function stamped(root, library) {
+  const files = [library, checkOf(library), stampOf(library)].map((file) => join(root, file));
+  return files.every((file) => existsSync(file)) ? readFileSync(files[2], 'utf8') : undefined;
+}
+
+/** Whether the library for cards is that of the sources, with machine code for a target. */
+export function isCudaBuilt(root, target, library = LIBRARY) {
+  const [hash, ...targets] = (stamped(root, library) ?? '').split(' ');
+  return hash === hashOf(root, 'nvcc', []) && targets.includes(target);
+}
+
+/** The library for cards, and the check. `targets`: those of nvcc.mjs; PTX of the newest goes with the newest. */
+export async function buildCuda(root, nvcc, { library = LIBRARY, targets = TARGETS, jobs = cpus().length } = {}) {
+  const code = targets.map((target) => `-gencode=arch=${target.replace('sm', 'compute')},code=${target}`);
+  if (targets.includes(TARGETS.at(-1))) code.push(`-gencode=arch=${PTX},code=${PTX}`);
+  // What holds no kernel is the same for all cards.
+  const plain = [`-arch=${targets[0]}`];
+  const host = ['-Xcompiler', '-fPIC,-fvisibility=hidden,-Wno-psabi'];
+  const language = (unit) => {
+    if (unit.lanes) return ['-O1', '-x', 'c++', '-Xcompiler', tuned('g++').join(',') || '-O1'];
+    return ['-O3', '-x', 'cu', ...(unit.source.endsWith('.cu') ? code : plain)];
+  };
+  rmSync(join(root, stampOf(library)), { force: true });
+  const path = await build(
+    root,
+    library,
+    'cuda',
+    jobs,
+    (unit) => {
+      const args = ['-std=c++17', ...language(unit), ...host, ...unit.defines];
+      return run(nvcc, [...args, '-c', join(root, unit.source), '-o', unit.object]);
+    },
+    // CUDA's runtime goes in, and stays inside: nobody else's copy of it may be mistaken for ours.
+    (kind, objects, out) =>
+      run(nvcc, [...kind, '-cudart', 'static', ...plain, '-Xlinker', '--exclude-libs,ALL', ...objects, '-o', out]),
+  );
+  writeFileSync(join(root, stampOf(library)), [hashOf(root, 'nvcc', []), ...targets].join(' '));
+  return path;
+}
+
+/** The library over host lanes, and its check, built unless they are there already. `extra`: flags for every unit and the link
+ * (sanitizers). */
 export async function buildCudaHost(root, compiler, { library = HOST_LIBRARY, extra = [], jobs = cpus().length } = {}) {
   const flags = [...FLAGS, ...WARNINGS, '-O1', '-pthread', ...tuned(compiler), ...extra];
-  const stampFile = join(root, `${library}.stamp`);
-  const stamp = stampOf(root, compiler, flags);
-  if (existsSync(join(root, library)) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) {
-    return join(root, library);
-  }
-  rmSync(stampFile, { force: true });
+  const hash = hashOf(root, compiler, flags);
+  if (stamped(root, library) === hash) return join(root, library);
+  rmSync(join(root, stampOf(library)), { force: true });
   const path = await build(
     root,
     library,
     'host',
     jobs,
-    ({ source, defines, object }) => run(compiler, [...flags, ...defines, '-c', join(root, source), '-o', object]),
-    (objects, out) => run(compiler, ['-shared', '-pthread', ...extra, ...objects, '-o', out]),
+    ({ source, defines, object }) =>
+      run(compiler, [...flags, ...defines, '-x', 'c++', '-c', join(root, source), '-o', object]),
+    (kind, objects, out) => run(compiler, [...kind, '-pthread', ...extra, ...objects, '-o', out]),
   );
-  writeFileSync(stampFile, stamp);
+  writeFileSync(join(root, stampOf(library)), hash);
   return path;
 }
 

@@ -1,208 +1,191 @@
 // Every kernel on a card, bit for bit against the same kernels on host lanes, then how fast they are; plain CUDA and C++, for
-// machines with a card and no Node.js. From the repository's root:
+// machines with a card and no Node.js. From the repository's root, with directory build/:
 //
-//   nvcc -std=c++17 -O2 -arch=native -Xcompiler -Wno-psabi -o build/check \
-//     kernels/dev/check.cu kernels/dev/checkHost.cpp native/inverse.cpp && build/check
+//   nvcc -std=c++17 -O2 -arch=native -Xcompiler -Wno-psabi -o build/check kernels/dev/check*.c* native/inverse.cpp
+//   build/check
 //
-// Prints the rate of wide multiply-adds first: all other rates are to be read against it. Status 1 where a result differs.
+// The rates of instructions come first: all other rates are to be read against them. Status 1 where a result differs, 2 where it
+// cannot run. Compiled as plain C++, host lanes are the card: for tests (checkLanes.h).
+#include <chrono>
 #include <cstdio>
-#include <random>
+#include <map>
 
-#include "check.h"
+#ifdef __CUDACC__
+#include "checkCard.h"
+#else
+#include "checkLanes.h"
+#endif
 
 namespace millrace::kernels {
 namespace {
 
-using Words = std::vector<std::uint32_t>;
+using Run = CheckRun<Side::Target, SideMemory>;
+using Clock = std::chrono::steady_clock;
 
-void must(cudaError_t error, const char* what) {
-  if (error != cudaSuccess) throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(error));
-}
+constexpr std::size_t kShortBits = 256;
+const char* const kCompared[] = {"mul",      "mulPrepared", "prepare", "mulGather", "pow",
+                                 "powShared", "powFixed",    "invert",  "product",   "multiExp"};
 
-struct CardMemory {
-  class Buffer {
-   public:
-    Buffer() = default;
-    explicit Buffer(const Words& words) : count_(words.size()) {
-      if (count_ == 0) return;
-      must(cudaMalloc(&at_, count_ * 4), "cudaMalloc");
-      upload(words);
-    }
-    Buffer(Buffer&& other) noexcept { *this = std::move(other); }
-    Buffer& operator=(Buffer&& other) noexcept {
-      std::swap(at_, other.at_);
-      std::swap(count_, other.count_);
-      return *this;
-    }
-    ~Buffer() { cudaFree(at_); }
-    std::uint32_t* words() { return at_; }
-    void upload(const Words& words) { must(cudaMemcpy(at_, words.data(), count_ * 4, cudaMemcpyHostToDevice), "upload"); }
-    Words download() const {
-      Words words(count_);
-      must(cudaMemcpy(words.data(), at_, count_ * 4, cudaMemcpyDeviceToHost), "download");
-      return words;
-    }
-
-   private:
-    std::uint32_t* at_ = nullptr;
-    std::size_t count_ = 0;
-  };
+/// An operation of the engines' catalogue, by the name that CheckRun has for it, and how many numbers an instance takes.
+struct Timed {
+  const char* name;
+  const char* operation;
+  std::size_t each;
+  bool powers;
 };
+constexpr Timed kTimed[] = {{"pow", "pow", 1, true},
+                            {"powShared", "powShared", 1, true},
+                            {"powFixed", "powFixed", 1, true},
+                            {"mul", "mulPrepared", 1, false},
+                            {"mulGather", "mulGather", 1, false},
+                            {"invertBatch", "invert", kFan, false},
+                            {"product", "product", kShare, false},
+                            {"multiExp", "multiExp", kBases, true}};
 
-/// Sixteen independent chains of eight wide multiply-adds a turn.
-__global__ void wideMads(std::uint32_t* out, std::uint32_t turns) {
-  Word acc[4][16], limbs[16];
-  for (int i = 0; i < 16; i++) {
-    limbs[i] = threadIdx.x * 77 + i;
-    for (int k = 0; k < 4; k++) acc[k][i] = i + k;
-  }
-#pragma unroll 1
-  for (std::uint32_t turn = 0; turn < turns; turn++) {
-    for (int k = 0; k < 4; k++) Chain<8>::mad(acc[k], limbs, turn + k);
-  }
-  Word sum = 0;
-  for (int k = 0; k < 4; k++) {
-    for (int i = 0; i < 16; i++) sum ^= acc[k][i];
-  }
-  out[blockIdx.x * blockDim.x + threadIdx.x] = sum;
-}
+bool isPower(const std::string& operation) { return operation.find("ow") != std::string::npos || operation == "multiExp"; }
 
-class Timer {
+class Check {
  public:
-  Timer() {
-    must(cudaEventCreate(&from_), "event");
-    must(cudaEventCreate(&to_), "event");
-  }
-  void start() { must(cudaEventRecord(from_), "event"); }
-  double stopMs() {
-    must(cudaEventRecord(to_), "event");
-    must(cudaEventSynchronize(to_), "kernel");
-    float ms = 0;
-    must(cudaEventElapsedTime(&ms, from_, to_), "event");
-    return ms;
+  explicit Check(const CheckOptions& options)
+      : options_(options), end_(Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                                   std::chrono::duration<double>(options.minutes * 60))) {}
+
+  /// Everything. What fails ends it; what was found until then is reported.
+  const CheckReport& all() {
+    try {
+      run();
+    } catch (const std::exception& error) {
+      report_.error = error.what();
+    }
+    return report_;
   }
 
  private:
-  cudaEvent_t from_, to_;
-};
-
-void printIssueRate(const cudaDeviceProp& card) {
-  const int blocks = card.multiProcessorCount * 4, threads = 256;
-  const std::uint32_t turns = 200000;
-  CardMemory::Buffer out{Words(blocks * threads, 0)};
-  Timer timer;
-  double best = 1e30;
-  for (int run = 0; run < 4; run++) {
-    timer.start();
-    wideMads<<<blocks, threads>>>(out.words(), turns);
-    must(cudaGetLastError(), "wideMads");
-    best = std::min(best, timer.stopMs());
+  void run() {
+    report_.facts = side_.facts();
+    std::printf("%s, %d multiprocessors\n", report_.facts.name.c_str(), report_.facts.multiprocessors);
+    report_.issue = side_.issueRates();
+    for (const IssueRate& rate : report_.issue) {
+      std::printf("%s: %.1f G/s, %.1f a clock and multiprocessor at %.0f MHz\n", rate.what.c_str(), rate.perSecond / 1e9, rate.perClock,
+                  rate.clockMHz);
+    }
+    for (const std::size_t bits : options_.bits) compare(static_cast<int>(bits));
+    std::printf("%zu comparisons with the host, %zu wrong\n", report_.comparisons, report_.wrong.size());
+    // What matters most comes first: if time runs out, the rest is skipped.
+    for (const std::size_t bits : options_.bits) time(bits, kShortBits, true);
+    for (const std::size_t bits : options_.bits) time(bits, bits, true);
+    if (!options_.quick) {
+      for (const std::size_t bits : options_.bits) time(bits, kShortBits, false);
+    }
   }
-  int clockKHz = 0;
-  must(cudaDeviceGetAttribute(&clockKHz, cudaDevAttrClockRate, 0), "clock");
-  const double mads = 32.0 * turns * blocks * threads;
-  std::printf("wide multiply-adds: %.1f G/s, %.1f a clock and multiprocessor at %.0f MHz\n", mads / best / 1e6,
-              mads / best / clockKHz / card.multiProcessorCount, clockKHz / 1e3);
-}
 
-CheckJob jobOf(const std::string& operation, int bits, int tpi, std::size_t count, std::size_t exponentBytes, unsigned seed) {
-  std::mt19937 random(seed);
-  CheckJob job{operation, bits, tpi, rfc3526(bits), count, 1, exponentBytes, 6, {}, {}, {}, {}, {}};
-  const std::size_t n = bits / 32;
-  if (operation == "mulGather" || operation == "product" || operation == "powShared") job.width = 2;
-  if (operation == "mulGather" || operation == "product") job.count = count = (count + 1) / 2 * 2;
-  auto fill = [&](Words& words, std::size_t elements) {
-    words.resize(elements * n);
-    for (auto& word : words) word = random();
-    // Below q: the top bit but one is clear.
-    for (std::size_t i = 0; i < elements; i++) words[i * n + n - 1] &= 0x3fffffff;
-    for (std::size_t i = 0; i < elements; i += 7) std::fill_n(words.begin() + i * n, n - 1, i % 2 ? ~0u : 0u);
-    for (std::size_t i = 0; i < elements; i++) words[i * n] |= 1;
-  };
-  fill(job.a, count);
-  fill(job.b, count);
-  fill(job.blinding, 1);
-  job.exponents.resize((count + 1) * exponentBytes / 4 + 1);
-  for (auto& word : job.exponents) word = random();
-  job.source.resize(count);
-  for (std::size_t i = 0; i < count; i++) job.source[i] = static_cast<std::uint32_t>(i);
-  std::shuffle(job.source.begin(), job.source.begin() + count / job.width, random);
-  return job;
-}
-
-const char* const kOperations[] = {"mul",      "mulPrepared", "prepare", "mulGather", "pow",
-                                   "powShared", "powFixed",    "invert",  "product",   "multiExp"};
-
-/// How many results of the card differ from the host's.
-int compareAll() {
-  int wrong = 0, done = 0;
-  for (const int bits : {2048, 3072, 4096}) {
+  void compare(int bits) {
     for (const int tpi : {8, 16, 32}) {
-      for (const char* operation : kOperations) {
+      for (const char* operation : kCompared) {
         for (const std::size_t count : {1, 33, 1001}) {
-          const bool power = std::string(operation).find("ow") != std::string::npos || operation == kOperations[9];
-          if (power && count > 100) continue;
-          const CheckJob job = jobOf(operation, bits, tpi, count, 4, static_cast<unsigned>(bits + tpi + count));
-          Card card;
-          CheckRun<Card, CardMemory> run(card, job);
+          if (count > 100 && (isPower(operation) || options_.quick)) continue;
+          const bool pairs = std::string(operation) == "mulGather" || std::string(operation) == "product" ||
+                             std::string(operation) == "powShared";
+          const CheckJob job = jobOf(operation, bits, tpi, count, pairs ? 2 : 1, 4, static_cast<unsigned>(bits + tpi + count));
+          Side::Target on = side_.target();
+          Run run(on, job);
           run.compute();
-          must(card.error, operation);
-          must(cudaDeviceSynchronize(), operation);
-          done++;
-          if (run.result() != computeOnHost(job)) {
-            wrong++;
-            std::printf("WRONG: %s, %d bits, %d lanes, %zu elements\n", operation, bits, tpi, count);
-          }
+          Side::settle(on, operation);
+          report_.comparisons++;
+          if (run.result() == computeOnHost(job)) continue;
+          char text[96];
+          std::snprintf(text, sizeof text, "%s, %d bits, %d lanes, %zu elements", operation, bits, tpi, count);
+          std::printf("WRONG: %s\n", text);
+          report_.wrong.push_back(text);
         }
       }
     }
   }
-  std::printf("%d comparisons with the host, %d wrong\n", done, wrong);
-  return wrong;
-}
 
-void printRates() {
-  Timer timer;
-  for (const int bits : {2048, 3072, 4096}) {
-    for (const char* operation : {"mulPrepared", "pow", "powFixed", "powShared", "invert"}) {
-      for (const int tpi : {8, 16, 32}) {
-        for (const std::size_t count : {32, 1024, 16384, 65536}) {
-          const CheckJob job = jobOf(operation, bits, tpi, count, 32, 1);
-          Card card;
-          CheckRun<Card, CardMemory> run(card, job);
-          run.compute();
-          must(cudaDeviceSynchronize(), operation);
-          double best = 1e30;
-          for (int turn = 0; turn < 3; turn++) {
-            timer.start();
-            run.compute();
-            must(card.error, operation);
-            best = std::min(best, timer.stopMs());
-          }
-          const double results = count * (std::string(operation) == "powShared" ? job.width : 1);
-          std::printf("%-12s %d bits, %2d lanes, %6zu elements: %9.3f ms, %9.4f M/s\n", operation, bits, tpi, count, best,
-                      results / best / 1e3);
+  /// The lanes an instance that the library takes for so many: the fewest that fill the card, else the most.
+  int lanesFor(std::size_t instances) const {
+    for (const std::size_t tpi : {8, 16}) {
+      if (instances >= side_.target().warpsMax * (kWarp / tpi)) return static_cast<int>(tpi);
+    }
+    return kWarp;
+  }
+
+  /// With the lanes that the library takes, or with the others; short exponents bring along what has none.
+  void time(std::size_t bits, std::size_t exponentBits, bool chosen) {
+    for (const Timed& timed : kTimed) {
+      if (!timed.powers && exponentBits != kShortBits) continue;
+      // Of the others, those that the targets are about.
+      if (!chosen && timed.powers && std::string(timed.name) != "pow" && std::string(timed.name) != "powFixed") continue;
+      for (const std::size_t batch : options_.batches) {
+        const int own = lanesFor((batch + timed.each - 1) / timed.each);
+        for (const int lanes : {8, 16, 32}) {
+          if ((lanes == own) == chosen) report_.figures.push_back(timeOne(timed, bits, timed.powers ? exponentBits : 0, lanes, batch));
+          else continue;
+          std::printf("%s\n", lineOf(report_.figures.back()).c_str());
         }
       }
     }
+    std::fflush(stdout);
   }
-}
+
+  double secondsLeft() const { return std::chrono::duration<double>(end_ - Clock::now()).count(); }
+
+  Figure timeOne(const Timed& timed, std::size_t bits, std::size_t exponentBits, int lanes, std::size_t batch) {
+    Figure figure{timed.name, bits, lanes, batch, exponentBits, {}, {}};
+    // A number takes no longer in a larger batch, nor a bit in a longer exponent.
+    const auto known = msEach_.find({timed.name, bits});
+    const double expectedMs = known == msEach_.end() ? 0 : known->second * batch * std::max<std::size_t>(exponentBits, 1);
+    const double left = secondsLeft();
+    if (left <= 0 || 3 * expectedMs > left * 1e3) {
+      char text[64];
+      std::snprintf(text, sizeof text, "a run may take %.1f s, %.0f s are left", expectedMs / 1e3, std::max(left, 0.0));
+      figure.skipped = text;
+      return figure;
+    }
+    const CheckJob job = jobOf(timed.operation, static_cast<int>(bits), lanes, batch, 1, exponentBits == 0 ? 4 : exponentBits / 8, 1);
+    Side::Target on = side_.target();
+    Run run(on, job);
+    run.compute();
+    Side::settle(on, timed.name);
+    // Short ones are disturbed the most, and cost the least to repeat.
+    const int repeats = options_.quick ? 3 : 7;
+    double spentMs = 0;
+    for (int turn = 0; turn < repeats && (turn == 0 || spentMs < 1000); turn++) {
+      Timer timer;
+      timer.start();
+      run.compute();
+      figure.ms.push_back(timer.stopMs());
+      Side::settle(on, timed.name);
+      spentMs += figure.ms.back();
+    }
+    msEach_[{timed.name, bits}] = figure.medianMs() / batch / std::max<std::size_t>(exponentBits, 1);
+    return figure;
+  }
+
+  const CheckOptions options_;
+  const Clock::time_point end_;
+  Side side_;
+  CheckReport report_;
+  std::map<std::pair<std::string, std::size_t>, double> msEach_;
+};
 
 }  // namespace
 }  // namespace millrace::kernels
 
-int main() {
+int main(int count, char** arguments) {
   using namespace millrace::kernels;
   try {
-    int count = 0;
-    must(cudaGetDeviceCount(&count), "no card");
-    cudaDeviceProp card;
-    must(cudaGetDeviceProperties(&card, 0), "card");
-    std::printf("%s, %d multiprocessors\n", card.name, card.multiProcessorCount);
-    printIssueRate(card);
-    const int wrong = compareAll();
-    printRates();
-    return wrong == 0 ? 0 : 1;
+    bool help = false;
+    const CheckOptions options = parseOptions(count, arguments, help);
+    if (help) {
+      std::printf("%s", usage().c_str());
+      return 0;
+    }
+    Check check(options);
+    const CheckReport& report = check.all();
+    if (!options.json.empty()) writeWhole(options.json, jsonOf(report));
+    if (!report.error.empty()) throw std::runtime_error(report.error);
+    return report.wrong.empty() ? 0 : 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "check: error: %s\n", error.what());
     return 2;

@@ -1,14 +1,27 @@
 // A job that the card and the host lanes both do, and how it is done on either: the same calls on memory of either kind. For
 // kernels/dev/check.cu.
+//
+// MILLRACE_LINKED: the kernels of the widths are units of their own (kernels/card.cu, kernels/host/width.cpp), compiled side by
+// side; without it this program's own two units hold all of them, so that one command builds it.
 #pragma once
 
 #include <stdexcept>
 #include <string>
 
 #include "../../native/inverse.h"
+#if defined(MILLRACE_LINKED) && !defined(__CUDACC__)
+#include "../host/target.h"
+#else
 #include "../arithmetic.h"
+#endif
 
 namespace millrace::kernels {
+
+#if defined(MILLRACE_LINKED) && defined(__CUDACC__)
+extern template std::unique_ptr<Arithmetic<Card>> makeArithmeticOf<Card, 2048>(int, Form, const Modulus&);
+extern template std::unique_ptr<Arithmetic<Card>> makeArithmeticOf<Card, 3072>(int, Form, const Modulus&);
+extern template std::unique_ptr<Arithmetic<Card>> makeArithmeticOf<Card, 4096>(int, Form, const Modulus&);
+#endif
 
 struct CheckJob {
   std::string operation;
@@ -98,6 +111,24 @@ class CheckRun {
   std::unique_ptr<Arithmetic<Target>> arithmetic_;
 };
 
+/// Memory of the host behind the same interface as a card's.
+struct HostMemory {
+  class Buffer {
+   public:
+    Buffer() = default;
+    explicit Buffer(const std::vector<std::uint32_t>& words) : words_(words) {}
+    std::uint32_t* words() { return words_.data(); }
+    const std::vector<std::uint32_t>& download() const { return words_; }
+    void upload(const std::vector<std::uint32_t>& words) { words_ = words; }
+
+   private:
+    std::vector<std::uint32_t> words_;
+  };
+};
+
+/// Operands for an operation, the same for the same seed; the count is rounded up to whole slots.
+CheckJob jobOf(const std::string& operation, int bits, int tpi, std::size_t count, std::size_t width, std::size_t exponentBytes,
+               unsigned seed);
 /// The job on host lanes.
 std::vector<std::uint32_t> computeOnHost(const CheckJob& job);
 /// The RFC 3526 prime of a width, from its formula.

@@ -1,4 +1,6 @@
-// The host half of kernels/dev/check.cu: the same kernels on vectors of lanes, and the primes.
+// The host half of kernels/dev/check.cu: the same kernels on vectors of lanes, operands, and the primes.
+#include <random>
+
 #include "check.h"
 
 namespace millrace {
@@ -15,20 +17,6 @@ namespace {
 
 using Words = std::vector<std::uint32_t>;
 
-struct HostMemory {
-  class Buffer {
-   public:
-    Buffer() = default;
-    explicit Buffer(const Words& words) : words_(words) {}
-    std::uint32_t* words() { return words_.data(); }
-    const Words& download() const { return words_; }
-    void upload(const Words& words) { words_ = words; }
-
-   private:
-    Words words_;
-  };
-};
-
 /// x /= d, words little-endian; whether anything is left.
 bool divide(Words& x, std::uint32_t d) {
   std::uint64_t rest = 0, any = 0;
@@ -42,7 +30,7 @@ bool divide(Words& x, std::uint32_t d) {
 }
 
 /// x += or −= y·factor.
-void accumulate(Words& x, const Words& y, std::int64_t factor) {
+void addScaled(Words& x, const Words& y, std::int64_t factor) {
   __int128 carry = 0;
   for (std::size_t i = 0; i < x.size(); i++) {
     carry += static_cast<__int128>(x[i]) + static_cast<__int128>(factor) * y[i];
@@ -59,12 +47,38 @@ void addArctan(Words& sum, std::uint32_t x, std::int64_t factor) {
   for (std::uint32_t n = 1;; n += 2, factor = -factor) {
     Words part = term;
     if (!divide(part, n)) return;
-    accumulate(sum, part, factor);
+    addScaled(sum, part, factor);
     divide(term, x * x);
   }
 }
 
 }  // namespace
+
+CheckJob jobOf(const std::string& operation, int bits, int tpi, std::size_t count, std::size_t width, std::size_t exponentBytes,
+               unsigned seed) {
+  std::mt19937 random(seed);
+  const bool slots = operation == "mulGather" || operation == "product";
+  if (slots) count = (count + width - 1) / width * width;
+  CheckJob job{operation, bits, tpi, rfc3526(bits), count, width, exponentBytes, 6, {}, {}, {}, {}, {}};
+  const std::size_t n = bits / 32;
+  auto fill = [&](Words& words, std::size_t elements) {
+    words.resize(elements * n);
+    for (auto& word : words) word = random();
+    // Below q: the top bit but one is clear.
+    for (std::size_t i = 0; i < elements; i++) words[i * n + n - 1] &= 0x3fffffff;
+    for (std::size_t i = 0; i < elements; i += 7) std::fill_n(words.begin() + i * n, n - 1, i % 2 ? ~0u : 0u);
+    for (std::size_t i = 0; i < elements; i++) words[i * n] |= 1;
+  };
+  fill(job.a, count);
+  fill(job.b, count);
+  fill(job.blinding, 1);
+  job.exponents.resize((count + 1) * exponentBytes / 4 + 1);
+  for (auto& word : job.exponents) word = random();
+  job.source.resize(count);
+  for (std::size_t i = 0; i < count; i++) job.source[i] = static_cast<std::uint32_t>(i);
+  std::shuffle(job.source.begin(), job.source.begin() + count / width, random);
+  return job;
+}
 
 std::vector<std::uint32_t> computeOnHost(const CheckJob& job) {
   Host<LaneVector<Fault::kNone>> on{4};
@@ -91,9 +105,9 @@ std::vector<std::uint32_t> rfc3526(int bits) {
   shifted[2] = k;
   ones[n - 2] = ones[n - 1] = 0xffffffff;
   one[0] = 1;
-  accumulate(p, shifted, 1);
-  accumulate(p, ones, 1);
-  accumulate(p, one, -1);
+  addScaled(p, shifted, 1);
+  addScaled(p, ones, 1);
+  addScaled(p, one, -1);
   return p;
 }
 

@@ -1,0 +1,34 @@
+// How scripts call a compiler: side by side, each failing or warning one with what it said.
+import { spawn, spawnSync } from 'node:child_process';
+
+/** Runs a compiler; what it said. Throws where it failed or warned. */
+export function run(command, args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    child.stderr.on('data', (text) => {
+      said += text;
+    });
+    child.on('error', reject);
+    child.on('close', (code) =>
+      code === 0 && !/\bwarning\b/.test(said)
+        ? resolve(said)
+        : reject(new Error(`${command} ${args.join(' ')}: ${said.slice(0, 4000)}`)),
+    );
+  });
+}
+
+/** `work` on every item, `jobs` at a time, in order of the items. */
+export async function eachOf(items, jobs, work) {
+  const pending = [...items];
+  const lane = async () => {
+    for (let item = pending.shift(); item !== undefined; item = pending.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: Math.max(1, jobs) }, lane));
+}
+
+/** Wide vectors where this machine's compiler can say so. */
+export function tuned(compiler) {
+  const probe = spawnSync(compiler, ['-march=native', '-E', '-x', 'c++', '-'], { input: '', stdio: 'pipe' });
+  return probe.status === 0 ? ['-march=native'] : [];
+}
