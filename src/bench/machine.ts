@@ -34,9 +34,10 @@ function git(...args: string[]): string | undefined {
   return status === 0 ? stdout.trim() : undefined;
 }
 
+/** MILLRACE_COMMIT says it where there is no checkout: in an image, on a machine that got the files alone. */
 function commit(): string | null {
   const hash = git('rev-parse', '--short', 'HEAD');
-  if (hash === undefined) return null;
+  if (hash === undefined) return process.env.MILLRACE_COMMIT || null;
   const changed = git('status', '--porcelain', '--untracked-files=no', '--', 'src', 'native', 'kernels', 'scripts');
   return changed ? `${hash}+` : hash;
 }
@@ -57,7 +58,47 @@ export function describeMachine(): Machine {
   };
 }
 
-/** A file name's worth of the processor's name. */
+/** What the driver says of a card, and no library does. */
+export interface CardState {
+  /** Of the driver itself, not of the CUDA that it is for. */
+  readonly driver: string;
+  readonly clockMHz: number;
+  readonly clockMaxMHz: number;
+  readonly memoryClockMHz: number;
+  readonly powerLimitW: number;
+  readonly temperatureC: number;
+  /** As `generation × lanes`. */
+  readonly pcie: string;
+}
+
+const QUERY =
+  'driver_version,clocks.sm,clocks.max.sm,clocks.mem,power.limit,temperature.gpu,pcie.link.gen.current,pcie.link.width.current';
+
+/** The first card as nvidia-smi has it now; null where there is no nvidia-smi, or it knows no card. */
+export function cardState(): CardState | null {
+  const { status, stdout } = spawnSync('nvidia-smi', [`--query-gpu=${QUERY}`, '--format=csv,noheader,nounits'], {
+    encoding: 'utf8',
+    timeout: 10_000,
+  });
+  return status === 0 ? parseCardState(stdout) : null;
+}
+
+/** The first line of nvidia-smi's answer; a number that it does not know is 0. */
+export function parseCardState(answer: string): CardState | null {
+  const fields = answer
+    .split('\n')[0]!
+    .split(',')
+    .map((field) => field.trim());
+  if (fields.length !== QUERY.split(',').length) return null;
+  const [driver = '', ...rest] = fields;
+  const numbers = rest.map((field) => (Number.isFinite(Number(field)) ? Number(field) : 0));
+  const [clockMHz = 0, clockMaxMHz = 0, memoryClockMHz = 0, powerLimitW = 0, temperatureC = 0, generation, lanes] =
+    numbers;
+  const pcie = `${generation} × ${lanes}`;
+  return { driver, clockMHz, clockMaxMHz, memoryClockMHz, powerLimitW, temperatureC, pcie };
+}
+
+/** A file name's worth of the name of a processor or a card. */
 export function cpuSlug(cpu: string): string {
   const slug = cpu
     .toLowerCase()

@@ -16,7 +16,7 @@ const IN_FLIGHT_MS = 25;
 /** Long enough that a queue that fills at the start and runs dry at the end does not show: both take about a batch. */
 const QUEUED_MS = 200;
 /** Operations so short that one batch alone would measure how it is handed over. */
-const QUEUED: readonly OperationName[] = ['mul', 'mulGather', 'invertBatch', 'product'];
+export const QUEUED: readonly OperationName[] = ['mul', 'mulGather', 'invertBatch', 'product'];
 
 export interface OperationShape {
   readonly exponentBits: number;
@@ -27,6 +27,8 @@ export interface OperationShape {
 export interface ReadyOperation {
   /** Runs it once and gives microseconds an operation (an element, a power, a base). */
   sample(): Promise<number>;
+  /** Milliseconds of one batch by itself. */
+  once(): Promise<number>;
   /** Frees what the engine holds for it. */
   release(): void;
 }
@@ -65,6 +67,7 @@ export async function readyOperation(
   let settled = QUEUED.includes(op) ? undefined : Promise.resolve();
   return {
     release,
+    once: () => run(1),
     async sample() {
       settled ??= settle();
       await settled;

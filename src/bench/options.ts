@@ -2,6 +2,7 @@
 import { MixError } from '../base/errors.js';
 import { ENGINE_NAMES, type EngineName, OPERATIONS, type OperationName } from '../engine/engine.js';
 import { type Group, groupOfBits } from '../math/group.js';
+import { BATCHES, QUICK_BATCHES, WIDTHS } from './gpuPlan.js';
 
 /** As the command line gives them: text. */
 export interface RawBenchOptions {
@@ -68,5 +69,47 @@ export function parseBenchOptions(raw: RawBenchOptions): BenchOptions {
     repeat: whole('repeat', raw.repeat, 1, REPEAT_MAX),
     engine: oneOf('engine', raw.engine ?? 'auto', ['auto', ...ENGINE_NAMES] as const),
     operations: raw.op === undefined ? OPERATIONS : [oneOf('op', raw.op, OPERATIONS)],
+  };
+}
+
+/** Of `millrace bench gpu`, as text. */
+export interface RawGpuOptions {
+  readonly minutes: string;
+  readonly quick: boolean;
+  readonly widths?: string;
+  readonly batches?: string;
+  readonly slots: string;
+  readonly threads?: string;
+}
+
+export interface GpuShape {
+  readonly minutes: number;
+  readonly quick: boolean;
+  readonly widths: readonly number[];
+  readonly batches: readonly number[];
+  readonly slots: number;
+  /** Undefined: one a core. */
+  readonly threads?: number;
+}
+
+const MINUTES_MAX = 600;
+
+/** @throws MixError INPUT_INVALID naming the option */
+export function parseGpuOptions(raw: RawGpuOptions): GpuShape {
+  const minutes = Number(raw.minutes);
+  if (!/^\d{1,3}(\.\d{1,3})?$/.test(raw.minutes) || minutes <= 0 || minutes > MINUTES_MAX) {
+    const expected = `more than 0, at most ${MINUTES_MAX}`;
+    throw new MixError('INPUT_INVALID', { option: '--minutes', got: raw.minutes, expected });
+  }
+  const list = (text: string) => text.split(',');
+  const standard = raw.quick ? QUICK_BATCHES : BATCHES;
+  return {
+    minutes,
+    quick: raw.quick,
+    widths: raw.widths === undefined ? WIDTHS : list(raw.widths).map((text) => Number(oneOf('widths', text, BITS))),
+    batches:
+      raw.batches === undefined ? standard : list(raw.batches).map((text) => whole('batches', text, 1, BATCH_MAX)),
+    slots: whole('slots', raw.slots, 1, BATCH_MAX),
+    ...(raw.threads !== undefined && { threads: whole('threads', raw.threads, 1, THREADS_MAX) }),
   };
 }

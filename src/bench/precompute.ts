@@ -34,6 +34,8 @@ export interface PrecomputeCost {
   /** CPU ms a slot of a whole round: the least of the rounds' sums, not the sum of the steps' least. */
   readonly cpuMsPerSlot: number;
   readonly cpuMsPerSlotMedian: number;
+  /** Milliseconds by the clock on the wall that a whole round's computing takes. */
+  readonly wallMs: Spread;
 }
 
 /** CPU µs of each step of one round, by name. */
@@ -42,10 +44,12 @@ type Costs = Map<string, number>;
 /** Times steps by what the process consumed meanwhile. */
 class Meter {
   readonly costs: Costs = new Map();
+  wallMs = 0;
 
   async step<T>(what: string, work: () => T | Promise<T>): Promise<T> {
-    const before = process.cpuUsage();
+    const [before, start] = [process.cpuUsage(), process.hrtime.bigint()];
     const result = await work();
+    this.wallMs += Number(process.hrtime.bigint() - start) / 1e6;
     const { user, system } = process.cpuUsage(before);
     this.costs.set(what, (this.costs.get(what) ?? 0) + user + system);
     return result;
@@ -99,7 +103,7 @@ async function generate(round: Round, teamKey: Uint8Array) {
 }
 
 /** One round of one node in the middle of a team; the other nodes' batches are random elements. */
-async function precompute(round: Round): Promise<Costs> {
+async function precompute(round: Round): Promise<Meter> {
   const { engine, meter, slots, exponentBytes } = round;
   const { group } = engine;
   const context = { group, roundDigest: randomBytes(systemRng, 32), node: NODE, width: 1, exponentBytes };
@@ -127,7 +131,7 @@ async function precompute(round: Round): Promise<Costs> {
   );
   for (const operand of [...Object.values(operands), inverse]) operand.release();
   exponents.wipe();
-  return meter.costs;
+  return meter;
 }
 
 const incomingBatch = (group: Group, slots: number): Uint8Array => randomElements(systemRng, group, 2 * slots);
@@ -139,22 +143,31 @@ const incomingBatch = (group: Group, slots: number): Uint8Array => randomElement
 export async function benchPrecompute(
   options: BenchShape & { readonly engine?: EngineName | 'auto' },
 ): Promise<PrecomputeCost> {
-  const { group, threads, batch: slots, repeat: rounds, exponentBits } = options;
+  const { group, threads } = options;
   const engine = await openEngine({ engine: options.engine ?? 'auto', group, threads });
   try {
-    const once = () => precompute({ engine, meter: new Meter(), slots, exponentBytes: exponentBits / 8 });
-    await once();
-    const all: Costs[] = [];
-    for (let i = 0; i < rounds; i++) all.push(await once());
-    const sums = spreadOf(all.map((costs) => [...costs.values()].reduce((sum, us) => sum + us, 0) / slots / 1000));
-    const steps = [...all[0]!.keys()].map((what) => ({
-      what,
-      cpuUsPerSlot: spreadOf(all.map((costs) => costs.get(what)! / slots)),
-    }));
-    const { name, path } = engine;
-    const shape = { slots, width: 1 as const, bits: group.bits, exponentBits, threads, rounds };
-    return { engine: name, path, ...shape, steps, cpuMsPerSlot: sums.min, cpuMsPerSlotMedian: sums.median };
+    return await measurePrecompute(engine, options);
   } finally {
     await engine.close();
   }
+}
+
+/** The same on an engine that is open. */
+export async function measurePrecompute(
+  engine: Engine,
+  { batch: slots, repeat: rounds, exponentBits }: Pick<BenchShape, 'batch' | 'repeat' | 'exponentBits'>,
+): Promise<PrecomputeCost> {
+  const once = () => precompute({ engine, meter: new Meter(), slots, exponentBytes: exponentBits / 8 });
+  await once();
+  const all: Meter[] = [];
+  for (let i = 0; i < rounds; i++) all.push(await once());
+  const sums = spreadOf(all.map(({ costs }) => [...costs.values()].reduce((sum, us) => sum + us, 0) / slots / 1000));
+  const steps = [...all[0]!.costs.keys()].map((what) => ({
+    what,
+    cpuUsPerSlot: spreadOf(all.map(({ costs }) => costs.get(what)! / slots)),
+  }));
+  const { name, path, group, threads } = engine;
+  const shape = { slots, width: 1 as const, bits: group.bits, exponentBits, threads, rounds };
+  const wallMs = spreadOf(all.map((meter) => meter.wallMs));
+  return { engine: name, path, ...shape, steps, cpuMsPerSlot: sums.min, cpuMsPerSlotMedian: sums.median, wallMs };
 }

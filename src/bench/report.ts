@@ -34,7 +34,7 @@ export function engineReport(figures: readonly EngineFigure[]): string {
   return `${about}\nmicroseconds an operation\n\n${markdown(['operation', 'min', 'median', 'max'], rows)}`;
 }
 
-function machineLine(machine: Machine): string {
+export function machineLine(machine: Machine): string {
   const { cpu, cores, features, memoryGiB, system, node, openssl, commit } = machine;
   const kind = machine.virtual ? ', virtual' : '';
   const has = features.length > 0 ? ` (${features.join(', ')})` : '';

@@ -1,13 +1,16 @@
 // `millrace bench`: what the arithmetic costs here, one engine by itself or all beside other libraries. Progress goes to
 // standard error; standard output is the table, or with --json one object a line.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Command } from 'commander';
 import { MixError } from '../base/errors.js';
 import { compare } from '../bench/compare.js';
 import { benchEngine } from '../bench/engineBench.js';
-import { cpuSlug } from '../bench/machine.js';
-import { parseBenchOptions, type RawBenchOptions } from '../bench/options.js';
+import { benchGpu, type Compliance, defaultThreads } from '../bench/gpu.js';
+import { readCheck } from '../bench/gpuCheck.js';
+import { gpuReport } from '../bench/gpuReport.js';
+import { cardState, cpuSlug } from '../bench/machine.js';
+import { parseBenchOptions, parseGpuOptions, type RawBenchOptions, type RawGpuOptions } from '../bench/options.js';
 import { plotOf } from '../bench/plot.js';
 import { benchPrecompute } from '../bench/precompute.js';
 import { comparisonReport, engineReport, precomputeReport } from '../bench/report.js';
@@ -36,6 +39,15 @@ the machine and the commit, is written to bench/results/ or to --out.
 Example:
   millrace bench compare --repeat 11 --plot docs/performance.svg`;
 
+const GPU_HELP = `
+Every operation at every width and batch through the cuda engine, from the host's memory to the host's memory, with the cpu
+engine beside it; what time does not allow is left out and named. \`npm run gpu\` runs it with all that belongs to it: rates of
+instructions and times on the card itself (--check), the compliance suite (--compliance), limits and targets. The result is
+written to bench/results/CARD.json or to --out. Status 1 where anything failed.
+
+Example:
+  millrace bench gpu --minutes 5 --quick`;
+
 function shaped(command: Command, repeat: string): Command {
   return command
     .option('--bits <n>', 'group: 2048, 3072 or 4096 bits', '4096')
@@ -62,7 +74,59 @@ export function benchCommand(): Command {
   shaped(bench.command('precompute').description("CPU time of one node's precomputation of a batch"), '5')
     .option('--engine <name>', engines, 'auto')
     .action(precompute);
+  bench
+    .command('gpu')
+    .description('a card through the cuda engine, beside its limits and the CPU')
+    .option('--minutes <m>', 'time that it may take', '4')
+    .option('--quick', 'fewer batches and repeats', false)
+    .option('--widths <list>', 'bits, the most important first (default: 4096,3072,2048)')
+    .option('--batches <list>', 'elements of a batch, from small to large (default: 32 to 65536)')
+    .option('--slots <n>', 'slots of the precomputation', '1000')
+    .option('--threads <n>', 'worker threads of the CPU beside the card (default: one a core)')
+    .option('--library <file>', 'the CUDA library (default: what `npm run build:cuda` makes)')
+    .option('--check <file>', 'what kernels/dev/check wrote with --json')
+    .option('--compliance <passed,failed>', 'how the compliance suite ended')
+    .option('--command <text>', 'what the result names as its command (default: this one)')
+    .option('--out <file>', 'where the JSON goes (default: bench/results/CARD.json)')
+    .option('--json', 'end with the result as one line of JSON on standard output', false)
+    .addHelpText('after', GPU_HELP)
+    .action(gpu);
   return bench;
+}
+
+interface GpuFiles {
+  readonly command?: string;
+  readonly library?: string;
+  readonly check?: string;
+  readonly compliance?: string;
+  readonly out?: string;
+}
+
+function complianceOf(text: string | undefined): Compliance | null {
+  if (text === undefined) return null;
+  const [, passed, failed] = /^(\d{1,6}),(\d{1,6})$/.exec(text) ?? [];
+  if (passed === undefined || failed === undefined) {
+    throw new MixError('INPUT_INVALID', { option: '--compliance', got: text, expected: 'passed,failed' });
+  }
+  return { passed: Number(passed), failed: Number(failed) };
+}
+
+async function gpu(raw: RawGpuOptions & Output & GpuFiles): Promise<void> {
+  const { library, check, out } = raw;
+  const shape = parseGpuOptions(raw);
+  const options = {
+    ...shape,
+    threads: shape.threads ?? defaultThreads(),
+    ...(library !== undefined && { library }),
+    ...(check !== undefined && { check: readCheck(check) }),
+    compliance: complianceOf(raw.compliance),
+    command: raw.command ?? ['millrace', ...process.argv.slice(2)].join(' '),
+    state: cardState(),
+  };
+  const result = await benchGpu(options, say);
+  write('--out', out ?? `bench/results/${cpuSlug(result.card.name)}.json`, `${JSON.stringify(result, null, 2)}\n`);
+  print(raw.json ? JSON.stringify(result) : gpuReport(result));
+  if (result.faults.length > 0) process.exitCode = 1;
 }
 
 async function engine(raw: RawBenchOptions & Output): Promise<void> {
@@ -92,7 +156,9 @@ async function compareAll(
 function write(option: string, file: string, text: string): void {
   try {
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, text);
+    // Beside it first: a full disk leaves the last good one.
+    writeFileSync(`${file}.new`, text);
+    renameSync(`${file}.new`, file);
   } catch (cause) {
     throw new MixError('INPUT_INVALID', { option, file, why: (cause as Error).message }, { cause });
   }

@@ -38,7 +38,7 @@ const precompute = {
     rounds: 2,
   },
   steps: [{ what: 'powFixed', cpuUsPerSlot: { min: 100, median: 110, max: 120 } }],
-  ...{ cpuMsPerSlot: 0.41, cpuMsPerSlotMedian: 0.42 },
+  ...{ cpuMsPerSlot: 0.41, cpuMsPerSlotMedian: 0.42, wallMs: { min: 3, median: 4, max: 5 } },
 };
 const comparison: Comparison = {
   ...{ date: '2030-01-02T03:04:05.000Z', command: 'millrace bench compare', bits: 4096, exponentBits: 256 },
