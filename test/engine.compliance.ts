@@ -30,11 +30,15 @@ const SIZES: ReadonlyMap<string, Sizes> = new Map([
   ['TEST-64', { products: 100, powers: 50, inverses: 50, bases: 50 }],
   ['TEST-512', { products: 1000, powers: 1000, inverses: 1000, bases: 1000 }],
   ['MODP-2048', { products: 100, powers: 20, inverses: 20, bases: 20 }],
+  ['MODP-3072', { products: 100, powers: 18, inverses: 20, bases: 20 }],
   ['MODP-4096', { products: 1000, powers: 18, inverses: 20, bases: 20 }],
 ]);
 
+/** MODP-3072 says nothing new of code that takes any size; it is for kernels that are compiled for each. */
+const ANY_SIZE = [...SIZES.keys()].filter((name) => name !== 'MODP-3072');
+
 /** `groups`: those that the engine knows, where it does not know all. */
-export function engineCompliance(name: string, open: OpenForTest, groups = [...SIZES.keys()]): void {
+export function engineCompliance(name: string, open: OpenForTest, groups = ANY_SIZE): void {
   for (const [groupName, sizes] of SIZES) {
     if (!groups.includes(groupName)) continue;
     describe(`engine ${name} in ${groupName}`, () => {

@@ -1,0 +1,184 @@
+// npm run gpu -- [options]: everything that can be said of a card, in one command. Builds the library for it, compares every kernel
+// with host lanes bit for bit, runs the engines' compliance suite on it, and measures: rates of instructions, the operations on
+// the card alone and with transfers, beside the limits and the cpu engine. It only orchestrates: kernels/dev/check and
+// `millrace bench gpu` measure. Status 1 where something is wrong, 2 where it cannot run here.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { buildCuda, checkOf, isCudaBuilt, LIBRARY } from './cuda.mjs';
+import { findNvcc, TARGETS } from './kernels/nvcc.mjs';
+import { DRIVER_MIN, findCard, runnableTarget } from './lib/card.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+/** One card, the same for every step: the engine would take all. Without colours: what they print is kept in logs. */
+const ENVIRONMENT = { CUDA_VISIBLE_DEVICES: '0', ...process.env, NO_COLOR: '1' };
+const say = (text) => process.stderr.write(`millrace: ${text}\n`);
+
+const HELP = `npm run gpu -- [options]
+
+  --minutes M      time for everything, the build included (default: 8); what does not fit is left out and named
+  --quick          fewer batches and repeats
+  --output FILE    where the JSON goes (default: bench/results/CARD.json)
+  --widths LIST    bits, the most important first (default: 4096,3072,2048)
+  --batches LIST   elements of a batch (default: 32,256,1024,4096,16384,65536)
+  --slots N        slots of the precomputation (default: 1000)
+  --skip LIST      steps that are left out: check, compliance
+  --library FILE   this library, with the check that stands beside it; nothing is built
+  --help
+
+Ends with status 0, with 1 where a result or a test is wrong, with 2 where it cannot run here (no card, no driver, no nvcc)
+or was called wrongly.
+`;
+
+/** Of the time that is left after the build: what the check may take, and the compliance suite at most. */
+const SHARES = { check: 0.35, compliance: 0.3 };
+/** What the benchmark takes beyond its own count: engines that open and close. */
+const MARGIN_MINUTES = 0.25;
+
+class CannotRun extends Error {
+  constructor(what, hint) {
+    super(what);
+    this.hint = hint;
+  }
+}
+
+function readOptions() {
+  const text = (value) => ({ type: 'string', ...(value !== undefined && { default: value }) });
+  const flag = { type: 'boolean', default: false };
+  const options = { minutes: text('8'), quick: flag, output: text(), widths: text(), batches: text(), slots: text() };
+  const { values } = parseArgs({ options: { ...options, skip: text(''), library: text(), help: flag } });
+  const skip = values.skip.split(',').filter((step) => step !== '');
+  const unknown = skip.filter((step) => !['check', 'compliance'].includes(step));
+  if (unknown.length > 0)
+    throw new CannotRun(`--skip ${unknown.join(',')}: there are check and compliance`, 'see --help');
+  const minutes = Number(values.minutes);
+  if (!(minutes > 0 && minutes <= 600))
+    throw new CannotRun(`--minutes ${values.minutes}: a number up to 600`, 'see --help');
+  return { ...values, skip, minutes };
+}
+
+/** Runs a program with its output on standard error; its status, null where it was ended after `minutes`. */
+function runProgram(command, args, minutes, env = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd: root,
+      stdio: ['ignore', 2, 2],
+      env: { ...ENVIRONMENT, ...env },
+      timeout: Math.max(1000, Math.ceil(minutes * 60_000)),
+      killSignal: 'SIGKILL',
+    });
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+}
+
+/** The library for this machine's card, built where it is not there. @throws CannotRun */
+async function libraryForCard() {
+  const nvcc = findNvcc();
+  const { target, why } = findCard(nvcc);
+  if (!target)
+    throw new CannotRun(`no card: ${why}`, `install an NVIDIA card and a driver of branch ${DRIVER_MIN} or newer`);
+  const runnable = runnableTarget(target, TARGETS);
+  if (!runnable) throw new CannotRun(`this card (${target}) is too old`, `kernels need ${TARGETS[0]} or newer`);
+  if (isCudaBuilt(root, runnable)) return join(root, LIBRARY);
+  if (!nvcc)
+    throw new CannotRun(
+      'no nvcc, and no library that is up to date',
+      'install the CUDA toolkit (13.0), or name its nvcc with NVCC=',
+    );
+  say(`compiling the kernels for ${runnable} …`);
+  return buildCuda(root, nvcc, { targets: [runnable] });
+}
+
+/** kernels/dev/check; its report's file, undefined where it wrote none. */
+async function check(library, directory, minutes, { quick, widths, batches }) {
+  const file = join(directory, 'check.json');
+  const sizes = [...(widths ? ['--bits', widths] : []), ...(batches ? ['--batches', batches] : [])];
+  const args = ['--json', file, '--minutes', minutes.toFixed(3), ...(quick ? ['--quick'] : []), ...sizes];
+  say(`the kernels against host lanes, and on the card alone: up to ${minutes.toFixed(1)} minutes …`);
+  // A card that hangs must not take the rest with it; the program ends by itself well before.
+  const status = await runProgram(checkOf(library), args, 2 * minutes + 1);
+  if (status !== 0) say(`error: the check ended with status ${status}`);
+  return { report: existsSync(file) ? file : undefined, failed: status !== 0 };
+}
+
+/** The compliance suite through the engine; how many tests passed and failed. */
+async function compliance(library, directory, minutes, widths) {
+  const vitest = join(root, 'node_modules/vitest/vitest.mjs');
+  if (!existsSync(vitest)) {
+    say('warning: the compliance suite is left out: vitest is not installed (npm install)');
+    return undefined;
+  }
+  say('the compliance suite on the card …');
+  const file = join(directory, 'compliance.json');
+  const args = [
+    vitest,
+    'run',
+    '--reporter=dot',
+    '--reporter=json',
+    `--outputFile.json=${file}`,
+    'test/engine/card.test.ts',
+  ];
+  const env = { MILLRACE_GPU_LIBRARY: library, ...(widths && { MILLRACE_GPU_WIDTHS: widths }) };
+  const status = await runProgram(process.execPath, args, minutes, env);
+  if (!existsSync(file)) {
+    say(`error: the compliance suite ended with status ${status} and no report`);
+    return { passed: 0, failed: 1 };
+  }
+  const { numPassedTests, numFailedTests, numFailedTestSuites } = JSON.parse(readFileSync(file, 'utf8'));
+  // A suite that cannot even open the engine has no tests that could fail.
+  const failed = Math.max(numFailedTests, numFailedTestSuites > 0 || numPassedTests === 0 ? 1 : 0);
+  return { passed: numPassedTests, failed };
+}
+
+async function main() {
+  const startedMs = Date.now();
+  const options = readOptions();
+  if (options.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const main = join(root, 'dist/cli/main.js');
+  if (!existsSync(main)) throw new CannotRun('the program is not compiled', 'npm run build');
+  const library = options.library ?? (await libraryForCard());
+  if (!existsSync(library)) throw new CannotRun(`there is no library ${library}`, 'npm run build:cuda');
+  const leftMinutes = () => options.minutes - (Date.now() - startedMs) / 60_000;
+  const minutes = leftMinutes();
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-gpu-'));
+  try {
+    const { skip, quick, output, widths, batches, slots } = options;
+    const checked = skip.includes('check') ? {} : await check(library, directory, SHARES.check * minutes, options);
+    const suite = skip.includes('compliance')
+      ? undefined
+      : await compliance(library, directory, SHARES.compliance * minutes, widths);
+    const left = Math.max(0.1, leftMinutes() - MARGIN_MINUTES);
+    say(`the operations through the engine: up to ${left.toFixed(1)} minutes …`);
+    const command = ['npm run gpu --', ...process.argv.slice(2)].join(' ');
+    const named = { library, check: checked.report, out: output, widths, batches, slots, command };
+    const values = Object.entries(named).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
+    if (suite) values.push('--compliance', `${suite.passed},${suite.failed}`);
+    const args = [main, 'bench', 'gpu', '--minutes', left.toFixed(3), ...(quick ? ['--quick'] : []), ...values];
+    const status = await new Promise((resolve, reject) => {
+      const child = spawn(process.execPath, args, {
+        cwd: root,
+        stdio: ['ignore', 'inherit', 'inherit'],
+        env: ENVIRONMENT,
+      });
+      child.on('error', reject).on('close', resolve);
+    });
+    return status === 0 && !checked.failed ? 0 : 1;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  say(`error: ${error.message}`);
+  if (error.hint) say(`hint: ${error.hint}`);
+  process.exitCode = error instanceof CannotRun || error.code?.startsWith?.('ERR_PARSE_ARGS') ? 2 : 1;
+}
