@@ -215,6 +215,24 @@ const catalogue = {
     what: 'the certificate of the caller is not on the membership list',
     remedy: 'use the certificate that the list pins',
   },
+  TOKEN_REFUSED: {
+    what: 'the token of a call is missing, unknown, expired, or that of another connection',
+    remedy: 'authenticate again on this connection',
+    retry: true,
+  },
+  HANDSHAKE_REFUSED: {
+    what: 'the handshake of a connection was refused',
+    remedy: 'check the identity key of the membership list, and that both nodes are of one network',
+  },
+  PROTOCOL_UNSUPPORTED: {
+    what: 'the peer speaks another major version of the protocol',
+    remedy: 'run releases whose protocol has the same major version',
+  },
+  COOLING_OFF: {
+    what: 'the peer failed so often that it is left alone for a while',
+    remedy: 'wait; look at the peer and at the network to it',
+    retry: true,
+  },
   PEER_ROLE: { what: 'the caller is known but has not the role this call needs', remedy: 'ask the right service' },
   CERTIFICATE_EXPIRED: {
     what: 'the certificate is not valid at this time',

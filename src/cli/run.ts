@@ -1,5 +1,6 @@
 // `millrace run`: one node in the foreground, until SIGTERM or SIGINT drains it; a second one forces.
 import { Command } from 'commander';
+import { asMixError } from '../base/errors.js';
 import { loadConfig } from '../node/config.js';
 import { logOf, startNode } from '../node/node.js';
 
@@ -11,7 +12,7 @@ interface RunOptions {
 
 const HELP = `
 Every key of the configuration can be set by an environment variable (MILLRACE_LOG_LEVEL for log.level) and by --set,
-which wins over both. SIGTERM and SIGINT fail open rounds, tell the team, and stop; a second one stops at once.
+which wins over both. SIGHUP reads certificate and membership list again, while rounds go on. SIGTERM and SIGINT fail open rounds, tell the team, and stop; a second one stops at once.
 
 Example:
   millrace run --config /etc/millrace/node.toml --set log.level=debug`;
@@ -47,6 +48,14 @@ async function run(options: RunOptions): Promise<void> {
     };
     process.on('SIGTERM', () => stop('SIGTERM'));
     process.on('SIGINT', () => stop('SIGINT'));
+    process.on('SIGHUP', () => {
+      try {
+        node.reload();
+      } catch (thrown) {
+        const { code, message, remedy } = asMixError(thrown);
+        log.error({ code, reason: message, hint: remedy }, 'not read again; everything stays as it was');
+      }
+    });
     process.on('uncaughtException', (err) => {
       log.error({ err }, 'uncaught exception: the node stops');
       process.exitCode = 1;

@@ -2,6 +2,7 @@
 // certificate. node:crypto can read certificates but not issue them; @peculiar/x509 does.
 import 'reflect-metadata';
 import { createHash, webcrypto, X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
 import * as x509 from '@peculiar/x509';
 import { MixError } from '../base/errors.js';
 
@@ -51,4 +52,13 @@ function parsed(certificatePem: string): X509Certificate {
 /** When a PEM certificate ends, milliseconds since 1970. @throws MixError CERTIFICATE_INVALID */
 export function expiryOf(certificatePem: string): number {
   return Date.parse(parsed(certificatePem).validTo);
+}
+
+/** That a pair can be used: grpc-js would report one that cannot as an address that cannot be had. @throws MixError CERTIFICATE_INVALID */
+export function checkPair({ certificate, privateKey }: CertificatePair): void {
+  try {
+    createSecureContext({ cert: certificate, key: privateKey });
+  } catch (cause) {
+    throw new MixError('CERTIFICATE_INVALID', { reason: (cause as Error).message }, { cause });
+  }
 }

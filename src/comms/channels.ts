@@ -1,16 +1,16 @@
-// Connections to peers: one mutual-TLS 1.3 channel per member and purpose, whose only trusted certificate is the member's
-// pinned one. Channels dial lazily, reconnect by themselves, and are closed together. (The full shell of hosts, tokens and
-// transmit belongs here, too.)
+// What every channel of ours has: TLS 1.3 that trusts the pinned certificates and nothing else, a connection of its own,
+// deadlines, and calls that end when a signal aborts.
 import { createSecureContext } from 'node:tls';
 import { MixError } from '../base/errors.js';
 import { type CertificatePair, fingerprintOf } from './certificates.js';
 import { channelOptions, grpc } from './grpc.js';
 
-/** Credentials that trust exactly one certificate, and show our own where `own` is given. */
-export function pinnedCredentials(certificate: string, own?: CertificatePair): grpc.ChannelCredentials {
-  const expected = fingerprintOf(certificate);
+/** Credentials that trust exactly these certificates, and show our own where `own` is given. */
+export function pinnedCredentials(trusted: string | readonly string[], own?: CertificatePair): grpc.ChannelCredentials {
+  const certificates = typeof trusted === 'string' ? [trusted] : [...trusted];
+  const expected = new Set(certificates.map(fingerprintOf));
   const context = createSecureContext({
-    ca: certificate,
+    ca: certificates,
     minVersion: 'TLSv1.3',
     ...(own ? { cert: own.certificate, key: own.privateKey } : {}),
   });
@@ -18,7 +18,7 @@ export function pinnedCredentials(certificate: string, own?: CertificatePair): g
     // The pin replaces the host name: a node is its certificate, wherever it runs.
     checkServerIdentity: (_host, presented) => {
       const actual = presented.fingerprint256.replaceAll(':', '').toLowerCase();
-      return actual === expected ? undefined : new Error(`certificate pin does not match: ${actual}`);
+      return expected.has(actual) ? undefined : new Error(`certificate pin does not match: ${actual}`);
     },
   });
 }

@@ -6,6 +6,7 @@
 import type * as http2 from 'node:http2';
 import { createRequire } from 'node:module';
 import type { TLSSocket } from 'node:tls';
+import { rememberServed } from './channelBinding.js';
 
 /** Stream and connection window, bytes: four batches of 1,000 slots at 4096 bits. */
 export const WINDOW_BYTES = 16 * 1024 * 1024;
@@ -26,6 +27,7 @@ function widened(options: http2.SecureServerOptions): http2.Http2SecureServer {
     rejectUnauthorized: false,
   });
   if (options.requestCert) server.on('secureConnection', showCertificate);
+  server.on('secureConnection', rememberServed);
   server.on('session', (session) => session.setLocalWindowSize(WINDOW_BYTES));
   const setSecureContext = server.setSecureContext.bind(server);
   server.setSecureContext = (context) => setSecureContext({ ...context, minVersion: 'TLSv1.3' });

@@ -17,6 +17,13 @@ export interface Member {
   readonly identityKey: Uint8Array;
   /** PEM */
   readonly certificate: string;
+  /** The one that takes its place: listed before its owner changes over, so that nobody has to do so at the same moment. */
+  readonly nextCertificate?: string | undefined;
+}
+
+/** The certificates that a member may show. */
+export function certificatesOf({ certificate, nextCertificate }: Member): readonly string[] {
+  return nextCertificate === undefined ? [certificate] : [certificate, nextCertificate];
 }
 
 /** An immutable membership list of one generation. */
@@ -31,7 +38,7 @@ export class Membership {
     this.generation = generation;
     this.members = members;
     for (const member of members) {
-      const fingerprint = fingerprintOf(member.certificate);
+      const fingerprints = new Set(certificatesOf(member).map(fingerprintOf));
       if (member.node !== nodeIdOf(member.identityKey)) {
         throw new MixError('CONFIG_INVALID', {
           key: 'members',
@@ -39,11 +46,11 @@ export class Membership {
           why: 'not the id of its identity key',
         });
       }
-      if (this.#byNode.has(member.node) || this.#byFingerprint.has(fingerprint)) {
+      if (this.#byNode.has(member.node) || [...fingerprints].some((one) => this.#byFingerprint.has(one))) {
         throw new MixError('CONFIG_INVALID', { key: 'members', node: member.node, why: 'listed twice' });
       }
       this.#byNode.set(member.node, member);
-      this.#byFingerprint.set(fingerprint, member);
+      for (const fingerprint of fingerprints) this.#byFingerprint.set(fingerprint, member);
     }
   }
 

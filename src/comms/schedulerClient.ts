@@ -1,54 +1,86 @@
-// A node's connection to its scheduler: the SchedulerPort over gRPC. It never gives up by itself: following and reporting
-// again after a failure is node/follow.ts's business.
+// A node's connection to its scheduler: the SchedulerPort over gRPC. A report is sent until it is acknowledged or the host's
+// retries are used up; following and reporting again after that is node/follow.ts's business.
 import { MixError } from '../base/errors.js';
 import type { NodeReport, SchedulerPort, SignedUpdate } from '../round/schedulerPort.js';
-import type { CertificatePair } from './certificates.js';
-import { cancelOn, deadlineIn, ownConnection, pinnedCredentials, UNARY_DEADLINE_MS } from './channels.js';
+import { metadataOf, stubOf, unary } from './call.js';
+import { cancelOn } from './channels.js';
 import type { SchedulerClient as WireClient } from './generated/millrace/v1/Scheduler.js';
 import type { Update__Output } from './generated/millrace/v1/Update.js';
-import { REPLY_BYTES_MAX, services } from './grpc.js';
+import { services } from './grpc.js';
+import type { Host } from './host.js';
+import type { HostManager } from './hostManager.js';
 import { decodeUpdate, encodeReport } from './roundCodec.js';
 import { fromStatus } from './status.js';
+import { transmit } from './transmit.js';
 
-const PEER = 'scheduler';
+/** What a scheduler is called in handshakes, logs and metrics. */
+export const SCHEDULER_ID = 'scheduler';
+
+export interface SchedulerAddress {
+  readonly address: string;
+  /** PEM, pinned. */
+  readonly certificate: string;
+  /** Ed25519 public key, 32 bytes. */
+  readonly key: Uint8Array;
+}
 
 export class SchedulerClient implements SchedulerPort {
-  readonly #client: WireClient;
+  readonly #hosts: HostManager;
+  readonly #host: Host;
 
-  constructor(address: string, certificate: string, own: CertificatePair) {
-    this.#client = new services.Scheduler(address, pinnedCredentials(certificate, own), {
-      ...ownConnection,
-      'grpc.max_receive_message_length': REPLY_BYTES_MAX,
-    });
+  /** `hosts` is the caller's to close. */
+  constructor({ address, certificate, key }: SchedulerAddress, hosts: HostManager) {
+    this.#hosts = hosts;
+    const facts = { id: SCHEDULER_ID, address, certificates: [certificate], identityKey: key };
+    // The follower asks again by itself, and says so in the log.
+    this.#host = hosts.add(facts, { retriesMax: 1 });
   }
 
   async *updates(after: number, signal: AbortSignal): AsyncIterable<SignedUpdate> {
-    const call = this.#client.updates({ after });
-    // Nobody else listens once the loop below is left, and cancelling is an error to the stream.
-    call.on('error', () => {});
-    const stop = cancelOn(signal, call);
+    if (signal.aborted) return;
+    const { options } = this.#host;
+    // Opened by the same rules as any call; what comes afterwards lasts as long as the connection does.
+    const stream = await transmit(
+      this.#host,
+      this.#hosts.deps.metrics,
+      (wire) => {
+        const client: WireClient = stubOf(services.Scheduler, wire.connection);
+        const call = client.updates({ after }, metadataOf(wire));
+        const opened = new Promise<typeof call>((resolve, reject) => {
+          call.once('metadata', () => resolve(call));
+          call.once('error', reject);
+          call.once('end', () => reject(new MixError('LINK_DOWN', { peer: SCHEDULER_ID, detail: 'the stream ended' })));
+        });
+        // Nobody else listens once the loop below is left, and cancelling is an error to the stream.
+        call.on('error', () => {});
+        return { done: opened, cancel: () => call.cancel() };
+      },
+      { lane: 'control', signal, timeoutMs: options.sendTimeoutMs, idempotent: true },
+    );
+    const stop = cancelOn(signal, stream);
     try {
-      for await (const update of call as AsyncIterable<Update__Output>) yield decodeUpdate(update);
+      for await (const update of stream as AsyncIterable<Update__Output>) yield decodeUpdate(update);
     } catch (thrown) {
       if (signal.aborted) return;
-      throw fromStatus(thrown, PEER);
+      throw fromStatus(thrown, SCHEDULER_ID);
     } finally {
       stop();
-      call.cancel();
+      stream.cancel();
     }
-    if (!signal.aborted) throw new MixError('LINK_DOWN', { peer: PEER, detail: 'the stream ended' });
+    if (!signal.aborted) throw new MixError('LINK_DOWN', { peer: SCHEDULER_ID, detail: 'the stream ended' });
   }
 
-  report(report: NodeReport): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#client.report(encodeReport(report), { deadline: deadlineIn(UNARY_DEADLINE_MS) }, (error) => {
-        if (error) reject(fromStatus(error, PEER));
-        else resolve();
-      });
+  async report(report: NodeReport, signal: AbortSignal = new AbortController().signal): Promise<void> {
+    const attempt = unary(services.Scheduler, (client: WireClient, metadata, options, done) =>
+      client.report(encodeReport(report), metadata, options, done),
+    );
+    const { sendTimeoutMs: timeoutMs } = this.#host.options;
+    // What a node says of itself, or of a round's stage, is true again when it comes again.
+    await transmit(this.#host, this.#hosts.deps.metrics, attempt, {
+      lane: 'control',
+      signal,
+      timeoutMs,
+      idempotent: true,
     });
-  }
-
-  close(): void {
-    this.#client.close();
   }
 }

@@ -1,11 +1,14 @@
 // A gRPC listener: TLS 1.3, wide windows, bounded messages. Handlers are plain async functions that throw MixErrors; this
 // file turns what they throw into statuses, counts it, and never lets one take the process down.
 
-import { createSecureContext } from 'node:tls';
+import type { SecureContextOptions } from 'node:tls';
 import { asMixError, MixError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
-import type { CertificatePair } from './certificates.js';
+import { TOKEN_KEY } from './call.js';
+import { type CertificatePair, checkPair } from './certificates.js';
+import { closeServed, servedBinding } from './channelBinding.js';
+import type { CallFacts } from './gate.js';
 import { type AuthContext, type EndStatus, grpc, MESSAGE_BYTES_MAX, PUBLIC_BYTES_MAX, serverOptions } from './grpc.js';
 import { isTyped, refusalOf, toStatus } from './status.js';
 
@@ -13,15 +16,25 @@ export interface ListenerOptions {
   /** host:port; port 0 takes a free one. */
   readonly address: string;
   readonly certificate: CertificatePair;
-  /** Callers must show a certificate, and this throws where it is not one of ours: before any message is read. */
-  readonly authenticate?: (context: AuthContext) => void;
+  /** Callers must show a certificate, and this throws where a call is not let in: before any of its messages is read. */
+  readonly authenticate?: (call: CallFacts) => void;
   readonly log: Logger;
   readonly metrics: Metrics;
+}
+
+/** What a handler knows of its caller. */
+export interface CallerContext extends AuthContext {
+  /** Of its TLS connection (RFC 9266). */
+  readonly binding?: Uint8Array | undefined;
 }
 
 export interface Listener {
   readonly server: grpc.Server;
   readonly port: number;
+  /** Shows another certificate to whoever connects from now on. @throws MixError CERTIFICATE_INVALID */
+  setCertificate(pair: CertificatePair): void;
+  /** Ends the connections whose callers' certificates `keep` (given the SHA-256, hex) is false for; how many there were. */
+  closeConnections(keep: (certificate: string) => boolean): number;
   close(graceMs: number): Promise<void>;
 }
 
@@ -41,8 +54,8 @@ export async function listen(
     interceptors: [guard(authenticate, errors)],
   });
   add(server, errors);
-  const { certificate, privateKey } = options.certificate;
   checkPair(options.certificate);
+  const { certificate, privateKey } = options.certificate;
   const pair = { private_key: Buffer.from(privateKey), cert_chain: Buffer.from(certificate) };
   // Its own certificate as the only root: no authority of the machine has a say here.
   const credentials = grpc.ServerCredentials.createSsl(Buffer.from(certificate), [pair], authenticate !== undefined);
@@ -53,16 +66,24 @@ export async function listen(
       else resolve(bound);
     });
   });
-  return { server, port, close: (graceMs) => closeServer(server, graceMs) };
+  return {
+    server,
+    port,
+    setCertificate: (next) => replaceCertificate(credentials, next),
+    closeConnections: (keep) => closeServed(port, keep),
+    close: (graceMs) => closeServer(server, graceMs),
+  };
 }
 
-/** grpc-js would report a certificate that cannot be used as an address that cannot be had. */
-function checkPair({ certificate, privateKey }: CertificatePair): void {
-  try {
-    createSecureContext({ cert: certificate, key: privateKey });
-  } catch (cause) {
-    throw new MixError('CERTIFICATE_INVALID', { reason: (cause as Error).message }, { cause });
-  }
+/** What grpc-js keeps for itself: it lets credentials change under a server that runs, but only its own kinds of them. */
+interface ChangeableCredentials {
+  updateSecureContextOptions(options: SecureContextOptions): void;
+}
+
+function replaceCertificate(credentials: grpc.ServerCredentials, pair: CertificatePair): void {
+  checkPair(pair);
+  const { certificate: cert, privateKey: key } = pair;
+  (credentials as unknown as ChangeableCredentials).updateSecureContextOptions({ ca: cert, cert, key });
 }
 
 /** Ends a call of an unauthenticated peer at its first headers, and gives every refusal a code. */
@@ -72,12 +93,18 @@ function guard(authenticate: ListenerOptions['authenticate'], errors: CallErrors
     // What grpc-js refuses by itself (size, encoding, a deadline) is sent by the innermost call, past all interceptors.
     const send = call.sendStatus.bind(call);
     call.sendStatus = (status) => send(errors.typed(name, status));
+    // Handlers are told of their caller by this alone.
+    const binding = servedBinding(call.getConnectionInfo());
+    const contextOf = call.getAuthContext.bind(call);
+    call.getAuthContext = (): CallerContext => ({ ...contextOf(), binding });
     return new grpc.ServerInterceptingCall(call, {
       start: (next) =>
         next({
           onReceiveMetadata: (metadata, proceed) => {
             try {
-              authenticate?.(call.getAuthContext());
+              const { path } = method;
+              const context = call.getAuthContext();
+              authenticate?.({ context, binding, tokens: metadata.get(TOKEN_KEY), path });
             } catch (thrown) {
               call.sendStatus(errors.status(name, thrown));
               return;
@@ -131,7 +158,7 @@ export class CallErrors {
   /** A unary handler that may throw. */
   unary<Request, Reply>(
     method: string,
-    handle: (request: Request, context: AuthContext) => Promise<Reply> | Reply,
+    handle: (request: Request, context: CallerContext) => Promise<Reply> | Reply,
   ): grpc.handleUnaryCall<Request, Reply> {
     return (call, callback) => {
       Promise.resolve()

@@ -14,6 +14,8 @@ const CALLERS_FAULT = /^(Error deserializing request|Failed to decompress messag
 const statusByCode: Partial<Record<ErrorCode, grpc.status>> = {
   PEER_UNKNOWN: grpc.status.UNAUTHENTICATED,
   CERTIFICATE_EXPIRED: grpc.status.UNAUTHENTICATED,
+  TOKEN_REFUSED: grpc.status.UNAUTHENTICATED,
+  HANDSHAKE_REFUSED: grpc.status.UNAUTHENTICATED,
   PEER_ROLE: grpc.status.PERMISSION_DENIED,
   ROUND_UNKNOWN: grpc.status.NOT_FOUND,
   OUTPUTS_UNKNOWN: grpc.status.NOT_FOUND,
@@ -82,6 +84,16 @@ export function fromStatus(thrown: unknown, peer: string): MixError {
     { peer, detail: details ?? String(thrown) },
     { cause: thrown },
   );
+}
+
+/** What a connection that could not be made failed with; `reason` is what TCP or TLS said. */
+export function transportError(reason: string, peer: string): MixError {
+  return new MixError(transportCode(undefined, reason), { peer, detail: reason });
+}
+
+/** True where the peer does not know the method: it speaks an older minor version. */
+export function isUnimplemented(thrown: unknown): boolean {
+  return (Object(thrown) as Partial<grpc.ServiceError>).code === grpc.status.UNIMPLEMENTED;
 }
 
 function transportCode(code: grpc.status | undefined, details: string): ErrorCode {

@@ -1,133 +1,151 @@
-// The Link port over gRPC: one attempt per call, each on the member's pinned channel. Precomputation and realtime have
-// connections of their own, so that a realtime chunk never waits behind a precomputation's megabytes.
+// The Link port over gRPC. One call is one attempt, for the rounds insist by themselves (round/courier.ts); what comms mends on
+// the way is what they cannot see: a token or certificate that has changed. Precomputation and realtime have connections of
+// their own, so that a realtime chunk never waits behind a precomputation's megabytes.
 import { MixError } from '../base/errors.js';
 import { type BootId, isBootId, type NodeId } from '../base/ids.js';
+import type { BatchPhase } from '../round/batchPhases.js';
 import { isRealtime } from '../round/batchPhases.js';
-import type { BatchSource, Link } from '../round/link.js';
+import type { BatchSource, CirclePing, Link, LinkProbe } from '../round/link.js';
 import type { SignedTeamMessage } from '../round/teamMessages.js';
-import type { CertificatePair } from './certificates.js';
-import { cancelOn, checkSignal, deadlineIn, ownConnection, pinnedCredentials, UNARY_DEADLINE_MS } from './channels.js';
+import { type Attempt, clientStream, unary } from './call.js';
 import type { BatchFrame } from './generated/millrace/v1/BatchFrame.js';
 import type { TeamClient } from './generated/millrace/v1/Team.js';
-import { type grpc, services } from './grpc.js';
-import type { Member, Membership } from './peers.js';
-import { fromStatus } from './status.js';
+import type { WarmFrame } from './generated/millrace/v1/WarmFrame.js';
+import { MESSAGE_BYTES_MAX, services } from './grpc.js';
+import type { Host, HostOptions, Lane } from './host.js';
+import { factsOf, type HostManager } from './hostManager.js';
+import type { Membership } from './peers.js';
+import { hasFeature } from './protocol.js';
 import { encodeEnvelope } from './teamCodec.js';
+import { transmit } from './transmit.js';
 
-type Lane = 'control' | 'precompute' | 'realtime';
+/** Rounds ask again themselves, after pauses of up to a second: hosts must not wait for longer. */
+export const TEAM_HOST_OPTIONS: Partial<HostOptions> = {
+  retriesMax: 0,
+  firstBackoffMs: 25,
+  longestBackoffMs: 1_000,
+  replyBytesMax: MESSAGE_BYTES_MAX,
+};
 
-export class TeamLink implements Link {
+/** A frame of bytes that mean nothing. */
+const FILLER = new Uint8Array(64 * 1024);
+
+export class TeamLink implements Link, LinkProbe {
   readonly #membership: () => Membership;
-  readonly #own: CertificatePair;
-  readonly #clients = new Map<string, { readonly member: Member; readonly client: TeamClient }>();
+  readonly #hosts: HostManager;
+  readonly #roundTrips = new Map<NodeId, number>();
 
-  constructor(membership: () => Membership, own: CertificatePair) {
+  /** `hosts` is the caller's to close. */
+  constructor(membership: () => Membership, hosts: HostManager) {
     this.#membership = membership;
-    this.#own = own;
+    this.#hosts = hosts;
   }
 
   async deliver(to: NodeId, message: SignedTeamMessage, signal: AbortSignal): Promise<void> {
-    await this.#unary(to, signal, (client, options, done) => client.deliver(encodeEnvelope(message), options, done));
+    const envelope = encodeEnvelope(message);
+    const attempt = unary(services.Team, (client: TeamClient, metadata, options, done) =>
+      client.deliver(envelope, metadata, options, done),
+    );
+    await this.#send(to, 'control', attempt, signal);
   }
 
   async ping(to: NodeId, signal: AbortSignal): Promise<BootId> {
-    const { bootId } = await this.#unary<{ bootId: string }>(to, signal, (client, options, done) =>
-      client.ping({}, options, done),
-    );
+    let startMs = 0;
+    const attempt = unary<TeamClient, { bootId: string }>(services.Team, (client, metadata, options, done) => {
+      // From here, so that what is measured is the round trip and not the dialling.
+      startMs = performance.now();
+      return client.ping({}, metadata, options, done);
+    });
+    const { bootId } = await this.#send(to, 'control', attempt, signal);
     if (!isBootId(bootId)) throw new MixError('MESSAGE_MALFORMED', { what: 'boot id', peer: to });
+    const roundTripMs = performance.now() - startMs;
+    this.#roundTrips.set(to, roundTripMs);
+    this.#hosts.deps.metrics.roundTrip(to, roundTripMs);
     return bootId;
   }
 
+  roundTripMs(to: NodeId): number | undefined {
+    return this.#roundTrips.get(to);
+  }
+
   async transfer(to: NodeId, source: BatchSource, signal: AbortSignal): Promise<void> {
-    checkSignal(signal);
-    const client = this.#client(to, isRealtime(source.header.phase) ? 'realtime' : 'precompute');
-    let failed = false;
-    let stop = () => {};
-    // No deadline of its own: chunks come as they are computed, and the round's deadline aborts the signal.
-    const acknowledged = new Promise<void>((resolve, reject) => {
-      const call = client.transfer((error) => {
-        failed = true;
-        if (error) reject(callError(error, to, signal));
-        else resolve();
-      });
-      // What ends the call comes to the callback; a late write to an ended stream is nobody's error.
-      call.on('error', () => {});
-      stop = cancelOn(signal, call);
-      this.#pump(call, source, () => failed).catch((error) => {
-        call.cancel();
-        reject(error);
-      });
-    });
-    try {
-      await acknowledged;
-    } finally {
-      stop();
-    }
+    const lane = laneOf(source.header.phase);
+    const attempt = clientStream(
+      services.Team,
+      (client: TeamClient, metadata, options, done) => client.transfer(metadata, options, done),
+      (write: (frame: BatchFrame) => Promise<void>, over) => writeBatch(source, write, over),
+    );
+    await this.#send(to, lane, attempt, signal, this.#host(to).options.streamTimeoutMs);
   }
 
-  /** Writes frames as they become ready, with back-pressure. */
-  async #pump(call: grpc.ClientWritableStream<BatchFrame>, source: BatchSource, failed: () => boolean): Promise<void> {
-    await write(call, { header: { ...source.header } });
-    for (let index = 0; index < source.chunks; index++) {
-      const content = await source.chunk(index);
-      if (failed()) return;
-      await write(call, { chunk: { index, content } });
-    }
-    const trailer = await source.trailer();
-    if (failed()) return;
-    await write(call, { trailer: { ...trailer } });
-    call.end();
-  }
-
-  async #unary<Reply>(
-    to: NodeId,
-    signal: AbortSignal,
-    make: (client: TeamClient, options: grpc.CallOptions, done: grpc.requestCallback<Reply>) => grpc.ClientUnaryCall,
-  ): Promise<Reply> {
-    checkSignal(signal);
-    const client = this.#client(to, 'control');
-    return new Promise((resolve, reject) => {
-      let stop = () => {};
-      const call = make(client, { deadline: deadlineIn(UNARY_DEADLINE_MS) }, (error, reply) => {
-        stop();
-        if (error) reject(callError(error, to, signal));
-        else resolve(reply!);
-      });
-      stop = cancelOn(signal, call);
-    });
-  }
-
-  #client(to: NodeId, lane: Lane): TeamClient {
-    const key = `${lane}/${to}`;
-    const member = this.#membership().get(to);
-    const known = this.#clients.get(key);
-    if (known?.member === member) return known.client;
-    // The membership list has another entry for this node: its address or certificate may have changed.
-    known?.client.close();
-    const client = new services.Team(member.address, pinnedCredentials(member.certificate, this.#own), ownConnection);
-    this.#clients.set(key, { member, client });
-    return client;
-  }
-
-  close(): void {
-    for (const { client } of this.#clients.values()) client.close();
-    this.#clients.clear();
-  }
-}
-
-/** Our own abort looks like a failed connection to grpc-js. */
-function callError(error: grpc.ServiceError, to: NodeId, signal: AbortSignal): MixError {
-  return signal.aborted ? new MixError('ABORTED') : fromStatus(error, to);
-}
-
-/** Resolves when the frame is buffered within the stream's limit, or the call has ended: its callback tells how. */
-function write(call: grpc.ClientWritableStream<BatchFrame>, frame: BatchFrame): Promise<void> {
-  return new Promise((resolve) => {
-    if (call.destroyed || call.writableEnded || call.write(frame)) return resolve();
-    const done = () => {
-      for (const event of ['drain', 'close', 'error'] as const) call.off(event, done);
-      resolve();
+  async warm(to: NodeId, phase: BatchPhase, bytes: number, signal: AbortSignal): Promise<void> {
+    const lane = laneOf(phase);
+    let startMs = 0;
+    const attempt: Attempt<unknown> = (wire) => {
+      // A peer of 1.0 has a connection now, which is all that can be done for it.
+      if (!hasFeature(wire.hello, 'warm')) return { done: Promise.resolve(), cancel: () => {} };
+      startMs = performance.now();
+      return clientStream(
+        services.Team,
+        (client: TeamClient, metadata, options, done) => client.warm(metadata, options, done),
+        async (write: (frame: WarmFrame) => Promise<void>, over) => {
+          for (let left = bytes; left > 0 && !over(); left -= FILLER.length) {
+            await write({ content: left < FILLER.length ? FILLER.subarray(0, left) : FILLER });
+          }
+        },
+      )(wire);
     };
-    for (const event of ['drain', 'close', 'error'] as const) call.once(event, done);
-  });
+    await this.#send(to, lane, attempt, signal);
+    if (startMs > 0) this.#hosts.deps.metrics.transferred(to, lane, bytes, performance.now() - startMs);
+  }
+
+  async circle(to: NodeId, ping: CirclePing, signal: AbortSignal): Promise<void> {
+    const attempt: Attempt<unknown> = (wire) => {
+      if (!hasFeature(wire.hello, 'circle'))
+        throw new MixError('PROTOCOL_UNSUPPORTED', { peer: to, feature: 'circle' });
+      return unary(services.Team, (client: TeamClient, metadata, options, done) =>
+        client.circle({ ...ping }, metadata, options, done),
+      )(wire);
+    };
+    await this.#send(to, 'control', attempt, signal);
+  }
+
+  #host(to: NodeId): Host {
+    return this.#hosts.current(factsOf(this.#membership().get(to)), TEAM_HOST_OPTIONS);
+  }
+
+  async #send<Reply>(
+    to: NodeId,
+    lane: Lane,
+    attempt: Attempt<Reply>,
+    signal: AbortSignal,
+    timeoutMs?: number,
+  ): Promise<Reply> {
+    const host = this.#host(to);
+    return await transmit(host, this.#hosts.deps.metrics, attempt, {
+      lane,
+      signal,
+      timeoutMs: timeoutMs ?? host.options.sendTimeoutMs,
+      // Receivers take every message and every slot of a phase once, whatever comes again.
+      idempotent: true,
+    });
+  }
+}
+
+const laneOf = (phase: BatchPhase): Lane => (isRealtime(phase) ? 'realtime' : 'precompute');
+
+/** Header, chunks as they become ready, trailer. */
+async function writeBatch(
+  source: BatchSource,
+  write: (frame: BatchFrame) => Promise<void>,
+  over: () => boolean,
+): Promise<void> {
+  await write({ header: { ...source.header } });
+  for (let index = 0; index < source.chunks; index++) {
+    const content = await source.chunk(index);
+    if (over()) return;
+    await write({ chunk: { index, content } });
+  }
+  const trailer = await source.trailer();
+  if (!over()) await write({ trailer: { ...trailer } });
 }

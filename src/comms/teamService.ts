@@ -1,13 +1,16 @@
 // The team service: takes messages and batch streams from teammates and hands them to the rounds. Who calls is known from
 // the pinned certificate; a stream is checked frame by frame, so that a wrong one ends at its first wrong byte.
 import { asMixError, MixError } from '../base/errors.js';
+import { isRoundId } from '../base/ids.js';
 import type { BatchSink, LinkReceiver } from '../round/link.js';
+import { TEAM_SIZE_MAX } from '../round/roundInfo.js';
 import type { BatchFrame__Output } from './generated/millrace/v1/BatchFrame.js';
 import type { TeamHandlers } from './generated/millrace/v1/Team.js';
+import type { WarmFrame__Output } from './generated/millrace/v1/WarmFrame.js';
 import { type AuthContext, type grpc, services } from './grpc.js';
 import type { Member } from './peers.js';
 import type { CallErrors } from './server.js';
-import { bytesOf, decodeEnvelope, decodeHeader, decodeTrailer, malformed } from './teamCodec.js';
+import { bytesOf, decodeEnvelope, decodeHeader, decodeTrailer, fixed, malformed, require_ } from './teamCodec.js';
 
 export interface TeamServiceDeps {
   readonly receiver: LinkReceiver;
@@ -17,6 +20,12 @@ export interface TeamServiceDeps {
   readonly idleMs: number;
 }
 
+/** As much as a batch of 65,536 slots of one element of 4096 bits has; more warms nothing. */
+const WARM_BYTES_MAX = 1 << 25;
+const CIRCLE_ID_BYTES = 16;
+/** The last hop is the first member again. */
+const HOPS_MAX = TEAM_SIZE_MAX;
+
 export function addTeamService(server: grpc.Server, errors: CallErrors, deps: TeamServiceDeps): void {
   const { receiver, identify } = deps;
   const handlers: TeamHandlers = {
@@ -25,6 +34,30 @@ export function addTeamService(server: grpc.Server, errors: CallErrors, deps: Te
       return {};
     }),
     Ping: errors.unary('Ping', (_request, context) => ({ bootId: receiver.onPing(identify(context).node) })),
+    Circle: errors.unary('Circle', ({ round, id, hop }, context) => {
+      require_(isRoundId(round), 'round');
+      require_(Number.isInteger(hop) && hop >= 1 && hop <= HOPS_MAX, 'hop');
+      receiver.onCircle(identify(context).node, { round, id: fixed(id, CIRCLE_ID_BYTES, 'id').slice(), hop });
+      return {};
+    }),
+    Warm: (call, callback) => {
+      let bytes = 0;
+      const end = (error?: MixError) => {
+        clearTimeout(idle);
+        call.removeAllListeners('data');
+        callback(error ? (errors.status('Warm', error) as grpc.ServiceError) : null, {});
+      };
+      const idle = setTimeout(() => end(new MixError('CHUNK_MISSING', { idleMs: deps.idleMs })), deps.idleMs);
+      idle.unref();
+      call.on('data', ({ content }: WarmFrame__Output) => {
+        bytes += content.length;
+        idle.refresh();
+        if (bytes > WARM_BYTES_MAX) end(new MixError('MESSAGE_TOO_LARGE', { bytes, most: WARM_BYTES_MAX }));
+      });
+      call.on('end', () => end());
+      call.on('cancelled', () => clearTimeout(idle));
+      call.on('error', () => clearTimeout(idle));
+    },
     Transfer: (call, callback) => {
       let member: Member;
       try {

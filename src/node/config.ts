@@ -51,6 +51,12 @@ const schema = z.strictObject({
       peer_lost_ms: whole(500, 600_000).default(8_000),
     })
     .prefault({}),
+  comms: z
+    .strictObject({
+      tokens: z.enum(['optional', 'required']).default('optional'),
+      keep_warm_ms: whole(0, 60_000).default(200),
+    })
+    .prefault({}),
   log: z
     .strictObject({
       level: z.enum(LOG_LEVELS).default('info'),
@@ -71,6 +77,7 @@ const membershipSchema = z.strictObject({
         gateway: address,
         identity_key: key,
         certificate: z.string().min(1),
+        next_certificate: z.string().min(1).optional(),
       }),
     )
     .min(2),
@@ -170,6 +177,7 @@ export function loadMembership(file: string): Membership {
       gatewayAddress: member.gateway,
       identityKey: fromHex(member.identity_key)!,
       certificate: member.certificate,
+      nextCertificate: member.next_certificate,
     };
   });
   return new Membership(generation, list);
@@ -177,7 +185,7 @@ export function loadMembership(file: string): Membership {
 
 /** One member's entry of a membership file. */
 export function membershipEntry(member: Member): string {
-  const { node, address: team, gatewayAddress, identityKey, certificate } = member;
+  const { node, address: team, gatewayAddress, identityKey, certificate, nextCertificate } = member;
   const hex = Buffer.from(identityKey).toString('hex');
   return [
     '[[members]]',
@@ -186,6 +194,7 @@ export function membershipEntry(member: Member): string {
     `gateway = "${gatewayAddress}"`,
     `identity_key = "${hex}"`,
     `certificate = """\n${certificate.trim()}\n"""`,
+    ...(nextCertificate === undefined ? [] : [`next_certificate = """\n${nextCertificate.trim()}\n"""`]),
     '',
   ].join('\n');
 }

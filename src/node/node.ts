@@ -9,11 +9,15 @@ import { createLog, type Logger } from '../base/log.js';
 import { createMetrics, type Metrics } from '../base/metrics.js';
 import { randomBytes, systemRng } from '../base/rng.js';
 import { openLevelStore } from '../base/store.js';
+import { type CallFacts, Gate } from '../comms/gate.js';
 import { addGatewayService } from '../comms/gatewayService.js';
 import type { AuthContext } from '../comms/grpc.js';
-import { authenticatePeer } from '../comms/peers.js';
-import { SchedulerClient } from '../comms/schedulerClient.js';
+import { addHandshakeService } from '../comms/handshakeService.js';
+import { HostManager } from '../comms/hostManager.js';
+import { LinkMetrics } from '../comms/linkMetrics.js';
+import { SCHEDULER_ID, SchedulerClient } from '../comms/schedulerClient.js';
 import { listen } from '../comms/server.js';
+import { keepWarmMs } from '../comms/slowStart.js';
 import { TeamLink } from '../comms/teamLink.js';
 import { addTeamService } from '../comms/teamService.js';
 import type { Engine } from '../engine/engine.js';
@@ -21,13 +25,14 @@ import { degradedBy, openEngine } from '../engine/open.js';
 import type { GroupName } from '../math/group.js';
 import { isOver } from '../round/admission.js';
 import { DEFAULT_RETRY } from '../round/courier.js';
+import { LinkCare } from '../round/linkCare.js';
 import { RoundLog } from '../round/roundLog.js';
 import { RoundRunner, type RunnerDeps } from '../round/roundRunner.js';
 import { SenderRegistry } from '../round/senderRegistry.js';
-import { loadMembership, type NodeConfig } from './config.js';
+import type { NodeConfig } from './config.js';
 import { SchedulerFollower } from './follow.js';
 import { type Readiness, serveHttp } from './http.js';
-import { loadCertificate, loadSigningKey } from './keyFiles.js';
+import { Material } from './material.js';
 
 const HOUR_MS = 3_600_000;
 /** A stream that sends nothing for this long is dropped; its sender starts it again. */
@@ -40,6 +45,8 @@ const FAREWELL_MS = 500;
 export interface RunningNode {
   readonly node: NodeId;
   readonly httpPort: number;
+  /** Reads certificate and membership list again. @throws MixError where they cannot be used: nothing has changed then */
+  reload(): void;
   /** Fails open rounds, tells everybody, and closes what was opened, in reverse order. Idempotent. */
   close(reason: string): Promise<void>;
 }
@@ -102,21 +109,6 @@ export const logOf = (config: NodeConfig): Logger => createLog({ name: 'millrace
 /** Opens things in order and remembers how each is closed. */
 type Own = <T>(opened: T, close: (opened: T) => unknown) => T;
 
-/** What a node is: its keys, and what it trusts. @throws MixError CONFIG_INVALID, CERTIFICATE_INVALID, PEER_UNKNOWN */
-function loadMaterial(config: NodeConfig) {
-  const { identity } = config;
-  const certificateKeyFile = identity.certificate_key_file;
-  const key = loadSigningKey(identity.key_file);
-  const certificate = loadCertificate({ certificateFile: identity.certificate_file, certificateKeyFile });
-  const scheduler = loadCertificate({ certificateFile: config.scheduler.certificate_file, certificateKeyFile });
-  const membership = loadMembership(config.membership_file);
-  membership.get(key.nodeId);
-  const schedulerKey = new Uint8Array(Buffer.from(config.scheduler.key, 'hex'));
-  return { key, certificate, membership, schedulerKey, schedulerCertificate: scheduler.certificate };
-}
-
-type Material = ReturnType<typeof loadMaterial>;
-
 interface Common {
   readonly config: NodeConfig;
   readonly material: Material;
@@ -124,6 +116,8 @@ interface Common {
   readonly metrics: Metrics;
   readonly bootId: BootId;
   readonly own: Own;
+  readonly hosts: HostManager;
+  readonly gate: Gate;
 }
 
 function openEngines({ config, log, metrics, own }: Common): Engines {
@@ -133,35 +127,53 @@ function openEngines({ config, log, metrics, own }: Common): Engines {
   return own(new Engines(groups, make), (engines) => engines.close());
 }
 
-function openFollower({ config, material, log, own }: Common): SchedulerFollower {
-  const { network, scheduler: at } = config;
-  const { certificate, schedulerCertificate, schedulerKey } = material;
-  const scheduler = own(new SchedulerClient(at.address, schedulerCertificate, certificate), (it) => it.close());
-  return own(new SchedulerFollower({ scheduler, schedulerKey, network, clock: systemClock, log }), (it) => it.close());
+/** Everybody whom this node calls, and who may call it. */
+function openComms(config: NodeConfig, material: Material, log: Logger, metrics: Metrics, own: Own) {
+  const { key } = material;
+  const { network } = config;
+  const self = { network, id: key.nodeId, sign: (digest: Uint8Array) => key.sign(digest) };
+  const ports = { clock: systemClock, rng: systemRng };
+  const deps = { self, certificate: () => material.certificate, log, metrics: new LinkMetrics(metrics), ...ports };
+  const hosts = own(new HostManager({}, deps), (it) => it.close());
+  const tokensRequired = config.comms.tokens === 'required';
+  const gate = new Gate({ network, self, membership: () => material.membership, tokensRequired, ...ports });
+  metrics.observed('sessions_open', 'Authenticated connections of peers', () => gate.size.sessions);
+  return { hosts, gate };
+}
+
+function openFollower({ config, material, log, own, hosts }: Common): SchedulerFollower {
+  const { network } = config;
+  const { scheduler: facts } = material;
+  const scheduler = new SchedulerClient(facts, hosts);
+  const deps = { scheduler, schedulerKey: facts.key, network, clock: systemClock, log };
+  return own(new SchedulerFollower(deps), (it) => it.close());
 }
 
 /** The rounds of this node, over its link, store and registry. */
 async function openRunner(common: Common, engines: Engines, follower: SchedulerFollower) {
   const { config, material, log, metrics, bootId, own } = common;
   const { network, limits } = config;
-  const { key, certificate, membership, schedulerKey } = material;
+  const { key } = material;
   const store = own(await openLevelStore(join(config.data_dir, 'store')), (it) => it.close());
-  const link = own(new TeamLink(() => membership, certificate), (it) => it.close());
+  const link = new TeamLink(() => material.membership, common.hosts);
+  const ports = { clock: systemClock, rng: systemRng };
+  const policy = { keepWarmMs: keepWarmMs(config.comms.keep_warm_ms) };
+  const care = new LinkCare({ probe: link, self: key.nodeId, log, metrics, policy, ...ports });
   // Seconds since 1970: larger than any epoch of an earlier run, whatever that run rotated to.
   const registry = new SenderRegistry(systemRng, Math.floor(systemClock.wallMs() / 1000), limits.senders);
   const deps: RunnerDeps = {
     network,
     bootId,
     key,
-    roundAuthority: schedulerKey,
+    roundAuthority: material.scheduler.key,
     engineOf: (group) => engines.get(group),
-    publicKeyOf: (node) => membership.find(node)?.identityKey,
-    membershipGeneration: () => membership.generation,
+    publicKeyOf: (node) => material.membership.find(node)?.identityKey,
+    membershipGeneration: () => material.membership.generation,
     registry,
     roundLog: new RoundLog(store, bootId),
     link,
-    clock: systemClock,
-    rng: systemRng,
+    care,
+    ...ports,
     log,
     metrics,
     report: (report) => follower.report(report),
@@ -180,14 +192,16 @@ async function openRunner(common: Common, engines: Engines, follower: SchedulerF
 }
 
 /** The two listeners: team members and senders. */
-async function openListeners(common: Common, runner: RoundRunner, registry: SenderRegistry): Promise<void> {
-  const { config, material, log, metrics, own } = common;
-  const { key, certificate, membership } = material;
-  const identify = (context: AuthContext) => authenticatePeer(context, membership, systemClock);
+async function openListeners(common: Common, runner: RoundRunner, registry: SenderRegistry) {
+  const { config, material, log, metrics, own, gate } = common;
+  const { key, certificate } = material;
+  const identify = (context: AuthContext) => gate.identify(context);
   const options = { certificate, log, metrics };
-  const team = await listen({ ...options, address: config.listen.team, authenticate: identify }, (server, errors) =>
-    addTeamService(server, errors, { receiver: runner, identify, idleMs: STREAM_IDLE_MS }),
-  );
+  const authenticate = (call: CallFacts) => void gate.admit(call);
+  const team = await listen({ ...options, address: config.listen.team, authenticate }, (server, errors) => {
+    addHandshakeService(server, errors, gate);
+    addTeamService(server, errors, { receiver: runner, identify, idleMs: STREAM_IDLE_MS });
+  });
   own(team, (it) => it.close(GRACE_MS));
   const gateway = await listen({ ...options, address: config.listen.gateway }, (server, errors) =>
     addGatewayService(server, errors, {
@@ -200,6 +214,25 @@ async function openListeners(common: Common, runner: RoundRunner, registry: Send
     }),
   );
   own(gateway, (it) => it.close(GRACE_MS));
+  return { team, gateway };
+}
+
+type Listeners = Awaited<ReturnType<typeof openListeners>>;
+
+/** Certificate and membership list as the files say now, while rounds go on. @throws MixError: nothing has changed then */
+function reload(common: Common, runner: RoundRunner, { team, gateway }: Listeners): void {
+  const { material, hosts, gate, log } = common;
+  const change = material.reload();
+  const { certificate, membership } = material;
+  if (change.certificate) for (const listener of [team, gateway]) listener.setCertificate(certificate);
+  if (change.membership) {
+    gate.follow(membership);
+    hosts.follow(membership, [SCHEDULER_ID]);
+    runner.membershipChanged();
+    // Whoever is a member no more is not heard again, not even on what it has open.
+    team.closeConnections((fingerprint) => membership.byFingerprint(fingerprint) !== undefined);
+  }
+  log.info({ ...change, generation: membership.generation }, 'certificate and membership list read again');
 }
 
 async function assemble(
@@ -208,18 +241,19 @@ async function assemble(
   own: Own,
   closeAll: () => Promise<void>,
 ): Promise<RunningNode> {
-  const material = loadMaterial(config);
+  const material = new Material(config);
   const { key } = material;
   const bootId = toHex(randomBytes(systemRng, 16)) as BootId;
   const metrics = createMetrics({ processMetrics: true });
-  const common: Common = { config, material, log, metrics, bootId, own };
+  const comms = openComms(config, material, log, metrics, own);
+  const common: Common = { config, material, log, metrics, bootId, own, ...comms };
   const engines = openEngines(common);
   const engine = await engines.get(config.engine.groups[0]!);
   const follower = openFollower(common);
   const { runner, registry } = await openRunner(common, engines, follower);
   follower.report({ kind: 'online', bootId, engine: engine.name, enginePath: engine.path });
   await runner.start();
-  await openListeners(common, runner, registry);
+  const listeners = await openListeners(common, runner, registry);
   const readiness = (): Readiness => {
     const { connected } = follower;
     const missing = connected ? [] : ['no connection to the scheduler'];
@@ -232,6 +266,8 @@ async function assemble(
     bootId,
     engine: { name: engine.name, path: engine.path, threads: engine.threads },
     scheduler: { connected: follower.connected },
+    membership: material.membership.generation,
+    links: common.hosts.report(),
     rounds: [...runner.stages].map(([round, stage]) => ({ round, stage })),
     roundSecretBytes: runner.secretBytes,
     epoch: registry.epoch,
@@ -256,6 +292,7 @@ async function assemble(
   return {
     node: key.nodeId,
     httpPort: http.port,
+    reload: () => reload(common, runner, listeners),
     close: (reason) => {
       closing ??= close(reason);
       return closing;

@@ -73,7 +73,11 @@ check_rate = 0.0625
 # Groups this node mixes in. The first one's engine is opened at start.
 groups = ${text(values.groups)}
 
-[limits]
+${limitsTemplate(values)}`;
+}
+
+function limitsTemplate({ logLevel }: TemplateValues): string {
+  return `[limits]
 # Rounds that may be open at once, and ended ones whose outputs are kept in memory.
 open_rounds = 16
 kept_rounds = 32
@@ -86,9 +90,17 @@ epoch_hours = 24
 # A team member that cannot be reached for this long is lost, and with it the round.
 peer_lost_ms = 8000
 
+[comms]
+# Whether members whose release knows no session tokens (protocol 1.0) may still call: optional or required.
+tokens = "optional"
+# While messages are collected, connections to the team are kept at their full rate by sending as much as a batch this often,
+# because Linux slows connections down that were idle for a round trip or two. 0 sends it once. Needless, and not done, where
+# net.ipv4.tcp_slow_start_after_idle is 0.
+keep_warm_ms = 200
+
 [log]
 # silent, error, warn, info, debug, trace
-level = ${text(values.logLevel)}
+level = ${JSON.stringify(logLevel)}
 # auto is pretty on a terminal, JSON otherwise.
 format = "auto"
 `;

@@ -39,10 +39,31 @@ export interface Link {
   ping(to: NodeId, signal: AbortSignal): Promise<BootId>;
 }
 
+/** A ping round the ring of a team, as it goes from member to member. */
+export interface CirclePing {
+  readonly round: RoundId;
+  /** Of this ping, chosen by the first member: 16 random bytes. */
+  readonly id: Uint8Array;
+  /** Members that have had it, the first one included. */
+  readonly hop: number;
+}
+
+/** What is done for links ahead of rounds; everything in it may fail without a round noticing. */
+export interface LinkProbe {
+  /** Sends `bytes` that mean nothing where batches of a phase go; resolves when the peer has them all. */
+  warm(to: NodeId, phase: BatchPhase, bytes: number, signal: AbortSignal): Promise<void>;
+  /** Hands on a ring's ping. */
+  circle(to: NodeId, ping: CirclePing, signal: AbortSignal): Promise<void>;
+  /** The last round trip to a peer, milliseconds; undefined until one was measured. */
+  roundTripMs(to: NodeId): number | undefined;
+}
+
 /** What a node offers its peers. `from` is authenticated by the transport. */
 export interface LinkReceiver {
   onMessage(from: NodeId, message: SignedTeamMessage): Promise<void>;
   /** @throws MixError where the header is refused */
   onBatch(from: NodeId, header: BatchHeader): BatchSink;
   onPing(from: NodeId): BootId;
+  /** @throws MixError ROUND_UNKNOWN, PHASE_SENDER_WRONG */
+  onCircle(from: NodeId, ping: CirclePing): void;
 }

@@ -1,8 +1,9 @@
 // All rounds of one node: opens them by signed RoundInfo, hands messages and batches to the round they belong to, takes
 // submissions, keeps the outputs of recent rounds, and ends rounds when a peer is lost or the node shuts down. A failing
 // round touches no other; an error of a round never leaves this file as anything but a report.
+import { equalBytes } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
-import { asMixError, MixError } from '../base/errors.js';
+import { MixError } from '../base/errors.js';
 import type { BootId, NodeId, RoundId, SenderId } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
@@ -12,15 +13,18 @@ import type { Engine } from '../engine/engine.js';
 import type { GroupName } from '../math/group.js';
 import { isOver } from './admission.js';
 import { Courier, DEFAULT_RETRY, type RetryPolicy } from './courier.js';
-import type { BatchHeader, BatchSink, Link, LinkReceiver } from './link.js';
+import type { BatchHeader, BatchSink, CirclePing, Link, LinkReceiver } from './link.js';
+import type { LinkCare } from './linkCare.js';
+import { type Outcome, outcomeOf } from './outcome.js';
 import { PeerWatch, type PeerWatchOptions } from './peerWatch.js';
+import { Refusals } from './refusals.js';
 import { Round, type RoundDeps, type SignedOutputs } from './round.js';
 import { checkRoundInfo, isSignedBy, roundDigest, type SignedRoundInfo } from './roundInfo.js';
 import type { RoundLog } from './roundLog.js';
 import type { RoundFailure, Stage } from './roundState.js';
 import type { FailureReport, NodeReport } from './schedulerPort.js';
 import type { SenderRegistry } from './senderRegistry.js';
-import { type Submission, SubmissionDesk, submissionKey } from './submissions.js';
+import { type Submission, SubmissionDesk } from './submissions.js';
 import type { SignedTeamMessage } from './teamMessages.js';
 
 export interface RunnerLimits {
@@ -47,6 +51,8 @@ export interface RunnerDeps {
   readonly registry: SenderRegistry;
   readonly roundLog: RoundLog;
   readonly link: Link;
+  /** Looks after links ahead of rounds; rounds do without. */
+  readonly care?: LinkCare;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
@@ -58,14 +64,6 @@ export interface RunnerDeps {
   /** Makes the rounds of this node: how the simulator makes malicious ones. */
   readonly makeRound?: (facts: Round['facts'], deps: RoundDeps) => Round;
 }
-
-/** What became of a submission. */
-export type Outcome =
-  | { readonly state: 'pending' }
-  | { readonly state: 'mixed' }
-  | { readonly state: 'rejected'; readonly reason: string; readonly node: NodeId }
-  | { readonly state: 'failed'; readonly code: string }
-  | { readonly state: 'unknown' };
 
 interface OpenRound {
   readonly signed: SignedRoundInfo;
@@ -82,7 +80,7 @@ export class RoundRunner implements LinkReceiver {
   readonly #lostRounds = new Set<RoundId>();
   readonly #courier: Courier;
   readonly #watch: PeerWatch;
-  readonly #refusals;
+  readonly #refusals: Refusals;
   readonly #ended;
   #closing = false;
 
@@ -91,7 +89,7 @@ export class RoundRunner implements LinkReceiver {
     this.#limits = deps.limits ?? DEFAULT_LIMITS;
     const { link, clock, rng, log, metrics } = deps;
     const retry = deps.retry ?? DEFAULT_RETRY;
-    this.#refusals = metrics.counter('refused_inputs_total', 'Inputs refused, by error code', ['code', 'what']);
+    this.#refusals = new Refusals(metrics);
     this.#ended = metrics.counter('rounds_ended_total', 'Rounds that ended, by stage and error code', [
       'stage',
       'code',
@@ -210,6 +208,7 @@ export class RoundRunner implements LinkReceiver {
     const { info } = round.facts;
     const id = info.round;
     const report = failure && failureReport(failure, info.team);
+    this.#deps.care?.onStage(info, stage);
     this.#deps.report({ kind: 'stage', round: id, bootId: this.#deps.bootId, stage, failure: report });
     if (stage === 'QUEUED' && round.facts.position === 0) {
       this.#deps.clock.after(info.deadlines.collectMs, () => round.closeBatch());
@@ -234,15 +233,17 @@ export class RoundRunner implements LinkReceiver {
   }
 
   async onMessage(from: NodeId, signed: SignedTeamMessage): Promise<void> {
-    await this.#counted(signed.message.kind, () => this.#get(signed.round).round.intake.onMessage(from, signed));
+    await this.#refusals.counted(signed.message.kind, () =>
+      this.#get(signed.round).round.intake.onMessage(from, signed),
+    );
   }
 
   onBatch(from: NodeId, header: BatchHeader): BatchSink {
     const { phase } = header;
-    const sink = this.#countedNow(phase, () => this.#get(header.round).round.intake.onBatch(from, header));
+    const sink = this.#refusals.countedNow(phase, () => this.#get(header.round).round.intake.onBatch(from, header));
     return {
-      chunk: (index, bytes) => this.#countedNow(phase, () => sink.chunk(index, bytes)),
-      end: (trailer) => this.#counted(phase, () => sink.end(trailer)),
+      chunk: (index, bytes) => this.#refusals.countedNow(phase, () => sink.chunk(index, bytes)),
+      end: (trailer) => this.#refusals.counted(phase, () => sink.end(trailer)),
     };
   }
 
@@ -250,9 +251,17 @@ export class RoundRunner implements LinkReceiver {
     return this.#deps.bootId;
   }
 
+  onCircle(from: NodeId, ping: CirclePing): void {
+    this.#refusals.countedNow('circle', () => {
+      const { care } = this.#deps;
+      if (!care) throw new MixError('ROUND_UNKNOWN', { round: Number(ping.round) });
+      care.onCircle(from, ping);
+    });
+  }
+
   /** Takes a message for a round. @throws MixError: see SubmissionDesk.take; PHASE_SENDER_WRONG at any but the first node */
   submit(id: RoundId, submission: Submission): void {
-    this.#countedNow('submission', () => {
+    this.#refusals.countedNow('submission', () => {
       const { round, desk } = this.#get(id);
       if (!desk) throw new MixError('PHASE_SENDER_WRONG', { what: 'not the first node of this round' });
       if (isOver(round.stage)) throw round.endError();
@@ -274,18 +283,7 @@ export class RoundRunner implements LinkReceiver {
   /** What became of a submission; any node of the team can tell. */
   outcome(id: RoundId, sender: SenderId, salt: Uint8Array): Outcome {
     const { round, desk } = this.#get(id);
-    const { failure } = round.state;
-    if (failure) return { state: 'failed', code: failure.code };
-    const key = submissionKey(sender, salt);
-    const { proposal } = round.realtime;
-    const slot =
-      proposal?.findIndex((entry) => entry !== null && submissionKey(entry.sender, entry.salt) === key) ?? -1;
-    if (slot < 0) return desk?.has(sender, salt) && !proposal ? { state: 'pending' } : { state: 'unknown' };
-    for (const [position, verdict] of round.realtime.verdicts.entries()) {
-      const rejected = verdict?.find((rejection) => rejection.slot === slot);
-      if (rejected) return { state: 'rejected', reason: rejected.reason, node: round.facts.info.team[position]! };
-    }
-    return { state: round.stage === 'COMPLETED' ? 'mixed' : 'pending' };
+    return outcomeOf(round, desk, sender, salt);
   }
 
   /** The outputs of a completed, recent round. @throws MixError ROUND_UNKNOWN, OUTPUTS_UNKNOWN, ROUND_OVER where it failed */
@@ -308,6 +306,20 @@ export class RoundRunner implements LinkReceiver {
     this.#deps.registry.rotate();
   }
 
+  /** Fails rounds of whose team somebody is no member any more, or another one than it was. */
+  membershipChanged(): void {
+    for (const { round } of this.#rounds.values()) {
+      const { info, publicKeys } = round.facts;
+      const gone = info.team.findIndex((node, position) => {
+        const key = this.#deps.publicKeyOf(node);
+        return !key || !equalBytes(key, publicKeys[position]!);
+      });
+      if (gone < 0 || isOver(round.stage)) continue;
+      const detail = `node ${info.team[gone]} is no member any more`;
+      round.dispatch({ type: 'fault', code: 'PEER_UNKNOWN', culprit: gone, detail });
+    }
+  }
+
   /** Takes no more rounds and fails the open ones, so that their teams and senders are told. */
   shutDown(reason: string): void {
     this.#closing = true;
@@ -320,6 +332,7 @@ export class RoundRunner implements LinkReceiver {
   close(): void {
     this.shutDown('the node stops');
     this.#watch.close();
+    this.#deps.care?.close();
     for (const { round } of this.#rounds.values()) round.close();
     this.#deps.registry.wipe();
   }
@@ -367,28 +380,6 @@ export class RoundRunner implements LinkReceiver {
       round.close();
       this.#rounds.delete(id);
     }
-  }
-
-  async #counted<T>(what: string, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (thrown) {
-      throw this.#count(what, thrown);
-    }
-  }
-
-  #countedNow<T>(what: string, work: () => T): T {
-    try {
-      return work();
-    } catch (thrown) {
-      throw this.#count(what, thrown);
-    }
-  }
-
-  #count(what: string, thrown: unknown): MixError {
-    const error = asMixError(thrown);
-    this.#refusals.inc({ code: error.code, what });
-    return error;
   }
 }
 

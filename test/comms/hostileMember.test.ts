@@ -3,8 +3,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type RoundInfo, roundDigest } from '../../src/round/roundInfo.js';
 import { messageDigest } from '../../src/round/teamMessages.js';
-import { encoded, HostileSetting, pathOf, type Service } from './hostileSetting.js';
-import { counted, keyShareMessage, RawClient, wireCode, zeros } from './support.js';
+import { encoded, HostileSetting, pathOf, rawMember, type Service } from './hostileSetting.js';
+import { counted, keyShareMessage, wireCode, zeros } from './support.js';
 import type { RealTeam, TeamNode } from './team.js';
 
 let at: HostileSetting;
@@ -167,11 +167,11 @@ describe('Team.Transfer', () => {
   });
 
   it('outlives streams that are opened and cancelled', async () => {
-    const { address, certificate } = target.member;
     for (let i = 0; i < 20; i++) {
-      const client = new RawClient(address, certificate, team.nodes[0]!.certificate);
+      const client = rawMember(team.nodes[0]!, target);
+      await client.connected();
       const stream = client.stream(pathOf('Team', 'Transfer'), framed([{ header: again() }]), false);
-      if (i % 2) await new Promise((resolve) => setTimeout(resolve, 2));
+      await new Promise((resolve) => (i % 2 ? setTimeout(resolve, 2) : setImmediate(resolve)));
       client.close();
       void stream;
     }

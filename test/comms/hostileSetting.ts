@@ -2,13 +2,15 @@
 // anybody, one that is node 2 at its scheduler.
 import { expect } from 'vitest';
 import { type grpc, services } from '../../src/comms/grpc.js';
+import { SCHEDULER_ID } from '../../src/comms/schedulerClient.js';
 import type { RoundInfo } from '../../src/round/roundInfo.js';
 import { never, RawClient, wireCode, zeros } from './support.js';
-import { RealTeam, type TeamNode } from './team.js';
+import { NETWORK, RealTeam, type TeamNode } from './team.js';
 
-export type Service = 'Team' | 'Gateway' | 'Scheduler';
+export type Service = 'Handshake' | 'Team' | 'Gateway' | 'Scheduler';
 export const METHODS: Readonly<Record<Service, readonly string[]>> = {
-  Team: ['Deliver', 'Ping', 'Transfer'],
+  Handshake: ['RequestToken', 'Authenticate'],
+  Team: ['Deliver', 'Ping', 'Transfer', 'Warm', 'Circle'],
   Gateway: ['Describe', 'Register', 'Rounds', 'Submit', 'Outcome', 'Outputs'],
   Scheduler: ['Updates', 'Report'],
 };
@@ -19,6 +21,18 @@ export const pathOf = (service: Service, method: string) => `/millrace.v1.${serv
 export function encoded(service: Service, method: string, message: object): Uint8Array {
   const definition = services[service].service[method as never] as grpc.MethodDefinition<object, object>;
   return definition.requestSerialize(message);
+}
+
+const selfOf = ({ node, key }: TeamNode) => ({
+  network: NETWORK,
+  id: node,
+  sign: (bytes: Uint8Array) => key.sign(bytes),
+});
+
+/** One member of a team as another one knows it, authenticated, and free to send what it wants. */
+export function rawMember(from: TeamNode, { node, member }: TeamNode): RawClient {
+  const peer = { id: node, identityKey: member.identityKey };
+  return new RawClient(member.address, member.certificate, from.certificate, { self: selfOf(from), peer });
 }
 
 export class HostileSetting {
@@ -36,9 +50,13 @@ export class HostileSetting {
     const { address, gatewayAddress, certificate } = this.target.member;
     const { schedulerAddress, schedulerIdentity } = team;
     this.clients = {
-      Team: new RawClient(address, certificate, team.nodes[0]!.certificate),
+      Handshake: new RawClient(address, certificate, team.nodes[0]!.certificate),
+      Team: rawMember(team.nodes[0]!, this.target),
       Gateway: new RawClient(gatewayAddress, certificate),
-      Scheduler: new RawClient(schedulerAddress, schedulerIdentity.certificate.certificate, this.target.certificate),
+      Scheduler: new RawClient(schedulerAddress, schedulerIdentity.certificate.certificate, this.target.certificate, {
+        self: selfOf(this.target),
+        peer: { id: SCHEDULER_ID, identityKey: team.authority.publicKey },
+      }),
     };
   }
 
@@ -51,7 +69,7 @@ export class HostileSetting {
   async send(service: Service, method: string, message: Uint8Array): Promise<string> {
     const path = pathOf(service, method);
     const client = this.clients[service];
-    if (method === 'Transfer') return wireCode(await client.stream(path, [message]));
+    if (method === 'Transfer' || method === 'Warm') return wireCode(await client.stream(path, [message]));
     if (method === 'Updates') return wireCode(await client.subscribe(path, message));
     return wireCode(await client.call(path, message));
   }

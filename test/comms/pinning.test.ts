@@ -13,7 +13,6 @@ import { addGatewayService } from '../../src/comms/gatewayService.js';
 import { grpc, services } from '../../src/comms/grpc.js';
 import { authenticatePeer, type Member, Membership } from '../../src/comms/peers.js';
 import { listen } from '../../src/comms/server.js';
-import { TeamLink } from '../../src/comms/teamLink.js';
 import { outcome } from '../support/cmix.js';
 import {
   batchSource,
@@ -25,6 +24,7 @@ import {
   Loopback,
   memberOf,
   never,
+  OwnLink,
   RawClient,
   wireCode,
 } from './support.js';
@@ -43,8 +43,8 @@ afterAll(() => loopback.close());
 const node = (index: number) => loopback.nodes[index]!;
 
 /** What each kind of call gets that is made with `own` as certificate. */
-async function codesWith(own: CertificatePair): Promise<string[]> {
-  const link = new TeamLink(() => loopback.membership, own);
+async function codesWith(own: Identity): Promise<string[]> {
+  const link = new OwnLink(() => loopback.membership, own);
   const to = node(1).node;
   const codes = [
     await codeOf(link.ping(to, never)),
@@ -60,14 +60,14 @@ describe('a team listener', () => {
 
   it('refuses a certificate that is not on the list, on every kind of call, before it reads a message', async () => {
     const before = heard();
-    expect(await codesWith(stranger.certificate)).toEqual(['PEER_UNKNOWN', 'PEER_UNKNOWN', 'PEER_UNKNOWN']);
+    expect(await codesWith(stranger)).toEqual(['PEER_UNKNOWN', 'PEER_UNKNOWN', 'PEER_UNKNOWN']);
     expect(heard()).toBe(before);
     expect(await counted(node(1).metrics, 'calls_failed_total', { code: 'PEER_UNKNOWN' })).toBe(3);
   });
 
   it('refuses a listed certificate whose time is over', async () => {
     const code = 'CERTIFICATE_EXPIRED';
-    expect(await codesWith(expired.certificate)).toEqual([code, code, code]);
+    expect(await codesWith(expired)).toEqual([code, code, code]);
     expect(await counted(node(1).metrics, 'calls_failed_total', { code })).toBe(3);
   });
 
@@ -103,7 +103,7 @@ describe('a caller', () => {
     const other = await Loopback.start([server]);
     const serving = other.nodes[0]!;
     const believed: Member = { ...serving.member, certificate: pinned.certificate };
-    const link = new TeamLink(() => new Membership(0, [believed]), node(0).certificate);
+    const link = new OwnLink(() => new Membership(0, [believed]), node(0));
     try {
       const code = await codeOf(link.ping(server.node, never));
       expect(await codeOf(link.transfer(server.node, batchSource(1), never))).toBe(code);
@@ -194,7 +194,7 @@ describe('a membership list', () => {
     expect(await codeOf(x!.link.ping(y!.node, never))).toBe('ok');
     const all = leaving.membership;
     leaving.membership = new Membership(1, [y!.member]);
-    const link = new TeamLink(() => all, x!.certificate);
+    const link = new OwnLink(() => all, x!);
     expect(await codeOf(link.ping(y!.node, never))).toBe('PEER_UNKNOWN');
     expect(await codeOf(y!.link.ping(x!.node, never))).toBe('PEER_UNKNOWN');
     link.close();
@@ -221,10 +221,7 @@ it('a call to a port where something else listens fails with a code', async () =
     plain.bindAsync('127.0.0.1:0', insecure, (error, bound) => (error ? reject(error) : resolve(bound)));
   });
   const client = new services.Team(`127.0.0.1:${port}`, pinnedCredentials(certificate), ownConnection);
-  const link = new TeamLink(
-    () => new Membership(0, [{ ...node(1).member, address: `127.0.0.1:${port}` }]),
-    node(0).certificate,
-  );
+  const link = new OwnLink(() => new Membership(0, [{ ...node(1).member, address: `127.0.0.1:${port}` }]), node(0));
   expect(isErrorCode(await codeOf(link.ping(node(1).node, never)))).toBe(true);
   link.close();
   client.close();

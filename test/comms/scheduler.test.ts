@@ -1,20 +1,21 @@
 // The scheduler's feed over real connections: every update once and in order, from where a node was, also when it comes back;
 // reports arrive as they were sent; and neither side can be brought down by the other's leaving.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/base/clock.js';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
 import { SeededRng } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
-import type { AuthContext } from '../../src/comms/grpc.js';
-import { authenticatePeer, Membership } from '../../src/comms/peers.js';
-import { SchedulerClient } from '../../src/comms/schedulerClient.js';
+import type { CallFacts } from '../../src/comms/gate.js';
+import { addHandshakeService } from '../../src/comms/handshakeService.js';
+import type { HostManager } from '../../src/comms/hostManager.js';
+import { Membership } from '../../src/comms/peers.js';
+import { SCHEDULER_ID, SchedulerClient } from '../../src/comms/schedulerClient.js';
 import { addSchedulerService, type SchedulerFeed } from '../../src/comms/schedulerService.js';
 import { type Listener, listen } from '../../src/comms/server.js';
 import { type RoundInfo, signRoundInfo } from '../../src/round/roundInfo.js';
 import { isUpdateOf, type NodeReport, type SignedUpdate, signUpdate } from '../../src/round/schedulerPort.js';
-import { codeOf, type Identity, identity, memberOf, never } from './support.js';
+import { codeOf, gateOf, hostsOf, type Identity, identity, memberOf, never } from './support.js';
 
 const NETWORK = 'feed';
 const authority = SigningKey.generate(new SeededRng('authority'));
@@ -77,14 +78,19 @@ let node: Identity;
 let feed: Feed;
 let listener: Listener;
 let client: SchedulerClient;
+let hosts: HostManager;
 
 async function serve(port = 0): Promise<void> {
   const membership = new Membership(0, [memberOf(node)]);
-  const identify = (context: AuthContext) => authenticatePeer(context, membership, systemClock);
-  const options = { address: `127.0.0.1:${port}`, certificate: scheduler.certificate, authenticate: identify };
-  listener = await listen({ ...options, log: silentLog, metrics: createMetrics() }, (server, errors) =>
-    addSchedulerService(server, errors, { feed, identify }),
-  );
+  const gate = gateOf(scheduler, () => membership, {
+    self: { id: SCHEDULER_ID, sign: (bytes) => scheduler.key.sign(bytes) },
+  });
+  const authenticate = (call: CallFacts) => void gate.admit(call);
+  const options = { address: `127.0.0.1:${port}`, certificate: scheduler.certificate, authenticate };
+  listener = await listen({ ...options, log: silentLog, metrics: createMetrics() }, (server, errors) => {
+    addHandshakeService(server, errors, gate);
+    addSchedulerService(server, errors, { feed, identify: (context) => gate.identify(context) });
+  });
 }
 
 beforeEach(async () => {
@@ -92,10 +98,18 @@ beforeEach(async () => {
   node = await identity('node');
   feed = new Feed();
   await serve();
-  client = new SchedulerClient(`127.0.0.1:${listener.port}`, scheduler.certificate.certificate, node.certificate);
+  hosts = hostsOf(node);
+  client = new SchedulerClient(
+    {
+      address: `127.0.0.1:${listener.port}`,
+      certificate: scheduler.certificate.certificate,
+      key: scheduler.key.publicKey,
+    },
+    hosts,
+  );
 });
 afterEach(async () => {
-  client.close();
+  hosts.close();
   await listener.close(0);
 });
 
@@ -149,8 +163,9 @@ describe('updates', () => {
     })();
     await expect.poll(() => got.length).toBe(1);
     const { port } = listener;
+    const ended = codeOf(taking);
     await listener.close(0);
-    expect(await codeOf(taking)).toBe('LINK_DOWN');
+    expect(await ended).toBe('LINK_DOWN');
     await serve(port);
     feed.publish(numbered(2));
     await expect

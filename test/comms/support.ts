@@ -6,17 +6,28 @@ import { isErrorCode, MixError } from '../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
 import { createMetrics, type Metrics } from '../../src/base/metrics.js';
-import { SeededRng } from '../../src/base/rng.js';
+import { SeededRng, systemRng } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
+import { TOKEN_KEY } from '../../src/comms/call.js';
 import { type CertificatePair, createCertificate } from '../../src/comms/certificates.js';
 import { ownConnection, pinnedCredentials } from '../../src/comms/channels.js';
+import { Connection, type DialOptions } from '../../src/comms/connection.js';
+import { type CallFacts, Gate, type GateOptions } from '../../src/comms/gate.js';
 import { type AuthContext, grpc } from '../../src/comms/grpc.js';
-import { authenticatePeer, type Member, Membership } from '../../src/comms/peers.js';
+import { authenticate, type PeerIdentity, type Self } from '../../src/comms/handshake.js';
+import { addHandshakeService } from '../../src/comms/handshakeService.js';
+import type { HostDeps, HostOptions } from '../../src/comms/host.js';
+import { HostManager } from '../../src/comms/hostManager.js';
+import { LinkMetrics } from '../../src/comms/linkMetrics.js';
+import { type Member, Membership } from '../../src/comms/peers.js';
 import { type Listener, listen } from '../../src/comms/server.js';
 import { TeamLink } from '../../src/comms/teamLink.js';
 import { addTeamService } from '../../src/comms/teamService.js';
-import type { BatchHeader, BatchSink, BatchSource, LinkReceiver } from '../../src/round/link.js';
+import type { BatchHeader, BatchSink, BatchSource, CirclePing, LinkReceiver } from '../../src/round/link.js';
 import type { BatchTrailer, SignedTeamMessage } from '../../src/round/teamMessages.js';
+
+/** The network that all of these are of. */
+export const NETWORK = 'test';
 
 export const never: AbortSignal = new AbortController().signal;
 // Many calls listen to it at once, as they do to a round's own signal.
@@ -26,6 +37,7 @@ export const zeros = (length: number): Uint8Array => new Uint8Array(length);
 /** Writes down what arrives; refuses what it is told to refuse. */
 export class RecordingReceiver implements LinkReceiver {
   readonly messages: { from: NodeId; message: SignedTeamMessage }[] = [];
+  readonly circles: { from: NodeId; ping: CirclePing }[] = [];
   readonly headers: BatchHeader[] = [];
   readonly chunks: { index: number; bytes: Uint8Array }[] = [];
   readonly trailers: BatchTrailer[] = [];
@@ -64,6 +76,11 @@ export class RecordingReceiver implements LinkReceiver {
     return this.bootId;
   }
 
+  onCircle(from: NodeId, ping: CirclePing): void {
+    this.circles.push({ from, ping });
+    this.onEvent();
+  }
+
   /** Resolves when `holds` does, looked at whenever something arrives. */
   until(holds: () => boolean): Promise<void> {
     return new Promise((resolve) => {
@@ -100,12 +117,47 @@ export function memberOf({ key, certificate }: Identity, teamPort = 1, gatewayPo
   };
 }
 
+/** Everybody whom an identity calls. */
+export function hostsOf(own: Identity, options: Partial<HostOptions> = {}, deps: Partial<HostDeps> = {}): HostManager {
+  const self = { network: NETWORK, id: own.node, sign: (bytes: Uint8Array) => own.key.sign(bytes) };
+  return new HostManager(options, {
+    self,
+    certificate: () => own.certificate,
+    clock: systemClock,
+    rng: systemRng,
+    log: silentLog,
+    metrics: new LinkMetrics(createMetrics()),
+    ...deps,
+  });
+}
+
+/** A link with hosts of its own, which are closed with it. */
+export class OwnLink extends TeamLink {
+  readonly hosts: HostManager;
+
+  constructor(membership: () => Membership, own: Identity, hosts = hostsOf(own)) {
+    super(membership, hosts);
+    this.hosts = hosts;
+  }
+
+  close(): void {
+    this.hosts.close();
+  }
+}
+
+/** Who lets members of a list in, as one of them. */
+export function gateOf(own: Identity, membership: () => Membership, options: Partial<GateOptions> = {}): Gate {
+  const self = { id: own.node, sign: (bytes: Uint8Array) => own.key.sign(bytes) };
+  return new Gate({ network: NETWORK, self, membership, clock: systemClock, rng: systemRng, ...options });
+}
+
 /** One serving node: its team listener, and the list of those who may call it. */
 export interface ServingNode extends Identity {
   readonly receiver: RecordingReceiver;
   readonly metrics: Metrics;
   readonly member: Member;
-  readonly link: TeamLink;
+  readonly link: OwnLink;
+  readonly gate: Gate;
   /** Stops the listener at once. */
   stop(): Promise<void>;
   /** Starts it again on its port. */
@@ -115,10 +167,19 @@ export interface ServingNode extends Identity {
 export class Loopback {
   readonly nodes: ServingNode[] = [];
   membership = new Membership(0, []);
+  readonly gateOptions: Partial<GateOptions>;
+
+  private constructor(gateOptions: Partial<GateOptions>) {
+    this.gateOptions = gateOptions;
+  }
 
   /** Nodes with these identities; each may call each other. `unlisted` are callers that the list also knows. */
-  static async start(identities: readonly Identity[], unlisted: readonly Member[] = []): Promise<Loopback> {
-    const loopback = new Loopback();
+  static async start(
+    identities: readonly Identity[],
+    unlisted: readonly Member[] = [],
+    gateOptions: Partial<GateOptions> = {},
+  ): Promise<Loopback> {
+    const loopback = new Loopback(gateOptions);
     for (const one of identities) loopback.nodes.push(await loopback.#serve(one));
     loopback.membership = new Membership(0, [...loopback.nodes.map(({ member }) => member), ...unlisted]);
     return loopback;
@@ -127,17 +188,22 @@ export class Loopback {
   async #serve(one: Identity): Promise<ServingNode> {
     const receiver = new RecordingReceiver();
     const metrics = createMetrics();
-    const identify = (context: AuthContext) => authenticatePeer(context, this.membership, systemClock);
+    const gate = gateOf(one, () => this.membership, this.gateOptions);
+    const authenticate = (call: CallFacts) => void gate.admit(call);
+    const identify = (context: AuthContext) => gate.identify(context);
     const bind = (port: number): Promise<Listener> =>
       listen(
         {
           address: `127.0.0.1:${port}`,
           certificate: one.certificate,
-          authenticate: identify,
+          authenticate,
           log: silentLog,
           metrics,
         },
-        (server, errors) => addTeamService(server, errors, { receiver, identify, idleMs: IDLE_MS }),
+        (server, errors) => {
+          addHandshakeService(server, errors, gate);
+          addTeamService(server, errors, { receiver, identify, idleMs: IDLE_MS });
+        },
       );
     let listener = await bind(0);
     const { port } = listener;
@@ -146,7 +212,8 @@ export class Loopback {
       receiver,
       metrics,
       member: memberOf(one, port),
-      link: new TeamLink(() => this.membership, one.certificate),
+      link: new OwnLink(() => this.membership, one),
+      gate,
       stop: () => listener.close(0),
       restart: async () => {
         listener = await bind(port);
@@ -183,19 +250,54 @@ export function keyShareMessage(from: NodeId, round = 1): SignedTeamMessage {
 
 /** A client that sends and receives bytes as they are, whatever the method expects. */
 export class RawClient {
-  readonly #client: grpc.Client;
+  readonly #ready: Promise<{ readonly client: grpc.Client; readonly token: string | undefined }>;
 
-  constructor(address: string, certificate: string, own?: CertificatePair) {
+  /** `session`: authenticates as a member, too, on the connection that it then uses. */
+  constructor(
+    address: string,
+    certificate: string,
+    own?: CertificatePair,
+    session?: { self: Self; peer: PeerIdentity },
+  ) {
     // Whoever attacks keeps to no limit of his own.
-    const options = { ...ownConnection, 'grpc.max_send_message_length': -1 };
-    this.#client = new grpc.Client(address, pinnedCredentials(certificate, own), options);
+    const channel = { 'grpc.max_send_message_length': -1 };
+    const client = new grpc.Client(address, pinnedCredentials(certificate, own), { ...ownConnection, ...channel });
+    this.#ready = session
+      ? RawClient.#authenticated({ address, trusted: [certificate], own, channel }, session)
+      : Promise.resolve({ client, token: undefined });
+    this.#ready.catch(() => {});
+  }
+
+  static async #authenticated(
+    target: Pick<DialOptions, 'address' | 'trusted' | 'own' | 'channel'>,
+    { self, peer }: { self: Self; peer: PeerIdentity },
+  ) {
+    const connection = await Connection.dial({ ...target, peer: peer.id, timeoutMs: 5_000 });
+    const { token } = await authenticate(connection, self, peer, 5_000);
+    const insecure = grpc.credentials.createInsecure();
+    const client = new grpc.Client('', insecure, { channelOverride: connection.channel });
+    return { client, token: token?.toMetadata() };
+  }
+
+  /** Metadata as an honest client has them; `changed` has the last word. */
+  async #wire(changed?: grpc.Metadata): Promise<{ client: grpc.Client; metadata: grpc.Metadata }> {
+    const { client, token } = await this.#ready;
+    const metadata = new grpc.Metadata();
+    if (token) metadata.set(TOKEN_KEY, token);
+    return { client, metadata: changed ?? metadata };
+  }
+
+  /** Resolves when it is connected and authenticated. */
+  async connected(): Promise<void> {
+    await this.#ready;
   }
 
   /** A unary call, or a server stream whose frames are dropped; resolves with the error, undefined where it succeeded. */
-  call(path: string, message: Uint8Array): Promise<grpc.ServiceError | undefined> {
+  async call(path: string, message: Uint8Array, changed?: grpc.Metadata): Promise<grpc.ServiceError | undefined> {
+    const { client, metadata } = await this.#wire(changed);
     const options = { deadline: Date.now() + 30_000 };
     return new Promise((resolve) => {
-      const stream = this.#client.makeServerStreamRequest(path, raw, raw, Buffer.from(message), options);
+      const stream = client.makeServerStreamRequest(path, raw, raw, Buffer.from(message), metadata, options);
       stream.on('error', (error: grpc.ServiceError) => resolve(error));
       stream.on('data', () => {});
       stream.on('end', () => resolve(undefined));
@@ -203,9 +305,10 @@ export class RawClient {
   }
 
   /** A server stream that never ends by itself: accepted (no error) when its headers are there. */
-  subscribe(path: string, message: Uint8Array): Promise<grpc.ServiceError | undefined> {
+  async subscribe(path: string, message: Uint8Array, changed?: grpc.Metadata): Promise<grpc.ServiceError | undefined> {
+    const { client, metadata } = await this.#wire(changed);
     return new Promise((resolve) => {
-      const stream = this.#client.makeServerStreamRequest(path, raw, raw, Buffer.from(message));
+      const stream = client.makeServerStreamRequest(path, raw, raw, Buffer.from(message), metadata);
       stream.on('error', (error: grpc.ServiceError) => resolve(error));
       stream.on('data', () => {});
       stream.on('metadata', () => {
@@ -216,9 +319,15 @@ export class RawClient {
   }
 
   /** A client stream of these frames; `end: false` leaves it open. */
-  stream(path: string, frames: readonly Uint8Array[], end = true): Promise<grpc.ServiceError | undefined> {
+  async stream(
+    path: string,
+    frames: readonly Uint8Array[],
+    end = true,
+    changed?: grpc.Metadata,
+  ): Promise<grpc.ServiceError | undefined> {
+    const { client, metadata } = await this.#wire(changed);
     return new Promise((resolve) => {
-      const call = this.#client.makeClientStreamRequest(path, raw, raw, (error) => resolve(error ?? undefined));
+      const call = client.makeClientStreamRequest(path, raw, raw, metadata, (error) => resolve(error ?? undefined));
       call.on('error', () => {});
       for (const frame of frames) call.write(Buffer.from(frame));
       if (end) call.end();
@@ -226,7 +335,10 @@ export class RawClient {
   }
 
   close(): void {
-    this.#client.close();
+    void this.#ready.then(
+      ({ client }) => client.close(),
+      () => {},
+    );
   }
 }
 

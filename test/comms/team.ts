@@ -9,13 +9,14 @@ import { randomBytes, systemRng } from '../../src/base/rng.js';
 import { MemoryStore } from '../../src/base/store.js';
 import { Client } from '../../src/client/client.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
+import type { CallFacts } from '../../src/comms/gate.js';
 import { addGatewayService } from '../../src/comms/gatewayService.js';
 import type { AuthContext } from '../../src/comms/grpc.js';
-import { authenticatePeer, type Member, Membership } from '../../src/comms/peers.js';
-import { SchedulerClient } from '../../src/comms/schedulerClient.js';
+import { addHandshakeService } from '../../src/comms/handshakeService.js';
+import { type Member, Membership } from '../../src/comms/peers.js';
+import { SCHEDULER_ID, SchedulerClient } from '../../src/comms/schedulerClient.js';
 import { addSchedulerService } from '../../src/comms/schedulerService.js';
 import { type Listener, listen } from '../../src/comms/server.js';
-import { TeamLink } from '../../src/comms/teamLink.js';
 import { addTeamService } from '../../src/comms/teamService.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { referenceEngine } from '../../src/engine/open.js';
@@ -26,7 +27,7 @@ import { RoundLog } from '../../src/round/roundLog.js';
 import { RoundRunner } from '../../src/round/roundRunner.js';
 import { SenderRegistry } from '../../src/round/senderRegistry.js';
 import { RoundFeed } from '../../src/scheduler/roundFeed.js';
-import { type Identity, identity, memberOf } from './support.js';
+import { gateOf, hostsOf, type Identity, identity, memberOf, OwnLink } from './support.js';
 
 export const NETWORK = 'loopback';
 
@@ -35,7 +36,7 @@ export interface TeamNode extends Identity {
   readonly runner: RoundRunner;
   readonly registry: SenderRegistry;
   readonly metrics: Metrics;
-  readonly link: TeamLink;
+  readonly link: OwnLink;
 }
 
 export class RealTeam {
@@ -63,16 +64,19 @@ export class RealTeam {
     return team;
   }
 
-  readonly #identify = (context: AuthContext) => authenticatePeer(context, this.membership, systemClock);
-
   async #startScheduler(): Promise<void> {
     this.schedulerIdentity = await identity('scheduler');
     const { certificate } = this.schedulerIdentity;
-    const identify = this.#identify;
-    const common = { certificate, log: silentLog, metrics: this.schedulerMetrics, authenticate: identify };
-    const listener = await listen({ ...common, address: '127.0.0.1:0' }, (server, errors) =>
-      addSchedulerService(server, errors, { feed: this.feed, identify }),
-    );
+    const gate = gateOf(this.schedulerIdentity, () => this.membership, {
+      network: NETWORK,
+      self: { id: SCHEDULER_ID, sign: (bytes) => this.authority.sign(bytes) },
+    });
+    const authenticate = (call: CallFacts) => void gate.admit(call);
+    const common = { certificate, log: silentLog, metrics: this.schedulerMetrics, authenticate };
+    const listener = await listen({ ...common, address: '127.0.0.1:0' }, (server, errors) => {
+      addHandshakeService(server, errors, gate);
+      addSchedulerService(server, errors, { feed: this.feed, identify: (context) => gate.identify(context) });
+    });
     this.schedulerAddress = `127.0.0.1:${listener.port}`;
     this.#closers.push(() => listener.close(0));
   }
@@ -81,12 +85,16 @@ export class RealTeam {
     const { key, certificate } = own;
     const metrics = createMetrics();
     const registry = new SenderRegistry(systemRng, 1, 1_000);
-    const link = new TeamLink(() => this.membership, certificate);
+    const hosts = hostsOf(own, {}, { self: { network: NETWORK, id: own.node, sign: (bytes) => key.sign(bytes) } });
+    const link = new OwnLink(() => this.membership, own, hosts);
     const bootId = toHex(randomBytes(systemRng, 16)) as BootId;
     const scheduler = new SchedulerClient(
-      this.schedulerAddress,
-      this.schedulerIdentity.certificate.certificate,
-      certificate,
+      {
+        address: this.schedulerAddress,
+        certificate: this.schedulerIdentity.certificate.certificate,
+        key: this.authority.publicKey,
+      },
+      hosts,
     );
     const follower = new SchedulerFollower({
       scheduler,
@@ -112,11 +120,14 @@ export class RealTeam {
       metrics,
       report: (report) => follower.report(report),
     });
-    const identify = this.#identify;
+    const gate = gateOf(own, () => this.membership, { network: NETWORK });
+    const authenticate = (call: CallFacts) => void gate.admit(call);
+    const identify = (context: AuthContext) => gate.identify(context);
     const common = { certificate, log: silentLog, metrics, address: '127.0.0.1:0' };
-    const team = await listen({ ...common, authenticate: identify }, (server, errors) =>
-      addTeamService(server, errors, { receiver: runner, identify, idleMs: 1_000 }),
-    );
+    const team = await listen({ ...common, authenticate }, (server, errors) => {
+      addHandshakeService(server, errors, gate);
+      addTeamService(server, errors, { receiver: runner, identify, idleMs: 1_000 });
+    });
     const gateway = await listen(common, (server, errors) =>
       addGatewayService(server, errors, {
         network: NETWORK,
@@ -132,7 +143,7 @@ export class RealTeam {
       void follower.run(runner);
       follower.report({ kind: 'online', bootId, engine: 'reference', enginePath: 'bigint' });
     });
-    const closing: readonly { close(graceMs?: number): unknown }[] = [follower, scheduler, runner, link];
+    const closing: readonly { close(graceMs?: number): unknown }[] = [follower, runner, link];
     this.#closers.push(...closing.map((part) => () => part.close()), ...closersOf(team, gateway));
     return { ...own, member: memberOf(own, team.port, gateway.port), runner, registry, metrics, link };
   }

@@ -9,7 +9,6 @@ import { createMetrics } from '../../src/base/metrics.js';
 import { services } from '../../src/comms/grpc.js';
 import { Membership } from '../../src/comms/peers.js';
 import { listen } from '../../src/comms/server.js';
-import { TeamLink } from '../../src/comms/teamLink.js';
 import type { BatchTrailer, TeamMessage } from '../../src/round/teamMessages.js';
 import {
   batchSource,
@@ -20,6 +19,7 @@ import {
   Loopback,
   memberOf,
   never,
+  OwnLink,
   RecordingReceiver,
   zeros,
 } from './support.js';
@@ -227,9 +227,15 @@ describe('transfer', () => {
     const one = await identity('deaf');
     const options = { address: '127.0.0.1:0', certificate: one.certificate, authenticate: () => {} };
     const deaf = await listen({ ...options, log: silentLog, metrics: createMetrics() }, (server) =>
-      server.addService(services.Team.service, { Transfer: () => {}, Deliver: () => {}, Ping: () => {} }),
+      server.addService(services.Team.service, {
+        Transfer: () => {},
+        Deliver: () => {},
+        Ping: () => {},
+        Warm: () => {},
+        Circle: () => {},
+      }),
     );
-    const link = new TeamLink(() => new Membership(0, [memberOf(one, deaf.port)]), a().certificate);
+    const link = new OwnLink(() => new Membership(0, [memberOf(one, deaf.port)]), a());
     const megabyte = zeros(1024 * 1024);
     let asked = 0;
     const chunk = async () => {
@@ -288,7 +294,7 @@ describe('a peer that is away', () => {
     let list = new Membership(0, [{ ...other.nodes[0]!.member, address: '127.0.0.1:1' }]);
     const caller = await identity('caller');
     other.membership = new Membership(0, [...list.members, { ...a().member, ...memberFor(caller) }]);
-    const link = new TeamLink(() => list, caller.certificate);
+    const link = new OwnLink(() => list, caller);
     expect(await codeOf(link.ping(one.node, never))).toBe('LINK_DOWN');
     list = new Membership(1, [other.nodes[0]!.member]);
     expect(await codeOf(link.ping(one.node, never))).toBe('ok');

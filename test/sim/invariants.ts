@@ -2,8 +2,8 @@
 // its sender told, nothing secret left, no round id that runs again.
 import { asMixError } from '../../src/base/errors.js';
 import { isOver } from '../../src/round/admission.js';
+import type { Outcome } from '../../src/round/outcome.js';
 import type { RoundInfo, SignedRoundInfo } from '../../src/round/roundInfo.js';
-import type { Outcome } from '../../src/round/roundRunner.js';
 import type { Stage } from '../../src/round/roundState.js';
 import { refusedBecause, textsOf } from './outputs.js';
 import type { Mishap } from './scenario.js';

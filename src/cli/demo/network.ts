@@ -15,7 +15,10 @@ import { createMetrics } from '../../base/metrics.js';
 import { systemRng } from '../../base/rng.js';
 import { SigningKey } from '../../cmix/signatures.js';
 import { createCertificate } from '../../comms/certificates.js';
-import { authenticatePeer, type Member, Membership } from '../../comms/peers.js';
+import { type CallFacts, Gate } from '../../comms/gate.js';
+import { addHandshakeService } from '../../comms/handshakeService.js';
+import { type Member, Membership } from '../../comms/peers.js';
+import { SCHEDULER_ID } from '../../comms/schedulerClient.js';
 import { addSchedulerService } from '../../comms/schedulerService.js';
 import { type Listener, listen } from '../../comms/server.js';
 import { membershipEntry } from '../../node/config.js';
@@ -136,13 +139,20 @@ export class DemoNetwork {
   async #listen(): Promise<string> {
     const certificate = await createCertificate('scheduler', CERTIFICATE_DAYS);
     writeFileSync(join(this.directory, 'scheduler.pem'), certificate.certificate);
-    const identify = (context: Parameters<typeof authenticatePeer>[0]) =>
-      authenticatePeer(context, this.membership, systemClock);
+    const gate = new Gate({
+      network: this.name,
+      self: { id: SCHEDULER_ID, sign: (digest) => this.authority.sign(digest) },
+      membership: () => this.membership,
+      clock: systemClock,
+      rng: systemRng,
+    });
+    const authenticate = (call: CallFacts) => void gate.admit(call);
     const log = createLog({ name: 'scheduler', level: 'error' });
-    const options = { address: '127.0.0.1:0', certificate, log, metrics: createMetrics(), authenticate: identify };
-    this.#listener = await listen(options, (server, errors) =>
-      addSchedulerService(server, errors, { feed: this.feed, identify }),
-    );
+    const options = { address: '127.0.0.1:0', certificate, log, metrics: createMetrics(), authenticate };
+    this.#listener = await listen(options, (server, errors) => {
+      addHandshakeService(server, errors, gate);
+      addSchedulerService(server, errors, { feed: this.feed, identify: (context) => gate.identify(context) });
+    });
     return `127.0.0.1:${this.#listener.port}`;
   }
 

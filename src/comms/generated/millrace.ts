@@ -2,15 +2,20 @@ import type * as grpc from '@grpc/grpc-js';
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 
 import type { Ack as _millrace_v1_Ack, Ack__Output as _millrace_v1_Ack__Output } from './millrace/v1/Ack.js';
+import type { AuthenticateReply as _millrace_v1_AuthenticateReply, AuthenticateReply__Output as _millrace_v1_AuthenticateReply__Output } from './millrace/v1/AuthenticateReply.js';
+import type { AuthenticateRequest as _millrace_v1_AuthenticateRequest, AuthenticateRequest__Output as _millrace_v1_AuthenticateRequest__Output } from './millrace/v1/AuthenticateRequest.js';
 import type { BatchChunk as _millrace_v1_BatchChunk, BatchChunk__Output as _millrace_v1_BatchChunk__Output } from './millrace/v1/BatchChunk.js';
 import type { BatchFrame as _millrace_v1_BatchFrame, BatchFrame__Output as _millrace_v1_BatchFrame__Output } from './millrace/v1/BatchFrame.js';
 import type { BatchHeader as _millrace_v1_BatchHeader, BatchHeader__Output as _millrace_v1_BatchHeader__Output } from './millrace/v1/BatchHeader.js';
 import type { BatchTrailer as _millrace_v1_BatchTrailer, BatchTrailer__Output as _millrace_v1_BatchTrailer__Output } from './millrace/v1/BatchTrailer.js';
+import type { CirclePing as _millrace_v1_CirclePing, CirclePing__Output as _millrace_v1_CirclePing__Output } from './millrace/v1/CirclePing.js';
 import type { Commitment as _millrace_v1_Commitment, Commitment__Output as _millrace_v1_Commitment__Output } from './millrace/v1/Commitment.js';
 import type { Deadlines as _millrace_v1_Deadlines, Deadlines__Output as _millrace_v1_Deadlines__Output } from './millrace/v1/Deadlines.js';
 import type { DescribeRequest as _millrace_v1_DescribeRequest, DescribeRequest__Output as _millrace_v1_DescribeRequest__Output } from './millrace/v1/DescribeRequest.js';
 import type { DigestStatement as _millrace_v1_DigestStatement, DigestStatement__Output as _millrace_v1_DigestStatement__Output } from './millrace/v1/DigestStatement.js';
 import type { GatewayClient as _millrace_v1_GatewayClient, GatewayDefinition as _millrace_v1_GatewayDefinition } from './millrace/v1/Gateway.js';
+import type { HandshakeClient as _millrace_v1_HandshakeClient, HandshakeDefinition as _millrace_v1_HandshakeDefinition } from './millrace/v1/Handshake.js';
+import type { Hello as _millrace_v1_Hello, Hello__Output as _millrace_v1_Hello__Output } from './millrace/v1/Hello.js';
 import type { KeyShare as _millrace_v1_KeyShare, KeyShare__Output as _millrace_v1_KeyShare__Output } from './millrace/v1/KeyShare.js';
 import type { NodeDescription as _millrace_v1_NodeDescription, NodeDescription__Output as _millrace_v1_NodeDescription__Output } from './millrace/v1/NodeDescription.js';
 import type { NodeReport as _millrace_v1_NodeReport, NodeReport__Output as _millrace_v1_NodeReport__Output } from './millrace/v1/NodeReport.js';
@@ -37,8 +42,11 @@ import type { TableProposal as _millrace_v1_TableProposal, TableProposal__Output
 import type { TableVerdict as _millrace_v1_TableVerdict, TableVerdict__Output as _millrace_v1_TableVerdict__Output } from './millrace/v1/TableVerdict.js';
 import type { TeamClient as _millrace_v1_TeamClient, TeamDefinition as _millrace_v1_TeamDefinition } from './millrace/v1/Team.js';
 import type { TeamEnvelope as _millrace_v1_TeamEnvelope, TeamEnvelope__Output as _millrace_v1_TeamEnvelope__Output } from './millrace/v1/TeamEnvelope.js';
+import type { TokenReply as _millrace_v1_TokenReply, TokenReply__Output as _millrace_v1_TokenReply__Output } from './millrace/v1/TokenReply.js';
+import type { TokenRequest as _millrace_v1_TokenRequest, TokenRequest__Output as _millrace_v1_TokenRequest__Output } from './millrace/v1/TokenRequest.js';
 import type { Update as _millrace_v1_Update, Update__Output as _millrace_v1_Update__Output } from './millrace/v1/Update.js';
 import type { UpdatesRequest as _millrace_v1_UpdatesRequest, UpdatesRequest__Output as _millrace_v1_UpdatesRequest__Output } from './millrace/v1/UpdatesRequest.js';
+import type { WarmFrame as _millrace_v1_WarmFrame, WarmFrame__Output as _millrace_v1_WarmFrame__Output } from './millrace/v1/WarmFrame.js';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
   new(...args: ConstructorParameters<Constructor>): Subtype;
@@ -48,15 +56,20 @@ export interface ProtoGrpcType {
   millrace: {
     v1: {
       Ack: MessageTypeDefinition<_millrace_v1_Ack, _millrace_v1_Ack__Output>
+      AuthenticateReply: MessageTypeDefinition<_millrace_v1_AuthenticateReply, _millrace_v1_AuthenticateReply__Output>
+      AuthenticateRequest: MessageTypeDefinition<_millrace_v1_AuthenticateRequest, _millrace_v1_AuthenticateRequest__Output>
       BatchChunk: MessageTypeDefinition<_millrace_v1_BatchChunk, _millrace_v1_BatchChunk__Output>
       BatchFrame: MessageTypeDefinition<_millrace_v1_BatchFrame, _millrace_v1_BatchFrame__Output>
       BatchHeader: MessageTypeDefinition<_millrace_v1_BatchHeader, _millrace_v1_BatchHeader__Output>
       BatchTrailer: MessageTypeDefinition<_millrace_v1_BatchTrailer, _millrace_v1_BatchTrailer__Output>
+      CirclePing: MessageTypeDefinition<_millrace_v1_CirclePing, _millrace_v1_CirclePing__Output>
       Commitment: MessageTypeDefinition<_millrace_v1_Commitment, _millrace_v1_Commitment__Output>
       Deadlines: MessageTypeDefinition<_millrace_v1_Deadlines, _millrace_v1_Deadlines__Output>
       DescribeRequest: MessageTypeDefinition<_millrace_v1_DescribeRequest, _millrace_v1_DescribeRequest__Output>
       DigestStatement: MessageTypeDefinition<_millrace_v1_DigestStatement, _millrace_v1_DigestStatement__Output>
       Gateway: SubtypeConstructor<typeof grpc.Client, _millrace_v1_GatewayClient> & { service: _millrace_v1_GatewayDefinition }
+      Handshake: SubtypeConstructor<typeof grpc.Client, _millrace_v1_HandshakeClient> & { service: _millrace_v1_HandshakeDefinition }
+      Hello: MessageTypeDefinition<_millrace_v1_Hello, _millrace_v1_Hello__Output>
       KeyShare: MessageTypeDefinition<_millrace_v1_KeyShare, _millrace_v1_KeyShare__Output>
       NodeDescription: MessageTypeDefinition<_millrace_v1_NodeDescription, _millrace_v1_NodeDescription__Output>
       NodeReport: MessageTypeDefinition<_millrace_v1_NodeReport, _millrace_v1_NodeReport__Output>
@@ -83,8 +96,11 @@ export interface ProtoGrpcType {
       TableVerdict: MessageTypeDefinition<_millrace_v1_TableVerdict, _millrace_v1_TableVerdict__Output>
       Team: SubtypeConstructor<typeof grpc.Client, _millrace_v1_TeamClient> & { service: _millrace_v1_TeamDefinition }
       TeamEnvelope: MessageTypeDefinition<_millrace_v1_TeamEnvelope, _millrace_v1_TeamEnvelope__Output>
+      TokenReply: MessageTypeDefinition<_millrace_v1_TokenReply, _millrace_v1_TokenReply__Output>
+      TokenRequest: MessageTypeDefinition<_millrace_v1_TokenRequest, _millrace_v1_TokenRequest__Output>
       Update: MessageTypeDefinition<_millrace_v1_Update, _millrace_v1_Update__Output>
       UpdatesRequest: MessageTypeDefinition<_millrace_v1_UpdatesRequest, _millrace_v1_UpdatesRequest__Output>
+      WarmFrame: MessageTypeDefinition<_millrace_v1_WarmFrame, _millrace_v1_WarmFrame__Output>
     }
   }
 }

@@ -4,11 +4,22 @@ import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { Ack as _millrace_v1_Ack, Ack__Output as _millrace_v1_Ack__Output } from '../../millrace/v1/Ack.js';
 import type { BatchFrame as _millrace_v1_BatchFrame, BatchFrame__Output as _millrace_v1_BatchFrame__Output } from '../../millrace/v1/BatchFrame.js';
+import type { CirclePing as _millrace_v1_CirclePing, CirclePing__Output as _millrace_v1_CirclePing__Output } from '../../millrace/v1/CirclePing.js';
 import type { PingReply as _millrace_v1_PingReply, PingReply__Output as _millrace_v1_PingReply__Output } from '../../millrace/v1/PingReply.js';
 import type { PingRequest as _millrace_v1_PingRequest, PingRequest__Output as _millrace_v1_PingRequest__Output } from '../../millrace/v1/PingRequest.js';
 import type { TeamEnvelope as _millrace_v1_TeamEnvelope, TeamEnvelope__Output as _millrace_v1_TeamEnvelope__Output } from '../../millrace/v1/TeamEnvelope.js';
+import type { WarmFrame as _millrace_v1_WarmFrame, WarmFrame__Output as _millrace_v1_WarmFrame__Output } from '../../millrace/v1/WarmFrame.js';
 
 export interface TeamClient extends grpc.Client {
+  Circle(argument: _millrace_v1_CirclePing, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  Circle(argument: _millrace_v1_CirclePing, metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  Circle(argument: _millrace_v1_CirclePing, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  Circle(argument: _millrace_v1_CirclePing, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  circle(argument: _millrace_v1_CirclePing, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  circle(argument: _millrace_v1_CirclePing, metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  circle(argument: _millrace_v1_CirclePing, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  circle(argument: _millrace_v1_CirclePing, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
+  
   Deliver(argument: _millrace_v1_TeamEnvelope, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
   Deliver(argument: _millrace_v1_TeamEnvelope, metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
   Deliver(argument: _millrace_v1_TeamEnvelope, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientUnaryCall;
@@ -36,19 +47,34 @@ export interface TeamClient extends grpc.Client {
   transfer(options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_BatchFrame>;
   transfer(callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_BatchFrame>;
   
+  Warm(metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_WarmFrame>;
+  Warm(metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_WarmFrame>;
+  Warm(options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_WarmFrame>;
+  Warm(callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_WarmFrame>;
+  warm(metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_WarmFrame>;
+  warm(metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_WarmFrame>;
+  warm(options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_WarmFrame>;
+  warm(callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_WarmFrame>;
+  
 }
 
 export interface TeamHandlers extends grpc.UntypedServiceImplementation {
+  Circle: grpc.handleUnaryCall<_millrace_v1_CirclePing__Output, _millrace_v1_Ack>;
+  
   Deliver: grpc.handleUnaryCall<_millrace_v1_TeamEnvelope__Output, _millrace_v1_Ack>;
   
   Ping: grpc.handleUnaryCall<_millrace_v1_PingRequest__Output, _millrace_v1_PingReply>;
   
   Transfer: grpc.handleClientStreamingCall<_millrace_v1_BatchFrame__Output, _millrace_v1_Ack>;
   
+  Warm: grpc.handleClientStreamingCall<_millrace_v1_WarmFrame__Output, _millrace_v1_Ack>;
+  
 }
 
 export interface TeamDefinition extends grpc.ServiceDefinition {
+  Circle: MethodDefinition<_millrace_v1_CirclePing, _millrace_v1_Ack, _millrace_v1_CirclePing__Output, _millrace_v1_Ack__Output>
   Deliver: MethodDefinition<_millrace_v1_TeamEnvelope, _millrace_v1_Ack, _millrace_v1_TeamEnvelope__Output, _millrace_v1_Ack__Output>
   Ping: MethodDefinition<_millrace_v1_PingRequest, _millrace_v1_PingReply, _millrace_v1_PingRequest__Output, _millrace_v1_PingReply__Output>
   Transfer: MethodDefinition<_millrace_v1_BatchFrame, _millrace_v1_Ack, _millrace_v1_BatchFrame__Output, _millrace_v1_Ack__Output>
+  Warm: MethodDefinition<_millrace_v1_WarmFrame, _millrace_v1_Ack, _millrace_v1_WarmFrame__Output, _millrace_v1_Ack__Output>
 }
