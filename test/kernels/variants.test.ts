@@ -1,0 +1,105 @@
+// The numbered variants that whoever tunes the kernels times on a card: here each is right on host lanes, a wrong one is found
+// out, and nvcc compiles them all.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+
+interface Kernel {
+  readonly name: string;
+  readonly spillStores: number;
+  readonly spillLoads: number;
+}
+type Compile = (
+  nvcc: string,
+  root: string,
+  source: string,
+  target: string,
+  directory: string,
+  defines: readonly string[],
+) => Promise<{ kernels: readonly Kernel[] }>;
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const load = async <T>(path: string): Promise<T> =>
+  (await import(new URL(`../../scripts/${path}`, import.meta.url).href)) as T;
+const { findCompiler } = await load<{ findCompiler(): string | undefined }>('native.mjs');
+const { findNvcc, compileFor } = await load<{ findNvcc(): string | undefined; compileFor: Compile }>(
+  'kernels/nvcc.mjs',
+);
+const compiler = findCompiler();
+const nvcc = findNvcc();
+const BUILD_MS = 300_000;
+const VARIANTS = 13;
+const directory = mkdtempSync(join(tmpdir(), 'millrace-variants-'));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+/** The program for host lanes: eight limbs on eight lanes, where every choice makes a difference. */
+function build(name: string, ...defines: string[]): string {
+  const program = join(directory, name);
+  const flags = ['-std=c++17', '-O1', '-Wall', '-Wextra', '-Wno-psabi', '-DMILLRACE_BITS=2048', '-DMILLRACE_LANES=8'];
+  const sources = ['variants.cu', 'variantsHost.cpp'].map((file) => join(root, 'kernels/dev', file));
+  const built = spawnSync(compiler ?? '', [...flags, ...defines, '-x', 'c++', ...sources, '-o', program], {
+    encoding: 'utf8',
+  });
+  expect(built).toMatchObject({ status: 0, stderr: '' });
+  return program;
+}
+const run = (program: string, ...options: string[]) => spawnSync(program, options, { encoding: 'utf8' });
+/** Lines of variants: number, name, what each kind came to. */
+const linesOf = (stdout: string) => stdout.split('\n').filter((line) => /^ ?\d+ {2}/.test(line));
+
+describe.skipIf(!compiler)(`variants of the kernels${compiler ? '' : ' (skipped: no C++ compiler)'}`, () => {
+  it(
+    'have the result of the reference, each of them, in every kind of work',
+    () => {
+      const program = build('sound');
+      const { status, stdout, stderr } = run(program);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      const lines = linesOf(stdout);
+      expect(lines.map((line) => Number.parseInt(line, 10))).toEqual([...Array(VARIANTS).keys()]);
+      for (const line of lines) expect(line).toMatch(/ products same {2}squarings same {2}powers same$/);
+
+      expect(linesOf(run(program, '--list').stdout)).toHaveLength(VARIANTS);
+      expect(linesOf(run(program, '--only', '3', '--elements', '5').stdout)).toEqual([lines[3]]);
+      for (const wrong of [
+        ['--only', `${VARIANTS}`],
+        ['--only'],
+        ['--elements', 'x'],
+        ['--elements', '0'],
+        ['--fast', '1'],
+      ]) {
+        const refused = run(program, ...wrong);
+        expect(refused).toMatchObject({ status: 2, stdout: '' });
+        expect(refused.stderr).toMatch(/^variants: error: /);
+      }
+    },
+    BUILD_MS,
+  );
+
+  it(
+    'are found out where they are wrong',
+    () => {
+      const { status, stdout } = run(build('broken', '-DMILLRACE_FAULT=kDroppedCarry'));
+      expect(status).toBe(1);
+      const lines = linesOf(stdout);
+      expect(lines).toHaveLength(VARIANTS);
+      for (const line of lines) expect(line).toMatch(/ products WRONG {2}squarings WRONG {2}powers WRONG$/);
+    },
+    BUILD_MS,
+  );
+});
+
+describe.skipIf(!nvcc)(`variants of the kernels under nvcc${nvcc ? '' : ' (skipped: no nvcc)'}`, () => {
+  it(
+    'compile for a card, three kernels each, without a spill',
+    async () => {
+      const defines = ['MILLRACE_BITS=2048', 'MILLRACE_LANES=32'];
+      const { kernels } = await compileFor(nvcc ?? '', root, 'kernels/dev/variants.cu', 'sm_90', directory, defines);
+      expect(kernels).toHaveLength(3 * VARIANTS);
+      expect(kernels.filter(({ spillStores, spillLoads }) => spillStores + spillLoads > 0)).toEqual([]);
+    },
+    BUILD_MS,
+  );
+});
