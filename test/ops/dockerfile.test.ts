@@ -1,0 +1,139 @@
+// Dockerfile.cuda, as far as it can be checked without building it: its stages, who it runs as, that what it copies is there and is
+// not ignored, and that ports, paths and the command are those of the program.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+import { CUDA_LIBRARY } from '../../src/engine/cudaLibrary.js';
+import { TEMPLATE_DEFAULTS } from '../../src/node/template.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const text = readFileSync(join(root, 'Dockerfile.cuda'), 'utf8');
+
+interface Instruction {
+  readonly name: string;
+  readonly rest: string;
+}
+
+/** Instructions with continued lines joined, comments left out. */
+const instructions: readonly Instruction[] = text
+  .split('\n')
+  .filter((line) => !line.startsWith('#'))
+  .join('\n')
+  .replaceAll('\\\n', ' ')
+  .split('\n')
+  .filter((line) => line.trim() !== '')
+  .map((line) => {
+    const [, name = '', rest = ''] = /^(\S+)\s+(.*)$/.exec(line) ?? [];
+    return { name, rest: rest.trim() };
+  });
+
+/** The instructions of each stage; before the first FROM there are only arguments. */
+const stages: Instruction[][] = [];
+for (const one of instructions) {
+  if (one.name === 'FROM') stages.push([]);
+  stages.at(-1)?.push(one);
+}
+const runtime = stages.at(-1) ?? [];
+const only = (stage: readonly Instruction[], name: string): string[] =>
+  stage.filter((one) => one.name === name).map(({ rest }) => rest);
+
+const port = (address: string): string => address.slice(address.lastIndexOf(':') + 1);
+
+describe('Dockerfile.cuda', () => {
+  it('builds on a CUDA image and runs on a slim one, with images that can be named', () => {
+    const args = new Map(instructions.slice(0, 2).map(({ rest }) => rest.split('=') as [string, string]));
+    expect(args.get('CUDA_IMAGE')).toMatch(/^nvidia\/cuda:13\.\d+\.\d+-devel-/);
+    expect(args.get('NODE_IMAGE')).toMatch(/^node:20.*-slim$/);
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a Dockerfile's own
+    expect(stages.map((stage) => stage[0]?.rest)).toEqual([
+      '${NODE_IMAGE} AS node',
+      '${CUDA_IMAGE} AS build',
+      '${NODE_IMAGE}',
+    ]);
+  });
+
+  it('copies what is in the repository, and is not ignored', () => {
+    const allowed = readFileSync(join(root, '.dockerignore'), 'utf8').split('\n');
+    expect(allowed).toContain('*');
+    const copied = instructions.filter(({ name, rest }) => name === 'COPY' && !rest.startsWith('--from'));
+    expect(copied.length).toBeGreaterThan(5);
+    for (const source of copied.flatMap(({ rest }) => rest.split(/\s+/).slice(0, -1))) {
+      expect([source, existsSync(join(root, source))]).toEqual([source, true]);
+      expect(allowed).toContain(`!${source.split('/')[0]}`);
+    }
+  });
+
+  it('copies between stages only from stages that there are, what those make', () => {
+    const names = stages.flatMap((stage) => / AS (\w+)$/.exec(stage[0]?.rest ?? '')?.[1] ?? []);
+    const from = instructions.filter(({ name, rest }) => name === 'COPY' && rest.startsWith('--from'));
+    for (const { rest } of from) expect(names).toContain(/^--from=(\w+)/.exec(rest)?.[1]);
+    const taken = only(runtime, 'COPY').filter((rest) => rest.startsWith('--from=build'));
+    const made = taken.map((rest) => rest.split(/\s+/)[1]);
+    expect(made).toEqual(['node_modules', 'dist', 'build'].map((name) => `/millrace/${name}`));
+    // The program looks for the library beside itself.
+    expect(CUDA_LIBRARY).toBe(join(root, 'build/cuda/libmillrace_cuda.so'));
+  });
+
+  it('has all that the program reads from its package', () => {
+    const files = only(runtime, 'COPY').flatMap((rest) => rest.split(/\s+/).slice(0, -1));
+    expect(files).toContain('package.json');
+    expect(files).toContain('src/comms/millrace.proto');
+  });
+
+  it('runs scripts that there are', () => {
+    const scripts = [...text.matchAll(/node (scripts\/\w+\.mjs)/g)].map(([, path]) => path!);
+    expect(scripts.length).toBe(2);
+    for (const path of scripts) expect(existsSync(join(root, path))).toBe(true);
+  });
+
+  it('runs as a user who is not root, after everything that only root may do', () => {
+    const users = only(runtime, 'USER');
+    expect(users).toEqual(['node']);
+    const after = runtime.slice(runtime.findIndex(({ name }) => name === 'USER'));
+    expect(after.filter(({ name }) => ['RUN', 'COPY', 'ADD'].includes(name))).toEqual([]);
+    expect(only(runtime, 'RUN').join()).toContain('chown node:node /etc/millrace');
+  });
+
+  it("asks /healthz on the configuration's own port, and offers those of team and gateway", () => {
+    const [check = ''] = only(runtime, 'HEALTHCHECK');
+    expect(check).toContain(`http://${TEMPLATE_DEFAULTS.http}/healthz`);
+    const command = JSON.parse(check.slice(check.indexOf('['))) as string[];
+    expect(command.slice(0, 2)).toEqual(['node', '-e']);
+    expect(() => new Function(command[2]!)).not.toThrow();
+    const ports = [TEMPLATE_DEFAULTS.team, TEMPLATE_DEFAULTS.gateway].map(port).join(' ');
+    expect(only(runtime, 'EXPOSE')).toEqual([ports]);
+  });
+
+  it('has its configuration in a volume, and asks for the card', () => {
+    expect(only(runtime, 'VOLUME')).toEqual(['/etc/millrace']);
+    const [environment = ''] = only(runtime, 'ENV');
+    expect(environment).toContain('NVIDIA_VISIBLE_DEVICES=all');
+    expect(environment).toContain('NVIDIA_DRIVER_CAPABILITIES=compute,utility');
+  });
+});
+
+describe("the image's command", () => {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-image-'));
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+  const [entry] = only(runtime, 'ENTRYPOINT').map((rest) => JSON.parse(rest) as string[]);
+  const [command] = only(runtime, 'CMD').map((rest) => JSON.parse(rest) as string[]);
+  const main = join(root, 'dist/cli/main.js');
+
+  it('is one of the program, and names the file in the volume', () => {
+    expect(entry).toEqual(['millrace']);
+    expect(command?.at(-1)).toBe('/etc/millrace/node.toml');
+    const help = spawnSync(process.execPath, [main, command?.[0] ?? '', '--help'], { encoding: 'utf8' });
+    expect(help.status).toBe(0);
+    for (const option of command?.filter((word) => word.startsWith('--')) ?? []) expect(help.stdout).toContain(option);
+  });
+
+  it('finds in the volume what `millrace init` writes', () => {
+    const target = join(directory, 'etc');
+    const { status } = spawnSync(process.execPath, [main, 'init', '--dir', target], { encoding: 'utf8' });
+    expect(status).toBe(0);
+    expect(existsSync(join(target, 'node.toml'))).toBe(true);
+  });
+});
