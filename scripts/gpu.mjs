@@ -100,7 +100,7 @@ async function check(library, directory, minutes, { quick, widths, batches }) {
   const args = ['--json', file, '--minutes', minutes.toFixed(3), ...(quick ? ['--quick'] : []), ...sizes];
   say(`the kernels against host lanes, and on the card alone: up to ${minutes.toFixed(1)} minutes …`);
   // A card that hangs must not take the rest with it; the program ends by itself well before.
-  const status = await runProgram(checkOf(library), args, 2 * minutes + 1);
+  const status = await runProgram(checkOf(library), args, 1.2 * minutes + 0.5);
   if (status !== 0) say(`error: the check ended with status ${status}`);
   return { report: existsSync(file) ? file : undefined, failed: status !== 0 };
 }

@@ -2,9 +2,9 @@
 // peer, and what kernels/dev/check found on the card itself, put together with the limits and the targets.
 import { availableParallelism } from 'node:os';
 import type { Engine } from '../engine/engine.js';
-import { cudaEngine, degradedBy, openEngine } from '../engine/open.js';
+import { cudaEngine, degradedBy, openEngine, probeEngines } from '../engine/open.js';
 import { QUEUE_LIMIT } from '../engine/pooled.js';
-import { groupOfBits } from '../math/group.js';
+import { type Group, groupOfBits } from '../math/group.js';
 import { type CheckReport, madsPerSecond } from './gpuCheck.js';
 import { DOCUMENTED, type Documented, gpuTargets, type Limits, limitOf, limitsOf } from './gpuLimits.js';
 import { Budget, casesOf, type GpuCase, SHORT_BITS, type SkippedCase } from './gpuPlan.js';
@@ -52,6 +52,12 @@ export interface GpuFigure extends GpuCase {
   readonly toCpu?: number;
 }
 
+export interface Peer {
+  readonly engine: string;
+  readonly path: string;
+  readonly threads: number;
+}
+
 export interface GpuResult {
   readonly date: string;
   readonly machine: Machine;
@@ -67,6 +73,8 @@ export interface GpuResult {
   readonly resident: readonly GpuFigure[];
   readonly withTransfers: readonly GpuFigure[];
   readonly cpu: readonly GpuFigure[];
+  /** What computed those: the cpu engine with all its threads, unless it is not there. */
+  readonly peer: Peer | null;
   readonly precompute: readonly PrecomputeCost[];
   readonly skipped: readonly SkippedCase[];
   /** What failed: the card in the middle of work, the check, a result that was wrong. Empty where all is well. */
@@ -107,6 +115,12 @@ async function measure(engine: Engine, one: GpuCase, quick: boolean): Promise<Gp
   }
 }
 
+/** The cpu engine; where it was not built, what a node would run instead. */
+async function openPeer(group: Group, threads: number): Promise<Engine> {
+  const built = probeEngines(group).some(({ name, available }) => name === 'cpu' && available);
+  return openEngine({ engine: built ? 'cpu' : 'openssl', group, threads });
+}
+
 class GpuBench {
   readonly #options: GpuOptions;
   readonly #say: (line: string) => void;
@@ -117,6 +131,7 @@ class GpuBench {
   readonly skipped: SkippedCase[] = [];
   readonly faults: string[] = [];
   cardName = '';
+  peer: Peer | undefined;
 
   constructor(options: GpuOptions, say: (line: string) => void) {
     this.#options = options;
@@ -142,7 +157,8 @@ class GpuBench {
     const card = await cudaEngine({ group, threads, queueLimit: QUEUE_LIMIT, ...everything });
     try {
       this.cardName = card.path.split(';')[0]!;
-      const cpu = await openEngine({ engine: 'cpu', group, threads });
+      const cpu = await openPeer(group, threads);
+      this.peer = { engine: cpu.name, path: cpu.path, threads: cpu.threads };
       try {
         if (withPrecompute) await this.#precompute([card, cpu]);
         const peers = batches.filter((batch) => batch <= PEER_BATCH);
@@ -264,7 +280,7 @@ export async function benchGpu(options: GpuOptions, say: (line: string) => void)
     comparisons: check ? { done: check.comparisons, wrong: check.wrong } : null,
     compliance,
     limits: mads === undefined ? [] : widths.map((bits) => limitsOf(mads, bits)),
-    ...{ resident, withTransfers, cpu: bench.cpu, precompute: bench.precompute },
+    ...{ resident, withTransfers, cpu: bench.cpu, peer: bench.peer ?? null, precompute: bench.precompute },
     skipped: [...skipped, ...bench.skipped],
     faults: [...faultsOf(options), ...bench.faults],
     documented: DOCUMENTED,

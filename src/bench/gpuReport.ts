@@ -27,7 +27,7 @@ function cardLine({ card, state, machine, date, command, issue }: GpuResult): st
   return `${lines.join('\n')}${rates.length > 0 ? `\n\n### Rates of instructions\n\n${rates.join('\n')}` : ''}`;
 }
 
-function verdict({ comparisons, compliance }: GpuResult): string {
+function verdict({ comparisons, compliance, peer }: GpuResult): string {
   const bits =
     comparisons === null
       ? 'The kernels were not compared with the host.'
@@ -36,7 +36,8 @@ function verdict({ comparisons, compliance }: GpuResult): string {
     compliance === null
       ? 'The compliance suite did not run.'
       : `Compliance suite on the card: ${compliance.passed} passed, ${compliance.failed} failed.`;
-  return `${bits}\n${suite}`;
+  const beside = peer === null ? [] : [`Beside it: ${peer.engine} (${peer.path}), ${peer.threads} threads.`];
+  return [bits, suite, ...beside].join('\n');
 }
 
 function limitsTable({ limits }: GpuResult): string {

@@ -140,7 +140,15 @@ describe('the tables', () => {
     },
     ...{ card, state: parseCardState('580.1, 1950, 1980, 3201, 700, 40, 5, 16\n'), issue: report.issue },
     ...{ comparisons: { done: 3, wrong: ['pow, 4096 bits'] }, compliance: { passed: 5, failed: 0 } },
-    ...{ limits: [limitsOf(9e12, 4096)], resident, withTransfers, cpu, precompute: [], faults: ['wrong: pow'] },
+    ...{
+      limits: [limitsOf(9e12, 4096)],
+      resident,
+      withTransfers,
+      cpu,
+      peer: { engine: 'cpu', path: 'ifma', threads: 16 },
+      precompute: [],
+      faults: ['wrong: pow'],
+    },
     skipped: [{ where: 'card', op: 'pow', bits: 4096, batch: 65_536, exponentBits: 4096, why: 'no time' }],
     ...{ documented: DOCUMENTED, targets: gpuTargets(card.name, { resident: () => 4000, withTransfers: () => 1000 }) },
   };

@@ -69,6 +69,7 @@ describe.skipIf(!compiler)(`npm run gpu on host lanes${compiler ? '' : ' (skippe
       expect(new Set(figures.map(({ exponentBits }) => exponentBits))).toEqual(new Set([0, 256, 2048]));
       for (const { ms } of figures) expect(ms.min).toBeGreaterThan(0);
     }
+    expect(result.peer?.threads).toBeGreaterThan(0);
     for (const { toLimit, toCpu } of result.withTransfers) {
       expect(toLimit).toBeGreaterThan(0);
       expect(toCpu).toBeGreaterThan(0);
