@@ -1,5 +1,6 @@
 // A card's benchmark without a card: limits, the order of cases under a budget, what the check's report must be, targets and
 // tables. The figures are made up; nothing here is timed.
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type GpuFigure, type GpuResult, related } from '../../src/bench/gpu.js';
 import { madsPerSecond, parseCheck } from '../../src/bench/gpuCheck.js';
@@ -29,6 +30,24 @@ describe('limits', () => {
     const ratio = limitOf(1e12, 'pow', 4096, 256) / limitOf(1e12, 'pow', 4096, 4096);
     expect(ratio).toBeGreaterThan(14);
     expect(ratio).toBeLessThan(16);
+  });
+
+  it('count what the kernels have: windows, digits, and elements that one instance takes', () => {
+    const read = (file: string, pattern: RegExp) =>
+      Number(pattern.exec(readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8'))?.[1]);
+    const window = read('kernels/shape.h', /kWindow = (\d+);/);
+    const digit = read('src/engine/cudaCalls.ts', /TABLE_DIGIT_BITS = (\d+);/);
+    const [fan, share, bases] = [
+      read('kernels/invert.h', /kFan = (\d+);/),
+      read('kernels/product.h', /kShare = (\d+);/),
+      read('kernels/product.h', /kBases = (\d+);/),
+    ];
+    const rows = 240 / window;
+    expect(workOf('pow', 240)).toEqual({ multiplications: 2 ** window - 1 + rows, squarings: window * (rows - 1) });
+    expect(workOf('powFixed', 120 * digit).multiplications).toBe(120);
+    expect(workOf('invertBatch', 0).multiplications).toBeCloseTo((3 * fan) / (fan - 1), 9);
+    expect(workOf('product', 0).multiplications).toBeCloseTo(2 + 1 / (share - 1), 9);
+    expect(workOf('multiExp', 240).squarings).toBe((window * rows) / bases);
   });
 
   it('count work for every operation, and powers of a fixed base without squarings', () => {
