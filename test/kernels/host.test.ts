@@ -56,6 +56,21 @@ describe.skipIf(!compiler)(`the kernels on host lanes${compiler ? '' : ' (skippe
     expect(runHost(program, jobs)).toEqual([]);
   });
 
+  it('are right for any modulus that ends in 64 one-bits: R − 1, the smallest of a width, runs of ones and of zeros', () => {
+    const random = cases.seeded(4);
+    const jobs = [2048, 3072, 4096].flatMap((bits) => {
+      const [low, high, r] = [(1n << 64n) - 1n, 1n << BigInt(bits - 1), 1n << BigInt(bits)];
+      const gap = ((1n << BigInt(bits / 2)) - 1n) << BigInt(bits / 4);
+      return [r - 1n, high + low, r - 1n - gap, gap | low, r - 1n - (1n << BigInt(bits - 64))].flatMap((p) =>
+        [8, 16, 32].flatMap((tpi) => {
+          const field = cases.fieldOf(bits, 'special', p);
+          return [...cases.mulJobs(field, tpi, random), ...cases.powJobs(field, tpi, random, 1)];
+        }),
+      );
+    });
+    expect(runHost(program, jobs)).toEqual([]);
+  });
+
   it.each(FAULTS)('are found out where a lane is broken: %s', (fault) => {
     const field = cases.fieldOf(2048, 'special', cases.specialModulus(2048));
     const jobs = [
