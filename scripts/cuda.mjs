@@ -52,7 +52,8 @@ function units(side) {
   const library = ['group', 'reduce', 'kept', 'abi', 'pipeline', 'device', side].map((name) => ({
     name,
     source: `kernels/library/${name}.cpp`,
-    defines: [],
+    // Tests have small batches, and are to see copies that several threads share.
+    defines: side === 'host' && name === 'pipeline' ? ['-DMILLRACE_COPY_BYTES=1024'] : [],
     use: 'library',
   }));
   const inverse = { name: 'inverse', source: 'native/inverse.cpp', defines: [], use: 'both' };
@@ -132,7 +133,19 @@ export async function buildCuda(root, nvcc, { library = LIBRARY, targets = TARGE
     },
     // CUDA's runtime goes in, and stays inside: nobody else's copy of it may be mistaken for ours.
     (kind, objects, out) =>
-      run(nvcc, [...kind, '-cudart', 'static', ...plain, '-Xlinker', '--exclude-libs,ALL', ...objects, '-o', out]),
+      run(nvcc, [
+        ...kind,
+        '-cudart',
+        'static',
+        '-Xcompiler',
+        '-pthread',
+        ...plain,
+        '-Xlinker',
+        '--exclude-libs,ALL',
+        ...objects,
+        '-o',
+        out,
+      ]),
   );
   writeFileSync(join(root, stampOf(library)), [hashOf(root, 'nvcc', []), ...targets].join(' '));
   return path;

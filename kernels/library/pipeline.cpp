@@ -1,6 +1,8 @@
 #include "pipeline.h"
 
 #include <cstring>
+#include <system_error>
+#include <thread>
 
 namespace millrace::library {
 namespace {
@@ -10,6 +12,35 @@ constexpr std::size_t kLanesOfCall = 3;
 constexpr std::size_t kPinnedBytesMax = std::size_t{256} << 20;
 /// Kernels count words in 32 bits.
 constexpr std::size_t kReachBytes = std::size_t{8} << 30;
+
+/// One thread copies slower than a bus transfers: from two of these on, copies are shared. Tests have it smaller.
+#ifndef MILLRACE_COPY_BYTES
+#define MILLRACE_COPY_BYTES (std::size_t{1} << 20)
+#endif
+constexpr std::size_t kCopyBytes = MILLRACE_COPY_BYTES;
+constexpr std::size_t kCopiersMax = 4;
+
+/// `copy(from, to)` over the items 0 to `count`, of `each` bytes, by this thread and as many more as are worth it. Returns when all
+/// is copied.
+template <class Copy>
+void copyShared(std::size_t count, std::size_t each, const Copy& copy) {
+  if (count == 0) return;
+  const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
+  const std::size_t pieces = std::max<std::size_t>(std::min({count * each / kCopyBytes, kCopiersMax, cores, count}), 1);
+  const auto edge = [&](std::size_t piece) { return count / pieces * piece + std::min(piece, count % pieces); };
+  std::thread helpers[kCopiersMax];
+  std::size_t started = 1;
+  try {
+    for (; started < pieces; started++) {
+      helpers[started] = std::thread([&copy, from = edge(started), to = edge(started + 1)] { copy(from, to); });
+    }
+  } catch (const std::system_error&) {
+    // No more threads to be had: the rest is this one's.
+  }
+  copy(0, edge(1));
+  if (started < pieces) copy(edge(started), count);
+  for (std::size_t i = 1; i < started; i++) helpers[i].join();
+}
 
 std::size_t aligned(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
 
@@ -42,7 +73,8 @@ class Part {
     lane.stream.finish();
     const std::size_t bytes = work_.resultBytes(countOf(index));
     std::uint8_t* to = work_.perPart ? work_.perPart->data() + index * bytes : work_.out + index * size_ * work_.resultEach;
-    if (bytes > 0) std::memcpy(to, lane.pinned.at() + layout_.result, bytes);
+    const std::uint8_t* result = lane.pinned.at() + layout_.result;
+    copyShared(bytes, 1, [=](std::size_t from, std::size_t end) { std::memcpy(to + from, result + from, end - from); });
     wipe(lane.pinned.at() + layout_.exponents, layout_.inputs - layout_.exponents);
   }
 
@@ -64,13 +96,15 @@ void Input::stage(std::uint8_t* to, std::size_t part, std::size_t from, std::siz
     return;
   }
   const std::size_t step = stride == 0 ? each : stride;
-  if (source == nullptr && step == each) {
-    std::memcpy(to, at + from * each, count * each);
-    return;
-  }
-  for (std::size_t k = 0; k < count; k++) {
-    std::memcpy(to + k * each, at + (source == nullptr ? from + k : source[from + k]) * step, each);
-  }
+  copyShared(count, each, [&](std::size_t begin, std::size_t end) {
+    if (source == nullptr && step == each) {
+      std::memcpy(to + begin * each, at + (from + begin) * each, (end - begin) * each);
+      return;
+    }
+    for (std::size_t k = begin; k < end; k++) {
+      std::memcpy(to + k * each, at + (source == nullptr ? from + k : source[from + k]) * step, each);
+    }
+  });
 }
 
 Layout::Layout(const Work& work, const Target& on, std::size_t count) {

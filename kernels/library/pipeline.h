@@ -1,5 +1,6 @@
 // How a batch goes through a device: in parts, on up to three lanes in turn, so that part k+1 goes up and part k−1 comes down
-// while part k computes. The host copies from and to pinned memory; that copy is also where a permuted batch is gathered.
+// while part k computes. The host copies from and to pinned memory, large parts by several threads; that copy is also where a
+// permuted batch is gathered.
 #pragma once
 
 #include <algorithm>
