@@ -72,10 +72,10 @@ export function unary<Client, Reply>(
   };
 }
 
-/** How long a peer may leave what we write unread before the stream is given up. */
-const STALL_MS = 30_000;
-
-/** An attempt at a client stream: `pump` writes its frames with back-pressure, and is called anew for each attempt. */
+/**
+ * An attempt at a client stream: `pump` writes its frames with back-pressure, and is called anew for each attempt. The stream is
+ * given up where the peer reads nothing for `stallMs`.
+ */
 export function clientStream<Client, Frame, Reply>(
   service: ServiceConstructor<Client>,
   make: (
@@ -85,7 +85,7 @@ export function clientStream<Client, Frame, Reply>(
     done: grpc.requestCallback<Reply>,
   ) => grpc.ClientWritableStream<Frame>,
   pump: (write: (frame: Frame) => Promise<void>, over: () => boolean) => Promise<void>,
-  stallMs = STALL_MS,
+  stallMs: number,
 ): Attempt<Reply> {
   return (wire) => {
     let call: grpc.ClientWritableStream<Frame> | undefined;

@@ -45,10 +45,12 @@ export const channelOptions: grpc.ChannelOptions = {
   'grpc.service_config_disable_resolution': 1,
 };
 
+/** Streams of one connection: every round that may be open, with all its phases, has a few. */
+export const STREAMS_MAX = 1_024;
+
 export const serverOptions: grpc.ServerOptions = {
   'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
   'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
   'grpc.keepalive_time_ms': 20_000,
   'grpc.keepalive_timeout_ms': 5_000,
-  'grpc.max_concurrent_streams': 1_024,
 };

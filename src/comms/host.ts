@@ -34,7 +34,13 @@ export interface HostOptions {
   readonly sendTimeoutMs: number;
   /** A stream, all its attempts together: a bound for what nobody aborts. */
   readonly streamTimeoutMs: number;
-  /** HTTP/2 pings find out a connection whose other end is gone without a word. */
+  /** How long a peer may leave what a stream writes unread before the stream is given up. */
+  readonly stallMs: number;
+  /**
+   * HTTP/2 pings find out a connection whose other end is gone without a word; and one that was reset at the moment of a write,
+   * which takes the reset's only error and, in Node.js, tells nobody. They queue behind what is being sent: the timeout is to be
+   * longer than a full window takes on the slowest link.
+   */
   readonly keepaliveMs: number;
   readonly keepaliveTimeoutMs: number;
   /** Whether connections are authenticated by token on top of TLS. */
@@ -52,7 +58,8 @@ export const DEFAULT_HOST_OPTIONS: HostOptions = {
   coolOff: undefined,
   sendTimeoutMs: 10_000,
   streamTimeoutMs: 3_600_000,
-  keepaliveMs: 20_000,
+  stallMs: 30_000,
+  keepaliveMs: 3_000,
   keepaliveTimeoutMs: 5_000,
   auth: true,
   replyBytesMax: 1024 * 1024,

@@ -9,7 +9,15 @@ import { TOKEN_KEY } from './call.js';
 import { type CertificatePair, checkPair } from './certificates.js';
 import { closeServed, servedBinding } from './channelBinding.js';
 import type { CallFacts } from './gate.js';
-import { type AuthContext, type EndStatus, grpc, MESSAGE_BYTES_MAX, PUBLIC_BYTES_MAX, serverOptions } from './grpc.js';
+import {
+  type AuthContext,
+  type EndStatus,
+  grpc,
+  MESSAGE_BYTES_MAX,
+  PUBLIC_BYTES_MAX,
+  STREAMS_MAX,
+  serverOptions,
+} from './grpc.js';
 import { isTyped, refusalOf, toStatus } from './status.js';
 
 export interface ListenerOptions {
@@ -18,6 +26,8 @@ export interface ListenerOptions {
   readonly certificate: CertificatePair;
   /** Callers must show a certificate, and this throws where a call is not let in: before any of its messages is read. */
   readonly authenticate?: (call: CallFacts) => void;
+  /** Streams that one connection may have open; more wait at the caller's. */
+  readonly streamsMax?: number;
   readonly log: Logger;
   readonly metrics: Metrics;
 }
@@ -47,9 +57,10 @@ export async function listen(
   add: (server: grpc.Server, errors: CallErrors) => void,
 ): Promise<Listener> {
   const errors = new CallErrors(options.log, options.metrics);
-  const { authenticate } = options;
+  const { authenticate, streamsMax = STREAMS_MAX } = options;
   const server = new grpc.Server({
     ...serverOptions,
+    'grpc.max_concurrent_streams': streamsMax,
     'grpc.max_receive_message_length': authenticate ? MESSAGE_BYTES_MAX : PUBLIC_BYTES_MAX,
     interceptors: [guard(authenticate, errors)],
   });

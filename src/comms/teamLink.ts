@@ -8,6 +8,7 @@ import { isRealtime } from '../round/batchPhases.js';
 import type { BatchSource, CirclePing, Link, LinkProbe } from '../round/link.js';
 import type { SignedTeamMessage } from '../round/teamMessages.js';
 import { type Attempt, clientStream, unary } from './call.js';
+import { checkSignal } from './channels.js';
 import type { BatchFrame } from './generated/millrace/v1/BatchFrame.js';
 import type { TeamClient } from './generated/millrace/v1/Team.js';
 import type { WarmFrame } from './generated/millrace/v1/WarmFrame.js';
@@ -33,12 +34,14 @@ const FILLER = new Uint8Array(64 * 1024);
 export class TeamLink implements Link, LinkProbe {
   readonly #membership: () => Membership;
   readonly #hosts: HostManager;
+  readonly #options: Partial<HostOptions>;
   readonly #roundTrips = new Map<NodeId, number>();
 
   /** `hosts` is the caller's to close. */
-  constructor(membership: () => Membership, hosts: HostManager) {
+  constructor(membership: () => Membership, hosts: HostManager, options: Partial<HostOptions> = {}) {
     this.#membership = membership;
     this.#hosts = hosts;
+    this.#options = { ...TEAM_HOST_OPTIONS, ...options };
   }
 
   async deliver(to: NodeId, message: SignedTeamMessage, signal: AbortSignal): Promise<void> {
@@ -69,17 +72,21 @@ export class TeamLink implements Link, LinkProbe {
   }
 
   async transfer(to: NodeId, source: BatchSource, signal: AbortSignal): Promise<void> {
+    checkSignal(signal);
+    const { options } = this.#host(to);
     const lane = laneOf(source.header.phase);
     const attempt = clientStream(
       services.Team,
       (client: TeamClient, metadata, options, done) => client.transfer(metadata, options, done),
       (write: (frame: BatchFrame) => Promise<void>, over) => writeBatch(source, write, over),
+      options.stallMs,
     );
-    await this.#send(to, lane, attempt, signal, this.#host(to).options.streamTimeoutMs);
+    await this.#send(to, lane, attempt, signal, options.streamTimeoutMs);
   }
 
   async warm(to: NodeId, phase: BatchPhase, bytes: number, signal: AbortSignal): Promise<void> {
     const lane = laneOf(phase);
+    const { stallMs } = this.#host(to).options;
     let startMs = 0;
     const attempt: Attempt<unknown> = (wire) => {
       // A peer of 1.0 has a connection now, which is all that can be done for it.
@@ -93,6 +100,7 @@ export class TeamLink implements Link, LinkProbe {
             await write({ content: left < FILLER.length ? FILLER.subarray(0, left) : FILLER });
           }
         },
+        stallMs,
       )(wire);
     };
     await this.#send(to, lane, attempt, signal);
@@ -111,7 +119,7 @@ export class TeamLink implements Link, LinkProbe {
   }
 
   #host(to: NodeId): Host {
-    return this.#hosts.current(factsOf(this.#membership().get(to)), TEAM_HOST_OPTIONS);
+    return this.#hosts.current(factsOf(this.#membership().get(to)), this.#options);
   }
 
   async #send<Reply>(

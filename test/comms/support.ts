@@ -135,8 +135,8 @@ export function hostsOf(own: Identity, options: Partial<HostOptions> = {}, deps:
 export class OwnLink extends TeamLink {
   readonly hosts: HostManager;
 
-  constructor(membership: () => Membership, own: Identity, hosts = hostsOf(own)) {
-    super(membership, hosts);
+  constructor(membership: () => Membership, own: Identity, hosts = hostsOf(own), options: Partial<HostOptions> = {}) {
+    super(membership, hosts, options);
     this.hosts = hosts;
   }
 

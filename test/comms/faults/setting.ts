@@ -1,0 +1,85 @@
+// Two nodes, of which the first reaches the second through a proxy that fails on command; and `fault`, by which every test here
+// is run as often as MILLRACE_REPEAT says (`npm run faults -- --repeat 100`), each time from the start.
+import { it } from 'vitest';
+import { createMetrics, type Metrics } from '../../../src/base/metrics.js';
+import type { GateOptions } from '../../../src/comms/gate.js';
+import type { Host, HostDeps, HostOptions } from '../../../src/comms/host.js';
+import { factsOf } from '../../../src/comms/hostManager.js';
+import { LinkMetrics } from '../../../src/comms/linkMetrics.js';
+import { type Member, Membership } from '../../../src/comms/peers.js';
+import { counted, hostsOf, identity, Loopback, OwnLink, type ServingNode } from '../support.js';
+import { FaultyProxy } from './proxy.js';
+
+const REPEAT = Number(process.env.MILLRACE_REPEAT ?? 1);
+const LIMIT_MS = 20_000;
+
+/** A test of a fault: it must hold every time. */
+export function fault(promise: string, run: () => Promise<void>): void {
+  it(promise, { repeats: REPEAT - 1, timeout: LIMIT_MS }, run);
+}
+
+export interface PairOptions {
+  readonly host?: Partial<HostOptions>;
+  readonly deps?: Partial<HostDeps>;
+  readonly gate?: Partial<GateOptions>;
+}
+
+export class FaultyPair {
+  readonly loopback: Loopback;
+  readonly proxy: FaultyProxy;
+  /** Calls the other one through the proxy. */
+  readonly link: OwnLink;
+  readonly metrics: Metrics;
+  /** The list that the calling node goes by. */
+  list: Membership;
+
+  private constructor(loopback: Loopback, proxy: FaultyProxy, options: PairOptions) {
+    this.loopback = loopback;
+    this.proxy = proxy;
+    this.list = new Membership(0, [loopback.nodes[0]!.member, this.behindProxy()]);
+    this.metrics = createMetrics();
+    const hosts = hostsOf(this.from, {}, { metrics: new LinkMetrics(this.metrics), ...options.deps });
+    this.link = new OwnLink(() => this.list, this.from, hosts, options.host);
+  }
+
+  /** Runs `work` on a fresh pair and takes everything down again. */
+  static async with(work: (pair: FaultyPair) => Promise<void>, options: PairOptions = {}): Promise<void> {
+    const identities = [await identity('caller'), await identity('called')];
+    const loopback = await Loopback.start(identities, [], options.gate);
+    const proxy = await FaultyProxy.start(portOf(loopback.nodes[1]!.member));
+    const pair = new FaultyPair(loopback, proxy, options);
+    try {
+      await work(pair);
+    } finally {
+      pair.link.close();
+      await proxy.close();
+      await loopback.close();
+    }
+  }
+
+  get from(): ServingNode {
+    return this.loopback.nodes[0]!;
+  }
+
+  get to(): ServingNode {
+    return this.loopback.nodes[1]!;
+  }
+
+  /** The called node as the caller lists it. */
+  behindProxy(changes: Partial<Member> = {}): Member {
+    return { ...this.to.member, address: `127.0.0.1:${this.proxy.port}`, ...changes };
+  }
+
+  /** The caller's host for the called node. */
+  get host(): Host {
+    return this.link.hosts.add(factsOf(this.behindProxy()));
+  }
+
+  count(metric: string): Promise<number> {
+    return counted(this.metrics, metric);
+  }
+}
+
+export const portOf = ({ address }: Member): number => Number(address.slice(address.lastIndexOf(':') + 1));
+
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
