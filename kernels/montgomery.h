@@ -112,8 +112,7 @@ MILLRACE_FN void blockStep(const Field<W, S, F>& field, Window<W, S>& window, co
       madCarryBy<L / 2 - 1>((L - r) / 2 - 1, odd + 2 * r + 3, factor + r + 2, rows[r + 1], even[r + L + 1]);
     }
     const bool reduces = !(kLate && kFirst && r == 0);
-    W& q0 = window.quotient[0];
-    W& q1 = window.quotient[1];
+    W &q0 = window.quotient[0], &q1 = window.quotient[1];
     if (!kLate) {
       // The two lowest limbs of the number as they are now; only lane 0's are looked at.
       W none = W(0), low[2] = {even[r], even[r + 1]};
