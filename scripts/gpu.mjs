@@ -93,6 +93,16 @@ async function libraryForCard() {
   return buildCuda(root, nvcc, { targets: [runnable] });
 }
 
+/** The library finds a card that it can use, or says why not: the driver may be too old for it. @throws CannotRun */
+async function requireCard(library) {
+  const { probeCards } = await import(join(root, 'dist/engine/cudaLibrary.js'));
+  const { namedGroup } = await import(join(root, 'dist/math/group.js'));
+  const { devices, reason } = probeCards(namedGroup('MODP-4096'), library);
+  if (devices.length === 0)
+    throw new CannotRun(reason, `check the driver (nvidia-smi): it must be of branch ${DRIVER_MIN} or newer`);
+  say(`on ${devices[0]}`);
+}
+
 /** kernels/dev/check; its report's file, undefined where it wrote none. */
 async function check(library, directory, minutes, { quick, widths, batches }) {
   const file = join(directory, 'check.json');
@@ -145,6 +155,7 @@ async function main() {
   if (!existsSync(main)) throw new CannotRun('the program is not compiled', 'npm run build');
   const library = options.library ?? (await libraryForCard());
   if (!existsSync(library)) throw new CannotRun(`there is no library ${library}`, 'npm run build:cuda');
+  await requireCard(library);
   const leftMinutes = () => options.minutes - (Date.now() - startedMs) / 60_000;
   const minutes = leftMinutes();
   const directory = mkdtempSync(join(tmpdir(), 'millrace-gpu-'));

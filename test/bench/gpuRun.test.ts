@@ -82,6 +82,12 @@ describe.skipIf(!compiler)(`npm run gpu on host lanes${compiler ? '' : ' (skippe
     expect(out).toContain('NOT MEASURED HERE');
   });
 
+  it('says why where the library finds no card, with status 2', () => {
+    const { status, out, err } = gpu(['--library', library, ...tiny], { MILLRACE_HOST_DEVICES: '0' });
+    expect({ status, out }).toEqual({ status: 2, out: '' });
+    expect(err).toMatch(/error: no card: MILLRACE_HOST_DEVICES is 0\n.*hint: check the driver/);
+  });
+
   it('has a check that skips what does not fit into its time, and names it', () => {
     const file = join(directory, 'check.json');
     const args = ['--json', file, '--quick', '--bits', '2048', '--batches', '1', '--minutes', '0.00001'];
