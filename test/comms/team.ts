@@ -3,9 +3,9 @@
 import { toHex } from '../../src/base/bytes.js';
 import { systemClock } from '../../src/base/clock.js';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
-import { silentLog } from '../../src/base/log.js';
+import { type Logger, silentLog } from '../../src/base/log.js';
 import { createMetrics, type Metrics } from '../../src/base/metrics.js';
-import { randomBytes, systemRng } from '../../src/base/rng.js';
+import { type Rng, randomBytes, systemRng } from '../../src/base/rng.js';
 import { MemoryStore } from '../../src/base/store.js';
 import { Client } from '../../src/client/client.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
@@ -13,6 +13,7 @@ import type { CallFacts } from '../../src/comms/gate.js';
 import { addGatewayService } from '../../src/comms/gatewayService.js';
 import type { AuthContext } from '../../src/comms/grpc.js';
 import { addHandshakeService } from '../../src/comms/handshakeService.js';
+import { LinkMetrics } from '../../src/comms/linkMetrics.js';
 import { type Member, Membership } from '../../src/comms/peers.js';
 import { SCHEDULER_ID, SchedulerClient } from '../../src/comms/schedulerClient.js';
 import { addSchedulerService } from '../../src/comms/schedulerService.js';
@@ -22,6 +23,7 @@ import type { Engine } from '../../src/engine/engine.js';
 import { referenceEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
 import { SchedulerFollower } from '../../src/node/follow.js';
+import { LinkCare } from '../../src/round/linkCare.js';
 import type { RoundInfo } from '../../src/round/roundInfo.js';
 import { RoundLog } from '../../src/round/roundLog.js';
 import { RoundRunner } from '../../src/round/roundRunner.js';
@@ -39,6 +41,11 @@ export interface TeamNode extends Identity {
   readonly link: OwnLink;
 }
 
+export interface RealTeamOptions {
+  readonly log?: Logger;
+  readonly rng?: Rng;
+}
+
 export class RealTeam {
   readonly engine: Engine = referenceEngine(namedGroup('TEST-512'));
   readonly authority = SigningKey.generate(systemRng);
@@ -51,8 +58,16 @@ export class RealTeam {
   #rounds = 0;
   readonly #closers: (() => unknown)[] = [];
 
-  static async start(size = 3): Promise<RealTeam> {
-    const team = new RealTeam();
+  readonly log: Logger;
+  readonly rng: Rng;
+
+  private constructor({ log = silentLog, rng = systemRng }: RealTeamOptions) {
+    this.log = log;
+    this.rng = rng;
+  }
+
+  static async start(size = 3, options: RealTeamOptions = {}): Promise<RealTeam> {
+    const team = new RealTeam(options);
     await team.#startScheduler();
     for (let i = 0; i < size; i++) team.nodes.push(await team.#startNode(await identity(`team node ${i}`)));
     team.membership = new Membership(
@@ -70,9 +85,10 @@ export class RealTeam {
     const gate = gateOf(this.schedulerIdentity, () => this.membership, {
       network: NETWORK,
       self: { id: SCHEDULER_ID, sign: (bytes) => this.authority.sign(bytes) },
+      rng: this.rng,
     });
     const authenticate = (call: CallFacts) => void gate.admit(call);
-    const common = { certificate, log: silentLog, metrics: this.schedulerMetrics, authenticate };
+    const common = { certificate, log: this.log, metrics: this.schedulerMetrics, authenticate };
     const listener = await listen({ ...common, address: '127.0.0.1:0' }, (server, errors) => {
       addHandshakeService(server, errors, gate);
       addSchedulerService(server, errors, { feed: this.feed, identify: (context) => gate.identify(context) });
@@ -83,9 +99,11 @@ export class RealTeam {
 
   async #startNode(own: Identity): Promise<TeamNode> {
     const { key, certificate } = own;
+    const { log, rng } = this;
     const metrics = createMetrics();
-    const registry = new SenderRegistry(systemRng, 1, 1_000);
-    const hosts = hostsOf(own, {}, { self: { network: NETWORK, id: own.node, sign: (bytes) => key.sign(bytes) } });
+    const registry = new SenderRegistry(rng, 1, 1_000);
+    const self = { network: NETWORK, id: own.node, sign: (bytes: Uint8Array) => key.sign(bytes) };
+    const hosts = hostsOf(own, {}, { self, log, rng, metrics: new LinkMetrics(metrics) });
     const link = new OwnLink(() => this.membership, own, hosts);
     const bootId = toHex(randomBytes(systemRng, 16)) as BootId;
     const scheduler = new SchedulerClient(
@@ -101,8 +119,10 @@ export class RealTeam {
       schedulerKey: this.authority.publicKey,
       network: NETWORK,
       clock: systemClock,
-      log: silentLog,
+      log,
     });
+    const ports = { clock: systemClock, rng };
+    const care = new LinkCare({ probe: link, self: own.node, log, metrics, policy: { keepWarmMs: 50 }, ...ports });
     const runner = new RoundRunner({
       network: NETWORK,
       bootId,
@@ -114,16 +134,16 @@ export class RealTeam {
       registry,
       roundLog: new RoundLog(new MemoryStore(), bootId),
       link,
-      clock: systemClock,
-      rng: systemRng,
-      log: silentLog,
+      care,
+      ...ports,
+      log,
       metrics,
       report: (report) => follower.report(report),
     });
-    const gate = gateOf(own, () => this.membership, { network: NETWORK });
+    const gate = gateOf(own, () => this.membership, { network: NETWORK, rng });
     const authenticate = (call: CallFacts) => void gate.admit(call);
     const identify = (context: AuthContext) => gate.identify(context);
-    const common = { certificate, log: silentLog, metrics, address: '127.0.0.1:0' };
+    const common = { certificate, log, metrics, address: '127.0.0.1:0' };
     const team = await listen({ ...common, authenticate }, (server, errors) => {
       addHandshakeService(server, errors, gate);
       addTeamService(server, errors, { receiver: runner, identify, idleMs: 1_000 });
