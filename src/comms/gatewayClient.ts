@@ -1,25 +1,40 @@
 // A sender's connection to one node's gateway: typed calls that return what docs/protocol.md promises, or a MixError.
 import { equalBytes } from '../base/bytes.js';
+import { systemClock } from '../base/clock.js';
 import { MixError } from '../base/errors.js';
 import type { RoundId, SenderId } from '../base/ids.js';
+import { silentLog } from '../base/log.js';
+import { createMetrics } from '../base/metrics.js';
+import { systemRng } from '../base/rng.js';
 import { verifySignature } from '../cmix/signatures.js';
 import { namedGroup } from '../math/group.js';
 import type { Outcome } from '../round/outcome.js';
 import type { SignedRoundInfo } from '../round/roundInfo.js';
 import type { Submission } from '../round/submissions.js';
-import { deadlineIn, ownConnection, pinnedCredentials, UNARY_DEADLINE_MS } from './channels.js';
+import { type Attempt, stubOf, unary } from './call.js';
 import { descriptionDigest } from './gatewayService.js';
 import type { GatewayClient as WireClient } from './generated/millrace/v1/Gateway.js';
 import type { NodeDescription__Output } from './generated/millrace/v1/NodeDescription.js';
 import type { OutputsFrame__Output } from './generated/millrace/v1/OutputsFrame.js';
 import type { RoundsReply__Output } from './generated/millrace/v1/RoundsReply.js';
 import { type grpc, PROTOCOL_VERSION, REPLY_BYTES_MAX, services } from './grpc.js';
+import { Host, type HostOptions } from './host.js';
+import { factsOf } from './hostManager.js';
+import { LinkMetrics } from './linkMetrics.js';
 import type { Member } from './peers.js';
 import { decodeRound } from './roundCodec.js';
-import { fromStatus } from './status.js';
 import { bytesOf, malformed } from './teamCodec.js';
+import { transmit } from './transmit.js';
 
 const OUTPUTS_DEADLINE_MS = 60_000;
+/** A sender waits, and tries again by itself while its node is away for a moment. */
+const SENDER_OPTIONS: Partial<HostOptions> = {
+  auth: false,
+  retriesMax: 3,
+  firstBackoffMs: 50,
+  longestBackoffMs: 1_000,
+  replyBytesMax: REPLY_BYTES_MAX,
+};
 const STATES = ['pending', 'mixed', 'rejected', 'failed', 'unknown'];
 
 /** Outputs as a node sent them: nothing about them is verified yet but their length. */
@@ -33,31 +48,39 @@ export interface FetchedOutputs {
 export class GatewayClient {
   readonly member: Member;
   readonly #network: string;
-  readonly #client: WireClient;
+  readonly #metrics = new LinkMetrics(createMetrics());
+  readonly #host: Host;
 
-  constructor(member: Member, network: string) {
+  constructor(member: Member, network: string, options: Partial<HostOptions> = {}) {
     this.member = member;
     this.#network = network;
-    this.#client = new services.Gateway(member.gatewayAddress, pinnedCredentials(member.certificate), {
-      ...ownConnection,
-      'grpc.max_receive_message_length': REPLY_BYTES_MAX,
-    });
+    // A sender shows no certificate and signs nothing: what it submits carries MACs.
+    const self = { network, id: '', sign: () => new Uint8Array(0) };
+    const ports = { clock: systemClock, rng: systemRng, log: silentLog, metrics: this.#metrics };
+    const facts = { ...factsOf(member), address: member.gatewayAddress };
+    this.#host = new Host(facts, { ...SENDER_OPTIONS, ...options }, { self, certificate: () => undefined, ...ports });
   }
 
-  #call<Reply>(make: (options: grpc.CallOptions, done: grpc.requestCallback<Reply>) => void): Promise<Reply> {
-    return new Promise((resolve, reject) => {
-      make({ deadline: deadlineIn(UNARY_DEADLINE_MS) }, (error, reply) => {
-        if (error) reject(fromStatus(error, this.member.node));
-        else resolve(reply!);
-      });
-    });
+  #call<Reply>(
+    make: (client: WireClient, options: grpc.CallOptions, done: grpc.requestCallback<Reply>) => grpc.ClientUnaryCall,
+  ): Promise<Reply> {
+    const attempt = unary<WireClient, Reply>(services.Gateway, (client, _metadata, options, done) =>
+      make(client, options, done),
+    );
+    return this.#send(attempt, this.#host.options.sendTimeoutMs);
+  }
+
+  /** Everything that a sender asks for may be asked twice: a submission is known by its sender and salt. */
+  #send<Reply>(attempt: Attempt<Reply>, timeoutMs: number): Promise<Reply> {
+    const { signal } = new AbortController();
+    return transmit(this.#host, this.#metrics, attempt, { lane: 'control', signal, timeoutMs, idempotent: true });
   }
 
   /** The node's epoch key, signed by its identity. @throws MixError SIGNATURE_INVALID, MESSAGE_MALFORMED, LINK_* */
   async describe(): Promise<{ readonly epoch: number; readonly epochKey: Uint8Array }> {
     const { node, identityKey } = this.member;
-    const reply = await this.#call<NodeDescription__Output>((options, done) =>
-      this.#client.describe({}, options, done),
+    const reply = await this.#call<NodeDescription__Output>((client, options, done) =>
+      client.describe({}, options, done),
     );
     const { epoch, epochKey, protocol, signature } = reply;
     if (protocol !== PROTOCOL_VERSION) throw new MixError('MESSAGE_MALFORMED', { what: 'protocol', protocol });
@@ -71,15 +94,17 @@ export class GatewayClient {
   /** Registers senders by their X25519 public keys. @throws MixError EPOCH_EXPIRED, REGISTRY_FULL, … */
   async register(senderKeys: readonly Uint8Array[], epoch: number): Promise<void> {
     const request = { senderKeys: [...senderKeys], epoch };
-    const { senders } = await this.#call<{ senders: string[] }>((options, done) =>
-      this.#client.register(request, options, done),
+    const { senders } = await this.#call<{ senders: string[] }>((client, options, done) =>
+      client.register(request, options, done),
     );
     if (senders.length !== senderKeys.length) throw malformed('register reply');
   }
 
   /** Rounds that take messages at this node now; their signatures are not verified yet. */
   async rounds(): Promise<SignedRoundInfo[]> {
-    const { rounds } = await this.#call<RoundsReply__Output>((options, done) => this.#client.rounds({}, options, done));
+    const { rounds } = await this.#call<RoundsReply__Output>((client, options, done) =>
+      client.rounds({}, options, done),
+    );
     return rounds.map(decodeRound);
   }
 
@@ -87,12 +112,12 @@ export class GatewayClient {
   async submit(round: RoundId, submission: Submission): Promise<void> {
     const { sender, salt, payload, macs } = submission;
     const request = { round, sender, salt, payload, macs: [...macs] };
-    await this.#call((options, done) => this.#client.submit(request, options, done));
+    await this.#call((client, options, done) => client.submit(request, options, done));
   }
 
   async outcome(round: RoundId, sender: SenderId, salt: Uint8Array): Promise<Outcome> {
-    const reply = await this.#call<{ state: string; reason: string; node: string }>((options, done) =>
-      this.#client.outcome({ round, sender, salt }, options, done),
+    const reply = await this.#call<{ state: string; reason: string; node: string }>((client, options, done) =>
+      client.outcome({ round, sender, salt }, options, done),
     );
     if (!STATES.includes(reply.state)) throw malformed('outcome');
     const { state, reason, node } = reply;
@@ -106,30 +131,36 @@ export class GatewayClient {
    * what it should be: its size is believed, and memory taken for it, only after that.
    */
   outputs(round: RoundId, checkRound: (signed: SignedRoundInfo) => void): Promise<FetchedOutputs> {
-    const call = this.#client.outputs({ round }, { deadline: deadlineIn(OUTPUTS_DEADLINE_MS) });
-    return new Promise((resolve, reject) => {
-      const stream = new OutputsReader(checkRound);
-      call.on('data', (frame: OutputsFrame__Output) => {
-        try {
-          stream.take(frame);
-        } catch (error) {
-          call.cancel();
-          reject(error);
-        }
+    return this.#send((wire) => {
+      const call = stubOf<WireClient>(services.Gateway, wire.connection).outputs(
+        { round },
+        { deadline: wire.deadline },
+      );
+      const done = new Promise<FetchedOutputs>((resolve, reject) => {
+        const stream = new OutputsReader(checkRound);
+        call.on('data', (frame: OutputsFrame__Output) => {
+          try {
+            stream.take(frame);
+          } catch (error) {
+            call.cancel();
+            reject(error);
+          }
+        });
+        call.on('error', reject);
+        call.on('end', () => {
+          try {
+            resolve(stream.finish());
+          } catch (error) {
+            reject(error);
+          }
+        });
       });
-      call.on('error', (error) => reject(fromStatus(error, this.member.node)));
-      call.on('end', () => {
-        try {
-          resolve(stream.finish());
-        } catch (error) {
-          reject(error);
-        }
-      });
-    });
+      return { done, cancel: () => call.cancel() };
+    }, OUTPUTS_DEADLINE_MS);
   }
 
   close(): void {
-    this.#client.close();
+    this.#host.close();
   }
 }
 

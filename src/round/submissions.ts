@@ -62,15 +62,14 @@ export class SubmissionDesk {
    */
   take(submission: Submission): void {
     const { sender, salt, payload, macs } = submission;
-    if (this.#closed) throw new MixError('ROUND_NOT_COLLECTING', { round: this.#info.round });
     this.#checkShape(submission);
     const key = submissionKey(sender, salt);
     const digest = payloadDigest(payload);
     const before = this.#taken.get(key);
-    if (before) {
-      if (equalBytes(before.entry.payloadDigest, digest)) return;
-      throw new MixError('SUBMISSION_REPLAYED', { round: this.#info.round });
-    }
+    // Also when the batch is closed by now: what was taken before stays taken, and its sender is to know.
+    if (before && equalBytes(before.entry.payloadDigest, digest)) return;
+    if (this.#closed) throw new MixError('ROUND_NOT_COLLECTING', { round: this.#info.round });
+    if (before) throw new MixError('SUBMISSION_REPLAYED', { round: this.#info.round });
     if (this.full) throw new MixError('ROUND_FULL', { slots: this.#info.slots });
     const used = this.#perSender.get(sender) ?? 0;
     if (used >= this.#info.quotaPerSender) throw new MixError('SENDER_QUOTA', { quota: this.#info.quotaPerSender });

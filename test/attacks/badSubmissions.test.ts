@@ -104,8 +104,8 @@ describe('a submission at the wrong place or time', () => {
     const attack = await Attack.begin([]);
     const [one, late] = await attack.team.compose(attack.info, ['one', 'late']);
     const answers: Record<string, string> = {};
-    const ask = async (name: string, position: number, round = attack.info.round) => {
-      answers[name] = await codeOf(() => attack.node(position).runner.submit(round, one!));
+    const ask = async (name: string, position: number, round = attack.info.round, submission = one!) => {
+      answers[name] = await codeOf(() => attack.node(position).runner.submit(round, submission));
     };
     attack.at(
       () => attack.stage(1) === 'PRECOMPUTING',
@@ -118,7 +118,10 @@ describe('a submission at the wrong place or time', () => {
     };
     attack.at(
       () => attack.stage(1) === 'REALTIME',
-      () => ask('closed', 1),
+      async () => {
+        await ask('closed', 1, attack.info.round, late!);
+        await ask('asked again', 1);
+      },
     );
     await attack.play();
     await ask('over', 1);
@@ -128,6 +131,8 @@ describe('a submission at the wrong place or time', () => {
       'unknown round': 'ROUND_UNKNOWN',
       'in time': 'taken',
       closed: 'ROUND_NOT_COLLECTING',
+      // It was taken in time; only the answer may have been lost.
+      'asked again': 'taken',
       over: 'ROUND_OVER',
     });
     const unknown = attack.node(1).runner.outcome(attack.info.round, late!.sender, late!.salt);
