@@ -39,6 +39,8 @@ export interface DemoNetworkOptions {
   readonly groups: readonly string[];
   readonly logLevel?: LogLevel;
   readonly listener?: FeedListener;
+  /** What everybody else is told of an address that is listened on: for tests that stand in between. */
+  readonly advertise?: (address: string) => Promise<string>;
 }
 
 export interface DemoNode {
@@ -89,6 +91,7 @@ export class DemoNetwork {
 
   async #create(): Promise<void> {
     const { nodes, engine, threads, groups, logLevel = 'info' } = this.#options;
+    const advertise = this.#options.advertise ?? (async (listening: string) => listening);
     const ports = await freePorts(3 * nodes);
     const address = (index: number) => `127.0.0.1:${ports[index]}`;
     const members: Member[] = [];
@@ -99,8 +102,8 @@ export class DemoNetwork {
       const key = await createKeyFiles(files, CERTIFICATE_DAYS);
       members.push({
         node: key.nodeId,
-        address: address(3 * i),
-        gatewayAddress: address(3 * i + 1),
+        address: await advertise(address(3 * i)),
+        gatewayAddress: await advertise(address(3 * i + 1)),
         identityKey: key.publicKey,
         certificate: readFileSync(files.certificateFile, 'utf8'),
       });
@@ -110,7 +113,7 @@ export class DemoNetwork {
       join(this.directory, 'membership.toml'),
       `generation = 1\n\n${members.map(membershipEntry).join('\n')}`,
     );
-    const schedulerAddress = await this.#listen();
+    const schedulerAddress = await advertise(await this.#listen());
     // Stopped while keys were being made: nothing may be started any more.
     if (this.#stopping) throw new MixError('ABORTED');
     for (const [i, member] of members.entries()) {
@@ -118,8 +121,8 @@ export class DemoNetwork {
       const config = configTemplate({
         ...TEMPLATE_DEFAULTS,
         network: this.name,
-        team: member.address,
-        gateway: member.gatewayAddress,
+        team: address(3 * i),
+        gateway: address(3 * i + 1),
         http: address(3 * i + 2),
         membershipFile: '../membership.toml',
         schedulerAddress,

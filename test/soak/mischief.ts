@@ -1,0 +1,75 @@
+// The faults of a soak: at random moments something happens to a random link, each fault mends itself after a while.
+import { sleep, systemClock } from '../../src/base/clock.js';
+import { type Rng, randomBelow, randomFraction } from '../../src/base/rng.js';
+import type { DemoNetwork } from '../../src/cli/demo/network.js';
+import { FaultyProxy } from '../comms/faults/proxy.js';
+
+const FAULTS = ['cut', 'cutLater', 'swallow', 'refuse', 'stall', 'reload'] as const;
+type Fault = (typeof FAULTS)[number];
+
+/** Between two faults, at most. */
+const PAUSE_MS = 4_000;
+/** How long a peer is unreachable, at most. */
+const REFUSE_MS = 3_000;
+
+export class Mischief {
+  readonly proxies: FaultyProxy[] = [];
+  readonly counts = new Map<Fault, number>();
+  readonly #rng: Rng;
+
+  constructor(rng: Rng) {
+    this.#rng = rng;
+  }
+
+  /** Stands in front of an address; what everybody is told instead of it. */
+  async inFrontOf(address: string): Promise<string> {
+    const proxy = await FaultyProxy.start(Number(address.slice(address.lastIndexOf(':') + 1)));
+    this.proxies.push(proxy);
+    return `127.0.0.1:${proxy.port}`;
+  }
+
+  /** Does harm until the signal aborts, while `held` does not hold. */
+  async work(network: DemoNetwork, signal: AbortSignal, held: () => boolean): Promise<void> {
+    while (!signal.aborted) {
+      await sleep(systemClock, 200 + randomFraction(this.#rng) * PAUSE_MS, signal);
+      if (signal.aborted || held()) continue;
+      const fault = FAULTS[randomBelow(this.#rng, FAULTS.length)]!;
+      this.counts.set(fault, (this.counts.get(fault) ?? 0) + 1);
+      await this.#do(fault, network, signal);
+    }
+  }
+
+  async #do(fault: Fault, network: DemoNetwork, signal: AbortSignal): Promise<void> {
+    const proxy = this.proxies[randomBelow(this.#rng, this.proxies.length)]!;
+    switch (fault) {
+      case 'cut':
+        proxy.cut();
+        return;
+      case 'cutLater':
+        proxy.cutAfter(randomBelow(this.#rng, 200_000));
+        return;
+      case 'swallow':
+        proxy.swallow();
+        return;
+      case 'stall':
+        proxy.stallNewest();
+        return;
+      case 'refuse':
+        proxy.refuse(true);
+        proxy.cut();
+        await sleep(systemClock, randomFraction(this.#rng) * REFUSE_MS, signal);
+        proxy.refuse(false);
+        return;
+      case 'reload':
+        network.nodes[randomBelow(this.#rng, network.nodes.length)]!.process.kill('SIGHUP');
+    }
+  }
+
+  report(): string {
+    return [...this.counts].map(([fault, count]) => `${fault} ${count}`).join(', ');
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.proxies.map((proxy) => proxy.close()));
+  }
+}
