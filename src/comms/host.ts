@@ -38,8 +38,8 @@ export interface HostOptions {
   readonly stallMs: number;
   /**
    * HTTP/2 pings find out a connection whose other end is gone without a word; and one that was reset at the moment of a write,
-   * which takes the reset's only error and, in Node.js, tells nobody. They queue behind what is being sent: the timeout is to be
-   * longer than a full window takes on the slowest link.
+   * which takes the reset's only error and, in Node.js, tells nobody. Both together are to be well below the time after which a
+   * peer counts as lost; the timeout is to be longer than a full socket buffer takes on the slowest link, behind which a ping waits.
    */
   readonly keepaliveMs: number;
   readonly keepaliveTimeoutMs: number;
@@ -59,8 +59,8 @@ export const DEFAULT_HOST_OPTIONS: HostOptions = {
   sendTimeoutMs: 10_000,
   streamTimeoutMs: 3_600_000,
   stallMs: 30_000,
-  keepaliveMs: 3_000,
-  keepaliveTimeoutMs: 5_000,
+  keepaliveMs: 2_000,
+  keepaliveTimeoutMs: 3_000,
   auth: true,
   replyBytesMax: 1024 * 1024,
 };

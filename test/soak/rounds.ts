@@ -57,7 +57,10 @@ export class SoakRounds {
       }
       this.#running++;
       try {
+        const failed = this.#deps.ledger.rounds.failed;
         await this.#one(++this.#round);
+        // As a scheduler would: it does not open rounds as fast as they fail.
+        if (this.#deps.ledger.rounds.failed > failed) await sleep(systemClock, SECOND_MS, signal);
       } catch (thrown) {
         this.#deps.ledger.problems.push(`round: ${codeOfError(thrown)} ${(thrown as Error).stack ?? ''}`);
       } finally {
