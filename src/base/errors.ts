@@ -27,6 +27,10 @@ const catalogue = {
     what: 'an input of the command is not valid',
     remedy: 'correct the named option or file; see --help',
   },
+  BENCH_UNAVAILABLE: {
+    what: 'this benchmark cannot run on this machine',
+    remedy: 'get what is missing, as named, and run it again',
+  },
   // math and engine input
   LENGTH_MISMATCH: {
     what: 'a buffer does not have the length that its use requires',

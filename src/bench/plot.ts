@@ -12,7 +12,7 @@ const ROW = 22;
 const TITLE = 34;
 const TOP = 58;
 
-const STYLE = `
+export const STYLE = `
   text { font: 12px system-ui, sans-serif; fill: #1f2328 }
   .title { font-weight: 600; font-size: 13px }
   .head { font-weight: 600; font-size: 16px }

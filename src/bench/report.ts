@@ -64,7 +64,7 @@ export function precomputeReport(cost: PrecomputeCost): string {
   return `### Precomputation of one node (${about})\n\n${markdown(header, rows)}`;
 }
 
-function targetTable(targets: readonly Target[]): string {
+export function targetTable(targets: readonly Target[]): string {
   const rows = targets.map(({ what, atLeast, atMost, measured, met }) => [
     what,
     atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`,

@@ -9,6 +9,11 @@ import { benchEngine } from '../bench/engineBench.js';
 import { benchGpu, type Compliance, defaultThreads } from '../bench/gpu.js';
 import { readCheck } from '../bench/gpuCheck.js';
 import { gpuReport } from '../bench/gpuReport.js';
+import { benchLink } from '../bench/link.js';
+import { runLinkEnd } from '../bench/linkEnd.js';
+import { parseLinkOptions, type RawLinkOptions } from '../bench/linkPlan.js';
+import { linkPlot } from '../bench/linkPlot.js';
+import { linkReport } from '../bench/linkReport.js';
 import { cardState, cpuSlug } from '../bench/machine.js';
 import { parseBenchOptions, parseGpuOptions, type RawBenchOptions, type RawGpuOptions } from '../bench/options.js';
 import { plotOf } from '../bench/plot.js';
@@ -47,6 +52,18 @@ written to bench/results/CARD.json or to --out. Status 1 where anything failed.
 
 Example:
   millrace bench gpu --minutes 5 --quick`;
+
+const LINK_HELP = `
+How long a batch takes to a node's team listener until it is acknowledged, over a link between two network namespaces: a TUN
+device each and a small forwarder in C that delays, serialises and queues packets. stream is a node's own Transfer, unary one
+call with the whole batch; wide are this project's windows, default those of grpc-js; cold is the first batch on a new
+connection, warm one after what a node does while it collects messages. Needs Linux, a C compiler, /dev/net/tun, and root or user
+namespaces; status 2 where something of it is missing. Nothing of it outlives the command. The result, with the machine and
+the commit, is written to bench/results/ or to --out.
+
+Examples:
+  millrace bench link --rtt-ms 90 --mbit-per-s 1000 --payloads 1000
+  millrace bench link --payloads 1000 --sysctl tcp_slow_start_after_idle=0 --plot link.svg`;
 
 function shaped(command: Command, repeat: string): Command {
   return command
@@ -91,7 +108,47 @@ export function benchCommand(): Command {
     .option('--json', 'end with the result as one line of JSON on standard output', false)
     .addHelpText('after', GPU_HELP)
     .action(gpu);
+  bench
+    .command('link')
+    .description('a batch over a link of a chosen round trip and bandwidth, beside the ideal')
+    .option('--rtt-ms <ms>', 'round trip of the link', '90')
+    .option('--mbit-per-s <n>', 'bandwidth of the link', '1000')
+    .option('--payloads <list>', 'payloads of a batch (default: 100,1000,10000, each by itself)')
+    .option('--bits <n>', 'of a payload: 2048, 3072 or 4096', '4096')
+    .option('--repeat <n>', 'batches of each case', '3')
+    .option('--mtu <bytes>', 'of the link', '1500')
+    .option('--collect-ms <ms>', 'how long messages are collected before a warm batch', '1000')
+    .option('--sysctl <name=value>', 'a kernel setting of both ends, below net.ipv4 (may be repeated)', gathered)
+    .option('--out <file>', 'where the JSON goes (default: bench/results/DATE-link-CPU.json)')
+    .option('--plot <file>', 'write the plot, an SVG, there')
+    .option('--json', 'end with JSON, one object a batch size, on standard output', false)
+    .addHelpText('after', LINK_HELP)
+    .action(link);
+  bench.command('link-end <role>', { hidden: true }).action(linkEnd);
   return bench;
+}
+
+const gathered = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+
+async function link(raw: RawLinkOptions & Output & { readonly out?: string; readonly plot?: string }): Promise<void> {
+  const options = parseLinkOptions(raw);
+  const command = ['millrace', ...process.argv.slice(2)].join(' ');
+  const run = await benchLink(options, command, say).catch((thrown) => {
+    // Wrong use of this machine, not a failure of what was measured.
+    if (thrown instanceof MixError && thrown.code === 'BENCH_UNAVAILABLE') process.exitCode = 2;
+    throw thrown;
+  });
+  const { date, machine } = run;
+  const out = raw.out ?? `bench/results/${date.slice(0, 10)}-link-${cpuSlug(machine.cpu)}.json`;
+  write('--out', out, `${JSON.stringify(run, null, 2)}\n`);
+  if (raw.plot !== undefined) write('--plot', raw.plot, linkPlot(run));
+  print(raw.json ? run.results.map((result) => JSON.stringify(result)).join('\n') : linkReport(run));
+}
+
+/** A process at one end of the link; ends with the command that started it. */
+async function linkEnd(role: string): Promise<void> {
+  await runLinkEnd(role === 'server' ? 'server' : 'client');
+  process.exit();
 }
 
 interface GpuFiles {
