@@ -11,6 +11,11 @@ import { rememberServed } from './channelBinding.js';
 /** Stream and connection window, bytes: four batches of 1,000 slots at 4096 bits. */
 export const WINDOW_BYTES = 16 * 1024 * 1024;
 
+/** Connections of one listener; more are closed at once, so that nobody takes all file descriptors of the process. */
+export const CONNECTIONS_MAX = 4_096;
+/** Whoever does not finish its TLS handshake in this time is not there: Node.js would wait two minutes. */
+const HANDSHAKE_MS = 10_000;
+
 // The module object that CommonJS code sees: the ES namespace is read-only.
 const module = createRequire(import.meta.url)('node:http2') as {
   createSecureServer: (options: http2.SecureServerOptions) => http2.Http2SecureServer;
@@ -21,11 +26,13 @@ function widened(options: http2.SecureServerOptions): http2.Http2SecureServer {
   const server = original({
     ...options,
     minVersion: 'TLSv1.3',
+    handshakeTimeout: HANDSHAKE_MS,
     settings: { ...options.settings, initialWindowSize: WINDOW_BYTES },
     // A client certificate that no authority signed is not refused here but checked against the membership list by
     // comms/peers.ts, before any message is read, so that its owner gets an error that says what is wrong.
     rejectUnauthorized: false,
   });
+  server.maxConnections = CONNECTIONS_MAX;
   if (options.requestCert) server.on('secureConnection', showCertificate);
   server.on('secureConnection', rememberServed);
   server.on('session', (session) => session.setLocalWindowSize(WINDOW_BYTES));

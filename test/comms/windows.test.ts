@@ -3,9 +3,10 @@
 import type http2 from 'node:http2';
 import type { ClientHttp2Session, Http2Server, ServerHttp2Session } from 'node:http2';
 import { createRequire } from 'node:module';
+import { connect as dialTcp, type Server } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterEach, expect, it, vi } from 'vitest';
-import { WINDOW_BYTES } from '../../src/comms/http2Windows.js';
+import { CONNECTIONS_MAX, WINDOW_BYTES } from '../../src/comms/http2Windows.js';
 import { identity, Loopback, never } from './support.js';
 
 const cjs = createRequire(import.meta.url)('node:http2') as typeof http2;
@@ -78,4 +79,22 @@ it('refuses a client of TLS 1.2 at the handshake, and lives', async () => {
   expect(await handshake(port, 'TLSv1.2')).toMatch(/^refused: ERR_SSL_(TLSV1_ALERT_)?PROTOCOL_VERSION/);
   expect(await handshake(port, 'TLSv1.3')).toBe('TLSv1.3');
   expect(await a!.link.ping(b!.node, never)).toBe(b!.receiver.bootId);
+});
+
+it('takes a bounded number of connections, and closes those beyond it at once', async () => {
+  const made: Server[] = [];
+  const widened = cjs.createSecureServer as (options: object) => Http2Server;
+  vi.spyOn(cjs, 'createSecureServer').mockImplementation(((options: object) => {
+    const server = widened(options);
+    made.push(server);
+    return server;
+  }) as typeof cjs.createSecureServer);
+  loopback = await Loopback.start([await identity('a')]);
+  const [server] = made;
+  expect(server!.maxConnections).toBe(CONNECTIONS_MAX);
+  server!.maxConnections = 2;
+  const port = Number(loopback.nodes[0]!.member.address.split(':')[1]);
+  const sockets = Array.from({ length: 5 }, () => dialTcp(port, '127.0.0.1').on('error', () => {}));
+  await expect.poll(() => sockets.filter((socket) => socket.destroyed).length).toBe(3);
+  for (const socket of sockets) socket.destroy();
 });
