@@ -45,6 +45,7 @@ export interface LinkResult {
   readonly mtu: number;
   readonly queueBytes: number;
   readonly collectMs: number;
+  readonly idleMs: number;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly defaultCongestion: string;
   /** The round trip of a small call, as a node measures it: the link's own and what both ends take. */
@@ -122,8 +123,8 @@ class Bench {
 
   /** One batch. @throws MixError INTERNAL where it did not arrive as it was, or not over the windows it was to */
   async measure(of: LinkCase, payloads: number): Promise<Measured & { readonly drops: number }> {
-    const { bits, collectMs } = this.options;
-    const measured = await this.#client.ask('measure', { of, payloads, bits, collectMs });
+    const { bits, collectMs, idleMs } = this.options;
+    const measured = await this.#client.ask('measure', { of, payloads, bits, collectMs, idleMs });
     const { digest, streamWindow, connectionWindow } = await this.#server.ask('received', {});
     if (digest !== measured.digest) throw new MixError('INTERNAL', { message: 'another batch arrived', ...of });
     const expected = of.windows === 'wide' ? WINDOW_BYTES : DEFAULT_WINDOW_BYTES;
@@ -195,7 +196,7 @@ export async function benchLink(options: LinkOptions, command: string, say: (lin
   const bench = new Bench(options, forwarder);
   try {
     await bench.start();
-    const { rttMs, mbitPerS, bits, mtu, collectMs, sysctls } = options;
+    const { rttMs, mbitPerS, bits, mtu, collectMs, idleMs, sysctls } = options;
     say(`${CLIENT_ADDRESS}: a ping takes ${bench.pingMs} ms, the forwarder carries ${bench.carriesMbitPerS} Mbit/s`);
     if (bench.carriesMbitPerS < mbitPerS * MARGIN) {
       say(`note: that is less than ${MARGIN} times the ${mbitPerS} Mbit/s asked for: times are the forwarder's, too`);
@@ -206,7 +207,13 @@ export async function benchLink(options: LinkOptions, command: string, say: (lin
       const cases = await benchBatch(bench, payloads, say);
       const result = {
         ...{ rttMs, mbitPerS, payloads, idealMs: idealMs(options, payloads), cases, bits, mtu },
-        ...{ queueBytes: lineOf(options).queueBytes, collectMs, sysctls, defaultCongestion: defaultCongestion() },
+        ...{
+          queueBytes: lineOf(options).queueBytes,
+          collectMs,
+          idleMs,
+          sysctls,
+          defaultCongestion: defaultCongestion(),
+        },
         ...{ pingMs: bench.pingMs, forwarder: bench.forwarderFigure },
       };
       results.push({ ...result, targets: linkTargets(result) });

@@ -163,7 +163,7 @@ async function collect(own: OwnEnd, { link, member }: Sender, measurement: Measu
 }
 
 async function measure(own: OwnEnd, member: Member, measurement: Measurement): Promise<Measured> {
-  const { of, payloads, bits } = measurement;
+  const { of, payloads, bits, idleMs } = measurement;
   // Of this namespace, and taken by sockets that are made from now on.
   setSysctl('tcp_congestion_control', of.congestion);
   const content = randomFillSync(new Uint8Array((payloads * bits) / 8));
@@ -172,6 +172,7 @@ async function measure(own: OwnEnd, member: Member, measurement: Measurement): P
   try {
     const dialMs = await sender.dial(of.windows);
     const warmMs = of.state === 'warm' ? await collect(own, sender, measurement) : [];
+    if (idleMs > 0 && of.state === 'warm') await sleep(idleMs);
     return { dialMs, warmMs, ms: await sender.send(of.mode, content, payloads), digest };
   } finally {
     sender.close();

@@ -2,7 +2,7 @@
 // order, over the channel that Node.js has to a child.
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { asMixError, MixError } from '../base/errors.js';
+import { asMixError, type ErrorCode, type ErrorValues, MixError } from '../base/errors.js';
 import type { LinkCase } from './linkPlan.js';
 
 /** Who an end is, for the other one's membership list. */
@@ -27,6 +27,7 @@ export interface Measurement {
   /** Of one payload. */
   readonly bits: number;
   readonly collectMs: number;
+  readonly idleMs: number;
 }
 
 export interface Measured {
@@ -66,7 +67,7 @@ interface Asked {
   readonly question: Question;
   readonly ask: object;
 }
-type Answered = { readonly answer: object } | { readonly error: string };
+type Answered = { readonly answer: object } | { readonly code: ErrorCode; readonly values: ErrorValues };
 
 /** Longer than any batch of any case. */
 const ANSWER_MS_MAX = 300_000;
@@ -82,7 +83,7 @@ export class End {
     child.on('error', () => {});
   }
 
-  /** @throws MixError INTERNAL where the end fails, dies, or says nothing for minutes */
+  /** @throws MixError what the end throws; INTERNAL where it dies, ABORTED where it says nothing for minutes */
   async ask<Q extends Question>(question: Q, ask: Questions[Q]['ask']): Promise<Questions[Q]['answer']> {
     const fault = (message: string) => new MixError('INTERNAL', { end: this.#name, question, message });
     const child = this.#child;
@@ -94,9 +95,11 @@ export class End {
     exited.catch(() => {});
     try {
       const [answered] = (await Promise.race([once(child, 'message', { signal }), exited])) as [Answered];
-      if ('error' in answered) throw fault(answered.error);
+      if ('code' in answered) throw new MixError(answered.code, { end: this.#name, ...answered.values });
       // Of the type that the question says: what answers is this very program.
       return answered.answer as Questions[Q]['answer'];
+    } catch (thrown) {
+      throw signal.aborted ? new MixError('ABORTED', { end: this.#name, question, ms: ANSWER_MS_MAX }) : thrown;
     } finally {
       stop.abort();
     }
@@ -118,10 +121,13 @@ export async function answerAll(answers: Answers): Promise<void> {
   process.on('message', ({ question, ask }: Asked) => {
     // What is asked is of the type that its question says: the asker is this very program.
     const answer = answers[question] as ((ask: object) => Promise<object>) | undefined;
-    if (!answer) return reply({ error: 'not asked of this end' });
+    if (!answer) return reply({ code: 'INTERNAL', values: { message: 'not asked of this end', question } });
     answer(ask).then(
       (found) => reply({ answer: found }),
-      (thrown) => reply({ error: asMixError(thrown).message }),
+      (thrown) => {
+        const { code, values } = asMixError(thrown);
+        reply({ code, values });
+      },
     );
   });
   await once(process, 'disconnect');

@@ -27,6 +27,7 @@ export interface RawLinkOptions {
   readonly repeat: string;
   readonly mtu: string;
   readonly collectMs: string;
+  readonly idleMs: string;
   readonly sysctl?: readonly string[];
 }
 
@@ -40,6 +41,8 @@ export interface LinkOptions {
   readonly mtu: number;
   /** How long messages are collected, and connections kept warm, before a batch of state warm. */
   readonly collectMs: number;
+  /** How long the connection is then left alone before that batch: 0 as a node has it, more to see what keeping warm is for. */
+  readonly idleMs: number;
   /** Kernel settings of both ends, below net.ipv4. */
   readonly sysctls: Readonly<Record<string, string>>;
 }
@@ -89,6 +92,7 @@ export function parseLinkOptions(raw: RawLinkOptions): LinkOptions {
     repeat: number('repeat', raw.repeat, 1, REPEAT_MAX),
     mtu: number('mtu', raw.mtu, MTU_LEAST, MTU_MAX),
     collectMs: number('collect-ms', raw.collectMs, 0, COLLECT_MS_MAX),
+    idleMs: number('idle-ms', raw.idleMs, 0, COLLECT_MS_MAX),
     sysctls: sysctlsOf(raw.sysctl ?? []),
   };
 }

@@ -118,6 +118,7 @@ export function benchCommand(): Command {
     .option('--repeat <n>', 'batches of each case', '3')
     .option('--mtu <bytes>', 'of the link', '1500')
     .option('--collect-ms <ms>', 'how long messages are collected before a warm batch', '1000')
+    .option('--idle-ms <ms>', 'how long the connection is then left alone', '0')
     .option('--sysctl <name=value>', 'a kernel setting of both ends, below net.ipv4 (may be repeated)', gathered)
     .option('--out <file>', 'where the JSON goes (default: bench/results/DATE-link-CPU.json)')
     .option('--plot <file>', 'write the plot, an SVG, there')
