@@ -212,6 +212,36 @@ MILLRACE_SUM(12, MILLRACE_OUTS_12, MILLRACE_INS_12, 13, MILLRACE_ADDS_12)
   "r"(y[8]), "r"(y[9]), "r"(y[10]), "r"(y[11]), "r"(y[12]), "r"(y[13]), "r"(y[14]), "r"(y[15])
 MILLRACE_SUM(16, MILLRACE_OUTS_16, MILLRACE_INS_16, 17, MILLRACE_ADDS_16)
 
+/// A single multiply-add or addition with a carry in, 0 or 1, that returns the carry out. From one to the next such a carry is a
+/// predicate and costs nothing: ptxas sees that taking it out of its register again undoes putting it there.
+MILLRACE_FN Word madThrough(Word* acc, Word a, Word b, Word in) {
+  Word out;
+  asm("{.reg .u32 t;\n\tadd.cc.u32 t, %5, 0xffffffff;\n\tmadc.lo.cc.u32 %0, %3, %4, %0;\n\t"
+      "madc.hi.cc.u32 %1, %3, %4, %1;\n\taddc.u32 %2, 0, 0;}"
+      : "+r"(acc[0]), "+r"(acc[1]), "=r"(out)
+      : "r"(a), "r"(b), "r"(in));
+  return out;
+}
+MILLRACE_FN Word addThrough(Word* x, const Word* y, Word in) {
+  Word out;
+  asm("{.reg .u32 t;\n\tadd.cc.u32 t, %5, 0xffffffff;\n\taddc.cc.u32 %0, %0, %3;\n\taddc.cc.u32 %1, %1, %4;\n\t"
+      "addc.u32 %2, 0, 0;}"
+      : "+r"(x[0]), "+r"(x[1]), "=r"(out)
+      : "r"(y[0]), "r"(y[1]), "r"(in));
+  return out;
+}
+/// Two carries as a number: one instruction.
+MILLRACE_FN Word bothCarries(Word a, Word b) {
+  Word out;
+  asm("{.reg .u32 t;\n\tadd.cc.u32 t, %1, 0xffffffff;\n\taddc.u32 %0, 0, 0;\n\tadd.cc.u32 t, %2, 0xffffffff;\n\t"
+      "addc.u32 %0, %0, 0;}"
+      : "=&r"(out)
+      : "r"(a), "r"(b));
+  return out;
+}
+/// The caller knows that this carry is zero.
+MILLRACE_FN void noCarry(Word) {}
+
 #else
 
 /// Carries out of chains that were to have none. Tests want zero.
@@ -293,6 +323,26 @@ struct Sum {
     top += C::narrow(carry);
   }
 };
+
+template <class W>
+W madThrough(W* acc, const W& a, const W& b, const W& in) {
+  const W out = Chains<W>::narrow(Chain<1>::run(acc, &a, b, Chains<W>::widen(in)));
+  return W::kFault == Fault::kLostCarryOut ? W(0) : out;
+}
+template <class W>
+W addThrough(W* x, const W* y, const W& in) {
+  W out = W(0);
+  Sum<2>::addWith(x, y, in, out);
+  return out;
+}
+template <class W>
+W bothCarries(const W& a, const W& b) {
+  return a + b;
+}
+template <class W>
+void noCarry(const W& carry) {
+  Chain<1>::expectNone<W>(Chains<W>::widen(carry));
+}
 
 #endif
 

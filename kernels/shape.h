@@ -55,7 +55,10 @@ struct Shape {
   static constexpr int kDouble = kTpi * kStride;
   static constexpr int kDown = 2 * kTpi * kStride;
   static constexpr int kZeros = 3 * kTpi * kStride;
-  static constexpr int kArea = kZeros + kStride;
+  /// A second place for what lanes hand down, with zeros above it, where blocks are narrow: kernels/narrow.h.
+  static constexpr int kDownToo = kZeros + kStride;
+  static constexpr int kZerosToo = kDownToo + kTpi * kStride;
+  static constexpr int kArea = kLpt == 4 ? kZerosToo + kStride : kDownToo;
   static_assert(kBlocks * kLpt == kLimbs && kBlocks % 2 == 0 && kBlocks <= kTpi, "whole blocks");
 };
 
@@ -112,6 +115,7 @@ struct Field {
     MILLRACE_UNROLL
     for (int i = 0; i < S::kLpt; i++) zeros[i] = W(0);
     storeWords(shared, area + W(S::kZeros), zeros, W(~0u));
+    if (S::kLpt == 4) storeWords(shared, area + W(S::kZerosToo), zeros, W(~0u));
   }
 
   /// This lane's limbs of a number that all instances share; zeros where the lane has none.

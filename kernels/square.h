@@ -13,14 +13,14 @@
 // other factor, because a pair doubles what lies above i only; and the top bit of a itself doubles a in the upper half.
 #pragma once
 
-#include "montgomery.h"
+#include "narrow.h"
 
 namespace millrace::kernels {
 
 /// The last step: reduces, and adds the diagonal of the even columns above, a_i² in column 2i = B + v − 1 for odd v. What a
 /// triangle leaves over is `lost` by `bit`, and belongs on the window's lowest block when it has moved.
-template <class W, class S, Form F>
-MILLRACE_FN void diagonalStep(const Field<W, S, F>& field, Window<W, S>& window, W (&lost)[S::kLpt], W& bit) {
+template <class AnyWindow, class W, class S, Form F>
+MILLRACE_FN void diagonalStep(const Field<W, S, F>& field, AnyWindow& window, W (&lost)[S::kLpt], W& bit) {
   constexpr int L = S::kLpt;
   const W oddLane = W(0) - (field.block & W(1));
   const W at = field.area + ((W(S::kBlocks - 1) + field.block) >> W(1)) * W(S::kStride);
@@ -74,7 +74,7 @@ MILLRACE_FN void squareByPairs(const Field<W, S, F>& field, Element<W, S>& a) {
   const W last = first + k * stride, behind = field.area - k * stride;
   // Of neighbouring blocks the lower one's top bit is not in the other: in lane 1, with the last pair in every other lane.
   const W keep = ~(equal(field.block, W(1)) & W(1)), keepLast = ~(oddLane & W(1));
-  Window<W, S> window;
+  WindowFor<W, S, F> window;
   window.clear();
   W rows[L], limbs[L];
   const auto addPairs = [&](int m, W mask, auto isFirst) {
