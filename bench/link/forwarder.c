@@ -2,11 +2,11 @@
  * A link between two network namespaces, for `millrace bench link`: two TUN devices, one in a namespace each, and this process,
  * which carries packets from one to the other as a line of a chosen delay and bandwidth would (line.h).
  *
- *   forwarder forward MTU                 makes both namespaces and carries packets until standard input ends
- *   forwarder inside USERNS NETNS CMD...  runs a command in one of them; USERNS is - for root
+ *   forwarder forward MTU          makes both namespaces and carries packets until standard input ends
+ *   forwarder inside NETNS CMD...  runs a command in one of them
  *
  * Everything it makes belongs to a process: namespaces have no names, devices are not persistent, and whoever is inside dies
- * with its parent. So nothing is left behind, however a run ends. Where it is not root it makes a user namespace, too.
+ * with its parent. So nothing is left behind, however a run ends. It needs root: the devices' queues cannot be had without.
  *
  * Commands on standard input, one a line: `set DELAY_NS BITS_PER_SECOND QUEUE_BYTES` for both directions, `stats`.
  */
@@ -59,27 +59,8 @@ static int64_t now(void) {
   return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
-static void writeFile(const char *path, const char *text) {
-  int file = open(path, O_WRONLY | O_CLOEXEC);
-  if (file < 0) fail(path);
-  if (write(file, text, strlen(text)) < 0) fail(path);
-  close(file);
-}
-
 /* Dies with its parent, whatever ends that. */
 static void dieWithParent(void) { prctl(PR_SET_PDEATHSIG, SIGKILL); }
-
-/* A namespace of users in which we are root, so that the others can be made by anybody. */
-static void becomeRoot(void) {
-  char map[64];
-  unsigned uid = geteuid(), gid = getegid();
-  if (unshare(CLONE_NEWUSER) < 0) fail("user namespace");
-  writeFile("/proc/self/setgroups", "deny");
-  snprintf(map, sizeof map, "0 %u 1", uid);
-  writeFile("/proc/self/uid_map", map);
-  snprintf(map, sizeof map, "0 %u 1", gid);
-  writeFile("/proc/self/gid_map", map);
-}
 
 static void ask(int socket, unsigned long request, struct ifreq *of, const char *what) {
   if (ioctl(socket, request, of) < 0) fail(what);
@@ -246,8 +227,6 @@ static int forward(int argc, char **argv) {
   if (argc != 3 || (mtu = atoi(argv[2])) < 576 || mtu > 65535) return 2;
   dieWithParent();
   setvbuf(stdout, NULL, _IOLBF, 0);
-  int user = geteuid() != 0;
-  if (user) becomeRoot();
   ways[0].from = ways[1].to = makeEnd("192.0.2.1");
   int a = openNamespace("/proc/self/ns/net");
   ways[1].from = ways[0].to = makeEnd("192.0.2.2");
@@ -258,28 +237,23 @@ static int forward(int argc, char **argv) {
   struct sched_param first = {.sched_priority = 1};
   int realtime = sched_setscheduler(0, SCHED_RR, &first) == 0;
   int pid = getpid();
-  printf("{\"userns\":\"");
-  if (user) printf("/proc/%d/ns/user", pid);
-  else printf("-");
-  printf("\",\"ends\":[\"/proc/%d/fd/%d\",\"/proc/%d/fd/%d\"],\"realtime\":%s}\n", pid, a, pid, b, realtime ? "true" : "false");
+  printf("{\"ends\":[\"/proc/%d/fd/%d\",\"/proc/%d/fd/%d\"],\"realtime\":%s}\n", pid, a, pid, b, realtime ? "true" : "false");
   carry();
   return 0;
 }
 
 static int inside(int argc, char **argv) {
-  if (argc < 5) return 2;
+  if (argc < 4) return 2;
   dieWithParent();
-  int net = openNamespace(argv[3]);
-  if (strcmp(argv[2], "-") != 0 && setns(openNamespace(argv[2]), CLONE_NEWUSER) < 0) fail("user namespace");
-  if (setns(net, CLONE_NEWNET) < 0) fail("network namespace");
-  execvp(argv[4], argv + 4);
-  fail(argv[4]);
+  if (setns(openNamespace(argv[2]), CLONE_NEWNET) < 0) fail("network namespace");
+  execvp(argv[3], argv + 3);
+  fail(argv[3]);
   return 3;
 }
 
 int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "forward") == 0) return forward(argc, argv);
   if (argc > 1 && strcmp(argv[1], "inside") == 0) return inside(argc, argv);
-  fprintf(stderr, "usage: forwarder forward MTU | forwarder inside USERNS NETNS COMMAND...\n");
+  fprintf(stderr, "usage: forwarder forward MTU | forwarder inside NETNS COMMAND...\n");
   return 2;
 }

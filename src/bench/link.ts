@@ -178,7 +178,7 @@ function figureOf(of: LinkCase, samples: readonly Sample[], ideal: number): Link
 async function benchBatch(bench: Bench, payloads: number, say: (line: string) => void): Promise<LinkFigure[]> {
   const { options } = bench;
   const ideal = idealMs(options, payloads);
-  const cases = casesOf(defaultCongestion());
+  const cases = casesOf(defaultCongestion(), options.windows);
   const samples = cases.map((): Sample[] => []);
   for (let repeat = 0; repeat < options.repeat; repeat++) {
     for (const [index, of] of cases.entries()) {

@@ -104,7 +104,6 @@ export interface Carried {
 }
 
 interface Ready {
-  readonly userns: string;
   readonly ends: readonly [string, string];
   readonly realtime: boolean;
 }
@@ -167,7 +166,7 @@ export class Forwarder {
   /** Runs Node.js at one end, with messages between it and us. */
   spawn(end: 'client' | 'server', args: readonly string[]): ChildProcess {
     const namespace = this.#ready.ends[end === 'client' ? 0 : 1];
-    const command = ['inside', this.#ready.userns, namespace, process.execPath, ...args];
+    const command = ['inside', namespace, process.execPath, ...args];
     return spawn(this.#program, command, { stdio: ['ignore', 2, 2, 'ipc'] });
   }
 
@@ -188,6 +187,6 @@ export class Forwarder {
 }
 
 function refusal(said: string): MixError {
-  const get = 'run it as root, or where users may make namespaces; in a container: --cap-add=NET_ADMIN,SYS_ADMIN';
+  const get = 'run it as root; in a container: --cap-add=NET_ADMIN,SYS_ADMIN';
   return new MixError('BENCH_UNAVAILABLE', { missing: said.trim(), get });
 }

@@ -3,22 +3,11 @@ import type { LinkResult, LinkRun } from './link.js';
 import { machineLine, markdown, targetTable } from './report.js';
 import { figure } from './stats.js';
 
-const HEADER = [
-  'connection',
-  'windows',
-  'congestion',
-  'call',
-  'min ms',
-  'median ms',
-  'max ms',
-  'to ideal',
-  'n',
-  'drops',
-];
+const HEADER = ['connection, windows, congestion, call', 'min ms', 'median ms', 'max ms', 'to ideal', 'n', 'drops'];
 
 function linkTable({ payloads, bits, idealMs, cases }: LinkResult): string {
   const rows = cases.map(({ state, windows, congestion, mode, ms, ratioToIdeal, samples, drops }) => [
-    ...[state, windows, congestion, mode],
+    `${state}, ${windows}, ${congestion}, ${mode}`,
     ...[ms.min, ms.median, ms.max, ratioToIdeal].map(figure),
     String(samples),
     String(drops),

@@ -19,13 +19,25 @@ const module = createRequire(import.meta.url)('node:http2') as {
 let wanted: LinkWindows = 'wide';
 let installed = false;
 
-let newest: http2.Http2Session | undefined;
+interface Windows {
+  readonly streamWindow: number;
+  readonly connectionWindow: number;
+}
 
-/** What the newest session of a server of this process gives its peer, bytes. */
-export function servedWindows(): { readonly streamWindow: number; readonly connectionWindow: number } {
-  return {
-    streamWindow: newest?.localSettings.initialWindowSize ?? 0,
-    connectionWindow: newest?.state.effectiveLocalWindowSize ?? 0,
+let served: Windows = { streamWindow: 0, connectionWindow: 0 };
+
+/** What the session of the newest stream that a server of this process has taken gives its peer, bytes. */
+export function servedWindows(): Windows {
+  return served;
+}
+
+/** Noted while the session lives: afterwards it does not say. */
+function note({ session }: http2.ServerHttp2Stream): void {
+  if (!session) return;
+  const { localSettings, state } = session;
+  served = {
+    streamWindow: localSettings.initialWindowSize ?? 0,
+    connectionWindow: state.effectiveLocalWindowSize ?? 0,
   };
 }
 
@@ -45,9 +57,7 @@ function install(): void {
       // Before the listener that would widen it.
       server.prependListener('session', keepWindow);
     }
-    server.on('session', (session) => {
-      newest = session;
-    });
+    server.on('stream', note);
     return server;
   };
 }

@@ -57,9 +57,9 @@ const LINK_HELP = `
 How long a batch takes to a node's team listener until it is acknowledged, over a link between two network namespaces: a TUN
 device each and a small forwarder in C that delays, serialises and queues packets. stream is a node's own Transfer, unary one
 call with the whole batch; wide are this project's windows, default those of grpc-js; cold is the first batch on a new
-connection, warm one after what a node does while it collects messages. Needs Linux, a C compiler, /dev/net/tun, and root or user
-namespaces; status 2 where something of it is missing. Nothing of it outlives the command. The result, with the machine and
-the commit, is written to bench/results/ or to --out.
+connection, warm one after what a node does while it collects messages. Needs Linux, root, a C compiler and
+/dev/net/tun; status 2 where one of them is missing. Nothing of it outlives the command. The result, with the machine and the
+commit, is written to bench/results/ or to --out.
 
 Examples:
   millrace bench link --rtt-ms 90 --mbit-per-s 1000 --payloads 1000
@@ -114,8 +114,9 @@ export function benchCommand(): Command {
     .option('--rtt-ms <ms>', 'round trip of the link', '90')
     .option('--mbit-per-s <n>', 'bandwidth of the link', '1000')
     .option('--payloads <list>', 'payloads of a batch (default: 100,1000,10000, each by itself)')
+    .option('--windows <which>', 'wide or default (default: both)')
     .option('--bits <n>', 'of a payload: 2048, 3072 or 4096', '4096')
-    .option('--repeat <n>', 'batches of each case', '3')
+    .option('--repeat <n>', 'batches of each case; one where it takes over a second', '3')
     .option('--mtu <bytes>', 'of the link', '1500')
     .option('--collect-ms <ms>', 'how long messages are collected before a warm batch', '1000')
     .option('--idle-ms <ms>', 'how long the connection is then left alone', '0')

@@ -1,0 +1,212 @@
+// The parts of `millrace bench link` that need no link: options, cases, the ideal, targets, what is said where something is
+// missing, table and plot; and the line of its forwarder on virtual time. The figures are made up; nothing here is timed.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { MixError } from '../../src/base/errors.js';
+import type { LinkFigure, LinkResult, LinkRun } from '../../src/bench/link.js';
+import { buildForwarder, missingOf, type Surroundings, surroundings } from '../../src/bench/linkForwarder.js';
+import {
+  casesOf,
+  idealMs,
+  isRepeated,
+  lineOf,
+  parseLinkOptions,
+  type RawLinkOptions,
+} from '../../src/bench/linkPlan.js';
+import { linkPlot } from '../../src/bench/linkPlot.js';
+import { linkReport } from '../../src/bench/linkReport.js';
+import { linkTargets } from '../../src/bench/linkTargets.js';
+import { describeMachine } from '../../src/bench/machine.js';
+
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const raw: RawLinkOptions = {
+  ...{ rttMs: '90', mbitPerS: '1000', bits: '4096', repeat: '3', mtu: '1500', collectMs: '1000', idleMs: '0' },
+};
+
+describe('options', () => {
+  it('are numbers within bounds, three batch sizes unless told, and settings of the kernel', () => {
+    expect(parseLinkOptions(raw)).toEqual({
+      ...{
+        rttMs: 90,
+        mbitPerS: 1000,
+        payloads: [100, 1000, 10_000],
+        windows: ['wide', 'default'],
+        bits: 4096,
+        repeat: 3,
+        mtu: 1500,
+      },
+      ...{ collectMs: 1000, idleMs: 0, sysctls: {} },
+    });
+    const sysctl = ['tcp_wmem=4096 16384 33554432', 'tcp_slow_start_after_idle=0'];
+    const { payloads, rttMs, sysctls } = parseLinkOptions({ ...raw, payloads: '7,8', rttMs: '0.5', sysctl });
+    expect([payloads, rttMs]).toEqual([[7, 8], 0.5]);
+    expect(sysctls).toEqual({ tcp_wmem: '4096 16384 33554432', tcp_slow_start_after_idle: '0' });
+  });
+
+  it.each([
+    ['--rtt-ms', { rttMs: '-1' }],
+    ['--mbit-per-s', { mbitPerS: '0' }],
+    ['--payloads', { payloads: '10,,20' }],
+    ['--payloads', { payloads: '40001' }],
+    ['--windows', { windows: 'narrow' }],
+    ['--bits', { bits: '1000' }],
+    ['--repeat', { repeat: '1e3' }],
+    ['--mtu', { mtu: '500' }],
+    ['--collect-ms', { collectMs: 'long' }],
+    ['--idle-ms', { idleMs: '' }],
+    ['--sysctl', { sysctl: ['../../kernel/panic=1'] }],
+  ])('are refused by name: %s %o', (option, changes) => {
+    let thrown: unknown;
+    try {
+      parseLinkOptions({ ...raw, ...changes });
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toBeInstanceOf(MixError);
+    expect(thrown).toMatchObject({ code: 'INPUT_INVALID', values: { option } });
+  });
+});
+
+describe('the plan', () => {
+  const options = parseLinkOptions(raw);
+
+  it('holds a batch against a round trip and its bits at the bandwidth', () => {
+    expect(idealMs(options, 1000)).toBeCloseTo(94.1, 1);
+    expect(idealMs(options, 10_000)).toBeCloseTo(131, 0);
+    expect(idealMs({ ...options, mbitPerS: 1 }, 1000)).toBe(4186);
+  });
+
+  it('gives the link half a round trip each way, and a queue of what it holds', () => {
+    expect(lineOf(options)).toEqual({ delayNs: 45e6, bitsPerSecond: 1e9, queueBytes: 11_250_000 });
+    expect(lineOf({ rttMs: 1, mbitPerS: 10 }).queueBytes).toBe(1 << 20);
+  });
+
+  it('has every case once, reno and the own congestion control of the kernel', () => {
+    const cases = casesOf('bbr');
+    expect(new Set(cases.map((one) => JSON.stringify(one))).size).toBe(16);
+    expect(cases[0]).toEqual({ mode: 'stream', windows: 'wide', state: 'cold', congestion: 'reno' });
+    expect(casesOf('reno')).toHaveLength(8);
+    expect(casesOf('reno', ['wide'])).toHaveLength(4);
+  });
+
+  it('repeats no case that takes seconds', () => {
+    expect([[], [100, 999], [100, 1000]].map(isRepeated)).toEqual([true, true, false]);
+  });
+});
+
+const figureOf = (changes: Partial<LinkFigure>): LinkFigure => ({
+  ...{ mode: 'stream', windows: 'wide', state: 'warm', congestion: 'reno', ratioToIdeal: 1.2, samples: 3, drops: 0 },
+  ...{ ms: { min: 100, median: 110, max: 120 }, dialMs: { min: 450, median: 460, max: 470 } },
+  ...{ warmings: 3, lastWarmMs: 180 },
+  ...changes,
+});
+const facts: Omit<LinkResult, 'targets'> = {
+  ...{ rttMs: 90, mbitPerS: 1000, payloads: 1000, idealMs: 94.1, bits: 4096, mtu: 1500, queueBytes: 11_250_000 },
+  ...{ collectMs: 1000, idleMs: 0, sysctls: { tcp_rmem: '1 2 3' }, defaultCongestion: 'bbr', pingMs: 91 },
+  cases: [
+    figureOf({}),
+    figureOf({ windows: 'default', ms: { min: 800, median: 990, max: 1000 }, ratioToIdeal: 10.5 }),
+    figureOf({ congestion: 'bbr', ratioToIdeal: 1.7 }),
+    figureOf({ congestion: 'bbr', windows: 'default', ms: { min: 1, median: 770, max: 1000 }, ratioToIdeal: 8.2 }),
+    figureOf({ state: 'cold', mode: 'unary', ratioToIdeal: 6, drops: 12 }),
+  ],
+  forwarder: { carriesMbitPerS: 1650, packets: 9, otherDrops: 0, lateP99Us: 128, lateMaxUs: 400, cpuMs: 80 },
+};
+
+describe('targets', () => {
+  it('are those of warm streams: to the ideal, and to default windows', () => {
+    expect(linkTargets(facts).map(({ measured, met }) => [measured, met])).toEqual([
+      [1.2, true],
+      [9, true],
+      [1.7, false],
+      [7, false],
+    ]);
+    expect(linkTargets({ ...facts, payloads: 10_000 }).map(({ atMost }) => atMost)).toEqual([2, 2]);
+  });
+
+  it('are of one link only', () => {
+    expect(linkTargets({ ...facts, rttMs: 49 })).toEqual([]);
+    expect(linkTargets({ ...facts, payloads: 100 })).toEqual([]);
+  });
+});
+
+describe('a run', () => {
+  const result = { ...facts, targets: linkTargets(facts) };
+  const run: LinkRun = {
+    date: '2030-01-02T03:04:05Z',
+    command: 'a <b>',
+    machine: describeMachine(),
+    results: [result],
+  };
+
+  it('is a table whose rows have as many cells as their head', () => {
+    const text = linkReport(run);
+    for (const block of text.split('\n\n').filter((part) => part.startsWith('|'))) {
+      expect(new Set(block.split('\n').map((line) => line.split('|').length)).size).toBe(1);
+    }
+    expect(text).toMatch(/^\| cold, wide, reno, unary +\|.* 12 \|$/m);
+    expect(text).toContain('tcp_rmem=1 2 3');
+    expect(text).toContain('1650 Mbit/s');
+  });
+
+  it('is a plot with a bar for each case, within its width', () => {
+    const svg = linkPlot(run);
+    const bars = [...svg.matchAll(/<rect x="(\d+)" y="\d+" width="([\d.]+)"/g)];
+    expect(bars).toHaveLength(result.cases.length);
+    for (const [, x, width] of bars) expect(Number(x) + Number(width)).toBeLessThanOrEqual(860);
+    expect(svg).not.toMatch(/NaN|undefined|Infinity/);
+  });
+});
+
+describe('what is missing', () => {
+  const all: Surroundings = { platform: 'linux', hasSource: true, compiler: 'cc', tun: 'usable' };
+
+  it.each([
+    [{ platform: 'darwin' }, 'Linux'],
+    [{ hasSource: false }, 'bench/link/forwarder.c'],
+    [{ compiler: undefined }, 'a C compiler'],
+    [{ tun: 'missing' }, '/dev/net/tun'],
+    [{ tun: 'forbidden' }, 'the right to open /dev/net/tun'],
+  ] as const)('is said, with how to get it: %o', (changes, missing) => {
+    const found = missingOf({ ...all, ...changes });
+    expect(found).toEqual({ missing, get: expect.stringMatching(/\S{3}/) });
+    expect(() => buildForwarder({ ...all, ...changes })).toThrowError(/^BENCH_UNAVAILABLE/);
+  });
+
+  it('is nothing where all is there', () => expect(missingOf(all)).toBeUndefined());
+
+  it('ends the command with status 2 before anything is made', () => {
+    const env = { ...process.env, PATH: '', CC: '' };
+    const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'bench', 'link', '--json'], {
+      ...{ env, encoding: 'utf8' },
+    });
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^error: BENCH_UNAVAILABLE: .*missing=\S/m);
+    expect(stderr).toMatch(/^hint: /m);
+  });
+});
+
+const { compiler } = surroundings();
+
+describe('the forwarder', () => {
+  it.skipIf(!compiler)(
+    `delays, serialises, drops and keeps order on virtual time${compiler ? '' : ': no compiler'}`,
+    () => {
+      const directory = mkdtempSync(join(tmpdir(), 'millrace-line-'));
+      try {
+        const program = join(directory, 'line');
+        const source = fileURLToPath(new URL('linkLine.c', import.meta.url));
+        const built = spawnSync(compiler!, ['-std=c11', '-O1', '-Wall', '-Wextra', '-Werror', source, '-o', program]);
+        expect(String(built.stderr)).toBe('');
+        const { status, stderr } = spawnSync(program, { encoding: 'utf8' });
+        expect([stderr, status]).toEqual(['', 0]);
+      } finally {
+        rmSync(directory, { recursive: true });
+      }
+    },
+  );
+});
