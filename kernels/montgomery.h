@@ -1,4 +1,4 @@
-// Montgomery multiplication by the lanes of an instance together.
+// Montgomery multiplication by the lanes of an instance together: a step of it, and its end.
 //
 // The product is scanned by rows, a block of kLpt rows at a time. In block j every lane adds its limbs of a times the limbs
 // b_j, and its limbs of p times the quotient limbs that make the lowest block of the sum zero; then the window of 2·kLpt limbs
@@ -177,26 +177,6 @@ MILLRACE_FN void settleWindow(const Field<W, S, F>& field, Window<W, S>& window,
   MILLRACE_UNROLL
   for (int i = 0; i < L; i++) out.limb[i] = even[i];
   settle(field, out.limb, up);
-}
-
-/// out = a·b/R modulo p, below R. `out` may be a or b.
-template <class W, class S, Form F>
-MILLRACE_FN void multiply(const Field<W, S, F>& field, Element<W, S>& out, const Element<W, S>& a, const Element<W, S>& b) {
-  syncLanes<W>();
-  field.post(b.limb, W(0));
-  syncLanes<W>();
-  Window<W, S> window;
-  window.clear();
-  const auto step = [&](int j, auto first) {
-    W rows[S::kLpt];
-    field.fetch(rows, W(0), W(static_cast<std::uint32_t>(j)));
-    blockStep<Adds::kProduct, decltype(first)::value>(field, window, rows, a.limb);
-  };
-  step(0, std::true_type());
-  step(1, std::false_type());
-  MILLRACE_UNROLL_BY(S::kBlocksUnrolled)
-  for (int j = 2; j < S::kBlocks; j++) step(j, std::false_type());
-  settleWindow(field, window, out);
 }
 
 }  // namespace millrace::kernels

@@ -1,11 +1,13 @@
-// Blocks of four limbs, where whatever is not a product weighs most: the scheme of kernels/montgomery.h, for a modulus that ends in
-// 64 one-bits, but a carry is not written to a limb if it can wait. What comes out of a chain at place i goes into a chain that
-// begins at place i − 4 in the next step, when the window has moved; in the meantime it is a predicate, which costs nothing.
-// A lane has seven of them. A step that adds a product has more carries, and writes some to pairs of limbs that are still zero:
-//   (2^32 − 1)² + 2^32·h + c < 2^64 for h = 0 and 1 and a few carries c
+// Blocks of four limbs, where whatever is not a product weighs most: the scheme of kernels/montgomery.h, for a modulus that ends
+// in 64 one-bits, but a carry is not written to a limb if it can wait. What comes out of a chain at place i goes into a chain
+// that begins at place i − 4 one step later, when the window has moved; in the meantime it is a predicate, which costs nothing.
 //
-// What lanes hand down has two places in shared memory in turn, so that a lane may write to the one while others read the other.
-// The quotient of the last pair of rows is read there, too.
+// A lane has seven predicates, and a step that adds a product has about twice as many carries. It writes those for which there is
+// no chain to pairs of limbs that are still zero; a pair takes a product besides without carrying out:
+//   (2^32 − 1)² + 2^32·h + c < 2^64 for h = 0 or 1 and a few carries c
+//
+// What lanes hand down has two places in shared memory in turn, so that lanes may write to the one while others still read the
+// other. The quotient of the last pair of rows is read there, too.
 #pragma once
 
 #include "montgomery.h"
@@ -52,11 +54,43 @@ MILLRACE_FN void handDown(const Field<W, S, F>& field, W (&settled)[4], W (&quot
   field.fetch(settled, place, field.block + W(1));
 }
 
-/// One block, as in kernels/montgomery.h. Carries are named by the place they come out at.
-template <Adds kAdds, bool kFirst = false, class W, class S, Form F>
-MILLRACE_FN void blockStep(const Field<W, S, F>& field, NarrowWindow<W, S>& window, const W (&b)[4], const W (&a)[4]) {
-  static_assert(kAdds != Adds::kSquare, "a triangle is for longer blocks");
-  constexpr bool kMultiply = kAdds == Adds::kProduct;
+/// A step that reduces only. Carries are named by the place they come out at. Products above the block are added last, to the
+/// limbs that the lane above has handed down, which so need no addition of their own.
+template <class W, class S, Form F>
+MILLRACE_FN void reduceStep(const Field<W, S, F>& field, NarrowWindow<W, S>& window) {
+  const W none = W(0);
+  const W* const p = field.multiple;
+  W *const even = window.even, odd[7];
+  MILLRACE_UNROLL
+  for (int i = 0; i < 7; i++) odd[i] = i < 5 ? window.odd[i] : none;
+
+  const W q[2] = {window.quotient[0], window.quotient[1]};
+  const W out4 = madRow(even, p, q[0], window.at0[0]);
+  noCarry(madRow(odd + 1, p + 1, q[0], window.at1));
+  window.at1 = madRow(odd + 1, p, q[1], none);
+  const W first4 = madThrough(even + 2, p[1], q[1], addThrough(even, odd, window.at0[1]));
+  const W next[2] = {shuffle<S::kTpi>(even[0], none), shuffle<S::kTpi>(even[1], none)};
+
+  const W then4 = madThrough(even + 2, p[0], next[0], window.at2[0]);
+  noCarry(madRow(odd + 3, p + 1, next[0], window.at3));
+  window.at3 = madRow(odd + 3, p, next[1], none);
+  const W last4 = addThrough(even + 2, odd + 2, window.at2[1]);
+  handDown(field, window.even, window.quotient, window.turn);
+  window.turn = 1 - window.turn;
+
+  window.at0[0] = out4;
+  window.at0[1] = window.handed;
+  window.at2[0] = madThrough(even, p[3], q[1], first4);
+  window.at2[1] = madThrough(even, p[2], next[0], then4);
+  window.handed = madThrough(even + 2, p[3], next[1], madThrough(even, p[1], next[1], last4));
+  MILLRACE_UNROLL
+  for (int i = 0; i < 5; i++) window.odd[i] = i < 3 ? odd[4 + i] : none;
+}
+
+/// A step that adds the product of b and a before it reduces. What is handed down is added by itself: as the start of what is above
+/// the block it would have more carries than can wait. The first step has no quotient to add.
+template <bool kFirst, class W, class S, Form F>
+MILLRACE_FN void productStep(const Field<W, S, F>& field, NarrowWindow<W, S>& window, const W (&b)[4], const W (&a)[4]) {
   const W none = W(0);
   const W* const p = field.multiple;
   W even[8], odd[7];
@@ -64,42 +98,34 @@ MILLRACE_FN void blockStep(const Field<W, S, F>& field, NarrowWindow<W, S>& wind
   for (int i = 0; i < 8; i++) even[i] = i < 4 ? window.even[i] : none;
   MILLRACE_UNROLL
   for (int i = 0; i < 7; i++) odd[i] = i < 5 ? window.odd[i] : none;
+  W* const q = window.quotient;
 
-  // The pair of rows at place 0. A chain takes what waits where it begins, the first one there before the others.
-  W first4 = none, then4 = none, first5 = none, then5 = none, last5 = none, first6 = none;
-  W* q = window.quotient;
-  if (kMultiply) {
-    first4 = madRow(even, a, b[0], window.at0[0]);
-    noCarry(madRow(odd + 1, a + 1, b[0], window.at1));
-    first5 = madRow(odd + 1, a, b[1], none);
-  }
+  const W first4 = madRow(even, a, b[0], window.at0[0]);
+  noCarry(madRow(odd + 1, a + 1, b[0], window.at1));
+  const W first5 = madRow(odd + 1, a, b[1], none);
+  W last4 = none, then5 = none, last5 = none;
   if (!kFirst) {
-    then4 = madRow(even, p, q[0], kMultiply ? none : window.at0[0]);
-    then5 = madRow(odd + 1, p + 1, q[0], kMultiply ? none : window.at1);
+    last4 = madRow(even, p, q[0], none);
+    then5 = madRow(odd + 1, p + 1, q[0], none);
     last5 = madRow(odd + 1, p, q[1], none);
   }
   W merged = addThrough(even, odd, window.at0[1]);
-  if (kMultiply) noCarry(madRow(even + 2, a + 1, b[1], kFirst ? merged : none));
-  if (!kFirst) first6 = madRow(even + 2, p + 1, q[1], merged);
+  noCarry(madRow(even + 2, a + 1, b[1], kFirst ? merged : none));
+  odd[5] = sumOfCarries(first5, then5, last5);
+  odd[6] = kFirst ? none : madRow(even + 2, p + 1, q[1], merged);
   q[0] = shuffle<S::kTpi>(even[0], none);
   q[1] = shuffle<S::kTpi>(even[1], none);
 
-  // The pair at place 2.
-  W then6 = none, last6, first7 = none, then7, last7, last8;
-  if (kMultiply) {
-    odd[5] = bothCarries(first5, then5);
-    odd[6] = first6;
-    then6 = madRow(even + 2, a, b[2], window.at2[0]);
-    noCarry(madRow(odd + 3, a + 1, b[2], window.at3));
-    first7 = madRow(odd + 3, a, b[3], none);
-    noCarry(madRow(even + 4, a + 1, b[3], none));
-  }
-  last6 = madRow(even + 2, p, q[0], kMultiply ? none : window.at2[0]);
-  then7 = madRow(odd + 3, p + 1, q[0], kMultiply ? none : window.at3);
-  last7 = madRow(odd + 3, p, q[1], none);
+  const W first6 = madRow(even + 2, a, b[2], window.at2[0]);
+  noCarry(madRow(odd + 3, a + 1, b[2], window.at3));
+  const W first7 = madRow(odd + 3, a, b[3], none);
+  noCarry(madRow(even + 4, a + 1, b[3], none));
+  const W last6 = madRow(even + 2, p, q[0], none);
+  const W then7 = madRow(odd + 3, p + 1, q[0], none);
+  const W last7 = madRow(odd + 3, p, q[1], none);
   merged = addThrough(even + 2, odd + 2, window.at2[1]);
-  last8 = madRow(even + 4, p + 1, q[1], merged);
-  if (!kMultiply) noCarry(then5 + first6 + then7 + last8);
+  window.odd[3] = sumOfCarries(first7, then7, last7);
+  window.odd[4] = madRow(even + 4, p + 1, q[1], merged);
 
   W settled[4];
   MILLRACE_UNROLL
@@ -110,15 +136,20 @@ MILLRACE_FN void blockStep(const Field<W, S, F>& field, NarrowWindow<W, S>& wind
   }
   handDown(field, settled, window.quotient, window.turn);
   window.turn = 1 - window.turn;
-  window.odd[3] = kMultiply ? bothCarries(first7, then7) : none;
-  window.odd[4] = kMultiply ? last8 : none;
-  window.at0[0] = then4;
-  window.at0[1] = first4;
-  window.at1 = last5;
-  window.at2[0] = last6;
-  window.at2[1] = then6;
-  window.at3 = last7;
+  window.at0[0] = first4;
+  window.at0[1] = last4;
+  window.at1 = window.at3 = none;
+  window.at2[0] = first6;
+  window.at2[1] = last6;
   window.handed = addThrough(window.even + 2, settled + 2, addThrough(window.even, settled, window.handed));
+}
+
+/// One block: adds `kAdds`, reduces the lowest four limbs and moves the window up.
+template <Adds kAdds, bool kFirst = false, class W, class S, Form F>
+MILLRACE_FN void blockStep(const Field<W, S, F>& field, NarrowWindow<W, S>& window, const W (&rows)[4], const W (&limbs)[4]) {
+  static_assert(kAdds != Adds::kSquare, "a triangle is for longer blocks");
+  if constexpr (kAdds == Adds::kProduct) productStep<kFirst>(field, window, rows, limbs);
+  else reduceStep(field, window);
 }
 
 /// Adds x by a bit to the window's lowest block.
@@ -152,9 +183,5 @@ MILLRACE_FN void settleWindow(const Field<W, S, F>& field, NarrowWindow<W, S>& w
   for (int i = 0; i < 4; i++) out.limb[i] = even[i];
   settle(field, out.limb, up);
 }
-
-/// The window that suits a shape.
-template <class W, class S, Form F>
-using WindowFor = std::conditional_t<S::kLpt == 4 && Field<W, S, F>::kLate, NarrowWindow<W, S>, Window<W, S>>;
 
 }  // namespace millrace::kernels

@@ -230,13 +230,13 @@ MILLRACE_FN Word addThrough(Word* x, const Word* y, Word in) {
       : "r"(y[0]), "r"(y[1]), "r"(in));
   return out;
 }
-/// Two carries as a number: one instruction.
-MILLRACE_FN Word bothCarries(Word a, Word b) {
+/// Carries as a number: one instruction for one of them, two for three.
+MILLRACE_FN Word sumOfCarries(Word a, Word b, Word c) {
   Word out;
   asm("{.reg .u32 t;\n\tadd.cc.u32 t, %1, 0xffffffff;\n\taddc.u32 %0, 0, 0;\n\tadd.cc.u32 t, %2, 0xffffffff;\n\t"
-      "addc.u32 %0, %0, 0;}"
+      "addc.u32 %0, %0, 0;\n\tadd.cc.u32 t, %3, 0xffffffff;\n\taddc.u32 %0, %0, 0;}"
       : "=&r"(out)
-      : "r"(a), "r"(b));
+      : "r"(a), "r"(b), "r"(c));
   return out;
 }
 /// The caller knows that this carry is zero.
@@ -336,8 +336,8 @@ W addThrough(W* x, const W* y, const W& in) {
   return out;
 }
 template <class W>
-W bothCarries(const W& a, const W& b) {
-  return a + b;
+W sumOfCarries(const W& a, const W& b, const W& c) {
+  return a + b + c;
 }
 template <class W>
 void noCarry(const W& carry) {

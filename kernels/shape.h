@@ -16,8 +16,9 @@ namespace millrace::kernels {
 /// What can be chosen without changing a result. This is what ships; kernels/dev/variants.cu times others.
 struct Shipped {
   /// Blocks of a multiplication that are written out in its loop, beside the first two. Written out, the window needs no copies
-  /// back to the registers that the loop began with; but every kernel has several multiplications, of 10 KB a block at 16 limbs.
-  static constexpr int blocksUnrolled(int lpt) { return lpt >= 8 ? 1 : lpt > 2 ? 2 : 4; }
+  /// back to the registers that the loop began with, and carries can wait as predicates, which they cannot from turn to turn;
+  /// but every kernel has several multiplications, of 10 KB a block at 16 limbs and 1 KB at four.
+  static constexpr int blocksUnrolled(int lpt) { return lpt >= 8 ? 1 : lpt == 4 ? 6 : lpt > 4 ? 2 : 4; }
   /// Pairs of steps of a squaring that are written out: all.
   static constexpr int pairsUnrolled(int blocks) { return blocks / 2 - 1; }
   /// Whether a squaring adds the diagonal as a triangle. With fewer limbs a lane, or more blocks beside the diagonal's, the

@@ -13,7 +13,7 @@
 // other factor, because a pair doubles what lies above i only; and the top bit of a itself doubles a in the upper half.
 #pragma once
 
-#include "narrow.h"
+#include "multiply.h"
 
 namespace millrace::kernels {
 
