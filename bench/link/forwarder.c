@@ -159,7 +159,8 @@ static int64_t lateP99Us(void) {
   for (int i = 0; i < LATE_CLASSES; i++) all += late[i];
   for (int i = 0; i < LATE_CLASSES; i++) {
     seen += late[i];
-    if (seen * 100 >= all * 99) return (int64_t)1 << i;
+    int64_t bound = (int64_t)1 << i;
+    if (seen * 100 >= all * 99) return bound * 1000 < lateMostNs ? bound : lateMostNs / 1000 + 1;
   }
   return 0;
 }

@@ -44,7 +44,12 @@ const KEEP_WARM_MS = 200;
 const ROUND = 1 as RoundId;
 
 /** A team's own, but that nothing here is given up early. */
-const OPTIONS = { ...TEAM_HOST_OPTIONS, dialTimeoutMs: LIMIT_MS, longestDialTimeoutMs: LIMIT_MS };
+const OPTIONS = {
+  ...TEAM_HOST_OPTIONS,
+  dialTimeoutMs: LIMIT_MS,
+  longestDialTimeoutMs: LIMIT_MS,
+  sendTimeoutMs: LIMIT_MS,
+};
 
 /** A connection to the server's end, as a node would have it. */
 class Sender {
