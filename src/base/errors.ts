@@ -237,6 +237,10 @@ const catalogue = {
     remedy: 'wait; look at the peer and at the network to it',
     retry: true,
   },
+  REGISTRATION_REFUSED: {
+    what: 'the registration code is not valid, or was used before',
+    remedy: 'ask whoever runs the scheduler for a new one',
+  },
   PEER_ROLE: { what: 'the caller is known but has not the role this call needs', remedy: 'ask the right service' },
   CERTIFICATE_EXPIRED: {
     what: 'the certificate is not valid at this time',

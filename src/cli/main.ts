@@ -9,6 +9,7 @@ import { demoCommand } from './demo/command.js';
 import { initCommand } from './init.js';
 import { keysCommand } from './keys.js';
 import { runCommand } from './run.js';
+import { schedulerCommand } from './scheduler.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -28,6 +29,7 @@ const program = new Command('millrace')
 
 program.addCommand(demoCommand());
 program.addCommand(runCommand());
+program.addCommand(schedulerCommand());
 program.addCommand(initCommand());
 program.addCommand(keysCommand());
 program.addCommand(benchCommand());

@@ -1,7 +1,7 @@
 // RoundInfos, scheduler updates and node reports between their wire form and their meaning. Ranges of a RoundInfo are
 // round/roundInfo.ts's to check; here every field gets its type or the message is refused.
 import { isErrorCode } from '../base/errors.js';
-import { isBootId, isNodeId, isRoundId } from '../base/ids.js';
+import { isBootId, isNodeId, isRoundId, type NodeId } from '../base/ids.js';
 import { SIGNATURE_BYTES } from '../cmix/signatures.js';
 import type { GroupName } from '../math/group.js';
 import type { PhaseName } from '../round/roundContext.js';
@@ -9,6 +9,7 @@ import { checkRoundInfo, type RoundInfo, type SignedRoundInfo } from '../round/r
 import { STAGES, type Stage } from '../round/roundState.js';
 import type { FailureReport, NodeReport, RoundUpdate, SignedUpdate } from '../round/schedulerPort.js';
 import type { NodeReport__Output, NodeReport as WireReport } from './generated/millrace/v1/NodeReport.js';
+import type { RoundTrip__Output } from './generated/millrace/v1/RoundTrip.js';
 import type { SignedRoundInfo__Output, SignedRoundInfo as WireRound } from './generated/millrace/v1/SignedRoundInfo.js';
 import type { StageReport__Output } from './generated/millrace/v1/StageReport.js';
 import type { Update__Output, Update as WireUpdate } from './generated/millrace/v1/Update.js';
@@ -24,6 +25,9 @@ const PHASES: readonly string[] = [
   'identify',
 ] satisfies PhaseName[];
 const TEXT_MAX = 1_000;
+/** Members that one report speaks of, and the longest that a round trip may take. */
+const MEMBERS_MAX = 10_000;
+const ROUND_TRIP_MS_MAX = 600_000;
 
 export function encodeRound({ info, signature }: SignedRoundInfo): WireRound {
   return { ...info, team: [...info.team], signature };
@@ -88,6 +92,8 @@ export function encodeReport(report: NodeReport): WireReport {
       const { bootId, engine, enginePath } = report;
       return { online: { bootId, engine, enginePath } };
     }
+    case 'roundTrips':
+      return { roundTrips: { roundTrips: [...report.roundTrips] } };
     case 'progress': {
       const { round, phase, fraction } = report;
       return { progress: { round, phase, fraction } };
@@ -118,9 +124,20 @@ export function decodeReport(wire: NodeReport__Output): NodeReport {
     }
     case 'stage':
       return decodeStage(wire.stage!);
+    case 'roundTrips': {
+      const { roundTrips } = wire.roundTrips!;
+      require_(roundTrips.length <= MEMBERS_MAX, 'round trips');
+      return { kind: 'roundTrips', roundTrips: roundTrips.map(decodeRoundTrip) };
+    }
     default:
       throw malformed('report');
   }
+}
+
+function decodeRoundTrip({ peer, ms }: RoundTrip__Output): { readonly peer: NodeId; readonly ms: number } {
+  require_(isNodeId(peer), 'peer');
+  require_(ms >= 0 && ms <= ROUND_TRIP_MS_MAX, 'ms');
+  return { peer, ms };
 }
 
 function decodeStage(wire: StageReport__Output): NodeReport {

@@ -36,7 +36,7 @@ export class SchedulerClient implements SchedulerPort {
     this.#host = hosts.add(facts, { retriesMax: 1 });
   }
 
-  async *updates(after: number, signal: AbortSignal): AsyncIterable<SignedUpdate> {
+  async *updates(after: number, signal: AbortSignal, onOpen: () => void = () => {}): AsyncIterable<SignedUpdate> {
     if (signal.aborted) return;
     const { options } = this.#host;
     // Opened by the same rules as any call; what comes afterwards lasts as long as the connection does.
@@ -58,6 +58,7 @@ export class SchedulerClient implements SchedulerPort {
       { lane: 'control', signal, timeoutMs: options.sendTimeoutMs, idempotent: true },
     );
     const stop = cancelOn(signal, stream);
+    onOpen();
     try {
       for await (const update of stream as AsyncIterable<Update__Output>) yield decodeUpdate(update);
     } catch (thrown) {
@@ -68,6 +69,21 @@ export class SchedulerClient implements SchedulerPort {
       stream.cancel();
     }
     if (!signal.aborted) throw new MixError('LINK_DOWN', { peer: SCHEDULER_ID, detail: 'the stream ended' });
+  }
+
+  async register(code: string): Promise<void> {
+    const attempt = unary(services.Scheduler, (client: WireClient, metadata, options, done) =>
+      client.register({ code }, metadata, options, done),
+    );
+    const { signal } = new AbortController();
+    const { sendTimeoutMs: timeoutMs } = this.#host.options;
+    // A code is used once: whether it was, a second attempt could not tell from whether it is wrong.
+    await transmit(this.#host, this.#hosts.deps.metrics, attempt, {
+      lane: 'control',
+      signal,
+      timeoutMs,
+      idempotent: false,
+    });
   }
 
   async report(report: NodeReport, signal: AbortSignal = new AbortController().signal): Promise<void> {

@@ -14,7 +14,12 @@ export interface SchedulerFeed {
   /** Calls `push` with every update above `after`, in order, those to come included; returns what ends it. */
   subscribe(node: NodeId, after: number, push: (update: SignedUpdate) => void): () => void;
   onReport(node: NodeId, report: NodeReport): void;
+  /** @throws MixError REGISTRATION_REFUSED */
+  register(node: NodeId, code: string): Promise<void>;
 }
+
+/** Registration codes are short: a person reads them out. */
+const CODE_LENGTH_MAX = 256;
 
 /** Updates that a node may leave unread before its stream is ended: it asks again from where it is. */
 const BACKLOG_MAX = 1_000;
@@ -40,6 +45,11 @@ export function addSchedulerService(
     },
     Report: errors.unary('Report', (request, context) => {
       feed.onReport(identify(context).node, decodeReport(request));
+      return {};
+    }),
+    Register: errors.unary('Register', async ({ code }, context) => {
+      require_(code.length > 0 && code.length <= CODE_LENGTH_MAX, 'code');
+      await feed.register(identify(context).node, code);
       return {};
     }),
   };

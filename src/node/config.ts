@@ -12,9 +12,9 @@ import { type Member, Membership } from '../comms/peers.js';
 import { ENGINE_NAMES } from '../engine/engine.js';
 import { GROUP_NAMES, type GroupName, TEST_GROUP_NAMES } from '../math/group.js';
 
-const address = z.string().regex(/^.+:\d{1,5}$/, 'expected host:port');
+export const address = z.string().regex(/^.+:\d{1,5}$/, 'expected host:port');
 const key = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 hex digits');
-const whole = (least: number, most: number) => z.int().min(least).max(most);
+export const whole = (least: number, most: number) => z.int().min(least).max(most);
 const groups = [...GROUP_NAMES, ...TEST_GROUP_NAMES] as [GroupName, ...GroupName[]];
 
 const schema = z.strictObject({
@@ -27,7 +27,12 @@ const schema = z.strictObject({
     certificate_key_file: z.string().min(1),
   }),
   listen: z.strictObject({ team: address, gateway: address, http: address }),
-  scheduler: z.strictObject({ address, certificate_file: z.string().min(1), key }),
+  scheduler: z.strictObject({
+    address,
+    certificate_file: z.string().min(1),
+    key,
+    registration_code_file: z.string().min(1).optional(),
+  }),
   engine: z
     .strictObject({
       name: z.enum(['auto', ...ENGINE_NAMES]).default('auto'),
@@ -83,7 +88,7 @@ const membershipSchema = z.strictObject({
     .min(2),
 });
 
-function readToml(file: string): Record<string, unknown> {
+export function readToml(file: string): Record<string, unknown> {
   if (!existsSync(file)) throw new MixError('CONFIG_INVALID', { file, why: 'there is no such file' });
   try {
     return parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
@@ -92,7 +97,7 @@ function readToml(file: string): Record<string, unknown> {
   }
 }
 
-function validated<T>(type: z.ZodType<T>, value: unknown, file: string): T {
+export function validated<T>(type: z.ZodType<T>, value: unknown, file: string): T {
   const result = type.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
@@ -121,6 +126,21 @@ function set(target: Record<string, unknown>, path: readonly string[], value: un
   target[head!] = next;
 }
 
+/** A configuration file with what flags (`section.key=value` each) override. @throws MixError CONFIG_INVALID */
+export function withFlags(file: string, flags: readonly string[]): Record<string, unknown> {
+  const merged = readToml(file);
+  setFlags(merged, flags);
+  return merged;
+}
+
+function setFlags(merged: Record<string, unknown>, flags: readonly string[]): void {
+  for (const flag of flags) {
+    const at = flag.indexOf('=');
+    if (at < 1) throw new MixError('CONFIG_INVALID', { flag, why: 'expected section.key=value' });
+    set(merged, flag.slice(0, at).split('.'), parseValue(flag.slice(at + 1)));
+  }
+}
+
 /** Environment variables that name a key of the file: MILLRACE_LOG_LEVEL is log.level, MILLRACE_DATA_DIR is data_dir. */
 function fromEnvironment(env: NodeJS.ProcessEnv): [readonly string[], unknown][] {
   const overrides: [readonly string[], unknown][] = [];
@@ -146,13 +166,10 @@ export function loadConfig(
 ): NodeConfig {
   const merged = readToml(file);
   for (const [path, value] of fromEnvironment(env)) set(merged, path, value);
-  for (const flag of flags) {
-    const at = flag.indexOf('=');
-    if (at < 1) throw new MixError('CONFIG_INVALID', { flag, why: 'expected section.key=value' });
-    set(merged, flag.slice(0, at).split('.'), parseValue(flag.slice(at + 1)));
-  }
+  setFlags(merged, flags);
   const config = validated(schema, merged, file);
   const from = (path: string) => resolve(dirname(file), path);
+  const codeFile = config.scheduler.registration_code_file;
   return {
     ...config,
     data_dir: from(config.data_dir),
@@ -162,7 +179,11 @@ export function loadConfig(
       certificate_file: from(config.identity.certificate_file),
       certificate_key_file: from(config.identity.certificate_key_file),
     },
-    scheduler: { ...config.scheduler, certificate_file: from(config.scheduler.certificate_file) },
+    scheduler: {
+      ...config.scheduler,
+      certificate_file: from(config.scheduler.certificate_file),
+      ...(codeFile === undefined ? {} : { registration_code_file: from(codeFile) }),
+    },
   };
 }
 

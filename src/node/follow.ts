@@ -3,6 +3,7 @@
 import { type Clock, sleep } from '../base/clock.js';
 import { asMixError, MixError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
+import type { Secret } from '../base/secret.js';
 import type { RoundRunner } from '../round/roundRunner.js';
 import {
   isUpdateOf,
@@ -23,6 +24,10 @@ export interface FollowDeps {
   readonly network: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** What a scheduler is told whenever it is there again: that we are, and where our rounds are. */
+  readonly greeting?: () => readonly NodeReport[];
+  /** By which this node registers, where the scheduler asks for codes; nothing is lost by registering again. */
+  readonly registrationCode?: Secret | undefined;
 }
 
 export class SchedulerFollower {
@@ -48,10 +53,11 @@ export class SchedulerFollower {
     let pauseMs = RETRY_MS;
     while (!signal.aborted) {
       try {
-        for await (const update of scheduler.updates(this.#last, signal)) {
-          this.#connected = true;
+        let first = true;
+        for await (const update of scheduler.updates(this.#last, signal, () => void this.#greet())) {
           pauseMs = RETRY_MS;
-          await this.#take(update, runner);
+          await this.#take(update, runner, first);
+          first = false;
         }
       } catch (thrown) {
         const { code, message } = asMixError(thrown);
@@ -63,10 +69,25 @@ export class SchedulerFollower {
     }
   }
 
-  async #take(signed: SignedUpdate, runner: RoundRunner): Promise<void> {
+  async #greet(): Promise<void> {
+    this.#connected = true;
+    const { registrationCode, scheduler, log } = this.#deps;
+    if (registrationCode) {
+      try {
+        await scheduler.register(Buffer.from(registrationCode.reveal()).toString('utf8'));
+      } catch (thrown) {
+        const { code, message } = asMixError(thrown);
+        log.error({ code, reason: message }, 'the scheduler does not register this node: it will be in no round');
+      }
+    }
+    for (const report of this.#deps.greeting?.() ?? []) this.report(report);
+  }
+
+  /** The first update of a stream may be a later one than expected: what is no longer kept is of rounds that are over. */
+  async #take(signed: SignedUpdate, runner: RoundRunner, first: boolean): Promise<void> {
     const { schedulerKey, network, log } = this.#deps;
     if (signed.number <= this.#last) return;
-    if (signed.number !== this.#last + 1) {
+    if (signed.number !== this.#last + 1 && !first) {
       throw new MixError('UPDATE_INVALID', { number: signed.number, expected: this.#last + 1 });
     }
     if (!isUpdateOf(schedulerKey, network, signed)) throw new MixError('UPDATE_INVALID', { number: signed.number });

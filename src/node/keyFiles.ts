@@ -51,10 +51,22 @@ function read(file: string): string {
 export function loadSigningKey(file: string): SigningKey {
   const seed = fromHex(read(file).trim());
   if (seed?.length !== 32) throw new MixError('CONFIG_INVALID', { file, why: 'expected 64 hex digits' });
-  if (process.platform !== 'win32' && (statSync(file).mode & 0o077) !== 0) {
-    throw new MixError('CONFIG_INVALID', { file, why: 'a private key that others may read: chmod 600 it' });
-  }
+  checkPrivate(file);
   return SigningKey.fromSeed(new Secret(seed));
+}
+
+/** A registration code. @throws MixError CONFIG_INVALID where the file is missing, empty, or readable by others */
+export function loadCode(file: string): Secret {
+  const code = read(file).trim();
+  if (code === '') throw new MixError('CONFIG_INVALID', { file, why: 'it is empty' });
+  checkPrivate(file);
+  return new Secret(new Uint8Array(Buffer.from(code, 'utf8')));
+}
+
+function checkPrivate(file: string): void {
+  if (process.platform !== 'win32' && (statSync(file).mode & 0o077) !== 0) {
+    throw new MixError('CONFIG_INVALID', { file, why: 'a secret that others may read: chmod 600 it' });
+  }
 }
 
 export function loadCertificate(files: Pick<KeyFiles, 'certificateFile' | 'certificateKeyFile'>): CertificatePair {

@@ -28,11 +28,14 @@ import { DEFAULT_RETRY } from '../round/courier.js';
 import { LinkCare } from '../round/linkCare.js';
 import { RoundLog } from '../round/roundLog.js';
 import { RoundRunner, type RunnerDeps } from '../round/roundRunner.js';
+import type { NodeReport } from '../round/schedulerPort.js';
 import { SenderRegistry } from '../round/senderRegistry.js';
 import type { NodeConfig } from './config.js';
 import { SchedulerFollower } from './follow.js';
 import { type Readiness, serveHttp } from './http.js';
+import { loadCode } from './keyFiles.js';
 import { Material } from './material.js';
+import { measureRoundTrips } from './roundTrips.js';
 
 const HOUR_MS = 3_600_000;
 /** A stream that sends nothing for this long is dropped; its sender starts it again. */
@@ -141,11 +144,16 @@ function openComms(config: NodeConfig, material: Material, log: Logger, metrics:
   return { hosts, gate };
 }
 
-function openFollower({ config, material, log, own, hosts }: Common): SchedulerFollower {
+function openFollower(
+  { config, material, log, own, hosts }: Common,
+  greeting: () => readonly NodeReport[],
+): SchedulerFollower {
   const { network } = config;
   const { scheduler: facts } = material;
   const scheduler = new SchedulerClient(facts, hosts);
-  const deps = { scheduler, schedulerKey: facts.key, network, clock: systemClock, log };
+  const codeFile = config.scheduler.registration_code_file;
+  const registrationCode = codeFile === undefined ? undefined : loadCode(codeFile);
+  const deps = { scheduler, schedulerKey: facts.key, network, clock: systemClock, log, greeting, registrationCode };
   return own(new SchedulerFollower(deps), (it) => it.close());
 }
 
@@ -186,6 +194,10 @@ async function openRunner(common: Common, engines: Engines, follower: SchedulerF
     retry: { ...DEFAULT_RETRY, peerLostMs: limits.peer_lost_ms },
   };
   const runner = own(new RoundRunner(deps), (it) => it.close());
+  const measuring = own(new AbortController(), (it) => it.abort());
+  const others = () => material.membership.members.map(({ node }) => node).filter((node) => node !== key.nodeId);
+  const report = (measured: NodeReport) => follower.report(measured);
+  void measureRoundTrips({ link, others, clock: systemClock, report }, measuring.signal);
   const rotation = setInterval(() => runner.rotateEpoch(), limits.epoch_hours * HOUR_MS);
   own(rotation, clearInterval).unref();
   return { runner, registry };
@@ -249,9 +261,13 @@ async function assemble(
   const common: Common = { config, material, log, metrics, bootId, own, ...comms };
   const engines = openEngines(common);
   const engine = await engines.get(config.engine.groups[0]!);
-  const follower = openFollower(common);
+  let rounds: RoundRunner | undefined;
+  const follower = openFollower(common, () => [
+    { kind: 'online', bootId, engine: engine.name, enginePath: engine.path },
+    ...(rounds?.reports() ?? []),
+  ]);
   const { runner, registry } = await openRunner(common, engines, follower);
-  follower.report({ kind: 'online', bootId, engine: engine.name, enginePath: engine.path });
+  rounds = runner;
   await runner.start();
   const listeners = await openListeners(common, runner, registry);
   const readiness = (): Readiness => {

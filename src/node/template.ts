@@ -62,6 +62,8 @@ address = ${text(values.schedulerAddress)}
 certificate_file = ${text(values.schedulerCertificateFile)}
 # Ed25519 public key that signs rounds and updates, 64 hex digits.
 key = ${text(values.schedulerKey)}
+# Where the scheduler asks for a code: a file with it, readable by the node's user only.
+# registration_code_file = "registration.code"
 
 [engine]
 # auto, cuda, cpu, openssl, bigint or reference.

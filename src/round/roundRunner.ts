@@ -22,7 +22,7 @@ import { Round, type RoundDeps, type SignedOutputs } from './round.js';
 import { checkRoundInfo, isSignedBy, roundDigest, type SignedRoundInfo } from './roundInfo.js';
 import type { RoundLog } from './roundLog.js';
 import type { RoundFailure, Stage } from './roundState.js';
-import type { FailureReport, NodeReport } from './schedulerPort.js';
+import { failureReport, type NodeReport } from './schedulerPort.js';
 import type { SenderRegistry } from './senderRegistry.js';
 import { type Submission, SubmissionDesk } from './submissions.js';
 import type { SignedTeamMessage } from './teamMessages.js';
@@ -134,6 +134,20 @@ export class RoundRunner implements LinkReceiver {
   /** Stage of every round this node still knows. */
   get stages(): ReadonlyMap<RoundId, Stage> {
     return new Map([...this.#rounds].map(([id, { round }]) => [id, round.stage]));
+  }
+
+  /** Where the open rounds are: for a scheduler that was away. */
+  reports(): NodeReport[] {
+    const { bootId } = this.#deps;
+    const open = [...this.#rounds].filter(([, { round }]) => !isOver(round.stage));
+    return open.map(
+      ([
+        round,
+        {
+          round: { stage },
+        },
+      ]) => ({ kind: 'stage', round, bootId, stage, failure: undefined }),
+    );
   }
 
   /**
@@ -381,9 +395,4 @@ export class RoundRunner implements LinkReceiver {
       this.#rounds.delete(id);
     }
   }
-}
-
-function failureReport(failure: RoundFailure, team: readonly NodeId[]): FailureReport {
-  const { code, culprit, reporter, detail } = failure;
-  return { code, culprit: culprit === undefined ? undefined : team[culprit], reporter: team[reporter]!, detail };
 }

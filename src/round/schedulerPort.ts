@@ -7,7 +7,7 @@ import type { BootId, NodeId, RoundId } from '../base/ids.js';
 import { type SigningKey, verifySignature } from '../cmix/signatures.js';
 import type { PhaseName } from './roundContext.js';
 import { roundDigest, type SignedRoundInfo } from './roundInfo.js';
-import type { Stage } from './roundState.js';
+import type { RoundFailure, Stage } from './roundState.js';
 
 export type RoundUpdate =
   /** A new round: precompute it. */
@@ -48,6 +48,12 @@ export interface FailureReport {
   readonly detail: string;
 }
 
+/** A failure in those terms: members by their ids and not by their places in the ring. */
+export function failureReport(failure: RoundFailure, team: readonly NodeId[]): FailureReport {
+  const { code, culprit, reporter, detail } = failure;
+  return { code, culprit: culprit === undefined ? undefined : team[culprit], reporter: team[reporter]!, detail };
+}
+
 /** What a node tells its scheduler. Nothing in it is about a slot, a sender or a single message. */
 export type NodeReport =
   | { readonly kind: 'online'; readonly bootId: BootId; readonly engine: string; readonly enginePath: string }
@@ -58,10 +64,17 @@ export type NodeReport =
       readonly stage: Stage;
       readonly failure: FailureReport | undefined;
     }
+  /** Measured round trips to other members, milliseconds: what rings are ordered by. */
+  | { readonly kind: 'roundTrips'; readonly roundTrips: readonly { readonly peer: NodeId; readonly ms: number }[] }
   | { readonly kind: 'progress'; readonly round: RoundId; readonly phase: PhaseName; readonly fraction: number };
 
 export interface SchedulerPort {
-  /** Updates with numbers above `after`, in order, until the signal aborts. Rejects where the connection fails. */
-  updates(after: number, signal: AbortSignal): AsyncIterable<SignedUpdate>;
+  /**
+   * Updates with numbers above `after`, in order, until the signal aborts. Rejects where the connection fails. `onOpen` is called
+   * when the scheduler has answered, before there is any update.
+   */
+  updates(after: number, signal: AbortSignal, onOpen?: () => void): AsyncIterable<SignedUpdate>;
+  /** Registers this node by a code, once. @throws MixError REGISTRATION_REFUSED, LINK_* */
+  register(code: string): Promise<void>;
   report(report: NodeReport): Promise<void>;
 }

@@ -1,6 +1,5 @@
-// The smallest thing that can stand behind the scheduler port: it numbers and signs updates, keeps them for nodes that were
-// away, and turns what nodes report into one view per round. The demo runs its rounds with it; the scheduler proper will
-// decide over the same feed.
+// What stands behind the scheduler port: it numbers and signs updates, writes them down before anybody sees them, keeps them for
+// nodes that were away, and turns what nodes report into one view per round. It decides nothing: scheduler.ts does.
 import { deferred } from '../base/deferred.js';
 import { MixError } from '../base/errors.js';
 import type { BootId, NodeId, RoundId } from '../base/ids.js';
@@ -18,7 +17,9 @@ import {
 } from '../round/schedulerPort.js';
 
 /** Updates kept for nodes that come late. */
-const HISTORY_MAX = 10_000;
+export const HISTORY_MAX = 10_000;
+/** Ended rounds whose views are kept: more than the updates in which they could still occur. */
+const ENDED_MAX = HISTORY_MAX;
 
 export interface NodeView {
   readonly bootId: BootId;
@@ -31,6 +32,16 @@ export interface RoundView {
   readonly signed: SignedRoundInfo;
   readonly stages: Map<NodeId, Stage>;
   readonly failures: FailureReport[];
+}
+
+/** Where updates are written down, so that none is repeated or lost when the scheduler restarts. */
+export interface UpdateKeeper {
+  /** Updates that an earlier run has published, oldest first. */
+  readonly published: readonly SignedUpdate[];
+  /** Durable when it resolves. */
+  keep(update: SignedUpdate): Promise<void>;
+  /** An update could not be written down: nothing more is published. */
+  onFailure(reason: unknown): void;
 }
 
 export interface FeedListener {
@@ -53,21 +64,33 @@ export class RoundFeed implements SchedulerFeed {
   readonly #listener: FeedListener;
   readonly #history: SignedUpdate[] = [];
   readonly #subscribers = new Set<(update: SignedUpdate) => void>();
+  readonly #ended = new Set<RoundId>();
   readonly #waits = new Set<StageWait>();
   readonly #onlineWaits = new Set<() => void>();
+  readonly #keeper: UpdateKeeper | undefined;
   #number = 0;
+  /** Ends when what was published last is written down. */
+  #kept: Promise<void> = Promise.resolve();
 
-  constructor(key: SigningKey, network: string, listener: FeedListener = {}) {
+  constructor(key: SigningKey, network: string, listener: FeedListener = {}, keeper?: UpdateKeeper) {
     this.#key = key;
     this.#network = network;
     this.#listener = listener;
+    this.#keeper = keeper;
+    for (const update of keeper?.published ?? []) this.#history.push(update);
+    this.#number = this.#history.at(-1)?.number ?? 0;
   }
 
+  /** A node that knows nothing yet begins with the oldest round that has not ended: what ended before is not its business. */
   subscribe(_node: NodeId, after: number, push: (update: SignedUpdate) => void): () => void {
-    for (const update of this.#history) if (update.number > after) push(update);
+    const from = after === 0 ? this.#firstOpen() - 1 : after;
+    for (const update of this.#history) if (update.number > from) push(update);
     this.#subscribers.add(push);
     return () => void this.#subscribers.delete(push);
   }
+
+  /** A feed by itself knows no codes: whoever is on the list may follow it. */
+  async register(): Promise<void> {}
 
   onReport(node: NodeId, report: NodeReport): void {
     switch (report.kind) {
@@ -77,6 +100,8 @@ export class RoundFeed implements SchedulerFeed {
         for (const check of this.#onlineWaits) check();
         return;
       }
+      case 'roundTrips':
+        return;
       case 'progress':
         this.#listener.onProgress?.(node, report.round, report.phase, report.fraction);
         return;
@@ -109,9 +134,59 @@ export class RoundFeed implements SchedulerFeed {
 
   #publish(update: RoundUpdate): void {
     const signed = signUpdate(this.#key, this.#network, ++this.#number, update);
+    const keeper = this.#keeper;
+    if (!keeper) this.#announce(signed);
+    else {
+      this.inOrder(async () => {
+        await keeper.keep(signed);
+        this.#announce(signed);
+      });
+    }
+  }
+
+  /** Writes something down after what was published before, and before what is published later. */
+  inOrder(write: () => Promise<void>): void {
+    this.#kept = this.#kept.then(write);
+    this.#kept.catch((reason) => this.#keeper?.onFailure(reason));
+  }
+
+  #announce(signed: SignedUpdate): void {
     this.#history.push(signed);
     if (this.#history.length > HISTORY_MAX) this.#history.shift();
     for (const push of this.#subscribers) push(signed);
+  }
+
+  /** Number of the update that opened the oldest round that has not ended; the next one where all have. */
+  #firstOpen(): number {
+    const open = this.#history.find(
+      ({ update }) => update.kind === 'open' && !this.#ended.has(update.round.info.round),
+    );
+    return open?.number ?? this.#number + 1;
+  }
+
+  /** A round is over: its view goes when those who look at it have had the time. */
+  ended(round: RoundId): void {
+    this.#ended.add(round);
+    const [oldest] = this.#ended;
+    if (this.#ended.size > ENDED_MAX && oldest !== undefined) {
+      this.#ended.delete(oldest);
+      this.rounds.delete(oldest);
+    }
+  }
+
+  /** A round of an earlier run goes on: its view begins anew. */
+  resume(signed: SignedRoundInfo): void {
+    this.rounds.set(signed.info.round, { signed, stages: new Map(), failures: [] });
+  }
+
+  /** Updates that are kept, oldest first. */
+  get published(): readonly SignedUpdate[] {
+    return this.#history;
+  }
+
+  /** Resolves when all that was published is written down. */
+  async settled(): Promise<void> {
+    await this.#kept.catch(() => {});
   }
 
   /** Signs and announces a round. */

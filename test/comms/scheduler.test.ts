@@ -43,6 +43,8 @@ const info: RoundInfo = {
 
 /** A feed under the test's thumb. */
 class Feed implements SchedulerFeed {
+  async register(): Promise<void> {}
+
   readonly reports: { node: NodeId; report: NodeReport }[] = [];
   readonly asked: number[] = [];
   readonly pushes = new Set<(update: SignedUpdate) => void>();

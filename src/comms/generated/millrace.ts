@@ -30,8 +30,11 @@ import type { PingRequest as _millrace_v1_PingRequest, PingRequest__Output as _m
 import type { ProgressReport as _millrace_v1_ProgressReport, ProgressReport__Output as _millrace_v1_ProgressReport__Output } from './millrace/v1/ProgressReport.js';
 import type { RegisterReply as _millrace_v1_RegisterReply, RegisterReply__Output as _millrace_v1_RegisterReply__Output } from './millrace/v1/RegisterReply.js';
 import type { RegisterRequest as _millrace_v1_RegisterRequest, RegisterRequest__Output as _millrace_v1_RegisterRequest__Output } from './millrace/v1/RegisterRequest.js';
+import type { RegistrationRequest as _millrace_v1_RegistrationRequest, RegistrationRequest__Output as _millrace_v1_RegistrationRequest__Output } from './millrace/v1/RegistrationRequest.js';
 import type { RoundError as _millrace_v1_RoundError, RoundError__Output as _millrace_v1_RoundError__Output } from './millrace/v1/RoundError.js';
 import type { RoundReference as _millrace_v1_RoundReference, RoundReference__Output as _millrace_v1_RoundReference__Output } from './millrace/v1/RoundReference.js';
+import type { RoundTrip as _millrace_v1_RoundTrip, RoundTrip__Output as _millrace_v1_RoundTrip__Output } from './millrace/v1/RoundTrip.js';
+import type { RoundTripsReport as _millrace_v1_RoundTripsReport, RoundTripsReport__Output as _millrace_v1_RoundTripsReport__Output } from './millrace/v1/RoundTripsReport.js';
 import type { RoundsReply as _millrace_v1_RoundsReply, RoundsReply__Output as _millrace_v1_RoundsReply__Output } from './millrace/v1/RoundsReply.js';
 import type { RoundsRequest as _millrace_v1_RoundsRequest, RoundsRequest__Output as _millrace_v1_RoundsRequest__Output } from './millrace/v1/RoundsRequest.js';
 import type { SchedulerClient as _millrace_v1_SchedulerClient, SchedulerDefinition as _millrace_v1_SchedulerDefinition } from './millrace/v1/Scheduler.js';
@@ -84,8 +87,11 @@ export interface ProtoGrpcType {
       ProgressReport: MessageTypeDefinition<_millrace_v1_ProgressReport, _millrace_v1_ProgressReport__Output>
       RegisterReply: MessageTypeDefinition<_millrace_v1_RegisterReply, _millrace_v1_RegisterReply__Output>
       RegisterRequest: MessageTypeDefinition<_millrace_v1_RegisterRequest, _millrace_v1_RegisterRequest__Output>
+      RegistrationRequest: MessageTypeDefinition<_millrace_v1_RegistrationRequest, _millrace_v1_RegistrationRequest__Output>
       RoundError: MessageTypeDefinition<_millrace_v1_RoundError, _millrace_v1_RoundError__Output>
       RoundReference: MessageTypeDefinition<_millrace_v1_RoundReference, _millrace_v1_RoundReference__Output>
+      RoundTrip: MessageTypeDefinition<_millrace_v1_RoundTrip, _millrace_v1_RoundTrip__Output>
+      RoundTripsReport: MessageTypeDefinition<_millrace_v1_RoundTripsReport, _millrace_v1_RoundTripsReport__Output>
       RoundsReply: MessageTypeDefinition<_millrace_v1_RoundsReply, _millrace_v1_RoundsReply__Output>
       RoundsRequest: MessageTypeDefinition<_millrace_v1_RoundsRequest, _millrace_v1_RoundsRequest__Output>
       Scheduler: SubtypeConstructor<typeof grpc.Client, _millrace_v1_SchedulerClient> & { service: _millrace_v1_SchedulerDefinition }

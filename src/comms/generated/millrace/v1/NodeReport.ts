@@ -3,17 +3,20 @@
 import type { OnlineReport as _millrace_v1_OnlineReport, OnlineReport__Output as _millrace_v1_OnlineReport__Output } from '../../millrace/v1/OnlineReport.js';
 import type { StageReport as _millrace_v1_StageReport, StageReport__Output as _millrace_v1_StageReport__Output } from '../../millrace/v1/StageReport.js';
 import type { ProgressReport as _millrace_v1_ProgressReport, ProgressReport__Output as _millrace_v1_ProgressReport__Output } from '../../millrace/v1/ProgressReport.js';
+import type { RoundTripsReport as _millrace_v1_RoundTripsReport, RoundTripsReport__Output as _millrace_v1_RoundTripsReport__Output } from '../../millrace/v1/RoundTripsReport.js';
 
 export interface NodeReport {
   'online'?: (_millrace_v1_OnlineReport | null);
   'stage'?: (_millrace_v1_StageReport | null);
   'progress'?: (_millrace_v1_ProgressReport | null);
-  'report'?: "online"|"stage"|"progress";
+  'roundTrips'?: (_millrace_v1_RoundTripsReport | null);
+  'report'?: "online"|"stage"|"progress"|"roundTrips";
 }
 
 export interface NodeReport__Output {
   'online'?: (_millrace_v1_OnlineReport__Output | null);
   'stage'?: (_millrace_v1_StageReport__Output | null);
   'progress'?: (_millrace_v1_ProgressReport__Output | null);
-  'report'?: "online"|"stage"|"progress";
+  'roundTrips'?: (_millrace_v1_RoundTripsReport__Output | null);
+  'report'?: "online"|"stage"|"progress"|"roundTrips";
 }

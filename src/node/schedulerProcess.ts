@@ -1,0 +1,108 @@
+// The composition root of a scheduler: keys, store, listener and HTTP around scheduler/scheduler.ts.
+import { join } from 'node:path';
+import { systemClock } from '../base/clock.js';
+import { createLog, type Logger } from '../base/log.js';
+import { createMetrics } from '../base/metrics.js';
+import { randomBytes, systemRng } from '../base/rng.js';
+import { openLevelStore } from '../base/store.js';
+import { type CallFacts, Gate } from '../comms/gate.js';
+import { addHandshakeService } from '../comms/handshakeService.js';
+import { SCHEDULER_ID } from '../comms/schedulerClient.js';
+import { addSchedulerService } from '../comms/schedulerService.js';
+import { listen } from '../comms/server.js';
+import { Scheduler } from '../scheduler/scheduler.js';
+import { SchedulerStore } from '../scheduler/schedulerStore.js';
+import { loadMembership } from './config.js';
+import { serveHttp } from './http.js';
+import { loadCertificate, loadSigningKey } from './keyFiles.js';
+import { paramsOf, type SchedulerConfig } from './schedulerConfig.js';
+
+const GRACE_MS = 1_000;
+
+export interface RunningScheduler {
+  readonly scheduler: Scheduler;
+  readonly port: number;
+  readonly httpPort: number;
+  /** Goes by other parameters, and reads the membership list again. @throws MixError: nothing has changed then */
+  reload(config: SchedulerConfig): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Starts a scheduler. @throws MixError CONFIG_INVALID, CERTIFICATE_INVALID, STORE_FAILED, LINK_DOWN */
+export async function startScheduler(
+  config: SchedulerConfig,
+  log: Logger = createLog({ name: 'millrace', ...config.log }),
+): Promise<RunningScheduler> {
+  const { network, identity } = config;
+  const key = loadSigningKey(identity.key_file);
+  const certificate = loadCertificate({
+    certificateFile: identity.certificate_file,
+    certificateKeyFile: identity.certificate_key_file,
+  });
+  let membership = loadMembership(config.membership_file);
+  const metrics = createMetrics({ processMetrics: true });
+  const store = await openLevelStore(join(config.data_dir, 'store'));
+  const ports = { clock: systemClock, rng: systemRng };
+  const scheduler = await Scheduler.open({
+    network,
+    key,
+    membership: () => membership,
+    params: paramsOf(config),
+    registration: config.registration,
+    store: new SchedulerStore(store),
+    log,
+    metrics,
+    ...ports,
+  });
+  const self = { id: SCHEDULER_ID, sign: (digest: Uint8Array) => key.sign(digest) };
+  const gate = new Gate({ network, self, membership: () => membership, ...ports });
+  const authenticate = (call: CallFacts) => void gate.admit(call);
+  const options = { address: config.listen.nodes, certificate, authenticate, log, metrics };
+  const listener = await listen(options, (server, errors) => {
+    addHandshakeService(server, errors, gate);
+    addSchedulerService(server, errors, { feed: scheduler, identify: (context) => gate.identify(context) });
+  });
+  const http = await serveHttp(config.listen.http, {
+    metrics,
+    readiness: () => {
+      const active = scheduler.view().nodes.filter(({ status }) => status === 'active').length;
+      const enough = active >= config.rounds.team_size;
+      return { ready: enough, reasons: enough ? [] : [`${active} of ${config.rounds.team_size} nodes for a team`] };
+    },
+    status: () => ({ network, membership: membership.generation, ...scheduler.view() }),
+  });
+  log.info({ nodes: config.listen.nodes, http: http.port, members: membership.members.length }, 'scheduler is up');
+  return {
+    scheduler,
+    port: listener.port,
+    httpPort: http.port,
+    reload: async (changed) => {
+      const [params, next] = [paramsOf(changed), loadMembership(changed.membership_file)];
+      scheduler.setParams(params);
+      membership = next;
+      gate.follow(next);
+      await scheduler.membershipChanged();
+      listener.closeConnections((fingerprint) => next.byFingerprint(fingerprint) !== undefined);
+      log.info({ generation: next.generation }, 'parameters and membership list read again');
+    },
+    close: async () => {
+      await scheduler.close();
+      await listener.close(GRACE_MS);
+      await http.close();
+      await store.close();
+      key.seed.wipe();
+    },
+  };
+}
+
+/** Makes registration codes; they are shown once, and only their hashes are kept. The scheduler must not be running. */
+export async function createCodes(config: SchedulerConfig, count: number): Promise<string[]> {
+  const store = await openLevelStore(join(config.data_dir, 'store'));
+  try {
+    const codes = Array.from({ length: count }, () => Buffer.from(randomBytes(systemRng, 15)).toString('base64url'));
+    for (const code of codes) await new SchedulerStore(store).addCode(code);
+    return codes;
+  } finally {
+    await store.close();
+  }
+}

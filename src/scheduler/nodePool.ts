@@ -1,0 +1,95 @@
+// The pool: which nodes may be drawn for a team, and who sits out. A node that dies leaves the pool before it costs a second
+// round; one that is to blame for too many failures sits out; none is in more of the stock than its share, where others can be.
+import type { NodeId, RoundId } from '../base/ids.js';
+import type { Stage } from '../round/roundState.js';
+import type { SchedulerParams } from './schedulerParams.js';
+import type { NodeRecord, NodeStatus, RoundRecord, SchedulerState } from './schedulerState.js';
+import { stockTarget } from './stock.js';
+
+export function newNode(node: NodeId, atMs: number): NodeRecord {
+  return {
+    node,
+    registeredMs: atMs,
+    banned: false,
+    bootId: undefined,
+    connected: false,
+    lastSeenMs: atMs,
+    activity: new Map(),
+    blamed: [],
+    sitsOutUntilMs: 0,
+    roundTripsMs: new Map(),
+  };
+}
+
+export function statusOf(record: NodeRecord, params: SchedulerParams, nowMs: number): NodeStatus {
+  if (record.banned) return 'banned';
+  if (nowMs < record.sitsOutUntilMs) return 'sittingOut';
+  const silent = nowMs - record.lastSeenMs > params.staleMs;
+  return record.connected && record.bootId !== undefined && !silent ? 'active' : 'inactive';
+}
+
+const inPrecomputation = (stage: Stage): boolean => stage === 'PENDING' || stage === 'PRECOMPUTING';
+const inRealtime = (stage: Stage): boolean => stage === 'QUEUED' || stage === 'REALTIME';
+
+/** Whether a node has room for one more precomputation. */
+export function hasRoom({ activity }: NodeRecord, params: SchedulerParams): boolean {
+  const stages = [...activity.values()];
+  const busy = stages.filter(inPrecomputation).length;
+  if (stages.length >= params.openPerNode || busy >= params.precomputingPerNode) return false;
+  if (!params.pipelining && busy > 0) return false;
+  return params.overlap || !stages.some(inRealtime);
+}
+
+/** Nodes that may be drawn now; empty where the pool is too small to draw from. */
+export function drawable(state: SchedulerState, nowMs: number): readonly NodeId[] {
+  const { params, nodes, rounds, demand } = state;
+  const active = [...nodes.values()].filter((record) => statusOf(record, params, nowMs) === 'active');
+  const needed = Math.max(params.teamSize, Math.floor(params.poolThreshold * nodes.size));
+  if (active.length < needed) return [];
+  const ready = active.filter((record) => hasRoom(record, params));
+  if (ready.length < params.teamSize) return [];
+  const most = Math.max(1, Math.ceil(params.nodeShareMax * stockTarget(demand, params)));
+  const held = stockOf(rounds);
+  const withinShare = ready.filter(({ node }) => (held.get(node) ?? 0) < most);
+  // Where too few are left, the share gives way: a stock that one death voids is better than none.
+  return (withinShare.length >= params.teamSize ? withinShare : ready).map(({ node }) => node);
+}
+
+/** How many rounds of the stock, precomputed or being so, each node is in. */
+function stockOf(rounds: ReadonlyMap<RoundId, RoundRecord>): ReadonlyMap<NodeId, number> {
+  const held = new Map<NodeId, number>();
+  for (const { state, info } of rounds.values()) {
+    if (state !== 'STANDBY' && !inPrecomputation(state)) continue;
+    for (const node of info.team) held.set(node, (held.get(node) ?? 0) + 1);
+  }
+  return held;
+}
+
+/** Remembers whether a node was to blame for the end of a round, and lets it sit out where that is so too often. */
+export function judged(record: NodeRecord, wasBlamed: boolean, params: SchedulerParams, nowMs: number): NodeRecord {
+  const blamed = [...record.blamed, wasBlamed].slice(-params.failureWindowRounds);
+  const failures = blamed.filter(Boolean).length;
+  const tooMany = wasBlamed && failures >= params.failuresMin && failures / blamed.length >= params.failureRateMax;
+  if (!tooMany) return { ...record, blamed };
+  // It begins anew afterwards.
+  return { ...record, blamed: [], sitsOutUntilMs: nowMs + params.sitOutMs };
+}
+
+/**
+ * Who is to blame for a failed round, from what its team says: who is named by more than half of the others. A node that names
+ * another by itself may lie as well as the one it names: then both of them are blamed, and chance sorts them out.
+ */
+export function blame({ info, failures }: RoundRecord): readonly NodeId[] {
+  const votes = new Map<NodeId, Set<NodeId>>();
+  for (const [reporter, { culprit, reporter: source }] of failures) {
+    if (culprit === undefined || !info.team.includes(culprit)) continue;
+    const said = votes.get(culprit) ?? new Set<NodeId>();
+    // Hearsay is its source's word.
+    votes.set(culprit, said.add(info.team.includes(source) ? source : reporter));
+  }
+  const others = info.team.length - 1;
+  const convicted = [...votes].filter(([culprit, said]) => said.has(culprit) || said.size > others / 2);
+  if (convicted.length > 0) return convicted.map(([culprit]) => culprit);
+  const [pair] = [...votes].sort((a, b) => b[1].size - a[1].size);
+  return pair ? [...new Set([pair[0], ...pair[1]])] : [];
+}

@@ -1,0 +1,259 @@
+// The scheduler of a network: the machine that decides (schedulerMachine.ts) between the feed that talks to nodes (roundFeed.ts) and
+// the store that outlives it. Everything happens in one order: an event is reduced, and its effects are carried out, before the
+// next one; nothing is published before it is written down.
+import type { Clock } from '../base/clock.js';
+import { MixError } from '../base/errors.js';
+import type { NodeId } from '../base/ids.js';
+import type { Logger } from '../base/log.js';
+import type { Metrics } from '../base/metrics.js';
+import { type Rng, randomBytes } from '../base/rng.js';
+import type { SigningKey } from '../cmix/signatures.js';
+import type { Membership } from '../comms/peers.js';
+import type { SchedulerFeed } from '../comms/schedulerService.js';
+import type { NodeReport, SignedUpdate } from '../round/schedulerPort.js';
+import { statusOf } from './nodePool.js';
+import { type FeedListener, RoundFeed } from './roundFeed.js';
+import { reduceScheduler } from './schedulerMachine.js';
+import { SchedulerMetrics } from './schedulerMetrics.js';
+import { checkParams, type SchedulerParams } from './schedulerParams.js';
+import {
+  initialState,
+  type RoundRecord,
+  type SchedulerEffect,
+  type SchedulerEvent,
+  type SchedulerState,
+  type SchedulerView,
+} from './schedulerState.js';
+import type { SchedulerStore } from './schedulerStore.js';
+import { stockTarget } from './stock.js';
+
+/** Decisions are made as things happen, and this often besides. */
+const TICK_MS = 200;
+
+export interface SchedulerDeps {
+  readonly network: string;
+  readonly key: SigningKey;
+  readonly membership: () => Membership;
+  readonly params: SchedulerParams;
+  /** `members` registers everybody on the membership list, `codes` whoever brings a registration code. */
+  readonly registration: 'members' | 'codes';
+  readonly store: SchedulerStore;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly listener?: FeedListener & { onEnded?(round: RoundRecord, blamed: readonly NodeId[]): void };
+}
+
+export class Scheduler implements SchedulerFeed {
+  readonly feed: RoundFeed;
+  readonly #deps: SchedulerDeps;
+  readonly #metrics: SchedulerMetrics;
+  readonly #streams = new Map<NodeId, number>();
+  #state: SchedulerState;
+  #ticking = false;
+  /** Nothing is decided until all that an earlier run left is taken up. */
+  #scheduling = false;
+  #closed = false;
+
+  private constructor(deps: SchedulerDeps, feed: RoundFeed, state: SchedulerState) {
+    this.#deps = deps;
+    this.feed = feed;
+    this.#state = state;
+    this.#metrics = new SchedulerMetrics(deps.metrics, () => this.view());
+  }
+
+  /** Takes up what an earlier run left. @throws MixError STORE_FAILED, CONFIG_INVALID */
+  static async open(deps: SchedulerDeps): Promise<Scheduler> {
+    const { key, network, store, log, clock } = deps;
+    const params = checkParams(deps.params);
+    const { updates, ended, assigned, nodes, lastRound } = await store.recover();
+    let failed = false;
+    const onFailure = (reason: unknown) => {
+      if (!failed) log.error({ err: reason }, 'an update cannot be written down: no more rounds are opened');
+      failed = true;
+    };
+    const keep = (update: SignedUpdate) => {
+      if (failed) throw new MixError('STORE_FAILED', { what: 'an earlier update' });
+      return store.keep(update);
+    };
+    const feed = new RoundFeed(key, network, deps.listener, { published: updates, keep, onFailure });
+    const state = { ...initialState(network, deps.membership().generation, params), lastRound };
+    const scheduler = new Scheduler(deps, feed, state);
+    for (const [node, { banned }] of nodes) {
+      if (!deps.membership().find(node)) continue;
+      scheduler.#dispatch({ type: 'registered', node, atMs: clock.nowMs() });
+      if (banned) scheduler.#dispatch({ type: 'banned', node, banned, atMs: clock.nowMs() });
+    }
+    if (deps.registration === 'members') await scheduler.#registerMembers();
+    for (const { update } of updates) {
+      if (update.kind !== 'open') continue;
+      const { round } = update.round.info;
+      if (ended.has(round)) {
+        feed.ended(round);
+        continue;
+      }
+      feed.resume(update.round);
+      const isAssigned = assigned.has(round);
+      scheduler.#dispatch({ type: 'resumed', info: update.round.info, assigned: isAssigned, atMs: clock.nowMs() });
+    }
+    scheduler.#scheduling = true;
+    scheduler.#schedule();
+    return scheduler;
+  }
+
+  async #registerMembers(): Promise<void> {
+    for (const { node } of this.#deps.membership().members) {
+      if (!this.#state.nodes.has(node)) await this.#register(node);
+    }
+  }
+
+  async #register(node: NodeId): Promise<void> {
+    await this.#deps.store.node(node, { banned: false });
+    this.#dispatch({ type: 'registered', node, atMs: this.#deps.clock.nowMs() });
+  }
+
+  /** Registers a member that brings a code, once. @throws MixError REGISTRATION_REFUSED, STORE_FAILED */
+  async register(node: NodeId, code: string): Promise<void> {
+    if (this.#state.nodes.has(node)) return;
+    await this.#deps.store.useCode(code);
+    await this.#register(node);
+    this.#deps.log.info({ node }, 'a node has registered');
+  }
+
+  subscribe(node: NodeId, after: number, push: (update: SignedUpdate) => void): () => void {
+    this.#streams.set(node, (this.#streams.get(node) ?? 0) + 1);
+    const stop = this.feed.subscribe(node, after, push);
+    let over = false;
+    return () => {
+      if (over) return;
+      over = true;
+      stop();
+      const left = (this.#streams.get(node) ?? 1) - 1;
+      this.#streams.set(node, left);
+      // It may have come back over another stream before this one was found dead.
+      if (left === 0 && !this.#closed) this.#dispatch({ type: 'offline', node, atMs: this.#deps.clock.nowMs() });
+    };
+  }
+
+  onReport(node: NodeId, report: NodeReport): void {
+    const atMs = this.#deps.clock.nowMs();
+    if (report.kind === 'online') this.#dispatch({ type: 'online', node, bootId: report.bootId, atMs });
+    if (report.kind === 'stage') {
+      const { bootId, round, stage, failure } = report;
+      this.#dispatch({ type: 'report', node, bootId, round, stage, failure, atMs });
+    }
+    if (report.kind === 'roundTrips') {
+      for (const { peer, ms } of report.roundTrips) this.#dispatch({ type: 'roundTrip', node, peer, ms, atMs });
+    }
+    this.feed.onReport(node, report);
+  }
+
+  /** Other parameters from now on; open rounds keep theirs. @throws MixError CONFIG_INVALID: nothing has changed then */
+  setParams(params: SchedulerParams): void {
+    this.#dispatch({ type: 'params', params: checkParams(params), atMs: this.#deps.clock.nowMs() });
+  }
+
+  /** The membership list is another one. */
+  async membershipChanged(): Promise<void> {
+    const { generation, members } = this.#deps.membership();
+    const nodes = members.map(({ node }) => node);
+    this.#dispatch({ type: 'members', generation, nodes, atMs: this.#deps.clock.nowMs() });
+    if (this.#deps.registration === 'members') await this.#registerMembers();
+  }
+
+  /** Takes a node out until it is let in again. */
+  async ban(node: NodeId, banned: boolean): Promise<void> {
+    await this.#deps.store.node(node, { banned });
+    this.#dispatch({ type: 'banned', node, banned, atMs: this.#deps.clock.nowMs() });
+  }
+
+  view(): SchedulerView {
+    const { nodes, rounds, params, demand } = this.#state;
+    const nowMs = this.#deps.clock.nowMs();
+    const count = (...states: RoundRecord['state'][]) =>
+      [...rounds.values()].filter(({ state }) => states.includes(state)).length;
+    return {
+      nodes: [...nodes.values()].map((record) => ({
+        node: record.node,
+        status: statusOf(record, params, nowMs),
+        rounds: record.activity.size,
+      })),
+      stock: [...rounds.values()].filter(({ state, queuedMs }) => state === 'STANDBY' && queuedMs === undefined).length,
+      stockTarget: stockTarget(demand, params),
+      precomputing: count('PENDING', 'PRECOMPUTING'),
+      realtime: count('QUEUED', 'REALTIME'),
+      consumed: demand.consumed,
+      waited: demand.waited,
+    };
+  }
+
+  #dispatch(event: SchedulerEvent): void {
+    if (this.#closed) return;
+    const { state, effects } = reduceScheduler(this.#state, event);
+    this.#state = state;
+    for (const effect of effects) this.#carryOut(effect);
+    if (event.type !== 'tick' && this.#scheduling) this.#tickSoon();
+  }
+
+  #carryOut(effect: SchedulerEffect): void {
+    const { log, store } = this.#deps;
+    switch (effect.type) {
+      case 'open':
+        this.feed.open(effect.info);
+        return;
+      case 'assign':
+        this.feed.assign(effect.round);
+        return;
+      case 'fail':
+        log.warn({ round: effect.round, reason: effect.reason }, 'round given up');
+        this.feed.fail(effect.round, effect.reason);
+        return;
+      case 'over':
+        // Before anything is opened in its place: a restart must not count both.
+        this.feed.inOrder(() => store.ended(effect.round));
+        this.feed.ended(effect.round);
+        return;
+      case 'ended':
+        this.#ended(effect.round, effect.blamed);
+        return;
+      case 'ignored':
+        this.#metrics.ignored();
+        log.debug({ node: effect.node, what: effect.what }, 'ignored');
+    }
+  }
+
+  #ended(round: RoundRecord, blamed: readonly NodeId[]): void {
+    const { listener, log } = this.#deps;
+    this.#metrics.ended(round, blamed);
+    if (blamed.length > 0) log.warn({ round: round.info.round, blamed }, 'nodes to blame for a failed round');
+    listener?.onEnded?.(round, blamed);
+  }
+
+  /** Once for all events of this turn. */
+  #tickSoon(): void {
+    if (this.#ticking) return;
+    this.#ticking = true;
+    queueMicrotask(() => {
+      this.#ticking = false;
+      this.#tick();
+    });
+  }
+
+  #tick(): void {
+    const { rng, clock } = this.#deps;
+    this.#dispatch({ type: 'tick', randomness: randomBytes(rng, 32), atMs: clock.nowMs() });
+  }
+
+  #schedule(): void {
+    if (this.#closed) return;
+    this.#tick();
+    this.#deps.clock.after(TICK_MS, () => this.#schedule());
+  }
+
+  /** Opens and assigns nothing any more; resolves when all that was published is written down. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.feed.settled();
+  }
+}

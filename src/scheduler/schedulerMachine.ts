@@ -1,0 +1,362 @@
+// The scheduler as a pure reducer: what it decides depends on its state and the event alone, so that the same code schedules real
+// nodes and thousands of simulated ones. Rounds are opened and assigned on ticks only, which bring fresh randomness; everything
+// else takes note of what nodes say.
+import type { NodeId, RoundId } from '../base/ids.js';
+import { STAGES, type Stage } from '../round/roundState.js';
+import { drawTeam } from '../round/teamDraw.js';
+import { blame, drawable, judged, newNode, statusOf } from './nodePool.js';
+import { type Distance, shortestRing } from './ringOrder.js';
+import type {
+  NodeRecord,
+  RoundRecord,
+  SchedulerEffect,
+  SchedulerEvent,
+  SchedulerState,
+  SchedulerStep,
+} from './schedulerState.js';
+import { consumed, missed, precomputed, stockTarget } from './stock.js';
+
+/** What a link is taken for that nobody has measured yet, milliseconds. */
+const UNKNOWN_ROUND_TRIP_MS = 100;
+/** After a failure, how long the team's reports are waited for before somebody is blamed. */
+const SETTLE_MS = 5_000;
+/** What a scheduler adds to a round's own deadlines before it gives it up: nodes do so themselves, and know more. */
+const GRACE_MS = 10_000;
+/** Rounds that nodes were told once more to be over: enough for all that a restart can find. */
+const TOLD_MAX = 1_000;
+/** Rounds opened in one tick: the next one comes soon. */
+const OPENED_A_TICK_MAX = 64;
+
+const rank = (stage: Stage): number => STAGES.indexOf(stage);
+const isOver = (stage: Stage): boolean => stage === 'COMPLETED' || stage === 'FAILED';
+
+/** A state that is being changed by one event, and what that asks for. */
+class Draft {
+  state: SchedulerState;
+  readonly effects: SchedulerEffect[] = [];
+
+  constructor(state: SchedulerState) {
+    this.state = state;
+  }
+
+  node(node: NodeId, change: (record: NodeRecord) => NodeRecord): void {
+    const record = this.state.nodes.get(node);
+    if (record) this.state = { ...this.state, nodes: new Map(this.state.nodes).set(node, change(record)) };
+  }
+
+  round(round: RoundRecord): void {
+    this.state = { ...this.state, rounds: new Map(this.state.rounds).set(round.info.round, round) };
+  }
+
+  forget(round: RoundId): void {
+    const rounds = new Map(this.state.rounds);
+    rounds.delete(round);
+    this.state = { ...this.state, rounds };
+  }
+
+  /** What the team of a round is at, in its own records. */
+  activity(round: RoundRecord, stageOf: (node: NodeId) => Stage | undefined): void {
+    const nodes = new Map(this.state.nodes);
+    for (const node of round.info.team) {
+      const record = nodes.get(node);
+      if (!record) continue;
+      const activity = new Map(record.activity);
+      const stage = stageOf(node);
+      if (stage === undefined || isOver(stage)) activity.delete(round.info.round);
+      else activity.set(round.info.round, stage);
+      nodes.set(node, { ...record, activity });
+    }
+    this.state = { ...this.state, nodes };
+  }
+}
+
+export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): SchedulerStep {
+  const draft = new Draft(state);
+  switch (event.type) {
+    case 'registered':
+      if (!state.nodes.has(event.node)) {
+        draft.state = { ...state, nodes: new Map(state.nodes).set(event.node, newNode(event.node, event.atMs)) };
+      }
+      break;
+    case 'resumed':
+      begin(draft, event.info, event.atMs, event.assigned ? event.atMs : undefined);
+      break;
+    case 'online':
+      online(draft, event);
+      break;
+    case 'offline':
+      draft.node(event.node, (record) => ({ ...record, connected: false }));
+      break;
+    case 'report':
+      report(draft, event);
+      break;
+    case 'roundTrip':
+      draft.node(event.node, (record) => ({
+        ...record,
+        lastSeenMs: event.atMs,
+        roundTripsMs: new Map(record.roundTripsMs).set(event.peer, event.ms),
+      }));
+      break;
+    case 'banned':
+      draft.node(event.node, (record) => ({ ...record, banned: event.banned, sitsOutUntilMs: 0, blamed: [] }));
+      if (event.banned) failRoundsOf(draft, event.node, 'a member of the team was banned', event.atMs);
+      break;
+    case 'members':
+      members(draft, event.generation, event.nodes, event.atMs);
+      break;
+    case 'params':
+      draft.state = { ...state, params: event.params };
+      break;
+    case 'tick':
+      tick(draft, event.randomness, event.atMs);
+  }
+  return { state: draft.state, effects: draft.effects };
+}
+
+function online(draft: Draft, { node, bootId, atMs }: SchedulerEvent & { type: 'online' }): void {
+  const before = draft.state.nodes.get(node);
+  if (!before) {
+    draft.effects.push({ type: 'ignored', node, what: 'online, but not registered' });
+    return;
+  }
+  draft.node(node, (record) => ({ ...record, bootId, connected: true, lastSeenMs: atMs }));
+  // Another run of its process: what the last one had open died with it.
+  if (before.bootId !== undefined && before.bootId !== bootId) {
+    failRoundsOf(draft, node, 'a member of the team restarted', atMs);
+  }
+}
+
+function failRoundsOf(draft: Draft, node: NodeId, reason: string, nowMs: number): void {
+  for (const round of draft.state.rounds.values()) {
+    if (!isOver(round.state) && round.info.team.includes(node)) giveUp(draft, round, reason, nowMs);
+  }
+}
+
+/** Ends a round by the scheduler's own decision; nobody is blamed. */
+function giveUp(draft: Draft, round: RoundRecord, reason: string, nowMs: number): void {
+  draft.effects.push({ type: 'fail', round: round.info.round, reason });
+  end(draft, { ...round, state: 'FAILED', endedMs: nowMs, settled: true }, []);
+}
+
+function end(draft: Draft, round: RoundRecord, blamed: readonly NodeId[]): void {
+  const { round: id } = round.info;
+  const before = draft.state.rounds.get(id)?.state;
+  if (before === undefined || !isOver(before)) draft.effects.push({ type: 'over', round: id });
+  draft.activity(round, () => undefined);
+  if (round.settled) {
+    draft.forget(id);
+    draft.effects.push({ type: 'ended', round, blamed });
+  } else {
+    draft.round(round);
+  }
+}
+
+function report(draft: Draft, event: SchedulerEvent & { type: 'report' }): void {
+  const { node, bootId, round: id, stage, failure, atMs } = event;
+  const ignored = (what: string) => draft.effects.push({ type: 'ignored', node, what });
+  const record = draft.state.nodes.get(node);
+  if (!record) return void ignored('a report, but not registered');
+  draft.node(node, (known) => ({ ...known, lastSeenMs: atMs }));
+  if (record.bootId !== bootId) return void ignored('a report of another run');
+  const round = draft.state.rounds.get(id);
+  if (!round && !isOver(stage)) tellOver(draft, id);
+  if (!round?.info.team.includes(node)) return void ignored('a report of a round that it is not in');
+  const before = round.stages.get(node) ?? 'PENDING';
+  if (round.state === 'FAILED') {
+    // Whoever comes late says whom it blames, and nothing else any more.
+    if (failure && !round.failures.has(node)) {
+      draft.round({ ...round, failures: new Map(round.failures).set(node, failure) });
+    }
+    return;
+  }
+  if (stage !== 'FAILED' && rank(stage) <= rank(before)) return void ignored(`${stage} after ${before}`);
+  const stages = new Map(round.stages).set(node, stage);
+  if (stage === 'FAILED') {
+    const failures = failure ? new Map(round.failures).set(node, failure) : round.failures;
+    end(draft, { ...round, stages, failures, state: 'FAILED', endedMs: atMs }, []);
+    return;
+  }
+  // A node cannot be ahead of what it was told: it takes no messages before it was assigned any.
+  if (rank(stage) >= rank('QUEUED') && round.queuedMs === undefined)
+    return void ignored(`${stage} before it was assigned`);
+  advance(draft, { ...round, stages }, atMs);
+}
+
+/** A node is in a round that is over for us: it was away when that was said, or we died before we could say it. Said once. */
+function tellOver(draft: Draft, round: RoundId): void {
+  const { lastRound, told } = draft.state;
+  if (round > lastRound || told.includes(round)) return;
+  draft.state = { ...draft.state, told: [...told, round].slice(-TOLD_MAX) };
+  draft.effects.push({ type: 'fail', round, reason: 'the round is over' });
+}
+
+/** A round's state from its team's: as far as all are, and in realtime when the first one is. */
+function advance(draft: Draft, round: RoundRecord, nowMs: number): void {
+  const ranks = round.info.team.map((node) => rank(round.stages.get(node) ?? 'PENDING'));
+  const [least, most] = [Math.min(...ranks), Math.max(...ranks)];
+  let next: Stage = STAGES[least]!;
+  if (most >= rank('REALTIME') && least < rank('COMPLETED')) next = 'REALTIME';
+  if (rank(next) < rank(round.state)) next = round.state;
+  let changed: RoundRecord = { ...round, state: next };
+  draft.activity(changed, (node) => round.stages.get(node) ?? 'PENDING');
+  if (next === 'STANDBY' && round.standbyMs === undefined) {
+    changed = { ...changed, standbyMs: nowMs };
+    draft.state = { ...draft.state, demand: precomputed(draft.state.demand, nowMs - round.openedMs) };
+  }
+  if (next === 'REALTIME' && round.realtimeMs === undefined) changed = { ...changed, realtimeMs: nowMs };
+  if (next !== 'COMPLETED') {
+    draft.round(changed);
+    return;
+  }
+  const { params } = draft.state;
+  for (const node of round.info.team) draft.node(node, (record) => judged(record, false, params, nowMs));
+  end(draft, { ...changed, endedMs: nowMs, settled: true }, []);
+}
+
+function members(draft: Draft, generation: number, nodes: readonly NodeId[], nowMs: number): void {
+  const kept = new Set(nodes);
+  for (const node of draft.state.nodes.keys()) {
+    if (!kept.has(node)) failRoundsOf(draft, node, 'a member of the team has left', nowMs);
+  }
+  const left = new Map([...draft.state.nodes].filter(([node]) => kept.has(node)));
+  draft.state = { ...draft.state, membership: generation, nodes: left };
+}
+
+function tick(draft: Draft, randomness: Uint8Array, nowMs: number): void {
+  settle(draft, nowMs);
+  expire(draft, nowMs);
+  prune(draft, nowMs);
+  assign(draft, nowMs);
+  open(draft, randomness, nowMs);
+}
+
+/** Failed rounds whose team has had its say: somebody is blamed, or nobody. */
+function settle(draft: Draft, nowMs: number): void {
+  for (const round of draft.state.rounds.values()) {
+    if (round.state !== 'FAILED' || round.settled) continue;
+    const all = round.failures.size === round.info.team.length;
+    if (!all && nowMs - round.endedMs! < SETTLE_MS) continue;
+    // Also where all have said so: whoever starts again reads of the round's opening, and must read of its end.
+    draft.effects.push({ type: 'fail', round: round.info.round, reason: 'a member of the team has failed it' });
+    const blamed = blame(round);
+    const { params } = draft.state;
+    for (const node of round.info.team) {
+      draft.node(node, (record) => judged(record, blamed.includes(node), params, nowMs));
+    }
+    end(draft, { ...round, settled: true }, blamed);
+  }
+}
+
+/** Rounds that are too long in a state: nodes give up first, this is for those that say nothing. */
+function expire(draft: Draft, nowMs: number): void {
+  const { standbyLifetimeMs } = draft.state.params;
+  for (const round of draft.state.rounds.values()) {
+    const { precomputeMs, collectMs, realtimeMs } = round.info.deadlines;
+    const since = (ms: number | undefined) => nowMs - (ms ?? round.openedMs);
+    const late: Partial<Record<Stage, boolean>> = {
+      PENDING: since(round.openedMs) > precomputeMs + GRACE_MS,
+      PRECOMPUTING: since(round.openedMs) > precomputeMs + GRACE_MS,
+      STANDBY: since(round.openedMs) > precomputeMs + standbyLifetimeMs || since(round.standbyMs) > standbyLifetimeMs,
+      QUEUED: since(round.queuedMs) > collectMs + realtimeMs + GRACE_MS,
+      REALTIME: since(round.realtimeMs) > realtimeMs + GRACE_MS,
+    };
+    // A round that was assigned and whose nodes have not said so is still in STANDBY for us.
+    const unheard = round.state === 'STANDBY' && round.queuedMs !== undefined;
+    const isLate = unheard ? since(round.queuedMs) > collectMs + realtimeMs + GRACE_MS : late[round.state];
+    if (isLate) giveUp(draft, round, `${round.state} for too long`, nowMs);
+  }
+}
+
+function prune(draft: Draft, nowMs: number): void {
+  const { pruneMs } = draft.state.params;
+  for (const { node, lastSeenMs, banned } of draft.state.nodes.values()) {
+    if (banned || nowMs - lastSeenMs <= pruneMs) continue;
+    const nodes = new Map(draft.state.nodes);
+    nodes.delete(node);
+    draft.state = { ...draft.state, nodes };
+  }
+}
+
+/** Lets the rounds take messages that are precomputed longest, as many at once as are wanted. */
+function assign(draft: Draft, nowMs: number): void {
+  const { params } = draft.state;
+  const rounds = [...draft.state.rounds.values()];
+  let taking = rounds.filter(
+    ({ queuedMs, realtimeMs, state }) => queuedMs !== undefined && realtimeMs === undefined && !isOver(state),
+  ).length;
+  const ready = rounds
+    .filter((round) => round.state === 'STANDBY' && round.queuedMs === undefined && allThere(draft.state, round, nowMs))
+    .sort((a, b) => a.standbyMs! - b.standbyMs!);
+  while (taking < params.collecting && nowMs - draft.state.lastQueuedMs >= params.minimumDelayMs) {
+    const round = ready.shift();
+    if (!round) {
+      draft.state = { ...draft.state, demand: missed(draft.state.demand) };
+      return;
+    }
+    draft.round({ ...round, queuedMs: nowMs });
+    draft.effects.push({ type: 'assign', round: round.info.round });
+    draft.state = { ...draft.state, lastQueuedMs: nowMs, demand: consumed(draft.state.demand, nowMs) };
+    taking++;
+  }
+}
+
+/** Whether nobody of a team is known to be away: senders are not sent to a round that cannot be mixed. */
+function allThere({ nodes, params }: SchedulerState, { info }: RoundRecord, nowMs: number): boolean {
+  return info.team.every((node) => {
+    const record = nodes.get(node);
+    return record !== undefined && statusOf(record, params, nowMs) !== 'inactive';
+  });
+}
+
+function begin(draft: Draft, info: RoundRecord['info'], openedMs: number, queuedMs: number | undefined): void {
+  const round: RoundRecord = {
+    info,
+    state: 'PENDING',
+    stages: new Map(),
+    failures: new Map(),
+    openedMs,
+    standbyMs: undefined,
+    queuedMs,
+    realtimeMs: undefined,
+    endedMs: undefined,
+    settled: false,
+  };
+  draft.round(round);
+  draft.activity(round, () => 'PENDING');
+}
+
+/** Opens rounds until the stock is at its level, or nobody has room. */
+function open(draft: Draft, randomness: Uint8Array, nowMs: number): void {
+  for (let opened = 0; opened < OPENED_A_TICK_MAX; opened++) {
+    const { params, rounds, demand } = draft.state;
+    const stock = [...rounds.values()].filter(({ state, queuedMs }) => !isOver(state) && queuedMs === undefined).length;
+    if (stock >= stockTarget(demand, params)) return;
+    const pool = drawable(draft.state, nowMs);
+    if (pool.length < params.teamSize) return;
+    const round = (draft.state.lastRound + 1) as RoundId;
+    const drawn = drawTeam(pool, params.teamSize, round, randomness);
+    const info = infoOf(draft.state, round, shortestRing(drawn, distanceIn(draft.state)));
+    draft.state = { ...draft.state, lastRound: round };
+    begin(draft, info, nowMs, undefined);
+    draft.effects.push({ type: 'open', info });
+  }
+}
+
+function infoOf(
+  { params, network, membership }: SchedulerState,
+  round: RoundId,
+  team: readonly NodeId[],
+): RoundRecord['info'] {
+  const { group, slots, width, chunkSlots, exponentBytes, minSenders, quotaPerSender, deadlines } = params;
+  const shape = { group, slots, width, chunkSlots, exponentBytes, minSenders, quotaPerSender, deadlines };
+  return { network, round, membership, team, ...shape };
+}
+
+/** What both ends of a link have measured, the longer of the two; a guess where neither has. */
+function distanceIn({ nodes }: SchedulerState): Distance {
+  return (a, b) => {
+    const there = nodes.get(a)?.roundTripsMs.get(b);
+    const back = nodes.get(b)?.roundTripsMs.get(a);
+    return Math.max(there ?? back ?? UNKNOWN_ROUND_TRIP_MS, back ?? 0);
+  };
+}

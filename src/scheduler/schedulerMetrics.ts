@@ -1,0 +1,53 @@
+// What a scheduler counts: of rounds and nodes, never of senders or messages.
+import type { NodeId } from '../base/ids.js';
+import type { Metrics } from '../base/metrics.js';
+import type { RoundRecord, SchedulerView } from './schedulerState.js';
+
+const SECONDS = [0.1, 0.3, 1, 2, 3, 5, 10, 30, 60, 300];
+
+export class SchedulerMetrics {
+  readonly #rounds;
+  readonly #blamed;
+  readonly #stages;
+  readonly #ignored;
+
+  constructor(metrics: Metrics, view: () => SchedulerView) {
+    this.#rounds = metrics.counter('scheduler_rounds_total', 'Rounds that ended', ['state']);
+    this.#blamed = metrics.counter('scheduler_blamed_total', 'Failed rounds that a node was to blame for', ['node']);
+    this.#stages = metrics.histogram('scheduler_stage_seconds', 'How long rounds were in a stage', SECONDS, ['stage']);
+    this.#ignored = metrics.counter('scheduler_ignored_total', 'Reports that were late, repeated or of no round');
+    metrics.observed('scheduler_stock', 'Rounds in STANDBY', () => view().stock);
+    metrics.observed(
+      'scheduler_stock_target',
+      'Rounds that are to be in STANDBY or on their way',
+      () => view().stockTarget,
+    );
+    metrics.observed('scheduler_precomputing', 'Rounds that are precomputed now', () => view().precomputing);
+    metrics.observed('scheduler_realtime', 'Rounds that take messages or mix them', () => view().realtime);
+    metrics.observed(
+      'scheduler_waited_total',
+      'Times that a round was wanted and none was in STANDBY',
+      () => view().waited,
+    );
+    metrics.observed('scheduler_nodes_active', 'Nodes that may be drawn', () => {
+      return view().nodes.filter(({ status }) => status === 'active').length;
+    });
+  }
+
+  ended(round: RoundRecord, blamed: readonly NodeId[]): void {
+    this.#rounds.inc({ state: round.state });
+    for (const node of blamed) this.#blamed.inc({ node });
+    const { openedMs, standbyMs, queuedMs, realtimeMs, endedMs } = round;
+    const took = (stage: string, from: number | undefined, to: number | undefined) => {
+      if (from !== undefined && to !== undefined) this.#stages.observe({ stage }, (to - from) / 1000);
+    };
+    took('precomputing', openedMs, standbyMs);
+    took('standby', standbyMs, queuedMs);
+    took('collecting', queuedMs, realtimeMs);
+    took('realtime', realtimeMs, round.state === 'COMPLETED' ? endedMs : undefined);
+  }
+
+  ignored(): void {
+    this.#ignored.inc();
+  }
+}

@@ -1,0 +1,128 @@
+// What a scheduler writes down, behind the Store port: every update before anybody sees it, every round until it has ended, which
+// registration codes are used, and who is registered or banned. A restart goes on from here: no number and no round id is
+// given twice, and open rounds are taken up where their nodes say they are.
+import { createHash } from 'node:crypto';
+import { equalBytes, fromHex, toHex, utf8 } from '../base/bytes.js';
+import { MixError } from '../base/errors.js';
+import type { NodeId, RoundId } from '../base/ids.js';
+import type { Store } from '../base/store.js';
+import type { Update__Output } from '../comms/generated/millrace/v1/Update.js';
+import { type grpc, services } from '../comms/grpc.js';
+import { decodeUpdate, encodeUpdate } from '../comms/roundCodec.js';
+import type { SignedUpdate } from '../round/schedulerPort.js';
+import { HISTORY_MAX } from './roundFeed.js';
+
+const updateKey = (number: number): string => `update/${String(number).padStart(16, '0')}`;
+const assignedKey = (round: RoundId): string => `assigned/${String(round).padStart(16, '0')}`;
+const endedKey = (round: RoundId): string => `ended/${String(round).padStart(16, '0')}`;
+const nodeKey = (node: NodeId): string => `node/${node}`;
+const codeKey = (hash: string): string => `code/${hash}`;
+const LAST_ROUND = 'last-round';
+
+const { responseSerialize, responseDeserialize } = services.Scheduler.service.Updates as grpc.MethodDefinition<
+  object,
+  object
+>;
+
+interface NodeEntry {
+  readonly banned: boolean;
+}
+
+/** What a restart finds. */
+export interface Recovered {
+  readonly updates: readonly SignedUpdate[];
+  /** Rounds that ended, and those that were let take messages. */
+  readonly ended: ReadonlySet<RoundId>;
+  readonly assigned: ReadonlySet<RoundId>;
+  readonly nodes: ReadonlyMap<NodeId, NodeEntry>;
+  readonly lastRound: number;
+}
+
+export class SchedulerStore {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** @throws MixError STORE_FAILED */
+  async recover(): Promise<Recovered> {
+    const updates: SignedUpdate[] = [];
+    const keys = await this.#store.keys('update/');
+    for (const key of keys.slice(0, -HISTORY_MAX)) await this.#store.delete(key);
+    for (const key of keys.slice(-HISTORY_MAX)) {
+      const bytes = await this.#store.get(key);
+      // A torn last record was never published: its number is simply given again.
+      const update = bytes && readUpdate(bytes);
+      if (update) updates.push(update);
+    }
+    const rounds = async (prefix: string) =>
+      new Set((await this.#store.keys(prefix)).map((key) => Number(key.slice(prefix.length)) as RoundId));
+    const nodes = new Map<NodeId, NodeEntry>();
+    for (const key of await this.#store.keys('node/')) {
+      const bytes = await this.#store.get(key);
+      if (bytes) nodes.set(key.slice('node/'.length) as NodeId, JSON.parse(Buffer.from(bytes).toString()) as NodeEntry);
+    }
+    const last = await this.#store.get(LAST_ROUND);
+    return {
+      updates,
+      ended: await rounds('ended/'),
+      assigned: await rounds('assigned/'),
+      nodes,
+      lastRound: last ? Number(Buffer.from(last).toString()) : 0,
+    };
+  }
+
+  /** Writes an update down; for a new round its id first, which is never given again. */
+  async keep(signed: SignedUpdate): Promise<void> {
+    const { number, update } = signed;
+    if (update.kind === 'open') await this.#store.put(LAST_ROUND, utf8(String(update.round.info.round)));
+    if (update.kind === 'assign') await this.#store.put(assignedKey(update.round), utf8('1'));
+    await this.#store.put(updateKey(number), new Uint8Array(responseSerialize(encodeUpdate(signed))));
+    if (number > HISTORY_MAX) await this.#store.delete(updateKey(number - HISTORY_MAX));
+  }
+
+  async ended(round: RoundId): Promise<void> {
+    await this.#store.put(endedKey(round), utf8('1'));
+    await this.#store.delete(assignedKey(round));
+    const old = (round - HISTORY_MAX) as RoundId;
+    if (old > 0) await this.#store.delete(endedKey(old));
+  }
+
+  async node(node: NodeId, entry: NodeEntry): Promise<void> {
+    await this.#store.put(nodeKey(node), utf8(JSON.stringify(entry)));
+  }
+
+  async forgetNode(node: NodeId): Promise<void> {
+    await this.#store.delete(nodeKey(node));
+  }
+
+  /** Makes a registration code valid, once; only its hash is written down. */
+  async addCode(code: string): Promise<void> {
+    await this.#store.put(codeKey(hashOf(code)), utf8('unused'));
+  }
+
+  /** Uses a code up. @throws MixError REGISTRATION_REFUSED where it is unknown or used */
+  async useCode(code: string): Promise<void> {
+    const hash = hashOf(code);
+    let known = false;
+    // All are looked at, each in constant time: how long it takes tells nothing of any of them.
+    for (const key of await this.#store.keys('code/')) {
+      const same = equalBytes(fromHex(key.slice('code/'.length)) ?? new Uint8Array(0), fromHex(hash)!);
+      known = same || known;
+    }
+    const state = known ? await this.#store.get(codeKey(hash)) : undefined;
+    if (!state || Buffer.from(state).toString() !== 'unused') throw new MixError('REGISTRATION_REFUSED', {});
+    await this.#store.put(codeKey(hash), utf8('used'));
+  }
+}
+
+const hashOf = (code: string): string => toHex(new Uint8Array(createHash('sha256').update(code.trim()).digest()));
+
+function readUpdate(bytes: Uint8Array): SignedUpdate | undefined {
+  try {
+    return decodeUpdate(responseDeserialize(Buffer.from(bytes)) as Update__Output);
+  } catch {
+    return undefined;
+  }
+}
