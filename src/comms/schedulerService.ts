@@ -13,7 +13,8 @@ import { require_ } from './teamCodec.js';
 export interface SchedulerFeed {
   /** Calls `push` with every update above `after`, in order, those to come included; returns what ends it. */
   subscribe(node: NodeId, after: number, push: (update: SignedUpdate) => void): () => void;
-  onReport(node: NodeId, report: NodeReport): void;
+  /** Resolves when what follows from it is written down: only then it is acknowledged. */
+  onReport(node: NodeId, report: NodeReport): Promise<void> | void;
   /** @throws MixError REGISTRATION_REFUSED */
   register(node: NodeId, code: string): Promise<void>;
 }
@@ -43,8 +44,8 @@ export function addSchedulerService(
         call.emit('error', errors.status('Updates', thrown));
       }
     },
-    Report: errors.unary('Report', (request, context) => {
-      feed.onReport(identify(context).node, decodeReport(request));
+    Report: errors.unary('Report', async (request, context) => {
+      await feed.onReport(identify(context).node, decodeReport(request));
       return {};
     }),
     Register: errors.unary('Register', async ({ code }, context) => {

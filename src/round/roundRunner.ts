@@ -136,18 +136,14 @@ export class RoundRunner implements LinkReceiver {
     return new Map([...this.#rounds].map(([id, { round }]) => [id, round.stage]));
   }
 
-  /** Where the open rounds are: for a scheduler that was away. */
+  /** Where the rounds are, those that have just ended, too: for a scheduler that was away. */
   reports(): NodeReport[] {
     const { bootId } = this.#deps;
-    const open = [...this.#rounds].filter(([, { round }]) => !isOver(round.stage));
-    return open.map(
-      ([
-        round,
-        {
-          round: { stage },
-        },
-      ]) => ({ kind: 'stage', round, bootId, stage, failure: undefined }),
-    );
+    return [...this.#rounds].map(([id, { round }]) => {
+      const { failure } = round.state;
+      const reported = failure && failureReport(failure, round.facts.info.team);
+      return { kind: 'stage', round: id, bootId, stage: round.stage, failure: reported };
+    });
   }
 
   /**

@@ -136,7 +136,9 @@ export class Scheduler implements SchedulerFeed {
     };
   }
 
-  onReport(node: NodeId, report: NodeReport): void {
+  async onReport(node: NodeId, report: NodeReport): Promise<void> {
+    // Not acknowledged: it will be said to the run after this one.
+    if (this.#closed) throw new MixError('LINK_DOWN', { detail: 'the scheduler stops' });
     const atMs = this.#deps.clock.nowMs();
     if (report.kind === 'online') this.#dispatch({ type: 'online', node, bootId: report.bootId, atMs });
     if (report.kind === 'stage') {
@@ -147,6 +149,7 @@ export class Scheduler implements SchedulerFeed {
       for (const { peer, ms } of report.roundTrips) this.#dispatch({ type: 'roundTrip', node, peer, ms, atMs });
     }
     this.feed.onReport(node, report);
+    await this.feed.settled();
   }
 
   /** Other parameters from now on; open rounds keep theirs. @throws MixError CONFIG_INVALID: nothing has changed then */

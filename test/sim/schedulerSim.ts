@@ -251,7 +251,7 @@ export class SchedulerSim {
       const { bootId } = node;
       this.clock.after(arrivesMs - nowMs, () => node.up && node.bootId === bootId && this.#take(node, update));
     });
-    scheduler.onReport(node.id, { kind: 'online', bootId: node.bootId, engine: 'sim', enginePath: 'sim' });
+    void scheduler.onReport(node.id, { kind: 'online', bootId: node.bootId, engine: 'sim', enginePath: 'sim' });
     for (const [round, stage] of node.rounds) this.#say(node, node.bootId, round, stage);
   }
 
@@ -286,7 +286,7 @@ export class SchedulerSim {
       const tell = () => other.bootId === bootId && this.#fail(other, round, code, culprit);
       if (other.rounds.has(round)) this.clock.after(50 * randomFraction(this.#rng), tell);
     }
-    this.#scheduler?.onReport(node.id, { kind: 'stage', round, bootId: node.bootId, stage: 'FAILED', failure });
+    void this.#scheduler?.onReport(node.id, { kind: 'stage', round, bootId: node.bootId, stage: 'FAILED', failure });
   }
 
   #take(node: SimNode, { number, update }: SignedUpdate): void {
@@ -340,7 +340,7 @@ export class SchedulerSim {
   }
 
   #say(node: SimNode, bootId: BootId, round: RoundId, stage: Stage): void {
-    this.#scheduler?.onReport(node.id, { kind: 'stage', round, bootId, stage, failure: undefined });
+    void this.#scheduler?.onReport(node.id, { kind: 'stage', round, bootId, stage, failure: undefined });
     this.#watch();
   }
 

@@ -1,0 +1,168 @@
+// The scheduler as a process would run it, over real connections, with whole nodes: it opens, assigns and ends rounds by itself, takes
+// messages out of them, is killed and started again without repeating or losing one, and lets nobody in without a code.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { toHex, utf8 } from '../../src/base/bytes.js';
+import { MixError } from '../../src/base/errors.js';
+import type { RoundId } from '../../src/base/ids.js';
+import { silentLog } from '../../src/base/log.js';
+import { Client } from '../../src/client/client.js';
+import { createKeyFiles, keyFilesIn } from '../../src/node/keyFiles.js';
+import { loadSchedulerConfig, SCHEDULER_TEMPLATE } from '../../src/node/schedulerConfig.js';
+import { createCodes, type RunningScheduler, startScheduler } from '../../src/node/schedulerProcess.js';
+import type { RoundInfo } from '../../src/round/roundInfo.js';
+import { NETWORK, Nodes } from '../support/nodes.js';
+
+const LIMIT_MS = 60_000;
+const SLOTS = 4;
+
+let nodes: Nodes;
+let running: RunningScheduler | undefined;
+let configFile: string;
+
+beforeEach(async () => {
+  nodes = new Nodes();
+  await nodes.create(4);
+  const directory = join(nodes.directory, 'scheduler');
+  mkdirSync(directory);
+  const files = keyFilesIn(directory);
+  const key = await createKeyFiles(files, 2);
+  // The nodes follow this one.
+  writeFileSync(join(nodes.directory, 'scheduler.pem'), readFileSync(files.certificateFile));
+  configFile = join(directory, 'scheduler.toml');
+  writeFileSync(configFile, SCHEDULER_TEMPLATE);
+  nodes.schedulerKey(toHex(key.publicKey));
+});
+afterEach(async () => {
+  await running?.close();
+  running = undefined;
+  await nodes.close();
+});
+
+function config(...more: string[]) {
+  return loadSchedulerConfig(configFile, [
+    `network="${NETWORK}"`,
+    'membership_file="../membership.toml"',
+    `listen.nodes="${nodes.schedulerAddress}"`,
+    'listen.http="127.0.0.1:0"',
+    'rounds.team_size=3',
+    'rounds.group="TEST-512"',
+    `rounds.slots=${SLOTS}`,
+    'rounds.chunk_slots=2',
+    'rounds.min_senders=1',
+    `rounds.quota_per_sender=${SLOTS}`,
+    'rounds.collect_ms=60000',
+    ...more,
+  ]);
+}
+
+/** The round that takes messages now, wherever it does. */
+async function collecting(client: Client): Promise<RoundInfo> {
+  for (;;) {
+    for (const { node } of nodes.members) {
+      const [round] = await client.rounds(node).catch(() => []);
+      if (round) return round.info;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  }
+}
+
+async function mix(client: Client, label: string): Promise<RoundId> {
+  const info = await collecting(client);
+  const senders = [client.createSender()];
+  await client.register(senders, info.team);
+  const [round] = (await client.rounds(info.team[0]!)).filter((signed) => signed.info.round === info.round);
+  const texts = Array.from({ length: SLOTS }, (_, i) => `${label} ${i}`);
+  const outgoing = texts.map((text) => ({ sender: senders[0]!, payload: utf8(text) }));
+  expect(await client.submit(info, await client.compose(round!, outgoing))).toEqual(texts.map(() => undefined));
+  const outputs = () =>
+    client.outputs(info.round, info.team[1]!).then(
+      ({ messages }) => messages,
+      () => undefined,
+    );
+  let messages: readonly Uint8Array[] | undefined;
+  await expect.poll(async () => (messages = await outputs()) !== undefined, { timeout: 20_000 }).toBe(true);
+  expect(messages!.map((message) => Buffer.from(message).toString()).sort()).toEqual(texts);
+  return info.round;
+}
+
+const clientOf = () =>
+  new Client({ network: NETWORK, membership: nodes.membership, roundAuthority: nodes.schedulerPublicKey });
+
+it('rounds come one after another by themselves, each ready before it is wanted, over a restart of the scheduler', {
+  timeout: LIMIT_MS,
+}, async () => {
+  running = await startScheduler(config(), silentLog);
+  for (const node of [0, 1, 2, 3]) await nodes.start(node);
+  const client = clientOf();
+  const rounds = [await mix(client, 'first'), await mix(client, 'second')];
+  // It goes without a word, as if it were killed: rounds in STANDBY are still good when it is back.
+  const stocked = running.scheduler.view().stock + running.scheduler.view().precomputing;
+  expect(stocked).toBeGreaterThan(0);
+  const published = running.scheduler.feed.published.length;
+  await running.close();
+  running = await startScheduler(config(), silentLog);
+  expect(running.scheduler.feed.published.length).toBeGreaterThanOrEqual(published);
+  rounds.push(await mix(client, 'third'), await mix(client, 'fourth'));
+  expect(new Set(rounds).size).toBe(4);
+  const numbers = running.scheduler.feed.published.map(({ number }) => number);
+  expect(numbers).toEqual(numbers.map((_, i) => i + 1));
+  const opened = running.scheduler.feed.published.flatMap(({ update }) =>
+    update.kind === 'open' ? [update.round.info.round] : [],
+  );
+  expect(new Set(opened).size).toBe(opened.length);
+  client.close();
+});
+
+it('with codes, a node is in the pool when it has brought one, and a code is good once', {
+  timeout: LIMIT_MS,
+}, async () => {
+  const withCodes = config('registration="codes"');
+  const codes = await createCodes(withCodes, 3);
+  for (const [node, code] of codes.entries()) nodes.giveCode(node, code);
+  // The fourth one tries with the first one's.
+  nodes.giveCode(3, codes[0]!);
+  running = await startScheduler(withCodes, silentLog);
+  for (const node of [0, 1, 2]) await nodes.start(node);
+  const { scheduler } = running;
+  await expect.poll(() => scheduler.view().nodes.length, { timeout: 20_000 }).toBe(3);
+  await nodes.start(3);
+  const client = clientOf();
+  await mix(client, 'registered');
+  expect(
+    scheduler
+      .view()
+      .nodes.map(({ node }) => node)
+      .sort(),
+  ).toEqual(
+    nodes.members
+      .slice(0, 3)
+      .map(({ node }) => node)
+      .sort(),
+  );
+  await expect(scheduler.register(nodes.members[3]!.node, 'made up')).rejects.toMatchObject({
+    code: 'REGISTRATION_REFUSED',
+  });
+  client.close();
+});
+
+it('goes by other parameters when it is told, and by its old ones where the new ones are wrong', {
+  timeout: LIMIT_MS,
+}, async () => {
+  running = await startScheduler(config(), silentLog);
+  for (const node of [0, 1, 2, 3]) await nodes.start(node);
+  const client = clientOf();
+  await mix(client, 'before');
+  expect(() => config('rounds.team_size=1')).toThrow(MixError);
+  await running.reload(config('rounds.team_size=4', 'pool.stock_min=3'));
+  const known = running.scheduler.feed.published.length;
+  await mix(client, 'after');
+  const teams = () =>
+    running!.scheduler.feed.published
+      .slice(known)
+      .flatMap(({ update }) => (update.kind === 'open' ? [update.round.info.team.length] : []));
+  await expect.poll(() => teams().length, { timeout: 20_000 }).toBeGreaterThan(0);
+  expect(new Set(teams())).toEqual(new Set([4]));
+  client.close();
+});

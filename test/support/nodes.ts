@@ -1,0 +1,185 @@
+// Whole nodes from configuration files in a temporary directory, all in this process, and the scheduler that they follow: by
+// default a bare feed that a test drives, or none.
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { toHex } from '../../src/base/bytes.js';
+import { systemClock } from '../../src/base/clock.js';
+import type { RoundId } from '../../src/base/ids.js';
+import { silentLog } from '../../src/base/log.js';
+import { createMetrics } from '../../src/base/metrics.js';
+import { systemRng } from '../../src/base/rng.js';
+import { SigningKey } from '../../src/cmix/signatures.js';
+import { createCertificate } from '../../src/comms/certificates.js';
+import { type CallFacts, Gate } from '../../src/comms/gate.js';
+import { addHandshakeService } from '../../src/comms/handshakeService.js';
+import { type Member, Membership } from '../../src/comms/peers.js';
+import { SCHEDULER_ID } from '../../src/comms/schedulerClient.js';
+import { addSchedulerService } from '../../src/comms/schedulerService.js';
+import { type Listener, listen } from '../../src/comms/server.js';
+import { loadConfig, membershipEntry } from '../../src/node/config.js';
+import { createKeyFiles, keyFilesIn } from '../../src/node/keyFiles.js';
+import { type RunningNode, startNode } from '../../src/node/node.js';
+import { configTemplate, TEMPLATE_DEFAULTS } from '../../src/node/template.js';
+import type { RoundInfo } from '../../src/round/roundInfo.js';
+import { RoundFeed } from '../../src/scheduler/roundFeed.js';
+import { freePorts } from './ports.js';
+
+export const NETWORK = 'nodes';
+
+export class Nodes {
+  readonly directory = mkdtempSync(join(tmpdir(), 'millrace-nodes-'));
+  readonly authority = SigningKey.generate(systemRng);
+  readonly feed = new RoundFeed(this.authority, NETWORK);
+  readonly running: RunningNode[] = [];
+  members: Member[] = [];
+  generation = 1;
+  #ports: number[] = [];
+  #scheduler: Listener | undefined;
+  #round = 0;
+
+  async create(count: number): Promise<void> {
+    this.#ports = await freePorts(3 * count + 1);
+    const certificate = await createCertificate('scheduler', 2);
+    writeFileSync(join(this.directory, 'scheduler.pem'), certificate.certificate);
+    writeFileSync(join(this.directory, 'scheduler.key'), certificate.privateKey);
+    for (let i = 0; i < count; i++) {
+      mkdirSync(this.at(i));
+      const files = keyFilesIn(this.at(i));
+      const key = await createKeyFiles(files, 2);
+      const [address, gatewayAddress] = [this.#address(3 * i), this.#address(3 * i + 1)];
+      const pem = readFileSync(files.certificateFile, 'utf8');
+      this.members.push({ node: key.nodeId, identityKey: key.publicKey, address, gatewayAddress, certificate: pem });
+      const paths = { membershipFile: '../membership.toml', schedulerCertificateFile: '../scheduler.pem' };
+      const config = configTemplate({
+        ...TEMPLATE_DEFAULTS,
+        ...paths,
+        network: NETWORK,
+        team: address,
+        gateway: gatewayAddress,
+        http: this.#address(3 * i + 2),
+        schedulerAddress: this.#address(3 * count),
+        schedulerKey: toHex(this.authority.publicKey),
+        engine: 'reference',
+        groups: ['TEST-512'],
+      });
+      writeFileSync(join(this.at(i), 'node.toml'), config);
+    }
+    this.writeMembership();
+  }
+
+  at(node: number): string {
+    return join(this.directory, `node-${node}`);
+  }
+
+  /** Where the nodes look for their scheduler. */
+  get schedulerAddress(): string {
+    return this.#address(3 * this.members.length);
+  }
+
+  schedulerPublicKey = this.authority.publicKey;
+
+  /** The nodes follow the scheduler that has this key. */
+  schedulerKey(hex: string): void {
+    for (const [node] of this.members.entries()) {
+      const file = join(this.at(node), 'node.toml');
+      const changed = readFileSync(file, 'utf8').replace(toHex(this.authority.publicKey), hex);
+      writeFileSync(file, changed);
+    }
+    this.schedulerPublicKey = new Uint8Array(Buffer.from(hex, 'hex'));
+  }
+
+  /** A node registers by this code when it starts. */
+  giveCode(node: number, code: string): void {
+    writeFileSync(join(this.at(node), 'registration.code'), code, { mode: 0o600 });
+    const file = join(this.at(node), 'node.toml');
+    const key = 'registration_code_file = "registration.code"';
+    writeFileSync(file, readFileSync(file, 'utf8').replace(`# ${key}`, key));
+  }
+
+  #address(port: number): string {
+    return `127.0.0.1:${this.#ports[port]}`;
+  }
+
+  writeMembership(): void {
+    const text = `generation = ${this.generation}\n\n${this.members.map(membershipEntry).join('\n')}`;
+    writeFileSync(join(this.directory, 'membership.toml'), text);
+  }
+
+  /** The list as the scheduler has it, and as all nodes have it after the next reload. */
+  get membership(): Membership {
+    return new Membership(this.generation, this.members);
+  }
+
+  async start(node: number): Promise<void> {
+    this.running.push(await startNode(loadConfig(join(this.at(node), 'node.toml'), [], {}), silentLog));
+  }
+
+  async startScheduler(): Promise<void> {
+    const read = (name: string) => readFileSync(join(this.directory, name), 'utf8');
+    const certificate = { certificate: read('scheduler.pem'), privateKey: read('scheduler.key') };
+    const gate = new Gate({
+      network: NETWORK,
+      self: { id: SCHEDULER_ID, sign: (digest) => this.authority.sign(digest) },
+      membership: () => this.membership,
+      clock: systemClock,
+      rng: systemRng,
+    });
+    const address = this.#address(3 * this.members.length);
+    const authenticate = (call: CallFacts) => void gate.admit(call);
+    const options = { address, certificate, authenticate, log: silentLog, metrics: createMetrics() };
+    this.#scheduler = await listen(options, (server, errors) => {
+      addHandshakeService(server, errors, gate);
+      addSchedulerService(server, errors, { feed: this.feed, identify: (context) => gate.identify(context) });
+    });
+  }
+
+  async stopScheduler(): Promise<void> {
+    await this.#scheduler?.close(0);
+    this.#scheduler = undefined;
+  }
+
+  async readiness(node: number): Promise<{ status: number; text: string }> {
+    const response = await fetch(`http://127.0.0.1:${this.running[node]!.httpPort}/readyz`);
+    return { status: response.status, text: await response.text() };
+  }
+
+  info(team = this.members.map(({ node }) => node)): RoundInfo {
+    const minute = 60_000;
+    return {
+      network: NETWORK,
+      round: ++this.#round as RoundId,
+      membership: this.generation,
+      team,
+      group: 'TEST-512',
+      slots: 4,
+      width: 1,
+      chunkSlots: 2,
+      exponentBytes: 32,
+      minSenders: 1,
+      quotaPerSender: 4,
+      deadlines: {
+        precomputeMs: minute,
+        standbyMs: minute,
+        collectMs: minute,
+        realtimeMs: minute,
+        precomputePhaseMs: minute / 2,
+        realtimePhaseMs: minute / 2,
+      },
+    };
+  }
+
+  /** A round that is precomputed by all members. */
+  async standby(): Promise<RoundInfo> {
+    const info = this.info();
+    this.feed.open(info);
+    await this.feed.reached(info.round, 'STANDBY');
+    return info;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.running.map((node) => node.close('the test is over')));
+    await this.stopScheduler();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
