@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { toHex } from '../base/bytes.js';
 import { asMixError, MixError } from '../base/errors.js';
 import { createLog } from '../base/log.js';
+import { Dashboard } from '../dashboard/dashboard.js';
 import { createKeyFiles, keyFilesIn } from '../node/keyFiles.js';
 import { loadSchedulerConfig, SCHEDULER_TEMPLATE } from '../node/schedulerConfig.js';
 import { createCodes, startScheduler } from '../node/schedulerProcess.js';
@@ -55,7 +56,8 @@ async function scheduler(options: SchedulerOptions): Promise<void> {
     return;
   }
   const log = createLog({ name: 'millrace', ...config.log });
-  const running = await startScheduler(config, log);
+  const running = await startScheduler(config, log, (scheduler) => new Dashboard(() => scheduler.view()));
+  log.info({ page: `http://127.0.0.1:${running.httpPort}/` }, 'live page');
   process.on('SIGHUP', () => {
     Promise.resolve()
       .then(() => running.reload(loadSchedulerConfig(file, options.set)))

@@ -1,6 +1,6 @@
 // The operator's HTTP: /healthz (the process lives), /readyz (it can mix; says what is missing), /metrics (Prometheus) and
 // /status (JSON). Meant for loopback; nothing in it is about a sender, a slot or a single message.
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { MixError } from '../base/errors.js';
 import type { Metrics } from '../base/metrics.js';
 
@@ -14,6 +14,8 @@ export interface HttpDeps {
   readonly metrics: Metrics;
   readonly readiness: () => Readiness;
   readonly status: () => Record<string, unknown>;
+  /** Answers other paths itself; false where it does not know one. */
+  readonly pages?: (path: string, response: ServerResponse) => boolean;
 }
 
 export interface HttpEndpoint {
@@ -28,6 +30,7 @@ export async function serveHttp(address: string, deps: HttpDeps): Promise<HttpEn
     { requestTimeout: 5_000, headersTimeout: 5_000, maxHeaderSize: 8_192 },
     (request, response) => {
       const path = request.url?.split('?')[0] ?? '/';
+      if (request.method === 'GET' && deps.pages?.(path, response)) return;
       answer(path, request.method ?? 'GET', deps)
         .then(({ code, type, body }) => response.writeHead(code, { 'content-type': type }).end(body))
         .catch(() => response.writeHead(500).end());

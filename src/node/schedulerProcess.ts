@@ -1,4 +1,5 @@
 // The composition root of a scheduler: keys, store, listener and HTTP around scheduler/scheduler.ts.
+import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.js';
 import { createLog, type Logger } from '../base/log.js';
@@ -28,10 +29,17 @@ export interface RunningScheduler {
   close(): Promise<void>;
 }
 
+/** What a scheduler shows in a browser. */
+export interface Pages {
+  answer(path: string, response: ServerResponse): boolean;
+  close(): void;
+}
+
 /** Starts a scheduler. @throws MixError CONFIG_INVALID, CERTIFICATE_INVALID, STORE_FAILED, LINK_DOWN */
 export async function startScheduler(
   config: SchedulerConfig,
   log: Logger = createLog({ name: 'millrace', ...config.log }),
+  pagesOf: (scheduler: Scheduler) => Pages = () => ({ answer: () => false, close: () => {} }),
 ): Promise<RunningScheduler> {
   const { network, identity } = config;
   const key = loadSigningKey(identity.key_file);
@@ -62,8 +70,10 @@ export async function startScheduler(
     addHandshakeService(server, errors, gate);
     addSchedulerService(server, errors, { feed: scheduler, identify: (context) => gate.identify(context) });
   });
+  const pages = pagesOf(scheduler);
   const http = await serveHttp(config.listen.http, {
     metrics,
+    pages: (path, response) => pages.answer(path, response),
     readiness: () => {
       const active = scheduler.view().nodes.filter(({ status }) => status === 'active').length;
       const enough = active >= config.rounds.team_size;
@@ -87,6 +97,7 @@ export async function startScheduler(
     },
     close: async () => {
       await scheduler.close();
+      pages.close();
       await listener.close(GRACE_MS);
       await http.close();
       await store.close();

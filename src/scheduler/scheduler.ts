@@ -10,6 +10,7 @@ import { type Rng, randomBytes } from '../base/rng.js';
 import type { SigningKey } from '../cmix/signatures.js';
 import type { Membership } from '../comms/peers.js';
 import type { SchedulerFeed } from '../comms/schedulerService.js';
+import type { Stage } from '../round/roundState.js';
 import type { NodeReport, SignedUpdate } from '../round/schedulerPort.js';
 import { statusOf } from './nodePool.js';
 import { type FeedListener, RoundFeed } from './roundFeed.js';
@@ -55,6 +56,8 @@ export class Scheduler implements SchedulerFeed {
   /** Nothing is decided until all that an earlier run left is taken up. */
   #scheduling = false;
   #closed = false;
+  #completed = 0;
+  #failed = 0;
 
   private constructor(deps: SchedulerDeps, feed: RoundFeed, state: SchedulerState) {
     this.#deps = deps;
@@ -181,6 +184,7 @@ export class Scheduler implements SchedulerFeed {
         node: record.node,
         status: statusOf(record, params, nowMs),
         rounds: record.activity.size,
+        stages: counted([...record.activity.values()]),
       })),
       stock: [...rounds.values()].filter(({ state, queuedMs }) => state === 'STANDBY' && queuedMs === undefined).length,
       stockTarget: stockTarget(demand, params),
@@ -188,6 +192,8 @@ export class Scheduler implements SchedulerFeed {
       realtime: count('QUEUED', 'REALTIME'),
       consumed: demand.consumed,
       waited: demand.waited,
+      completed: this.#completed,
+      failed: this.#failed,
     };
   }
 
@@ -229,6 +235,8 @@ export class Scheduler implements SchedulerFeed {
   #ended(round: RoundRecord, blamed: readonly NodeId[]): void {
     const { listener, log } = this.#deps;
     this.#metrics.ended(round, blamed);
+    if (round.state === 'COMPLETED') this.#completed++;
+    else this.#failed++;
     if (blamed.length > 0) log.warn({ round: round.info.round, blamed }, 'nodes to blame for a failed round');
     listener?.onEnded?.(round, blamed);
   }
@@ -259,4 +267,10 @@ export class Scheduler implements SchedulerFeed {
     this.#closed = true;
     await this.feed.settled();
   }
+}
+
+function counted(stages: readonly Stage[]): Partial<Record<Stage, number>> {
+  const counts: Partial<Record<Stage, number>> = {};
+  for (const stage of stages) counts[stage] = (counts[stage] ?? 0) + 1;
+  return counts;
 }

@@ -117,13 +117,21 @@ export interface SchedulerStep {
 
 /** What a scheduler shows of itself: nothing of it is about a sender or a message. */
 export interface SchedulerView {
-  readonly nodes: readonly { readonly node: NodeId; readonly status: NodeStatus; readonly rounds: number }[];
+  readonly nodes: readonly {
+    readonly node: NodeId;
+    readonly status: NodeStatus;
+    readonly rounds: number;
+    /** Stage by stage, how many of its rounds are there. */
+    readonly stages: Readonly<Partial<Record<Stage, number>>>;
+  }[];
   readonly stock: number;
   readonly stockTarget: number;
   readonly precomputing: number;
   readonly realtime: number;
   readonly consumed: number;
   readonly waited: number;
+  readonly completed: number;
+  readonly failed: number;
 }
 
 export function initialState(network: string, membership: number, params: SchedulerParams): SchedulerState {

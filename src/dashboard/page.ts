@@ -1,0 +1,67 @@
+// The live page of a scheduler: one document without anything from elsewhere, fed by server-sent events. It shows nodes, stages and
+// stock, and nothing about a sender, a slot or a single message: a mixnet's own telemetry can deanonymise.
+
+/** Scripts and styles of this document only, connections to where it came from only. */
+export const PAGE_POLICY =
+  "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'";
+
+export const PAGE = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Millrace</title>
+<style>
+  :root { color-scheme: light dark; --ink: #1d2733; --soft: #6b7a8c; --line: #d8dfe7; --pre: #3b82c4; --stand: #9aa7b5; --real: #d9822b; --bad: #c0392b; }
+  @media (prefers-color-scheme: dark) { :root { --ink: #e6ebf0; --soft: #93a1b0; --line: #2f3a46; } body { background: #12181f; } }
+  body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+  h1 { font-size: 1.2rem; margin: 0 0 1rem; }
+  #state { color: var(--soft); font-weight: normal; }
+  dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: 1rem; margin: 0 0 1.5rem; }
+  dl div { border-top: 2px solid var(--line); padding-top: .4rem; }
+  dt { color: var(--soft); font-size: .85rem; } dd { margin: 0; font-size: 1.6rem; font-variant-numeric: tabular-nums; }
+  .node { display: grid; grid-template-columns: 9rem 6rem 1fr; gap: .8rem; align-items: center; padding: .25rem 0; border-top: 1px solid var(--line); }
+  .name { font-family: ui-monospace, monospace; font-size: .85rem; } .status { color: var(--soft); font-size: .85rem; }
+  .lane { display: flex; gap: 3px; min-height: 1.1rem; } .lane i { width: 1.1rem; height: 1.1rem; border-radius: 3px; background: var(--stand); }
+  .lane .PENDING, .lane .PRECOMPUTING, .key .pre { background: var(--pre); } .lane .QUEUED, .lane .REALTIME, .key .real { background: var(--real); }
+  .inactive .status, .banned .status, .sittingOut .status { color: var(--bad); }
+  .key { color: var(--soft); font-size: .85rem; margin-top: 1rem; } .key b { display: inline-block; width: .8rem; height: .8rem; border-radius: 3px; margin: 0 .3rem 0 1rem; background: var(--stand); }
+</style>
+<h1>Millrace <span id="state">connecting</span></h1>
+<dl id="figures"></dl>
+<div id="nodes"></div>
+<p class="key"><b class="pre"></b>precomputing<b></b>ready<b class="real"></b>taking or mixing messages</p>
+<script>
+  const order = ['PENDING', 'PRECOMPUTING', 'STANDBY', 'QUEUED', 'REALTIME'];
+  const element = (tag, className, text) => Object.assign(document.createElement(tag), { className: className || '', textContent: text === undefined ? '' : text });
+  const history = [];
+  function figures(view) {
+    history.push([performance.now(), view.completed]);
+    while (history.length > 120) history.shift();
+    const [first, last] = [history[0], history[history.length - 1]];
+    const minutes = (last[0] - first[0]) / 60000;
+    const rate = minutes > 0.05 ? ((last[1] - first[1]) / minutes).toFixed(1) : '–';
+    return [['rounds a minute', rate], ['completed', view.completed], ['failed', view.failed], ['ready', view.stock + ' of ' + view.stockTarget],
+      ['precomputing', view.precomputing], ['in realtime', view.realtime], ['realtime waited', view.waited]];
+  }
+  function show(view) {
+    document.getElementById('figures').replaceChildren(...figures(view).map(([name, value]) => {
+      const entry = element('div');
+      entry.append(element('dt', '', name), element('dd', '', value));
+      return entry;
+    }));
+    document.getElementById('nodes').replaceChildren(...view.nodes.map((node) => {
+      const row = element('div', 'node ' + node.status);
+      const lane = element('div', 'lane');
+      for (const stage of order) for (let i = 0; i < (node.stages[stage] || 0); i++) lane.append(Object.assign(element('i', stage), { title: stage }));
+      row.append(element('span', 'name', node.node.slice(0, 12)), element('span', 'status', node.status), lane);
+      return row;
+    }));
+  }
+  const events = new EventSource('/events');
+  const state = document.getElementById('state');
+  events.onopen = () => { state.textContent = 'live'; };
+  events.onerror = () => { state.textContent = 'away, trying again'; };
+  events.onmessage = (event) => show(JSON.parse(event.data));
+</script>
+</html>
+`;

@@ -1,0 +1,96 @@
+// The live page: served whole, fed with what holds now and what comes, and nothing in it is about a sender or a message.
+import { createServer, type Server } from 'node:http';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { NodeId } from '../../src/base/ids.js';
+import { Dashboard } from '../../src/dashboard/dashboard.js';
+import type { SchedulerView } from '../../src/scheduler/schedulerState.js';
+
+const view: SchedulerView = {
+  nodes: [{ node: 'ab'.repeat(16) as NodeId, status: 'active', rounds: 2, stages: { STANDBY: 1, REALTIME: 1 } }],
+  stock: 1,
+  stockTarget: 2,
+  precomputing: 0,
+  realtime: 1,
+  consumed: 5,
+  waited: 0,
+  completed: 4,
+  failed: 0,
+};
+
+let shown: SchedulerView;
+let dashboard: Dashboard;
+let server: Server;
+let url: string;
+beforeEach(async () => {
+  shown = view;
+  dashboard = new Dashboard(() => shown);
+  server = createServer((request, response) => {
+    if (!dashboard.answer(request.url ?? '/', response)) response.writeHead(404).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
+});
+afterEach(async () => {
+  dashboard.close();
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+/** The events of a stream, as they come. */
+async function* events(abort: AbortSignal): AsyncGenerator<SchedulerView> {
+  const response = await fetch(`${url}/events`, { signal: abort });
+  expect(response.headers.get('content-type')).toBe('text/event-stream');
+  let text = '';
+  for await (const part of response.body as unknown as AsyncIterable<Uint8Array>) {
+    text += Buffer.from(part).toString();
+    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+      yield JSON.parse(text.slice('data: '.length, end)) as SchedulerView;
+      text = text.slice(end + 2);
+    }
+  }
+}
+
+it('is one document that needs nothing from elsewhere, and may load nothing', async () => {
+  const response = await fetch(url);
+  const text = await response.text();
+  expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
+  expect(text).toContain('<title>Millrace</title>');
+  expect(text).not.toMatch(/(src|href)=|https?:\/\/|@import/);
+  expect((await fetch(`${url}/other`)).status).toBe(404);
+});
+
+it('is told at once what holds, and then what changes', async () => {
+  const abort = new AbortController();
+  const stream = events(abort.signal);
+  expect((await stream.next()).value).toEqual(view);
+  shown = { ...view, completed: 5 };
+  let next: SchedulerView = view;
+  while (next.completed !== 5) next = (await stream.next()).value as SchedulerView;
+  expect(next).toEqual(shown);
+  abort.abort();
+  await stream.next().catch(() => {});
+});
+
+it('takes a bounded number of readers', async () => {
+  const abort = new AbortController();
+  const codes: number[] = [];
+  for (let i = 0; i < 40; i++) codes.push((await fetch(`${url}/events`, { signal: abort.signal })).status);
+  expect(codes.filter((code) => code === 200).length).toBe(32);
+  expect(codes.filter((code) => code === 503).length).toBe(8);
+  abort.abort();
+  await expect
+    .poll(async () => {
+      const again = new AbortController();
+      const { status } = await fetch(`${url}/events`, { signal: again.signal });
+      again.abort();
+      return status;
+    })
+    .toBe(200);
+});
+
+it('shows nodes, stages and counts, and has no room for anything else', () => {
+  expect(Object.keys(view).sort()).toEqual(
+    ['completed', 'consumed', 'failed', 'nodes', 'precomputing', 'realtime', 'stock', 'stockTarget', 'waited'].sort(),
+  );
+  expect(Object.keys(view.nodes[0]!).sort()).toEqual(['node', 'rounds', 'stages', 'status']);
+});
