@@ -1,13 +1,15 @@
-// npm run sim -- [--seed S | --seeds N] [--from N] [--break NAME] [--json]: plays seeds, stops at the first that breaks an
+// npm run sim -- [--scheduler] [--seed S | --seeds N] [--from N] [--break NAME] [--json]: plays seeds, stops at the first that breaks an
 // invariant, and says how to play it again. Exit code 0, 1 where an invariant broke, 2 for a wrong option.
 import { parseArgs } from 'node:util';
 import { BREAKS, type Break, isBreak } from './breaks.js';
 import { playSeed, type SimResult } from './run.js';
+import { SchedulerSim, scenarioOf } from './schedulerSim.js';
 
 const USAGE = `npm run sim -- [options]
   --seed S      play one seed
   --seeds N     play seeds 1..N (default 200)
   --from N      begin with seed N
+  --scheduler   play the scheduler and its nodes instead of a team's rounds
   --break NAME  break an invariant on purpose:
 ${Object.entries(BREAKS)
   .map(([name, what]) => `                ${name}: ${what}`)
@@ -19,6 +21,7 @@ interface Options {
   readonly single: boolean;
   readonly broken: Break | undefined;
   readonly json: boolean;
+  readonly scheduler: boolean;
 }
 
 function readOptions(): Options {
@@ -29,6 +32,7 @@ function readOptions(): Options {
       from: { type: 'string', default: '1' },
       break: { type: 'string' },
       json: { type: 'boolean', default: false },
+      scheduler: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -46,7 +50,8 @@ function readOptions(): Options {
   const first = number(values.from, 'from');
   const count = number(values.seeds ?? '200', 'seeds');
   const seeds = values.seed ? [values.seed] : Array.from({ length: count }, (_, i) => String(first + i));
-  return { seeds, single: values.seed !== undefined, broken, json: values.json };
+  if (values.scheduler && broken) throw new Error('--break is not for --scheduler');
+  return { seeds, single: values.seed !== undefined, broken, json: values.json, scheduler: values.scheduler };
 }
 
 function describe({ ends, virtualMs, packets, traceHash }: SimResult): string {
@@ -63,6 +68,37 @@ function reportFailure(result: SimResult, broken: Break | undefined): void {
   console.log(`  replay: npm run sim -- --seed ${scenario.seed}${broken ? ` --break ${broken}` : ''}`);
 }
 
+/** The scheduler's own simulation: another world, the same manners. */
+async function playScheduler(seeds: readonly string[], single: boolean, json: boolean): Promise<number> {
+  const startMs = performance.now();
+  const total = { completed: 0, failed: 0, restarts: 0, deaths: 0 };
+  let played = 0;
+  let broken: string | undefined;
+  for (const seed of seeds) {
+    const result = await new SchedulerSim(scenarioOf(seed)).play();
+    played++;
+    for (const key of ['completed', 'failed', 'restarts', 'deaths'] as const) total[key] += result[key];
+    if (single) console.log(`seed ${seed}: ${JSON.stringify(scenarioOf(seed))}`);
+    if (result.violations.length === 0) continue;
+    broken = seed;
+    console.log(`\nseed ${seed} breaks an invariant`);
+    for (const violation of result.violations.slice(0, 20)) console.log(`  ${violation}`);
+    console.log(`  replay: npm run sim -- --scheduler --seed ${seed}`);
+    break;
+  }
+  const seconds = (performance.now() - startMs) / 1000;
+  const { completed, failed, restarts, deaths } = total;
+  const verdict = broken === undefined ? 'all invariants hold' : 'FAILED';
+  console.log(
+    `${played} seeds in ${seconds.toFixed(1)} s: rounds ${completed} completed, ${failed} failed; ${deaths} deaths of nodes, ${restarts} of schedulers; ${verdict}`,
+  );
+  if (json)
+    console.log(
+      JSON.stringify({ ok: broken === undefined, seeds: played, seconds, ...total, failure: broken ?? null }),
+    );
+  return broken === undefined ? 0 : 1;
+}
+
 async function main(): Promise<number> {
   let options: Options;
   try {
@@ -72,6 +108,7 @@ async function main(): Promise<number> {
     return 2;
   }
   const { seeds, single, broken, json } = options;
+  if (options.scheduler) return await playScheduler(seeds, single, json);
   const startMs = performance.now();
   const tally = new Map<string, number>();
   let failed: SimResult | undefined;

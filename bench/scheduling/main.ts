@@ -1,0 +1,120 @@
+// What one decision of the scheduler costs with a thousand nodes in the pool, and what ordering a team costs by the shortest ring
+// and by trying all rings, as the xx network does, on the same eight nodes in the same run.
+//
+//   node --import tsx bench/scheduling/main.ts [--nodes N] [--repeat R] [--json FILE]
+import { writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import type { BootId, NodeId } from '../../src/base/ids.js';
+import { randomBytes, randomFraction, SeededRng } from '../../src/base/rng.js';
+import { nodeIdOf } from '../../src/cmix/signatures.js';
+import { type Distance, ringLength, shortestRing } from '../../src/scheduler/ringOrder.js';
+import { reduceScheduler } from '../../src/scheduler/schedulerMachine.js';
+import { DEFAULT_PARAMS } from '../../src/scheduler/schedulerParams.js';
+import { initialState, type SchedulerState } from '../../src/scheduler/schedulerState.js';
+
+const { values } = parseArgs({
+  options: {
+    nodes: { type: 'string', default: '1000' },
+    repeat: { type: 'string', default: '15' },
+    json: { type: 'string' },
+  },
+});
+const nodes = Number(values.nodes);
+const repeat = Number(values.repeat);
+const rng = new SeededRng('scheduling');
+const ids = Array.from({ length: nodes }, () => nodeIdOf(randomBytes(rng, 32)));
+
+/** A pool of nodes that are all there, with measured round trips to fifty others each. */
+function pool(): SchedulerState {
+  let state = initialState('bench', 0, { ...DEFAULT_PARAMS, stockMin: 200, stockMax: 400 });
+  for (const node of ids) {
+    state = reduceScheduler(state, { type: 'registered', node, atMs: 0 }).state;
+    state = reduceScheduler(state, { type: 'online', node, bootId: 'ab'.repeat(16) as BootId, atMs: 0 }).state;
+    for (let i = 0; i < 50; i++) {
+      const peer = ids[Math.floor(randomFraction(rng) * nodes)]!;
+      state = reduceScheduler(state, { type: 'roundTrip', node, peer, ms: 300 * randomFraction(rng), atMs: 0 }).state;
+    }
+  }
+  return state;
+}
+
+interface Spread {
+  readonly min: number;
+  readonly median: number;
+  readonly max: number;
+}
+
+function spread(times: number[]): Spread {
+  const sorted = times.sort((a, b) => a - b);
+  return { min: sorted[0]!, median: sorted[Math.floor(sorted.length / 2)]!, max: sorted.at(-1)! };
+}
+
+/** CPU milliseconds of this process. */
+function cpuMs(work: () => void): number {
+  const before = process.cpuUsage();
+  work();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
+}
+
+/** A tick that opens one round in a pool that has `open` rounds open already. */
+function decision(state: SchedulerState, open: number): number {
+  let filled = { ...state, params: { ...state.params, stockMin: Math.max(1, open) } };
+  let atMs = 1;
+  const tick = (from: SchedulerState) =>
+    reduceScheduler(from, { type: 'tick', randomness: randomBytes(rng, 32), atMs: atMs++ });
+  while (filled.rounds.size < open) filled = tick(filled).state;
+  filled = { ...filled, params: { ...filled.params, stockMin: open + 1 } };
+  return cpuMs(() => {
+    if (tick(filled).state.rounds.size !== open + 1) throw new Error('no round was opened');
+  });
+}
+
+function bruteForce(team: readonly NodeId[], distance: Distance): number {
+  let best = Infinity;
+  const order = [...team];
+  const go = (at: number): void => {
+    if (at === order.length) {
+      best = Math.min(best, ringLength(order, distance));
+      return;
+    }
+    for (let i = at; i < order.length; i++) {
+      [order[at], order[i]] = [order[i]!, order[at]!];
+      go(at + 1);
+      [order[at], order[i]] = [order[i]!, order[at]!];
+    }
+  };
+  go(0);
+  return best;
+}
+
+const state = pool();
+const eight = ids.slice(0, 8);
+const far = new Map(eight.flatMap((a) => eight.map((b) => [`${[a, b].sort()}`, 300 * randomFraction(rng)] as const)));
+const distance: Distance = (a, b) => far.get(`${[a, b].sort()}`)!;
+const times = {
+  decision: [] as number[],
+  decisionBusy: [] as number[],
+  shortest: [] as number[],
+  allRings: [] as number[],
+};
+for (let i = 0; i < repeat; i++) {
+  times.decision.push(decision(state, 0));
+  times.decisionBusy.push(decision(state, 200));
+  // Too short for one reading of the clock.
+  times.shortest.push(cpuMs(() => Array.from({ length: 200 }, () => shortestRing(eight, distance))) / 200);
+  times.allRings.push(cpuMs(() => bruteForce(eight, distance)));
+}
+const same = Math.abs(ringLength(shortestRing(eight, distance), distance) - bruteForce(eight, distance)) < 1e-6;
+const result = {
+  machine: cpus()[0]?.model,
+  nodes,
+  decisionCpuMs: spread(times.decision),
+  decisionWith200RoundsCpuMs: spread(times.decisionBusy),
+  shortestRingOf8CpuMs: spread(times.shortest),
+  allRingsOf8CpuMs: spread(times.allRings),
+  sameLength: same,
+};
+process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`);
