@@ -36,6 +36,15 @@ const servedBindings = new Set<string>();
 
 /** Remembers a connection that a server of this process has accepted, until it is closed. */
 export function rememberServed(socket: TLSSocket): void {
+  try {
+    remember(socket);
+  } catch {
+    // It was gone before its handshake was looked at; an exception here would end the process.
+    socket.destroy();
+  }
+}
+
+function remember(socket: TLSSocket): void {
   const name = nameOf(socket);
   const certificate = socket.getPeerCertificate().fingerprint256 ?? '';
   const entry = {

@@ -122,8 +122,13 @@ export class Connection {
       throw transportError(reason, peer);
     }
     if (!socket) throw new MixError('INTERNAL', { message: 'a ready channel without a socket' });
-    if (socket.destroyed) throw new MixError('LINK_DOWN', { peer, address, detail: 'closed at once' });
-    return new Connection(channel, socket, own);
+    try {
+      if (!socket.destroyed) return new Connection(channel, socket, own);
+    } catch {
+      // Gone while its binding was read.
+    }
+    channel.close();
+    throw new MixError('LINK_DOWN', { peer, address, detail: 'closed at once' });
   }
 
   /** Whether new calls may use it. */

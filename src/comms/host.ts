@@ -152,6 +152,14 @@ export class Host {
     return { peer: this.facts.id, connection: connection!, token: token.get(), hello: hello!, deadline };
   }
 
+  /** Waits before a call is made again whose connection has failed under it; not before the first time: it may just be old. */
+  async pauseBefore(retry: number, signal: AbortSignal): Promise<void> {
+    if (retry === 0) return;
+    const { firstBackoffMs, longestBackoffMs } = this.options;
+    const pauseMs = Math.min(firstBackoffMs * 2 ** (retry - 1), longestBackoffMs);
+    await sleep(this.#deps.clock, pauseMs * (0.5 + randomFraction(this.#deps.rng) / 2), signal);
+  }
+
   /** Takes a connection out of use on which a call failed, unless the lane has another one by now. */
   retire(lane: Lane, { connection }: Wire): void {
     const line = this.#line(lane);

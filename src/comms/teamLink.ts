@@ -28,6 +28,8 @@ export const TEAM_HOST_OPTIONS: Partial<HostOptions> = {
   replyBytesMax: MESSAGE_BYTES_MAX,
 };
 
+/** 5 Mbit/s: a link that is slower than this is not worth warming. */
+const SLOW_LINK_BITS_PER_MS = 5_000;
 /** A frame of bytes that mean nothing. */
 const FILLER = new Uint8Array(64 * 1024);
 
@@ -103,7 +105,8 @@ export class TeamLink implements Link, LinkProbe {
         stallMs,
       )(wire);
     };
-    await this.#send(to, lane, attempt, signal);
+    const { sendTimeoutMs } = this.#host(to).options;
+    await this.#send(to, lane, attempt, signal, sendTimeoutMs + (bytes * 8) / SLOW_LINK_BITS_PER_MS);
     if (startMs > 0) this.#hosts.deps.metrics.transferred(to, lane, bytes, performance.now() - startMs);
   }
 

@@ -4,7 +4,8 @@
 //   no connection         nothing was sent: tried again, whatever the call does
 //   token refused         the peer has read nothing of the call: authenticated and tried again
 //   our certificate       changed since the connection was made, and the peer no longer takes the old one: dialled again
-//   connection failed     under the call, which may have arrived or not: tried again only where that changes nothing
+//   connection failed     under the call, which may have arrived or not: tried again only where that changes nothing, after a
+//                         pause that grows
 //   deadline, any error   of the call itself: goes back to the caller with its code, at once
 //
 // A call's deadline bounds all its attempts. A timeout is not taken for a broken connection: the HTTP/2 pings find those.
@@ -60,6 +61,7 @@ export async function transmit<Result>(
         failure === 'token' || failure === 'certificate' ? ++refusals < REFUSALS_MAX : retries++ < retriesMax;
       if (!mayRepeat || !limit || Date.now() >= deadline.getTime()) throw error;
       metrics.retry(host.facts.id);
+      if (failure === 'connection') await host.pauseBefore(retries - 1, signal);
     }
   }
 }

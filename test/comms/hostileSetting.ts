@@ -12,7 +12,7 @@ export const METHODS: Readonly<Record<Service, readonly string[]>> = {
   Handshake: ['RequestToken', 'Authenticate'],
   Team: ['Deliver', 'Ping', 'Transfer', 'Warm', 'Circle'],
   Gateway: ['Describe', 'Register', 'Rounds', 'Submit', 'Outcome', 'Outputs'],
-  Scheduler: ['Updates', 'Report'],
+  Scheduler: ['Updates', 'Report', 'Register'],
 };
 
 export const pathOf = (service: Service, method: string) => `/millrace.v1.${service}/${method}`;
