@@ -82,7 +82,11 @@ async function mix(client: Client, label: string): Promise<RoundId> {
       () => undefined,
     );
   let messages: readonly Uint8Array[] | undefined;
-  await expect.poll(async () => (messages = await outputs()) !== undefined, { timeout: 20_000 }).toBe(true);
+  const there = async () => {
+    messages = await outputs();
+    return messages !== undefined;
+  };
+  await expect.poll(there, { timeout: 20_000 }).toBe(true);
   expect(messages!.map((message) => Buffer.from(message).toString()).sort()).toEqual(texts);
   return info.round;
 }
