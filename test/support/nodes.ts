@@ -9,6 +9,7 @@ import type { RoundId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
 import { systemRng } from '../../src/base/rng.js';
+import { freePorts } from '../../src/cli/demo/network.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import { createCertificate } from '../../src/comms/certificates.js';
 import { type CallFacts, Gate } from '../../src/comms/gate.js';
@@ -23,7 +24,6 @@ import { type RunningNode, startNode } from '../../src/node/node.js';
 import { configTemplate, TEMPLATE_DEFAULTS } from '../../src/node/template.js';
 import type { RoundInfo } from '../../src/round/roundInfo.js';
 import { RoundFeed } from '../../src/scheduler/roundFeed.js';
-import { freePorts } from './ports.js';
 
 export const NETWORK = 'nodes';
 

@@ -53,7 +53,7 @@ export interface DemoNode {
 }
 
 /** Free loopback ports: held all at once, so that none is given twice. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, () => {
       const server = createServer();
