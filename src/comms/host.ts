@@ -279,6 +279,8 @@ export class Host {
     try {
       const { self } = this.#deps;
       const { token, hello } = await authenticate(connection, self, this.facts, this.options.dialTimeoutMs);
+      // What ended in the meantime has left the line to the next connection: its token means nothing there.
+      if (line.connection !== connection) throw new MixError('LINK_DOWN', { peer: this.facts.id, detail: 'ended' });
       line.hello = hello;
       if (token) line.token.set(token);
     } catch (thrown) {
