@@ -52,7 +52,10 @@ const catalogue = {
   },
   GROUP_UNKNOWN: { what: 'there is no group of this name', remedy: 'use MODP-2048, MODP-3072 or MODP-4096' },
   // engine
-  ENGINE_UNKNOWN: { what: 'there is no engine of this name', remedy: 'use auto, cpu, openssl, bigint or reference' },
+  ENGINE_UNKNOWN: {
+    what: 'there is no engine of this name',
+    remedy: 'use auto, cuda, cpu, openssl, bigint, reference or gpujs',
+  },
   ENGINE_UNAVAILABLE: { what: 'the engine cannot run on this machine', remedy: 'see the reason, or let `auto` choose' },
   ENGINE_SELFCHECK: {
     what: 'the engine computed a wrong result in its self-check',

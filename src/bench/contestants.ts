@@ -42,6 +42,8 @@ export interface Contestant {
 const SHORT: readonly ComparedOperation[] = ['mul', 'invertBatch'];
 /** Lanes of the vector kernels: counts are multiples, as batches of a node are large. */
 const LANES = 8;
+/** Engines without workers are slow: few operations are a sample. */
+const INLINE_GRAIN = 2;
 
 /** An engine; short operations with whole batches, powers with as many as fit the time. */
 export function engineContestant(name: string, engine: Engine): Contestant {
@@ -60,14 +62,17 @@ export function engineContestant(name: string, engine: Engine): Contestant {
     enter(compared, exponentBits, batch) {
       const op = compared === 'powFull' ? 'pow' : compared;
       const short = SHORT.includes(compared);
+      const inline = engine.threads === 0;
+      // Such a power takes an engine on an array library many seconds, and says nothing new.
+      if (inline && compared === 'powFull') return [];
       const what = short ? `${op}, batches queued` : op;
       const entry: Entry = {
         contestant: name,
         what: `${what} (${engine.path})`,
         threads: engine.threads,
-        grain: LANES * engine.threads,
+        grain: inline ? INLINE_GRAIN : LANES * engine.threads,
         // Inversions by BigInt are no batch: as many as fit the time tell as much.
-        ...(short && !(op === 'invertBatch' && engine.name === 'bigint') && { fixedCount: batch }),
+        ...(short && !inline && !(op === 'invertBatch' && engine.name === 'bigint') && { fixedCount: batch }),
         sample: async (count) => (await operationFor(op, exponentBits, count)).sample(),
       };
       return [entry];

@@ -3,8 +3,8 @@
 // suite (test/engine.compliance.ts) compares each of them with the bigint reference, bit for bit.
 import type { Group } from '../math/group.js';
 
-/** Engines that `openEngine` knows by name; `auto` is a choice among them. */
-export const ENGINE_NAMES = ['cuda', 'cpu', 'openssl', 'bigint', 'reference'] as const;
+/** Engines that `openEngine` knows by name; `auto` is the first of them that works, so never one behind `reference`. */
+export const ENGINE_NAMES = ['cuda', 'cpu', 'openssl', 'bigint', 'reference', 'gpujs'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
 /** The operation catalogue. Meaning and shapes of each: the methods of {@link Engine}. */

@@ -6,10 +6,13 @@ import { type Logger, silentLog } from '../base/log.js';
 import { createMetrics, type Metrics } from '../base/metrics.js';
 import { systemRng } from '../base/rng.js';
 import { type Group, namedGroup } from '../math/group.js';
+import { ComposedExecutor } from './composed.js';
 import { type CudaExecutor, checkedRate } from './cuda.js';
 import { type OpenCardsOptions, openCards } from './cudaLibrary.js';
 import { ENGINE_NAMES, type Engine, type EngineName } from './engine.js';
+import type { BatchField } from './field.js';
 import { EngineFront } from './front.js';
+import { openGpujs } from './gpujs.js';
 import type { KernelName } from './job.js';
 import { type EngineMeters, engineMeters } from './meters.js';
 import { PooledExecutor, QUEUE_LIMIT } from './pooled.js';
@@ -90,6 +93,17 @@ export async function cudaEngine(
   }
 }
 
+/** An engine that composes the catalogue of a field's products, without selection or self-check. */
+export function composedEngine<V>(
+  name: EngineName,
+  field: BatchField<V>,
+  queueLimit = QUEUE_LIMIT,
+  meters?: EngineMeters,
+): Engine {
+  const executor = new ComposedExecutor({ field, queueLimit, ...(meters && { onDepth: meters.depth }) });
+  return new EngineFront(name, field.group, executor, meters);
+}
+
 /** Every card proves itself: small batches go to the CPU, so that the engine's self-check alone would say nothing of cards. */
 async function checkCards(group: Group, cards: CudaExecutor): Promise<void> {
   for (const device of cards.devices) {
@@ -106,8 +120,10 @@ async function checkCards(group: Group, cards: CudaExecutor): Promise<void> {
 function candidates(settings: Settings & Pick<OpenCardsOptions, 'checkRate' | 'log'>): Candidate[] {
   return probeEngines(settings.group).map((probe) => ({
     probe,
-    create: (meters) => {
+    create: async (meters) => {
+      const { group, queueLimit, log } = settings;
       if (probe.name === 'cuda') return cudaEngine(settings, meters);
+      if (probe.name === 'gpujs') return composedEngine('gpujs', await openGpujs(group, log), queueLimit, meters);
       return probe.kernel
         ? pooledEngine(probe.name, probe.kernel, settings, meters)
         : referenceEngine(settings.group, meters);

@@ -4,9 +4,11 @@ import type { Group } from '../math/group.js';
 import { probeCards } from './cudaLibrary.js';
 import { dhUnavailable } from './dhKernel.js';
 import { ENGINE_NAMES, type EngineName } from './engine.js';
+import { GPUJS_PACKAGES } from './gpujs.js';
 import type { KernelName } from './job.js';
 import { native } from './nativeLibrary.js';
 import { openssl } from './opensslLibrary.js';
+import { missingPackages } from './optional.js';
 import { workersUnavailable } from './pool.js';
 
 export interface EngineProbe {
@@ -88,11 +90,18 @@ function probeCuda(group: Group): EngineProbe {
   return { name, available: false, reason: cards.reason, path: null, unexpected: !('built' in cards && cards.built) };
 }
 
+/** Engines on packages that are there or not; which of their modes computes is found out when they open. */
+function probePackages(name: EngineName, packages: readonly string[]): EngineProbe {
+  const reason = missingPackages(packages);
+  return { name, available: reason === '', reason, path: reason === '' ? packages.join(', ') : null };
+}
+
 function probe(name: EngineName, group: Group): EngineProbe {
   if (name === 'cuda') return probeCuda(group);
   if (name === 'cpu') return probeCpu(group);
   if (name === 'openssl') return probeOpenssl(group);
   if (name === 'bigint') return probeBigint();
+  if (name === 'gpujs') return probePackages(name, GPUJS_PACKAGES);
   return { name, available: true, reason: '', path: pathOf('bigint') };
 }
 

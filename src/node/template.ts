@@ -66,7 +66,7 @@ key = ${text(values.schedulerKey)}
 # registration_code_file = "registration.code"
 
 [engine]
-# auto, cuda, cpu, openssl, bigint or reference.
+# auto, cuda, cpu, openssl, bigint, reference or gpujs.
 name = ${text(values.engine)}
 # Worker threads; 0 is one per core.
 threads = ${values.threads}

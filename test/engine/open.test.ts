@@ -12,6 +12,7 @@ import {
   referenceEngine,
   selectEngine,
 } from '../../src/engine/open.js';
+import { loadPackage, missingPackages } from '../../src/engine/optional.js';
 import { selfCheck } from '../../src/engine/selfCheck.js';
 import { namedGroup } from '../../src/math/group.js';
 
@@ -161,6 +162,21 @@ describe('opening an engine', () => {
     await expect(openEngine({ group: 'MODP-1' })).rejects.toMatchObject({ code: 'GROUP_UNKNOWN' });
     await expect(openEngine({ group, threads: 0 })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     await expect(openEngine({ group, queueLimit: 0.5 })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  });
+
+  it('never chooses by itself what stands behind the reference, which always works', () => {
+    const behind = ENGINE_NAMES.slice(ENGINE_NAMES.indexOf('reference') + 1);
+    expect(behind).toContain('gpujs');
+    expect(probeEngines(group).find(({ name }) => name === 'reference')).toMatchObject({ available: true });
+  });
+
+  it('says what to install where a package is missing', async () => {
+    expect(missingPackages(['zod'])).toBe('');
+    expect(missingPackages(['zod', 'no-such-package'])).toBe('not installed: `npm install no-such-package` brings it');
+    await expect(loadPackage('gpujs', 'no-such-package')).rejects.toMatchObject({
+      code: 'ENGINE_UNAVAILABLE',
+      values: { engine: 'gpujs', reason: expect.stringContaining('npm install no-such-package') },
+    });
   });
 
   it('probes all engines, and chooses the first one that is available', async () => {
