@@ -10,6 +10,7 @@ import { initCommand } from './init.js';
 import { keysCommand } from './keys.js';
 import { runCommand } from './run.js';
 import { schedulerCommand } from './scheduler.js';
+import { statusCommand } from './status.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -30,6 +31,7 @@ const program = new Command('millrace')
 program.addCommand(demoCommand());
 program.addCommand(runCommand());
 program.addCommand(schedulerCommand());
+program.addCommand(statusCommand());
 program.addCommand(initCommand());
 program.addCommand(keysCommand());
 program.addCommand(benchCommand());

@@ -7,6 +7,7 @@ import { toHex, utf8 } from '../../src/base/bytes.js';
 import { MixError } from '../../src/base/errors.js';
 import type { RoundId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
+import { statusText } from '../../src/cli/status.js';
 import { Client } from '../../src/client/client.js';
 import { createKeyFiles, keyFilesIn } from '../../src/node/keyFiles.js';
 import { loadSchedulerConfig, SCHEDULER_TEMPLATE } from '../../src/node/schedulerConfig.js';
@@ -108,6 +109,9 @@ it('rounds come one after another by themselves, each ready before it is wanted,
   await running.close();
   running = await startScheduler(config(), silentLog);
   expect(running.scheduler.feed.published.length).toBeGreaterThanOrEqual(published);
+  const statusOf = async (port: number) => statusText(await (await fetch(`http://127.0.0.1:${port}/status`)).json());
+  expect(await statusOf(running.httpPort)).toContain(`scheduler of ${NETWORK}\n`);
+  expect(await statusOf(nodes.running[0]!.httpPort)).toContain(`node ${nodes.members[0]!.node} of ${NETWORK}\n`);
   rounds.push(await mix(client, 'third'), await mix(client, 'fourth'));
   expect(new Set(rounds).size).toBe(4);
   const numbers = running.scheduler.feed.published.map(({ number }) => number);
