@@ -11,6 +11,7 @@ const { status } = spawnSync(
     join(root, 'node_modules/vitest/vitest.mjs'),
     'run',
     'test/engine/gpujs.test.ts',
+    'test/engine/tfjs.test.ts',
     '--testTimeout=3600000',
     ...process.argv.slice(2),
   ],

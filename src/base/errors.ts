@@ -54,7 +54,7 @@ const catalogue = {
   // engine
   ENGINE_UNKNOWN: {
     what: 'there is no engine of this name',
-    remedy: 'use auto, cuda, cpu, openssl, bigint, reference or gpujs',
+    remedy: 'use auto, cuda, cpu, openssl, bigint, reference, gpujs or tfjs',
   },
   ENGINE_UNAVAILABLE: { what: 'the engine cannot run on this machine', remedy: 'see the reason, or let `auto` choose' },
   ENGINE_SELFCHECK: {

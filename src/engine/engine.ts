@@ -4,7 +4,7 @@
 import type { Group } from '../math/group.js';
 
 /** Engines that `openEngine` knows by name; `auto` is the first of them that works, so never one behind `reference`. */
-export const ENGINE_NAMES = ['cuda', 'cpu', 'openssl', 'bigint', 'reference', 'gpujs'] as const;
+export const ENGINE_NAMES = ['cuda', 'cpu', 'openssl', 'bigint', 'reference', 'gpujs', 'tfjs'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
 /** The operation catalogue. Meaning and shapes of each: the methods of {@link Engine}. */

@@ -19,6 +19,7 @@ import { PooledExecutor, QUEUE_LIMIT } from './pooled.js';
 import { type EngineProbe, pathOf, probeEngines } from './probe.js';
 import { referenceExecutor } from './reference.js';
 import { selfCheck } from './selfCheck.js';
+import { openTfjs } from './tfjs.js';
 
 export { type EngineProbe, probeEngines } from './probe.js';
 
@@ -124,6 +125,7 @@ function candidates(settings: Settings & Pick<OpenCardsOptions, 'checkRate' | 'l
       const { group, queueLimit, log } = settings;
       if (probe.name === 'cuda') return cudaEngine(settings, meters);
       if (probe.name === 'gpujs') return composedEngine('gpujs', await openGpujs(group, log), queueLimit, meters);
+      if (probe.name === 'tfjs') return composedEngine('tfjs', await openTfjs(group, log), queueLimit, meters);
       return probe.kernel
         ? pooledEngine(probe.name, probe.kernel, settings, meters)
         : referenceEngine(settings.group, meters);

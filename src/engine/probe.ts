@@ -10,6 +10,7 @@ import { native } from './nativeLibrary.js';
 import { openssl } from './opensslLibrary.js';
 import { missingPackages } from './optional.js';
 import { workersUnavailable } from './pool.js';
+import { installedBackends, TFJS_PACKAGES } from './tensors.js';
 
 export interface EngineProbe {
   readonly name: EngineName;
@@ -96,12 +97,20 @@ function probePackages(name: EngineName, packages: readonly string[]): EnginePro
   return { name, available: reason === '', reason, path: reason === '' ? packages.join(', ') : null };
 }
 
+/** Any backend will do. */
+function probeTensors(): EngineProbe {
+  const [best] = installedBackends();
+  if (best === undefined) return probePackages('tfjs', TFJS_PACKAGES);
+  return { name: 'tfjs', available: true, reason: '', path: `TensorFlow.js, ${best} backend` };
+}
+
 function probe(name: EngineName, group: Group): EngineProbe {
   if (name === 'cuda') return probeCuda(group);
   if (name === 'cpu') return probeCpu(group);
   if (name === 'openssl') return probeOpenssl(group);
   if (name === 'bigint') return probeBigint();
   if (name === 'gpujs') return probePackages(name, GPUJS_PACKAGES);
+  if (name === 'tfjs') return probeTensors();
   return { name, available: true, reason: '', path: pathOf('bigint') };
 }
 

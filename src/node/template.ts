@@ -66,7 +66,7 @@ key = ${text(values.schedulerKey)}
 # registration_code_file = "registration.code"
 
 [engine]
-# auto, cuda, cpu, openssl, bigint, reference or gpujs.
+# auto, cuda, cpu, openssl, bigint, reference, gpujs or tfjs.
 name = ${text(values.engine)}
 # Worker threads; 0 is one per core.
 threads = ${values.threads}

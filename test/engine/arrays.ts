@@ -50,9 +50,10 @@ async function shortWork(engine: Engine): Promise<void> {
   operand.release();
 }
 
-export function arrayEngineTests(name: string, open: OpenForTest): void {
+/** `most`: sizes of the short form. */
+export function arrayEngineTests(name: string, open: OpenForTest, most = 20): void {
   if (FULL) engineCompliance(name, open, ['TEST-64', 'TEST-512', ...LARGE, 'MODP-3072'], 100);
-  else engineCompliance(name, open, ['TEST-64', 'TEST-512'], 20);
+  else engineCompliance(name, open, ['TEST-64', 'TEST-512'], most);
 
   const withEngine = async (group: Group, work: (engine: Engine) => Promise<void>) => {
     const engine = await open(group);

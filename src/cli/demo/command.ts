@@ -32,7 +32,7 @@ export function demoCommand(): Command {
     .option('--width <n>', 'elements of a message, 1 to 15', '1')
     .option('--input <file>', 'messages, one a line, taken in order and again from the start (default: random text)')
     .option('--output <file>', 'where outputs are written, one a line', 'demo-output/outputs.txt')
-    .option('--engine <name>', 'auto, cuda, cpu, openssl, bigint, reference or gpujs', 'auto')
+    .option('--engine <name>', 'auto, cuda, cpu, openssl, bigint, reference, gpujs or tfjs', 'auto')
     .option('--json', 'end with one line of JSON on standard output', false)
     .option('--keep', 'stay up after the rounds until Ctrl+C', false)
     .addHelpText('after', HELP)
