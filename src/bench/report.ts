@@ -74,6 +74,12 @@ export function targetTable(targets: readonly Target[]): string {
   return `### Targets\n\n${markdown(['what', 'target', 'measured', 'met'], rows)}`;
 }
 
+/** Which engine when, in plain words: figures alone invite the wrong choice. */
+export const WHICH_WHEN =
+  'Which when: `cuda` for large batches where there is an NVIDIA card; `cpu` everywhere else with a C++ compiler, `openssl` without ' +
+  'one, `bigint` as the last resort. `tfjs` and `gpujs` compute in one thread and are not constant-time: for a card that CUDA ' +
+  'does not reach, or as a second opinion on results; `tfjs` is the faster of the two, and neither is worth it beside `cpu`.';
+
 export function comparisonReport(comparison: Comparison): string {
   const { machine, date, command, rounds, tables, bits, absent, precompute, targets } = comparison;
   const parts = [
@@ -82,6 +88,7 @@ export function comparisonReport(comparison: Comparison): string {
     ...tables.map((table) => comparedTable(table, bits)),
     precomputeReport(precompute),
   ];
+  parts.push(WHICH_WHEN);
   if (bits === 4096) parts.push(targetTable(targets));
   return parts.join('\n\n');
 }

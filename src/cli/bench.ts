@@ -38,7 +38,7 @@ Examples:
   millrace bench engine --json`;
 
 const COMPARE_HELP = `
-Every contestant takes one sample a round, in turn. GMP takes part where libgmp and a C compiler are there. The result, with
+Every contestant takes one sample a round, in turn; gpujs and tfjs take part where their packages are installed. GMP takes part where libgmp and a C compiler are there. The result, with
 the machine and the commit, is written to bench/results/ or to --out.
 
 Example:

@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { asMixError } from '../base/errors.js';
 import { benchCommand } from './bench.js';
 import { demoCommand } from './demo/command.js';
+import { doctorCommand } from './doctor.js';
 import { initCommand } from './init.js';
 import { keysCommand } from './keys.js';
 import { runCommand } from './run.js';
@@ -34,6 +35,7 @@ program.addCommand(schedulerCommand());
 program.addCommand(statusCommand());
 program.addCommand(initCommand());
 program.addCommand(keysCommand());
+program.addCommand(doctorCommand());
 program.addCommand(benchCommand());
 program
   .command('version')

@@ -1,0 +1,84 @@
+// `millrace doctor`: every engine of this machine, opened by name, so that each proves itself against the reference, and what a
+// power costs it; and of those that do not compute why not, and what would have to be installed.
+import { asMixError } from '../base/errors.js';
+import { systemRng } from '../base/rng.js';
+import type { Engine, EngineName } from '../engine/engine.js';
+import { openEngine, probeEngines } from '../engine/open.js';
+import type { Group } from '../math/group.js';
+import { randomElements, randomExponents } from '../math/sampling.js';
+import { markdown } from './report.js';
+import { figure } from './stats.js';
+
+/** One engine as `--json` has it. */
+export interface EngineFinding {
+  readonly name: EngineName;
+  /** True where it passed its self-check. */
+  readonly available: boolean;
+  /** Why it is not available, or not by its best path; empty where there is nothing to say. */
+  readonly reason: string;
+  readonly path: string | null;
+  /** Microseconds a power with a 256-bit exponent, in a batch, all workers together. */
+  readonly powUsPerOp: number | null;
+}
+
+const EXPONENT_BYTES = 32;
+/** Powers that are measured: a second's worth or two at 4096 bits, where it can be that few; `perThread` times the workers. */
+const POWERS: Record<EngineName, { readonly perThread?: number; readonly inAll?: number }> = {
+  cuda: { inAll: 4096 },
+  cpu: { perThread: 128 },
+  openssl: { perThread: 32 },
+  bigint: { perThread: 8 },
+  reference: { inAll: 8 },
+  gpujs: { inAll: 2 },
+  tfjs: { inAll: 64 },
+};
+
+async function measure(engine: Engine): Promise<number> {
+  const { group, name, threads } = engine;
+  const { perThread = 0, inAll = perThread * Math.max(1, threads) } = POWERS[name];
+  const bases = randomElements(systemRng, group, inAll);
+  const exponents = randomExponents(systemRng, inAll, EXPONENT_BYTES);
+  const start = process.hrtime.bigint();
+  await engine.pow(bases, exponents, { exponentBytes: EXPONENT_BYTES });
+  return Number(process.hrtime.bigint() - start) / 1000 / inAll;
+}
+
+/** Tries every engine, one after the other. `say` hears which one is under way. */
+export async function examineEngines(
+  group: Group,
+  threads: number,
+  say: (line: string) => void,
+): Promise<EngineFinding[]> {
+  const findings: EngineFinding[] = [];
+  for (const { name, available, reason, path } of probeEngines(group)) {
+    if (!available) {
+      findings.push({ name, available, reason, path: null, powUsPerOp: null });
+      continue;
+    }
+    say(`${name}: self-check and speed`);
+    try {
+      const engine = await openEngine({ engine: name, group, threads });
+      try {
+        const powUsPerOp = Number((await measure(engine)).toPrecision(4));
+        findings.push({ name, available, reason, path: engine.path, powUsPerOp });
+      } finally {
+        await engine.close();
+      }
+    } catch (thrown) {
+      findings.push({ name, available: false, reason: asMixError(thrown).message, path, powUsPerOp: null });
+    }
+  }
+  return findings;
+}
+
+export function doctorReport(group: Group, findings: readonly EngineFinding[]): string {
+  const chosen = findings.find(({ available }) => available)?.name ?? 'none';
+  const rows = findings.map(({ name, available, reason, path, powUsPerOp }) => [
+    name,
+    available ? 'yes' : 'no',
+    powUsPerOp === null ? '' : figure(powUsPerOp),
+    [path ?? '', reason].filter((text) => text !== '').join('; '),
+  ]);
+  const about = `${group.name}: self-check against the reference, microseconds a power with a 256-bit exponent`;
+  return `${about}\n\n${markdown(['engine', 'computes', 'µs a power', 'path, or why not'], rows)}\n\n\`auto\` takes ${chosen}.`;
+}
