@@ -42,8 +42,8 @@ export interface Contestant {
 const SHORT: readonly ComparedOperation[] = ['mul', 'invertBatch'];
 /** Lanes of the vector kernels: counts are multiples, as batches of a node are large. */
 const LANES = 8;
-/** Engines without workers are slow: few operations are a sample. */
-const INLINE_GRAIN = 2;
+/** Engines without workers are slow: few operations are a sample, but tensors are themselves only from some rows on. */
+const INLINE_GRAIN: Partial<Record<EngineName, number>> = { gpujs: 2, tfjs: 32 };
 
 /** An engine; short operations with whole batches, powers with as many as fit the time. */
 export function engineContestant(name: string, engine: Engine): Contestant {
@@ -70,7 +70,7 @@ export function engineContestant(name: string, engine: Engine): Contestant {
         contestant: name,
         what: `${what} (${engine.path})`,
         threads: engine.threads,
-        grain: inline ? INLINE_GRAIN : LANES * engine.threads,
+        grain: INLINE_GRAIN[engine.name] ?? LANES * engine.threads,
         // Inversions by BigInt are no batch: as many as fit the time tell as much.
         ...(short && !inline && !(op === 'invertBatch' && engine.name === 'bigint') && { fixedCount: batch }),
         sample: async (count) => (await operationFor(op, exponentBits, count)).sample(),
