@@ -68,6 +68,13 @@ class PinnedCredentials extends grpc.ChannelCredentials {
   }
 }
 
+/** grpc-js tries again by itself after this long: never, as far as one connection is concerned. */
+const NEVER_MS = 24 * 3_600_000;
+const ONCE: grpc.ChannelOptions = {
+  'grpc.initial_reconnect_backoff_ms': NEVER_MS,
+  'grpc.max_reconnect_backoff_ms': NEVER_MS,
+};
+
 let dialled = 0;
 
 export class Connection {
@@ -111,7 +118,7 @@ export class Connection {
         failure = reason;
       },
     );
-    const channel = new grpc.Channel(address, credentials, { ...ownConnection, ...options.channel });
+    const channel = new grpc.Channel(address, credentials, { ...ownConnection, ...options.channel, ...ONCE });
     try {
       await settled(channel, Date.now() + timeoutMs);
     } catch (thrown) {
