@@ -36,7 +36,7 @@ const megabyte = zeros(1024 * 1024);
  * Pings that find a dead connection while a test waits for it; the timeout is longer than a busy machine keeps a process from
  * answering, so that none is given up that lives.
  */
-const alert = { host: { keepaliveMs: 100, keepaliveTimeoutMs: 2_000 } };
+const alert = { host: { keepaliveMs: 100, keepaliveTimeoutMs: 1_000 } };
 
 /** Sends a batch as a round does: until it is acknowledged. */
 function insist({ link }: FaultyPair, to: FaultyPair['to'], source: ReturnType<typeof batchSource>): Promise<void> {
