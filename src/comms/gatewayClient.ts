@@ -2,7 +2,7 @@
 import { equalBytes } from '../base/bytes.js';
 import { systemClock } from '../base/clock.js';
 import { MixError } from '../base/errors.js';
-import type { RoundId, SenderId } from '../base/ids.js';
+import type { NodeId, RoundId, SenderId } from '../base/ids.js';
 import { silentLog } from '../base/log.js';
 import { createMetrics } from '../base/metrics.js';
 import { systemRng } from '../base/rng.js';
@@ -15,6 +15,7 @@ import { type Attempt, stubOf, unary } from './call.js';
 import { descriptionDigest } from './gatewayService.js';
 import type { GatewayClient as WireClient } from './generated/millrace/v1/Gateway.js';
 import type { NodeDescription__Output } from './generated/millrace/v1/NodeDescription.js';
+import type { OutcomeReply__Output } from './generated/millrace/v1/OutcomeReply.js';
 import type { OutputsFrame__Output } from './generated/millrace/v1/OutputsFrame.js';
 import type { RoundsReply__Output } from './generated/millrace/v1/RoundsReply.js';
 import { type grpc, PROTOCOL_VERSION, REPLY_BYTES_MAX, services } from './grpc.js';
@@ -35,7 +36,6 @@ const SENDER_OPTIONS: Partial<HostOptions> = {
   longestBackoffMs: 1_000,
   replyBytesMax: REPLY_BYTES_MAX,
 };
-const STATES = ['pending', 'mixed', 'rejected', 'failed', 'unknown'];
 
 /** Outputs as a node sent them: nothing about them is verified yet but their length. */
 export interface FetchedOutputs {
@@ -100,7 +100,7 @@ export class GatewayClient {
     if (senders.length !== senderKeys.length) throw malformed('register reply');
   }
 
-  /** Rounds that take messages at this node now; their signatures are not verified yet. */
+  /** Rounds that take messages now, as this node has heard; their signatures are not verified yet. */
   async rounds(): Promise<SignedRoundInfo[]> {
     const { rounds } = await this.#call<RoundsReply__Output>((client, options, done) =>
       client.rounds({}, options, done),
@@ -116,14 +116,22 @@ export class GatewayClient {
   }
 
   async outcome(round: RoundId, sender: SenderId, salt: Uint8Array): Promise<Outcome> {
-    const reply = await this.#call<{ state: string; reason: string; node: string }>((client, options, done) =>
+    const { state, reason, node, resendable } = await this.#call<OutcomeReply__Output>((client, options, done) =>
       client.outcome({ round, sender, salt }, options, done),
     );
-    if (!STATES.includes(reply.state)) throw malformed('outcome');
-    const { state, reason, node } = reply;
-    return (
-      state === 'rejected' ? { state, reason, node } : state === 'failed' ? { state, code: reason } : { state }
-    ) as Outcome;
+    switch (state) {
+      case 'pending':
+      case 'mixed':
+        return { state };
+      case 'rejected':
+        return { state, reason, node: node as NodeId };
+      case 'failed':
+        return { state, code: reason, resendable };
+      case 'unknown':
+        return { state, resendable };
+      default:
+        throw malformed('outcome');
+    }
   }
 
   /**

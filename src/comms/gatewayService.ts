@@ -3,6 +3,7 @@
 import { digest } from '../base/bytes.js';
 import { MixError } from '../base/errors.js';
 import { isRoundId, isSenderId, type NodeId, type RoundId, type SenderId } from '../base/ids.js';
+import type { SignedRoundInfo } from '../round/roundInfo.js';
 import type { RoundRunner } from '../round/roundRunner.js';
 import type { SenderRegistry } from '../round/senderRegistry.js';
 import type { Submission } from '../round/submissions.js';
@@ -29,6 +30,8 @@ export interface GatewayDeps {
   readonly sign: (digest: Uint8Array) => Uint8Array;
   readonly registry: SenderRegistry;
   readonly runner: RoundRunner;
+  /** Rounds that take messages, here or elsewhere. */
+  readonly collecting: () => readonly SignedRoundInfo[];
 }
 
 function reference(round: number, sender: string): { readonly round: RoundId; readonly sender: SenderId } {
@@ -38,7 +41,7 @@ function reference(round: number, sender: string): { readonly round: RoundId; re
 }
 
 export function addGatewayService(server: grpc.Server, errors: CallErrors, deps: GatewayDeps): void {
-  const { network, node, identityKey, sign, registry, runner } = deps;
+  const { network, node, identityKey, sign, registry, runner, collecting } = deps;
   const handlers: GatewayHandlers = {
     Describe: errors.unary('Describe', () => {
       const { epoch, publicKey: epochKey } = registry;
@@ -51,7 +54,7 @@ export function addGatewayService(server: grpc.Server, errors: CallErrors, deps:
       }
       return { senders: senderKeys.map((key) => registry.register(bytesOf(key), epoch)) };
     }),
-    Rounds: errors.unary('Rounds', () => ({ rounds: runner.collecting().map(encodeRound) })),
+    Rounds: errors.unary('Rounds', () => ({ rounds: collecting().map(encodeRound) })),
     Submit: errors.unary('Submit', (request) => {
       const { round, sender } = reference(request.round, request.sender);
       const submission: Submission = {
@@ -67,7 +70,8 @@ export function addGatewayService(server: grpc.Server, errors: CallErrors, deps:
       const { round, sender } = reference(request.round, request.sender);
       const outcome = runner.outcome(round, sender, bytesOf(request.salt));
       const reason = outcome.state === 'rejected' ? outcome.reason : outcome.state === 'failed' ? outcome.code : '';
-      return { state: outcome.state, reason, node: outcome.state === 'rejected' ? outcome.node : '' };
+      const resendable = 'resendable' in outcome && outcome.resendable;
+      return { state: outcome.state, reason, node: outcome.state === 'rejected' ? outcome.node : '', resendable };
     }),
     Outputs: (call) => {
       streamOutputs(deps, call).catch((thrown) => call.emit('error', errors.status('Outputs', thrown)));

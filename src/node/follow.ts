@@ -4,6 +4,7 @@ import { type Clock, sleep } from '../base/clock.js';
 import { asMixError, MixError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Secret } from '../base/secret.js';
+import type { RoundDirectory } from '../round/roundDirectory.js';
 import type { RoundRunner } from '../round/roundRunner.js';
 import {
   isUpdateOf,
@@ -22,6 +23,8 @@ export interface FollowDeps {
   readonly scheduler: SchedulerPort;
   readonly schedulerKey: Uint8Array;
   readonly network: string;
+  /** Hears of every round; only those of this node are handed to its runner. */
+  readonly directory: RoundDirectory;
   readonly clock: Clock;
   readonly log: Logger;
   /** What a scheduler is told whenever it is there again: that we are, and where our rounds are. */
@@ -93,7 +96,7 @@ export class SchedulerFollower {
     if (!isUpdateOf(schedulerKey, network, signed)) throw new MixError('UPDATE_INVALID', { number: signed.number });
     this.#last = signed.number;
     try {
-      await apply(signed.update, runner);
+      if (this.#deps.directory.heard(signed.update)) await apply(signed.update, runner);
     } catch (thrown) {
       const error = asMixError(thrown);
       const { update } = signed;

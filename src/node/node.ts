@@ -26,6 +26,7 @@ import type { GroupName } from '../math/group.js';
 import { isOver } from '../round/admission.js';
 import { DEFAULT_RETRY } from '../round/courier.js';
 import { LinkCare } from '../round/linkCare.js';
+import { RoundDirectory } from '../round/roundDirectory.js';
 import { RoundLog } from '../round/roundLog.js';
 import { RoundRunner, type RunnerDeps } from '../round/roundRunner.js';
 import type { NodeReport } from '../round/schedulerPort.js';
@@ -146,6 +147,7 @@ function openComms(config: NodeConfig, material: Material, log: Logger, metrics:
 
 function openFollower(
   { config, material, log, own, hosts }: Common,
+  directory: RoundDirectory,
   greeting: () => readonly NodeReport[],
 ): SchedulerFollower {
   const { network } = config;
@@ -153,8 +155,8 @@ function openFollower(
   const scheduler = new SchedulerClient(facts, hosts);
   const codeFile = config.scheduler.registration_code_file;
   const registrationCode = codeFile === undefined ? undefined : loadCode(codeFile);
-  const deps = { scheduler, schedulerKey: facts.key, network, clock: systemClock, log, greeting, registrationCode };
-  return own(new SchedulerFollower(deps), (it) => it.close());
+  const deps = { scheduler, schedulerKey: facts.key, network, directory, clock: systemClock, log, greeting };
+  return own(new SchedulerFollower({ ...deps, registrationCode }), (it) => it.close());
 }
 
 /** The rounds of this node, over its link, store and registry. */
@@ -204,7 +206,7 @@ async function openRunner(common: Common, engines: Engines, follower: SchedulerF
 }
 
 /** The two listeners: team members and senders. */
-async function openListeners(common: Common, runner: RoundRunner, registry: SenderRegistry) {
+async function openListeners(common: Common, runner: RoundRunner, registry: SenderRegistry, directory: RoundDirectory) {
   const { config, material, log, metrics, own, gate } = common;
   const { key, certificate } = material;
   const identify = (context: AuthContext) => gate.identify(context);
@@ -223,6 +225,7 @@ async function openListeners(common: Common, runner: RoundRunner, registry: Send
       sign: (digest) => key.sign(digest),
       registry,
       runner,
+      collecting: () => runner.collecting(directory.collecting()),
     }),
   );
   own(gateway, (it) => it.close(GRACE_MS));
@@ -262,14 +265,15 @@ async function assemble(
   const engines = openEngines(common);
   const engine = await engines.get(config.engine.groups[0]!);
   let rounds: RoundRunner | undefined;
-  const follower = openFollower(common, () => [
+  const directory = new RoundDirectory(key.nodeId, systemClock);
+  const follower = openFollower(common, directory, () => [
     { kind: 'online', bootId, engine: engine.name, enginePath: engine.path },
     ...(rounds?.reports() ?? []),
   ]);
   const { runner, registry } = await openRunner(common, engines, follower);
   rounds = runner;
   await runner.start();
-  const listeners = await openListeners(common, runner, registry);
+  const listeners = await openListeners(common, runner, registry, directory);
   const readiness = (): Readiness => {
     const { connected } = follower;
     const missing = connected ? [] : ['no connection to the scheduler'];

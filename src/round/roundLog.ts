@@ -16,6 +16,12 @@ interface RoundRecord {
   readonly stage: Stage;
 }
 
+/** A round that was open when an earlier run died, and whether its precomputation was being used. */
+export interface LostRound {
+  readonly round: RoundId;
+  readonly realtime: boolean;
+}
+
 /** Ids in keys are padded so that keys sort as numbers do. */
 const recordKey = (round: RoundId): string => `round/${String(round).padStart(16, '0')}`;
 const realtimeKey = (round: RoundId): string => `realtime/${String(round).padStart(16, '0')}`;
@@ -32,15 +38,16 @@ export class RoundLog {
   }
 
   /** Marks what an earlier run left open as failed, and returns those rounds. Call once, before any round is opened. */
-  async recover(): Promise<RoundId[]> {
+  async recover(): Promise<LostRound[]> {
     const floor = await this.#store.get(FLOOR_KEY);
     this.#floor = floor ? Number(Buffer.from(floor).toString()) : 0;
     const keys = await this.#store.keys('round/');
-    const open: RoundId[] = [];
+    const open: LostRound[] = [];
     for (const key of keys) {
       const record = await this.#read(key);
       if (!record || record.stage === 'COMPLETED' || record.stage === 'FAILED') continue;
-      open.push(roundOf(key));
+      const round = roundOf(key);
+      open.push({ round, realtime: (await this.#store.get(realtimeKey(round))) !== undefined });
       await this.#write(key, 'FAILED');
     }
     await this.#prune(keys);

@@ -20,7 +20,7 @@ import { PeerWatch, type PeerWatchOptions } from './peerWatch.js';
 import { Refusals } from './refusals.js';
 import { Round, type RoundDeps, type SignedOutputs } from './round.js';
 import { checkRoundInfo, isSignedBy, roundDigest, type SignedRoundInfo } from './roundInfo.js';
-import type { RoundLog } from './roundLog.js';
+import type { LostRound, RoundLog } from './roundLog.js';
 import type { RoundFailure, Stage } from './roundState.js';
 import { failureReport, type NodeReport } from './schedulerPort.js';
 import type { SenderRegistry } from './senderRegistry.js';
@@ -77,7 +77,7 @@ export class RoundRunner implements LinkReceiver {
   readonly #rounds = new Map<RoundId, OpenRound>();
   readonly #opening = new Set<RoundId>();
   /** Rounds that an earlier run of this node was in when it ended. */
-  readonly #lostRounds = new Set<RoundId>();
+  readonly #lostRounds = new Map<RoundId, LostRound>();
   readonly #courier: Courier;
   readonly #watch: PeerWatch;
   readonly #refusals: Refusals;
@@ -116,11 +116,12 @@ export class RoundRunner implements LinkReceiver {
 
   /** Fails what an earlier run left open and starts to watch peers. Call once. */
   async start(): Promise<void> {
-    for (const round of await this.#deps.roundLog.recover()) {
+    for (const lost of await this.#deps.roundLog.recover()) {
+      const { round } = lost;
       const reporter = this.#deps.key.nodeId;
       const failure = { code: 'PEER_RESTARTED', culprit: reporter, reporter, detail: 'this node restarted' } as const;
       this.#deps.report({ kind: 'stage', round, bootId: this.#deps.bootId, stage: 'FAILED', failure });
-      this.#lostRounds.add(round);
+      this.#lostRounds.set(round, lost);
     }
     void this.#watch.run();
   }
@@ -282,16 +283,23 @@ export class RoundRunner implements LinkReceiver {
     });
   }
 
-  /** Rounds that this node takes messages for, as their first node. */
-  collecting(): SignedRoundInfo[] {
-    const open = [...this.#rounds.values()].filter(
+  /** Rounds that take messages: those whose first node this is, and those of `elsewhere` that it does not know to be closed. */
+  collecting(elsewhere: readonly SignedRoundInfo[] = []): SignedRoundInfo[] {
+    const here = [...this.#rounds.values()].filter(
       ({ round, desk }) => desk && !desk.closed && round.stage === 'QUEUED',
     );
-    return open.map(({ signed }) => signed);
+    const mayTake = (own: OpenRound | undefined) => !own || (!own.desk && own.round.stage === 'QUEUED');
+    return [
+      ...here.map(({ signed }) => signed),
+      ...elsewhere.filter(({ info }) => mayTake(this.#rounds.get(info.round))),
+    ];
   }
 
   /** What became of a submission; any node of the team can tell. */
   outcome(id: RoundId, sender: SenderId, salt: Uint8Array): Outcome {
+    const lost = this.#lostRounds.get(id);
+    // Before realtime no share is opened; later it may have been.
+    if (lost) return { state: 'failed', code: 'PEER_RESTARTED', resendable: !lost.realtime };
     const { round, desk } = this.#get(id);
     return outcomeOf(round, desk, sender, salt);
   }
@@ -356,9 +364,7 @@ export class RoundRunner implements LinkReceiver {
   }
 
   #openCount(): number {
-    let open = 0;
-    for (const { round } of this.#rounds.values()) if (!isOver(round.stage)) open++;
-    return open;
+    return [...this.#rounds.values()].filter(({ round }) => !isOver(round.stage)).length;
   }
 
   *#peersOfOpenRounds(): Iterable<NodeId> {

@@ -136,7 +136,7 @@ describe('a submission at the wrong place or time', () => {
       over: 'ROUND_OVER',
     });
     const unknown = attack.node(1).runner.outcome(attack.info.round, late!.sender, late!.salt);
-    expect(unknown).toEqual({ state: 'unknown' });
+    expect(unknown).toMatchObject({ state: 'unknown' });
   });
 
   it('beyond the quota of its sender, and beyond the batch, is refused; the rest is mixed', async () => {
@@ -181,7 +181,7 @@ describe('a batch with too few senders', () => {
     }
     for (const { runner } of attack.team.nodes) {
       const told = runner.outcome(attack.info.round, only!.sender, only!.salt);
-      expect(told).toEqual({ state: 'failed', code: 'TOO_FEW_SENDERS' });
+      expect(told).toEqual({ state: 'failed', code: 'TOO_FEW_SENDERS', resendable: true });
     }
   });
 

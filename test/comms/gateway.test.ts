@@ -59,7 +59,7 @@ describe('a whole round', () => {
     }
     const [one] = submissions;
     const never = { ...one!, salt: flipped(one!.salt) };
-    expect(await client.outcome(info, never)).toEqual({ state: 'unknown' });
+    expect(await client.outcome(info, never)).toEqual({ state: 'unknown', resendable: true });
   });
 
   it('goes on where a submission is wrong: each gets its code, and the others come out', async () => {
@@ -116,7 +116,11 @@ describe('a whole round', () => {
     const failed = codeOf(team.feed.reached(info.round, 'COMPLETED'));
     team.feed.fail(info.round, 'enough');
     expect(await failed).toBe('SCHEDULER_FAILED');
-    expect(await client.outcome(info, submission!)).toEqual({ state: 'failed', code: 'SCHEDULER_FAILED' });
+    expect(await client.outcome(info, submission!)).toEqual({
+      state: 'failed',
+      code: 'SCHEDULER_FAILED',
+      resendable: true,
+    });
     expect(await codeOf(client.outputs(info.round, info.team[0]!))).toBe('ROUND_OVER');
     expect(await client.rounds(info.team[0]!)).toEqual([]);
   });
@@ -169,6 +173,7 @@ async function withLiar<T>(
       sign: (digest) => key.sign(digest),
       registry,
       runner: runner as RoundRunner,
+      collecting: () => (runner as RoundRunner).collecting(),
     }),
   );
   const others = team.membership.members.filter(({ node }) => node !== key.nodeId);

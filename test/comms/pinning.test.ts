@@ -131,9 +131,11 @@ describe('a gateway', () => {
     const { key, certificate } = await identity('gateway');
     const registry = { epoch: 3, publicKey: new Uint8Array(32).fill(9) } as never;
     const sign = (digest: Uint8Array) => key.sign(digest);
-    const deps = { network: 'n', node: key.nodeId, identityKey: key.publicKey, sign, registry, runner: {} as never };
+    const deps = { network: 'n', node: key.nodeId, identityKey: key.publicKey, sign, registry };
     const options = { address: '127.0.0.1:0', certificate, log: silentLog, metrics: createMetrics() };
-    const gateway = await listen(options, (server, errors) => addGatewayService(server, errors, deps));
+    const gateway = await listen(options, (server, errors) =>
+      addGatewayService(server, errors, { ...deps, runner: {} as never, collecting: () => [] }),
+    );
     const member = memberOf({ key, node: key.nodeId, certificate }, 1, gateway.port);
     const client = new GatewayClient(member, 'n');
     expect((await client.describe()).epoch).toBe(3);

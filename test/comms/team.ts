@@ -24,6 +24,7 @@ import { referenceEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
 import { SchedulerFollower } from '../../src/node/follow.js';
 import { LinkCare } from '../../src/round/linkCare.js';
+import { RoundDirectory } from '../../src/round/roundDirectory.js';
 import type { RoundInfo } from '../../src/round/roundInfo.js';
 import { RoundLog } from '../../src/round/roundLog.js';
 import { RoundRunner } from '../../src/round/roundRunner.js';
@@ -114,7 +115,9 @@ export class RealTeam {
       },
       hosts,
     );
+    const directory = new RoundDirectory(own.node, systemClock);
     const follower = new SchedulerFollower({
+      directory,
       scheduler,
       schedulerKey: this.authority.publicKey,
       network: NETWORK,
@@ -156,6 +159,7 @@ export class RealTeam {
         sign: (digest) => key.sign(digest),
         registry,
         runner,
+        collecting: () => runner.collecting(directory.collecting()),
       }),
     );
     this.#starters.push(async () => {

@@ -2,13 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import type { BootId, RoundId } from '../../src/base/ids.js';
 import { MemoryStore } from '../../src/base/store.js';
-import { RoundLog } from '../../src/round/roundLog.js';
+import { type LostRound, RoundLog } from '../../src/round/roundLog.js';
 import { rejection } from '../support/cmix.js';
 
 const boot = (name: string): BootId => name.repeat(32).slice(0, 32) as BootId;
 const id = (round: number): RoundId => round as RoundId;
 
-async function opened(store: MemoryStore, name: string): Promise<{ log: RoundLog; lost: RoundId[] }> {
+async function opened(store: MemoryStore, name: string): Promise<{ log: RoundLog; lost: LostRound[] }> {
   const log = new RoundLog(store, boot(name));
   return { log, lost: await log.recover() };
 }
@@ -33,7 +33,11 @@ describe('the round log', () => {
     await log.open(id(2));
     await log.open(id(10));
     await log.end(id(2), 'FAILED');
-    expect((await opened(store, 'b')).lost).toEqual([1, 10]);
+    await log.reserveRealtime(id(10));
+    expect((await opened(store, 'b')).lost).toEqual([
+      { round: 1, realtime: false },
+      { round: 10, realtime: true },
+    ]);
     expect((await opened(store, 'c')).lost).toEqual([]);
     expect((await rejection((await opened(store, 'd')).log.open(id(10))))?.code).toBe('ROUND_REUSED');
   });
@@ -51,7 +55,7 @@ describe('the round log', () => {
     const store = new MemoryStore();
     await store.put('round/0000000000000004', new Uint8Array([0x7b, 0x22]));
     const { log, lost } = await opened(store, 'a');
-    expect(lost).toEqual([4]);
+    expect(lost).toEqual([{ round: 4, realtime: false }]);
     expect((await rejection(log.open(id(4))))?.code).toBe('ROUND_REUSED');
   });
 

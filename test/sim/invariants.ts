@@ -2,7 +2,7 @@
 // its sender told, nothing secret left, no round id that runs again.
 import { asMixError } from '../../src/base/errors.js';
 import { isOver } from '../../src/round/admission.js';
-import type { Outcome } from '../../src/round/outcome.js';
+import { type Outcome, verdictOf } from '../../src/round/outcome.js';
 import type { RoundInfo, SignedRoundInfo } from '../../src/round/roundInfo.js';
 import type { Stage } from '../../src/round/roundState.js';
 import { refusedBecause, textsOf } from './outputs.js';
@@ -98,7 +98,9 @@ function outcomesOf(team: SimTeam, { info }: PlayedRound, { submission }: Sent):
     } catch (error) {
       // A node that restarted does not know the round any more; all of the team may have.
       const { code } = asMixError(error);
-      return code === 'ROUND_UNKNOWN' || code === 'ROUND_REUSED' ? [] : [{ state: 'unknown' as const }];
+      return code === 'ROUND_UNKNOWN' || code === 'ROUND_REUSED'
+        ? []
+        : [{ state: 'unknown' as const, resendable: false }];
     }
   });
 }
@@ -119,6 +121,7 @@ export function checkMessages(team: SimTeam, watch: Watch, played: PlayedRound):
     const outcomes = outcomesOf(team, played, message);
     const told = outcomes.some(({ state }) => state === 'failed' || state === 'rejected');
     if (count > 1) say(message, `came out ${count} times`);
+    if (count > 0 && verdictOf(outcomes) === 'resend') say(message, 'came out, and its sender would send it again');
     if (count === 1 && outcomes.some(({ state }) => state === 'rejected')) say(message, 'came out but was rejected');
     if (count === 0 && !told && outcomes.length > 0) {
       say(message, `is lost: ${outcomes.map(({ state }) => state).join(', ')}`);

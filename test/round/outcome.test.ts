@@ -1,0 +1,45 @@
+// What a sender concludes from what the nodes of its round say: above all, never to send a message again that may come out.
+import { describe, expect, it } from 'vitest';
+import type { NodeId } from '../../src/base/ids.js';
+import { type Outcome, type Verdict, verdictOf } from '../../src/round/outcome.js';
+
+const mixed: Outcome = { state: 'mixed' };
+const pending: Outcome = { state: 'pending' };
+const rejected: Outcome = { state: 'rejected', reason: 'MAC_INVALID', node: 'n' as NodeId };
+const kept: Outcome = { state: 'failed', code: 'PEER_LOST', resendable: true };
+const opened: Outcome = { state: 'failed', code: 'PEER_LOST', resendable: false };
+const waiting: Outcome = { state: 'unknown', resendable: false };
+const absent: Outcome = { state: 'unknown', resendable: true };
+
+describe('what the answers of a team come to', () => {
+  it.each<[string, (Outcome | undefined)[], Verdict]>([
+    ['nobody answers', [undefined, undefined], 'wait'],
+    ['the first node has it, the others have not heard', [pending, waiting, waiting], 'wait'],
+    ['nobody knows it yet', [waiting, waiting], 'wait'],
+    ['one has mixed it', [waiting, mixed, undefined], 'mixed'],
+    ['one has mixed it and another one failed after opening', [opened, mixed], 'mixed'],
+    ['a node has rejected it', [pending, rejected], 'rejected'],
+    ['all kept their shares', [kept, kept, kept], 'resend'],
+    ['those that answer kept their shares', [kept, undefined, waiting], 'resend'],
+    ['one may have opened its share', [kept, kept, opened], 'failed'],
+    ['all opened', [opened, opened], 'failed'],
+    ['one has not heard of the failure yet', [kept, pending], 'wait'],
+    ['the table is without it', [absent, absent, undefined], 'resend'],
+    ['the table is without it, and somebody opened', [absent, opened], 'failed'],
+  ])('%s', (_, answers, verdict) => {
+    expect(verdictOf(answers)).toBe(verdict);
+  });
+
+  it('a message is sent again only where no answer speaks against it, whatever the answers are', () => {
+    const all = [undefined, mixed, pending, rejected, kept, opened, waiting, absent];
+    for (const a of all) {
+      for (const b of all) {
+        for (const c of all) {
+          if (verdictOf([a, b, c]) !== 'resend') continue;
+          for (const answer of [a, b, c]) expect([undefined, kept, waiting, absent]).toContain(answer);
+          expect([a, b, c].some((answer) => answer === kept || answer === absent)).toBe(true);
+        }
+      }
+    }
+  });
+});

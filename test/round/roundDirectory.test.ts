@@ -1,0 +1,63 @@
+// What a node can tell a sender of rounds elsewhere: those that take messages now, and nothing that has ended.
+import { describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../src/base/clock.js';
+import type { NodeId, RoundId } from '../../src/base/ids.js';
+import { RoundDirectory } from '../../src/round/roundDirectory.js';
+import type { SignedRoundInfo } from '../../src/round/roundInfo.js';
+
+const id = (round: number) => round as RoundId;
+const node = (name: string) => name as NodeId;
+const COLLECT_MS = 5_000;
+
+function directory() {
+  const clock = new VirtualClock();
+  const known = new RoundDirectory(node('a'), clock);
+  const open = (round: number, ...team: string[]) => {
+    const info = { round: id(round), team, deadlines: { collectMs: COLLECT_MS } };
+    return known.heard({ kind: 'open', round: { info, signature: new Uint8Array(0) } as unknown as SignedRoundInfo });
+  };
+  const assign = (round: number) => known.heard({ kind: 'assign', round: id(round) });
+  const fail = (round: number) => known.heard({ kind: 'fail', round: id(round), reason: '' });
+  const taking = () => known.collecting().map(({ info }) => info.round);
+  return { clock, open, assign, fail, taking };
+}
+
+async function pass(clock: VirtualClock, ms: number): Promise<void> {
+  clock.after(ms, () => {});
+  while (clock.step());
+}
+
+describe('the directory of rounds', () => {
+  it('knows which updates are this node’s business', () => {
+    const { open, assign, fail } = directory();
+    expect(open(1, 'a', 'b')).toBe(true);
+    expect(open(2, 'b', 'c')).toBe(false);
+    expect([assign(1), assign(2), assign(3)]).toEqual([true, false, false]);
+    // Of a round that it has not heard of, it may be a member all the same.
+    expect([fail(1), fail(2), fail(9)]).toEqual([true, false, true]);
+  });
+
+  it('names rounds from when they are let take messages until they take none any more, newest first', async () => {
+    const { clock, open, assign, fail, taking } = directory();
+    for (const round of [1, 2, 3]) open(round, 'a', 'b');
+    expect(taking()).toEqual([]);
+    assign(1);
+    await pass(clock, COLLECT_MS - 1);
+    assign(2);
+    assign(3);
+    expect(taking()).toEqual([3, 2, 1]);
+    fail(3);
+    await pass(clock, 1);
+    expect(taking()).toEqual([2]);
+    await pass(clock, COLLECT_MS);
+    expect(taking()).toEqual([]);
+  });
+
+  it('forgets the oldest where there are too many', () => {
+    const { open, assign, taking } = directory();
+    for (let round = 1; round <= 5_000; round++) open(round, 'b');
+    assign(1);
+    assign(5_000);
+    expect(taking()).toEqual([5_000]);
+  });
+});
