@@ -2,6 +2,7 @@
 export { type ErrorCode, MixError } from './base/errors.js';
 export { Client, type ClientOptions, type VerifiedOutputs } from './client/client.js';
 export { type OutgoingMessage, Sender } from './client/compose.js';
+export type { DeliveryOptions, Fate } from './client/delivery.js';
 export { type Member, Membership } from './comms/peers.js';
 export type { Engine, FixedBase, Prepared } from './engine/engine.js';
 export { openEngine } from './engine/open.js';

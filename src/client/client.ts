@@ -1,9 +1,11 @@
-// What a sender or receiver uses: registers with every node, submits to a round's first node, asks what became of a
-// message, and fetches outputs, which count only when every node of the team has signed them.
+// What a sender or receiver uses: sends messages and follows them to their end, or does each step by itself (register with every
+// node, submit to a round's first node, ask what became of a message); fetches outputs, which count only when every node of the
+// team has signed them.
 import { equalBytes } from '../base/bytes.js';
+import { systemClock } from '../base/clock.js';
 import { MixError } from '../base/errors.js';
 import type { NodeId, RoundId } from '../base/ids.js';
-import { type Rng, systemRng } from '../base/rng.js';
+import { type Rng, randomBelow, systemRng } from '../base/rng.js';
 import { type DecodedOutputs, decodeOutputs, outputDigest } from '../cmix/outputs.js';
 import { SenderKey } from '../cmix/senderKeys.js';
 import { GatewayClient } from '../comms/gatewayClient.js';
@@ -16,11 +18,14 @@ import { isSignedBy, type RoundInfo, roundDigest, type SignedRoundInfo } from '.
 import type { Submission } from '../round/submissions.js';
 import { isSaidBy } from '../round/teamMessages.js';
 import { composeSubmissions, type OutgoingMessage, Sender } from './compose.js';
+import { Delivery, type DeliveryOptions, type Fate } from './delivery.js';
 
 /** Keys of one Register call; the gateway takes no more. */
 const REGISTER_BATCH = 256;
 /** Submissions under way at once over one connection. */
 const SUBMIT_WINDOW = 64;
+/** Nodes asked for rounds that take messages: some may be away. */
+const ASKED = 3;
 
 export interface ClientOptions {
   readonly network: string;
@@ -76,6 +81,31 @@ export class Client {
     const rounds = await this.#gateway(node).rounds();
     for (const round of rounds) this.#checkRound(round);
     return rounds;
+  }
+
+  /**
+   * Rounds that take messages now, newest first, as some nodes have heard; a few are asked at random. Empty where there is none,
+   * or none of those nodes answers.
+   */
+  async collecting(): Promise<SignedRoundInfo[]> {
+    const nodes = this.#options.membership.members.map(({ node }) => node);
+    const asked = Array.from({ length: Math.min(ASKED, nodes.length) }, async () => {
+      const [node] = nodes.splice(randomBelow(this.#rng, nodes.length), 1);
+      const rounds = await this.rounds(node!);
+      if (rounds.length === 0) throw new MixError('ROUND_NOT_COLLECTING', { node: node! });
+      return rounds;
+    });
+    // The first that knows one: nobody waits for a node that is away.
+    const rounds = await Promise.any(asked).catch(() => []);
+    return [...rounds].sort((a, b) => b.info.round - a.info.round);
+  }
+
+  /**
+   * Sends messages and follows each to its end, over as many rounds as it takes: what a round could not take, or failed without
+   * reading, goes into another one. See client/delivery.ts.
+   */
+  send(messages: readonly OutgoingMessage[], options: Partial<DeliveryOptions> = {}): Promise<readonly Fate[]> {
+    return new Delivery(this, { clock: systemClock, ...options }).run(messages);
   }
 
   /** Composes messages for a round; submit the result, and keep it to submit it again or to ask for its outcome. */
