@@ -24,6 +24,7 @@ interface SchedulerOptions {
   readonly init?: string;
   readonly set: readonly string[];
   readonly newCodes?: string;
+  readonly exitWithParent: boolean;
 }
 
 export function schedulerCommand(): Command {
@@ -38,6 +39,7 @@ export function schedulerCommand(): Command {
       (value, all: string[]) => [...all, value],
       [],
     )
+    .option('--exit-with-parent', 'stop when standard input closes', false)
     .addHelpText('after', HELP)
     .action(scheduler);
 }
@@ -56,7 +58,7 @@ async function scheduler(options: SchedulerOptions): Promise<void> {
     return;
   }
   const log = createLog({ name: 'millrace', ...config.log });
-  const running = await startScheduler(config, log, (scheduler) => new Dashboard(() => scheduler.view()));
+  const running = await startScheduler(config, log, (scheduler) => new Dashboard(scheduler));
   log.info({ page: `http://127.0.0.1:${running.httpPort}/` }, 'live page');
   process.on('SIGHUP', () => {
     Promise.resolve()
@@ -75,6 +77,10 @@ async function scheduler(options: SchedulerOptions): Promise<void> {
     };
     process.on('SIGTERM', stop);
     process.on('SIGINT', stop);
+    if (options.exitWithParent) {
+      process.stdin.on('end', stop).on('error', () => {});
+      process.stdin.resume();
+    }
   });
   process.exit(process.exitCode ?? 0);
 }

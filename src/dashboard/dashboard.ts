@@ -1,21 +1,45 @@
-// Serves the live page and its events. A reader gets what holds now, and then twice a second; one that does not read is dropped,
-// and so is one too many.
+// Serves the live page, its events, and the table of rounds. A reader gets what holds now, and then twice a second; one that does not
+// read is dropped, and so is one too many.
 import type { ServerResponse } from 'node:http';
+import { type Clock, systemClock } from '../base/clock.js';
+import type { NodeSpan, RoundRow } from '../scheduler/roundRecords.js';
 import type { SchedulerView } from '../scheduler/schedulerState.js';
 import { PAGE, PAGE_POLICY } from './page.js';
+import { type Timeline, timelineOf } from './timeline.js';
 
 const PERIOD_MS = 500;
 const READERS_MAX = 32;
 /** What may wait in a connection that is not read. */
 const BACKLOG_BYTES_MAX = 256 * 1024;
 
+/** Rounds in the table: the last ones. */
+const ROWS_MAX = 100;
+
+/** Whose page this is. */
+export interface Shown {
+  view(): SchedulerView;
+  rounds(): readonly RoundRow[];
+  spans(): readonly NodeSpan[];
+}
+
+/** One event of the page, and the body of /rounds. */
+export type LiveView = SchedulerView & { readonly timeline: Timeline };
+export interface RoundTable {
+  /** The scheduler's clock, which all times of the rows are of, and the same moment since 1970. */
+  readonly nowMs: number;
+  readonly wallMs: number;
+  readonly rounds: readonly RoundRow[];
+}
+
 export class Dashboard {
-  readonly #view: () => SchedulerView;
+  readonly #shown: Shown;
+  readonly #clock: Clock;
   readonly #readers = new Set<ServerResponse>();
   readonly #timer: NodeJS.Timeout;
 
-  constructor(view: () => SchedulerView) {
-    this.#view = view;
+  constructor(shown: Shown, clock: Clock = systemClock) {
+    this.#shown = shown;
+    this.#clock = clock;
     this.#timer = setInterval(() => this.#push(), PERIOD_MS);
     this.#timer.unref();
   }
@@ -29,6 +53,12 @@ export class Dashboard {
         'x-content-type-options': 'nosniff',
       });
       response.end(PAGE);
+      return true;
+    }
+    if (path === '/rounds') {
+      const { nowMs, wallMs } = { nowMs: this.#clock.nowMs(), wallMs: this.#clock.wallMs() };
+      const table: RoundTable = { nowMs, wallMs, rounds: this.#shown.rounds().slice(-ROWS_MAX) };
+      response.writeHead(200, { 'content-type': 'application/json' }).end(`${JSON.stringify(table)}\n`);
       return true;
     }
     if (path !== '/events') return false;
@@ -49,7 +79,11 @@ export class Dashboard {
   }
 
   #event(): string {
-    return `data: ${JSON.stringify(this.#view())}\n\n`;
+    const view = this.#shown.view();
+    const nodes = view.nodes.map(({ node }) => node);
+    const timeline = timelineOf(nodes, this.#shown.spans(), this.#clock.nowMs());
+    const live: LiveView = { ...view, timeline };
+    return `data: ${JSON.stringify(live)}\n\n`;
   }
 
   #push(): void {

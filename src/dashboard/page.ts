@@ -19,29 +19,24 @@ export const PAGE = `<!doctype html>
   dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: 1rem; margin: 0 0 1.5rem; }
   dl div { border-top: 2px solid var(--line); padding-top: .4rem; }
   dt { color: var(--soft); font-size: .85rem; } dd { margin: 0; font-size: 1.6rem; font-variant-numeric: tabular-nums; }
-  .node { display: grid; grid-template-columns: 9rem 6rem 1fr; gap: .8rem; align-items: center; padding: .25rem 0; border-top: 1px solid var(--line); }
+  .node { display: grid; grid-template-columns: 8rem 5.5rem 4.5rem 1fr; gap: .8rem; align-items: center; padding: .25rem 0; border-top: 1px solid var(--line); }
   .name { font-family: ui-monospace, monospace; font-size: .85rem; } .status { color: var(--soft); font-size: .85rem; }
-  .lane { display: flex; gap: 3px; min-height: 1.1rem; } .lane i { width: 1.1rem; height: 1.1rem; border-radius: 3px; background: var(--stand); }
-  .lane .PENDING, .lane .PRECOMPUTING, .key .pre { background: var(--pre); } .lane .QUEUED, .lane .REALTIME, .key .real { background: var(--real); }
+  .lane { position: relative; height: 1.5rem; overflow: hidden; border-radius: 3px; background: color-mix(in srgb, var(--line) 45%, transparent); }
+  .lane i { position: absolute; border-radius: 2px; min-width: 2px; } .key .pre { background: var(--pre); } .key .real { background: var(--real); }
+  .lane .r { top: 2px; height: .55rem; background: var(--real); } .lane .p { bottom: 2px; height: .55rem; background: var(--pre); opacity: .55; }
   .inactive .status, .banned .status, .sittingOut .status { color: var(--bad); }
   .key { color: var(--soft); font-size: .85rem; margin-top: 1rem; } .key b { display: inline-block; width: .8rem; height: .8rem; border-radius: 3px; margin: 0 .3rem 0 1rem; background: var(--stand); }
 </style>
 <h1>Millrace <span id="state">connecting</span></h1>
 <dl id="figures"></dl>
 <div id="nodes"></div>
-<p class="key"><b class="pre"></b>precomputing<b></b>ready<b class="real"></b>taking or mixing messages</p>
+<p class="key">The last minute, now at the right.<b class="real"></b>mixing<b class="pre"></b>precomputing, darker where rounds overlap. In front of each lane: precomputing · ready · taking or mixing messages.</p>
 <script>
-  const order = ['PENDING', 'PRECOMPUTING', 'STANDBY', 'QUEUED', 'REALTIME'];
   const element = (tag, className, text) => Object.assign(document.createElement(tag), { className: className || '', textContent: text === undefined ? '' : text });
-  const history = [];
+  const percent = (share) => share === null ? '–' : Math.round(100 * share) + ' %';
   function figures(view) {
-    history.push([performance.now(), view.completed]);
-    while (history.length > 120) history.shift();
-    const [first, last] = [history[0], history[history.length - 1]];
-    const minutes = (last[0] - first[0]) / 60000;
-    const rate = minutes > 0.05 ? ((last[1] - first[1]) / minutes).toFixed(1) : '–';
-    return [['rounds a minute', rate], ['completed', view.completed], ['failed', view.failed], ['ready', view.stock + ' of ' + view.stockTarget],
-      ['precomputing', view.precomputing], ['in realtime', view.realtime], ['realtime waited', view.waited]];
+    return [['rounds a minute', view.roundsPerMinute.toFixed(1)], ['completed', view.completed], ['failed', view.failed], ['ready', view.stock + ' of ' + view.stockTarget],
+      ['precomputing', view.precomputing], ['in realtime', view.realtime], ['realtime waited', view.waited], ['overlap', percent(view.overlapShare)]];
   }
   function show(view) {
     document.getElementById('figures').replaceChildren(...figures(view).map(([name, value]) => {
@@ -52,8 +47,16 @@ export const PAGE = `<!doctype html>
     document.getElementById('nodes').replaceChildren(...view.nodes.map((node) => {
       const row = element('div', 'node ' + node.status);
       const lane = element('div', 'lane');
-      for (const stage of order) for (let i = 0; i < (node.stages[stage] || 0); i++) lane.append(Object.assign(element('i', stage), { title: stage }));
-      row.append(element('span', 'name', node.node.slice(0, 12)), element('span', 'status', node.status), lane);
+      for (const [round, kind, from, to] of view.timeline[node.node] || []) {
+        const bar = element('i', kind);
+        bar.style.left = 100 - Math.min(from, 600) / 6 + '%';
+        bar.style.width = (Math.min(from, 600) - to) / 6 + '%';
+        bar.title = 'round ' + round;
+        lane.append(bar);
+      }
+      const count = (...stages) => stages.reduce((sum, stage) => sum + (node.stages[stage] || 0), 0);
+      const counts = [count('PENDING', 'PRECOMPUTING'), count('STANDBY'), count('QUEUED', 'REALTIME')].join(' · ');
+      row.append(element('span', 'name', node.node.slice(0, 12)), element('span', 'status', node.status), element('span', 'status', counts), lane);
       return row;
     }));
   }

@@ -32,6 +32,10 @@ const schema = z.strictObject({
       min_senders: whole(1, 1 << 20).default(d.minSenders),
       quota_per_sender: whole(1, 1 << 20).default(d.quotaPerSender),
       collect_ms: whole(1, 86_400_000).default(d.deadlines.collectMs),
+      precompute_ms: whole(1, 86_400_000).default(d.deadlines.precomputeMs),
+      precompute_phase_ms: whole(1, 86_400_000).default(d.deadlines.precomputePhaseMs),
+      realtime_ms: whole(1, 86_400_000).default(d.deadlines.realtimeMs),
+      realtime_phase_ms: whole(1, 86_400_000).default(d.deadlines.realtimePhaseMs),
       minimum_delay_ms: whole(0, 86_400_000).default(d.minimumDelayMs),
       collecting: whole(1, 64).default(d.collecting),
     })
@@ -89,7 +93,14 @@ export function paramsOf({ rounds, pool }: SchedulerConfig): SchedulerParams {
     chunkSlots: Math.min(rounds.chunk_slots, rounds.slots),
     minSenders: rounds.min_senders,
     quotaPerSender: rounds.quota_per_sender,
-    deadlines: { ...DEFAULT_PARAMS.deadlines, collectMs: rounds.collect_ms },
+    deadlines: {
+      ...DEFAULT_PARAMS.deadlines,
+      collectMs: rounds.collect_ms,
+      precomputeMs: rounds.precompute_ms,
+      precomputePhaseMs: rounds.precompute_phase_ms,
+      realtimeMs: rounds.realtime_ms,
+      realtimePhaseMs: rounds.realtime_phase_ms,
+    },
     minimumDelayMs: rounds.minimum_delay_ms,
     collecting: rounds.collecting,
     poolThreshold: pool.threshold,
@@ -125,7 +136,7 @@ certificate_key_file = "certificate.key"
 [listen]
 # Nodes, by mutual TLS 1.3.
 nodes = "0.0.0.0:7410"
-# /healthz /readyz /metrics /status. Keep it on loopback.
+# The live page (/), /status, /rounds, /metrics, /healthz, /readyz. Keep it on loopback.
 http = "127.0.0.1:7409"
 
 [rounds]
@@ -136,6 +147,11 @@ width = ${d.width}
 # A batch is closed when it is full, or after this long; with fewer senders than min_senders it is not mixed.
 collect_ms = ${d.deadlines.collectMs}
 min_senders = ${d.minSenders}
+# Who does not get as far in this time fails the round: all of a stage, and one step of it.
+precompute_ms = ${d.deadlines.precomputeMs}
+precompute_phase_ms = ${d.deadlines.precomputePhaseMs}
+realtime_ms = ${d.deadlines.realtimeMs}
+realtime_phase_ms = ${d.deadlines.realtimePhaseMs}
 quota_per_sender = ${d.quotaPerSender}
 # Rounds that take messages at once, and the least time between two.
 collecting = ${d.collecting}

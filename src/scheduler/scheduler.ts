@@ -14,6 +14,7 @@ import type { Stage } from '../round/roundState.js';
 import type { NodeReport, SignedUpdate } from '../round/schedulerPort.js';
 import { statusOf } from './nodePool.js';
 import { type FeedListener, RoundFeed } from './roundFeed.js';
+import { type NodeSpan, RoundRecords, type RoundRow } from './roundRecords.js';
 import { reduceScheduler } from './schedulerMachine.js';
 import { SchedulerMetrics } from './schedulerMetrics.js';
 import { checkParams, type SchedulerParams } from './schedulerParams.js';
@@ -48,6 +49,7 @@ export interface SchedulerDeps {
 
 export class Scheduler implements SchedulerFeed {
   readonly feed: RoundFeed;
+  readonly #records: RoundRecords;
   readonly #deps: SchedulerDeps;
   readonly #metrics: SchedulerMetrics;
   readonly #streams = new Map<NodeId, number>();
@@ -63,6 +65,7 @@ export class Scheduler implements SchedulerFeed {
     this.#deps = deps;
     this.feed = feed;
     this.#state = state;
+    this.#records = new RoundRecords(deps.clock.nowMs());
     this.#metrics = new SchedulerMetrics(deps.metrics, () => this.view());
   }
 
@@ -148,6 +151,9 @@ export class Scheduler implements SchedulerFeed {
       const { bootId, round, stage, failure } = report;
       this.#dispatch({ type: 'report', node, bootId, round, stage, failure, atMs });
     }
+    if (report.kind === 'progress' && this.#state.rounds.get(report.round)?.info.team.includes(node)) {
+      this.#records.progress(node, report.round, report.phase, report.fraction, atMs);
+    }
     if (report.kind === 'roundTrips') {
       for (const { peer, ms } of report.roundTrips) this.#dispatch({ type: 'roundTrip', node, peer, ms, atMs });
     }
@@ -174,9 +180,20 @@ export class Scheduler implements SchedulerFeed {
     this.#dispatch({ type: 'banned', node, banned, atMs: this.#deps.clock.nowMs() });
   }
 
+  /** Rounds that have ended lately, and those that are open. */
+  rounds(): readonly RoundRow[] {
+    return this.#records.rows(this.#state.rounds.values());
+  }
+
+  /** Who was at work on what in the last minute. */
+  spans(): readonly NodeSpan[] {
+    return this.#records.spans(this.#deps.clock.nowMs());
+  }
+
   view(): SchedulerView {
     const { nodes, rounds, params, demand } = this.#state;
     const nowMs = this.#deps.clock.nowMs();
+    const { overlapShare, busyShare } = this.#records.utilisation(nowMs);
     const count = (...states: RoundRecord['state'][]) =>
       [...rounds.values()].filter(({ state }) => states.includes(state)).length;
     return {
@@ -185,6 +202,8 @@ export class Scheduler implements SchedulerFeed {
         status: statusOf(record, params, nowMs),
         rounds: record.activity.size,
         stages: counted([...record.activity.values()]),
+        engine: this.feed.nodes.get(record.node)?.engine ?? '',
+        busyShare: rounded(busyShare.get(record.node) ?? 0),
       })),
       stock: [...rounds.values()].filter(({ state, queuedMs }) => state === 'STANDBY' && queuedMs === undefined).length,
       stockTarget: stockTarget(demand, params),
@@ -194,6 +213,8 @@ export class Scheduler implements SchedulerFeed {
       waited: demand.waited,
       completed: this.#completed,
       failed: this.#failed,
+      roundsPerMinute: rounded(this.#records.roundsPerMinute(nowMs)),
+      overlapShare: overlapShare === undefined ? null : rounded(overlapShare),
     };
   }
 
@@ -201,6 +222,9 @@ export class Scheduler implements SchedulerFeed {
     if (this.#closed) return;
     const { state, effects } = reduceScheduler(this.#state, event);
     this.#state = state;
+    if (event.type === 'report' && !effects.some(({ type }) => type === 'ignored')) {
+      this.#records.stage(event.node, event.round, event.stage, event.atMs);
+    }
     for (const effect of effects) this.#carryOut(effect);
     if (event.type !== 'tick' && this.#scheduling) this.#tickSoon();
   }
@@ -235,6 +259,7 @@ export class Scheduler implements SchedulerFeed {
   #ended(round: RoundRecord, blamed: readonly NodeId[]): void {
     const { listener, log } = this.#deps;
     this.#metrics.ended(round, blamed);
+    this.#records.ended(round, blamed);
     if (round.state === 'COMPLETED') this.#completed++;
     else this.#failed++;
     if (blamed.length > 0) log.warn({ round: round.info.round, blamed }, 'nodes to blame for a failed round');
@@ -268,6 +293,8 @@ export class Scheduler implements SchedulerFeed {
     await this.feed.settled();
   }
 }
+
+const rounded = (value: number): number => Math.round(1_000 * value) / 1_000;
 
 function counted(stages: readonly Stage[]): Partial<Record<Stage, number>> {
   const counts: Partial<Record<Stage, number>> = {};

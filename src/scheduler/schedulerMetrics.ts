@@ -29,6 +29,11 @@ export class SchedulerMetrics {
       'Times that a round was wanted and none was in STANDBY',
       () => view().waited,
     );
+    metrics.observed(
+      'scheduler_overlap_share',
+      'Of the last minute in realtime, in how much of it another round was precomputed',
+      () => view().overlapShare ?? 0,
+    );
     metrics.observed('scheduler_nodes_active', 'Nodes that may be drawn', () => {
       return view().nodes.filter(({ status }) => status === 'active').length;
     });

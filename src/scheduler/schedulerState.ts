@@ -123,6 +123,10 @@ export interface SchedulerView {
     readonly rounds: number;
     /** Stage by stage, how many of its rounds are there. */
     readonly stages: Readonly<Partial<Record<Stage, number>>>;
+    /** Its engine, as it said when it came online. */
+    readonly engine: string;
+    /** Of the last minute, in how much of it it was at work on a round. */
+    readonly busyShare: number;
   }[];
   readonly stock: number;
   readonly stockTarget: number;
@@ -132,6 +136,9 @@ export interface SchedulerView {
   readonly waited: number;
   readonly completed: number;
   readonly failed: number;
+  readonly roundsPerMinute: number;
+  /** Of the last minute's time in realtime, in how much of it another round was precomputed; null where there was none. */
+  readonly overlapShare: number | null;
 }
 
 export function initialState(network: string, membership: number, params: SchedulerParams): SchedulerState {

@@ -1,41 +1,99 @@
-// The times that the demo shows: right when nodes work at the same time on the same batch.
+// The demo's lanes and books: what is drawn is what was so, and a message that is missing, doubled or changed is seen.
 import { PassThrough } from 'node:stream';
-import { afterEach, expect, it, vi } from 'vitest';
-import type { NodeId } from '../../src/base/ids.js';
-import { RoundDisplay } from '../../src/cli/demo/display.js';
+import { describe, expect, it } from 'vitest';
+import { utf8 } from '../../src/base/bytes.js';
+import { cellsOf, DemoDisplay, drawLane } from '../../src/cli/demo/display.js';
+import { MessageBook } from '../../src/cli/demo/messageBook.js';
+import { resultOf, roundLine, roundTable } from '../../src/cli/demo/results.js';
+import type { LiveView } from '../../src/dashboard/dashboard.js';
+import type { RoundRow } from '../../src/scheduler/roundRecords.js';
 
-const nodes = ['a', 'b', 'c'].map((letter) => letter.repeat(32)) as NodeId[];
+/** Thirty seconds as six cells of five. */
+const lane = (...spans: LiveView['timeline'][string]) => drawLane(cellsOf(spans, 6, 300), false);
 
-afterEach(() => {
-  vi.restoreAllMocks();
+describe('a lane', () => {
+  it('shows what a node was at work on, the newest at the right', () => {
+    expect(lane()).toBe('······');
+    expect(lane([1, 'p', 300, 200])).toBe('pp····');
+    expect(lane([1, 'r', 50, 0])).toBe('·····M');
+    expect(lane([1, 'p', 260, 110], [2, 'r', 190, 150], [1, 'r', 20, 0])).toBe('pp'.concat('Xp', '·M'));
+  });
+
+  it('shows how many rounds are precomputed at once, and mixing above precomputing', () => {
+    const cells = cellsOf(
+      [
+        [1, 'p', 300, 0],
+        [2, 'p', 100, 0],
+        [3, 'r', 50, 0],
+      ],
+      6,
+      300,
+    );
+    expect(cells.map(({ precomputing }) => precomputing)).toEqual([1, 1, 1, 1, 2, 2]);
+    const coloured = drawLane(cells, true);
+    expect(coloured.endsWith('\x1b[0m')).toBe(true);
+    expect(coloured.split('\x1b[0;').length - 1).toBe(6);
+    expect(coloured.at(-5)).toBe('▀');
+  });
 });
 
-it('a phase lasts from its first start on any node to its last end on any, however nodes overlap', () => {
-  let nowMs = 0;
-  vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
-  const display = new RoundDisplay(new PassThrough() as unknown as NodeJS.WriteStream);
-  display.begin(1, 1, nodes.length);
-  // The second node begins while the first works, and the third ends before the first.
-  const events: readonly [number, number, number][] = [
-    [10, 0, 0],
-    [20, 1, 0],
-    [30, 2, 0],
-    [40, 0, 0.5],
-    [50, 2, 1],
-    [80, 0, 1],
-    [90, 1, 1],
-  ];
-  for (const [atMs, node, fraction] of events) {
-    nowMs = atMs;
-    display.progress(nodes[node]!, 'precompDecrypt', fraction);
-    if (node === 1 && fraction === 0) display.progress(nodes[1]!, 'precompPermute', 0);
-  }
-  // Not the sum of what each node took (160), nor the last node's own time.
-  expect(display.ms('precompDecrypt')).toBe(80);
-  // Begun, but ended nowhere: no time is made up.
-  expect(display.ms('precompPermute')).toBe(0);
-  // What comes again, or late, changes nothing.
-  nowMs = 500;
-  display.progress(nodes[1]!, 'precompDecrypt', 1);
-  expect(display.ms('precompDecrypt')).toBe(80);
+it('a display that is no terminal gets lines only, and never an escape', () => {
+  const out = new PassThrough();
+  const display = new DemoDisplay(out as unknown as NodeJS.WriteStream, {
+    view: () => undefined,
+    nameOf: (node) => node,
+    page: () => '',
+  });
+  display.begin();
+  display.say('a line');
+  display.end();
+  expect(String(out.read())).toBe('a line\n');
+});
+
+function row(more: Partial<RoundRow> = {}): RoundRow {
+  const times = { openedMs: 1_000, standbyMs: 3_500, queuedMs: 4_000, realtimeMs: 6_000, endedMs: 7_000 };
+  const phases = { generate: { startMs: 1_100, endMs: 2_100 }, reveal: { startMs: 2_000, endMs: undefined } };
+  const rest = { team: ['a', 'b'] as never[], slots: 3, failure: undefined, blamed: [] };
+  return { round: 7 as never, state: 'COMPLETED', ...rest, ...times, phases, ...more };
+}
+
+const book = (outputs: string[], inputs: string[], invalid = 0) => {
+  const made = new MessageBook(row(), outputs.map(utf8), invalid);
+  for (const input of inputs) made.expect(utf8(input));
+  return made;
+};
+
+describe('a book of messages', () => {
+  it('is equal where every message came out once, in whatever order, doubles included', () => {
+    expect(book(['b', 'a', 'a'], ['a', 'b', 'a']).equal).toBe(true);
+  });
+
+  it.each<[string, MessageBook]>([
+    ['a message that did not come out', book(['a'], ['a', 'b'])],
+    ['one that came out twice', book(['a', 'a'], ['a'])],
+    ['one that nobody sent', book(['a', 'x'], ['a', 'b'])],
+    ['one that was mauled', book(['a'], ['a'], 1)],
+  ])('is not where there is %s', (_, made) => {
+    expect(made.equal).toBe(false);
+  });
+});
+
+describe('a round’s result', () => {
+  it('has precomputation, realtime and phases by one clock, and makes no time up', () => {
+    const result = resultOf(1, book(['a'], ['a']), 5_200);
+    expect(result).toMatchObject({ id: 7, precomputeMs: 2_500, realtimeMs: 1_800, messagesIn: 1, messagesOut: 1 });
+    expect(result.phaseMs).toMatchObject({ generate: 1_000, reveal: 0, identify: 0 });
+    // Without the moment when the last message was taken: from when nodes began.
+    expect(resultOf(1, book(['a'], ['a']), undefined).realtimeMs).toBe(1_000);
+    const text = roundLine(result, row(), (node) => ({ a: '1', b: '2' })[node]!);
+    expect(text).toBe('round   1  team 1 2  precompute 2.50 s  realtime 1.80 s  1 in, 1 out');
+  });
+
+  it('stands in a table of the last rounds', () => {
+    const results = Array.from({ length: 30 }, (_, i) => resultOf(i + 1, book(['a'], ['a']), undefined));
+    const lines = roundTable(results).split('\n');
+    expect(lines).toHaveLength(22);
+    expect(lines[1]!.trim().startsWith('11 ')).toBe(true);
+    expect(lines.at(-1)).toContain('10 earlier rounds');
+  });
 });

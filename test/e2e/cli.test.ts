@@ -42,6 +42,9 @@ describe('the demo refuses before it starts anything', () => {
     [['--width', '16'], '--width'],
     [['--engine', 'abacus'], '--engine'],
     [['--team-size', '9'], '--team-size'],
+    [['--teams', '1'], '--teams'],
+    [['--duration', 'soon'], '--duration'],
+    [['--duration', '0s'], '--duration'],
     [['--input', 'no-such-file'], '--input'],
   ])('%j', (args, named) => {
     const { status, err } = millrace('demo', ...args);
@@ -83,6 +86,22 @@ describe('a whole demo at 2048 bits', () => {
     const written = readFileSync(output, 'utf8').split('\n').slice(0, -1);
     const expected = Array.from({ length: 12 }, (_, i) => lines[i % lines.length]!);
     expect([...written].sort()).toEqual([...expected].sort());
+  });
+
+  it('mixes for as long as it is told, with teams of a larger pool that overlap', () => {
+    const options = ['--duration', '6s', '--batch', '20', '--nodes', '5', '--team-size', '3', '--teams', '3'];
+    const { status, out, err } = millrace('demo', ...options, '--bits', '2048', '--json');
+    expect(err).not.toContain('error');
+    expect(status).toBe(0);
+    expect(err).toMatch(/live page: http:\/\/127\.0\.0\.1:\d+\//);
+    // A pipe gets lines: one a round, with its team by numbers.
+    expect(err).toMatch(/round {3}1 {2}team [1-5] [1-5] [1-5] {2}precompute .* s {2}realtime .* s {2}20 in, 20 out/);
+    const { ok, rounds, undelivered, scheduler } = JSON.parse(out.trim().split('\n').at(-1)!);
+    expect({ ok, undelivered }).toEqual({ ok: true, undelivered: 0 });
+    expect(rounds.length).toBeGreaterThanOrEqual(1);
+    expect(rounds.map(({ round }: { round: number }) => round)).toEqual(rounds.map((_: unknown, i: number) => i + 1));
+    expect(new Set(rounds.map(({ id }: { id: number }) => id)).size).toBe(rounds.length);
+    expect(scheduler).toMatchObject({ failed: 0 });
   });
 });
 

@@ -1,12 +1,25 @@
 // The live page: served whole, fed with what holds now and what comes, and nothing in it is about a sender or a message.
 import { createServer, type Server } from 'node:http';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { NodeId } from '../../src/base/ids.js';
-import { Dashboard } from '../../src/dashboard/dashboard.js';
+import { systemClock } from '../../src/base/clock.js';
+import type { NodeId, RoundId } from '../../src/base/ids.js';
+import { Dashboard, type LiveView, type RoundTable } from '../../src/dashboard/dashboard.js';
+import type { NodeSpan, RoundRow } from '../../src/scheduler/roundRecords.js';
 import type { SchedulerView } from '../../src/scheduler/schedulerState.js';
 
+const NODE = 'ab'.repeat(16) as NodeId;
+
 const view: SchedulerView = {
-  nodes: [{ node: 'ab'.repeat(16) as NodeId, status: 'active', rounds: 2, stages: { STANDBY: 1, REALTIME: 1 } }],
+  nodes: [
+    {
+      node: NODE,
+      status: 'active',
+      rounds: 2,
+      stages: { STANDBY: 1, REALTIME: 1 },
+      engine: 'cpu',
+      busyShare: 0.5,
+    },
+  ],
   stock: 1,
   stockTarget: 2,
   precomputing: 0,
@@ -15,6 +28,21 @@ const view: SchedulerView = {
   waited: 0,
   completed: 4,
   failed: 0,
+  roundsPerMinute: 2,
+  overlapShare: null,
+};
+
+const spans: readonly NodeSpan[] = [
+  { node: NODE, round: 3 as RoundId, kind: 'precompute', fromMs: 1_000, toMs: 3_000 },
+  { node: NODE, round: 2 as RoundId, kind: 'realtime', fromMs: 8_000, toMs: undefined },
+];
+const rows = [{ round: 2, state: 'REALTIME' }] as unknown as readonly RoundRow[];
+/** As the page gets it at ten seconds. */
+const timeline = {
+  [NODE]: [
+    [3, 'p', 90, 70],
+    [2, 'r', 20, 0],
+  ],
 };
 
 let shown: SchedulerView;
@@ -23,7 +51,8 @@ let server: Server;
 let url: string;
 beforeEach(async () => {
   shown = view;
-  dashboard = new Dashboard(() => shown);
+  const clock = { ...systemClock, nowMs: () => 10_000 };
+  dashboard = new Dashboard({ view: () => shown, spans: () => spans, rounds: () => rows }, clock);
   server = createServer((request, response) => {
     if (!dashboard.answer(request.url ?? '/', response)) response.writeHead(404).end();
   });
@@ -37,14 +66,14 @@ afterEach(async () => {
 });
 
 /** The events of a stream, as they come. */
-async function* events(abort: AbortSignal): AsyncGenerator<SchedulerView> {
+async function* events(abort: AbortSignal): AsyncGenerator<LiveView> {
   const response = await fetch(`${url}/events`, { signal: abort });
   expect(response.headers.get('content-type')).toBe('text/event-stream');
   let text = '';
   for await (const part of response.body as unknown as AsyncIterable<Uint8Array>) {
     text += Buffer.from(part).toString();
     for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-      yield JSON.parse(text.slice('data: '.length, end)) as SchedulerView;
+      yield JSON.parse(text.slice('data: '.length, end)) as LiveView;
       text = text.slice(end + 2);
     }
   }
@@ -62,11 +91,11 @@ it('is one document that needs nothing from elsewhere, and may load nothing', as
 it('is told at once what holds, and then what changes', async () => {
   const abort = new AbortController();
   const stream = events(abort.signal);
-  expect((await stream.next()).value).toEqual(view);
+  expect((await stream.next()).value).toEqual({ ...view, timeline });
   shown = { ...view, completed: 5 };
   let next: SchedulerView = view;
   while (next.completed !== 5) next = (await stream.next()).value as SchedulerView;
-  expect(next).toEqual(shown);
+  expect(next).toEqual({ ...shown, timeline });
   abort.abort();
   await stream.next().catch(() => {});
 });
@@ -88,9 +117,18 @@ it('takes a bounded number of readers', async () => {
     .toBe(200);
 });
 
-it('shows nodes, stages and counts, and has no room for anything else', () => {
-  expect(Object.keys(view).sort()).toEqual(
-    ['completed', 'consumed', 'failed', 'nodes', 'precomputing', 'realtime', 'stock', 'stockTarget', 'waited'].sort(),
-  );
-  expect(Object.keys(view.nodes[0]!).sort()).toEqual(['node', 'rounds', 'stages', 'status']);
+it('gives the table of rounds with the clock that its times are of', async () => {
+  const table = (await (await fetch(`${url}/rounds`)).json()) as RoundTable;
+  expect(table).toMatchObject({ nowMs: 10_000, rounds: rows });
+  expect(Math.abs(table.wallMs - Date.now())).toBeLessThan(60_000);
+});
+
+it('shows nodes, stages and counts, and has no room for anything else', async () => {
+  const abort = new AbortController();
+  const shownNow = (await events(abort.signal).next()).value as LiveView;
+  abort.abort();
+  const counts = ['completed', 'consumed', 'failed', 'overlapShare', 'precomputing', 'realtime', 'roundsPerMinute'];
+  const all = [...counts, 'nodes', 'stock', 'stockTarget', 'timeline', 'waited'];
+  expect(Object.keys(shownNow).sort()).toEqual(all.sort());
+  expect(Object.keys(shownNow.nodes[0]!).sort()).toEqual(['busyShare', 'engine', 'node', 'rounds', 'stages', 'status']);
 });

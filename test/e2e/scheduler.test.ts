@@ -12,7 +12,6 @@ import { Client } from '../../src/client/client.js';
 import { createKeyFiles, keyFilesIn } from '../../src/node/keyFiles.js';
 import { loadSchedulerConfig, SCHEDULER_TEMPLATE } from '../../src/node/schedulerConfig.js';
 import { createCodes, type RunningScheduler, startScheduler } from '../../src/node/schedulerProcess.js';
-import type { RoundInfo } from '../../src/round/roundInfo.js';
 import { NETWORK, Nodes } from '../support/nodes.js';
 
 const LIMIT_MS = 60_000;
@@ -58,38 +57,18 @@ function config(...more: string[]) {
   ]);
 }
 
-/** The round that takes messages now, wherever it does. */
-async function collecting(client: Client): Promise<RoundInfo> {
-  for (;;) {
-    for (const { node } of nodes.members) {
-      const [round] = await client.rounds(node).catch(() => []);
-      if (round) return round.info;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 30));
-  }
-}
-
+/** Sends a batch as a sender would; gives the round that mixed it. */
 async function mix(client: Client, label: string): Promise<RoundId> {
-  const info = await collecting(client);
-  const senders = [client.createSender()];
-  await client.register(senders, info.team);
-  const [round] = (await client.rounds(info.team[0]!)).filter((signed) => signed.info.round === info.round);
+  const sender = client.createSender();
   const texts = Array.from({ length: SLOTS }, (_, i) => `${label} ${i}`);
-  const outgoing = texts.map((text) => ({ sender: senders[0]!, payload: utf8(text) }));
-  expect(await client.submit(info, await client.compose(round!, outgoing))).toEqual(texts.map(() => undefined));
-  const outputs = () =>
-    client.outputs(info.round, info.team[1]!).then(
-      ({ messages }) => messages,
-      () => undefined,
-    );
-  let messages: readonly Uint8Array[] | undefined;
-  const there = async () => {
-    messages = await outputs();
-    return messages !== undefined;
-  };
-  await expect.poll(there, { timeout: 20_000 }).toBe(true);
-  expect(messages!.map((message) => Buffer.from(message).toString()).sort()).toEqual(texts);
-  return info.round;
+  const fates = await client.send(texts.map((text) => ({ sender, payload: utf8(text) })));
+  const [first] = fates;
+  if (first?.state !== 'mixed') throw new Error(`not mixed: ${JSON.stringify(fates)}`);
+  expect(fates).toEqual(texts.map(() => first));
+  const row = running!.scheduler.rounds().find(({ round }) => round === first.round);
+  const { messages } = await client.outputs(first.round, row!.team[1]!);
+  expect(messages.map((message) => Buffer.from(message).toString()).sort()).toEqual(texts);
+  return first.round;
 }
 
 const clientOf = () =>

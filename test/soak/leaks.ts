@@ -1,5 +1,4 @@
 // Whether nodes leak: memory, handles and round secrets of each process, read at quiet moments, and compared over the whole soak.
-import type { DemoNetwork } from '../../src/cli/demo/network.js';
 
 /** What a process may have gained between the first quiet moment and the last: caches that fill, heaps that are not collected. */
 const MEMORY_GAIN_MAX = 48 * 1024 * 1024;
@@ -23,9 +22,9 @@ export class LeakWatch {
   readonly #readings: Reading[][] = [];
 
   /** Reads every node's metrics, at a moment when nothing is under way. */
-  async read(network: DemoNetwork): Promise<void> {
+  async read(nodes: readonly { readonly httpAddress: string }[]): Promise<void> {
     const readings = await Promise.all(
-      network.nodes.map(async ({ httpAddress }) => {
+      nodes.map(async ({ httpAddress }) => {
         const text = await (await fetch(`http://${httpAddress}/metrics`)).text();
         return {
           memoryBytes: metricOf(text, 'process_resident_memory_bytes'),

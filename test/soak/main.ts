@@ -4,9 +4,9 @@ import { parseArgs } from 'node:util';
 import { sleep, systemClock } from '../../src/base/clock.js';
 import { silentLog } from '../../src/base/log.js';
 import { SeededRng } from '../../src/base/rng.js';
-import { DemoNetwork } from '../../src/cli/demo/network.js';
 import { openEngine } from '../../src/engine/open.js';
 import { groupOfBits } from '../../src/math/group.js';
+import { FeedNetwork } from '../support/feedNetwork.js';
 import { LeakWatch } from './leaks.js';
 import { Ledger } from './ledger.js';
 import { Mischief } from './mischief.js';
@@ -57,7 +57,7 @@ async function soak({ minutes, seed, workers }: Options): Promise<boolean> {
   const mischief = new Mischief(new SeededRng(`${seed}/faults`));
   const group = groupOfBits(2048);
   const advertise = (address: string) => mischief.inFrontOf(address);
-  const network = new DemoNetwork({ nodes: NODES, engine: 'auto', threads: 1, groups: [group.name], advertise });
+  const network = new FeedNetwork({ nodes: NODES, engine: 'auto', threads: 1, groups: [group.name], advertise });
   process.on('exit', () => network.killAll());
   const engine = await openEngine({ engine: 'auto', group, threads: 1, log: silentLog });
   const ledger = new Ledger();
@@ -79,7 +79,7 @@ async function soak({ minutes, seed, workers }: Options): Promise<boolean> {
       while (!rounds.idle) await sleep(systemClock, 100);
       // What was cut is dialled again, and streams that were dropped are gone.
       await sleep(systemClock, 1_500);
-      await leaks.read(network);
+      await leaks.read(network.nodes);
       held = false;
       const { completed, failed } = ledger.rounds;
       say(`${(((quiet + 1) * minutes) / QUIETS).toFixed(1)} min: ${completed} rounds completed, ${failed} failed`);

@@ -1,8 +1,8 @@
 // The faults of a soak: at random moments something happens to a random link, each fault mends itself after a while.
 import { sleep, systemClock } from '../../src/base/clock.js';
 import { type Rng, randomBelow, randomFraction } from '../../src/base/rng.js';
-import type { DemoNetwork } from '../../src/cli/demo/network.js';
 import { FaultyProxy } from '../comms/faults/proxy.js';
+import type { FeedNetwork } from '../support/feedNetwork.js';
 
 const FAULTS = ['cut', 'cutLater', 'swallow', 'refuse', 'stall', 'reload'] as const;
 type Fault = (typeof FAULTS)[number];
@@ -29,7 +29,7 @@ export class Mischief {
   }
 
   /** Does harm until the signal aborts, while `held` does not hold. */
-  async work(network: DemoNetwork, signal: AbortSignal, held: () => boolean): Promise<void> {
+  async work(network: FeedNetwork, signal: AbortSignal, held: () => boolean): Promise<void> {
     while (!signal.aborted) {
       await sleep(systemClock, 200 + randomFraction(this.#rng) * PAUSE_MS, signal);
       if (signal.aborted || held()) continue;
@@ -39,7 +39,7 @@ export class Mischief {
     }
   }
 
-  async #do(fault: Fault, network: DemoNetwork, signal: AbortSignal): Promise<void> {
+  async #do(fault: Fault, network: FeedNetwork, signal: AbortSignal): Promise<void> {
     const proxy = this.proxies[randomBelow(this.#rng, this.proxies.length)]!;
     switch (fault) {
       case 'cut':

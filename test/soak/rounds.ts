@@ -1,15 +1,13 @@
 // Rounds of a soak: opened one after another by several workers at once, their messages followed to the end whatever happens.
 import { utf8 } from '../../src/base/bytes.js';
 import { sleep, systemClock } from '../../src/base/clock.js';
-import type { RoundId } from '../../src/base/ids.js';
 import { type Rng, randomBytes } from '../../src/base/rng.js';
-import type { DemoNetwork } from '../../src/cli/demo/network.js';
 import { Client } from '../../src/client/client.js';
 import type { Sender } from '../../src/client/compose.js';
 import type { Engine } from '../../src/engine/engine.js';
 import type { RoundInfo, SignedRoundInfo } from '../../src/round/roundInfo.js';
 import type { Submission } from '../../src/round/submissions.js';
-import { drawTeam } from '../../src/round/teamDraw.js';
+import type { FeedNetwork } from '../support/feedNetwork.js';
 import { codeOfError, type Ledger } from './ledger.js';
 
 const BATCH = 40;
@@ -17,7 +15,7 @@ const SENDERS = 20;
 const SECOND_MS = 1_000;
 
 export interface SoakRoundsDeps {
-  readonly network: DemoNetwork;
+  readonly network: FeedNetwork;
   readonly engine: Engine;
   readonly ledger: Ledger;
   readonly rng: Rng;
@@ -71,29 +69,16 @@ export class SoakRounds {
 
   #info(round: number): RoundInfo {
     const { network, engine, rng } = this.#deps;
-    const pool = network.nodes.map(({ id }) => id);
-    const id = round as RoundId;
-    return {
-      network: network.name,
-      round: id,
-      membership: network.membership.generation,
-      team: drawTeam(pool, pool.length, id, randomBytes(rng, 32)),
-      group: engine.group.name,
-      slots: BATCH,
-      width: 1,
-      chunkSlots: 8,
-      exponentBytes: 32,
-      minSenders: 1,
-      quotaPerSender: BATCH,
-      deadlines: {
-        precomputeMs: 60 * SECOND_MS,
-        standbyMs: 60 * SECOND_MS,
-        collectMs: 10 * SECOND_MS,
-        realtimeMs: 60 * SECOND_MS,
-        precomputePhaseMs: 40 * SECOND_MS,
-        realtimePhaseMs: 40 * SECOND_MS,
-      },
+    const deadlines = {
+      precomputeMs: 60 * SECOND_MS,
+      standbyMs: 60 * SECOND_MS,
+      collectMs: 10 * SECOND_MS,
+      realtimeMs: 60 * SECOND_MS,
+      precomputePhaseMs: 40 * SECOND_MS,
+      realtimePhaseMs: 40 * SECOND_MS,
     };
+    const wishes = { group: engine.group.name, slots: BATCH, chunkSlots: 8, deadlines };
+    return network.info(round, wishes, randomBytes(rng, 32));
   }
 
   async #one(round: number): Promise<void> {

@@ -9,7 +9,7 @@ import type { RoundId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
 import { systemRng } from '../../src/base/rng.js';
-import { freePorts } from '../../src/cli/demo/network.js';
+import { freePorts } from '../../src/cli/demo/processes.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import { createCertificate } from '../../src/comms/certificates.js';
 import { type CallFacts, Gate } from '../../src/comms/gate.js';

@@ -1,33 +1,46 @@
-// `millrace demo`, which is `npm start`: a real network on this machine mixes real messages. Exits 0 only if every message
-// came out exactly once.
+// `millrace demo`, which is `npm start`: a real network on this machine, a scheduler and its nodes, mixes real messages. Exits 0 only
+// if every message came out exactly once.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Command } from 'commander';
-import { asMixError, MixError } from '../../base/errors.js';
+import { sleep, systemClock } from '../../base/clock.js';
+import { MixError } from '../../base/errors.js';
 import { createLog } from '../../base/log.js';
 import { systemRng } from '../../base/rng.js';
+import type { Fate } from '../../client/delivery.js';
 import { openEngine } from '../../engine/open.js';
-import { RoundDisplay } from './display.js';
+import { DemoDisplay } from './display.js';
 import { DemoNetwork } from './network.js';
 import { type DemoOptions, parseOptions, type RawDemoOptions } from './options.js';
-import { DemoRounds, type RoundResult, withNodeNumber } from './rounds.js';
-import { roundTable } from './table.js';
+import { roundLine, roundTable } from './results.js';
+import { settingsOf } from './settings.js';
+import { DemoTraffic } from './traffic.js';
 
 const HELP = `
-Starts a scheduler and N node processes on loopback, each with its own keys and configuration, lets senders register and
-submit over TLS, and mixes. Outputs are fetched from a node and count only with every node's signature.
+Starts a scheduler and N node processes on loopback, each with its own keys and configuration. Teams precompute rounds while others
+mix; senders register, submit and are told what became of every message, all over TLS. Outputs are fetched from a node and count
+only with every node's signature. The scheduler serves a live page; its address is printed.
 
 Examples:
   millrace demo --rounds 1
+  millrace demo --duration 2m
   millrace demo --nodes 3 --batch 200 --bits 3072 --width 2 --input messages.txt`;
+
+/** Rounds that fail before any has completed, after which nothing is hoped for. */
+const FAILURES_MAX = 6;
+const LOOK_MS = 500;
+/** What has not been taken so long after the last batch was sent is given up. */
+const PATIENCE_MS = 60 * 60_000;
 
 export function demoCommand(): Command {
   return new Command('demo')
     .description('bring up a network on this machine and mix messages (npm start)')
-    .option('--rounds <n>', 'rounds to run', '3')
+    .option('--rounds <n>', 'batches to send (default: 3, or as many as there is time for with --duration)')
+    .option('--duration <time>', 'how long to send batches: 90s, 10m, 1h')
     .option('--batch <n>', 'messages a round', '1000')
-    .option('--nodes <n>', 'node processes', '5')
+    .option('--nodes <n>', 'node processes', '8')
     .option('--team-size <n>', 'nodes that mix a round, drawn from all (default: 5, or all if fewer)')
+    .option('--teams <n>', 'teams at work at once: one mixes, the others precompute (default: as demand asks for)')
     .option('--bits <n>', 'group: 2048, 3072 or 4096 bits', '4096')
     .option('--width <n>', 'elements of a message, 1 to 15', '1')
     .option('--input <file>', 'messages, one a line, taken in order and again from the start (default: random text)')
@@ -41,78 +54,106 @@ export function demoCommand(): Command {
 
 async function demo(raw: RawDemoOptions): Promise<void> {
   const options = parseOptions(raw, systemRng);
-  const display = new RoundDisplay(process.stderr);
-  const interrupted = onInterrupt(display);
-  const { group, nodes, batch } = options;
-  display.say(`starting ${nodes} nodes · ${group.name} · ${batch} messages a round`);
-  const network = new DemoNetwork({
-    nodes,
-    engine: options.engine,
-    threads: options.threads,
-    groups: [group.name],
-    listener: { onProgress: (node, _round, phase, fraction) => display.progress(node, phase, fraction) },
+  const { group, nodes, batch, teamSize, engine, threads } = options;
+  const network = new DemoNetwork({ nodes, engine, threads, groups: [group.name], scheduler: settingsOf(options) });
+  const display = new DemoDisplay(process.stderr, {
+    view: () => network.view,
+    nameOf: (node) => `node ${numberOf(network, node)}`,
+    page: () => network.page,
   });
+  const interrupted = onInterrupt(display);
+  display.say(
+    `starting a scheduler and ${nodes} nodes · teams of ${teamSize} · ${group.name} · ${batch} messages a round`,
+  );
   // Should this process end in any way that is not foreseen, its children must not outlive it.
   process.on('exit', () => network.killAll());
   try {
     await Promise.race([network.start(), interrupted]);
     await Promise.race([session(network, options, display), interrupted]);
-  } catch (thrown) {
-    throw withNodeNumber(asMixError(thrown), network);
   } finally {
+    display.end();
     await network.stop();
   }
   process.exit();
 }
 
-async function session(network: DemoNetwork, options: DemoOptions, display: RoundDisplay): Promise<void> {
+async function session(network: DemoNetwork, options: DemoOptions, display: DemoDisplay): Promise<void> {
   const log = createLog({ name: 'demo', level: 'error' });
   const engine = await openEngine({ engine: options.engine, group: options.group, threads: 1, log });
-  const rounds = new DemoRounds(network, options, engine, display);
-  const results: RoundResult[] = [];
-  const outputs: Buffer[] = [];
+  const traffic = new DemoTraffic(network, options, engine, {
+    onResult: (result, row) => display.say(roundLine(result, row, (node) => numberOf(network, node))),
+    onUndelivered: (fates) =>
+      display.say(`${fates.length} messages did not come out; their senders were told: ${told(fates)}`),
+  });
   try {
-    display.say(
-      `${network.nodes.length} nodes online · engine ${engineOf(network)} · registering ${rounds.senders} senders`,
-    );
-    await rounds.register();
-    for (let round = 1; round <= options.rounds; round++) {
-      const { result, outputs: messages } = await rounds.run(round);
-      results.push(result);
-      for (const message of messages) outputs.push(Buffer.from(message), Buffer.from('\n'));
-    }
+    const { nodes } = network.nodes;
+    display.say(`${nodes.length} nodes online · engine ${engineOf(network)} · registering ${traffic.senders} senders`);
+    display.say(`live page: ${network.page}`);
+    await traffic.register();
+    display.begin();
+    const over = options.durationMs === undefined ? [] : [AbortSignal.timeout(options.durationMs)];
+    const patience = AbortSignal.timeout((options.durationMs ?? 0) + PATIENCE_MS);
+    await Promise.race([traffic.run(AbortSignal.any(over), patience), hopeless(network)]);
+    display.end();
     mkdirSync(dirname(options.output), { recursive: true });
-    writeFileSync(options.output, Buffer.concat(outputs));
-    report(network, options, results);
+    writeFileSync(options.output, Buffer.concat(traffic.outputs.flatMap((message) => [message, Buffer.from('\n')])));
+    report(network, options, traffic);
     if (options.keep) await keep(network, display);
   } finally {
-    rounds.close();
+    traffic.close();
     await engine.close();
   }
 }
 
-function engineOf(network: DemoNetwork): string {
-  const names = new Set([...network.feed.nodes.values()].map(({ engine, enginePath }) => `${engine} (${enginePath})`));
-  return [...names].join(', ');
+const numberOf = (network: DemoNetwork, node: string): string =>
+  String(network.nodes.nodes.find(({ id }) => id === node)?.number ?? node.slice(0, 8));
+
+const engineOf = (network: DemoNetwork): string =>
+  [...new Set(network.view?.nodes.map(({ engine }) => engine))].join(', ');
+
+function told(fates: readonly Fate[]): string {
+  const counts = new Map<string, number>();
+  for (const fate of fates) {
+    const what = 'code' in fate ? fate.code : 'reason' in fate ? fate.reason : fate.state;
+    counts.set(what, (counts.get(what) ?? 0) + 1);
+  }
+  return [...counts].map(([what, count]) => `${count} ${what}`).join(', ');
 }
 
-function report(network: DemoNetwork, options: DemoOptions, results: readonly RoundResult[]): void {
-  const ok = results.every(({ equal }) => equal);
+/** Rejects where rounds fail and none completes. @throws MixError SCHEDULER_FAILED with why the last one failed */
+async function hopeless(network: DemoNetwork): Promise<never> {
+  for (;;) {
+    await sleep(systemClock, LOOK_MS);
+    const { completed = 0, failed = 0 } = network.view ?? {};
+    if (completed > 0 || failed < FAILURES_MAX) continue;
+    const table = await network.rounds().catch(() => undefined);
+    const row = table?.rounds.findLast(({ failure }) => failure !== undefined);
+    if (!row?.failure) continue;
+    const { code, culprit } = row.failure;
+    const node = culprit === undefined ? 'unknown' : numberOf(network, culprit);
+    throw new MixError('SCHEDULER_FAILED', { round: row.round, code, node, failed });
+  }
+}
+
+function report(network: DemoNetwork, options: DemoOptions, { results, undelivered }: DemoTraffic): void {
+  const ok = undelivered === 0 && results.length > 0 && results.every(({ equal }) => equal);
   const verdict = ok ? 'every message came out exactly once' : 'MESSAGES WERE LOST OR CHANGED';
+  const { completed, failed, roundsPerMinute, overlapShare, waited } = network.view!;
+  const share = overlapShare === null ? 'none' : `${Math.round(100 * overlapShare)} %`;
   process.stdout.write(
-    `\n${roundTable(results)}\n\nengine ${engineOf(network)} · outputs in ${options.output}\n${verdict}\n`,
+    `\n${roundTable(results)}\n\nengine ${engineOf(network)} · ${roundsPerMinute.toFixed(1)} rounds a minute · another round was precomputed in ${share} of the time in realtime\noutputs in ${options.output}\n${verdict}\n`,
   );
   if (options.json) {
-    const [first] = network.feed.nodes.values();
-    const line = { ok, engine: first?.engine, bits: options.group.bits, rounds: results };
+    const scheduler = { completed, failed, roundsPerMinute, overlapShare, waited };
+    const line = { ok, engine: engineOf(network), bits: options.group.bits, rounds: results, undelivered, scheduler };
     process.stdout.write(`${JSON.stringify(line)}\n`);
   }
   if (!ok) process.exitCode = 1;
 }
 
-async function keep(network: DemoNetwork, display: RoundDisplay): Promise<void> {
-  display.say('\nstaying up until Ctrl+C:');
-  for (const { number, id, httpAddress, directory } of network.nodes) {
+async function keep(network: DemoNetwork, display: DemoDisplay): Promise<void> {
+  display.say(`\nstaying up until Ctrl+C: ${network.page}`);
+  for (const { number, id, httpAddress, directory } of network.nodes.nodes) {
     display.say(`  node ${number}  ${id}  http://${httpAddress}/status  ${directory}`);
   }
   await new Promise(() => {
@@ -122,7 +163,7 @@ async function keep(network: DemoNetwork, display: RoundDisplay): Promise<void> 
 }
 
 /** Rejects on Ctrl+C and SIGTERM, so that everything is stopped in order; a second one ends the process at once. */
-function onInterrupt(display: RoundDisplay): Promise<never> {
+function onInterrupt(display: DemoDisplay): Promise<never> {
   const signalled = new Promise<never>((_, reject) => {
     let seen = false;
     for (const [signal, code] of [
@@ -132,7 +173,7 @@ function onInterrupt(display: RoundDisplay): Promise<never> {
       process.on(signal, () => {
         if (seen) process.exit(code);
         seen = true;
-        display.say(`\n${signal}: stopping all nodes`);
+        display.say(`\n${signal}: stopping all processes`);
         process.exitCode = code;
         reject(new MixError('ABORTED', { signal }));
       });

@@ -1,123 +1,126 @@
-// What the demo shows while it works: a bar per phase, drawn over itself on a terminal, one line per finished phase
-// elsewhere. It also keeps the times: a phase lasts from its first start on any node to its last end on any node, as seen
-// by one clock, this process's.
-import type { NodeId } from '../../base/ids.js';
-import type { PhaseName } from '../../round/roundContext.js';
+// The demo on a terminal: a lane for each node with what it was at work on, drawn over itself a few times a second, and lines above
+// it for what has happened. Elsewhere (a pipe, a log) the lines only.
+import type { LiveView } from '../../dashboard/dashboard.js';
 
-export const PHASES: readonly PhaseName[] = [
-  'generate',
-  'precompDecrypt',
-  'precompPermute',
-  'reveal',
-  'realtimeDecrypt',
-  'realtimePermute',
-  'identify',
-];
+const REDRAW_MS = 250;
+/** What the lanes show, in tenths of a second, and how they are drawn at most. */
+const WINDOW_TENTHS = 300;
+const LANE_WIDTH_MAX = 80;
+const LABEL_WIDTH = 34;
 
-const LABELS: Record<PhaseName, string> = {
-  generate: 'generate',
-  precompDecrypt: 'precomp decrypt',
-  precompPermute: 'precomp permute',
-  reveal: 'reveal',
-  realtimeDecrypt: 'realtime decrypt',
-  realtimePermute: 'realtime permute',
-  identify: 'identify',
-};
+const ORANGE = 208;
+const BLUES = [25, 32, 39];
 
-const BAR = 30;
-const REDRAW_MS = 80;
-
-interface PhaseProgress {
-  readonly startMs: number;
-  endMs: number | undefined;
-  readonly fractions: Map<NodeId, number>;
+export interface DisplayOptions {
+  /** The live view, while there is one. */
+  readonly view: () => LiveView | undefined;
+  /** How a node is called. */
+  readonly nameOf: (node: string) => string;
+  readonly page: () => string;
 }
 
-export class RoundDisplay {
+/** What a cell of a lane shows: whether a round was mixed then, and how many were precomputed. */
+export interface Cell {
+  readonly mixing: boolean;
+  readonly precomputing: number;
+}
+
+type Spans = LiveView['timeline'][string];
+
+/** A lane as cells, the oldest first. */
+export function cellsOf(spans: Spans, width: number, windowTenths: number = WINDOW_TENTHS): Cell[] {
+  const tenths = windowTenths / width;
+  return Array.from({ length: width }, (_, cell) => {
+    const [from, to] = [windowTenths - cell * tenths, windowTenths - (cell + 1) * tenths];
+    const inside = spans.filter(([, , begun, ended]) => ended < from && begun > to);
+    return {
+      mixing: inside.some(([, kind]) => kind === 'r'),
+      precomputing: inside.filter(([, kind]) => kind === 'p').length,
+    };
+  });
+}
+
+/** Upper half: mixing. Lower half: precomputing, brighter where several rounds are. Letters where there are no colours. */
+export function drawLane(cells: readonly Cell[], colours: boolean): string {
+  if (!colours) {
+    const letter = ({ mixing, precomputing }: Cell) =>
+      mixing ? (precomputing > 0 ? 'X' : 'M') : precomputing > 0 ? 'p' : '·';
+    return cells.map(letter).join('');
+  }
+  return cells
+    .map(({ mixing, precomputing }) => {
+      const below = precomputing > 0 ? BLUES[Math.min(precomputing, BLUES.length) - 1]! : undefined;
+      if (!mixing && below === undefined) return '\x1b[0m ';
+      if (!mixing) return `\x1b[0;38;5;${below}m▄`;
+      return `\x1b[0;38;5;${ORANGE}${below === undefined ? '' : `;48;5;${below}`}m▀`;
+    })
+    .join('')
+    .concat('\x1b[0m');
+}
+
+export class DemoDisplay {
   readonly #out: NodeJS.WriteStream;
-  #round = 0;
-  #rounds = 0;
-  #team = 0;
-  #phases = new Map<PhaseName, PhaseProgress>();
-  #note = '';
+  readonly #options: DisplayOptions;
+  readonly #colours: boolean;
+  #timer: NodeJS.Timeout | undefined;
+  /** Lines of the live picture that stand on the terminal. */
   #lines = 0;
-  #drawnMs = 0;
 
-  constructor(out: NodeJS.WriteStream) {
+  constructor(out: NodeJS.WriteStream, options: DisplayOptions) {
     this.#out = out;
+    this.#options = options;
+    this.#colours = process.env.NO_COLOR === undefined;
   }
 
-  begin(round: number, rounds: number, team: number): void {
-    this.#round = round;
-    this.#rounds = rounds;
-    this.#team = team;
-    this.#phases = new Map();
-    this.#note = '';
-    this.#lines = 0;
+  /** Draws from now on, on a terminal. */
+  begin(): void {
+    if (!this.#out.isTTY) return;
+    this.#timer = setInterval(() => this.#draw(), REDRAW_MS);
+    this.#timer.unref();
   }
 
-  progress(node: NodeId, phase: PhaseName, fraction: number): void {
-    const nowMs = performance.now();
-    let entry = this.#phases.get(phase);
-    if (!entry) {
-      entry = { startMs: nowMs, endMs: undefined, fractions: new Map() };
-      this.#phases.set(phase, entry);
-    }
-    entry.fractions.set(node, fraction);
-    const done = [...entry.fractions.values()].filter((value) => value === 1).length;
-    if (fraction === 1 && done === this.#team && entry.endMs === undefined) {
-      entry.endMs = nowMs;
-      if (!this.#out.isTTY)
-        this.say(`round ${this.#round}/${this.#rounds}  ${LABELS[phase].padEnd(17)} ${this.ms(phase).toFixed(0)} ms`);
-    }
-    this.#draw(nowMs);
-  }
-
-  note(text: string): void {
-    this.#note = text;
-    this.#draw(performance.now(), true);
-  }
-
-  /** Milliseconds a phase took; 0 where it did not end. */
-  ms(phase: PhaseName): number {
-    const entry = this.#phases.get(phase);
-    return entry?.endMs === undefined ? 0 : entry.endMs - entry.startMs;
-  }
-
-  times(): Record<PhaseName, number> {
-    const entries = PHASES.map((phase) => [phase, Math.round(this.ms(phase) * 10) / 10] as const);
-    return Object.fromEntries(entries) as Record<PhaseName, number>;
-  }
-
-  /** Draws for the last time and leaves the bars standing. */
+  /** Leaves the last picture standing. */
   end(): void {
-    this.#draw(performance.now(), true);
+    if (!this.#timer) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#draw();
     this.#lines = 0;
   }
 
   say(text: string): void {
+    this.#erase();
     this.#out.write(`${text}\n`);
+    if (this.#timer) this.#draw();
   }
 
-  #draw(nowMs: number, force = false): void {
-    if (!this.#out.isTTY || (!force && nowMs - this.#drawnMs < REDRAW_MS)) return;
-    this.#drawnMs = nowMs;
-    const lines = [
-      `round ${this.#round} of ${this.#rounds}  ${this.#note}`,
-      ...PHASES.map((phase) => this.#bar(phase, nowMs)),
-    ];
-    const up = this.#lines > 0 ? `\x1b[${this.#lines}A` : '';
-    this.#out.write(`${up}${lines.map((line) => `\x1b[2K${line}\n`).join('')}`);
+  #erase(): void {
+    if (this.#lines > 0) this.#out.write(`\x1b[${this.#lines}A\x1b[0J`);
+    this.#lines = 0;
+  }
+
+  #draw(): void {
+    const view = this.#options.view();
+    if (!view) return;
+    const lines = ['', ...this.#picture(view)];
+    this.#erase();
+    this.#out.write(lines.map((line) => `${line}\n`).join(''));
     this.#lines = lines.length;
   }
 
-  #bar(phase: PhaseName, nowMs: number): string {
-    const entry = this.#phases.get(phase);
-    const sum = entry ? [...entry.fractions.values()].reduce((total, value) => total + value, 0) : 0;
-    const fraction = this.#team > 0 ? sum / this.#team : 0;
-    const filled = Math.round(fraction * BAR);
-    const ms = entry ? (entry.endMs ?? nowMs) - entry.startMs : 0;
-    const time = entry ? `${(ms / 1000).toFixed(2).padStart(7)} s` : '';
-    return `  ${LABELS[phase].padEnd(17)} ${'█'.repeat(filled)}${'░'.repeat(BAR - filled)} ${time}`;
+  #picture(view: LiveView): string[] {
+    const width = Math.max(20, Math.min(LANE_WIDTH_MAX, (this.#out.columns ?? 80) - LABEL_WIDTH));
+    const overlap = view.overlapShare === null ? '–' : `${Math.round(100 * view.overlapShare)} %`;
+    const lanes = view.nodes.map(({ node, status, stages }) => {
+      const count = (...names: (keyof typeof stages)[]) => names.reduce((sum, name) => sum + (stages[name] ?? 0), 0);
+      const at = `${count('PENDING', 'PRECOMPUTING')} pre  ${count('STANDBY')} ready  ${count('QUEUED', 'REALTIME')} mix`;
+      const label = `${this.#options.nameOf(node).padEnd(8)} ${status === 'active' ? at : status}`;
+      return `${label.padEnd(LABEL_WIDTH - 2)} ${drawLane(cellsOf(view.timeline[node] ?? [], width), this.#colours)}`;
+    });
+    return [
+      `${view.completed} rounds mixed · ${view.failed} failed · ${view.roundsPerMinute.toFixed(1)} a minute · ready ${view.stock} of ${view.stockTarget} · overlap ${overlap}`,
+      ...lanes,
+      `${WINDOW_TENTHS / 10} s, now at the right · upper half: mixing, lower half: precomputing · ${this.#options.page()}`,
+    ];
   }
 }

@@ -11,10 +11,12 @@ import { TEAM_SIZE_MAX, TEAM_SIZE_MIN } from '../../round/roundInfo.js';
 
 /** As commander gives them: text. */
 export interface RawDemoOptions {
-  readonly rounds: string;
+  readonly rounds?: string;
+  readonly duration?: string;
   readonly batch: string;
   readonly nodes: string;
   readonly teamSize?: string;
+  readonly teams?: string;
   readonly bits: string;
   readonly width: string;
   readonly input?: string;
@@ -25,10 +27,14 @@ export interface RawDemoOptions {
 }
 
 export interface DemoOptions {
+  /** Infinity where a duration is given and nothing else. */
   readonly rounds: number;
+  readonly durationMs: number | undefined;
   readonly batch: number;
   readonly nodes: number;
   readonly teamSize: number;
+  /** Teams at work at once: one mixes, the others precompute; undefined where demand decides. */
+  readonly teams: number | undefined;
   readonly group: Group;
   readonly width: number;
   readonly output: string;
@@ -41,6 +47,22 @@ export interface DemoOptions {
 }
 
 const GENERATED_BYTES_MAX = 400;
+/** Rounds where nothing is said of them. */
+const ROUNDS = 3;
+/** One that mixes and one that precomputes. */
+const TEAMS_MIN = 2;
+const UNITS_MS: Readonly<Record<string, number>> = { '': 1_000, s: 1_000, m: 60_000, h: 3_600_000 };
+const DURATION_MS_MAX = 30 * 24 * 3_600_000;
+
+/** `90`, `90s`, `10m` or `1h`, in milliseconds. */
+function durationOf(text: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)([smh]?)$/.exec(text) ?? [];
+  const ms = Number(number) * (UNITS_MS[unit ?? ''] ?? Number.NaN);
+  if (!(ms > 0) || ms > DURATION_MS_MAX) {
+    throw new MixError('INPUT_INVALID', { option: '--duration', got: text, expected: '90s, 10m or 1h' });
+  }
+  return ms;
+}
 
 function whole(name: string, text: string, least: number, most: number): number {
   const value = Number(text);
@@ -66,11 +88,15 @@ export function parseOptions(raw: RawDemoOptions, rng: Rng): DemoOptions {
   const group = groupOfBits(Number(raw.bits));
   const capacity = messageCapacity(group, width);
   const lines = raw.input === undefined ? undefined : readLines(raw.input, capacity);
+  const durationMs = raw.duration === undefined ? undefined : durationOf(raw.duration);
+  const unsaid = durationMs === undefined ? ROUNDS : Infinity;
   return {
-    rounds: whole('rounds', raw.rounds, 1, 1_000_000),
+    rounds: raw.rounds === undefined ? unsaid : whole('rounds', raw.rounds, 1, 1_000_000),
+    durationMs,
     batch,
     nodes,
     teamSize,
+    teams: raw.teams === undefined ? undefined : whole('teams', raw.teams, TEAMS_MIN, 64),
     group,
     width,
     output: raw.output,

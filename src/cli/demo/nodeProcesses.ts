@@ -1,0 +1,167 @@
+// The nodes of a network on loopback: one process each, with keys, configuration and a data directory of its own, real gRPC, real
+// mutual TLS. Whom they follow is the caller's choice. Whatever happens, stop() leaves no process and no file.
+import type { ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { toHex } from '../../base/bytes.js';
+import { MixError } from '../../base/errors.js';
+import type { NodeId } from '../../base/ids.js';
+import type { LogLevel } from '../../base/log.js';
+import { type Member, Membership } from '../../comms/peers.js';
+import { membershipEntry } from '../../node/config.js';
+import { createKeyFiles, keyFilesIn } from '../../node/keyFiles.js';
+import { configTemplate, TEMPLATE_DEFAULTS } from '../../node/template.js';
+import { freePorts, startMillrace, stopProcess, tailOf } from './processes.js';
+
+export const CERTIFICATE_DAYS = 2;
+
+export interface NodeProcessesOptions {
+  readonly network: string;
+  readonly nodes: number;
+  readonly engine: string;
+  readonly threads: number;
+  readonly groups: readonly string[];
+  readonly logLevel?: LogLevel;
+  /** What everybody else is told of an address that is listened on: for tests that stand in between. */
+  readonly advertise?: (address: string) => Promise<string>;
+}
+
+/** Whom the nodes follow. */
+export interface SchedulerFacts {
+  readonly address: string;
+  /** PEM */
+  readonly certificate: string;
+  /** Ed25519: signs rounds and updates. */
+  readonly publicKey: Uint8Array;
+}
+
+export interface NodeProcess {
+  readonly id: NodeId;
+  /** Counted from 1, as the display does. */
+  readonly number: number;
+  readonly directory: string;
+  readonly httpAddress: string;
+  process: ChildProcess;
+}
+
+export class NodeProcesses {
+  readonly nodes: NodeProcess[] = [];
+  readonly directory = mkdtempSync(join(tmpdir(), 'millrace-demo-'));
+  membership!: Membership;
+  readonly #options: NodeProcessesOptions;
+  #addresses: string[] = [];
+  #stopping = false;
+
+  constructor(options: NodeProcessesOptions) {
+    this.#options = options;
+  }
+
+  /** Creates keys and the membership list; nothing is started yet. */
+  async create(): Promise<void> {
+    const { nodes, advertise = async (listening: string) => listening } = this.#options;
+    const ports = await freePorts(3 * nodes);
+    this.#addresses = ports.map((port) => `127.0.0.1:${port}`);
+    const members: Member[] = [];
+    for (let i = 0; i < nodes; i++) {
+      const directory = this.#directoryOf(i);
+      mkdirSync(directory);
+      const files = keyFilesIn(directory);
+      const key = await createKeyFiles(files, CERTIFICATE_DAYS);
+      members.push({
+        node: key.nodeId,
+        address: await advertise(this.#addresses[3 * i]!),
+        gatewayAddress: await advertise(this.#addresses[3 * i + 1]!),
+        identityKey: key.publicKey,
+        certificate: readFileSync(files.certificateFile, 'utf8'),
+      });
+    }
+    this.membership = new Membership(1, members);
+    writeFileSync(this.membershipFile, `generation = 1\n\n${members.map(membershipEntry).join('\n')}`);
+  }
+
+  /** Starts all of them, as followers of this scheduler. */
+  start(scheduler: SchedulerFacts): void {
+    // Stopped while keys were being made: nothing may be started any more.
+    if (this.#stopping) throw new MixError('ABORTED');
+    writeFileSync(join(this.directory, 'scheduler.pem'), scheduler.certificate);
+    for (const [i, { node: id }] of this.membership.members.entries()) {
+      const directory = this.#directoryOf(i);
+      writeFileSync(join(directory, 'node.toml'), this.#configOf(i, scheduler));
+      const httpAddress = this.#addresses[3 * i + 2]!;
+      this.nodes.push({ id, number: i + 1, directory, httpAddress, process: this.#spawn(directory) });
+    }
+  }
+
+  get membershipFile(): string {
+    return join(this.directory, 'membership.toml');
+  }
+
+  #directoryOf(index: number): string {
+    return join(this.directory, `node-${index + 1}`);
+  }
+
+  #configOf(index: number, scheduler: SchedulerFacts): string {
+    const { network, engine, threads, groups, logLevel = 'info' } = this.#options;
+    const [team, gateway, http] = this.#addresses.slice(3 * index);
+    return configTemplate({
+      ...TEMPLATE_DEFAULTS,
+      network,
+      team: team!,
+      gateway: gateway!,
+      http: http!,
+      membershipFile: '../membership.toml',
+      schedulerAddress: scheduler.address,
+      schedulerCertificateFile: '../scheduler.pem',
+      schedulerKey: toHex(scheduler.publicKey),
+      engine,
+      threads,
+      groups,
+      logLevel,
+    });
+  }
+
+  #spawn(directory: string): ChildProcess {
+    return startMillrace(['run', '--config', join(directory, 'node.toml')], join(directory, 'node.log'));
+  }
+
+  /** Starts a node again whose process has ended. */
+  restart(node: NodeProcess): void {
+    if (!this.#stopping) node.process = this.#spawn(node.directory);
+  }
+
+  /** Rejects when a node's process ends by itself. @throws MixError PEER_LOST with the end of its log */
+  anyDied(): Promise<never> {
+    const died = new Promise<never>((_, reject) => {
+      for (const node of this.nodes) {
+        node.process.once('exit', (code, signal) => {
+          if (this.#stopping) return;
+          const log = tailOf(join(node.directory, 'node.log'));
+          reject(new MixError('PEER_LOST', { node: node.number, exit: code ?? signal ?? '', log }));
+        });
+      }
+    });
+    died.catch(() => {});
+    return died;
+  }
+
+  find(id: NodeId): NodeProcess | undefined {
+    return this.nodes.find((node) => node.id === id);
+  }
+
+  /** Kills whatever runs, at once: for when this process itself must go. */
+  killAll(): void {
+    for (const { process: child } of this.nodes) child.kill('SIGKILL');
+  }
+
+  /** Stops every process (SIGTERM, then SIGKILL). */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.nodes.map(({ process: child }) => stopProcess(child)));
+  }
+
+  /** Once everything is stopped. */
+  removeFiles(): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,41 @@
+// What the demo's scheduler goes by: the demo's options in the words of scheduler.toml.
+import type { DemoOptions } from './options.js';
+import { SENDERS_MAX } from './traffic.js';
+
+/** The grain of the pipeline: large enough to keep an engine busy, small enough for a team's nodes to overlap. */
+const CHUNK_SLOTS = 64;
+const MINUTE_MS = 60_000;
+/** A batch closes when it is full; this is for one whose messages have come over from a failed round. */
+const COLLECT_MS = 30_000;
+const COLLECT_MS_PER_ELEMENT = 5;
+/** Rounds held ready or on their way there, where demand decides between the two. */
+const STOCK_MIN = 2;
+const STOCK_MAX = 50;
+/** Distinct senders that a round is run with, where there are as many. */
+const MIN_SENDERS = 10;
+
+export function settingsOf(options: DemoOptions): Record<string, string | number> {
+  const { rounds, batch, width, group, teamSize, teams } = options;
+  const senders = Math.min(batch, SENDERS_MAX);
+  // One of the teams mixes. Where it is known how many rounds are wanted, no more are held ready.
+  const most = teams === undefined ? Math.min(STOCK_MAX, rounds) : teams - 1;
+  const least = teams === undefined ? Math.min(STOCK_MIN, most) : most;
+  return {
+    'rounds.team_size': teamSize,
+    'rounds.group': group.name,
+    'rounds.slots': batch,
+    'rounds.width': width,
+    'rounds.chunk_slots': Math.min(CHUNK_SLOTS, batch),
+    'rounds.min_senders': Math.max(1, Math.min(MIN_SENDERS, Math.floor(senders / 2))),
+    'rounds.quota_per_sender': Math.ceil(batch / senders),
+    'rounds.collect_ms': COLLECT_MS + COLLECT_MS_PER_ELEMENT * batch * width,
+    // Generous: the slowest engine on the smallest machine must not miss them. `bigint` takes 7 ms for a power at 4096 bits: five of
+    // them for each of 1,000 slots, five nodes on two cores, are a minute and a half for one precomputation by itself.
+    'rounds.precompute_ms': 60 * MINUTE_MS,
+    'rounds.precompute_phase_ms': 20 * MINUTE_MS,
+    'rounds.realtime_ms': 10 * MINUTE_MS,
+    'rounds.realtime_phase_ms': 4 * MINUTE_MS,
+    'pool.stock_min': least,
+    'pool.stock_max': most,
+  };
+}

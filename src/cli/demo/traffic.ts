@@ -1,0 +1,171 @@
+// The demo's senders and receivers: each batch of messages is sent by clients as anybody would send it, and followed to its end;
+// then outputs are fetched, verified, and compared with what went in.
+import { systemClock } from '../../base/clock.js';
+import { deferred } from '../../base/deferred.js';
+import { MixError } from '../../base/errors.js';
+import type { RoundId } from '../../base/ids.js';
+import { Client } from '../../client/client.js';
+import type { Sender } from '../../client/compose.js';
+import type { Fate } from '../../client/delivery.js';
+import type { Engine } from '../../engine/engine.js';
+import type { RoundRow } from '../../scheduler/roundRecords.js';
+import { MessageBook } from './messageBook.js';
+import type { DemoNetwork } from './network.js';
+import type { DemoOptions } from './options.js';
+import { type RoundResult, resultOf } from './results.js';
+
+/** Senders of the demo at most; a batch that is larger has senders with several messages. */
+export const SENDERS_MAX = 1_000;
+/** How long the scheduler may take to say that a round is over whose messages are known to be mixed. */
+const ROW_LIMIT_MS = 20_000;
+const POLL_MS = 50;
+
+export interface TrafficListener {
+  onResult(result: RoundResult, row: RoundRow): void;
+  /** Messages that did not come out, by what their senders were told. */
+  onUndelivered(fates: readonly Fate[]): void;
+}
+
+export class DemoTraffic {
+  readonly #network: DemoNetwork;
+  readonly #options: DemoOptions;
+  readonly #client: Client;
+  readonly #listener: TrafficListener;
+  readonly #senders: Sender[];
+  readonly #books = new Map<RoundId, MessageBook>();
+  readonly #takenWallMs = new Map<RoundId, number>();
+  readonly results: RoundResult[] = [];
+  readonly outputs: Uint8Array[] = [];
+  undelivered = 0;
+
+  constructor(network: DemoNetwork, options: DemoOptions, engine: Engine, listener: TrafficListener) {
+    this.#network = network;
+    this.#options = options;
+    this.#listener = listener;
+    const { membership } = network.nodes;
+    const roundAuthority = network.roundAuthority;
+    this.#client = new Client({ network: network.name, membership, roundAuthority, engine });
+    const count = Math.min(options.batch, SENDERS_MAX);
+    this.#senders = Array.from({ length: count }, () => this.#client.createSender());
+  }
+
+  get senders(): number {
+    return this.#senders.length;
+  }
+
+  /** Registers all senders with all nodes. */
+  async register(): Promise<void> {
+    await this.#client.register(this.#senders);
+  }
+
+  /**
+   * Sends one batch after the other, the next as soon as one is taken, until there were `rounds` of them or `signal` aborts; then
+   * follows all to their end. `patience` gives up what has not been taken by then.
+   */
+  async run(signal: AbortSignal, patience: AbortSignal): Promise<void> {
+    const ends: Promise<void>[] = [];
+    for (let batch = 0; batch < this.#options.rounds && !signal.aborted; batch++) {
+      const { taken, ended } = this.#send(batch, patience);
+      ends.push(ended);
+      await Promise.race([taken, ended]);
+    }
+    await Promise.all(ends);
+    // What is left in a book came out and did not go in.
+    for (const [round, book] of this.#books) await this.#conclude(round, book);
+  }
+
+  #send(batch: number, signal: AbortSignal): { readonly taken: Promise<void>; readonly ended: Promise<void> } {
+    const messages = this.#options.messagesOf(batch);
+    const outgoing = messages.map((payload, i) => ({ sender: this.#senders[i % this.senders]!, payload }));
+    const taken = deferred<void>();
+    let count = 0;
+    const onTaken = (round: RoundId, more: number) => {
+      this.#takenWallMs.set(round, systemClock.wallMs());
+      count += more;
+      if (count >= messages.length) taken.resolve();
+    };
+    const ended = this.#client.send(outgoing, { signal, onTaken }).then((fates) => this.#check(messages, fates));
+    return { taken: taken.promise, ended };
+  }
+
+  /** Crosses a batch's messages off the outputs of the rounds that mixed them. */
+  async #check(messages: readonly Uint8Array[], fates: readonly Fate[]): Promise<void> {
+    const touched = new Set<RoundId>();
+    for (const [i, fate] of fates.entries()) {
+      if (fate.state !== 'mixed') continue;
+      touched.add(fate.round);
+      (await this.#bookOf(fate.round)).expect(messages[i]!);
+    }
+    const undelivered = fates.filter(({ state }) => state !== 'mixed');
+    this.undelivered += undelivered.length;
+    if (undelivered.length > 0) this.#listener.onUndelivered(undelivered);
+    for (const round of touched) {
+      const book = this.#books.get(round);
+      if (book?.settled) await this.#conclude(round, book);
+    }
+  }
+
+  async #bookOf(round: RoundId): Promise<MessageBook> {
+    let book = this.#books.get(round);
+    if (!book) {
+      const row = await this.#rowOf(round);
+      const { messages, invalidSlots } = await this.#outputsOf(row);
+      // Somebody else may have been as quick.
+      book = this.#books.get(round) ?? new MessageBook(row, messages, invalidSlots.length);
+      this.#books.set(round, book);
+    }
+    return book;
+  }
+
+  async #outputsOf({ round, team }: RoundRow) {
+    let failure: unknown;
+    for (const node of [...team].reverse()) {
+      try {
+        return await this.#client.outputs(round, node);
+      } catch (thrown) {
+        failure = thrown;
+      }
+    }
+    throw failure;
+  }
+
+  /** The scheduler's row of a round that is over. */
+  async #rowOf(round: RoundId): Promise<RoundRow> {
+    const endMs = systemClock.nowMs() + ROW_LIMIT_MS;
+    while (systemClock.nowMs() < endMs) {
+      const table = await this.#network.rounds().catch(() => undefined);
+      const row = table?.rounds.find((known) => known.round === round);
+      if (table && row?.state === 'COMPLETED') return onWallClock(row, table.wallMs - table.nowMs);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+    throw new MixError('SCHEDULER_FAILED', { round, detail: 'it does not say that the round is over' });
+  }
+
+  async #conclude(round: RoundId, book: MessageBook): Promise<void> {
+    if (book.concluded) return;
+    book.concluded = true;
+    const result = resultOf(this.results.length + 1, book, this.#takenWallMs.get(round));
+    this.results.push(result);
+    this.outputs.push(...book.outputs);
+    this.#listener.onResult(result, book.row);
+  }
+
+  close(): void {
+    this.#client.close();
+    for (const sender of this.#senders) sender.wipe();
+  }
+}
+
+/** The same row with times since 1970. */
+function onWallClock(row: RoundRow, offsetMs: number): RoundRow {
+  const moved = (ms: number | undefined) => (ms === undefined ? undefined : ms + offsetMs);
+  const { openedMs, standbyMs, queuedMs, realtimeMs, endedMs } = row;
+  return {
+    ...row,
+    openedMs: openedMs + offsetMs,
+    standbyMs: moved(standbyMs),
+    queuedMs: moved(queuedMs),
+    realtimeMs: moved(realtimeMs),
+    endedMs: moved(endedMs),
+  };
+}
