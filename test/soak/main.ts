@@ -1,5 +1,6 @@
-// `npm run soak -- --minutes M [--seed S]`: five real nodes whose links fail at random while rounds go on. It ends with status 1
-// where a message is lost without its sender being told, comes out twice, or a node leaks memory, handles or secrets.
+// `npm run soak -- --minutes M [--seed S]`: five real nodes whose links fail at random while rounds go on; with --scheduler, eight
+// nodes and a scheduler that are killed (schedulerSoak.ts). It ends with status 1 where a message is lost without its sender being
+// told, comes out twice, or a node leaks memory, handles or secrets.
 import { parseArgs } from 'node:util';
 import { sleep, systemClock } from '../../src/base/clock.js';
 import { silentLog } from '../../src/base/log.js';
@@ -11,12 +12,14 @@ import { LeakWatch } from './leaks.js';
 import { Ledger } from './ledger.js';
 import { Mischief } from './mischief.js';
 import { SoakRounds } from './rounds.js';
+import { soakScheduler } from './schedulerSoak.js';
 
-const HELP = `Usage: npm run soak -- [--minutes M] [--seed S] [--workers N]
+const HELP = `Usage: npm run soak -- [--minutes M] [--seed S] [--workers N] [--scheduler]
 
   --minutes M   how long (default 10)
   --seed S      which faults come when (default: the time)
-  --workers N   rounds under way at once (default 2)
+  --workers N   rounds, or batches, under way at once (default 2)
+  --scheduler   a scheduler and eight nodes that are killed at random, instead of links that fail
 `;
 
 const NODES = 5;
@@ -29,6 +32,7 @@ interface Options {
   readonly minutes: number;
   readonly seed: string;
   readonly workers: number;
+  readonly scheduler: boolean;
 }
 
 function options(): Options {
@@ -37,6 +41,7 @@ function options(): Options {
       minutes: { type: 'string', default: '10' },
       seed: { type: 'string', default: String(Date.now()) },
       workers: { type: 'string', default: '2' },
+      scheduler: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -47,7 +52,7 @@ function options(): Options {
   const minutes = Number(values.minutes);
   const workers = Number(values.workers);
   if (!(minutes > 0) || !Number.isInteger(workers) || workers < 1 || workers > 8) throw new Error(HELP);
-  return { minutes, seed: values.seed, workers };
+  return { minutes, seed: values.seed, workers, scheduler: values.scheduler };
 }
 
 async function soak({ minutes, seed, workers }: Options): Promise<boolean> {
@@ -105,5 +110,6 @@ function verdict(ledger: Ledger, leaks: LeakWatch, mischief: Mischief, seed: str
   return problems.length === 0;
 }
 
-process.exitCode = (await soak(options())) ? 0 : 1;
+const chosen = options();
+process.exitCode = (await (chosen.scheduler ? soakScheduler({ ...chosen, say }) : soak(chosen))) ? 0 : 1;
 process.exit();

@@ -135,11 +135,16 @@ export class DemoNetwork {
     this.schedulerProcess?.kill('SIGKILL');
   }
 
-  /** Stops every process and removes all files. */
-  async stop(): Promise<void> {
+  /** Stops every process; their files stay. */
+  async stopProcesses(): Promise<void> {
     this.#stop.abort();
     await this.nodes.stop();
     if (this.schedulerProcess) await stopProcess(this.schedulerProcess);
+  }
+
+  /** Stops every process and removes all files. */
+  async stop(): Promise<void> {
+    await this.stopProcesses();
     this.nodes.removeFiles();
   }
 }
