@@ -145,7 +145,7 @@ function openComms(config: NodeConfig, material: Material, log: Logger, metrics:
 }
 
 function openFollower(
-  { config, material, log, own, hosts }: Common,
+  { config, material, log, own, hosts, bootId }: Common,
   greeting: () => readonly NodeReport[],
 ): SchedulerFollower {
   const { network } = config;
@@ -153,7 +153,9 @@ function openFollower(
   const scheduler = new SchedulerClient(facts, hosts);
   const codeFile = config.scheduler.registration_code_file;
   const registrationCode = codeFile === undefined ? undefined : loadCode(codeFile);
-  const deps = { scheduler, schedulerKey: facts.key, network, clock: systemClock, log, greeting, registrationCode };
+  const self = { node: material.key.nodeId, bootId };
+  const ports = { scheduler, schedulerKey: facts.key, clock: systemClock, log };
+  const deps = { self, network, ...ports, greeting, registrationCode };
   return own(new SchedulerFollower(deps), (it) => it.close());
 }
 

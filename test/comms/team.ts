@@ -115,6 +115,7 @@ export class RealTeam {
       hosts,
     );
     const follower = new SchedulerFollower({
+      self: { node: own.node, bootId },
       scheduler,
       schedulerKey: this.authority.publicKey,
       network: NETWORK,
