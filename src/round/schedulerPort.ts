@@ -74,7 +74,7 @@ export interface SchedulerPort {
    * when the scheduler has answered, before there is any update.
    */
   updates(after: number, signal: AbortSignal, onOpen?: () => void): AsyncIterable<SignedUpdate>;
-  /** Registers this node by a code, once. @throws MixError REGISTRATION_REFUSED, LINK_* */
+  /** Registers this node by a code, once. @throws MixError REGISTRATION_REFUSED, REGISTRATION_LIMIT, LINK_* */
   register(code: string): Promise<void>;
   report(report: NodeReport): Promise<void>;
 }
