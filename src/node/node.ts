@@ -265,7 +265,7 @@ async function assemble(
   const engine = await engines.get(config.engine.groups[0]!);
   let rounds: RoundRunner | undefined;
   const follower = openFollower(common, () => [
-    { kind: 'online', bootId, engine: engine.name, enginePath: engine.path },
+    { kind: 'online', bootId, engine: engine.name, enginePath: engine.path, openRounds: config.limits.open_rounds },
     ...(rounds?.reports() ?? []),
   ]);
   const { runner, registry } = await openRunner(common, engines, follower);

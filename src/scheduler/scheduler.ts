@@ -162,7 +162,10 @@ export class Scheduler implements SchedulerFeed {
     const forgotten = !this.#state.nodes.has(node) && this.#registered.has(node) && this.#deps.membership().find(node);
     if (report.kind === 'online' && forgotten) await this.#register(node);
     const atMs = this.#deps.clock.nowMs();
-    if (report.kind === 'online') this.#dispatch({ type: 'online', node, bootId: report.bootId, atMs });
+    if (report.kind === 'online') {
+      const { bootId, openRounds } = report;
+      this.#dispatch({ type: 'online', node, bootId, openRounds, atMs });
+    }
     if (report.kind === 'stage') {
       const { bootId, round, stage, failure } = report;
       this.#dispatch({ type: 'report', node, bootId, round, stage, failure, atMs });

@@ -68,7 +68,9 @@ export class Faults {
     if (index === 1) this.#liar = id;
     const small = this.has('node refuses rounds') && index >= 2 && index < 4;
     const openMax = small ? SMALL_OPEN_MAX : OPEN_MAX;
-    return { id, skew: this.skew(), openMax, code: this.asksForCodes ? this.#codes[index] : undefined };
+    // One that says how small it is is not asked for more.
+    const openRounds = index % 2 === 0 && small ? undefined : openMax;
+    return { id, skew: this.skew(), openMax, openRounds, code: this.asksForCodes ? this.#codes[index] : undefined };
   }
 
   skew(): Skew {

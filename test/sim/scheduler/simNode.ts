@@ -30,6 +30,8 @@ export interface NodeFacts {
   readonly skew: Skew;
   /** Rounds that it can have open. */
   readonly openMax: number;
+  /** What it says of that, if anything. */
+  readonly openRounds: number | undefined;
   readonly code: string | undefined;
 }
 
@@ -75,7 +77,7 @@ export class SimNode {
   }
 
   start(): void {
-    const { id, openMax, code } = this.#facts;
+    const { id, openMax, openRounds, code } = this.#facts;
     const net = this.#net;
     const bootId = Buffer.from(randomBytes(net.rng, 16)).toString('hex') as BootId;
     const alive = () => this.#life === life && life.alive;
@@ -98,7 +100,7 @@ export class SimNode {
       network: 'sim',
       clock: this.#clock,
       log: silentLog,
-      greeting: () => [{ kind: 'online', bootId, engine: 'sim', enginePath: 'sim' }, ...rounds.reports()],
+      greeting: () => [{ kind: 'online', bootId, engine: 'sim', enginePath: 'sim', openRounds }, ...rounds.reports()],
       registrationCode: code === undefined ? undefined : new Secret(utf8(code)),
     });
     const life: Life = { bootId, rounds, follower, alive: true };
