@@ -38,6 +38,7 @@ import { Material } from './material.js';
 import { measureRoundTrips } from './roundTrips.js';
 
 const HOUR_MS = 3_600_000;
+const MIB = 1 << 20;
 /** A stream that sends nothing for this long is dropped; its sender starts it again. */
 const STREAM_IDLE_MS = 120_000;
 /** How long a closing node lets calls end and reports leave. */
@@ -192,6 +193,7 @@ async function openRunner(common: Common, engines: Engines, follower: SchedulerF
       keptRounds: limits.kept_rounds,
       slots: limits.slots,
       width: limits.width,
+      memoryBytes: limits.memory_mib * MIB,
     },
     retry: { ...DEFAULT_RETRY, peerLostMs: limits.peer_lost_ms },
   };
@@ -288,6 +290,7 @@ async function assemble(
     links: common.hosts.report(),
     rounds: [...runner.stages].map(([round, stage]) => ({ round, stage })),
     roundSecretBytes: runner.secretBytes,
+    roundMemory: { bytes: runner.memoryBytes, mostBytes: config.limits.memory_mib * MIB },
     epoch: registry.epoch,
     senders: registry.size,
   });

@@ -106,6 +106,14 @@ export class RoundContext {
     return batch;
   }
 
+  /** Bytes of all batches that are there. */
+  get batchBytes(): number {
+    let sum = 0;
+    for (const { bytes } of this.#incoming.values()) sum += bytes.byteLength;
+    for (const { bytes } of this.#outgoing.values()) sum += bytes.byteLength;
+    return sum;
+  }
+
   /** Signs the root of a batch whose chunks are all ready. */
   trailerOf(phase: BatchPhase, extra?: Uint8Array): BatchTrailer {
     return signTrailer(this.ports.key, this.facts.digest, phase, this.outgoing(phase).root(), extra);
