@@ -4,7 +4,7 @@ import { type Clock, sleep } from '../../../src/base/clock.js';
 import { deferred } from '../../../src/base/deferred.js';
 import { MixError } from '../../../src/base/errors.js';
 import type { NodeId } from '../../../src/base/ids.js';
-import { type Rng, randomFraction } from '../../../src/base/rng.js';
+import { type Rng, randomBelow, randomFraction } from '../../../src/base/rng.js';
 import type { Update__Output, Update as WireUpdate } from '../../../src/comms/generated/millrace/v1/Update.js';
 import { type grpc, services } from '../../../src/comms/grpc.js';
 import { decodeUpdate } from '../../../src/comms/roundCodec.js';
@@ -80,6 +80,13 @@ class SimStream implements UpdateStream {
     this.#wake();
   }
 
+  /** The other end is gone: what it has sent arrives all the same, as far as it had left. */
+  break(): void {
+    const arrived = randomBelow(this.#net.rng, this.#queue.length + 1);
+    this.#queue.length = arrived;
+    this.end();
+  }
+
   once(_event: string, listener: () => void): void {
     this.#listeners.add(listener);
   }
@@ -123,15 +130,16 @@ export class SimConnection implements SchedulerPort {
     const stopped = deferred<undefined>();
     const stop = () => stopped.resolve(undefined);
     signal.addEventListener('abort', stop);
+    run.death.catch(() => stream.break());
     const broken = this.#net.broken(this.#node);
     pushUpdates(run.scheduler, this.#node, after, stream, BACKLOG_MAX);
     onOpen();
     try {
       for (;;) {
-        const update = await Promise.race([stream.next(this.#node), stopped.promise, run.death, broken]);
+        const update = await Promise.race([stream.next(this.#node), stopped.promise, broken]);
         if (signal.aborted) return;
         if (!update) {
-          this.#net.onStreamEnded(this.#node);
+          if (run.alive) this.#net.onStreamEnded(this.#node);
           throw lost('the stream ended');
         }
         this.#net.onUpdate(this.#node, update);

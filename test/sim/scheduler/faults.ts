@@ -299,14 +299,15 @@ export class Faults {
     void run.scheduler.ban(node, false).catch(() => {});
   }
 
-  /** Members without a code try many at once, and two of them the same good one. */
+  /** Two members bring the same good code at once, and all that have none try many. */
   #flood(): void {
     const { run, rng } = this.#sim;
     if (!run?.alive) return;
+    const [shared] = this.#codes.slice(-1);
+    for (const node of this.#outsiders.slice(0, 2)) run.scheduler.register(node, shared!).catch(() => {});
     for (const node of this.#outsiders) {
       for (let i = 0; i < BURST; i++) run.scheduler.register(node, `guess ${randomFraction(rng)}`).catch(() => {});
     }
-    for (const node of this.#outsiders.slice(0, 2)) run.scheduler.register(node, this.#codes.at(-1)!).catch(() => {});
   }
 }
 

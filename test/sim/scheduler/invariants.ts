@@ -1,5 +1,6 @@
 // What must hold in a simulated network of a scheduler and its nodes: at every step of the scheduler's machine, with every update
 // that a node reads, and in the end, by what was published.
+import { toHex } from '../../../src/base/bytes.js';
 import type { NodeId, RoundId } from '../../../src/base/ids.js';
 import { isOver } from '../../../src/round/admission.js';
 import type { Stage } from '../../../src/round/roundState.js';
@@ -47,6 +48,8 @@ export class Invariants {
   readonly #suspects: ReadonlySet<NodeId>;
   /** The newest update that each run of a node has read. */
   readonly #read = new Map<string, number>();
+  /** What nodes have read under each number. */
+  readonly #known = new Map<number, string>();
   readonly #endings = new Map<RoundId, number>();
   readonly #assigned = new Set<RoundId>();
 
@@ -144,13 +147,16 @@ export class Invariants {
   }
 
   /** A node reads every update from the oldest round on that is open, and none but in order. */
-  onUpdate(node: NodeId, run: string, { number }: SignedUpdate, oldestOpen: () => number | undefined): void {
+  onUpdate(node: NodeId, run: string, { number, signature }: SignedUpdate, oldestOpen: () => number | undefined): void {
     const key = `${node}/${run}`;
     const last = this.#read.get(key);
     const oldest = last === undefined ? oldestOpen() : undefined;
     if (oldest !== undefined && number > oldest) this.violate(`a node began with ${number}, not ${oldest}`);
     if (last !== undefined && number > last + 1) this.violate(`a node has read ${number} after ${last}`);
     this.#read.set(key, Math.max(last ?? 0, number));
+    const content = toHex(signature);
+    if ((this.#known.get(number) ?? content) !== content) this.violate(`update ${number} is not what it was`);
+    this.#known.set(number, content);
   }
 
   /** What holds in the end. */
