@@ -31,10 +31,13 @@ function pool(): SchedulerState {
   for (const node of ids) {
     state = reduceScheduler(state, { type: 'registered', node, atMs: 0 }).state;
     state = reduceScheduler(state, { type: 'online', node, bootId: 'ab'.repeat(16) as BootId, atMs: 0 }).state;
-    for (let i = 0; i < 50; i++) {
-      const peer = ids[Math.floor(randomFraction(rng) * nodes)]!;
-      state = reduceScheduler(state, { type: 'roundTrip', node, peer, ms: 300 * randomFraction(rng), atMs: 0 }).state;
-    }
+  }
+  for (const node of ids) {
+    const roundTrips = Array.from({ length: 50 }, () => ({
+      peer: ids[Math.floor(randomFraction(rng) * nodes)]!,
+      ms: 300 * randomFraction(rng),
+    }));
+    state = reduceScheduler(state, { type: 'roundTrips', node, roundTrips, atMs: 0 }).state;
   }
   return state;
 }

@@ -132,6 +132,11 @@ const catalogue = {
   },
   ROUND_REUSED: { what: 'the round id was used before', remedy: 'a round runs once, ever: open a new one' },
   ROUND_LIMIT: { what: 'the node has as many open rounds as it may', remedy: 'wait until one ends', retry: true },
+  MEMORY_LIMIT: {
+    what: 'the round needs more memory than the node has left for rounds',
+    remedy: 'wait until one ends, raise limits.memory_mib, or let rounds be smaller',
+    retry: true,
+  },
   ROUND_OVER: { what: 'the round has ended', remedy: 'submit to another round' },
   ROUND_WRONG_PHASE: {
     what: 'the round is not in a phase in which this message can come',
@@ -243,6 +248,10 @@ const catalogue = {
   REGISTRATION_REFUSED: {
     what: 'the registration code is not valid, or was used before',
     remedy: 'ask whoever runs the scheduler for a new one',
+  },
+  REGISTRATION_LIMIT: {
+    what: 'this member has tried too many registration codes',
+    remedy: 'wait a minute, and check the code that the node is given',
   },
   PEER_ROLE: { what: 'the caller is known but has not the role this call needs', remedy: 'ask the right service' },
   CERTIFICATE_EXPIRED: {

@@ -8,9 +8,9 @@ import { checkWidth, countElements, elementOf } from '../math/batch.js';
 import type { Group } from '../math/group.js';
 
 /** How a caller steers engine work: all of a phase function's steps run under it. */
-export type PhaseOptions = Pick<WorkOptions, 'priority' | 'signal'>;
+export type PhaseOptions = Pick<WorkOptions, 'priority' | 'order' | 'signal'>;
 
-export const phaseOptions = ({ priority, signal }: PhaseOptions): PhaseOptions => ({ priority, signal });
+export const phaseOptions = ({ priority, order, signal }: PhaseOptions): PhaseOptions => ({ priority, order, signal });
 
 /** The bases of an encryption, with their tables. */
 export interface EncryptionBases {

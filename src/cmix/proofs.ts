@@ -19,7 +19,7 @@ export * from './proofCodec.js';
 const WEIGHT_BYTES = 16;
 
 /** How a caller steers engine work that has several steps. */
-export type ProofOptions = Pick<WorkOptions, 'priority' | 'signal'>;
+export type ProofOptions = Pick<WorkOptions, 'priority' | 'order' | 'signal'>;
 
 /** The generator as an element. */
 export function generatorOf(group: Group): Uint8Array {

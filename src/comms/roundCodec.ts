@@ -89,8 +89,8 @@ function decodeChange(wire: Update__Output): RoundUpdate {
 export function encodeReport(report: NodeReport): WireReport {
   switch (report.kind) {
     case 'online': {
-      const { bootId, engine, enginePath } = report;
-      return { online: { bootId, engine, enginePath } };
+      const { bootId, engine, enginePath, openRounds = 0 } = report;
+      return { online: { bootId, engine, enginePath, openRounds } };
     }
     case 'roundTrips':
       return { roundTrips: { roundTrips: [...report.roundTrips] } };
@@ -110,10 +110,11 @@ export function encodeReport(report: NodeReport): WireReport {
 export function decodeReport(wire: NodeReport__Output): NodeReport {
   switch (wire.report) {
     case 'online': {
-      const { bootId, engine, enginePath } = wire.online!;
+      const { bootId, engine, enginePath, openRounds } = wire.online!;
       require_(isBootId(bootId), 'boot id');
       require_(engine.length <= TEXT_MAX && enginePath.length <= TEXT_MAX, 'engine');
-      return { kind: 'online', bootId, engine, enginePath };
+      const said = openRounds > 0 ? { openRounds } : {};
+      return { kind: 'online', bootId, engine, enginePath, ...said };
     }
     case 'progress': {
       const { round, phase, fraction } = wire.progress!;

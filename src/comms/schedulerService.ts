@@ -3,6 +3,7 @@
 import type { NodeId } from '../base/ids.js';
 import type { NodeReport, SignedUpdate } from '../round/schedulerPort.js';
 import type { SchedulerHandlers } from './generated/millrace/v1/Scheduler.js';
+import type { Update as WireUpdate } from './generated/millrace/v1/Update.js';
 import { type AuthContext, grpc, services } from './grpc.js';
 import type { Member } from './peers.js';
 import { decodeReport, encodeUpdate } from './roundCodec.js';
@@ -15,7 +16,7 @@ export interface SchedulerFeed {
   subscribe(node: NodeId, after: number, push: (update: SignedUpdate) => void): () => void;
   /** Resolves when what follows from it is written down: only then it is acknowledged. */
   onReport(node: NodeId, report: NodeReport): Promise<void> | void;
-  /** @throws MixError REGISTRATION_REFUSED */
+  /** @throws MixError REGISTRATION_REFUSED, REGISTRATION_LIMIT */
   register(node: NodeId, code: string): Promise<void>;
 }
 
@@ -24,6 +25,14 @@ const CODE_LENGTH_MAX = 256;
 
 /** Updates that a node may leave unread before its stream is ended: it asks again from where it is. */
 const BACKLOG_MAX = 1_000;
+
+/** What updates are written to: a call's stream. */
+export interface UpdateStream {
+  /** False where the update waits to be read. */
+  write(update: WireUpdate): boolean;
+  end(): void;
+  once(event: 'cancelled' | 'error' | 'close', listener: () => void): unknown;
+}
 
 export function addSchedulerService(
   server: grpc.Server,
@@ -58,11 +67,12 @@ export function addSchedulerService(
 }
 
 /** Writes updates as they come, until the node leaves, or leaves too many unread. */
-function pushUpdates(
+export function pushUpdates(
   feed: SchedulerFeed,
   node: NodeId,
   after: number,
-  call: Parameters<SchedulerHandlers['Updates']>[0],
+  call: UpdateStream,
+  backlogMax = BACKLOG_MAX,
 ): void {
   let backlog = 0;
   let over = false;
@@ -75,7 +85,7 @@ function pushUpdates(
   unsubscribe = feed.subscribe(node, after, (update) => {
     if (over) return;
     backlog = call.write(encodeUpdate(update)) ? 0 : backlog + 1;
-    if (backlog <= BACKLOG_MAX) return;
+    if (backlog <= backlogMax) return;
     stop();
     call.end();
   });

@@ -26,6 +26,8 @@ export type Priority = 'realtime' | 'precompute';
 export interface WorkOptions {
   /** Default: precompute. */
   readonly priority?: Priority;
+  /** Among operations of one priority, smaller goes first, and who comes first where it is equal. Default: 0. */
+  readonly order?: number;
   /** Looked at between chunks: rejects with ABORTED, never kills a worker. */
   readonly signal?: AbortSignal;
   /** Where the result goes, of exactly the result's length; default: a new buffer in shared memory. May not overlap an input. */

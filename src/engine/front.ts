@@ -216,8 +216,8 @@ export class EngineFront implements Engine {
     type Result = R extends { out: Uint8Array } ? Uint8Array : undefined;
     storage?.begin();
     try {
-      const { priority = 'precompute', signal } = options;
-      await this.#executor.execute(request, { priority, signal });
+      const { priority = 'precompute', order, signal } = options;
+      await this.#executor.execute(request, { priority, order, signal });
       this.#meters.done(request.op, elements);
       return ('out' in request ? request.out : undefined) as Result;
     } catch (thrown) {

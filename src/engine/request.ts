@@ -57,6 +57,7 @@ export type RequestOf<O extends RequestOperation> = Extract<Request, { op: O }>;
 
 export interface ExecuteOptions {
   readonly priority: Priority;
+  readonly order?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

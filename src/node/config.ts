@@ -1,6 +1,7 @@
 // A node's configuration: one commented TOML file, every key of which an environment variable (MILLRACE_SECTION_KEY) and a
 // flag (--set section.key=value) can override, in that order. Unknown keys are refused, and every error names its key.
 import { existsSync, readFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'smol-toml';
 import { z } from 'zod';
@@ -15,6 +16,12 @@ import { GROUP_NAMES, type GroupName, TEST_GROUP_NAMES } from '../math/group.js'
 export const address = z.string().regex(/^.+:\d{1,5}$/, 'expected host:port');
 const key = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 hex digits');
 export const whole = (least: number, most: number) => z.int().min(least).max(most);
+const MIB = 1 << 20;
+/** Half of what there is, of what the process may have where that is less: engines, connections and the rest need some, too. */
+const defaultMemoryMib = (): number => {
+  const constrained = process.constrainedMemory() || Infinity;
+  return Math.max(16, Math.floor(Math.min(constrained, totalmem()) / 2 / MIB));
+};
 const groups = [...GROUP_NAMES, ...TEST_GROUP_NAMES] as [GroupName, ...GroupName[]];
 
 const schema = z.strictObject({
@@ -51,6 +58,7 @@ const schema = z.strictObject({
       kept_rounds: whole(0, 10_000).default(32),
       slots: whole(1, 1 << 20).default(1 << 16),
       width: whole(1, 15).default(15),
+      memory_mib: whole(16, 1 << 24).default(defaultMemoryMib),
       senders: whole(1, 10_000_000).default(100_000),
       epoch_hours: z.number().positive().max(24).default(24),
       peer_lost_ms: whole(500, 600_000).default(8_000),

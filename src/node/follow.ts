@@ -2,9 +2,11 @@
 // scheduler may be away at any moment: the node keeps its rounds, asks again from where it was, and keeps its reports.
 import { type Clock, sleep } from '../base/clock.js';
 import { asMixError, MixError } from '../base/errors.js';
+import type { BootId, NodeId } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import type { Secret } from '../base/secret.js';
 import type { RoundDirectory } from '../round/roundDirectory.js';
+import type { RoundInfo } from '../round/roundInfo.js';
 import type { RoundRunner } from '../round/roundRunner.js';
 import {
   isUpdateOf,
@@ -19,7 +21,12 @@ const RETRY_MS_MAX = 5_000;
 /** Reports kept while the scheduler is away; the oldest progress is dropped first. */
 const REPORTS_MAX = 1_000;
 
+/** The rounds that updates are for. */
+export type FollowedRounds = Pick<RoundRunner, 'openRound' | 'assign' | 'failRound' | 'stages'>;
+
 export interface FollowDeps {
+  /** Who we are, and in which run. */
+  readonly self: { readonly node: NodeId; readonly bootId: BootId };
   readonly scheduler: SchedulerPort;
   readonly schedulerKey: Uint8Array;
   readonly network: string;
@@ -50,7 +57,7 @@ export class SchedulerFollower {
   }
 
   /** Runs until {@link close}; never rejects. */
-  async run(runner: RoundRunner): Promise<void> {
+  async run(runner: FollowedRounds): Promise<void> {
     const { scheduler, clock, log } = this.#deps;
     const { signal } = this.#stop;
     let pauseMs = RETRY_MS;
@@ -87,7 +94,7 @@ export class SchedulerFollower {
   }
 
   /** The first update of a stream may be a later one than expected: what is no longer kept is of rounds that are over. */
-  async #take(signed: SignedUpdate, runner: RoundRunner, first: boolean): Promise<void> {
+  async #take(signed: SignedUpdate, runner: FollowedRounds, first: boolean): Promise<void> {
     const { schedulerKey, network, log } = this.#deps;
     if (signed.number <= this.#last) return;
     if (signed.number !== this.#last + 1 && !first) {
@@ -104,7 +111,17 @@ export class SchedulerFollower {
         { code: error.code, reason: error.message, update: update.kind },
         'an update of the scheduler was refused',
       );
+      if (update.kind === 'open') this.#refuse(update.round.info, error, runner);
     }
+  }
+
+  /** A round that cannot be opened here has failed, and the others should not find out by a deadline. */
+  #refuse({ round, team }: RoundInfo, { code, message }: MixError, runner: FollowedRounds): void {
+    const { node, bootId } = this.#deps.self;
+    // Told twice to open a round, it goes on with it.
+    if (!team.includes(node) || runner.stages.has(round)) return;
+    const failure = { code, culprit: node, reporter: node, detail: message };
+    this.report({ kind: 'stage', round, bootId, stage: 'FAILED', failure });
   }
 
   /** Queues a report; it is sent in order, again while the scheduler is away. */
@@ -158,7 +175,7 @@ export class SchedulerFollower {
   }
 }
 
-async function apply(update: RoundUpdate, runner: RoundRunner): Promise<void> {
+async function apply(update: RoundUpdate, runner: FollowedRounds): Promise<void> {
   switch (update.kind) {
     case 'open':
       await runner.openRound(update.round);

@@ -39,6 +39,7 @@ import { Material } from './material.js';
 import { measureRoundTrips } from './roundTrips.js';
 
 const HOUR_MS = 3_600_000;
+const MIB = 1 << 20;
 /** A stream that sends nothing for this long is dropped; its sender starts it again. */
 const STREAM_IDLE_MS = 120_000;
 /** How long a closing node lets calls end and reports leave. */
@@ -146,7 +147,7 @@ function openComms(config: NodeConfig, material: Material, log: Logger, metrics:
 }
 
 function openFollower(
-  { config, material, log, own, hosts }: Common,
+  { config, material, log, own, hosts, bootId }: Common,
   directory: RoundDirectory,
   greeting: () => readonly NodeReport[],
 ): SchedulerFollower {
@@ -155,8 +156,10 @@ function openFollower(
   const scheduler = new SchedulerClient(facts, hosts);
   const codeFile = config.scheduler.registration_code_file;
   const registrationCode = codeFile === undefined ? undefined : loadCode(codeFile);
-  const deps = { scheduler, schedulerKey: facts.key, network, directory, clock: systemClock, log, greeting };
-  return own(new SchedulerFollower({ ...deps, registrationCode }), (it) => it.close());
+  const self = { node: material.key.nodeId, bootId };
+  const ports = { scheduler, schedulerKey: facts.key, clock: systemClock, log };
+  const deps = { self, network, directory, ...ports, greeting, registrationCode };
+  return own(new SchedulerFollower(deps), (it) => it.close());
 }
 
 /** The rounds of this node, over its link, store and registry. */
@@ -192,6 +195,7 @@ async function openRunner(common: Common, engines: Engines, follower: SchedulerF
       keptRounds: limits.kept_rounds,
       slots: limits.slots,
       width: limits.width,
+      memoryBytes: limits.memory_mib * MIB,
     },
     retry: { ...DEFAULT_RETRY, peerLostMs: limits.peer_lost_ms },
   };
@@ -267,7 +271,7 @@ async function assemble(
   let rounds: RoundRunner | undefined;
   const directory = new RoundDirectory(key.nodeId, systemClock);
   const follower = openFollower(common, directory, () => [
-    { kind: 'online', bootId, engine: engine.name, enginePath: engine.path },
+    { kind: 'online', bootId, engine: engine.name, enginePath: engine.path, openRounds: config.limits.open_rounds },
     ...(rounds?.reports() ?? []),
   ]);
   const { runner, registry } = await openRunner(common, engines, follower);
@@ -290,6 +294,7 @@ async function assemble(
     links: common.hosts.report(),
     rounds: [...runner.stages].map(([round, stage]) => ({ round, stage })),
     roundSecretBytes: runner.secretBytes,
+    roundMemory: { bytes: runner.memoryBytes, mostBytes: config.limits.memory_mib * MIB },
     epoch: registry.epoch,
     senders: registry.size,
   });
@@ -298,6 +303,22 @@ async function assemble(
   const { team, gateway } = config.listen;
   log.info({ node: key.nodeId, team, gateway, http: http.port, bootId }, 'node is up');
 
+  const close = closerOf(common, runner, follower, closeAll);
+  return {
+    node: key.nodeId,
+    httpPort: http.port,
+    reload: () => reload(common, runner, listeners),
+    close,
+  };
+}
+
+/** Fails open rounds, tells everybody, and closes all; once, whoever asks again. */
+function closerOf(
+  { log, material }: Common,
+  runner: RoundRunner,
+  follower: SchedulerFollower,
+  closeAll: () => Promise<void>,
+): (reason: string) => Promise<void> {
   let closing: Promise<void> | undefined;
   const close = async (reason: string) => {
     log.info({ reason }, 'node stops');
@@ -307,15 +328,10 @@ async function assemble(
     if (busy) await sleep(systemClock, FAREWELL_MS);
     await follower.flush(GRACE_MS);
     await closeAll();
-    key.seed.wipe();
+    material.key.seed.wipe();
   };
-  return {
-    node: key.nodeId,
-    httpPort: http.port,
-    reload: () => reload(common, runner, listeners),
-    close: (reason) => {
-      closing ??= close(reason);
-      return closing;
-    },
+  return (reason) => {
+    closing ??= close(reason);
+    return closing;
   };
 }

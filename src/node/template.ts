@@ -86,6 +86,8 @@ kept_rounds = 32
 # The largest batch and width that a round may have.
 slots = 65536
 width = 15
+# What all rounds may need together, by an estimate that is made of each before it is opened; by default half of the memory.
+# memory_mib = 4096
 # Senders registered at once, and how long a key epoch lasts (at most 24 hours).
 senders = 100000
 epoch_hours = 24

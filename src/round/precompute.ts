@@ -266,7 +266,7 @@ export class Precompute {
     const shares = secrets.hold(await decryptionShares(engine, c0, exponents, options));
     onProgress('reveal', 0.7);
     const statement = { publicShares: this.publicShare(position), exponents, c0, shares, batchDigest: cipherDigest };
-    const proof = await proveDecryption(engine, rng, this.shareContext(position), statement);
+    const proof = await proveDecryption(engine, rng, this.shareContext(position), statement, work);
     onProgress('reveal', 0.9);
     this.inversePayload = this.#releaseLate(await engine.prepare(await engine.invertBatch(payload, work), work));
     const nonce = secrets.hold(randomBytes(rng, NONCE_BYTES));

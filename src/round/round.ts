@@ -109,6 +109,11 @@ export class Round {
     return this.#secrets.bytes;
   }
 
+  /** Bytes of batches, secrets and outputs that it holds now. */
+  get heldBytes(): number {
+    return this.#context.batchBytes + this.secretBytes + (this.#outputs?.outputs.byteLength ?? 0);
+  }
+
   /** The outputs, once all signatures under them are in. */
   get outputs(): SignedOutputs | undefined {
     if (this.stage !== 'COMPLETED' || !this.#outputs) return undefined;

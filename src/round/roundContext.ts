@@ -71,12 +71,13 @@ export class RoundContext {
     return this.facts.position === this.size - 1;
   }
 
+  /** Older rounds first: they are ready one after the other, and not all of them late together. */
   get precompute(): WorkOptions {
-    return { priority: 'precompute', signal: this.ports.signal };
+    return { priority: 'precompute', order: this.facts.info.round, signal: this.ports.signal };
   }
 
   get realtime(): WorkOptions {
-    return { priority: 'realtime', signal: this.ports.signal };
+    return { priority: 'realtime', order: this.facts.info.round, signal: this.ports.signal };
   }
 
   /** The batch of this phase from this position, made on first use. */
@@ -103,6 +104,14 @@ export class RoundContext {
       this.#outgoing.set(phase, batch);
     }
     return batch;
+  }
+
+  /** Bytes of all batches that are there. */
+  get batchBytes(): number {
+    let sum = 0;
+    for (const { bytes } of this.#incoming.values()) sum += bytes.byteLength;
+    for (const { bytes } of this.#outgoing.values()) sum += bytes.byteLength;
+    return sum;
   }
 
   /** Signs the root of a batch whose chunks are all ready. */

@@ -19,24 +19,15 @@ import { type Outcome, outcomeOf } from './outcome.js';
 import { PeerWatch, type PeerWatchOptions } from './peerWatch.js';
 import { Refusals } from './refusals.js';
 import { Round, type RoundDeps, type SignedOutputs } from './round.js';
-import { checkRoundInfo, isSignedBy, roundDigest, type SignedRoundInfo } from './roundInfo.js';
+import { checkedFacts, DEFAULT_LIMITS, type RoundRules, type RunnerLimits } from './roundCheck.js';
+import type { SignedRoundInfo } from './roundInfo.js';
 import type { LostRound, RoundLog } from './roundLog.js';
+import { roundMemoryBytes } from './roundMemory.js';
 import type { RoundFailure, Stage } from './roundState.js';
 import { failureReport, type NodeReport } from './schedulerPort.js';
 import type { SenderRegistry } from './senderRegistry.js';
 import { type Submission, SubmissionDesk } from './submissions.js';
 import type { SignedTeamMessage } from './teamMessages.js';
-
-export interface RunnerLimits {
-  /** Rounds open at the same time. */
-  readonly openRounds: number;
-  /** Ended rounds whose outputs and outcomes can still be asked for. */
-  readonly keptRounds: number;
-  readonly slots: number;
-  readonly width: number;
-}
-
-export const DEFAULT_LIMITS: RunnerLimits = { openRounds: 16, keptRounds: 32, slots: 1 << 16, width: 16 };
 
 export interface RunnerDeps {
   readonly network: string;
@@ -75,7 +66,8 @@ export class RoundRunner implements LinkReceiver {
   readonly #deps: RunnerDeps;
   readonly #limits: RunnerLimits;
   readonly #rounds = new Map<RoundId, OpenRound>();
-  readonly #opening = new Set<RoundId>();
+  /** Rounds that are about to begin, and the memory that is kept for each. */
+  readonly #opening = new Map<RoundId, number>();
   /** Rounds that an earlier run of this node was in when it ended. */
   readonly #lostRounds = new Map<RoundId, LostRound>();
   readonly #courier: Courier;
@@ -111,6 +103,7 @@ export class RoundRunner implements LinkReceiver {
       onTrouble: (peer, trouble) => this.#trouble(peer, trouble),
     });
     metrics.observed('round_secret_bytes', 'Bytes of round secrets alive', () => this.secretBytes);
+    metrics.observed('round_memory_bytes', 'Memory that rounds hold or may come to need', () => this.memoryBytes);
     metrics.observed('rounds_open', 'Rounds that have not ended', () => this.#openCount());
   }
 
@@ -132,6 +125,17 @@ export class RoundRunner implements LinkReceiver {
     return sum;
   }
 
+  /** What open rounds may come to need, and what ended ones still hold. */
+  get memoryBytes(): number {
+    let sum = 0;
+    for (const bytes of this.#opening.values()) sum += bytes;
+    for (const { round } of this.#rounds.values()) {
+      const { info, group } = round.facts;
+      sum += isOver(round.stage) ? round.heldBytes : roundMemoryBytes(info, group);
+    }
+    return sum;
+  }
+
   /** Stage of every round this node still knows. */
   get stages(): ReadonlyMap<RoundId, Stage> {
     return new Map([...this.#rounds].map(([id, { round }]) => [id, round.stage]));
@@ -148,50 +152,37 @@ export class RoundRunner implements LinkReceiver {
   }
 
   /**
-   * Opens a round. @throws MixError ROUND_INFO_INVALID, SIGNATURE_INVALID, ROUND_REUSED, ROUND_LIMIT, SHUTTING_DOWN, …
+   * Opens a round. @throws MixError ROUND_INFO_INVALID, SIGNATURE_INVALID, ROUND_REUSED, ROUND_LIMIT, MEMORY_LIMIT, SHUTTING_DOWN, …
    */
   async openRound(signed: SignedRoundInfo): Promise<void> {
-    const { info } = signed;
-    const group = checkRoundInfo(info);
-    const { key, network, roundAuthority, bootId } = this.#deps;
     if (this.#closing) throw new MixError('SHUTTING_DOWN');
-    if (!isSignedBy(signed, roundAuthority)) throw new MixError('SIGNATURE_INVALID', { what: 'RoundInfo' });
-    if (info.network !== network) throw new MixError('ROUND_INFO_INVALID', { field: 'network', got: info.network });
-    if (info.membership !== this.#deps.membershipGeneration()) {
-      throw new MixError('ROUND_INFO_INVALID', { field: 'membership', got: info.membership });
-    }
-    if (info.slots > this.#limits.slots)
-      throw new MixError('ROUND_INFO_INVALID', { field: 'slots', most: this.#limits.slots });
-    if (info.width > this.#limits.width)
-      throw new MixError('ROUND_INFO_INVALID', { field: 'width', most: this.#limits.width });
-    const position = info.team.indexOf(key.nodeId);
-    const publicKeys = info.team.map((node) => this.#deps.publicKeyOf(node));
-    const unknown = publicKeys.indexOf(undefined);
-    if (position < 0) throw new MixError('ROUND_INFO_INVALID', { field: 'team', why: 'this node is not in it' });
-    if (unknown >= 0) throw new MixError('ROUND_INFO_INVALID', { field: 'team', unknown: info.team[unknown]! });
+    const facts = checkedFacts(signed, this.#rules());
+    const { info, group, position } = facts;
     if (this.#rounds.has(info.round) || this.#opening.has(info.round))
       throw new MixError('ROUND_REUSED', { round: info.round });
     if (this.#openCount() + this.#opening.size >= this.#limits.openRounds) {
       throw new MixError('ROUND_LIMIT', { open: this.#limits.openRounds });
     }
-    this.#opening.add(info.round);
+    const neededBytes = roundMemoryBytes(info, group);
+    const [taken, most] = [this.memoryBytes, this.#limits.memoryBytes];
+    if (taken + neededBytes > most) throw new MixError('MEMORY_LIMIT', { neededBytes, taken, most });
+    this.#opening.set(info.round, neededBytes);
     try {
       const engine = await this.#deps.engineOf(group.name);
       await this.#deps.roundLog.open(info.round);
       if (this.#closing) throw new MixError('SHUTTING_DOWN');
-      const facts = {
-        info,
-        digest: roundDigest(info),
-        group,
-        position,
-        self: key.nodeId,
-        publicKeys: publicKeys as Uint8Array[],
-      };
       this.#begin(signed, facts, engine);
     } finally {
       this.#opening.delete(info.round);
     }
-    this.#deps.log.debug({ round: info.round, position, bootId }, 'round opened');
+    this.#deps.log.debug({ round: info.round, position, bootId: this.#deps.bootId }, 'round opened');
+  }
+
+  #rules(): RoundRules {
+    const { key, network, roundAuthority, publicKeyOf, membershipGeneration } = this.#deps;
+    const { slots, width } = this.#limits;
+    const membership = membershipGeneration();
+    return { self: key.nodeId, network, membership, roundAuthority, publicKeyOf, slots, width };
   }
 
   #begin(signed: SignedRoundInfo, facts: Round['facts'], engine: Engine): void {

@@ -56,7 +56,14 @@ export function failureReport(failure: RoundFailure, team: readonly NodeId[]): F
 
 /** What a node tells its scheduler. Nothing in it is about a slot, a sender or a single message. */
 export type NodeReport =
-  | { readonly kind: 'online'; readonly bootId: BootId; readonly engine: string; readonly enginePath: string }
+  | {
+      readonly kind: 'online';
+      readonly bootId: BootId;
+      readonly engine: string;
+      readonly enginePath: string;
+      /** Rounds that it can have open; releases before this one do not say. */
+      readonly openRounds?: number | undefined;
+    }
   | {
       readonly kind: 'stage';
       readonly round: RoundId;
@@ -74,7 +81,7 @@ export interface SchedulerPort {
    * when the scheduler has answered, before there is any update.
    */
   updates(after: number, signal: AbortSignal, onOpen?: () => void): AsyncIterable<SignedUpdate>;
-  /** Registers this node by a code, once. @throws MixError REGISTRATION_REFUSED, LINK_* */
+  /** Registers this node by a code, once. @throws MixError REGISTRATION_REFUSED, REGISTRATION_LIMIT, LINK_* */
   register(code: string): Promise<void>;
   report(report: NodeReport): Promise<void>;
 }

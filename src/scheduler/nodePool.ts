@@ -1,10 +1,15 @@
 // The pool: which nodes may be drawn for a team, and who sits out. A node that dies leaves the pool before it costs a second
 // round; one that is to blame for too many failures sits out; none is in more of the stock than its share, where others can be.
+import type { ErrorCode } from '../base/errors.js';
 import type { NodeId, RoundId } from '../base/ids.js';
 import type { Stage } from '../round/roundState.js';
+import type { FailureReport } from '../round/schedulerPort.js';
 import type { SchedulerParams } from './schedulerParams.js';
 import type { NodeRecord, NodeStatus, RoundRecord, SchedulerState } from './schedulerState.js';
 import { stockTarget } from './stock.js';
+
+/** By these a node refuses a round for lack of room. */
+const ROOM_CODES: readonly ErrorCode[] = ['ROUND_LIMIT', 'MEMORY_LIMIT'];
 
 export function newNode(node: NodeId, atMs: number): NodeRecord {
   return {
@@ -17,25 +22,39 @@ export function newNode(node: NodeId, atMs: number): NodeRecord {
     activity: new Map(),
     blamed: [],
     sitsOutUntilMs: 0,
+    openRounds: undefined,
+    room: Infinity,
     roundTripsMs: new Map(),
   };
+}
+
+/** Whether a node is connected and has said something lately, whatever else is held against it. */
+export function isThere(
+  { connected, bootId, lastSeenMs }: NodeRecord,
+  params: SchedulerParams,
+  nowMs: number,
+): boolean {
+  return connected && bootId !== undefined && nowMs - lastSeenMs <= params.staleMs;
 }
 
 export function statusOf(record: NodeRecord, params: SchedulerParams, nowMs: number): NodeStatus {
   if (record.banned) return 'banned';
   if (nowMs < record.sitsOutUntilMs) return 'sittingOut';
-  const silent = nowMs - record.lastSeenMs > params.staleMs;
-  return record.connected && record.bootId !== undefined && !silent ? 'active' : 'inactive';
+  return isThere(record, params, nowMs) ? 'active' : 'inactive';
 }
 
 const inPrecomputation = (stage: Stage): boolean => stage === 'PENDING' || stage === 'PRECOMPUTING';
 const inRealtime = (stage: Stage): boolean => stage === 'QUEUED' || stage === 'REALTIME';
 
+/** Rounds that a node may have open: as many as the scheduler gives, as it says that it takes, and as it has turned out to. */
+export const openMax = ({ openRounds, room }: NodeRecord, { openPerNode }: SchedulerParams): number =>
+  Math.min(openPerNode, openRounds ?? Infinity, room);
+
 /** Whether a node has room for one more precomputation. */
-export function hasRoom({ activity }: NodeRecord, params: SchedulerParams): boolean {
-  const stages = [...activity.values()];
+export function hasRoom(record: NodeRecord, params: SchedulerParams): boolean {
+  const stages = [...record.activity.values()];
   const busy = stages.filter(inPrecomputation).length;
-  if (stages.length >= params.openPerNode || busy >= params.precomputingPerNode) return false;
+  if (stages.length >= openMax(record, params) || busy >= params.precomputingPerNode) return false;
   if (!params.pipelining && busy > 0) return false;
   return params.overlap || !stages.some(inRealtime);
 }
@@ -65,6 +84,16 @@ function stockOf(rounds: ReadonlyMap<RoundId, RoundRecord>): ReadonlyMap<NodeId,
   return held;
 }
 
+/** A node that refuses a round for lack of room takes what it has besides, and one at least. */
+export const refused = (record: NodeRecord, round: RoundId): NodeRecord => ({
+  ...record,
+  room: Math.max(1, [...record.activity.keys()].filter((open) => open !== round).length),
+});
+
+/** Whether a node says of itself that it has no room for a round while it is in others: nobody is to blame for that. */
+export const isLackOfRoom = ({ node, activity }: NodeRecord, { code, culprit, reporter }: FailureReport): boolean =>
+  ROOM_CODES.includes(code) && culprit === node && reporter === node && activity.size > 1;
+
 /** Remembers whether a node was to blame for the end of a round, and lets it sit out where that is so too often. */
 export function judged(record: NodeRecord, wasBlamed: boolean, params: SchedulerParams, nowMs: number): NodeRecord {
   const blamed = [...record.blamed, wasBlamed].slice(-params.failureWindowRounds);
@@ -79,9 +108,11 @@ export function judged(record: NodeRecord, wasBlamed: boolean, params: Scheduler
  * Who is to blame for a failed round, from what its team says: who is named by more than half of the others. A node that names
  * another by itself may lie as well as the one it names: then both of them are blamed, and chance sorts them out.
  */
-export function blame({ info, failures }: RoundRecord): readonly NodeId[] {
+export function blame({ info, failures, resumed }: RoundRecord): readonly NodeId[] {
   const votes = new Map<NodeId, Set<NodeId>>();
-  for (const [reporter, { culprit, reporter: source }] of failures) {
+  for (const [reporter, { code, culprit, reporter: source }] of failures) {
+    // Where we have been away, whoever is late may not have been told by us what to do.
+    if (resumed && code === 'DEADLINE_MISSED') continue;
     if (culprit === undefined || !info.team.includes(culprit)) continue;
     const said = votes.get(culprit) ?? new Set<NodeId>();
     // Hearsay is its source's word.

@@ -13,6 +13,7 @@ import type { SchedulerFeed } from '../comms/schedulerService.js';
 import type { Stage } from '../round/roundState.js';
 import type { NodeReport, SignedUpdate } from '../round/schedulerPort.js';
 import { statusOf } from './nodePool.js';
+import { Registration } from './registration.js';
 import { type FeedListener, RoundFeed } from './roundFeed.js';
 import { type NodeSpan, RoundRecords, type RoundRow } from './roundRecords.js';
 import { reduceScheduler } from './schedulerMachine.js';
@@ -24,6 +25,7 @@ import {
   type SchedulerEffect,
   type SchedulerEvent,
   type SchedulerState,
+  type SchedulerStep,
   type SchedulerView,
 } from './schedulerState.js';
 import type { SchedulerStore } from './schedulerStore.js';
@@ -44,7 +46,13 @@ export interface SchedulerDeps {
   readonly rng: Rng;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly listener?: FeedListener & { onEnded?(round: RoundRecord, blamed: readonly NodeId[]): void };
+  readonly listener?: SchedulerListener;
+}
+
+export interface SchedulerListener extends FeedListener {
+  onEnded?(round: RoundRecord, blamed: readonly NodeId[]): void;
+  /** Every step of the machine, before its effects are carried out. */
+  onStep?(before: SchedulerState, event: SchedulerEvent, step: SchedulerStep): void;
 }
 
 export class Scheduler implements SchedulerFeed {
@@ -53,6 +61,9 @@ export class Scheduler implements SchedulerFeed {
   readonly #deps: SchedulerDeps;
   readonly #metrics: SchedulerMetrics;
   readonly #streams = new Map<NodeId, number>();
+  readonly #registration: Registration;
+  /** Nodes that have registered, now or in an earlier run, and whether they are banned: also while they are no members. */
+  readonly #registered = new Map<NodeId, boolean>();
   #state: SchedulerState;
   #ticking = false;
   /** Nothing is decided until all that an earlier run left is taken up. */
@@ -66,6 +77,7 @@ export class Scheduler implements SchedulerFeed {
     this.feed = feed;
     this.#state = state;
     this.#records = new RoundRecords(deps.clock.nowMs());
+    this.#registration = new Registration(deps.store, deps.clock);
     this.#metrics = new SchedulerMetrics(deps.metrics, () => this.view());
   }
 
@@ -86,12 +98,8 @@ export class Scheduler implements SchedulerFeed {
     const feed = new RoundFeed(key, network, deps.listener, { published: updates, keep, onFailure });
     const state = { ...initialState(network, deps.membership().generation, params), lastRound };
     const scheduler = new Scheduler(deps, feed, state);
-    for (const [node, { banned }] of nodes) {
-      if (!deps.membership().find(node)) continue;
-      scheduler.#dispatch({ type: 'registered', node, atMs: clock.nowMs() });
-      if (banned) scheduler.#dispatch({ type: 'banned', node, banned, atMs: clock.nowMs() });
-    }
-    if (deps.registration === 'members') await scheduler.#registerMembers();
+    for (const [node, { banned }] of nodes) scheduler.#registered.set(node, banned);
+    await scheduler.#registerMembers();
     for (const { update } of updates) {
       if (update.kind !== 'open') continue;
       const { round } = update.round.info;
@@ -108,21 +116,29 @@ export class Scheduler implements SchedulerFeed {
     return scheduler;
   }
 
+  /** All members, or, where codes are asked for, those that have brought one: whoever has left and is back needs no other. */
   async #registerMembers(): Promise<void> {
     for (const { node } of this.#deps.membership().members) {
-      if (!this.#state.nodes.has(node)) await this.#register(node);
+      const may = this.#deps.registration === 'members' || this.#registered.has(node);
+      if (may && !this.#state.nodes.has(node)) await this.#register(node);
     }
   }
 
   async #register(node: NodeId): Promise<void> {
-    await this.#deps.store.node(node, { banned: false });
-    this.#dispatch({ type: 'registered', node, atMs: this.#deps.clock.nowMs() });
+    // Who was banned before it left is so still.
+    const banned = this.#registered.get(node) ?? false;
+    if (!this.#registered.has(node)) await this.#deps.store.node(node, { banned });
+    this.#registered.set(node, banned);
+    const atMs = this.#deps.clock.nowMs();
+    this.#dispatch({ type: 'registered', node, atMs });
+    if (banned) this.#dispatch({ type: 'banned', node, banned, atMs });
   }
 
-  /** Registers a member that brings a code, once. @throws MixError REGISTRATION_REFUSED, STORE_FAILED */
+  /** Registers a member that brings a code, once. @throws MixError REGISTRATION_REFUSED, REGISTRATION_LIMIT, STORE_FAILED */
   async register(node: NodeId, code: string): Promise<void> {
+    if (this.#closed) throw stopping();
     if (this.#state.nodes.has(node)) return;
-    await this.#deps.store.useCode(code);
+    if (!this.#registered.has(node)) await this.#registration.use(node, code);
     await this.#register(node);
     this.#deps.log.info({ node }, 'a node has registered');
   }
@@ -144,9 +160,15 @@ export class Scheduler implements SchedulerFeed {
 
   async onReport(node: NodeId, report: NodeReport): Promise<void> {
     // Not acknowledged: it will be said to the run after this one.
-    if (this.#closed) throw new MixError('LINK_DOWN', { detail: 'the scheduler stops' });
+    if (this.#closed) throw stopping();
+    // It was away for so long that it was forgotten.
+    const forgotten = !this.#state.nodes.has(node) && this.#registered.has(node) && this.#deps.membership().find(node);
+    if (report.kind === 'online' && forgotten) await this.#register(node);
     const atMs = this.#deps.clock.nowMs();
-    if (report.kind === 'online') this.#dispatch({ type: 'online', node, bootId: report.bootId, atMs });
+    if (report.kind === 'online') {
+      const { bootId, openRounds } = report;
+      this.#dispatch({ type: 'online', node, bootId, openRounds, atMs });
+    }
     if (report.kind === 'stage') {
       const { bootId, round, stage, failure } = report;
       this.#dispatch({ type: 'report', node, bootId, round, stage, failure, atMs });
@@ -155,7 +177,7 @@ export class Scheduler implements SchedulerFeed {
       this.#records.progress(node, report.round, report.phase, report.fraction, atMs);
     }
     if (report.kind === 'roundTrips') {
-      for (const { peer, ms } of report.roundTrips) this.#dispatch({ type: 'roundTrip', node, peer, ms, atMs });
+      this.#dispatch({ type: 'roundTrips', node, roundTrips: report.roundTrips, atMs });
     }
     this.feed.onReport(node, report);
     await this.feed.settled();
@@ -170,13 +192,16 @@ export class Scheduler implements SchedulerFeed {
   async membershipChanged(): Promise<void> {
     const { generation, members } = this.#deps.membership();
     const nodes = members.map(({ node }) => node);
+    this.#registration.keep(new Set(nodes));
     this.#dispatch({ type: 'members', generation, nodes, atMs: this.#deps.clock.nowMs() });
-    if (this.#deps.registration === 'members') await this.#registerMembers();
+    await this.#registerMembers();
   }
 
-  /** Takes a node out until it is let in again. */
+  /** Takes a node out until it is let in again. @throws MixError INPUT_INVALID where it has never registered, STORE_FAILED */
   async ban(node: NodeId, banned: boolean): Promise<void> {
+    if (!this.#registered.has(node)) throw new MixError('INPUT_INVALID', { node, why: 'it has not registered' });
     await this.#deps.store.node(node, { banned });
+    this.#registered.set(node, banned);
     this.#dispatch({ type: 'banned', node, banned, atMs: this.#deps.clock.nowMs() });
   }
 
@@ -220,12 +245,13 @@ export class Scheduler implements SchedulerFeed {
 
   #dispatch(event: SchedulerEvent): void {
     if (this.#closed) return;
-    const { state, effects } = reduceScheduler(this.#state, event);
-    this.#state = state;
-    if (event.type === 'report' && !effects.some(({ type }) => type === 'ignored')) {
+    const step = reduceScheduler(this.#state, event);
+    this.#deps.listener?.onStep?.(this.#state, event, step);
+    this.#state = step.state;
+    if (event.type === 'report' && !step.effects.some(({ type }) => type === 'ignored')) {
       this.#records.stage(event.node, event.round, event.stage, event.atMs);
     }
-    for (const effect of effects) this.#carryOut(effect);
+    for (const effect of step.effects) this.#carryOut(effect);
     if (event.type !== 'tick' && this.#scheduling) this.#tickSoon();
   }
 
@@ -295,6 +321,7 @@ export class Scheduler implements SchedulerFeed {
 }
 
 const rounded = (value: number): number => Math.round(1_000 * value) / 1_000;
+const stopping = () => new MixError('LINK_DOWN', { detail: 'the scheduler stops' });
 
 function counted(stages: readonly Stage[]): Partial<Record<Stage, number>> {
   const counts: Partial<Record<Stage, number>> = {};

@@ -4,7 +4,7 @@
 import type { NodeId, RoundId } from '../base/ids.js';
 import { STAGES, type Stage } from '../round/roundState.js';
 import { drawTeam } from '../round/teamDraw.js';
-import { blame, drawable, judged, newNode, statusOf } from './nodePool.js';
+import { blame, drawable, isLackOfRoom, isThere, judged, newNode, refused } from './nodePool.js';
 import { type Distance, shortestRing } from './ringOrder.js';
 import type {
   NodeRecord,
@@ -79,7 +79,7 @@ export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): S
       }
       break;
     case 'resumed':
-      begin(draft, event.info, event.atMs, event.assigned ? event.atMs : undefined);
+      resume(draft, event);
       break;
     case 'online':
       online(draft, event);
@@ -90,12 +90,8 @@ export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): S
     case 'report':
       report(draft, event);
       break;
-    case 'roundTrip':
-      draft.node(event.node, (record) => ({
-        ...record,
-        lastSeenMs: event.atMs,
-        roundTripsMs: new Map(record.roundTripsMs).set(event.peer, event.ms),
-      }));
+    case 'roundTrips':
+      roundTrips(draft, event);
       break;
     case 'banned':
       draft.node(event.node, (record) => ({ ...record, banned: event.banned, sitsOutUntilMs: 0, blamed: [] }));
@@ -113,17 +109,30 @@ export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): S
   return { state: draft.state, effects: draft.effects };
 }
 
-function online(draft: Draft, { node, bootId, atMs }: SchedulerEvent & { type: 'online' }): void {
+function online(draft: Draft, { node, bootId, openRounds, atMs }: SchedulerEvent & { type: 'online' }): void {
   const before = draft.state.nodes.get(node);
   if (!before) {
     draft.effects.push({ type: 'ignored', node, what: 'online, but not registered' });
     return;
   }
-  draft.node(node, (record) => ({ ...record, bootId, connected: true, lastSeenMs: atMs }));
+  const isAnother = before.bootId !== undefined && before.bootId !== bootId;
+  const room = isAnother ? Infinity : before.room;
+  draft.node(node, (record) => ({ ...record, bootId, connected: true, lastSeenMs: atMs, openRounds, room }));
   // Another run of its process: what the last one had open died with it.
-  if (before.bootId !== undefined && before.bootId !== bootId) {
+  if (isAnother) {
     failRoundsOf(draft, node, 'a member of the team restarted', atMs);
   }
+}
+
+/** Of nodes in the pool only: names that somebody makes up are not kept. */
+function roundTrips(draft: Draft, event: SchedulerEvent & { type: 'roundTrips' }): void {
+  const { nodes } = draft.state;
+  const known = event.roundTrips.filter(({ peer }) => nodes.has(peer));
+  draft.node(event.node, (record) => ({
+    ...record,
+    lastSeenMs: event.atMs,
+    roundTripsMs: new Map([...record.roundTripsMs, ...known.map(({ peer, ms }) => [peer, ms] as const)]),
+  }));
 }
 
 function failRoundsOf(draft: Draft, node: NodeId, reason: string, nowMs: number): void {
@@ -142,7 +151,8 @@ function end(draft: Draft, round: RoundRecord, blamed: readonly NodeId[]): void 
   const { round: id } = round.info;
   const before = draft.state.rounds.get(id)?.state;
   if (before === undefined || !isOver(before)) draft.effects.push({ type: 'over', round: id });
-  draft.activity(round, () => undefined);
+  // A node that has not heard of the failure has its hands full still: it hears of it before it is given another round.
+  draft.activity(round, (node) => (round.settled ? undefined : (round.stages.get(node) ?? 'PENDING')));
   if (round.settled) {
     draft.forget(id);
     draft.effects.push({ type: 'ended', round, blamed });
@@ -164,13 +174,20 @@ function report(draft: Draft, event: SchedulerEvent & { type: 'report' }): void 
   const before = round.stages.get(node) ?? 'PENDING';
   if (round.state === 'FAILED') {
     // Whoever comes late says whom it blames, and nothing else any more.
-    if (failure && !round.failures.has(node)) {
-      draft.round({ ...round, failures: new Map(round.failures).set(node, failure) });
-    }
+    if (stage !== 'FAILED') return;
+    const failures = failure && !round.failures.has(node) ? new Map(round.failures).set(node, failure) : round.failures;
+    const changed = { ...round, failures, stages: new Map(round.stages).set(node, stage) };
+    draft.round(changed);
+    draft.activity(changed, (member) => changed.stages.get(member) ?? 'PENDING');
     return;
   }
   if (stage !== 'FAILED' && rank(stage) <= rank(before)) return void ignored(`${stage} after ${before}`);
   const stages = new Map(round.stages).set(node, stage);
+  if (stage === 'FAILED' && failure && isLackOfRoom(record, failure)) {
+    draft.node(node, (known) => refused(known, id));
+    giveUp(draft, round, 'a member of the team has no room for it', atMs);
+    return;
+  }
   if (stage === 'FAILED') {
     const failures = failure ? new Map(round.failures).set(node, failure) : round.failures;
     end(draft, { ...round, stages, failures, state: 'FAILED', endedMs: atMs }, []);
@@ -209,7 +226,9 @@ function advance(draft: Draft, round: RoundRecord, nowMs: number): void {
     return;
   }
   const { params } = draft.state;
-  for (const node of round.info.team) draft.node(node, (record) => judged(record, false, params, nowMs));
+  for (const node of round.info.team) {
+    draft.node(node, (record) => ({ ...judged(record, false, params, nowMs), room: record.room + 1 }));
+  }
   end(draft, { ...changed, endedMs: nowMs, settled: true }, []);
 }
 
@@ -304,11 +323,16 @@ function assign(draft: Draft, nowMs: number): void {
 function allThere({ nodes, params }: SchedulerState, { info }: RoundRecord, nowMs: number): boolean {
   return info.team.every((node) => {
     const record = nodes.get(node);
-    return record !== undefined && statusOf(record, params, nowMs) !== 'inactive';
+    return record !== undefined && isThere(record, params, nowMs);
   });
 }
 
-function begin(draft: Draft, info: RoundRecord['info'], openedMs: number, queuedMs: number | undefined): void {
+function begin(
+  draft: Draft,
+  info: RoundRecord['info'],
+  openedMs: number,
+  past: Pick<RoundRecord, 'queuedMs' | 'resumed'>,
+): void {
   const round: RoundRecord = {
     info,
     state: 'PENDING',
@@ -316,13 +340,20 @@ function begin(draft: Draft, info: RoundRecord['info'], openedMs: number, queued
     failures: new Map(),
     openedMs,
     standbyMs: undefined,
-    queuedMs,
     realtimeMs: undefined,
     endedMs: undefined,
     settled: false,
+    ...past,
   };
   draft.round(round);
   draft.activity(round, () => 'PENDING');
+}
+
+/** Where somebody was banned or has left the list while there was no scheduler, a round ends as it would have then. */
+function resume(draft: Draft, { info, assigned, atMs }: SchedulerEvent & { type: 'resumed' }): void {
+  begin(draft, info, atMs, { queuedMs: assigned ? atMs : undefined, resumed: true });
+  const gone = info.team.some((node) => draft.state.nodes.get(node)?.banned ?? true);
+  if (gone) giveUp(draft, draft.state.rounds.get(info.round)!, 'a member of the team has left or was banned', atMs);
 }
 
 /** Opens rounds until the stock is at its level, or nobody has room. */
@@ -337,7 +368,7 @@ function open(draft: Draft, randomness: Uint8Array, nowMs: number): void {
     const drawn = drawTeam(pool, params.teamSize, round, randomness);
     const info = infoOf(draft.state, round, shortestRing(drawn, distanceIn(draft.state)));
     draft.state = { ...draft.state, lastRound: round };
-    begin(draft, info, nowMs, undefined);
+    begin(draft, info, nowMs, { queuedMs: undefined, resumed: false });
     draft.effects.push({ type: 'open', info });
   }
 }

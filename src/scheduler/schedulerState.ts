@@ -22,6 +22,10 @@ export interface NodeRecord {
   /** Of its last rounds, oldest first: whether it was to blame for their failure. */
   readonly blamed: readonly boolean[];
   readonly sitsOutUntilMs: number;
+  /** Rounds that it can have open, as it says itself; undefined where it does not. */
+  readonly openRounds: number | undefined;
+  /** The same as it turns out: fewer after it has refused one for lack of room, one more with each that is completed. */
+  readonly room: number;
   /** Measured round trips to other nodes, milliseconds. */
   readonly roundTripsMs: ReadonlyMap<NodeId, number>;
 }
@@ -34,6 +38,8 @@ export interface RoundRecord {
   /** Reports of its failure, by who reported. */
   readonly failures: ReadonlyMap<NodeId, FailureReport>;
   readonly openedMs: number;
+  /** Whether an earlier run of the scheduler has opened it. */
+  readonly resumed: boolean;
   readonly standbyMs: number | undefined;
   readonly queuedMs: number | undefined;
   readonly realtimeMs: number | undefined;
@@ -74,7 +80,13 @@ export type SchedulerEvent =
   | { readonly type: 'registered'; readonly node: NodeId; readonly atMs: number }
   /** A round that an earlier run of the scheduler has opened, and perhaps assigned: where it is, its nodes say. */
   | { readonly type: 'resumed'; readonly info: RoundInfo; readonly assigned: boolean; readonly atMs: number }
-  | { readonly type: 'online'; readonly node: NodeId; readonly bootId: BootId; readonly atMs: number }
+  | {
+      readonly type: 'online';
+      readonly node: NodeId;
+      readonly bootId: BootId;
+      readonly openRounds?: number | undefined;
+      readonly atMs: number;
+    }
   | { readonly type: 'offline'; readonly node: NodeId; readonly atMs: number }
   | {
       readonly type: 'report';
@@ -86,10 +98,9 @@ export type SchedulerEvent =
       readonly atMs: number;
     }
   | {
-      readonly type: 'roundTrip';
+      readonly type: 'roundTrips';
       readonly node: NodeId;
-      readonly peer: NodeId;
-      readonly ms: number;
+      readonly roundTrips: readonly { readonly peer: NodeId; readonly ms: number }[];
       readonly atMs: number;
     }
   | { readonly type: 'banned'; readonly node: NodeId; readonly banned: boolean; readonly atMs: number }

@@ -18,6 +18,8 @@ const endedKey = (round: RoundId): string => `ended/${String(round).padStart(16,
 const nodeKey = (node: NodeId): string => `node/${node}`;
 const codeKey = (hash: string): string => `code/${hash}`;
 const LAST_ROUND = 'last-round';
+/** What is written of a code until a node uses it; then it is the node. */
+const UNUSED = 'unused';
 
 const { responseSerialize, responseDeserialize } = services.Scheduler.service.Updates as grpc.MethodDefinition<
   object,
@@ -93,17 +95,16 @@ export class SchedulerStore {
     await this.#store.put(nodeKey(node), utf8(JSON.stringify(entry)));
   }
 
-  async forgetNode(node: NodeId): Promise<void> {
-    await this.#store.delete(nodeKey(node));
-  }
-
   /** Makes a registration code valid, once; only its hash is written down. */
   async addCode(code: string): Promise<void> {
-    await this.#store.put(codeKey(hashOf(code)), utf8('unused'));
+    await this.#store.put(codeKey(hashOf(code)), utf8(UNUSED));
   }
 
-  /** Uses a code up. @throws MixError REGISTRATION_REFUSED where it is unknown or used */
-  async useCode(code: string): Promise<void> {
+  /**
+   * Uses a code up for a node; that node may bring it again, which may not have heard the answer, or we have died before we
+   * registered it. One call at a time. @throws MixError REGISTRATION_REFUSED where it is unknown, or used by another
+   */
+  async useCode(code: string, node: NodeId): Promise<void> {
     const hash = hashOf(code);
     let known = false;
     // All are looked at, each in constant time: how long it takes tells nothing of any of them.
@@ -112,8 +113,10 @@ export class SchedulerStore {
       known = same || known;
     }
     const state = known ? await this.#store.get(codeKey(hash)) : undefined;
-    if (!state || Buffer.from(state).toString() !== 'unused') throw new MixError('REGISTRATION_REFUSED', {});
-    await this.#store.put(codeKey(hash), utf8('used'));
+    const usedBy = state && Buffer.from(state).toString();
+    if (usedBy === node) return;
+    if (usedBy !== UNUSED) throw new MixError('REGISTRATION_REFUSED', {});
+    await this.#store.put(codeKey(hash), utf8(node));
   }
 }
 

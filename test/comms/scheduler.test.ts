@@ -225,6 +225,7 @@ describe('reports', () => {
   const reporter = 'ab'.repeat(16) as NodeId;
   const reports: readonly NodeReport[] = [
     { kind: 'online', bootId, engine: 'openssl', enginePath: 'BN_mod_exp' },
+    { kind: 'online', bootId, engine: 'cpu', enginePath: 'ifma', openRounds: 16 },
     { kind: 'progress', round, phase: 'generate', fraction: 0 },
     { kind: 'progress', round, phase: 'identify', fraction: 1 },
     { kind: 'stage', round, bootId, stage: 'STANDBY', failure: undefined },

@@ -118,6 +118,7 @@ export class RealTeam {
     const directory = new RoundDirectory(own.node, systemClock);
     const follower = new SchedulerFollower({
       directory,
+      self: { node: own.node, bootId },
       scheduler,
       schedulerKey: this.authority.publicKey,
       network: NETWORK,

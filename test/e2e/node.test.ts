@@ -51,6 +51,26 @@ describe('a scheduler that is away', () => {
   });
 });
 
+describe('a round for which a node has no memory', () => {
+  it('ends at once, by that node’s own word, and the bound is shown', { timeout: LIMIT_MS }, async () => {
+    await nodes.create(2);
+    const file = join(nodes.at(1), 'node.toml');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('# memory_mib = 4096', 'memory_mib = 16'));
+    await nodes.startScheduler();
+    for (const node of [0, 1]) await nodes.start(node);
+    const info = { ...nodes.info(), slots: 1 << 15, chunkSlots: 1 << 10 };
+    nodes.feed.open(info);
+    const values = { code: 'MEMORY_LIMIT', culprit: nodes.members[1]!.node };
+    await expect(nodes.feed.reached(info.round, 'STANDBY')).rejects.toMatchObject({ code: 'SCHEDULER_FAILED', values });
+    const { httpPort } = nodes.running[1]!;
+    const status = await (await fetch(`http://127.0.0.1:${httpPort}/status`)).json();
+    expect(status).toMatchObject({ roundMemory: { bytes: 0, mostBytes: 16 << 20 } });
+    const metrics = await (await fetch(`http://127.0.0.1:${httpPort}/metrics`)).text();
+    expect(metrics).toContain('millrace_round_memory_bytes 0');
+    nodes.feed.fail(info.round, 'no room');
+  });
+});
+
 describe('while rounds go on', () => {
   beforeEach(async () => {
     await nodes.create(3);

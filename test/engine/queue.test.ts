@@ -91,6 +91,21 @@ describe('the chunk queue', () => {
     expect(await Promise.all(done)).toEqual(['done', 'done', 'done', 'done']);
   });
 
+  it('takes operations of a level by their order, also before one that has begun, and never across levels', async () => {
+    const bench = new Bench(1);
+    const done = [
+      bench.submit(['late1', 'late2'], { order: 7 }),
+      bench.submit(['second'], { order: 5 }),
+      bench.submit(['first'], { order: 3 }),
+      bench.submit(['third'], { order: 5 }),
+      bench.submit(['unordered']),
+      bench.submit(['realtime'], { order: 9, priority: 'realtime' }),
+    ];
+    await bench.endAll();
+    expect(bench.started).toEqual(['late1', 'realtime', 'unordered', 'first', 'second', 'third', 'late2']);
+    expect(await Promise.all(done)).toEqual(Array(6).fill('done'));
+  });
+
   it('refuses an operation more than its bound, in each level for itself, and takes one again when one has ended', async () => {
     const bench = new Bench(1, 2);
     const done = [bench.submit(['a']), bench.submit(['b'])];

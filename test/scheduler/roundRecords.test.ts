@@ -21,6 +21,7 @@ function record(round: number, state: Stage, times: Partial<RoundRecord> = {}): 
     realtimeMs: undefined,
     endedMs: undefined,
     settled: true,
+    resumed: false,
     ...times,
   };
 }

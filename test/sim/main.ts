@@ -3,7 +3,7 @@
 import { parseArgs } from 'node:util';
 import { BREAKS, type Break, isBreak } from './breaks.js';
 import { playSeed, type SimResult } from './run.js';
-import { SchedulerSim, scenarioOf } from './schedulerSim.js';
+import { playScheduler } from './scheduler/play.js';
 
 const USAGE = `npm run sim -- [options]
   --seed S      play one seed
@@ -66,37 +66,6 @@ function reportFailure(result: SimResult, broken: Break | undefined): void {
   console.log(`  ${describe(result)}`);
   console.log(`  scenario ${JSON.stringify(scenario)}`);
   console.log(`  replay: npm run sim -- --seed ${scenario.seed}${broken ? ` --break ${broken}` : ''}`);
-}
-
-/** The scheduler's own simulation: another world, the same manners. */
-async function playScheduler(seeds: readonly string[], single: boolean, json: boolean): Promise<number> {
-  const startMs = performance.now();
-  const total = { completed: 0, failed: 0, restarts: 0, deaths: 0 };
-  let played = 0;
-  let broken: string | undefined;
-  for (const seed of seeds) {
-    const result = await new SchedulerSim(scenarioOf(seed)).play();
-    played++;
-    for (const key of ['completed', 'failed', 'restarts', 'deaths'] as const) total[key] += result[key];
-    if (single) console.log(`seed ${seed}: ${JSON.stringify(scenarioOf(seed))}`);
-    if (result.violations.length === 0) continue;
-    broken = seed;
-    console.log(`\nseed ${seed} breaks an invariant`);
-    for (const violation of result.violations.slice(0, 20)) console.log(`  ${violation}`);
-    console.log(`  replay: npm run sim -- --scheduler --seed ${seed}`);
-    break;
-  }
-  const seconds = (performance.now() - startMs) / 1000;
-  const { completed, failed, restarts, deaths } = total;
-  const verdict = broken === undefined ? 'all invariants hold' : 'FAILED';
-  console.log(
-    `${played} seeds in ${seconds.toFixed(1)} s: rounds ${completed} completed, ${failed} failed; ${deaths} deaths of nodes, ${restarts} of schedulers; ${verdict}`,
-  );
-  if (json)
-    console.log(
-      JSON.stringify({ ok: broken === undefined, seeds: played, seconds, ...total, failure: broken ?? null }),
-    );
-  return broken === undefined ? 0 : 1;
 }
 
 async function main(): Promise<number> {

@@ -5,10 +5,12 @@ export interface OnlineReport {
   'bootId'?: (string);
   'engine'?: (string);
   'enginePath'?: (string);
+  'openRounds'?: (number);
 }
 
 export interface OnlineReport__Output {
   'bootId': (string);
   'engine': (string);
   'enginePath': (string);
+  'openRounds': (number);
 }

@@ -1,0 +1,77 @@
+// A node that follows its scheduler: what it cannot open, it says at once and takes on itself, so that nobody waits for it.
+import { describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../src/base/clock.js';
+import { MixError } from '../../src/base/errors.js';
+import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
+import { silentLog } from '../../src/base/log.js';
+import { SeededRng } from '../../src/base/rng.js';
+import { SigningKey } from '../../src/cmix/signatures.js';
+import { type FollowedRounds, SchedulerFollower } from '../../src/node/follow.js';
+import { RoundDirectory } from '../../src/round/roundDirectory.js';
+import { type RoundInfo, signRoundInfo } from '../../src/round/roundInfo.js';
+import type { Stage } from '../../src/round/roundState.js';
+import { type NodeReport, type SchedulerPort, type SignedUpdate, signUpdate } from '../../src/round/schedulerPort.js';
+
+const NETWORK = 'follow';
+const authority = SigningKey.generate(new SeededRng('follow'));
+const [node, other] = ['ab'.repeat(16), 'cd'.repeat(16)] as [NodeId, NodeId];
+const bootId = 'ef'.repeat(16) as BootId;
+const deadlines = {
+  precomputeMs: 2,
+  standbyMs: 3,
+  collectMs: 4,
+  realtimeMs: 6,
+  precomputePhaseMs: 1,
+  realtimePhaseMs: 5,
+};
+const sizes = { slots: 4, width: 1, chunkSlots: 2, exponentBytes: 32, minSenders: 1, quotaPerSender: 4 };
+
+function opening(number: number, team: readonly NodeId[]): SignedUpdate {
+  const round = number as RoundId;
+  const info: RoundInfo = { network: NETWORK, round, membership: 0, team, group: 'TEST-512', ...sizes, deadlines };
+  return signUpdate(authority, NETWORK, number, { kind: 'open', round: signRoundInfo(info, authority) });
+}
+
+/** What a follower reports of these updates, where the rounds answer each opening with what `openRound` does. */
+async function reportsOf(updates: readonly SignedUpdate[], openRound: FollowedRounds['openRound'], open: RoundId[]) {
+  const reports: NodeReport[] = [];
+  const scheduler: SchedulerPort = {
+    async *updates() {
+      yield* updates;
+      follower.close();
+    },
+    register: async () => {},
+    report: async (report) => void reports.push(report),
+  };
+  const clock = new VirtualClock();
+  const ports = { scheduler, schedulerKey: authority.publicKey, clock, log: silentLog };
+  const directory = new RoundDirectory(node, clock);
+  const follower = new SchedulerFollower({ self: { node, bootId }, network: NETWORK, directory, ...ports });
+  const stages = new Map(open.map((round) => [round, 'STANDBY' as Stage]));
+  await follower.run({ openRound, assign: () => {}, failRound: () => {}, stages });
+  return reports;
+}
+
+const full = async () => {
+  throw new MixError('ROUND_LIMIT', { open: 1 });
+};
+
+describe('a round that a node does not open', () => {
+  it('is reported as failed at once, with the reason, and on its own account', async () => {
+    const [report, ...more] = await reportsOf([opening(1, [node, other])], full, []);
+    expect(more).toEqual([]);
+    expect(report).toMatchObject({ kind: 'stage', round: 1, bootId, stage: 'FAILED' });
+    expect(report).toMatchObject({ failure: { code: 'ROUND_LIMIT', culprit: node, reporter: node } });
+  });
+
+  it('is none of its business where it is another team’s', async () => {
+    expect(await reportsOf([opening(1, [other, 'ee'.repeat(16) as NodeId])], full, [])).toEqual([]);
+  });
+
+  it('goes on where it is open already', async () => {
+    const again = async () => {
+      throw new MixError('ROUND_REUSED', { round: 1 });
+    };
+    expect(await reportsOf([opening(1, [node, other])], again, [1 as RoundId])).toEqual([]);
+  });
+});

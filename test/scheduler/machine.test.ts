@@ -1,0 +1,218 @@
+// The scheduler's machine, event by event: what the simulator has found once, and what a node's lack of room means.
+import { describe, expect, it } from 'vitest';
+import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
+import { randomBytes, SeededRng } from '../../src/base/rng.js';
+import { nodeIdOf } from '../../src/cmix/signatures.js';
+import type { RoundInfo } from '../../src/round/roundInfo.js';
+import type { Stage } from '../../src/round/roundState.js';
+import type { FailureReport } from '../../src/round/schedulerPort.js';
+import { reduceScheduler } from '../../src/scheduler/schedulerMachine.js';
+import { DEFAULT_PARAMS, type SchedulerParams } from '../../src/scheduler/schedulerParams.js';
+import {
+  initialState,
+  type SchedulerEffect,
+  type SchedulerEvent,
+  type SchedulerState,
+} from '../../src/scheduler/schedulerState.js';
+
+const SETTLED_MS = 5_000;
+
+/** A machine with nodes that are all online, driven by hand. */
+class Pool {
+  readonly rng = new SeededRng('machine');
+  readonly ids: NodeId[];
+  state: SchedulerState;
+  effects: SchedulerEffect[] = [];
+  atMs = 0;
+  readonly #boots = new Map<NodeId, BootId>();
+
+  constructor(count: number, params: Partial<SchedulerParams> = {}) {
+    this.ids = Array.from({ length: count }, () => nodeIdOf(randomBytes(this.rng, 32)));
+    this.state = initialState('test', 0, { ...DEFAULT_PARAMS, teamSize: 3, minimumDelayMs: 3_600_000, ...params });
+    for (const node of this.ids) {
+      this.send({ type: 'registered', node, atMs: 0 });
+      this.online(node);
+    }
+  }
+
+  send(event: SchedulerEvent): void {
+    const { state, effects } = reduceScheduler(this.state, event);
+    this.state = state;
+    this.effects.push(...effects);
+  }
+
+  online(node: NodeId, openRounds?: number): void {
+    const bootId = this.#boots.get(node) ?? (Buffer.from(randomBytes(this.rng, 16)).toString('hex') as BootId);
+    this.#boots.set(node, bootId);
+    this.send({ type: 'online', node, bootId, openRounds, atMs: this.atMs });
+  }
+
+  tick(passedMs = 0): void {
+    this.atMs += passedMs;
+    this.send({ type: 'tick', randomness: randomBytes(this.rng, 32), atMs: this.atMs });
+  }
+
+  report(node: NodeId, round: RoundId, stage: Stage, failure?: FailureReport): void {
+    const bootId = this.#boots.get(node)!;
+    this.send({ type: 'report', node, bootId, round, stage, failure, atMs: this.atMs });
+  }
+
+  refuse(node: NodeId, round: RoundId): void {
+    this.report(node, round, 'FAILED', { code: 'ROUND_LIMIT', culprit: node, reporter: node, detail: '' });
+  }
+
+  accuse(node: NodeId, culprit: NodeId, round: RoundId, code: FailureReport['code']): void {
+    this.report(node, round, 'FAILED', { code, culprit, reporter: node, detail: '' });
+  }
+
+  standby({ round, team }: RoundInfo): void {
+    for (const stage of ['PRECOMPUTING', 'STANDBY'] as const) for (const node of team) this.report(node, round, stage);
+  }
+
+  get opened(): RoundInfo[] {
+    return this.effects.flatMap((effect) => (effect.type === 'open' ? [effect.info] : []));
+  }
+
+  get blamed(): (readonly NodeId[])[] {
+    return this.effects.flatMap((effect) => (effect.type === 'ended' ? [effect.blamed] : []));
+  }
+
+  of(type: SchedulerEffect['type']): SchedulerEffect[] {
+    return this.effects.filter((effect) => effect.type === type);
+  }
+
+  rounds(node: NodeId): number {
+    return this.state.nodes.get(node)!.activity.size;
+  }
+}
+
+/** Three nodes, all of them in every round. */
+const trio = (params: Partial<SchedulerParams> = {}) => new Pool(3, params);
+
+describe('a node that has no room for a round', () => {
+  it('ends it at once, is not to blame, and is given no more than it had besides', () => {
+    const pool = trio({ stockMin: 4 });
+    pool.tick();
+    expect(pool.opened.length).toBe(4);
+    const [node] = pool.ids;
+    pool.refuse(node!, pool.opened[3]!.round);
+    expect(pool.of('fail')).toEqual([{ type: 'fail', round: 4, reason: 'a member of the team has no room for it' }]);
+    expect(pool.blamed).toEqual([[]]);
+    pool.tick();
+    expect(pool.opened.length).toBe(4);
+    expect(pool.rounds(node!)).toBe(3);
+  });
+
+  it('is given one more with each round that it has brought to its end', () => {
+    const pool = trio({ stockMin: 2, minimumDelayMs: 0 });
+    pool.tick();
+    pool.refuse(pool.ids[0]!, pool.opened[1]!.round);
+    pool.tick();
+    expect(pool.rounds(pool.ids[0]!)).toBe(1);
+    const [first] = pool.opened;
+    pool.standby(first!);
+    pool.tick();
+    for (const stage of ['QUEUED', 'REALTIME', 'COMPLETED'] as const) {
+      for (const node of pool.ids) pool.report(node, first!.round, stage);
+    }
+    pool.tick();
+    expect(pool.rounds(pool.ids[0]!)).toBe(2);
+  });
+
+  it('and is in no other is to blame itself', () => {
+    const pool = trio({ stockMin: 1 });
+    pool.tick();
+    const [node] = pool.ids;
+    pool.refuse(node!, pool.opened[0]!.round);
+    pool.tick(SETTLED_MS);
+    expect(pool.blamed).toEqual([[node]]);
+  });
+
+  it('is not asked for more than it has said that it takes', () => {
+    const pool = trio({ stockMin: 4 });
+    pool.online(pool.ids[1]!, 2);
+    pool.tick();
+    expect(pool.opened.length).toBe(2);
+    pool.online(pool.ids[1]!);
+    pool.tick();
+    expect(pool.opened.length).toBe(4);
+  });
+
+  it('has its hands full with a failed round until it has heard of that', () => {
+    const pool = trio({ stockMin: 2, openPerNode: 2, precomputingPerNode: 2 });
+    pool.tick();
+    const [a, b, c] = pool.ids as [NodeId, NodeId, NodeId];
+    pool.accuse(a, c, 1 as RoundId, 'PEER_LOST');
+    pool.tick();
+    expect([a, b, c].map((node) => pool.rounds(node))).toEqual([1, 2, 2]);
+    expect(pool.opened.length).toBe(2);
+    for (const node of [b, c]) pool.accuse(node, c, 1 as RoundId, 'PEER_LOST');
+    pool.tick();
+    expect(pool.opened.length).toBe(3);
+  });
+});
+
+describe('a round', () => {
+  it('is not assigned while one of its team is away, also where that one sits out', () => {
+    const pool = trio({ stockMin: 2, failuresMin: 1, failureRateMax: 0.1, sitOutMs: 3_600_000 });
+    pool.tick();
+    const [first, second] = pool.opened as [RoundInfo, RoundInfo];
+    const [a, b, c] = pool.ids as [NodeId, NodeId, NodeId];
+    pool.send({ type: 'params', params: { ...pool.state.params, minimumDelayMs: 0 }, atMs: 0 });
+    pool.standby(second);
+    // The first failure is c's, which then goes away.
+    for (const node of [a, b, c]) pool.accuse(node, c, first.round, 'DECRYPTION_PROOF');
+    pool.send({ type: 'offline', node: c, atMs: pool.atMs });
+    pool.tick();
+    pool.tick();
+    expect(pool.state.nodes.get(c)!.sitsOutUntilMs).toBeGreaterThan(pool.atMs);
+    expect(pool.of('assign')).toEqual([]);
+    pool.online(c);
+    pool.tick();
+    expect(pool.of('assign')).toEqual([{ type: 'assign', round: second.round }]);
+  });
+
+  it('of an earlier run is over where somebody was banned or has left while there was no scheduler', () => {
+    const pool = trio({ stockMin: 1 });
+    pool.tick();
+    const [info] = pool.opened;
+    const [a, ...others] = pool.ids as [NodeId, NodeId, NodeId];
+    const next = trio();
+    next.send({ type: 'banned', node: a, banned: true, atMs: 0 });
+    next.send({ type: 'resumed', info: info!, assigned: true, atMs: 0 });
+    expect(next.of('over')).toEqual([{ type: 'over', round: 1 }]);
+    const list = trio();
+    list.send({ type: 'members', generation: 1, nodes: others, atMs: 0 });
+    list.send({ type: 'resumed', info: info!, assigned: false, atMs: 0 });
+    expect(list.of('over')).toEqual([{ type: 'over', round: 1 }]);
+    expect([...next.blamed, ...list.blamed]).toEqual([[], []]);
+  });
+
+  it('that an earlier run has opened is nobody’s fault where it is late: who was not told cannot be in time', () => {
+    const pool = trio({ stockMin: 1 });
+    pool.tick();
+    const [info] = pool.opened;
+    const [a, b, c] = pool.ids as [NodeId, NodeId, NodeId];
+    const next = trio({ stockMin: 1 });
+    next.state = { ...next.state, lastRound: 1, params: { ...next.state.params, poolThreshold: 1, teamSize: 4 } };
+    next.send({ type: 'resumed', info: { ...info!, round: 1 as RoundId }, assigned: true, atMs: 0 });
+    for (const node of [a, b, c]) next.accuse(node, c, 1 as RoundId, 'DEADLINE_MISSED');
+    next.tick();
+    expect(next.blamed).toEqual([[]]);
+    for (const node of [a, b, c]) pool.accuse(node, c, info!.round, 'DEADLINE_MISSED');
+    pool.tick();
+    expect(pool.blamed).toEqual([[c]]);
+  });
+});
+
+describe('round trips', () => {
+  it('show that a node is there, and are kept of nodes in the pool only', () => {
+    const pool = trio();
+    const [a, b] = pool.ids as [NodeId, NodeId];
+    const strangers = Array.from({ length: 100 }, () => ({ peer: nodeIdOf(randomBytes(pool.rng, 32)), ms: 1 }));
+    pool.send({ type: 'roundTrips', node: a, roundTrips: [{ peer: b, ms: 7 }, ...strangers], atMs: 9_000 });
+    expect([...pool.state.nodes.get(a)!.roundTripsMs]).toEqual([[b, 7]]);
+    pool.send({ type: 'roundTrips', node: a, roundTrips: [], atMs: 10_000 });
+    expect(pool.state.nodes.get(a)!.lastSeenMs).toBe(10_000);
+  });
+});

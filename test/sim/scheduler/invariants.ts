@@ -1,0 +1,181 @@
+// What must hold in a simulated network of a scheduler and its nodes: at every step of the scheduler's machine, with every update
+// that a node reads, and in the end, by what was published.
+import { toHex } from '../../../src/base/bytes.js';
+import type { NodeId, RoundId } from '../../../src/base/ids.js';
+import { isOver } from '../../../src/round/admission.js';
+import type { Stage } from '../../../src/round/roundState.js';
+import type { SignedUpdate } from '../../../src/round/schedulerPort.js';
+import { hasRoom, openMax, statusOf } from '../../../src/scheduler/nodePool.js';
+import type {
+  NodeRecord,
+  SchedulerEvent,
+  SchedulerState,
+  SchedulerStep,
+} from '../../../src/scheduler/schedulerState.js';
+import type { Recovered } from '../../../src/scheduler/schedulerStore.js';
+import { stockTarget } from '../../../src/scheduler/stock.js';
+
+/** Stages that the machine may go through; those in brackets of `RARE` only with reports of long ago after a restart. */
+export const TRANSITIONS = [
+  'PENDING→PRECOMPUTING',
+  'PENDING→STANDBY',
+  'PENDING→QUEUED',
+  'PENDING→REALTIME',
+  'PRECOMPUTING→STANDBY',
+  'STANDBY→QUEUED',
+  'STANDBY→REALTIME',
+  'QUEUED→REALTIME',
+  'REALTIME→COMPLETED',
+  'PENDING→FAILED',
+  'PRECOMPUTING→FAILED',
+  'STANDBY→FAILED',
+  'QUEUED→FAILED',
+  'REALTIME→FAILED',
+] as const;
+/** A round that an earlier run assigned, of which somebody repeats what it said before that. */
+const RARE: readonly string[] = ['PRECOMPUTING→QUEUED', 'PRECOMPUTING→REALTIME'];
+
+/** What is added up over seeds: how often each fault and each transition happened. */
+export type Coverage = Map<string, number>;
+
+export function count(coverage: Coverage, what: string, times = 1): void {
+  coverage.set(what, (coverage.get(what) ?? 0) + times);
+}
+
+export class Invariants {
+  readonly violations = new Set<string>();
+  readonly #coverage: Coverage;
+  readonly #suspects: ReadonlySet<NodeId>;
+  /** The newest update that each run of a node has read. */
+  readonly #read = new Map<string, number>();
+  /** What nodes have read under each number. */
+  readonly #known = new Map<number, string>();
+  readonly #endings = new Map<RoundId, number>();
+  readonly #assigned = new Set<RoundId>();
+
+  /** `suspects`: nodes that something was done to, who may be to blame. */
+  constructor(coverage: Coverage, suspects: ReadonlySet<NodeId>) {
+    this.#coverage = coverage;
+    this.#suspects = suspects;
+  }
+
+  /** A scheduler that died may not have got to write an end down: the next one comes to it again. */
+  newRun(): void {
+    this.#endings.clear();
+  }
+
+  violate(what: string): void {
+    this.violations.add(what);
+  }
+
+  onStep(before: SchedulerState, event: SchedulerEvent, { state, effects }: SchedulerStep): void {
+    for (const [round, { state: stage }] of state.rounds) this.#moved(round, before.rounds.get(round)?.state, stage);
+    for (const effect of effects) {
+      if (effect.type === 'ended') {
+        const { round, blamed } = effect;
+        this.#moved(round.info.round, before.rounds.get(round.info.round)?.state, round.state);
+        this.#ended(round.info.round, round.state, blamed);
+      }
+      if (effect.type === 'assign') this.#assign(effect.round, state);
+    }
+    const opened = effects.flatMap((effect) => (effect.type === 'open' ? [effect.info] : []));
+    for (const { round, team } of opened) {
+      if (team.length !== state.params.teamSize || new Set(team).size !== team.length) {
+        this.violate(`round ${round} has a team of ${new Set(team).size} nodes`);
+      }
+      for (const node of team) this.#drawn(node, state, event.atMs);
+    }
+    if (opened.length > 0)
+      this.#share(
+        opened.flatMap(({ team }) => team),
+        state,
+        event.atMs,
+      );
+  }
+
+  #moved(round: RoundId, from: Stage | undefined, to: Stage): void {
+    if (from === undefined || from === to) return;
+    const transition = `${from}→${to}`;
+    const known = (TRANSITIONS as readonly string[]).includes(transition) || RARE.includes(transition);
+    if (!known) this.violate(`round ${round} went ${transition}`);
+    count(this.#coverage, transition);
+  }
+
+  #ended(round: RoundId, stage: Stage, blamed: readonly NodeId[]): void {
+    const endings = (this.#endings.get(round) ?? 0) + 1;
+    this.#endings.set(round, endings);
+    if (endings > 1) this.violate(`round ${round} ended ${endings} times`);
+    if (stage === 'COMPLETED' && !this.#assigned.has(round)) this.violate(`round ${round} completed unassigned`);
+    // One liar and one innocent are told apart by many rounds; innocents alone are never blamed.
+    if (blamed.length > 0 && !blamed.some((node) => this.#suspects.has(node))) {
+      this.violate(`round ${round} is laid to ${blamed.length} innocent nodes`);
+    }
+  }
+
+  #assign(round: RoundId, state: SchedulerState): void {
+    this.#assigned.add(round);
+    for (const node of state.rounds.get(round)!.info.team) {
+      const record = state.nodes.get(node);
+      if (!record?.connected || record.banned) this.violate(`round ${round} is assigned to a team with a node away`);
+    }
+  }
+
+  #drawn(node: NodeId, { nodes, params }: SchedulerState, nowMs: number): void {
+    const record = nodes.get(node);
+    const status = record && statusOf(record, params, nowMs);
+    if (!record || status !== 'active') {
+      this.violate(`a node was drawn that is ${status}`);
+      return;
+    }
+    const most = openMax(record, params);
+    if (record.activity.size > most) this.violate(`a node was given ${record.activity.size} rounds of ${most}`);
+  }
+
+  /** No node is in more of the stock than its share while enough others would not be. */
+  #share(drawn: readonly NodeId[], { nodes, rounds, params, demand }: SchedulerState, nowMs: number): void {
+    const held = new Map<NodeId, number>();
+    for (const { state, info } of rounds.values()) {
+      if (!['PENDING', 'PRECOMPUTING', 'STANDBY'].includes(state)) continue;
+      for (const node of info.team) held.set(node, (held.get(node) ?? 0) + 1);
+    }
+    const most = Math.max(1, Math.ceil(params.nodeShareMax * stockTarget(demand, params)));
+    const free = (record: NodeRecord) =>
+      statusOf(record, params, nowMs) === 'active' && hasRoom(record, params) && (held.get(record.node) ?? 0) < most;
+    if (!drawn.some((node) => (held.get(node) ?? 0) > most)) return;
+    const others = [...nodes.values()].filter(free).length;
+    if (others >= params.teamSize) this.violate(`a node is in more than its share while ${others} others are free`);
+  }
+
+  /** A node reads every update from the oldest round on that is open, and none but in order. */
+  onUpdate(node: NodeId, run: string, { number, signature }: SignedUpdate, oldestOpen: () => number | undefined): void {
+    const key = `${node}/${run}`;
+    const last = this.#read.get(key);
+    const oldest = last === undefined ? oldestOpen() : undefined;
+    if (oldest !== undefined && number > oldest) this.violate(`a node began with ${number}, not ${oldest}`);
+    if (last !== undefined && number > last + 1) this.violate(`a node has read ${number} after ${last}`);
+    this.#read.set(key, Math.max(last ?? 0, number));
+    const content = toHex(signature);
+    if ((this.#known.get(number) ?? content) !== content) this.violate(`update ${number} is not what it was`);
+    this.#known.set(number, content);
+  }
+
+  /** What holds in the end. */
+  published(updates: readonly SignedUpdate[], { ended }: Recovered): void {
+    const opened = new Set<RoundId>();
+    const assigned = new Set<RoundId>();
+    for (const [index, { number, update }] of updates.entries()) {
+      if (number !== index + 1) this.violate(`update ${number} in place ${index + 1}`);
+      const round = update.kind === 'open' ? update.round.info.round : update.round;
+      const once = update.kind === 'open' ? opened : update.kind === 'assign' ? assigned : undefined;
+      if (once?.has(round)) this.violate(`round ${round} has two updates: ${update.kind}`);
+      once?.add(round);
+      if (update.kind !== 'open' && !opened.has(round)) this.violate(`round ${round} was never opened: ${update.kind}`);
+    }
+    // Who is to blame may be forgotten with a scheduler that dies; that a round is over may not.
+    for (const round of opened) if (!ended.has(round)) this.violate(`round ${round} has not ended`);
+  }
+
+  stillOpen(node: NodeId, stages: ReadonlyMap<RoundId, Stage>): void {
+    for (const [round, stage] of stages) if (!isOver(stage)) this.violate(`round ${round} is ${stage} on ${node}`);
+  }
+}

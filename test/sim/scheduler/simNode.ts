@@ -1,0 +1,137 @@
+// One node of the simulated network: what is on its disk and in its clock, and its runs, each a real follower of the scheduler over a
+// simulated connection, with simulated rounds. A killed run says nothing more; the next one has another boot id and knows only
+// what is on the disk.
+import { utf8 } from '../../../src/base/bytes.js';
+import type { VirtualClock } from '../../../src/base/clock.js';
+import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
+import { silentLog } from '../../../src/base/log.js';
+import { randomBytes } from '../../../src/base/rng.js';
+import { Secret } from '../../../src/base/secret.js';
+import { SchedulerFollower } from '../../../src/node/follow.js';
+import { RoundDirectory } from '../../../src/round/roundDirectory.js';
+import type { RoundInfo } from '../../../src/round/roundInfo.js';
+import type { Stage } from '../../../src/round/roundState.js';
+import { type Net, SimConnection } from './connection.js';
+import { type Manner, SimRounds, type Word } from './simRounds.js';
+import { type Skew, SkewedClock } from './skewedClock.js';
+
+/** The network around a node. */
+export interface NodeNet extends Net {
+  readonly clock: VirtualClock;
+  readonly schedulerKey: Uint8Array;
+  tell(from: SimNode, info: RoundInfo, word: Word): void;
+  mannerOf(node: NodeId, info: RoundInfo): Manner;
+  onNodeStage(node: SimNode, round: RoundId, stage: Stage): void;
+}
+
+const MEASURE_MS = 3_000;
+
+export interface NodeFacts {
+  readonly id: NodeId;
+  readonly skew: Skew;
+  /** Rounds that it can have open. */
+  readonly openMax: number;
+  /** What it says of that, if anything. */
+  readonly openRounds: number | undefined;
+  readonly code: string | undefined;
+}
+
+interface Life {
+  readonly bootId: BootId;
+  readonly rounds: SimRounds;
+  readonly follower: SchedulerFollower;
+  alive: boolean;
+}
+
+export class SimNode {
+  readonly id: NodeId;
+  readonly #facts: NodeFacts;
+  readonly #net: NodeNet;
+  readonly #clock: SkewedClock;
+  /** On its disk. */
+  readonly used = new Set<RoundId>();
+  #life: Life | undefined;
+  /** Rounds that the last run had open when it was killed. */
+  #lost: ReadonlySet<RoundId> = new Set();
+
+  constructor(facts: NodeFacts, net: NodeNet) {
+    this.id = facts.id;
+    this.#facts = facts;
+    this.#net = net;
+    this.#clock = new SkewedClock(net.clock, facts.skew);
+  }
+
+  get up(): boolean {
+    return this.#life !== undefined;
+  }
+
+  get bootId(): BootId | undefined {
+    return this.#life?.bootId;
+  }
+
+  get rounds(): SimRounds | undefined {
+    return this.#life?.rounds;
+  }
+
+  get lost(): ReadonlySet<RoundId> {
+    return this.#lost;
+  }
+
+  start(): void {
+    const { id, openMax, openRounds, code } = this.#facts;
+    const net = this.#net;
+    const bootId = Buffer.from(randomBytes(net.rng, 16)).toString('hex') as BootId;
+    const alive = () => this.#life === life && life.alive;
+    const rounds = new SimRounds({
+      self: id,
+      bootId,
+      clock: this.#clock,
+      openMax,
+      used: this.used,
+      mannerOf: (info) => net.mannerOf(id, info),
+      say: (info, word) => net.tell(this, info, word),
+      report: (report) => follower.report(report),
+      onStage: (round, stage) => net.onNodeStage(this, round, stage),
+      alive,
+    });
+    const follower = new SchedulerFollower({
+      self: { node: id, bootId },
+      scheduler: new SimConnection(net, id, alive),
+      schedulerKey: net.schedulerKey,
+      network: 'sim',
+      directory: new RoundDirectory(id, this.#clock),
+      clock: this.#clock,
+      log: silentLog,
+      greeting: () => [{ kind: 'online', bootId, engine: 'sim', enginePath: 'sim', openRounds }, ...rounds.reports()],
+      registrationCode: code === undefined ? undefined : new Secret(utf8(code)),
+    });
+    const life: Life = { bootId, rounds, follower, alive: true };
+    this.#life = life;
+    for (const round of this.#lost) {
+      const failure = { code: 'PEER_RESTARTED', culprit: id, reporter: id, detail: '' } as const;
+      follower.report({ kind: 'stage', round, bootId, stage: 'FAILED', failure });
+    }
+    void follower.run(rounds);
+    this.#measure(life);
+  }
+
+  /** What a node says of itself every now and then, so that it is known to be there: here, that nobody is far away. */
+  #measure(life: Life): void {
+    this.#net.clock.after(MEASURE_MS, () => {
+      if (this.#life !== life) return;
+      life.follower.report({ kind: 'roundTrips', roundTrips: [] });
+      this.#measure(life);
+    });
+  }
+
+  /** kill -9. */
+  die(): void {
+    const life = this.#life;
+    if (!life) return;
+    life.alive = false;
+    this.#lost = new Set(life.rounds.open);
+    this.#life = undefined;
+    life.rounds.close();
+    life.follower.close();
+  }
+}

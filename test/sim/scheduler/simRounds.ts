@@ -1,0 +1,214 @@
+// The rounds of one simulated node: the stages, deadlines and messages between team members of real rounds, without their
+// arithmetic. A member says `ready`, `close` (the first one), `verdict` and `mixed`, and goes on when all have said so.
+import type { CancelTimer, Clock } from '../../../src/base/clock.js';
+import { MixError } from '../../../src/base/errors.js';
+import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
+import type { FollowedRounds } from '../../../src/node/follow.js';
+import { isOver } from '../../../src/round/admission.js';
+import { stageMs } from '../../../src/round/deadlines.js';
+import type { RoundInfo, SignedRoundInfo } from '../../../src/round/roundInfo.js';
+import type { Stage } from '../../../src/round/roundState.js';
+import type { FailureReport, NodeReport } from '../../../src/round/schedulerPort.js';
+
+export type Word =
+  | { readonly kind: 'ready' | 'bad' | 'close' | 'verdict' | 'mixed' }
+  | { readonly kind: 'failed'; readonly failure: FailureReport };
+
+/** How long a node takes, and how: drawn anew for each round. */
+export interface Manner {
+  readonly precomputeMs: number;
+  readonly mixMs: number;
+  /** `deadline`: ends its precomputation in the very moment of its deadline; `lies`: sends what is wrong. */
+  readonly way: 'honest' | 'deadline' | 'lies';
+}
+
+export interface RoundsDeps {
+  readonly self: NodeId;
+  readonly bootId: BootId;
+  readonly clock: Clock;
+  /** Rounds that it can have open. */
+  readonly openMax: number;
+  /** On its disk: rounds that this or an earlier run was in. */
+  readonly used: Set<RoundId>;
+  readonly mannerOf: (info: RoundInfo) => Manner;
+  readonly say: (info: RoundInfo, word: Word) => void;
+  readonly report: (report: NodeReport) => void;
+  /** Entered, and not yet said. */
+  readonly onStage: (round: RoundId, stage: Stage) => void;
+  /** False from the moment on that it is killed. */
+  readonly alive: () => boolean;
+}
+
+interface Mixing {
+  readonly info: RoundInfo;
+  readonly manner: Manner;
+  readonly said: Map<Word['kind'], Set<NodeId>>;
+  stage: Stage;
+  assigned: boolean;
+  failure: FailureReport | undefined;
+  disarm: CancelTimer;
+}
+
+/** Rounds that are over and still spoken of when a scheduler is back. */
+const KEPT_MAX = 32;
+
+export class SimRounds implements FollowedRounds {
+  readonly #deps: RoundsDeps;
+  readonly #rounds = new Map<RoundId, Mixing>();
+
+  constructor(deps: RoundsDeps) {
+    this.#deps = deps;
+  }
+
+  get stages(): ReadonlyMap<RoundId, Stage> {
+    return new Map([...this.#rounds].map(([round, { stage }]) => [round, stage]));
+  }
+
+  get open(): RoundId[] {
+    return [...this.#rounds].filter(([, { stage }]) => !isOver(stage)).map(([round]) => round);
+  }
+
+  reports(): NodeReport[] {
+    const { bootId } = this.#deps;
+    return [...this.#rounds].map(([round, { stage, failure }]) => ({ kind: 'stage', round, bootId, stage, failure }));
+  }
+
+  async openRound({ info }: SignedRoundInfo): Promise<void> {
+    const { self, used, openMax, mannerOf, clock } = this.#deps;
+    if (!info.team.includes(self)) throw new MixError('ROUND_INFO_INVALID', { field: 'team', why: 'not in it' });
+    if (used.has(info.round)) throw new MixError('ROUND_REUSED', { round: info.round });
+    if (this.open.length >= openMax) throw new MixError('ROUND_LIMIT', { open: openMax });
+    used.add(info.round);
+    const base = { info, said: new Map(), assigned: false, failure: undefined, disarm: () => {} };
+    const round: Mixing = { ...base, manner: mannerOf(info), stage: 'PENDING' };
+    this.#rounds.set(info.round, round);
+    this.#deps.onStage(info.round, 'PENDING');
+    const { way, precomputeMs } = round.manner;
+    const limitMs = info.deadlines.precomputeMs;
+    // Which of two timers for the same moment goes first is chance for a real node: here it is the order in which they are set.
+    const precompute = () => clock.after(way === 'deadline' ? limitMs : precomputeMs, () => this.#precomputed(round));
+    if (way === 'deadline' && info.round % 2 === 0) precompute();
+    this.#enter(round, 'PRECOMPUTING');
+    if (way !== 'deadline' || info.round % 2 === 1) precompute();
+  }
+
+  assign(id: RoundId): void {
+    const round = this.#get(id);
+    round.assigned = true;
+    if (round.stage === 'STANDBY') this.#queue(round);
+  }
+
+  failRound(id: RoundId, reason: string): void {
+    const { self } = this.#deps;
+    this.#fail(this.#get(id), { code: 'SCHEDULER_FAILED', culprit: undefined, reporter: self, detail: reason });
+  }
+
+  /** Hears a member; false where the round is not known here. */
+  hear(from: NodeId, id: RoundId, word: Word): boolean {
+    const round = this.#rounds.get(id);
+    if (!round) return false;
+    if (isOver(round.stage) || !this.#deps.alive()) return true;
+    if (word.kind === 'failed') this.#fail(round, word.failure);
+    else if (word.kind === 'bad') this.#blame(round, 'DECRYPTION_PROOF', from);
+    else {
+      const said = round.said.get(word.kind) ?? new Set();
+      round.said.set(word.kind, said.add(from));
+      this.#go(round, word.kind);
+    }
+    return true;
+  }
+
+  /** A member cannot be reached, or has lost its rounds. */
+  trouble(peer: NodeId, code: 'PEER_LOST' | 'PEER_RESTARTED', rounds: ReadonlySet<RoundId>): void {
+    for (const round of this.#rounds.values()) {
+      if (rounds.has(round.info.round) && round.info.team.includes(peer)) this.#blame(round, code, peer);
+    }
+  }
+
+  /** Every timer goes with the process. */
+  close(): void {
+    for (const { disarm } of this.#rounds.values()) disarm();
+  }
+
+  #get(id: RoundId): Mixing {
+    const round = this.#rounds.get(id);
+    if (!round) throw new MixError('ROUND_UNKNOWN', { round: id });
+    return round;
+  }
+
+  #precomputed(round: Mixing): void {
+    if (round.stage !== 'PRECOMPUTING' || !this.#deps.alive()) return;
+    this.#say(round, { kind: round.manner.way === 'lies' ? 'bad' : 'ready' });
+  }
+
+  #say(round: Mixing, word: Word): void {
+    this.#deps.say(round.info, word);
+    this.hear(this.#deps.self, round.info.round, word.kind === 'bad' ? { kind: 'ready' } : word);
+  }
+
+  /** What follows from what was said. */
+  #go(round: Mixing, kind: Word['kind']): void {
+    const { info, stage } = round;
+    const said = round.said.get(kind)!;
+    if (kind === 'close') {
+      if (stage === 'STANDBY' || stage === 'QUEUED') this.#say(round, { kind: 'verdict' });
+      return;
+    }
+    if (!info.team.every((node) => said.has(node))) return;
+    if (kind === 'ready' && stage === 'PRECOMPUTING') {
+      this.#enter(round, 'STANDBY');
+      if (round.assigned && this.#deps.alive()) this.#queue(round);
+    }
+    if (kind === 'verdict' && (stage === 'STANDBY' || stage === 'QUEUED')) {
+      this.#enter(round, 'REALTIME');
+      this.#later(round.manner.mixMs, round, 'REALTIME', () => this.#say(round, { kind: 'mixed' }));
+    }
+    if (kind === 'mixed' && stage === 'REALTIME') this.#enter(round, 'COMPLETED');
+  }
+
+  #queue(round: Mixing): void {
+    this.#enter(round, 'QUEUED');
+    const { info } = round;
+    const close = () => this.#say(round, { kind: 'close' });
+    if (info.team[0] === this.#deps.self) this.#later(info.deadlines.collectMs, round, 'QUEUED', close);
+  }
+
+  #later(delayMs: number, round: Mixing, stage: Stage, act: () => void): void {
+    this.#deps.clock.after(delayMs, () => {
+      if (this.#deps.alive() && round.stage === stage) act();
+    });
+  }
+
+  #enter(round: Mixing, stage: Stage): void {
+    const { bootId, clock, onStage, report, alive } = this.#deps;
+    const { info } = round;
+    round.disarm();
+    round.stage = stage;
+    onStage(info.round, stage);
+    if (!alive()) return;
+    if (!isOver(stage)) round.disarm = clock.after(stageMs(info.deadlines, stage), () => this.#missed(round));
+    report({ kind: 'stage', round: info.round, bootId, stage, failure: round.failure });
+    const over = [...this.#rounds].filter(([, one]) => isOver(one.stage)).map(([id]) => id);
+    for (const id of over.slice(0, Math.max(0, over.length - KEPT_MAX))) this.#rounds.delete(id);
+  }
+
+  /** Whoever is late itself names nobody; else the first one that is missing. */
+  #missed(round: Mixing): void {
+    const awaited = { PRECOMPUTING: 'ready', QUEUED: 'close', REALTIME: 'mixed' } as const;
+    const kind = awaited[round.stage as keyof typeof awaited];
+    const said = kind && (round.said.get(kind) ?? new Set());
+    const late = kind === 'close' ? [round.info.team[0]!] : round.info.team.filter((node) => said && !said.has(node));
+    this.#blame(round, 'DEADLINE_MISSED', late.includes(this.#deps.self) ? undefined : late[0]);
+  }
+
+  #blame(round: Mixing, code: FailureReport['code'], culprit: NodeId | undefined): void {
+    this.#fail(round, { code, culprit, reporter: this.#deps.self, detail: '' });
+  }
+
+  #fail(round: Mixing, failure: FailureReport): void {
+    if (isOver(round.stage) || !this.#deps.alive()) return;
+    round.failure = failure;
+    this.#enter(round, 'FAILED');
+    if (this.#deps.alive()) this.#deps.say(round.info, { kind: 'failed', failure });
+  }
+}

@@ -1,0 +1,33 @@
+// A node's own clock in the simulator: off by some seconds and going too fast or too slow, over the one virtual clock that
+// everything happens by.
+import type { CancelTimer, Clock, VirtualClock } from '../../../src/base/clock.js';
+
+export interface Skew {
+  readonly offsetMs: number;
+  /** Its seconds in a true one. */
+  readonly rate: number;
+}
+
+export const TRUE: Skew = { offsetMs: 0, rate: 1 };
+
+export class SkewedClock implements Clock {
+  readonly #base: VirtualClock;
+  readonly #skew: Skew;
+
+  constructor(base: VirtualClock, skew: Skew) {
+    this.#base = base;
+    this.#skew = skew;
+  }
+
+  nowMs(): number {
+    return this.#base.nowMs() * this.#skew.rate + this.#skew.offsetMs;
+  }
+
+  wallMs(): number {
+    return this.#base.wallMs() + this.#skew.offsetMs;
+  }
+
+  after(delayMs: number, fire: () => void): CancelTimer {
+    return this.#base.after(delayMs / this.#skew.rate, fire);
+  }
+}

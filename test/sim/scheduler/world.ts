@@ -1,0 +1,308 @@
+// A scheduler and its nodes in virtual time: the real Scheduler over a store that outlives it, and nodes with the real follower.
+// Faults of the scenario happen while it lasts; then everything heals and must work; then no more rounds are opened, and all
+// must have ended. A seed replays exactly.
+import { sleep, VirtualClock } from '../../../src/base/clock.js';
+import { deferred } from '../../../src/base/deferred.js';
+import { MixError } from '../../../src/base/errors.js';
+import type { NodeId, RoundId } from '../../../src/base/ids.js';
+import { silentLog } from '../../../src/base/log.js';
+import { createMetrics } from '../../../src/base/metrics.js';
+import { randomBytes, randomFraction, SeededRng } from '../../../src/base/rng.js';
+import { MemoryStore } from '../../../src/base/store.js';
+import { nodeIdOf, SigningKey } from '../../../src/cmix/signatures.js';
+import type { Membership } from '../../../src/comms/peers.js';
+import { isOver } from '../../../src/round/admission.js';
+import type { RoundInfo } from '../../../src/round/roundInfo.js';
+import type { Stage } from '../../../src/round/roundState.js';
+import type { NodeReport, SignedUpdate } from '../../../src/round/schedulerPort.js';
+import { Scheduler } from '../../../src/scheduler/scheduler.js';
+import type { SchedulerParams } from '../../../src/scheduler/schedulerParams.js';
+import type { SchedulerEvent, SchedulerState, SchedulerStep } from '../../../src/scheduler/schedulerState.js';
+import { SchedulerStore } from '../../../src/scheduler/schedulerStore.js';
+import { AimedStore } from './aimedStore.js';
+import type { Run } from './connection.js';
+import { Faults } from './faults.js';
+import { type Coverage, Invariants } from './invariants.js';
+import { paramsOf } from './params.js';
+import { type SchedulerMoment, type SchedulerScenario, SECOND_MS } from './scenario.js';
+import { type NodeNet, SimNode } from './simNode.js';
+import type { Manner, Word } from './simRounds.js';
+import { SkewedClock, TRUE } from './skewedClock.js';
+
+/** What everything heals in, and what the last rounds take to end by themselves. */
+const HEALED_MS = 60 * SECOND_MS;
+const DRAIN_MS = 150 * SECOND_MS;
+/** How long a node is silent before its teams give it up, and how soon they find that it has lost its rounds. */
+const PEER_LOST_MS = 8 * SECOND_MS;
+const PEER_FOUND_MS = SECOND_MS;
+const TEAM_LATENCY_MS = 50;
+const RETRY_MS = 500;
+
+export interface SchedulerSimResult {
+  readonly violations: readonly string[];
+  readonly coverage: Coverage;
+  readonly completed: number;
+  readonly failed: number;
+  readonly restarts: number;
+  readonly deaths: number;
+}
+
+export class SchedulerSim implements NodeNet {
+  readonly clock = new VirtualClock();
+  readonly rng: SeededRng;
+  readonly scenario: SchedulerScenario;
+  readonly coverage: Coverage = new Map();
+  readonly nodes: SimNode[];
+  /** Nodes that something was done to. */
+  readonly suspects = new Set<NodeId>();
+  readonly invariants = new Invariants(this.coverage, this.suspects);
+  readonly content = new MemoryStore();
+  readonly faults: Faults;
+  readonly #key: SigningKey;
+  readonly #absent = new Set<NodeId>();
+  #generation = 0;
+  #run: (Run & { readonly store: AimedStore; readonly kill: () => void; readonly sinceMs: number }) | undefined;
+  #state: SchedulerState | undefined;
+  #params: SchedulerParams;
+  #ends = { COMPLETED: 0, FAILED: 0 };
+  #restarts = 0;
+  #deaths = 0;
+
+  constructor(scenario: SchedulerScenario) {
+    this.scenario = scenario;
+    this.rng = new SeededRng(`scheduler ${scenario.seed}`);
+    this.#key = SigningKey.generate(this.rng);
+    this.#params = paramsOf(scenario.teamSize);
+    this.faults = new Faults(this);
+    this.nodes = Array.from({ length: scenario.nodes }, (_, index) => {
+      const id = nodeIdOf(randomBytes(this.rng, 32));
+      return new SimNode(this.faults.nodeFacts(id, index), this);
+    });
+  }
+
+  get run(): Run | undefined {
+    return this.#run;
+  }
+
+  /** What this run of the scheduler has looked up, in how much time. */
+  get runCosts(): { readonly codeScans: number; readonly upMs: number } {
+    const { store, sinceMs } = this.#run!;
+    return { codeScans: store.codeScans, upMs: this.clock.nowMs() - sinceMs };
+  }
+
+  get schedulerKey(): Uint8Array {
+    return this.#key.publicKey;
+  }
+
+  get params(): SchedulerParams {
+    return this.#params;
+  }
+
+  async play(): Promise<SchedulerSimResult> {
+    const { durationMs } = this.scenario;
+    await this.faults.prepare();
+    await this.startScheduler();
+    for (const node of this.nodes) node.start();
+    this.faults.begin();
+    await this.#until(durationMs);
+    await this.faults.heal();
+    for (const node of this.nodes) if (!node.up) this.startNode(node);
+    this.setParams(paramsOf(this.scenario.teamSize));
+    await this.#until(durationMs + HEALED_MS / 2);
+    const healed = this.#ends.COMPLETED;
+    await this.#until(durationMs + HEALED_MS);
+    if (this.#ends.COMPLETED === healed) this.invariants.violate('no round is completed when everything has healed');
+    this.faults.check();
+    // More than there are: none is opened any more.
+    this.setParams({ ...this.#params, poolThreshold: 1, teamSize: Math.min(64, this.nodes.length + 10) });
+    await this.#until(durationMs + HEALED_MS + DRAIN_MS);
+    await this.#check();
+    return {
+      violations: [...this.invariants.violations],
+      coverage: this.coverage,
+      completed: this.#ends.COMPLETED,
+      failed: this.#ends.FAILED,
+      restarts: this.#restarts,
+      deaths: this.#deaths,
+    };
+  }
+
+  async #check(): Promise<void> {
+    const { scheduler } = this.#run!;
+    for (const { id, rounds } of this.nodes) this.invariants.stillOpen(id, rounds!.stages);
+    const recovered = await new SchedulerStore(this.content).recover();
+    this.invariants.published(scheduler.feed.published, recovered);
+    for (const node of this.nodes) node.die();
+    await scheduler.close();
+  }
+
+  async #until(endMs: number): Promise<void> {
+    let over = false;
+    this.clock.after(endMs - this.clock.nowMs(), () => {
+      over = true;
+    });
+    while (!over) {
+      // All that follows from the last step, the store's work included, before the next one.
+      await new Promise((resolve) => setImmediate(resolve));
+      if (!this.clock.step()) return;
+    }
+  }
+
+  // The scheduler.
+
+  async startScheduler(): Promise<void> {
+    const death = deferred<never>();
+    const store: AimedStore = new AimedStore(this.content, (moment) => this.#killsIn(moment, store));
+    this.invariants.newRun();
+    const scheduler = await Scheduler.open({
+      network: 'sim',
+      key: this.#key,
+      membership: () => this.#membership(),
+      params: this.#params,
+      registration: this.faults.asksForCodes ? 'codes' : 'members',
+      store: new SchedulerStore(store),
+      clock: new SkewedClock(this.clock, this.faults.has('clocks are wrong') ? { offsetMs: -4_000, rate: 1.01 } : TRUE),
+      rng: this.rng,
+      log: silentLog,
+      metrics: createMetrics(),
+      listener: { onStep: (before, event, step) => this.#onStep(before, event, step) },
+    });
+    const kill = () => death.reject(new MixError('LINK_DOWN', { detail: 'killed' }));
+    this.#run = { scheduler, death: death.promise, store, alive: true, kill, sinceMs: this.clock.nowMs() };
+  }
+
+  #killsIn(moment: SchedulerMoment, store: AimedStore): boolean {
+    // While it takes up what the last run left, there is nobody to be told of its death.
+    if (this.#run?.store !== store || !this.faults.takesAim(moment)) return false;
+    this.killScheduler();
+    return true;
+  }
+
+  /** Dies without a word; another one takes up its store a moment later. */
+  killScheduler(): void {
+    const run = this.#run;
+    if (!run?.alive) return;
+    run.alive = false;
+    run.store.kill();
+    void run.scheduler.close();
+    run.kill();
+    this.#restarts++;
+    this.clock.after(randomFraction(this.rng) * 5 * SECOND_MS, () => void this.startScheduler());
+  }
+
+  setParams(params: SchedulerParams): void {
+    this.#params = params;
+    if (this.#run?.alive) this.#run.scheduler.setParams(params);
+  }
+
+  #onStep(before: SchedulerState, event: SchedulerEvent, step: SchedulerStep): void {
+    this.#state = step.state;
+    this.invariants.onStep(before, event, step);
+    for (const effect of step.effects) {
+      if (effect.type === 'open') this.faults.onOpened(effect.info);
+      if (effect.type === 'ended' && isOver(effect.round.state)) this.#ends[effect.round.state as 'FAILED']++;
+    }
+  }
+
+  // Members.
+
+  isMember(node: NodeId): boolean {
+    return !this.#absent.has(node);
+  }
+
+  #membership(): Membership {
+    const all = [...this.nodes.map(({ id }) => id), ...this.faults.outsiders];
+    const members = all.filter((id) => !this.#absent.has(id)).map((node) => ({ node }));
+    const find = (node: NodeId) => members.find((one) => one.node === node);
+    // As much of it as the scheduler looks at.
+    return { generation: this.#generation, members, find } as unknown as Membership;
+  }
+
+  async setMember(node: NodeId, isMember: boolean): Promise<void> {
+    if (isMember) this.#absent.delete(node);
+    else this.#absent.add(node);
+    this.#generation++;
+    if (this.#run?.alive) await this.#run.scheduler.membershipChanged();
+  }
+
+  // Nodes.
+
+  startNode(node: SimNode): void {
+    const { lost } = node;
+    node.start();
+    this.clock.after(PEER_FOUND_MS, () => this.#trouble(node, 'PEER_RESTARTED', lost));
+  }
+
+  killNode(node: SimNode): void {
+    if (!node.up) return;
+    this.#deaths++;
+    this.suspects.add(node.id);
+    node.die();
+    this.clock.after(PEER_LOST_MS, () => {
+      if (node.up) return;
+      const theirs = this.nodes.flatMap(({ rounds }) => rounds?.open ?? []);
+      this.#trouble(node, 'PEER_LOST', new Set(theirs));
+    });
+    const downMs = SECOND_MS + 15 * SECOND_MS * randomFraction(this.rng);
+    this.clock.after(downMs, () => {
+      if (!node.up) this.startNode(node);
+    });
+  }
+
+  #trouble(peer: SimNode, code: 'PEER_LOST' | 'PEER_RESTARTED', rounds: ReadonlySet<RoundId>): void {
+    for (const node of this.nodes) if (node !== peer) node.rounds?.trouble(peer.id, code, rounds);
+  }
+
+  tell(from: SimNode, info: RoundInfo, word: Word): void {
+    for (const to of this.nodes) {
+      if (to !== from && info.team.includes(to.id)) void this.#deliver(from, to, info.round, word);
+    }
+  }
+
+  /** Again and again while the other one is away or has not opened the round yet, until it is over. */
+  async #deliver(from: SimNode, to: SimNode, round: RoundId, word: Word): Promise<void> {
+    const { bootId } = from;
+    await sleep(this.clock, TEAM_LATENCY_MS * randomFraction(this.rng));
+    for (let attempts = 0; attempts < 40 && from.bootId === bootId; attempts++) {
+      if (to.rounds?.hear(from.id, round, word)) return;
+      const stage = from.rounds?.stages.get(round);
+      if (stage !== undefined && isOver(stage) && word.kind !== 'failed') return;
+      if (to.rounds && to.used.has(round)) from.rounds?.trouble(to.id, 'PEER_RESTARTED', new Set([round]));
+      await sleep(this.clock, RETRY_MS);
+    }
+  }
+
+  mannerOf(node: NodeId, info: RoundInfo): Manner {
+    return this.faults.mannerOf(node, info);
+  }
+
+  onNodeStage(node: SimNode, _round: RoundId, stage: Stage): void {
+    this.faults.onNodeStage(node, stage);
+  }
+
+  reading(node: NodeId): Promise<void> {
+    return this.faults.reading(node);
+  }
+
+  broken(node: NodeId): Promise<never> {
+    return this.faults.broken(node);
+  }
+
+  meddle(node: NodeId, report: NodeReport, deliver: (report: NodeReport) => void): boolean {
+    return this.faults.meddle(node, report, deliver);
+  }
+
+  onStreamEnded(node: NodeId): void {
+    this.faults.onStreamEnded(node);
+  }
+
+  onUpdate(node: NodeId, update: SignedUpdate): void {
+    const run = this.nodes.find(({ id }) => id === node)!.bootId!;
+    const oldestOpen = () =>
+      this.#run!.scheduler.feed.published.find(({ update: one }) => {
+        const known = one.kind === 'open' ? this.#state?.rounds.get(one.round.info.round) : undefined;
+        return known && !isOver(known.state);
+      })?.number;
+    this.invariants.onUpdate(node, run, update, oldestOpen);
+  }
+}
