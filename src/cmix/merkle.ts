@@ -27,8 +27,11 @@ function innerNode(left: Uint8Array, right: Uint8Array): Uint8Array {
   return sha256(concat([nodePrefix, digestLength, left, digestLength, right]));
 }
 
-/** The leaves of a whole batch, as {@link slotLeaf} gives them, with one call of the hash each. */
-function batchLeaves(phaseLabel: string, batch: Uint8Array, slots: number): Uint8Array[] {
+/**
+ * The leaves of a batch, or of a part of one that begins with slot `first`, as {@link slotLeaf} gives them, with one call of the hash
+ * each: they are computed while a batch is on its way. @throws MixError LENGTH_MISMATCH
+ */
+export function batchLeaves(phaseLabel: string, batch: Uint8Array, slots: number, first = 0): Uint8Array[] {
   if (!Number.isInteger(slots) || slots < 0 || (slots === 0 ? batch.length > 0 : batch.length % slots !== 0)) {
     throw new MixError('LENGTH_MISMATCH', { what: 'batch', length: batch.length, slots });
   }
@@ -38,7 +41,7 @@ function batchLeaves(phaseLabel: string, batch: Uint8Array, slots: number): Uint
   const view = new DataView(frame.buffer);
   const slotAt = prefix.length + 8;
   return Array.from({ length: slots }, (_, slot) => {
-    view.setUint32(slotAt, slot, true);
+    view.setUint32(slotAt, first + slot, true);
     frame.set(batch.subarray(slot * slotBytes, (slot + 1) * slotBytes), slotAt + 16);
     return sha256(frame);
   });

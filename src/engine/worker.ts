@@ -1,5 +1,7 @@
 // What runs in a worker thread: chunks, one at a time, by the kernel that the job names. Kernels are made once per worker
 // and group, and freed by a dispose job when the engine closes.
+import { setPriority } from 'node:os';
+import { isMainThread } from 'node:worker_threads';
 import { type Group, namedGroup } from '../math/group.js';
 import { BigintKernel } from './bigintKernel.js';
 import { DhKernel } from './dhKernel.js';
@@ -7,6 +9,19 @@ import type { DeviceAddress, Job, JobResult, Kernel, KernelFactory, KernelName }
 import { NativeKernel } from './nativeKernel.js';
 import { bindLibrary, type NativePath, native } from './nativeLibrary.js';
 import { OpensslKernel } from './opensslKernel.js';
+
+/**
+ * Workers yield to what must be answered at once: streams, tables and openings of rounds in realtime pass through main threads, of
+ * this node and of others on the same cores. On Linux a thread has a niceness of its own; elsewhere this would slow the whole process.
+ */
+const NICENESS = 5;
+if (!isMainThread && process.platform === 'linux') {
+  try {
+    setPriority(0, NICENESS);
+  } catch {
+    // Not allowed here: then they compete.
+  }
+}
 
 /** How long a worker waits for the others at the end; only a worker that died meanwhile makes it wait at all. */
 const DISPOSE_WAIT_MS = 500;

@@ -4,7 +4,7 @@
 import { equalBytes } from '../base/bytes.js';
 import { type Deferred, deferred } from '../base/deferred.js';
 import { MixError } from '../base/errors.js';
-import { rootOfLeaves, slotLeaf } from '../cmix/merkle.js';
+import { batchLeaves, rootOfLeaves } from '../cmix/merkle.js';
 import { checkElements } from '../math/batch.js';
 import type { Group } from '../math/group.js';
 import { type BatchPhase, phaseElements } from './batchPhases.js';
@@ -34,9 +34,8 @@ class BatchShape {
 
   addLeaves(leaves: Uint8Array[], bytes: Uint8Array, index: number): void {
     const { from, to } = chunkRange(this.#info, index);
-    for (let slot = from; slot < to; slot++) {
-      const content = bytes.subarray(slot * this.slotBytes, (slot + 1) * this.slotBytes);
-      leaves[slot] = slotLeaf(this.header.phase, slot, content);
+    for (const [i, leaf] of batchLeaves(this.header.phase, this.view(bytes, index), to - from, from).entries()) {
+      leaves[from + i] = leaf;
     }
   }
 }

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { digest, toHex } from '../../src/base/bytes.js';
 import { SeededRng } from '../../src/base/rng.js';
 import {
+  batchLeaves,
   batchRoot,
   type MerkleProof,
   MerkleTree,
@@ -41,6 +42,16 @@ describe('a Merkle root', () => {
       for (let slot = slots - 1; slot >= 0; slot--) tree.set(slot, slotOf(batch, slot));
       expect(tree.root()).toEqual(expected);
     }
+  });
+
+  test('comes of the same leaves where a batch is hashed part by part', () => {
+    const batch = batchOfSlots(7);
+    const whole = Array.from({ length: 7 }, (_, slot) => slotLeaf(label, slot, slotOf(batch, slot)));
+    const parts = [
+      batchLeaves(label, batch.subarray(0, 3 * slotBytes), 3),
+      batchLeaves(label, batch.subarray(3 * slotBytes), 4, 3),
+    ];
+    expect(parts.flat()).toEqual(whole);
   });
 
   test('depends on every bit, the phase, the order and the number of slots', () => {

@@ -13,7 +13,7 @@ import { DemoDisplay } from './display.js';
 import { DemoNetwork } from './network.js';
 import { type DemoOptions, parseOptions, type RawDemoOptions } from './options.js';
 import { roundLine, roundTable } from './results.js';
-import { settingsOf } from './settings.js';
+import { NODE_SETTINGS, settingsOf } from './settings.js';
 import { DemoTraffic } from './traffic.js';
 
 const HELP = `
@@ -55,7 +55,14 @@ export function demoCommand(): Command {
 async function demo(raw: RawDemoOptions): Promise<void> {
   const options = parseOptions(raw, systemRng);
   const { group, nodes, batch, teamSize, engine, threads } = options;
-  const network = new DemoNetwork({ nodes, engine, threads, groups: [group.name], scheduler: settingsOf(options) });
+  const network = new DemoNetwork({
+    nodes,
+    engine,
+    threads,
+    groups: [group.name],
+    settings: NODE_SETTINGS,
+    scheduler: settingsOf(options),
+  });
   const display = new DemoDisplay(process.stderr, {
     view: () => network.view,
     nameOf: (node) => `node ${numberOf(network, node)}`,

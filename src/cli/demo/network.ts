@@ -9,7 +9,7 @@ import type { LiveView, RoundTable } from '../../dashboard/dashboard.js';
 import { createKeyFiles, keyFilesIn } from '../../node/keyFiles.js';
 import { SCHEDULER_TEMPLATE } from '../../node/schedulerConfig.js';
 import { CERTIFICATE_DAYS, NodeProcesses, type NodeProcessesOptions } from './nodeProcesses.js';
-import { freePorts, startMillrace, stopProcess, tailOf } from './processes.js';
+import { freePorts, settingFlags, startMillrace, stopProcess, tailOf } from './processes.js';
 
 const START_LIMIT_MS = 60_000;
 const POLL_MS = 100;
@@ -67,8 +67,7 @@ export class DemoNetwork {
       'listen.http': this.#addresses.http,
       ...this.#options.scheduler,
     };
-    const flags = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${JSON.stringify(value)}`]);
-    const args = ['scheduler', '--config', join(directory, 'scheduler.toml'), ...flags];
+    const args = ['scheduler', '--config', join(directory, 'scheduler.toml'), ...settingFlags(settings)];
     this.schedulerProcess = startMillrace(args, join(directory, 'scheduler.log'));
   }
 

@@ -12,7 +12,7 @@ import { type Member, Membership } from '../../comms/peers.js';
 import { membershipEntry } from '../../node/config.js';
 import { createKeyFiles, keyFilesIn } from '../../node/keyFiles.js';
 import { configTemplate, TEMPLATE_DEFAULTS } from '../../node/template.js';
-import { freePorts, startMillrace, stopProcess, tailOf } from './processes.js';
+import { freePorts, settingFlags, startMillrace, stopProcess, tailOf } from './processes.js';
 
 export const CERTIFICATE_DAYS = 2;
 
@@ -23,6 +23,8 @@ export interface NodeProcessesOptions {
   readonly threads: number;
   readonly groups: readonly string[];
   readonly logLevel?: LogLevel;
+  /** Keys of node.toml, `section.key` to value. */
+  readonly settings?: Readonly<Record<string, string | number>>;
   /** What everybody else is told of an address that is listened on: for tests that stand in between. */
   readonly advertise?: (address: string) => Promise<string>;
 }
@@ -122,7 +124,8 @@ export class NodeProcesses {
   }
 
   #spawn(directory: string): ChildProcess {
-    return startMillrace(['run', '--config', join(directory, 'node.toml')], join(directory, 'node.log'));
+    const args = ['run', '--config', join(directory, 'node.toml'), ...settingFlags(this.#options.settings ?? {})];
+    return startMillrace(args, join(directory, 'node.log'));
   }
 
   /** Starts a node again whose process has ended. */

@@ -22,6 +22,11 @@ export function startMillrace(args: readonly string[], logFile: string): ChildPr
   }
 }
 
+/** Keys of a configuration as flags that override them. */
+export function settingFlags(settings: Readonly<Record<string, string | number>>): string[] {
+  return Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${JSON.stringify(value)}`]);
+}
+
 /** SIGTERM, and SIGKILL to one that does not go. */
 export function stopProcess(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();

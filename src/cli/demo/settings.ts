@@ -14,6 +14,9 @@ const STOCK_MAX = 50;
 /** Distinct senders that a round is run with, where there are as many. */
 const MIN_SENDERS = 10;
 
+/** Of each node: they share few cores, and one that is slow is not lost. */
+export const NODE_SETTINGS = { 'limits.peer_lost_ms': 20_000 };
+
 export function settingsOf(options: DemoOptions): Record<string, string | number> {
   const { rounds, batch, width, group, teamSize, teams } = options;
   const senders = Math.min(batch, SENDERS_MAX);
