@@ -36,7 +36,7 @@ export interface RunnerLimits {
   readonly width: number;
 }
 
-export const DEFAULT_LIMITS: RunnerLimits = { openRounds: 16, keptRounds: 32, slots: 1 << 16, width: 16 };
+export const DEFAULT_LIMITS: RunnerLimits = { openRounds: 64, keptRounds: 32, slots: 1 << 16, width: 16 };
 
 export interface RunnerDeps {
   readonly network: string;

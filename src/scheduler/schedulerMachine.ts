@@ -30,6 +30,12 @@ const OPENED_A_TICK_MAX = 64;
 const rank = (stage: Stage): number => STAGES.indexOf(stage);
 const isOver = (stage: Stage): boolean => stage === 'COMPLETED' || stage === 'FAILED';
 
+/** What a node is at in a round: what it said last, but in realtime as soon as the round was assigned, before it says so. */
+function activityOf({ stages, queuedMs }: RoundRecord, node: NodeId): Stage {
+  const stage = stages.get(node) ?? 'PENDING';
+  return queuedMs !== undefined && rank(stage) < rank('QUEUED') ? 'QUEUED' : stage;
+}
+
 /** A state that is being changed by one event, and what that asks for. */
 class Draft {
   state: SchedulerState;
@@ -198,7 +204,7 @@ function advance(draft: Draft, round: RoundRecord, nowMs: number): void {
   if (most >= rank('REALTIME') && least < rank('COMPLETED')) next = 'REALTIME';
   if (rank(next) < rank(round.state)) next = round.state;
   let changed: RoundRecord = { ...round, state: next };
-  draft.activity(changed, (node) => round.stages.get(node) ?? 'PENDING');
+  draft.activity(changed, (node) => activityOf(round, node));
   if (next === 'STANDBY' && round.standbyMs === undefined) {
     changed = { ...changed, standbyMs: nowMs };
     draft.state = { ...draft.state, demand: precomputed(draft.state.demand, nowMs - round.openedMs) };
@@ -293,7 +299,9 @@ function assign(draft: Draft, nowMs: number): void {
       draft.state = { ...draft.state, demand: missed(draft.state.demand) };
       return;
     }
-    draft.round({ ...round, queuedMs: nowMs });
+    const assigned = { ...round, queuedMs: nowMs };
+    draft.round(assigned);
+    draft.activity(assigned, (node) => activityOf(assigned, node));
     draft.effects.push({ type: 'assign', round: round.info.round });
     draft.state = { ...draft.state, lastQueuedMs: nowMs, demand: consumed(draft.state.demand, nowMs) };
     taking++;
@@ -322,7 +330,7 @@ function begin(draft: Draft, info: RoundRecord['info'], openedMs: number, queued
     settled: false,
   };
   draft.round(round);
-  draft.activity(round, () => 'PENDING');
+  draft.activity(round, (node) => activityOf(round, node));
 }
 
 /** Opens rounds until the stock is at its level, or nobody has room. */

@@ -1,11 +1,13 @@
 // How many precomputed rounds to hold, so that realtime never waits for one. A base-stock policy: rounds that are in STANDBY or on
-// their way there are kept at a level S. While a round is precomputed, the rounds that are asked for are Poisson with mean λT; one
-// is asked for in vain when they are S or more, which for S = λT + 3·√(λT) + 1 is less than one in a hundred times.
+// their way there are kept at a level S = λT + 8·√(λT) + 1. While a round is precomputed, the rounds that are asked for are Poisson
+// with mean λT. If nodes had time for any number of precomputations, 3 deviations would do for all but one in a hundred; but they
+// queue for nodes that are busy, and a rush is made up for by no more than what the nodes have to spare. At four fifths of what a
+// network can do, eight are needed (npm run sim -- --network); a round that waits costs its nodes memory and no time.
 import type { SchedulerParams } from './schedulerParams.js';
 import type { Demand } from './schedulerState.js';
 
 /** Standard deviations of the demand that the stock is to outlast. */
-const DEVIATIONS = 3;
+const DEVIATIONS = 8;
 /** Weight of the newest observation: estimates look back over about ten. */
 const NEWEST = 0.1;
 
