@@ -8,8 +8,12 @@ import type { Demand } from './schedulerState.js';
 
 /** Standard deviations of the demand that the stock is to outlast. */
 const DEVIATIONS = 8;
-/** Weight of the newest observation: estimates look back over about ten. */
+/** Weight of the newest observation of how long a precomputation takes: about ten are looked back over. */
 const NEWEST = 0.1;
+/** Of a pause between two rounds: pauses vary as much as they are long, and a rate that is taken for too low lets the stock sink. */
+const NEWEST_PAUSE = 0.05;
+/** A rate that a few rounds at the same moment seem to show is none. */
+const MEAN_PAUSE_MIN_MS = 1;
 
 /** The level that rounds in STANDBY and PRECOMPUTING together are kept at. */
 export function stockTarget({ ratePerMs, precomputeMs }: Demand, params: SchedulerParams): number {
@@ -29,10 +33,12 @@ export function consumed(demand: Demand, atMs: number): Demand {
   const { ratePerMs, lastConsumedMs } = demand;
   const taken = { ...demand, lastConsumedMs: atMs, consumed: demand.consumed + 1, waiting: false };
   if (lastConsumedMs === undefined) return taken;
-  const pauseMs = Math.max(atMs - lastConsumedMs, 1);
+  const pauseMs = atMs - lastConsumedMs;
   const meanMs = ratePerMs === 0 ? pauseMs : 1 / ratePerMs;
-  // Pauses are averaged and not rates: two rounds at the same moment would count as infinitely many a second.
-  return { ...taken, ratePerMs: 1 / (meanMs + NEWEST * (pauseMs - meanMs)) };
+  // Pauses are averaged and not rates: two rounds at the same moment would count as infinitely many a second. The first few weigh
+  // alike, or one of them would count for long.
+  const weight = Math.max(NEWEST_PAUSE, 1 / demand.consumed);
+  return { ...taken, ratePerMs: 1 / Math.max(meanMs + weight * (pauseMs - meanMs), MEAN_PAUSE_MIN_MS) };
 }
 
 /** One was wanted and none was there; counted once for each that waits. */

@@ -2,13 +2,18 @@
 // other where that is wanted; and how much of a stock is held for demand that varies.
 import { describe, expect, it } from 'vitest';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
-import { randomBytes, SeededRng } from '../../src/base/rng.js';
+import { randomBytes, randomFraction, SeededRng } from '../../src/base/rng.js';
 import { nodeIdOf } from '../../src/cmix/signatures.js';
 import type { Stage } from '../../src/round/roundState.js';
 import { reduceScheduler } from '../../src/scheduler/schedulerMachine.js';
 import { DEFAULT_PARAMS, type SchedulerParams } from '../../src/scheduler/schedulerParams.js';
-import { initialState, type SchedulerEffect, type SchedulerEvent } from '../../src/scheduler/schedulerState.js';
-import { stockTarget } from '../../src/scheduler/stock.js';
+import {
+  type Demand,
+  initialState,
+  type SchedulerEffect,
+  type SchedulerEvent,
+} from '../../src/scheduler/schedulerState.js';
+import { consumed, stockTarget } from '../../src/scheduler/stock.js';
 
 const BOOT = 'ab'.repeat(16) as BootId;
 
@@ -80,6 +85,19 @@ describe('a node', () => {
 });
 
 describe('the stock', () => {
+  it('takes the rate of demand from pauses of any length, also of rounds that are taken at the same moment', () => {
+    const rng = new SeededRng('pauses');
+    let demand: Demand = initialState('test', 0, DEFAULT_PARAMS).demand;
+    let atMs = 0;
+    for (let i = 0; i < 400; i++) {
+      // Two at once, then a pause of 20 ms on average: one every 10 ms.
+      if (i % 2 === 0) atMs += 40 * randomFraction(rng);
+      demand = consumed(demand, atMs);
+    }
+    expect(demand.ratePerMs).toBeGreaterThan(0.07);
+    expect(demand.ratePerMs).toBeLessThan(0.13);
+  });
+
   it('outlasts eight standard deviations of what is asked for while a round is precomputed, within its limits', () => {
     const demand = { lastConsumedMs: 0, waited: 0, consumed: 10, waiting: false };
     const level = (ratePerS: number, precomputeMs: number, changes: Partial<SchedulerParams> = {}) =>
