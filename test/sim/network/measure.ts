@@ -8,7 +8,7 @@ import { initialState } from '../../../src/scheduler/schedulerState.js';
 import { stockTarget } from '../../../src/scheduler/stock.js';
 import { type RoundShape, shapeOf } from './flows.js';
 import type { Latency } from './links.js';
-import { busiestOf, capacityOf, loadsOf, RESOURCES, type Resource } from './loads.js';
+import { busiestOnAverage, capacityOf, type Loads, loadsOf, RESOURCES, type Resource } from './loads.js';
 import { type Life, Network, type NetworkOptions, type Wanted } from './network.js';
 import { roundPlan } from './phases.js';
 import type { RoundPlan } from './plan.js';
@@ -72,23 +72,29 @@ export function roundAlone(setting: Setting): number {
   return life!.completedMs - life!.openedMs;
 }
 
-/** Rounds a second where every round that is there is wanted. */
+/**
+ * Rounds a second where every round that is there is wanted: by what the busiest resource has worked on meanwhile, of which every round
+ * takes the same. Counting ends would count waves: hundreds of rounds begin together, and end together for a while.
+ */
 export function saturated(setting: Setting, pipelining: boolean): number {
   // Without pipelining a node is in one round at a time, from its opening to its end.
   const serially = { pipelining, overlap: false, precomputingPerNode: 1, openPerNode: 1 };
   const network = networkOf(setting, { ...(pipelining ? {} : serially), stockMin: 2 * setting.nodes });
   network.greedy = true;
-  // Long enough that what was under way at its beginning and end does not show.
   const first = pipelining ? warmUpOf(setting) : Math.max(60, setting.nodes >> 1);
-  const rounds = Math.max(setting.rounds, pipelining ? 2 * setting.nodes : 0);
-  const last = first + rounds;
+  const last = first + Math.max(setting.rounds, pipelining ? setting.nodes : 0);
   let completed = 0;
-  let firstMs = 0;
-  network.onCompleted = ({ completedMs }) => {
-    if (++completed === first) firstMs = completedMs;
+  let before: Busy | undefined;
+  network.onCompleted = () => {
+    if (++completed === first) before = busyMs(network);
   };
   network.until(() => completed >= last);
-  return rounds / ((network.clock.nowMs() - firstMs) / 1_000);
+  const after = busyMs(network);
+  const loads = wholeLoads(setting);
+  const { resource } = busiestOnAverage(loads);
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+  const worked = sum(after[resource]) - sum(before![resource]);
+  return (worked / sum(loads.map((own) => own[resource]))) * (1_000 / (after.nowMs - before!.nowMs));
 }
 
 /** What a network does whose rounds are wanted at random times. */
@@ -121,7 +127,7 @@ export function loaded(setting: Setting, overlap: boolean): Loaded {
   const wanted: Wanted[] = [];
   const lives: Life[] = [];
   let stock = 0;
-  let before: ReturnType<typeof busyMs> | undefined;
+  let before: Busy | undefined;
   network.onCompleted = (life) => {
     if (life.wanted && measured.has(life.wanted)) lives.push(life);
   };
@@ -166,8 +172,10 @@ function fullStock(setting: Setting, ratePerMs: number): number {
   return Math.min(stockTarget({ ...NO_DEMAND, ratePerMs, precomputeMs }, paramsOf(setting, {})), 2 * setting.nodes);
 }
 
+type Busy = Readonly<Record<Resource, readonly number[]>> & { readonly nowMs: number };
+
 /** What every node's resources have been busy for until now. */
-function busyMs({ world, clock }: Network) {
+function busyMs({ world, clock }: Network): Busy {
   return {
     nowMs: clock.nowMs(),
     engine: world.engines.map(({ busyUs, threads }) => busyUs / 1_000 / threads),
@@ -177,7 +185,7 @@ function busyMs({ world, clock }: Network) {
   };
 }
 
-function share(before: ReturnType<typeof busyMs>, after: ReturnType<typeof busyMs>, of: Resource, spanMs: number) {
+function share(before: Busy, after: Busy, of: Resource, spanMs: number) {
   return after[of].map((ms, node) => (ms - before[of][node]!) / spanMs);
 }
 
@@ -193,11 +201,10 @@ export function stageCapacity(setting: Setting): number {
 
 const ratePerSOf = (setting: Setting): number => setting.load * stageCapacity(setting);
 
-/** What both stages together take up: rounds a second at most, and the busiest part of a team's round. */
-export function wholeRound(setting: Setting) {
+/** What both stages of a round together take up. */
+export function wholeLoads(setting: Setting): Loads {
   const machine = { threads: setting.pricing.threads, mbitPerS: setting.mbitPerS };
-  const loads = loadsOf(planOf(setting), machine, ['precomputation', 'realtime']);
-  return { busiest: busiestOf(loads), capacityPerS: capacityOf(loads, setting.nodes) };
+  return loadsOf(planOf(setting), machine, ['precomputation', 'realtime']);
 }
 
 /** What latency and bandwidth alone give realtime: a team by itself whose nodes compute in no time. */

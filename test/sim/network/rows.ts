@@ -1,7 +1,7 @@
 // What is said of one network: the figures that scripts read, whether they meet the targets, and a line of the table.
 import { medianOf, significant } from '../../../src/bench/stats.js';
-import type { Resource } from './loads.js';
-import { floorMs, loaded, roundAlone, type Setting, saturated, wholeRound } from './measure.js';
+import { busiestOf, capacityOf, type Resource } from './loads.js';
+import { floorMs, loaded, roundAlone, type Setting, saturated, wholeLoads } from './measure.js';
 
 /** Of the least that pipelining must gain: no more rounds are under way in a team than it has nodes, and none is perfect. */
 const PIPELINING_SHARE = 0.9;
@@ -49,7 +49,8 @@ export interface Row {
 
 export function rowOf(setting: Setting): Row {
   const serialMs = roundAlone(setting);
-  const { busiest, capacityPerS } = wholeRound(setting);
+  const loads = wholeLoads(setting);
+  const [busiest, capacityPerS] = [busiestOf(loads), capacityOf(loads, setting.nodes)];
   const [on, off] = [saturated(setting, true), saturated(setting, false)];
   const bound = PIPELINING_SHARE * Math.min(PIPELINED_MAX, serialMs / busiest.ms);
   const [busy, apart] = [loaded(setting, true), loaded(setting, false)];
