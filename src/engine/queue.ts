@@ -1,6 +1,9 @@
 // The queue in front of the workers. An operation is a list of chunks of a few milliseconds; realtime operations go
-// before precompute ones; within a level, what has the smaller order goes first, and first come is first served where it is equal. A running chunk is never interrupted, so what
-// overtaking costs at most is what is already in flight. Where chunks are short and more wait than can be in flight, some
+// before precompute ones. Within a level the one that has least left to do goes first: a ring's chunk, for which the next node
+// waits, does not stand behind another round's whole batch, and nodes work on several rounds without waiting for each other
+// (docs/scheduling.md). Among equals, the smaller order goes first, older rounds before newer ones, and then first come is first served.
+// A running chunk is never interrupted, so what overtaking costs at most is what is already in flight. Where chunks are short and
+// more wait than can be in flight, some
 // of a level are handed over together: each time costs a worker some 50 µs. Knows nothing of threads: tests drive it by hand.
 import { MixError } from '../base/errors.js';
 import type { Priority } from './engine.js';
@@ -44,6 +47,27 @@ interface Operation<C> {
 }
 
 const LEVELS: readonly Priority[] = ['realtime', 'precompute'];
+
+/** What is left to do of operations of this kind, µs; Infinity where nobody knows. */
+interface Left {
+  readonly chunks: { readonly length: number };
+  readonly next: number;
+  readonly chunkUs: number;
+}
+
+/**
+ * Which of the waiting operations is next: the one with least left to do, the first in their order among equals. One that takes nobody knows
+ * how long keeps its turn: none behind it overtakes it, so that it does not wait for ever.
+ */
+export function shortestOf(waiting: readonly Left[]): number {
+  let [shortest, leastUs] = [0, Infinity];
+  for (const [index, { chunks, next, chunkUs }] of waiting.entries()) {
+    if (chunkUs === Infinity) break;
+    const leftUs = (chunks.length - next) * chunkUs;
+    if (leftUs < leastUs) [shortest, leastUs] = [index, leftUs];
+  }
+  return shortest;
+}
 
 export class ChunkQueue<C> {
   readonly #options: QueueOptions<C>;
@@ -161,17 +185,19 @@ export class ChunkQueue<C> {
 
   /** The next chunk of a level, and with it as many more as are a worker's share of what waits and short enough. */
   #take(level: Priority): { readonly operation: Operation<C>; readonly chunk: C }[] {
+    const waiting = this.#waiting[level];
     const { workers, togetherUs } = this.#options;
     const share = Math.ceil(this.#backlog[level] / workers);
     const taken: { readonly operation: Operation<C>; readonly chunk: C }[] = [];
     for (let us = 0; taken.length < share; ) {
-      const operation = this.#waiting[level][0]!;
+      const index = shortestOf(waiting);
+      const operation = waiting[index]!;
       us += operation.chunkUs;
       if (taken.length > 0 && us > togetherUs) break;
       taken.push({ operation, chunk: operation.chunks[operation.next++]! });
       operation.running++;
       this.#backlog[level]--;
-      if (operation.next === operation.chunks.length) this.#waiting[level].shift();
+      if (operation.next === operation.chunks.length) waiting.splice(index, 1);
     }
     return taken;
   }

@@ -54,7 +54,7 @@ const schema = z.strictObject({
     .prefault({}),
   limits: z
     .strictObject({
-      open_rounds: whole(1, 1024).default(16),
+      open_rounds: whole(1, 1024).default(64),
       kept_rounds: whole(0, 10_000).default(32),
       slots: whole(1, 1 << 20).default(1 << 16),
       width: whole(1, 15).default(15),

@@ -81,7 +81,7 @@ ${limitsTemplate(values)}`;
 function limitsTemplate({ logLevel }: TemplateValues): string {
   return `[limits]
 # Rounds that may be open at once, and ended ones whose outputs are kept in memory.
-open_rounds = 16
+open_rounds = 64
 kept_rounds = 32
 # The largest batch and width that a round may have.
 slots = 65536

@@ -17,7 +17,7 @@ export interface RunnerLimits {
 }
 
 export const DEFAULT_LIMITS: RunnerLimits = {
-  openRounds: 16,
+  openRounds: 64,
   keptRounds: 32,
   slots: 1 << 16,
   width: 16,

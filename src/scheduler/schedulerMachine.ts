@@ -4,16 +4,10 @@
 import type { NodeId, RoundId } from '../base/ids.js';
 import { STAGES, type Stage } from '../round/roundState.js';
 import { drawTeam } from '../round/teamDraw.js';
+import { Draft, isOver } from './draft.js';
 import { blame, drawable, isLackOfRoom, isThere, judged, newNode, refused } from './nodePool.js';
 import { type Distance, shortestRing } from './ringOrder.js';
-import type {
-  NodeRecord,
-  RoundRecord,
-  SchedulerEffect,
-  SchedulerEvent,
-  SchedulerState,
-  SchedulerStep,
-} from './schedulerState.js';
+import type { RoundRecord, SchedulerEvent, SchedulerState, SchedulerStep } from './schedulerState.js';
 import { consumed, missed, precomputed, stockTarget } from './stock.js';
 
 /** What a link is taken for that nobody has measured yet, milliseconds. */
@@ -28,46 +22,11 @@ const TOLD_MAX = 1_000;
 const OPENED_A_TICK_MAX = 64;
 
 const rank = (stage: Stage): number => STAGES.indexOf(stage);
-const isOver = (stage: Stage): boolean => stage === 'COMPLETED' || stage === 'FAILED';
 
-/** A state that is being changed by one event, and what that asks for. */
-class Draft {
-  state: SchedulerState;
-  readonly effects: SchedulerEffect[] = [];
-
-  constructor(state: SchedulerState) {
-    this.state = state;
-  }
-
-  node(node: NodeId, change: (record: NodeRecord) => NodeRecord): void {
-    const record = this.state.nodes.get(node);
-    if (record) this.state = { ...this.state, nodes: new Map(this.state.nodes).set(node, change(record)) };
-  }
-
-  round(round: RoundRecord): void {
-    this.state = { ...this.state, rounds: new Map(this.state.rounds).set(round.info.round, round) };
-  }
-
-  forget(round: RoundId): void {
-    const rounds = new Map(this.state.rounds);
-    rounds.delete(round);
-    this.state = { ...this.state, rounds };
-  }
-
-  /** What the team of a round is at, in its own records. */
-  activity(round: RoundRecord, stageOf: (node: NodeId) => Stage | undefined): void {
-    const nodes = new Map(this.state.nodes);
-    for (const node of round.info.team) {
-      const record = nodes.get(node);
-      if (!record) continue;
-      const activity = new Map(record.activity);
-      const stage = stageOf(node);
-      if (stage === undefined || isOver(stage)) activity.delete(round.info.round);
-      else activity.set(round.info.round, stage);
-      nodes.set(node, { ...record, activity });
-    }
-    this.state = { ...this.state, nodes };
-  }
+/** What a node is at in a round: what it said last, but in realtime as soon as the round was assigned, before it says so. */
+function activityOf({ stages, queuedMs }: RoundRecord, node: NodeId): Stage {
+  const stage = stages.get(node) ?? 'PENDING';
+  return queuedMs !== undefined && rank(stage) < rank('QUEUED') ? 'QUEUED' : stage;
 }
 
 export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): SchedulerStep {
@@ -215,7 +174,7 @@ function advance(draft: Draft, round: RoundRecord, nowMs: number): void {
   if (most >= rank('REALTIME') && least < rank('COMPLETED')) next = 'REALTIME';
   if (rank(next) < rank(round.state)) next = round.state;
   let changed: RoundRecord = { ...round, state: next };
-  draft.activity(changed, (node) => round.stages.get(node) ?? 'PENDING');
+  draft.activity(changed, (node) => activityOf(round, node));
   if (next === 'STANDBY' && round.standbyMs === undefined) {
     changed = { ...changed, standbyMs: nowMs };
     draft.state = { ...draft.state, demand: precomputed(draft.state.demand, nowMs - round.openedMs) };
@@ -312,7 +271,9 @@ function assign(draft: Draft, nowMs: number): void {
       draft.state = { ...draft.state, demand: missed(draft.state.demand) };
       return;
     }
-    draft.round({ ...round, queuedMs: nowMs });
+    const assigned = { ...round, queuedMs: nowMs };
+    draft.round(assigned);
+    draft.activity(assigned, (node) => activityOf(assigned, node));
     draft.effects.push({ type: 'assign', round: round.info.round });
     draft.state = { ...draft.state, lastQueuedMs: nowMs, demand: consumed(draft.state.demand, nowMs) };
     taking++;
@@ -346,7 +307,7 @@ function begin(
     ...past,
   };
   draft.round(round);
-  draft.activity(round, () => 'PENDING');
+  draft.activity(round, (node) => activityOf(round, node));
 }
 
 /** Where somebody was banned or has left the list while there was no scheduler, a round ends as it would have then. */

@@ -21,7 +21,10 @@ export interface SchedulerParams {
   readonly stockMax: number;
   /** Largest share of them that one node may be in, where enough others are ready: its death voids no more. */
   readonly nodeShareMax: number;
-  /** Rounds that one node precomputes at once, and that it has open in all. */
+  /**
+   * Rounds that one node precomputes at once: so many that it has work while some of them wait for their neighbours. And rounds
+   * that it has open in all, most of which wait in STANDBY.
+   */
   readonly precomputingPerNode: number;
   readonly openPerNode: number;
   /** Rounds that take messages at once. */
@@ -67,8 +70,8 @@ export const DEFAULT_PARAMS: SchedulerParams = {
   stockMin: 2,
   stockMax: 200,
   nodeShareMax: 0.5,
-  precomputingPerNode: 5,
-  openPerNode: 12,
+  precomputingPerNode: 8,
+  openPerNode: 48,
   collecting: 1,
   minimumDelayMs: 0,
   standbyLifetimeMs: 3.5 * HOUR_MS,

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { sleep, systemClock, VirtualClock } from '../../src/base/clock.js';
 import { deferred } from '../../src/base/deferred.js';
+import { randomBelow, SeededRng } from '../../src/base/rng.js';
 
 describe('the virtual clock', () => {
   it('fires timers by time, and those of one time in the order they were set', () => {
@@ -17,6 +18,22 @@ describe('the virtual clock', () => {
     while (clock.step()) {}
     expect(fired).toEqual(['now@0', 'past@0', 'first@10', 'second@10', 'late@30']);
     expect([clock.nowMs(), clock.pending, clock.step()]).toEqual([30, 0, false]);
+  });
+
+  it('keeps the order of thousands of timers, some of them cancelled', () => {
+    const clock = new VirtualClock();
+    const rng = new SeededRng('timers');
+    const fired: (readonly [number, number])[] = [];
+    const expected: (readonly [number, number])[] = [];
+    for (let i = 0; i < 5_000; i++) {
+      const atMs = randomBelow(rng, 500);
+      const cancel = clock.after(atMs, () => fired.push([clock.nowMs(), i]));
+      if (i % 3 === 0) cancel();
+      else expected.push([atMs, i]);
+    }
+    expect(clock.pending).toBe(expected.length);
+    while (clock.step()) {}
+    expect(fired).toEqual(expected.sort((a, b) => a[0] - b[0] || a[1] - b[1]));
   });
 
   it('fires what a timer sets while it fires, at its time', () => {

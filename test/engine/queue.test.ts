@@ -106,6 +106,21 @@ describe('the chunk queue', () => {
     expect(await Promise.all(done)).toEqual(Array(6).fill('done'));
   });
 
+  it('serves the operation first that has least left to do, and lets none pass one that takes nobody knows how long', async () => {
+    const bench = new Bench(1);
+    const done = [
+      bench.submit(['running'], {}, 900),
+      bench.submit(['long1', 'long2'], {}, 160),
+      bench.submit(['half1', 'half2'], {}, 150),
+      bench.submit(['short'], {}, 280),
+      bench.submit(['unknown']),
+      bench.submit(['late'], {}, 120),
+    ];
+    await bench.endAll();
+    expect(bench.started).toEqual(['running', 'short', 'half1', 'half2', 'long1', 'long2', 'unknown', 'late']);
+    expect(await Promise.all(done)).toEqual(Array(6).fill('done'));
+  });
+
   it('refuses an operation more than its bound, in each level for itself, and takes one again when one has ended', async () => {
     const bench = new Bench(1, 2);
     const done = [bench.submit(['a']), bench.submit(['b'])];

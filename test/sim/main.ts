@@ -1,7 +1,10 @@
 // npm run sim -- [--scheduler] [--seed S | --seeds N] [--from N] [--break NAME] [--json]: plays seeds, stops at the first that breaks an
-// invariant, and says how to play it again. Exit code 0, 1 where an invariant broke, 2 for a wrong option.
+// invariant, and says how to play it again. Exit code 0, 1 where an invariant broke, 2 for a wrong option. With --network it is
+// another command: how many rounds a network of many nodes mixes, and how fast (network/command.ts).
 import { parseArgs } from 'node:util';
 import { BREAKS, type Break, isBreak } from './breaks.js';
+import { playNetworks } from './network/command.js';
+import { NETWORK_USAGE } from './network/options.js';
 import { playSeed, type SimResult } from './run.js';
 import { playScheduler } from './scheduler/play.js';
 
@@ -14,7 +17,9 @@ const USAGE = `npm run sim -- [options]
 ${Object.entries(BREAKS)
   .map(([name, what]) => `                ${name}: ${what}`)
   .join('\n')}
-  --json        one JSON object on the last line`;
+  --json        one JSON object on the last line
+
+${NETWORK_USAGE}`;
 
 interface Options {
   readonly seeds: readonly string[];
@@ -33,6 +38,7 @@ function readOptions(): Options {
       break: { type: 'string' },
       json: { type: 'boolean', default: false },
       scheduler: { type: 'boolean', default: false },
+      network: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -109,4 +115,5 @@ async function main(): Promise<number> {
   return failed ? 1 : 0;
 }
 
-process.exitCode = await main();
+const args = process.argv.slice(2);
+process.exitCode = args.includes('--network') && !args.includes('--help') ? playNetworks(args) : await main();

@@ -10,7 +10,7 @@ const COLLECT_MS = 30_000;
 const COLLECT_MS_PER_ELEMENT = 5;
 /** Rounds held ready or on their way there, where demand decides between the two. */
 const STOCK_MIN = 2;
-const STOCK_MAX = 50;
+const STOCK_MAX = 8;
 /** Distinct senders that a round is run with, where there are as many. */
 const MIN_SENDERS = 10;
 

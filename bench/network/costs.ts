@@ -1,0 +1,117 @@
+// What every piece of a node's work costs on this machine, for the network simulation: CPU time of the whole process, main thread and
+// workers together, so that what else the machine does counts little. Each price is a median; a piece that comes in chunks and in
+// batches is measured with both, and the line through the two gives the price of a call and of a unit.
+//
+//   node --import tsx bench/network/costs.ts [--engine cpu] [--repeat 9] [--json FILE]
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { MixError } from '../../src/base/errors.js';
+import { describeMachine } from '../../src/bench/machine.js';
+import { medianOf, significant } from '../../src/bench/stats.js';
+import { ENGINE_NAMES } from '../../src/engine/engine.js';
+import { openEngine } from '../../src/engine/open.js';
+import { namedGroup } from '../../src/math/group.js';
+import { type CostFile, ENGINE_WORK, MAIN_WORK, type Price } from './costFile.js';
+import { type Call, engineWorks, type Maker, mainWorks, reserve } from './works.js';
+
+const CHUNK = 64;
+const BATCH = 1_000;
+/** Pieces that never come in batches. */
+const SINGLE: readonly string[] = ['keyShare', 'verifyShare', 'sign', 'verify', 'engine table'];
+/** A sample is so much CPU time: getrusage tells microseconds, but the kernel counts in ticks of some milliseconds. */
+const SAMPLE_US = 60_000;
+const CALLS_MAX = 20_000;
+const BITS = 4096;
+
+const cpuUs = (): number => {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+};
+
+async function timed(call: Call, calls: number): Promise<number> {
+  const before = cpuUs();
+  for (let i = 0; i < calls; i++) await call();
+  return (cpuUs() - before) / calls;
+}
+
+/** CPU µs of one call, the median of `repeat` samples. */
+async function sample(call: Call, repeat: number): Promise<number> {
+  await timed(call, 2);
+  const roughUs = Math.max(await timed(call, 5), 0.1);
+  const calls = Math.min(CALLS_MAX, Math.max(3, Math.ceil(SAMPLE_US / roughUs)));
+  const samples: number[] = [];
+  for (let i = 0; i < repeat; i++) samples.push(await timed(call, calls));
+  return medianOf(samples);
+}
+
+async function priceOf(name: string, maker: Maker, repeat: number): Promise<Price> {
+  if (SINGLE.includes(name)) return { callUs: 0, unitUs: significant(await sample(await maker(1), repeat)) };
+  const [small, large] = [await sample(await maker(CHUNK), repeat), await sample(await maker(BATCH), repeat)];
+  const unitUs = (large - small) / (BATCH - CHUNK);
+  return { callUs: significant(Math.max(0, small - CHUNK * unitUs)), unitUs: significant(unitUs) };
+}
+
+async function pricesOf<Name extends string>(
+  room: string,
+  names: Readonly<Record<Name, string>>,
+  makers: Readonly<Record<Name, Maker>>,
+  repeat: number,
+): Promise<Record<Name, Price>> {
+  const prices: Partial<Record<Name, Price>> = {};
+  for (const name of Object.keys(names) as Name[]) {
+    // Both rooms have a table: one of powers, one of slots.
+    const price = await priceOf(name === 'table' ? `${room} table` : name, makers[name], repeat);
+    prices[name] = price;
+    process.stderr.write(`${name.padEnd(12)} ${price.callUs} + ${price.unitUs} µs  ${names[name]}\n`);
+  }
+  return prices as Record<Name, Price>;
+}
+
+/** Milliseconds on the wall: a disk is waited for. */
+async function reserveUs(repeat: number): Promise<number> {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-costs-'));
+  const { call, store } = await reserve(directory);
+  const samples: number[] = [];
+  for (let i = 0; i < 10 * repeat; i++) {
+    const start = process.hrtime.bigint();
+    await call();
+    samples.push(Number(process.hrtime.bigint() - start) / 1e3);
+  }
+  await store.close();
+  rmSync(directory, { recursive: true });
+  return significant(medianOf(samples));
+}
+
+const { values } = parseArgs({
+  options: {
+    engine: { type: 'string', default: 'cpu' },
+    repeat: { type: 'string', default: '9' },
+    json: { type: 'string' },
+  },
+});
+const repeat = Number(values.repeat);
+const name = ENGINE_NAMES.find((known) => known === values.engine);
+if (name === undefined || !Number.isInteger(repeat) || repeat < 1) {
+  throw new MixError('INPUT_INVALID', { engine: values.engine, repeat: values.repeat });
+}
+const machine = describeMachine();
+const engine = await openEngine({ engine: name, group: namedGroup(`MODP-${BITS}`), threads: machine.cores });
+const result: CostFile = {
+  date: new Date().toISOString().slice(0, 10),
+  machine: { ...machine },
+  engine: engine.name,
+  path: engine.path,
+  bits: BITS,
+  exponentBits: 256,
+  threads: engine.threads,
+  repeat,
+  engineWork: await pricesOf('engine', ENGINE_WORK, engineWorks(engine), repeat),
+  mainWork: await pricesOf('main', MAIN_WORK, mainWorks(engine), repeat),
+  reserveUs: await reserveUs(repeat),
+};
+await engine.close();
+const text = `${JSON.stringify(result, null, 2)}\n`;
+process.stdout.write(text);
+if (values.json !== undefined) writeFileSync(values.json, text);

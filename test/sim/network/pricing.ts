@@ -1,0 +1,100 @@
+// What work costs in the simulation: measured prices, cut into chunks by the engine's own plan, so that what realtime work has to wait
+// for is as long as it is on a real node. The same shape with all prices zero gives the floor: latency and bandwidth alone.
+import type { CostFile, EngineWork, MainWork } from '../../../bench/network/costFile.js';
+import { windowsOf } from '../../../src/engine/comb.js';
+import type { KernelName } from '../../../src/engine/job.js';
+import { CHUNK_US, Plan } from '../../../src/engine/plan.js';
+import { groupOfBits } from '../../../src/math/group.js';
+
+/** An operation of an engine, in chunks of equal length that may run at the same time. */
+export interface Work {
+  readonly chunks: number;
+  readonly chunkUs: number;
+  /** What the engine's queue takes a chunk for; Infinity where it does not know. */
+  readonly estimatedUs: number;
+}
+
+const KERNELS: readonly KernelName[] = ['ifma', 'portable', 'words', 'bignum', 'dh', 'bigint'];
+/** Bases of one chunk of a multi-exponentiation, at least. */
+const MULTI_EXP_BASES_MIN = 64;
+const WEIGHT_BYTES = 16;
+/** Elements of one inversion, at least (src/engine/pooled.ts). */
+const INVERSION_UNITS_MIN = 200;
+
+export class Pricing {
+  readonly threads: number;
+  readonly elementBytes: number;
+  readonly reserveUs: number;
+  readonly #costs: CostFile;
+  readonly #plan: Plan;
+  readonly #exponentBytes: number;
+  readonly #free: boolean;
+
+  /** @param free all prices are zero */
+  constructor(costs: CostFile, free = false) {
+    const group = groupOfBits(costs.bits);
+    this.#costs = costs;
+    this.threads = costs.threads;
+    this.elementBytes = group.elementBytes;
+    this.#exponentBytes = costs.exponentBits / 8;
+    const kernel = KERNELS.find((name) => name === costs.path) ?? 'portable';
+    this.#plan = new Plan(kernel, group, costs.threads);
+    this.#free = free;
+    this.reserveUs = free ? 0 : costs.reserveUs;
+  }
+
+  /** The same shape, for nothing. */
+  free(): Pricing {
+    return new Pricing(this.#costs, true);
+  }
+
+  engine(what: EngineWork, units: number): Work {
+    const us = this.#us(this.#costs.engineWork[what], units);
+    const products = this.#productsOf(what);
+    // Tables are one chunk each; so are full-size powers, which the queue takes for shorter than they are.
+    if (products === undefined) return { chunks: 1, chunkUs: us, estimatedUs: what === 'table' ? Infinity : CHUNK_US };
+    const chunks = this.#plan.ranges(units, products, what === 'invertBatch' ? INVERSION_UNITS_MIN : 1).length;
+    return { chunks, chunkUs: us / chunks, estimatedUs: this.#plan.costUs(units, products) / chunks };
+  }
+
+  /** What weighs the shares of a batch, and then the two powers of the nonce: each of them is one long chunk. */
+  proof(slots: number, width: number): readonly [Work, Work] {
+    const { callUs, unitUs } = this.#costs.engineWork.proof;
+    const chunks = this.#plan.ranges(slots, 14 + 2 * WEIGHT_BYTES, MULTI_EXP_BASES_MIN).length * (width + 1);
+    const weighUs = this.#us({ callUs: 0, unitUs: (unitUs * (width + 1)) / 2 }, slots);
+    const nonceUs = this.#us({ callUs: callUs * width, unitUs: 0 }, 1);
+    return [
+      { chunks, chunkUs: weighUs / chunks, estimatedUs: Infinity },
+      { chunks: 2 * width, chunkUs: nonceUs / (2 * width), estimatedUs: CHUNK_US },
+    ];
+  }
+
+  /** Microseconds of the main thread. */
+  main(what: MainWork, units = 1): number {
+    return this.#us(this.#costs.mainWork[what], units);
+  }
+
+  /** Taking slots of so many elements in, or handing them out: measured with one element and with two. */
+  slots(what: 'take' | 'give', slots: number, elements: number): number {
+    const single = this.main(`${what}Single`, slots);
+    return single + (elements - 1) * Math.max(0, this.main(`${what}Pair`, slots) - single);
+  }
+
+  #us({ callUs, unitUs }: { readonly callUs: number; readonly unitUs: number }, units: number): number {
+    return this.#free ? 0 : callUs + units * unitUs;
+  }
+
+  /** Montgomery products of a unit, as the engine reckons when it cuts an operation into chunks. */
+  #productsOf(what: EngineWork): number | undefined {
+    const products: Partial<Record<EngineWork, number>> = {
+      mul: 1,
+      mulPlain: 2,
+      mulGather: 1,
+      prepare: 1,
+      powFixed: windowsOf(this.#exponentBytes) + 1,
+      powShared: this.#plan.power(this.#exponentBytes),
+      invertBatch: 3,
+    };
+    return products[what];
+  }
+}

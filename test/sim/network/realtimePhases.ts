@@ -1,0 +1,126 @@
+// The realtime part of a round's table: the slot table is agreed on, messages go round both rings, and all nodes open their shares at
+// once when they hold node 1's commitment. The batch is full when the round is assigned: what is measured begins when it closes.
+import type { Flows, Handed } from './flows.js';
+import type { TaskId } from './plan.js';
+
+const DIGEST_BYTES = 32;
+const SIGNATURE_BYTES = 64;
+const NONCE_BYTES = 32;
+/** Of a slot in the table: number of MACs, sender, salt, digest; and of each MAC. */
+const ENTRY_BYTES = 1 + 32 + 16 + 32;
+const MAC_BYTES = 32;
+
+/** The doors by which each position is told that the round takes messages. */
+export function realtimePhases(flows: Flows, standby: readonly TaskId[]): TaskId[] {
+  const { builder: b, positions } = flows;
+  b.stage = 'realtime';
+  const assigned = positions.map((at) => b.door(at, [standby[at]!], 'QUEUED'));
+  const agreed = agreeOnTable(flows, assigned[0]!);
+  const permuted = permuteRing(flows, decryptRing(flows, agreed));
+  identify(flows, permuted);
+  return assigned;
+}
+
+/** Node 1 proposes, all judge, say what they reject, derive their keys and sign what is left; when each has all signatures. */
+function agreeOnTable(flows: Flows, assigned: TaskId): TaskId[] {
+  const { builder: b, shape, positions } = flows;
+  const { pricing } = b;
+  const { slots, width, size } = shape;
+  const closed = b.join(0, [assigned], 'closed');
+  // Encoded twice, for its digest and for the wire; decoded and encoded again for its digest at the other end.
+  const codeUs = 2 * pricing.main('table', slots);
+  const proposed = flows.say(0, 4 + slots * (ENTRY_BYTES + size * MAC_BYTES) + DIGEST_BYTES, [
+    b.main(0, codeUs, [closed]),
+  ]);
+  const judged = positions.map((at) => [
+    b.main(at, pricing.main('judge', slots) + (at === 0 ? 0 : codeUs), [proposed[at]!]),
+  ]);
+  const verdicts = flows.allSay(judged, DIGEST_BYTES + SIGNATURE_BYTES);
+  const settled = positions.map((at) => {
+    const entered = b.join(at, [verdicts[at]!], 'REALTIME');
+    const keys = b.main(at, pricing.main('slotKey', slots * width), [entered]);
+    const combined = b.engine(at, pricing.engine('mul', slots * width), [keys]);
+    const prepared = b.engine(at, pricing.engine('prepare', slots * width), [combined]);
+    const hashed = b.main(at, pricing.main('table', slots), [prepared]);
+    return [b.wait(at, pricing.reserveUs, [hashed])];
+  });
+  return flows.allSay(settled, DIGEST_BYTES);
+}
+
+/** x ← x ∘ (k∘r), 1→N; when the last node has its own whole output. */
+function decryptRing(flows: Flows, agreed: readonly TaskId[]): TaskId {
+  const { builder: b, shape, positions } = flows;
+  b.phase = 'realtimeDecrypt';
+  let taken: readonly TaskId[] | undefined;
+  let whole = -1;
+  for (const at of positions) {
+    const done = shape.chunks.map((slots, k) =>
+      b.engine(at, b.pricing.engine('mul', slots * shape.width), taken ? [agreed[at]!, taken[k]!] : [agreed[at]!]),
+    );
+    const batch = flows.give(at, shape.width, done);
+    if (at + 1 === shape.size) whole = batch.root;
+    else taken = flows.stream(batch, at + 1, 'realtime').taken;
+  }
+  b.phase = undefined;
+  return whole;
+}
+
+interface Permuted {
+  /** When each position is through with the permutation. */
+  readonly done: readonly TaskId[];
+  readonly mixed: Handed;
+}
+
+/** x′ = π(x) ∘ s, N→1, each the whole batch. */
+function permuteRing(flows: Flows, lastWhole: TaskId): Permuted {
+  const { builder: b, shape } = flows;
+  const done: TaskId[] = [];
+  let whole = lastWhole;
+  b.phase = 'realtimePermute';
+  for (let at = shape.size - 1; ; at--) {
+    done[at] = b.engine(at, b.pricing.engine('mulGather', shape.slots * shape.width), [whole]);
+    const batch = flows.giveAll(at, shape.width, [done[at]!]);
+    if (at === 0) {
+      b.phase = undefined;
+      return { done, mixed: batch };
+    }
+    whole = flows.stream(batch, at - 1, 'realtime').whole;
+  }
+}
+
+/** Node 1 commits, all open to all, node 1 shows x′, everybody computes the outputs and signs them. */
+function identify(flows: Flows, { done, mixed }: Permuted): void {
+  const { builder: b, shape, positions } = flows;
+  const { pricing } = b;
+  const { slots, width } = shape;
+  b.phase = 'identify';
+  const committed = flows.say(0, DIGEST_BYTES, [mixed.root]);
+  const openings = positions.map((at) => flows.giveAll(at, width, [committed[at]!, done[at]!]));
+  // Node 1 sends x′ when its own opening is on its way, and signs its root once more.
+  const shown: Handed = {
+    ...mixed,
+    chunks: mixed.chunks.map(() => openings[0]!.root),
+    root: flows.signRoot(0, [openings[0]!.root]),
+  };
+  const extraBytes = NONCE_BYTES + DIGEST_BYTES + SIGNATURE_BYTES + 3 * width * pricing.elementBytes;
+  const all = positions.map((): TaskId[] => []);
+  for (const opening of openings) {
+    for (const to of positions) {
+      if (to === opening.at) {
+        all[to]!.push(opening.root);
+        continue;
+      }
+      const { whole } = flows.stream(opening, to, 'realtime', extraBytes);
+      all[to]!.push(b.main(to, pricing.main('commit', slots * width) + pricing.main('verify'), [whole]));
+    }
+  }
+  const signed = positions.map((at) => {
+    const seen = at === 0 ? shown.root : flows.stream(shown, at, 'realtime').whole;
+    let out = b.engine(at, pricing.engine('mul', slots * width), [...all[at]!, seen]);
+    for (let i = 0; i < shape.size; i++) out = b.engine(at, pricing.engine('mulPlain', slots * width), [out]);
+    return [b.main(at, pricing.main('decode', slots), [out])];
+  });
+  b.phase = undefined;
+  const ended = flows.allSay(signed, DIGEST_BYTES);
+  for (const at of positions) b.join(at, [ended[at]!], 'COMPLETED');
+}

@@ -1,0 +1,209 @@
+// The network simulation: a round alone takes what can be reckoned by hand, nothing is busy for longer than there is time, and the
+// questions it is for have answers. `npm run sim -- --network` plays larger ones.
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import type { CostFile, Price } from '../../bench/network/costFile.js';
+import { ENGINE_WORK, MAIN_WORK } from '../../bench/network/costFile.js';
+import { VirtualClock } from '../../src/base/clock.js';
+import { Flows, shapeOf } from './network/flows.js';
+import { Uplink } from './network/links.js';
+import { capacityOf, RESOURCES } from './network/loads.js';
+import { floorMs, loaded, playAlone, roundAlone, type Setting, saturated, wholeLoads } from './network/measure.js';
+import { readNetworkOptions } from './network/options.js';
+import { PlanBuilder } from './network/plan.js';
+import { Pricing } from './network/pricing.js';
+import { rowOf } from './network/rows.js';
+import { EngineServer } from './network/servers.js';
+import { RunningRound, World } from './network/world.js';
+
+const MEASURED = new URL('../../bench/results/costs-cpu-4096.json', import.meta.url);
+const measured = JSON.parse(readFileSync(MEASURED, 'utf8')) as CostFile;
+
+/** Costs in which everything is free but what is named. */
+function onlyCosts(prices: Readonly<Record<string, Price>>): CostFile {
+  const of = (names: object) =>
+    Object.fromEntries(Object.keys(names).map((name) => [name, prices[name] ?? { callUs: 0, unitUs: 0 }]));
+  const [engineWork, mainWork] = [of(ENGINE_WORK), of(MAIN_WORK)];
+  return { ...measured, engineWork, mainWork, threads: 1, reserveUs: 0 } as CostFile;
+}
+
+function setting(changes: Partial<Setting> = {}): Setting {
+  return {
+    seed: '1',
+    nodes: 5,
+    teamSize: 5,
+    slots: 1_000,
+    latencyMs: () => 45,
+    schedulerMs: 45,
+    reportsRoundTrips: false,
+    mbitPerS: 1_000,
+    pricing: new Pricing(measured),
+    load: 0.8,
+    rounds: 150,
+    ...changes,
+  };
+}
+
+const FREE = new Pricing(onlyCosts({}));
+const TEAM = [0, 1, 2, 3, 4];
+
+describe('a round alone', () => {
+  it('takes as many one-way trips as the protocol has, where nothing else takes time', () => {
+    const alone = playAlone(setting({ pricing: FREE, mbitPerS: 1e9 }), TEAM, FREE);
+    // Shares, digests, four hops and four back, the reveal, commitments.
+    expect(alone.precomputeMs).toBeCloseTo(12 * 45, 2);
+    // The table, verdicts, signatures, four hops and four back, H(x′), openings, signatures of the outputs.
+    expect(alone.realtimeMs).toBeCloseTo(14 * 45, 2);
+  });
+
+  it('takes the bandwidth of every hop in turn, each chunk going on as soon as it is in', () => {
+    // Three chunks of two slots from node 1 over node 2 to node 3, 1,024 bytes a millisecond, links of 10 ms.
+    const builder = new PlanBuilder(FREE);
+    const flows = new Flows(builder, shapeOf(3, 6, 2));
+    const doors = flows.positions.map((at) => builder.door(at, [], 'PRECOMPUTING'));
+    const first = flows.give(0, 1, [doors[0]!, doors[0]!, doors[0]!]);
+    const second = flows.give(1, 1, flows.stream(first, 1, 'realtime').taken);
+    const { taken, whole } = flows.stream(second, 2, 'realtime');
+    builder.join(2, [taken[0]!], 'STANDBY');
+    builder.join(2, [whole], 'COMPLETED');
+    const clock = new VirtualClock();
+    const world = new World({ clock, nodes: 3, threads: 1, latencyMs: () => 10, mbitPerS: 8.192 });
+    const marks: [string, number][] = [];
+    const round = new RunningRound(world, builder.build(3, doors, []), [0, 1, 2], (_, mark) =>
+      marks.push([mark, clock.nowMs()]),
+    );
+    round.open(0);
+    while (clock.step());
+    // A chunk is a millisecond long, up and down: four for the first over two hops, the two others a millisecond later each;
+    // behind them the trailer, 144 bytes.
+    expect(marks.map(([mark]) => mark)).toEqual(['PRECOMPUTING', 'STANDBY', 'COMPLETED']);
+    for (const [index, ms] of [0, 24, 26 + 144 / 1_024].entries()) expect(marks[index]![1]).toBeCloseTo(ms, 6);
+  });
+
+  it('has a floor that work does not raise', () => {
+    const [cheap, dear] = [setting({ pricing: FREE }), setting()];
+    expect(floorMs(dear, TEAM)).toBe(floorMs(cheap, TEAM));
+    expect(playAlone(dear, TEAM, dear.pricing).realtimeMs).toBeGreaterThan(floorMs(dear, TEAM));
+  });
+
+  it('takes the work of one node after the other in a ring, and of all at once in Generate', () => {
+    const rings = new Pricing(onlyCosts({ mulGather: { callUs: 1_000_000, unitUs: 0 } }));
+    const alone = playAlone(setting({ pricing: rings, latencyMs: () => 0, mbitPerS: 1e9 }), TEAM, rings);
+    expect(alone.precomputeMs).toBeCloseTo(5_000, 1);
+    expect(alone.realtimeMs).toBeCloseTo(5_000, 1);
+    const powers = new Pricing(onlyCosts({ powFixed: { callUs: 0, unitUs: 1_000 } }));
+    const generating = playAlone(setting({ pricing: powers, latencyMs: () => 0, mbitPerS: 1e9 }), TEAM, powers);
+    // Four powers a slot, a thousand slots, a millisecond each, on one worker.
+    expect(generating.precomputeMs).toBeCloseTo(4_000, 0);
+    expect(generating.realtimeMs).toBeCloseTo(0, 1);
+  });
+});
+
+describe('an engine', () => {
+  it('lets realtime overtake what no worker has, and interrupts nothing', () => {
+    const clock = new VirtualClock();
+    const engine = new EngineServer(1, clock);
+    const ended: string[] = [];
+    const submit = (name: string, priority: 'realtime' | 'precompute', chunks: number) =>
+      engine.submit({ chunks, chunkUs: 4_000, estimatedUs: 4_000 }, priority, () =>
+        ended.push(`${name} ${clock.nowMs()}`),
+      );
+    submit('long', 'precompute', 5);
+    submit('short', 'precompute', 1);
+    submit('realtime', 'realtime', 1);
+    while (clock.step());
+    // One chunk runs and one more is in the worker's port when it comes.
+    expect(ended).toEqual(['realtime 12', 'short 16', 'long 28']);
+    expect(engine.busyUs).toBe(28_000);
+  });
+});
+
+describe('an uplink', () => {
+  it('serves connections in turn: what comes later on another one does not wait for all that came before', () => {
+    const clock = new VirtualClock();
+    const link = new Uplink(clock);
+    const sent: string[] = [];
+    const send = (connection: string, name: string) =>
+      link.send(connection, { ms: 1, arrived: () => sent.push(`${name} ${clock.nowMs()}`) });
+    for (let i = 1; i <= 4; i++) send('1 precompute', `p${i}`);
+    send('1 realtime', 'r1');
+    while (clock.step());
+    expect(sent).toEqual(['p1 1', 'r1 2', 'p2 3', 'p3 4', 'p4 5']);
+  });
+});
+
+describe('a network', () => {
+  it('keeps nothing busy for longer than there is time, and mixes no more than its nodes can do', () => {
+    const eight = setting({ nodes: 8, load: 0.95 });
+    const { utilisationMost, utilisation } = loaded(eight, true);
+    expect(utilisationMost).toBeLessThanOrEqual(1 + 1e-9);
+    for (const resource of RESOURCES) expect(utilisation[resource]).toBeGreaterThan(0);
+    expect(saturated(eight, true)).toBeLessThanOrEqual(capacityOf(wholeLoads(eight), 8));
+  });
+
+  it('without pipelining mixes one round after the other', () => {
+    const five = setting({ rounds: 20 });
+    // From one end to the next beginning the scheduler is told of it, and tells.
+    expect(1_000 / saturated(five, false)).toBeGreaterThanOrEqual(0.999 * roundAlone(five));
+    expect(1_000 / saturated(five, false)).toBeLessThanOrEqual(roundAlone(five) + 4 * 45);
+  });
+
+  it('waits less for precomputations where nodes precompute while they are in realtime', () => {
+    const eight = setting({ nodes: 8 });
+    expect(loaded(eight, true).waitedShare).toBeLessThan(0.5 * loaded(eight, false).waitedShare);
+  });
+
+  it('plays a seed twice alike, and another one otherwise', () => {
+    const row = (seed: string) => rowOf(setting({ nodes: 6, seed, rounds: 40 }));
+    expect(row('1')).toEqual(row('1'));
+    expect(row('1')).not.toEqual(row('2'));
+  });
+
+  it('keeps up with what is wanted, and gains by pipelining what it should, at 45 ms and four fifths of its capacity', () => {
+    const { pipelining, overlap, realtime } = rowOf(setting({ nodes: 8, rounds: 400 }));
+    expect(pipelining.ratio).toBeGreaterThanOrEqual(pipelining.bound);
+    expect(overlap.realtimeWaitedShare).toBeLessThan(0.01);
+    // No less than light allows.
+    expect(realtime.ratio).toBeGreaterThanOrEqual(1);
+  });
+
+  it('orders rings by the round trips that nodes have measured', () => {
+    // Nodes on a line: going round in order is the shortest ring.
+    const latencyMs = (a: number, b: number) => 10 * Math.abs(a - b);
+    const { lives } = loaded(setting({ latencyMs, reportsRoundTrips: true, rounds: 20 }), true);
+    for (const { team } of lives) {
+      const around = team.reduce((sum, node, i) => sum + latencyMs(node, team[(i + 1) % team.length]!), 0);
+      expect(around).toBe(80);
+    }
+  });
+
+  it('plays a thousand nodes', () => {
+    const many = setting({ nodes: 1_000, slots: 64, rounds: 100 });
+    expect(saturated(many, false)).toBeGreaterThan(1);
+  });
+});
+
+describe('the options', () => {
+  it('take lists and ranges, and refuse what is wrong with its name', () => {
+    const sizes = (text: string) =>
+      readNetworkOptions(['--network', '--nodes', text]).settings.map(({ nodes }) => nodes);
+    expect(sizes('8,16')).toEqual([8, 16]);
+    expect(sizes('8..1000')).toEqual([8, 16, 64, 250, 1000]);
+    expect(sizes('100')).toEqual([100]);
+    const refused: readonly (readonly [string, string])[] = [
+      ['nodes', '4'],
+      ['nodes', '9..8'],
+      ['team-size', '1'],
+      ['latency', 'far'],
+      ['mbit-per-s', '0'],
+      ['load', '1'],
+      ['rounds', '2.5'],
+      ['slots', ''],
+      ['engine-cost', 'package.json'],
+      ['plot', 'plot.png'],
+    ];
+    for (const [option, value] of refused) {
+      expect(() => readNetworkOptions([`--${option}`, value])).toThrow(option);
+    }
+  });
+});
