@@ -46,6 +46,12 @@ export function messageCapacity(group: Group, width: number): number {
   return capacity;
 }
 
+function isZero(bytes: Uint8Array, from: number): boolean {
+  let any = 0;
+  for (let i = from; i < bytes.length; i++) any |= bytes[i]!;
+  return any === 0;
+}
+
 function hashOf(group: Group, width: number, code: Uint8Array): Uint8Array {
   return digest('message-code', group.name, width, code.subarray(HASH_BYTES)).subarray(0, HASH_BYTES);
 }
@@ -118,7 +124,7 @@ export function decodeMessage(group: Group, width: number, elements: Uint8Array)
   const kind = code[KIND_AT];
   const length = code[LENGTH_AT]! | (code[LENGTH_AT + 1]! << 8);
   if (code[KIND_AT + 1] !== VERSION || length > capacity) return invalid;
-  if (code.subarray(PAYLOAD_AT + length).some((byte) => byte !== 0)) return invalid;
+  if (!isZero(code, PAYLOAD_AT + length)) return invalid;
   if (kind === KIND_DUMMY) return length === 0 ? { kind: 'dummy' } : invalid;
   if (kind !== KIND_MESSAGE) return invalid;
   return { kind: 'message', payload: code.slice(PAYLOAD_AT, PAYLOAD_AT + length) };

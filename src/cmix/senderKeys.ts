@@ -2,15 +2,7 @@
 // and what is derived from it for one submission: slot keys k_i, one element each, and the MAC by which a node knows that
 // a slot's payload is what the sender sent. Slot keys and MAC keys have separate labels. Node side and sender side meet in
 // the same functions, so that they cannot drift apart.
-import {
-  createHash,
-  createHmac,
-  createPrivateKey,
-  createPublicKey,
-  diffieHellman,
-  hkdfSync,
-  type KeyObject,
-} from 'node:crypto';
+import { createHash, createHmac, createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
 import { concat, digest, equalBytes, framed, fromHex } from '../base/bytes.js';
 import { MixError } from '../base/errors.js';
 import type { SenderId } from '../base/ids.js';
@@ -76,8 +68,18 @@ function x25519(privateKey: KeyObject, publicKey: Uint8Array): Uint8Array {
   return shared;
 }
 
+const NO_SALT = new Uint8Array(SECRET_BYTES);
+const FIRST_BLOCK = Uint8Array.of(1);
+
+/**
+ * One block of HKDF-SHA256 without a salt (RFC 5869), 32 bytes: two HMACs, in half the time of node:crypto's own, which does not
+ * matter but for the two thousand of a batch that is waited for.
+ */
 function derive(key: Uint8Array, label: string, ...parts: readonly (Uint8Array | string | number)[]): Uint8Array {
-  return new Uint8Array(hkdfSync('sha256', key, new Uint8Array(0), framed(label, parts), SECRET_BYTES));
+  const extracted = createHmac('sha256', NO_SALT).update(key).digest();
+  const expanded = createHmac('sha256', extracted).update(framed(label, parts)).update(FIRST_BLOCK).digest();
+  extracted.fill(0);
+  return new Uint8Array(expanded);
 }
 
 interface AgreedKeys {

@@ -1,6 +1,7 @@
 // The pooled executor, shared by the engines `openssl` and `bigint`: brings a request's buffers into shared memory,
 // cuts it into chunks (plan.ts), and runs those through the queue (queue.ts) on the workers (pool.ts). Which arithmetic
 // the workers do is the kernel's name and nothing else.
+import { bytesToBigint } from '../math/batch.js';
 import type { Group } from '../math/group.js';
 import { tableBytes, windowsOf } from './comb.js';
 import type { Priority } from './engine.js';
@@ -53,6 +54,7 @@ export class PooledExecutor implements Executor {
   readonly #pool: WorkerPool;
   readonly #queue: ChunkQueue<Work>;
   readonly #plan: Plan;
+  #generator: Promise<Uint8Array | undefined> | undefined;
 
   constructor({ group, kernel, path, threads, queueLimit, onDepth }: PooledOptions) {
     this.threads = threads;
@@ -166,8 +168,29 @@ export class PooledExecutor implements Executor {
   #tableFor({ base, exponentBytes }: RequestOf<'powFixed'>, count: number, shared: Shared, step: Step) {
     const filled = base.slot?.table;
     if (filled && this.#covers(filled, exponentBytes)) return filled;
-    if (count < TABLE_POWERS_MIN || exponentBytes > TABLE_EXPONENT_BYTES_MAX) return undefined;
+    if (exponentBytes > TABLE_EXPONENT_BYTES_MAX) return this.#generatorTable(base, exponentBytes, shared, step);
+    if (count < TABLE_POWERS_MIN) return undefined;
     return this.#ensureTable(base, exponentBytes, shared, step, count);
+  }
+
+  /**
+   * Exponents as long as an element are the nonces and responses of proofs, and their base is the generator: its table is made once
+   * and kept. Such powers come one at a time, each a chunk that nothing interrupts; with the table it is a third as long.
+   */
+  #generatorTable(
+    base: RequestOf<'table'>['base'],
+    exponentBytes: number,
+    shared: Shared,
+    step: Step,
+  ): Promise<Uint8Array | undefined> | undefined {
+    const { g, elementBytes } = this.#group;
+    if (!isNative(this.#kernel) || exponentBytes > elementBytes || bytesToBigint(base.element) !== g) return undefined;
+    this.#generator ??= this.#ensureTable({ element: base.element }, elementBytes, shared, step).catch(() => {
+      // Whoever began it has given up; the next one begins again, and who waited does without.
+      this.#generator = undefined;
+      return undefined;
+    });
+    return this.#generator;
   }
 
   async #ensureTable(

@@ -7,11 +7,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { concat } from '../../src/base/bytes.js';
 import type { MixError } from '../../src/base/errors.js';
 import { SeededRng } from '../../src/base/rng.js';
-import { pooledEngine } from '../../src/engine/open.js';
+import { pooledEngine, referenceEngine } from '../../src/engine/open.js';
+import { bigintToBytes } from '../../src/math/batch.js';
 import { namedGroup } from '../../src/math/group.js';
-import { randomElements, randomExponents } from '../../src/math/sampling.js';
+import { randomElements, randomExponents, randomScalar } from '../../src/math/sampling.js';
 import { nativePaths } from './support.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -107,5 +109,48 @@ describe.each(paths)('a worker of the cpu engine on the %s path', (path) => {
       process.off('worker', note);
       await engine.close();
     }
+  });
+});
+
+describe.each(paths)('powers of the generator by exponents of full size (%s)', (path) => {
+  const group = namedGroup('MODP-2048');
+  const full = { exponentBytes: group.elementBytes };
+  const open = () => pooledEngine('cpu', path, { group, threads: 2, queueLimit: 8 });
+
+  it('are what the reference computes, from a table that is made once, at the edges, too', async () => {
+    const engine = open();
+    const rng = new SeededRng('full size');
+    const { g, q, elementBytes } = group;
+    const edges = [0n, 1n, 2n, q - 1n, (1n << BigInt(8 * elementBytes)) - 1n];
+    const exponents = concat([
+      ...edges.map((value) => bigintToBytes(value, elementBytes)),
+      ...[1, 2, 3].map(() => randomScalar(rng, group)),
+    ]);
+    const generator = bigintToBytes(g, elementBytes);
+    const expected = await referenceEngine(group).powFixed(generator, exponents, full);
+    expect(await engine.powFixed(generator, exponents, full)).toEqual(expected);
+    // One at a time, as proofs are made, and of another base, which has no such table.
+    const last = exponents.subarray(-elementBytes);
+    expect(await engine.powFixed(generator, last, full)).toEqual(expected.subarray(-elementBytes));
+    const other = randomElements(rng, group, 1);
+    const ofOther = await referenceEngine(group).powFixed(other, last, full);
+    expect(await engine.powFixed(other, last, full)).toEqual(ofOther);
+    await engine.close();
+  });
+
+  it('survive that whoever began the table has given up', async () => {
+    const engine = open();
+    const rng = new SeededRng('given up');
+    const generator = bigintToBytes(group.g, group.elementBytes);
+    const exponent = randomScalar(rng, group);
+    const stop = new AbortController();
+    const begun = engine.powFixed(generator, exponent, { ...full, signal: stop.signal });
+    const waiting = engine.powFixed(generator, exponent, full);
+    stop.abort();
+    await expect(begun).rejects.toMatchObject({ code: 'ABORTED' });
+    const expected = await referenceEngine(group).powFixed(generator, exponent, full);
+    expect(await waiting).toEqual(expected);
+    expect(await engine.powFixed(generator, exponent, full)).toEqual(expected);
+    await engine.close();
   });
 });
