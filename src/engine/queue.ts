@@ -2,9 +2,10 @@
 // before precompute ones. Within a level the one that has least left to do goes first: a ring's chunk, for which the next node
 // waits, does not stand behind another round's whole batch, and nodes work on several rounds without waiting for each other
 // (docs/scheduling.md). Among equals, the smaller order goes first, older rounds before newer ones, and then first come is first served.
-// A running chunk is never interrupted, so what overtaking costs at most is what is already in flight. Where chunks are short and
-// more wait than can be in flight, some
-// of a level are handed over together: each time costs a worker some 50 µs. Knows nothing of threads: tests drive it by hand.
+// A running chunk is never interrupted, so what overtaking costs at most is what is already in flight; while there is realtime work
+// every now and then, that is one chunk a worker and not a second one behind it. Where chunks are short and more wait than can be in
+// flight, some of a level are handed over together: each time costs a worker some 50 µs. Knows nothing of threads: tests drive it by
+// hand.
 import { MixError } from '../base/errors.js';
 import type { Priority } from './engine.js';
 
@@ -48,6 +49,13 @@ interface Operation<C> {
 
 const LEVELS: readonly Priority[] = ['realtime', 'precompute'];
 
+/**
+ * Chunks of precomputation after a chunk of realtime work that are handed over one a worker: some seconds. A second one in a worker's
+ * port saves it 50 to 100 µs a chunk, and costs a realtime operation that comes then a whole chunk; a round in realtime has some twenty
+ * one after the other, on each node (docs/scheduling.md). Where there is no realtime work, nothing is lost.
+ */
+const WATCHFUL_CHUNKS = 1_000;
+
 /** What is left to do of operations of this kind, µs; Infinity where nobody knows. */
 interface Left {
   readonly chunks: { readonly length: number };
@@ -78,6 +86,8 @@ export class ChunkQueue<C> {
   /** Chunks of those operations. */
   readonly #backlog: Record<Priority, number> = { realtime: 0, precompute: 0 };
   #inFlight = 0;
+  /** Chunks of precomputation that are still to be handed over one a worker. */
+  #watchful = 0;
   #closed = false;
   #idle: (() => void)[] = [];
 
@@ -171,16 +181,22 @@ export class ChunkQueue<C> {
   }
 
   #pump(): void {
-    while (this.#inFlight < this.#options.inFlightMax) {
+    for (;;) {
       const level = LEVELS.find((one) => this.#waiting[one].length > 0);
-      if (!level) return;
+      if (!level || this.#inFlight >= this.#inFlightMax(level)) return;
       const taken = this.#take(level);
+      this.#watchful = level === 'realtime' ? WATCHFUL_CHUNKS : Math.max(0, this.#watchful - taken.length);
       this.#inFlight++;
       this.#options.run(taken.map(({ chunk }) => chunk)).then(
         (failures) => this.#ended(taken.map(({ operation }, i) => ({ operation, failure: failures[i] }))),
         (error: unknown) => this.#ended(taken.map(({ operation }) => ({ operation, failure: { error } }))),
       );
     }
+  }
+
+  #inFlightMax(level: Priority): number {
+    const { workers, inFlightMax } = this.#options;
+    return level === 'precompute' && this.#watchful > 0 ? Math.min(workers, inFlightMax) : inFlightMax;
   }
 
   /** The next chunk of a level, and with it as many more as are a worker's share of what waits and short enough. */

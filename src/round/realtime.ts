@@ -1,6 +1,7 @@
 // The realtime phases of one node: it judges the slot table, has k∘r ready before its first chunk arrives, multiplies and
 // passes on, permutes, and computes the outputs from what everybody opened. Multiplications only.
 import { toHex } from '../base/bytes.js';
+import { type Deferred, deferred } from '../base/deferred.js';
 import { MixError } from '../base/errors.js';
 import type { SenderId } from '../base/ids.js';
 import type { Secret } from '../base/secret.js';
@@ -33,11 +34,15 @@ export interface RoundOutputs {
   readonly invalidSlots: readonly number[];
 }
 
+/** Slots whose keys are derived before anything else has its turn: some milliseconds of the main thread. */
+const KEY_SLOTS = 256;
+
 export class Realtime {
   readonly #round: RoundContext;
   readonly #precompute: Precompute;
   readonly #secretOf: (sender: SenderId) => Secret | undefined;
-  #keys: Prepared | undefined;
+  /** k∘r, a few chunks each, as they are derived. */
+  #keys: Deferred<Prepared>[] = [];
   /** Node 1 only: M of each slot as submitted; null for empty ones. */
   payloads: readonly (Uint8Array | null)[] | undefined;
   /** As proposed, and as settled by all verdicts. */
@@ -62,37 +67,60 @@ export class Realtime {
   }
 
   /**
-   * Applies all verdicts and derives k∘r for every slot that is left; other slots have k = 1.
+   * Applies all verdicts, and begins to derive k∘r for every slot that is left: nobody waits for it but the ring, and that begins when
+   * all have signed the table. The digest is what they sign.
    * @throws MixError TOO_FEW_SENDERS: the round fails closed
    */
-  async settle(): Promise<Uint8Array> {
-    const { info, digest: roundDigest, group } = this.#round.facts;
-    const { engine, secrets } = this.#round.ports;
+  settle(): Uint8Array {
+    const { info, digest: roundDigest } = this.#round.facts;
     const table = applyRejections(
       this.proposal!,
       this.verdicts.map((verdict) => verdict ?? []),
     );
     const senders = distinctSenders(table);
     if (senders < info.minSenders) throw new MixError('TOO_FEW_SENDERS', { senders, least: info.minSenders });
+    const known = table.map((entry) => entry && this.#secretOf(entry.sender));
+    // A slot that survived has our own MAC: only an epoch that ended in between can have taken its sender away.
+    if (known.includes(undefined)) throw new MixError('EPOCH_EXPIRED', { round: info.round });
     this.settled = table;
-    const slotBytes = info.width * group.elementBytes;
-    const keys = secrets.hold(engine.allocate(info.slots, info.width));
-    const one = bigintToBytes(1n, group.elementBytes);
-    for (const [slot, entry] of table.entries()) {
-      const secret = entry && this.#secretOf(entry.sender);
-      // A slot that survived has our own MAC: only an epoch that ended in between can have taken its sender away.
-      if (entry && !secret) throw new MixError('EPOCH_EXPIRED', { round: info.round });
-      if (entry && secret) {
-        const slotKey = slotKeys(group, secret, roundDigest, entry.salt, info.width);
-        keys.set(slotKey, slot * slotBytes);
-        slotKey.fill(0);
-      } else for (let e = 0; e < info.width; e++) keys.set(one, slot * slotBytes + e * group.elementBytes);
-    }
-    const { preparedR } = this.#precompute;
-    const combined = secrets.hold(await engine.mul(keys, preparedR!, this.#round.realtime));
-    this.#keys = secrets.hold(await engine.prepare(combined, this.#round.realtime));
-    for (const used of [keys, combined, preparedR!]) secrets.drop(used);
+    this.#keys = Array.from({ length: Math.ceil(info.slots / this.#keySlots) }, () => deferred<Prepared>());
+    this.#deriveKeys(table, known).catch((reason) => {
+      for (const keys of this.#keys) if (!keys.settled) keys.reject(reason);
+    });
     return tableDigest(roundDigest, table);
+  }
+
+  /** Slots whose keys are derived in one go: whole chunks. */
+  get #keySlots(): number {
+    const { chunkSlots } = this.#round.facts.info;
+    return Math.max(1, Math.floor(KEY_SLOTS / chunkSlots)) * chunkSlots;
+  }
+
+  /** k∘r, some slots after the others; slots that are empty have k = 1. Between them, what was said meanwhile can leave. */
+  async #deriveKeys(table: SlotTable, known: readonly (Secret | null | undefined)[]): Promise<void> {
+    const { info, digest: roundDigest, group } = this.#round.facts;
+    const { engine, secrets } = this.#round.ports;
+    const preparedR = this.#precompute.preparedR!;
+    const slotBytes = info.width * group.elementBytes;
+    const one = bigintToBytes(1n, group.elementBytes);
+    for (const [slice, done] of this.#keys.entries()) {
+      const from = slice * this.#keySlots;
+      const slots = Math.min(this.#keySlots, info.slots - from);
+      const keys = secrets.hold(engine.allocate(slots, info.width));
+      for (let slot = 0; slot < slots; slot++) {
+        const [entry, secret] = [table[from + slot], known[from + slot]];
+        if (entry && secret) {
+          const slotKey = slotKeys(group, secret, roundDigest, entry.salt, info.width);
+          keys.set(slotKey, slot * slotBytes);
+          slotKey.fill(0);
+        } else for (let e = 0; e < info.width; e++) keys.set(one, slot * slotBytes + e * group.elementBytes);
+      }
+      const r = preparedR.slice(from * info.width, (from + slots) * info.width);
+      const combined = secrets.hold(await engine.mul(keys, r, this.#round.realtime));
+      done.resolve(secrets.hold(await engine.prepare(combined, this.#round.realtime)));
+      for (const used of [keys, combined]) secrets.drop(used);
+    }
+    secrets.drop(preparedR);
   }
 
   /** This node's part of the decrypt ring: x ← x ∘ (k∘r), each chunk as soon as it is in. */
@@ -107,15 +135,17 @@ export class Realtime {
       const input = inputs
         ? out.placeIn(inputs, index)
         : await round.received('realtimeDecrypt', position - 1)!.arrival(index);
-      const from = index * info.chunkSlots * info.width;
+      const first = index * info.chunkSlots;
       const place = out.place(index);
-      const keys = this.#keys!.slice(from, from + place.length / round.facts.group.elementBytes);
+      const derived = await this.#keys[Math.floor(first / this.#keySlots)]!.promise;
+      const from = (first % this.#keySlots) * info.width;
+      const keys = derived.slice(from, from + place.length / round.facts.group.elementBytes);
       await realtimeDecrypt(round.ports.engine, input, keys, { ...round.realtime, out: place });
       out.ready(index);
       round.ports.onProgress('realtimeDecrypt', ++done / out.chunks);
     };
     await Promise.all(Array.from({ length: out.chunks }, (_, index) => chunk(index)));
-    round.ports.secrets.drop(this.#keys!);
+    for (const keys of this.#keys) round.ports.secrets.drop(await keys.promise);
   }
 
   /** M of every slot; dummies, which anybody can recompute, where a slot is empty or was rejected. */

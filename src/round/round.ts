@@ -266,7 +266,7 @@ export class Round {
         return worked({ kind: 'tableVerdict', proposalDigest, proposalSignature, rejections }, proposalDigest);
       }
       case 'settleTable': {
-        const digest = await this.realtime.settle();
+        const digest = this.realtime.settle();
         await this.#deps.reserveRealtime();
         return worked({ kind: 'tableSignature', digest }, digest);
       }

@@ -78,6 +78,34 @@ describe('the chunk queue', () => {
     expect(bench.queue.inFlight).toBe(0);
   });
 
+  it('hands precomputation over one chunk a worker after realtime work, and two again when there was none for long', async () => {
+    const bench = new Bench(4, 8, 2);
+    const names = (of: string, count: number) => Array.from({ length: count }, (_, i) => `${of}${i}`);
+    const before = bench.submit(names('a', 8));
+    expect(bench.running).toHaveLength(4);
+    const realtime = bench.submit(['r'], { priority: 'realtime' });
+    await bench.end('a0');
+    expect(bench.running).toContain('r');
+    await bench.end('a1');
+    await bench.end('a2');
+    // Two are in flight: a realtime chunk that comes now waits behind none that has not begun.
+    expect(bench.running).toEqual(['a3', 'r']);
+    await bench.end('r');
+    expect(bench.running).toHaveLength(2);
+    const urgent = bench.submit(['s1', 's2', 's3'], { priority: 'realtime' });
+    expect(bench.running).toEqual(expect.arrayContaining(['s1', 's2']));
+    await bench.endAll();
+    const later = bench.submit(names('b', 1_100));
+    for (let i = 0; i < 990; i++) {
+      expect(bench.running).toHaveLength(2);
+      await bench.end(bench.running[0]!);
+    }
+    for (let i = 0; i < 10; i++) await bench.end(bench.running[0]!);
+    expect(bench.running).toHaveLength(4);
+    await bench.endAll();
+    expect(await Promise.all([before, realtime, urgent, later])).toEqual(Array(4).fill('done'));
+  });
+
   it('lets realtime overtake precomputation that has begun, and keeps first come first served within a level', async () => {
     const bench = new Bench(1);
     const done = [

@@ -9,6 +9,8 @@ const NONCE_BYTES = 32;
 /** Of a slot in the table: number of MACs, sender, salt, digest; and of each MAC. */
 const ENTRY_BYTES = 1 + 32 + 16 + 32;
 const MAC_BYTES = 32;
+/** Slots whose keys are derived in one go (src/round/realtime.ts). */
+const KEY_SLOTS = 256;
 
 /** The doors by which each position is told that the round takes messages. */
 export function realtimePhases(flows: Flows, standby: readonly TaskId[]): TaskId[] {
@@ -21,11 +23,18 @@ export function realtimePhases(flows: Flows, standby: readonly TaskId[]): TaskId
   return assigned;
 }
 
-/** Node 1 proposes, all judge, say what they reject, derive their keys and sign what is left; when each has all signatures. */
-function agreeOnTable(flows: Flows, assigned: TaskId): TaskId[] {
+interface Agreed {
+  /** When each position has all signatures under the table. */
+  readonly agreed: readonly TaskId[];
+  /** When it has the keys of each chunk. */
+  readonly keys: readonly (readonly TaskId[])[];
+}
+
+/** Node 1 proposes, all judge, say what they reject, and sign what is left. */
+function agreeOnTable(flows: Flows, assigned: TaskId): Agreed {
   const { builder: b, shape, positions } = flows;
   const { pricing } = b;
-  const { slots, width, size } = shape;
+  const { slots, size } = shape;
   const closed = b.join(0, [assigned], 'closed');
   // Encoded twice, for its digest and for the wire; decoded and encoded again for its digest at the other end.
   const codeUs = 2 * pricing.main('table', slots);
@@ -36,27 +45,46 @@ function agreeOnTable(flows: Flows, assigned: TaskId): TaskId[] {
     b.main(at, pricing.main('judge', slots) + (at === 0 ? 0 : codeUs), [proposed[at]!]),
   ]);
   const verdicts = flows.allSay(judged, DIGEST_BYTES + SIGNATURE_BYTES);
+  const entered = positions.map((at) => b.join(at, [verdicts[at]!], 'REALTIME'));
   const settled = positions.map((at) => {
-    const entered = b.join(at, [verdicts[at]!], 'REALTIME');
-    const keys = b.main(at, pricing.main('slotKey', slots * width), [entered]);
-    const combined = b.engine(at, pricing.engine('mul', slots * width), [keys]);
-    const prepared = b.engine(at, pricing.engine('prepare', slots * width), [combined]);
-    const hashed = b.main(at, pricing.main('table', slots), [prepared]);
+    const hashed = b.main(at, pricing.main('table', slots), [entered[at]!]);
     return [b.wait(at, pricing.reserveUs, [hashed])];
   });
-  return flows.allSay(settled, DIGEST_BYTES);
+  const agreed = flows.allSay(settled, DIGEST_BYTES);
+  return { agreed, keys: positions.map((at) => deriveKeys(flows, at, settled[at]!)) };
+}
+
+/** k∘r while the signatures travel, some slots after the others; by chunk, when it is ready. */
+function deriveKeys({ builder: b, shape }: Flows, at: number, settled: readonly TaskId[]): TaskId[] {
+  const { pricing } = b;
+  const ready: TaskId[] = [];
+  let before = settled;
+  for (let first = 0; first < shape.chunks.length; ) {
+    let slots = 0;
+    let last = first;
+    while (last < shape.chunks.length && (slots === 0 || slots + shape.chunks[last]! <= KEY_SLOTS))
+      slots += shape.chunks[last++]!;
+    const units = slots * shape.width;
+    const derived = b.main(at, pricing.main('slotKey', units), before);
+    const combined = b.engine(at, pricing.engine('mul', units), [derived]);
+    const prepared = b.engine(at, pricing.engine('prepare', units), [combined]);
+    for (; first < last; first++) ready[first] = prepared;
+    before = [prepared];
+  }
+  return ready;
 }
 
 /** x ← x ∘ (k∘r), 1→N; when the last node has its own whole output. */
-function decryptRing(flows: Flows, agreed: readonly TaskId[]): TaskId {
+function decryptRing(flows: Flows, { agreed, keys }: Agreed): TaskId {
   const { builder: b, shape, positions } = flows;
   b.phase = 'realtimeDecrypt';
   let taken: readonly TaskId[] | undefined;
   let whole = -1;
   for (const at of positions) {
-    const done = shape.chunks.map((slots, k) =>
-      b.engine(at, b.pricing.engine('mul', slots * shape.width), taken ? [agreed[at]!, taken[k]!] : [agreed[at]!]),
-    );
+    const done = shape.chunks.map((slots, k) => {
+      const ready = [agreed[at]!, keys[at]![k]!];
+      return b.engine(at, b.pricing.engine('mul', slots * shape.width), taken ? [...ready, taken[k]!] : ready);
+    });
     const batch = flows.give(at, shape.width, done);
     if (at + 1 === shape.size) whole = batch.root;
     else taken = flows.stream(batch, at + 1, 'realtime').taken;

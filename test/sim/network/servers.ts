@@ -55,9 +55,12 @@ export class EngineServer {
   }
 
   #pump(): void {
-    while (this.#running + this.#ahead.length < TASKS_PER_WORKER * this.threads) {
+    for (;;) {
       const level = LEVELS.find((one) => this.#waiting[one].length > 0);
       if (!level) return;
+      // There is realtime work every now and then, so that precomputation is handed over one chunk a worker.
+      const inFlightMax = (level === 'realtime' ? TASKS_PER_WORKER : 1) * this.threads;
+      if (this.#running + this.#ahead.length >= inFlightMax) return;
       const job = this.#take(level);
       if (this.#running < this.threads) this.#run(job);
       else this.#ahead.push(job);
