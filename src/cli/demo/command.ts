@@ -29,6 +29,8 @@ Examples:
 /** Rounds that fail before any has completed, after which nothing is hoped for. */
 const FAILURES_MAX = 6;
 const LOOK_MS = 500;
+/** How long too few nodes may be there for a team. Ended ones are not started again. */
+const FEW_LIMIT_MS = 15_000;
 /** What has not been taken so long after the last batch was sent is given up. */
 const PATIENCE_MS = 60 * 60_000;
 
@@ -68,12 +70,12 @@ async function demo(raw: RawDemoOptions): Promise<void> {
     nameOf: (node) => `node ${numberOf(network, node)}`,
     page: () => network.page,
   });
-  const interrupted = onInterrupt(display);
+  const interrupted = onInterrupt(network, display);
   display.say(
     `starting a scheduler and ${nodes} nodes · teams of ${teamSize} · ${group.name} · ${batch} messages a round`,
   );
   // Should this process end in any way that is not foreseen, its children must not outlive it.
-  process.on('exit', () => network.killAll());
+  process.on('exit', () => network.abandon());
   try {
     await Promise.race([network.start(), interrupted]);
     await Promise.race([session(network, options, display), interrupted]);
@@ -100,7 +102,9 @@ async function session(network: DemoNetwork, options: DemoOptions, display: Demo
     display.begin();
     const over = options.durationMs === undefined ? [] : [AbortSignal.timeout(options.durationMs)];
     const patience = AbortSignal.timeout((options.durationMs ?? 0) + PATIENCE_MS);
-    await Promise.race([traffic.run(AbortSignal.any(over), patience), hopeless(network)]);
+    tellDeaths(network, display);
+    await Promise.race([traffic.run(AbortSignal.any(over), patience), hopeless(network, options.teamSize)]);
+    await network.sees(traffic.results.length);
     display.end();
     mkdirSync(dirname(options.output), { recursive: true });
     writeFileSync(options.output, Buffer.concat(traffic.outputs.flatMap((message) => [message, Buffer.from('\n')])));
@@ -127,10 +131,31 @@ function told(fates: readonly Fate[]): string {
   return [...counts].map(([what, count]) => `${count} ${what}`).join(', ');
 }
 
-/** Rejects where rounds fail and none completes. @throws MixError SCHEDULER_FAILED with why the last one failed */
-async function hopeless(network: DemoNetwork): Promise<never> {
+/** A node may die, or be killed by somebody who looks what happens then. */
+function tellDeaths(network: DemoNetwork, display: DemoDisplay): void {
+  for (const { number, process: child } of network.nodes.nodes) {
+    child.once('exit', (code, signal) => {
+      if (!network.stopping)
+        display.say(`node ${number} has ended (${signal ?? `exit ${code}`}); rounds go on without it`);
+    });
+  }
+}
+
+/**
+ * Rejects where rounds fail and none completes, or there is nobody left to mix. @throws MixError SCHEDULER_FAILED with why the last
+ * round failed, or what the scheduler said last; PEER_LOST
+ */
+async function hopeless(network: DemoNetwork, teamSize: number): Promise<never> {
+  let fewSinceMs: number | undefined;
   for (;;) {
     await sleep(systemClock, LOOK_MS);
+    if (network.stopping) return new Promise(() => {});
+    network.checkScheduler();
+    const active = network.view?.nodes.filter(({ status }) => status !== 'inactive').length ?? 0;
+    fewSinceMs = active < teamSize ? (fewSinceMs ?? systemClock.nowMs()) : undefined;
+    if (fewSinceMs !== undefined && systemClock.nowMs() - fewSinceMs > FEW_LIMIT_MS) {
+      throw new MixError('PEER_LOST', { what: 'too few nodes are left for a team', left: active, teamSize });
+    }
     const { completed = 0, failed = 0 } = network.view ?? {};
     if (completed > 0 || failed < FAILURES_MAX) continue;
     const table = await network.rounds().catch(() => undefined);
@@ -170,7 +195,7 @@ async function keep(network: DemoNetwork, display: DemoDisplay): Promise<void> {
 }
 
 /** Rejects on Ctrl+C and SIGTERM, so that everything is stopped in order; a second one ends the process at once. */
-function onInterrupt(display: DemoDisplay): Promise<never> {
+function onInterrupt(network: DemoNetwork, display: DemoDisplay): Promise<never> {
   const signalled = new Promise<never>((_, reject) => {
     let seen = false;
     for (const [signal, code] of [
@@ -182,6 +207,7 @@ function onInterrupt(display: DemoDisplay): Promise<never> {
         seen = true;
         display.say(`\n${signal}: stopping all processes`);
         process.exitCode = code;
+        network.stopping = true;
         reject(new MixError('ABORTED', { signal }));
       });
     }
