@@ -29,7 +29,7 @@ Examples:
 /** Rounds that fail before any has completed, after which nothing is hoped for. */
 const FAILURES_MAX = 6;
 const LOOK_MS = 500;
-/** How long too few nodes may be there for a team. Ended ones are not started again. */
+/** How long too few nodes may be there for a team: ended ones are not started again, and who sits out does so for longer. */
 const FEW_LIMIT_MS = 15_000;
 /** What has not been taken so long after the last batch was sent is given up. */
 const PATIENCE_MS = 60 * 60_000;
@@ -79,6 +79,7 @@ async function demo(raw: RawDemoOptions): Promise<void> {
   try {
     await Promise.race([network.start(), interrupted]);
     await Promise.race([session(network, options, display), interrupted]);
+    if (options.keep) await keep(network, display, interrupted);
   } finally {
     display.end();
     await network.stop();
@@ -109,7 +110,6 @@ async function session(network: DemoNetwork, options: DemoOptions, display: Demo
     mkdirSync(dirname(options.output), { recursive: true });
     writeFileSync(options.output, Buffer.concat(traffic.outputs.flatMap((message) => [message, Buffer.from('\n')])));
     report(network, options, traffic);
-    if (options.keep) await keep(network, display);
   } finally {
     traffic.close();
     await engine.close();
@@ -151,7 +151,7 @@ async function hopeless(network: DemoNetwork, teamSize: number): Promise<never> 
     await sleep(systemClock, LOOK_MS);
     if (network.stopping) return new Promise(() => {});
     network.checkScheduler();
-    const active = network.view?.nodes.filter(({ status }) => status !== 'inactive').length ?? 0;
+    const active = network.view?.nodes.filter(({ status }) => status === 'active').length ?? 0;
     fewSinceMs = active < teamSize ? (fewSinceMs ?? systemClock.nowMs()) : undefined;
     if (fewSinceMs !== undefined && systemClock.nowMs() - fewSinceMs > FEW_LIMIT_MS) {
       throw new MixError('PEER_LOST', { what: 'too few nodes are left for a team', left: active, teamSize });
@@ -168,8 +168,10 @@ async function hopeless(network: DemoNetwork, teamSize: number): Promise<never> 
 }
 
 function report(network: DemoNetwork, options: DemoOptions, { results, undelivered }: DemoTraffic): void {
-  const ok = undelivered === 0 && results.length > 0 && results.every(({ equal }) => equal);
-  const verdict = ok ? 'every message came out exactly once' : 'MESSAGES WERE LOST OR CHANGED';
+  const equal = results.length > 0 && results.every((result) => result.equal);
+  const ok = equal && undelivered === 0;
+  const told = equal ? `${undelivered} messages did not come out, and their senders were told` : undefined;
+  const verdict = ok ? 'every message came out exactly once' : (told ?? 'MESSAGES WERE LOST OR CHANGED');
   const { completed, failed, roundsPerMinute, overlapShare, waited } = network.view!;
   const share = overlapShare === null ? 'none' : `${Math.round(100 * overlapShare)} %`;
   process.stdout.write(
@@ -183,15 +185,18 @@ function report(network: DemoNetwork, options: DemoOptions, { results, undeliver
   if (!ok) process.exitCode = 1;
 }
 
-async function keep(network: DemoNetwork, display: DemoDisplay): Promise<void> {
+/** Ctrl+C is how this is meant to end: no error. */
+async function keep(network: DemoNetwork, display: DemoDisplay, interrupted: Promise<never>): Promise<void> {
   display.say(`\nstaying up until Ctrl+C: ${network.page}`);
   for (const { number, id, httpAddress, directory } of network.nodes.nodes) {
     display.say(`  node ${number}  ${id}  http://${httpAddress}/status  ${directory}`);
   }
-  await new Promise(() => {
-    // A referenced timer keeps the process alive; Ctrl+C ends it.
-    setInterval(() => {}, 60_000);
-  });
+  const result = process.exitCode;
+  // A referenced timer keeps the process alive.
+  const alive = setInterval(() => {}, 60_000);
+  await interrupted.catch(() => {});
+  clearInterval(alive);
+  process.exitCode = result;
 }
 
 /** Rejects on Ctrl+C and SIGTERM, so that everything is stopped in order; a second one ends the process at once. */
