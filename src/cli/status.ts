@@ -40,7 +40,18 @@ const nodeStatus = z.object({
 
 const schedulerStatus = z.object({
   network: z.string(),
-  nodes: z.array(z.object({ node: z.string(), status: z.string(), stages: z.record(z.string(), z.number()) })),
+  nodes: z.array(
+    z.object({
+      node: z.string(),
+      status: z.string(),
+      stages: z.record(z.string(), z.number()),
+      // Since 1.1, as all that may be missing here.
+      engine: z.string().optional(),
+      busyShare: z.number().optional(),
+      roundTripMs: z.number().nullish(),
+      blamed: z.number().optional(),
+    }),
+  ),
   stock: z.number(),
   stockTarget: z.number(),
   precomputing: z.number(),
@@ -48,6 +59,8 @@ const schedulerStatus = z.object({
   completed: z.number(),
   failed: z.number(),
   waited: z.number(),
+  roundsPerMinute: z.number().optional(),
+  overlapShare: z.number().nullish(),
 });
 
 async function status({ http, watch, json }: StatusOptions): Promise<void> {
@@ -97,16 +110,41 @@ function nodeText({ node, network, engine, scheduler, rounds, links }: z.infer<t
   ].join('\n');
 }
 
-function schedulerText(view: z.infer<typeof schedulerStatus>): string {
+type SchedulerStatus = z.infer<typeof schedulerStatus>;
+
+const percent = (share: number | null | undefined): string =>
+  share === null || share === undefined ? '–' : `${Math.round(100 * share)} %`;
+
+function schedulerText(view: SchedulerStatus): string {
   const { network, nodes, stock, stockTarget, precomputing, realtime, completed, failed, waited } = view;
-  const width = Math.max(...nodes.map(({ status: state }) => state.length), 1);
+  const { roundsPerMinute, overlapShare } = view;
+  const pace = roundsPerMinute === undefined ? '–' : roundsPerMinute.toFixed(1);
   return [
     `scheduler of ${network}`,
     `rounds     ${completed} completed, ${failed} failed, ${precomputing} precomputing, ${realtime} in realtime`,
     `stock      ${stock} ready of ${stockTarget}; waited for ${waited} times`,
-    ...nodes.map(({ node, status: state, stages }) => {
-      const at = Object.entries(stages).map(([stage, count]) => `${count} ${stage}`);
-      return `  ${node}  ${state.padEnd(width)}  ${at.join(', ') || 'idle'}`;
-    }),
+    `pace       ${pace} rounds a minute; of the time in realtime another one was precomputed in ${percent(overlapShare)}`,
+    ...nodeTable(nodes).map((line) => `  ${line}`),
   ].join('\n');
+}
+
+/** Columns are as wide as what is in them; figures stand at the right. */
+function nodeTable(nodes: SchedulerStatus['nodes']): string[] {
+  const rows = nodes.map(({ node, status: state, engine, busyShare, roundTripMs, blamed, stages }) => [
+    node,
+    state,
+    engine || '–',
+    percent(busyShare),
+    typeof roundTripMs === 'number' ? `${roundTripMs.toFixed(1)} ms` : '–',
+    String(blamed ?? '–'),
+    Object.entries(stages)
+      .map(([stage, count]) => `${count} ${stage}`)
+      .join(', ') || 'idle',
+  ]);
+  const table = [['node', 'status', 'engine', 'busy', 'round trip', 'blamed', 'rounds'], ...rows];
+  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
+  const isFigure = (column: number) => column >= 3 && column <= 5;
+  const pad = (cell: string, column: number) =>
+    isFigure(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!);
+  return table.map((row) => row.map(pad).join('  ').trimEnd());
 }

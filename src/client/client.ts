@@ -3,7 +3,7 @@
 // team has signed them.
 import { equalBytes } from '../base/bytes.js';
 import { systemClock } from '../base/clock.js';
-import { MixError } from '../base/errors.js';
+import { asMixError, type ErrorCode, MixError } from '../base/errors.js';
 import type { NodeId, RoundId } from '../base/ids.js';
 import { type Rng, randomBelow, systemRng } from '../base/rng.js';
 import { type DecodedOutputs, decodeOutputs, outputDigest } from '../cmix/outputs.js';
@@ -18,12 +18,22 @@ import { isSignedBy, type RoundInfo, roundDigest, type SignedRoundInfo } from '.
 import type { Submission } from '../round/submissions.js';
 import { isSaidBy } from '../round/teamMessages.js';
 import { composeSubmissions, type OutgoingMessage, Sender } from './compose.js';
-import { Delivery, type DeliveryOptions, type Fate } from './delivery.js';
+import { Delivery, type DeliveryOptions, type Fate, Unsent } from './delivery.js';
 
 /** Keys of one Register call; the gateway takes no more. */
 const REGISTER_BATCH = 256;
 /** Submissions under way at once over one connection. */
 const SUBMIT_WINDOW = 64;
+/** What is as true of the next submission as of the one that is refused so. */
+const CLOSED: readonly ErrorCode[] = [
+  'ROUND_FULL',
+  'ROUND_NOT_COLLECTING',
+  'ROUND_OVER',
+  'ROUND_UNKNOWN',
+  'LINK_DOWN',
+  'LINK_TIMEOUT',
+  'COOLING_OFF',
+];
 /** Nodes asked for rounds that take messages: some may be away. */
 const ASKED = 3;
 
@@ -102,7 +112,8 @@ export class Client {
 
   /**
    * Sends messages and follows each to its end, over as many rounds as it takes: what a round could not take, or failed without
-   * reading, goes into another one. See client/delivery.ts.
+   * reading, goes into another one. Fetches the outputs of each round once: that a message was mixed is no single node's word. See
+   * client/delivery.ts.
    */
   send(messages: readonly OutgoingMessage[], options: Partial<DeliveryOptions> = {}): Promise<readonly Fate[]> {
     return new Delivery(this, { clock: systemClock, ...options }).run(messages);
@@ -120,8 +131,8 @@ export class Client {
   }
 
   /**
-   * Submits to the round's first node. Each submission gets its own answer: undefined where it was taken, else the error.
-   * `onTaken` is called as answers come.
+   * Submits to the round's first node. Each submission gets its own answer: undefined where it was taken, else the error. Once it is
+   * clear that the round takes no more, the rest does not leave: {@link Unsent}. `onTaken` is called as answers come.
    */
   async submit(
     info: RoundInfo,
@@ -132,13 +143,18 @@ export class Client {
     const answers: (MixError | undefined)[] = new Array(submissions.length).fill(undefined);
     let next = 0;
     let taken = 0;
+    let closed: Unsent | undefined;
     const lane = async () => {
       for (let index = next++; index < submissions.length; index = next++) {
+        answers[index] = closed;
+        if (closed) continue;
         try {
           await gateway.submit(info.round, submissions[index]!);
           onTaken(++taken);
-        } catch (error) {
-          answers[index] = error as MixError;
+        } catch (thrown) {
+          const error = asMixError(thrown);
+          answers[index] = error;
+          if (CLOSED.includes(error.code)) closed ??= new Unsent(error.code, error.values);
         }
       }
     };
@@ -146,7 +162,7 @@ export class Client {
     return answers;
   }
 
-  /** What became of a submission, as `node` (by default the round's first) tells it. */
+  /** What became of a submission, as `node` (by default the round's first) tells it: its word, which nothing proves. */
   outcome(info: RoundInfo, submission: Submission, node: NodeId = info.team[0]!): Promise<Outcome> {
     return this.#gateway(node).outcome(info.round, submission.sender, submission.salt);
   }

@@ -1,24 +1,26 @@
-// Carries messages to their end: finds a round that takes messages, registers, submits, and follows what becomes of each. A message
-// of a round that failed is sent again only where no share was opened; everything else its caller is told. A message never comes
-// out twice because of what is done here.
+// Carries messages to their end: finds a round that takes messages, registers, submits, and follows what becomes of each
+// (aftermath.ts). Whatever has left for a round is sent again only when it is certain that it does not come out of that one: a node
+// that said it had refused a message, or that the round had failed, and mixed it all the same, would else see one text in two
+// rounds, and know its sender. Everything that cannot be settled so is told to the caller.
 import { type Clock, sleep } from '../base/clock.js';
-import { asMixError, type ErrorCode, type MixError } from '../base/errors.js';
+import { asMixError, type ErrorCode, MixError } from '../base/errors.js';
 import type { NodeId, RoundId } from '../base/ids.js';
 import { messageCapacity } from '../cmix/messageCoding.js';
 import { namedGroup } from '../math/group.js';
-import { type Outcome, type Verdict, verdictOf } from '../round/outcome.js';
 import type { RoundInfo, SignedRoundInfo } from '../round/roundInfo.js';
 import type { Submission } from '../round/submissions.js';
+import { Aftermath, type CameOut, type Ending, type Questions } from './aftermath.js';
 import type { OutgoingMessage, Sender } from './compose.js';
 
 /** How a message ended. */
 export type Fate =
+  /** It is among the outputs, which every node of the round has signed. */
   | { readonly state: 'mixed'; readonly round: RoundId }
-  /** A node found fault with the submission; the others of the round came out. */
+  /** A node found fault with the submission, by the word of one that was asked; it is not among the signed outputs. */
   | { readonly state: 'rejected'; readonly round: RoundId; readonly reason: string; readonly node: NodeId }
-  /** Its round failed when shares may have been opened: it may have been read, and whether to send it again is the caller's choice. */
+  /** Its round failed when shares may have been opened, or it came out mauled: it may have been read, and to send it again is the caller's choice. */
   | { readonly state: 'failed'; readonly round: RoundId; readonly code: string }
-  /** Nobody who could tell answers any more. */
+  /** Nobody who could tell answers any more, or they contradict each other. */
   | { readonly state: 'unsure'; readonly round: RoundId }
   /** No round can take it: what is wrong with it. */
   | { readonly state: 'refused'; readonly code: ErrorCode }
@@ -26,19 +28,23 @@ export type Fate =
   | { readonly state: 'unsent' };
 
 /** The steps that a delivery is made of: a {@link Client} does them. */
-export interface Steps {
+export interface Steps extends Questions {
   collecting(): Promise<readonly SignedRoundInfo[]>;
+  rounds(node: NodeId): Promise<readonly SignedRoundInfo[]>;
   register(senders: readonly Sender[], nodes: readonly NodeId[]): Promise<void>;
   compose(round: SignedRoundInfo, messages: readonly OutgoingMessage[]): Promise<readonly Submission[]>;
+  /** One answer for each: undefined where it was taken, {@link Unsent} where it has not left. */
   submit(info: RoundInfo, submissions: readonly Submission[]): Promise<readonly (MixError | undefined)[]>;
-  outcome(info: RoundInfo, submission: Submission, node: NodeId): Promise<Outcome>;
 }
+
+/** A submission that has not left for the code that an earlier one was refused with. A type, since no node's answer can be one. */
+export class Unsent extends MixError {}
 
 export interface DeliveryOptions {
   readonly clock: Clock;
   /** Ends the search for a round; what a round has taken is followed to its end. */
   readonly signal?: AbortSignal;
-  /** Told as messages are taken, and as their round ends. */
+  /** Told as a round's first node takes messages. */
   readonly onTaken?: (round: RoundId, count: number) => void;
 }
 
@@ -48,47 +54,43 @@ interface Item {
   readonly tries: number;
 }
 
-/** An item with what was submitted for it. */
+/** An item that has left for a round: what was submitted, and what its first node said to that. */
 interface Sent extends Item {
   readonly submission: Submission;
+  readonly answer: MixError | undefined;
 }
 
 const POLL_MS = 50;
 const POLL_MS_MAX = 500;
-/** What is added to a round's own deadlines before its team is taken to be gone. */
-const GRACE_MS = 20_000;
 /** Times that a message is tried in vain for reasons that pass: keys that changed, batches that were full. */
 const TRIES_MAX = 100;
-const AT_ONCE = 64;
+/** Messages of a round that its team is asked about at once. */
+const ASKED_AT_ONCE = 8;
 
-/** Answers after which it is certain that a submission was not taken, and another round may take it. */
-const ELSEWHERE: readonly ErrorCode[] = ['ROUND_FULL', 'SENDER_QUOTA', 'ROUND_NOT_COLLECTING'];
-/** Likewise, once the sender has registered anew. */
-const REGISTER_AGAIN: readonly ErrorCode[] = ['SENDER_UNKNOWN', 'MAC_INVALID'];
-/** Answers that leave open whether it was taken before: the answer that said so may have been lost. */
-const UNCERTAIN: readonly ErrorCode[] = ['ROUND_OVER', 'ROUND_UNKNOWN', 'ROUND_REUSED', 'INTERNAL'];
+/** What another round may take, for which the code means this one only; the caller is told every other refusal. */
+const PASSES: readonly ErrorCode[] = [
+  ...(['ROUND_FULL', 'SENDER_QUOTA', 'ROUND_NOT_COLLECTING', 'ROUND_OVER', 'ROUND_UNKNOWN', 'ROUND_REUSED'] as const),
+  ...(['SENDER_UNKNOWN', 'MAC_INVALID', 'INTERNAL'] as const),
+];
+const passes = (error: MixError): boolean => error.retryable || PASSES.includes(error.code);
 
 const fits =
   (capacity: number) =>
   ({ message }: Item): boolean =>
     message.payload.length <= capacity;
 
-type Reading = 'taken' | 'here' | 'elsewhere' | 'refused';
-
-/** What the answer to a submission means. Whatever is uncertain counts as taken: its round's team is asked later. */
-function readingOf(error: MixError | undefined): Reading {
-  if (!error || UNCERTAIN.includes(error.code)) return 'taken';
-  if (REGISTER_AGAIN.includes(error.code)) return 'here';
-  // With a stage, the node has not heard yet that its round takes messages.
-  if (error.code === 'ROUND_NOT_COLLECTING' && error.values.stage !== undefined) return 'here';
-  if (ELSEWHERE.includes(error.code)) return 'elsewhere';
-  return error.retryable ? 'taken' : 'refused';
-}
+const textOf = (payload: Uint8Array): string => Buffer.from(payload).toString('latin1');
 
 export class Delivery {
   readonly #steps: Steps;
   readonly #options: DeliveryOptions;
   readonly #fates: Fate[] = [];
+  /** Rounds of which a node could not be reached: others are tried first. */
+  readonly #troubled = new Set<RoundId>();
+  /** What of the outputs of each round has not been taken for one of these messages: two that are the same need two. */
+  readonly #cameOut = new Map<RoundId, Map<string, number>>();
+  /** What is being looked for now: one look serves all who search. */
+  #look: Promise<readonly SignedRoundInfo[]> | undefined;
 
   constructor(steps: Steps, options: DeliveryOptions) {
     this.#steps = steps;
@@ -118,54 +120,94 @@ export class Delivery {
     const [fit, long] = [items.filter(fits(capacity)), items.filter((item) => !fits(capacity)(item))];
     this.#end(long, { state: 'refused', code: 'MESSAGE_TOO_LONG' });
     const [now, later] = [fit.slice(0, info.slots), fit.slice(info.slots)];
-    const full = new Set([...avoid, info.round]);
     if (now.length === 0) return;
-    await Promise.all([this.#carry(later, full), this.#try(round, now, avoid, full)]);
+    const full = new Set([...avoid, info.round]);
+    await Promise.all([this.#carry(later, full), this.#try(round, now, avoid)]);
   }
 
   /** A round that takes messages; undefined where the search was ended. */
   async #find(avoid: ReadonlySet<RoundId>): Promise<SignedRoundInfo | undefined> {
     const { clock, signal } = this.#options;
     for (let pauseMs = POLL_MS; !signal?.aborted; pauseMs = Math.min(pauseMs * 1.5, POLL_MS_MAX)) {
-      const found = (await this.#steps.collecting()).find(({ info }) => !avoid.has(info.round));
+      const rounds = (await this.#collecting()).filter(({ info }) => !avoid.has(info.round));
+      const untried = rounds.filter(({ info }) => !this.#troubled.has(info.round));
+      const found = (await this.#confirmed(untried)) ?? (await this.#confirmed(rounds));
       if (found) return found;
       await sleep(clock, pauseMs, signal);
     }
     return undefined;
   }
 
-  async #try(
+  #collecting(): Promise<readonly SignedRoundInfo[]> {
+    if (!this.#look) {
+      this.#look = this.#steps.collecting();
+      const over = () => {
+        this.#look = undefined;
+      };
+      this.#look.then(over, over);
+    }
+    return this.#look;
+  }
+
+  /**
+   * The one whose first node says so itself, before anything is computed for it. What others know may be over, or they may lie;
+   * nobody waits for a first node that is away.
+   */
+  #confirmed(rounds: readonly SignedRoundInfo[]): Promise<SignedRoundInfo | undefined> {
+    const confirmed = rounds.map(async (round) => {
+      const own = await this.#steps.rounds(round.info.team[0]!);
+      if (!own.some(({ info }) => info.round === round.info.round)) throw new Error('it takes none');
+      return round;
+    });
+    return Promise.any(confirmed).catch(() => undefined);
+  }
+
+  async #try(round: SignedRoundInfo, items: readonly Item[], avoid: ReadonlySet<RoundId>): Promise<void> {
+    const { clock, signal, onTaken } = this.#options;
+    const { info } = round;
+    const senders = [...new Set(items.map(({ message }) => message.sender))];
+    let submissions: readonly Submission[];
+    try {
+      await this.#steps.register(senders, info.team);
+    } catch (thrown) {
+      // Somebody of the team is away, or in disorder: another round, or this one a moment later.
+      this.#troubled.add(info.round);
+      await sleep(clock, POLL_MS_MAX, signal);
+      return this.#carry(this.#again(items, asMixError(thrown)), avoid);
+    }
+    try {
+      submissions = await this.#steps.compose(
+        round,
+        items.map(({ message }) => message),
+      );
+    } catch (thrown) {
+      return this.#uncomposed(round, items, avoid, asMixError(thrown));
+    }
+    const answers = await this.#steps.submit(info, submissions);
+    const sent: Sent[] = [];
+    const unsent: Item[] = [];
+    for (const [i, item] of items.entries()) {
+      const answer = answers[i];
+      if (answer instanceof Unsent) unsent.push(item);
+      else sent.push({ ...item, submission: submissions[i]!, answer });
+    }
+    const taken = sent.filter(({ answer }) => answer === undefined).length;
+    if (taken > 0) onTaken?.(info.round, taken);
+    const full = new Set([...avoid, info.round]);
+    await Promise.all([this.#carry(this.#again(unsent, undefined), full), this.#follow(info, sent, full)]);
+  }
+
+  /** Halves what cannot be composed until the one message is found that cannot: it must not harm the others. */
+  async #uncomposed(
     round: SignedRoundInfo,
     items: readonly Item[],
     avoid: ReadonlySet<RoundId>,
-    full: ReadonlySet<RoundId>,
+    error: MixError,
   ): Promise<void> {
-    const { clock, signal, onTaken } = this.#options;
-    const { info } = round;
-    const { sent, answers, error } = await this.#submit(round, items);
-    if (error && !error.retryable && error.code !== 'EPOCH_EXPIRED') {
-      return this.#end(items, { state: 'refused', code: error.code });
-    }
-    if (error) {
-      // Somebody of the team cannot be reached: this round, or another one, a moment later.
-      await sleep(clock, POLL_MS_MAX, signal);
-      return this.#carry(this.#again(items, error), avoid);
-    }
-    const byReading: Record<Reading, Sent[]> = { taken: [], here: [], elsewhere: [], refused: [] };
-    for (const [i, item] of sent.entries()) {
-      const reading = readingOf(answers[i]);
-      byReading[reading].push(item);
-      if (reading === 'refused') this.#end([item], { state: 'refused', code: answers[i]!.code });
-    }
-    const { taken, here, elsewhere } = byReading;
-    if (taken.length > 0) onTaken?.(info.round, taken.length);
-    if (here.length > 0) await sleep(clock, POLL_MS, signal);
-    const refusal = answers.find((answer) => answer !== undefined);
-    await Promise.all([
-      this.#carry(this.#again(elsewhere, refusal), full),
-      this.#carry(this.#again(here, refusal), avoid),
-      this.#follow(info, taken, full),
-    ]);
+    if (error.retryable) return this.#carry(this.#again(items, error), avoid);
+    if (items.length === 1) return this.#end(items, { state: 'refused', code: error.code });
+    const middle = items.length >> 1;
+    await Promise.all([this.#try(round, items.slice(0, middle), avoid), this.#try(round, items.slice(middle), avoid)]);
   }
 
   /** Those that may be tried once more; the others have come to their end. */
@@ -178,79 +220,94 @@ export class Delivery {
     return left.map(({ index, message, tries }) => ({ index, message, tries: tries + 1 }));
   }
 
-  async #submit(round: SignedRoundInfo, items: readonly Item[]): Promise<Submitted> {
-    const { info } = round;
-    const messages = items.map(({ message }) => message);
-    try {
-      await this.#steps.register([...new Set(messages.map(({ sender }) => sender))], info.team);
-      const submissions = await this.#steps.compose(round, messages);
-      const sent = items.map((item, i) => ({ ...item, submission: submissions[i]! }));
-      return { sent, answers: await this.#steps.submit(info, submissions) };
-    } catch (thrown) {
-      return { sent: [], answers: [], error: asMixError(thrown) };
-    }
+  /** Follows what has left for a round to its end. */
+  async #follow(info: RoundInfo, sent: readonly Sent[], full: ReadonlySet<RoundId>): Promise<void> {
+    const [sample] = sent;
+    if (!sample) return;
+    const aftermath = new Aftermath(this.#steps, this.#options.clock, info);
+    let over = false;
+    const ending = aftermath.ending(sample.submission).then((known) => {
+      over = true;
+      return known;
+    });
+    const waiting = sent.filter(({ answer }) => answer === undefined);
+    const absent: Sent[] = [];
+    const refused = inLanes(
+      sent.filter(({ answer }) => answer !== undefined),
+      async (item) => {
+        const gone = await aftermath.absent(item.submission, () => over);
+        (gone ? absent : waiting).push(item);
+      },
+    );
+    await Promise.all([
+      refused.then(() => this.#resend(absent, full)),
+      Promise.all([ending, refused]).then(([known]) => this.#settle(aftermath, known, info, waiting, full)),
+    ]);
   }
 
-  /** Follows what a round has taken to its end. */
-  async #follow(info: RoundInfo, items: readonly Sent[], full: ReadonlySet<RoundId>): Promise<void> {
-    const [first, ...others] = items;
-    if (!first) return;
-    const resend: Sent[] = [];
-    const settle = (item: Sent, { verdict, answers }: Ending) => {
-      if (verdict === 'resend') resend.push(item);
-      else this.#end([item], fateOf(info.round, verdict, answers));
-    };
-    const ending = await this.#ending(info, first);
-    settle(first, ending);
-    // A round fails for all of its messages.
-    const failed = ending.answers.every((answer) => answer === undefined || answer.state === 'failed');
-    let next = 0;
-    const lane = async () => {
-      for (let item = others[next++]; item; item = others[next++]) {
-        settle(item, failed ? ending : await this.#ending(info, item));
+  /** Once more what a round is certainly without; what its first node found wrong with itself is told. */
+  async #resend(items: readonly Sent[], full: ReadonlySet<RoundId>): Promise<void> {
+    const left = items.filter((item) => {
+      const { answer } = item;
+      if (!answer || passes(answer)) return true;
+      this.#end([item], { state: 'refused', code: answer.code });
+      return false;
+    });
+    await this.#carry(this.#again(left, left[0]?.answer), full);
+  }
+
+  async #settle(
+    aftermath: Aftermath,
+    ending: Ending,
+    { round }: RoundInfo,
+    items: readonly Sent[],
+    full: ReadonlySet<RoundId>,
+  ): Promise<void> {
+    switch (ending.kind) {
+      case 'kept':
+        return this.#resend(items, full);
+      case 'failed':
+        return this.#end(items, { state: 'failed', round, code: ending.code });
+      case 'unsure':
+        return this.#end(items, { state: 'unsure', round });
+      case 'mixed': {
+        const missing = this.#crossOff(round, items, ending.cameOut);
+        const resend: Sent[] = [];
+        await inLanes(missing, async (item) => {
+          const why = await aftermath.missing(item.submission, ending.cameOut);
+          if (why.kind === 'absent') resend.push(item);
+          else if (why.kind === 'mauled') this.#end([item], { state: 'failed', round, code: 'MESSAGE_INVALID' });
+          else this.#end([item], { state: 'rejected', round, reason: why.reason, node: why.node });
+        });
+        return this.#resend(resend, full);
       }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, lane));
-    await this.#carry(this.#again(resend, undefined), full);
+    }
   }
 
-  /** Asks the round's first node, and all of its team where that one cannot say how it ended, until somebody can. */
-  async #ending(info: RoundInfo, { submission }: Sent): Promise<Ending> {
-    const { clock } = this.#options;
-    const { collectMs, realtimeMs } = info.deadlines;
-    const endMs = clock.nowMs() + collectMs + realtimeMs + GRACE_MS;
-    const ask = (node: NodeId) => this.#steps.outcome(info, submission, node).catch(() => undefined);
-    for (let pauseMs = POLL_MS; ; pauseMs = Math.min(pauseMs * 1.5, POLL_MS_MAX)) {
-      const first = await ask(info.team[0]!);
-      const clear = first?.state === 'mixed' || first?.state === 'pending';
-      const answers = clear ? [first] : [first, ...(await Promise.all(info.team.slice(1).map(ask)))];
-      const verdict = verdictOf(answers);
-      if (verdict !== 'wait' || clock.nowMs() > endMs) return { verdict, answers };
-      await sleep(clock, pauseMs);
+  /** Ends what is among the outputs, as often as it is there; gives the others. */
+  #crossOff(round: RoundId, items: readonly Sent[], { messages }: CameOut): readonly Sent[] {
+    let left = this.#cameOut.get(round);
+    if (!left) {
+      left = new Map();
+      for (const text of messages.map(textOf)) left.set(text, (left.get(text) ?? 0) + 1);
+      this.#cameOut.set(round, left);
     }
+    return items.filter((item) => {
+      const text = textOf(item.message.payload);
+      const count = left.get(text) ?? 0;
+      if (count === 0) return true;
+      left.set(text, count - 1);
+      this.#end([item], { state: 'mixed', round });
+      return false;
+    });
   }
 }
 
-interface Submitted {
-  readonly sent: readonly Sent[];
-  readonly answers: readonly (MixError | undefined)[];
-  /** Nothing was submitted. */
-  readonly error?: MixError;
-}
-
-interface Ending {
-  readonly verdict: Verdict;
-  readonly answers: readonly (Outcome | undefined)[];
-}
-
-function fateOf(round: RoundId, verdict: Verdict, answers: Ending['answers']): Fate {
-  for (const answer of answers) {
-    if (verdict === 'rejected' && answer?.state === 'rejected') {
-      return { state: 'rejected', round, reason: answer.reason, node: answer.node };
-    }
-    if (verdict === 'failed' && answer?.state === 'failed' && !answer.resendable) {
-      return { state: 'failed', round, code: answer.code };
-    }
-  }
-  return verdict === 'mixed' ? { state: 'mixed', round } : { state: 'unsure', round };
+/** Does the work for all of them, a few at a time. */
+async function inLanes<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  let next = 0;
+  const lane = async () => {
+    while (next < items.length) await work(items[next++]!);
+  };
+  await Promise.all(Array.from({ length: ASKED_AT_ONCE }, lane));
 }

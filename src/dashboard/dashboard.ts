@@ -90,7 +90,8 @@ export class Dashboard {
     if (this.#readers.size === 0) return;
     const event = this.#event();
     for (const reader of this.#readers) {
-      if (reader.writableLength > BACKLOG_BYTES_MAX) reader.destroy();
+      // One event of a large network alone may be as long.
+      if (reader.writableLength > Math.max(BACKLOG_BYTES_MAX, 2 * event.length)) reader.destroy();
       else reader.write(event);
     }
   }

@@ -46,6 +46,7 @@ export const PAGE = `<!doctype html>
     }));
     document.getElementById('nodes').replaceChildren(...view.nodes.map((node) => {
       const row = element('div', 'node ' + node.status);
+      row.title = [node.node, 'engine ' + (node.engine || 'unknown'), 'busy ' + percent(node.busyShare), 'round trip to others ' + (node.roundTripMs === null ? '–' : node.roundTripMs + ' ms'), 'to blame for ' + node.blamed + ' of its last rounds'].join('\\n');
       const lane = element('div', 'lane');
       for (const [round, kind, from, to] of view.timeline[node.node] || []) {
         const bar = element('i', kind);

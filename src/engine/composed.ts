@@ -4,19 +4,17 @@
 import { MixError } from '../base/errors.js';
 import { bigintToBytes, bytesToBigint } from '../math/batch.js';
 import { Composition } from './composition.js';
-import type { Priority } from './engine.js';
 import type { BatchField } from './field.js';
-import { ChunkQueue } from './queue.js';
+import { ChunkQueue, type QueueWatch } from './queue.js';
 import type { ExecuteOptions, Executor, Request, RequestOf } from './request.js';
 
 /** From this many powers of one base on, a table of it is worth its products. */
 const TABLE_POWERS_MIN = 8;
 
-export interface ComposedOptions<V> {
+export interface ComposedOptions<V> extends QueueWatch {
   readonly field: BatchField<V>;
   /** Operations of each priority that may wait or run; one more is refused with ENGINE_BUSY. */
   readonly queueLimit: number;
-  readonly onDepth?: (priority: Priority, operations: number) => void;
 }
 
 type Chunk = () => Promise<void>;
@@ -36,7 +34,7 @@ export class ComposedExecutor<V> implements Executor {
   /** Tables of bases with a handle, by the storage of the handle. */
   readonly #tables = new Map<ArrayBufferLike, Table<V>>();
 
-  constructor({ field, queueLimit, onDepth }: ComposedOptions<V>) {
+  constructor({ field, queueLimit, onDepth, onBusy }: ComposedOptions<V>) {
     this.path = field.path;
     this.#field = field;
     this.#queue = new ChunkQueue<Chunk>({
@@ -48,7 +46,8 @@ export class ComposedExecutor<V> implements Executor {
         for (const chunk of chunks) await chunk();
         return [];
       },
-      ...(onDepth && { onDepth }),
+      onDepth,
+      onBusy,
     });
   }
 

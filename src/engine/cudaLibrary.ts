@@ -10,6 +10,7 @@ import { type Crossover, crossing } from './crossover.js';
 import { CudaExecutor } from './cuda.js';
 import { Device } from './device.js';
 import { bindLibrary } from './nativeLibrary.js';
+import type { QueueWatch } from './queue.js';
 import type { Executor } from './request.js';
 
 /** Where scripts/cuda.mjs puts it, from src/engine and dist/engine alike. */
@@ -59,6 +60,7 @@ export interface OpenCardsOptions {
   readonly log?: Logger;
   readonly clock?: Clock;
   readonly onSick?: (device: string, reason: string) => void;
+  readonly onBusy?: QueueWatch['onBusy'];
 }
 
 /** All cards of the library, timed against the CPU. @throws Error where the library is gone */
@@ -69,7 +71,7 @@ export async function openCards(options: OpenCardsOptions): Promise<CudaExecutor
     log.error({ device: device.name, reason }, `${device.name} is out of service: ${reason}`);
     options.onSick?.(device.name, reason);
   };
-  const devices = names.map((name, index) => new Device(group, name, { library, index }, onSick));
+  const devices = names.map((name, index) => new Device(group, name, { library, index }, onSick, options.onBusy));
   const crossover = options.crossover ?? (await measuredOnFirst(group, clock, devices, cpu));
   const shown = (elements: number) => (Number.isFinite(elements) ? elements : 'never');
   const { products, powers } = crossover;

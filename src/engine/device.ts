@@ -13,7 +13,7 @@ import {
 import type { DeviceAddress, NativeCall } from './job.js';
 import type { Address } from './opensslLibrary.js';
 import { TASKS_PER_WORKER, WorkerPool } from './pool.js';
-import { ChunkQueue } from './queue.js';
+import { ChunkQueue, type QueueWatch } from './queue.js';
 import type { ExecuteOptions } from './request.js';
 
 /** The executor's own bound counts operations; what it lets through is never refused here. */
@@ -43,7 +43,13 @@ export class Device {
   #sick: string | undefined;
   #running = 0;
 
-  constructor(group: Group, name: string, address: DeviceAddress, onSick: (device: Device, reason: string) => void) {
+  constructor(
+    group: Group,
+    name: string,
+    address: DeviceAddress,
+    onSick: (device: Device, reason: string) => void,
+    onBusy?: QueueWatch['onBusy'],
+  ) {
     this.name = name;
     this.#group = group;
     this.#address = address;
@@ -55,6 +61,7 @@ export class Device {
       togetherUs: 0,
       operationsMax: OPERATIONS_MAX,
       run: (works) => pool.run({ kind: 'work', kernel: address, group: group.name, works }),
+      onBusy,
     });
   }
 

@@ -10,10 +10,18 @@ export interface EngineMeters {
   failed(operation: RequestOperation, code: ErrorCode): void;
   /** Operations of a priority that wait or run now. */
   depth(priority: Priority, operations: number): void;
+  /** Time that workers have computed for a priority, summed over workers. */
+  busy(priority: Priority, seconds: number): void;
   closed(): void;
 }
 
-export const NO_METERS: EngineMeters = { done: () => {}, failed: () => {}, depth: () => {}, closed: () => {} };
+export const NO_METERS: EngineMeters = {
+  done: () => {},
+  failed: () => {},
+  depth: () => {},
+  busy: () => {},
+  closed: () => {},
+};
 
 /** The labels of the gauge that names the engine in use. */
 export interface EngineInfo {
@@ -43,7 +51,15 @@ export function engineMeters(metrics: Metrics, info: EngineInfo): EngineMeters {
   const elements = metrics.counter('engine_elements_total', 'Group elements computed', ['engine', 'operation']);
   const failures = metrics.counter('engine_failures_total', 'Operations that failed', ['engine', 'operation', 'code']);
   const queue = metrics.gauge('engine_queue_operations', 'Operations that wait or run', ['engine', 'priority']);
-  for (const priority of ['realtime', 'precompute']) queue.set({ engine, priority }, 0);
+  const busy = metrics.counter(
+    'engine_busy_seconds_total',
+    'Time that workers (of cuda: cards) have computed, summed over them: its rate over their number is the utilisation',
+    ['engine', 'priority'],
+  );
+  for (const priority of ['realtime', 'precompute']) {
+    queue.set({ engine, priority }, 0);
+    busy.inc({ engine, priority }, 0);
+  }
   return {
     done(operation, count) {
       operations.inc({ engine, operation });
@@ -51,6 +67,7 @@ export function engineMeters(metrics: Metrics, info: EngineInfo): EngineMeters {
     },
     failed: (operation, code) => failures.inc({ engine, operation, code }),
     depth: (priority, count) => queue.set({ engine, priority }, count),
+    busy: (priority, seconds) => busy.inc({ engine, priority }, seconds),
     closed: () => named.remove(labels),
   };
 }

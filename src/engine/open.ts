@@ -17,6 +17,7 @@ import type { KernelName } from './job.js';
 import { type EngineMeters, engineMeters } from './meters.js';
 import { PooledExecutor, QUEUE_LIMIT } from './pooled.js';
 import { type EngineProbe, pathOf, probeEngines } from './probe.js';
+import type { QueueWatch } from './queue.js';
 import { referenceExecutor } from './reference.js';
 import { selfCheck } from './selfCheck.js';
 import { openTfjs } from './tfjs.js';
@@ -67,10 +68,12 @@ export function referenceEngine(group: Group, meters?: EngineMeters): Engine {
   return new EngineFront('reference', group, referenceExecutor(group), meters);
 }
 
+const watchOf = (meters: EngineMeters | undefined): QueueWatch =>
+  meters ? { onDepth: meters.depth, onBusy: meters.busy } : {};
+
 /** A pooled engine with a given kernel, without selection or self-check: how tests force a path. */
 export function pooledEngine(name: EngineName, kernel: KernelName, settings: Settings, meters?: EngineMeters): Engine {
-  const onDepth = meters && { onDepth: meters.depth };
-  const executor = new PooledExecutor({ ...settings, kernel, path: pathOf(kernel), ...onDepth });
+  const executor = new PooledExecutor({ ...settings, kernel, path: pathOf(kernel), ...watchOf(meters) });
   return new EngineFront(name, settings.group, executor, meters);
 }
 
@@ -81,11 +84,12 @@ export async function cudaEngine(
 ): Promise<Engine> {
   const { group, threads, queueLimit } = settings;
   const kernel = probeEngines(group).find((probe) => probe.kernel !== undefined)?.kernel ?? 'bigint';
-  const onDepth = meters && { onDepth: meters.depth };
-  const cpu = new PooledExecutor({ group, threads, queueLimit, kernel, path: pathOf(kernel), ...onDepth });
+  const { onDepth, onBusy } = watchOf(meters);
+  // Busy are the cards; the depth is of what waits beside them.
+  const cpu = new PooledExecutor({ group, threads, queueLimit, kernel, path: pathOf(kernel), onDepth });
   let cards: CudaExecutor | undefined;
   try {
-    cards = await openCards({ ...settings, cpu });
+    cards = await openCards({ ...settings, cpu, onBusy });
     await checkCards(group, cards);
     return new EngineFront('cuda', group, cards, meters);
   } catch (thrown) {
@@ -101,7 +105,7 @@ export function composedEngine<V>(
   queueLimit = QUEUE_LIMIT,
   meters?: EngineMeters,
 ): Engine {
-  const executor = new ComposedExecutor({ field, queueLimit, ...(meters && { onDepth: meters.depth }) });
+  const executor = new ComposedExecutor({ field, queueLimit, ...watchOf(meters) });
   return new EngineFront(name, field.group, executor, meters);
 }
 
@@ -215,6 +219,7 @@ function deferredMeters(): EngineMeters & { connect(target: EngineMeters): void 
     done: (operation, elements) => target?.done(operation, elements),
     failed: (operation, code) => target?.failed(operation, code),
     depth: (priority, operations) => target?.depth(priority, operations),
+    busy: (priority, seconds) => target?.busy(priority, seconds),
     closed: () => target?.closed(),
   };
 }

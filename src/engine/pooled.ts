@@ -4,14 +4,13 @@
 import { bytesToBigint } from '../math/batch.js';
 import type { Group } from '../math/group.js';
 import { tableBytes, windowsOf } from './comb.js';
-import type { Priority } from './engine.js';
 import type { KernelName, Work, WorkOf } from './job.js';
 import { multiExpWindowBits } from './multiExp.js';
 import { nativeCall, nativeTable, nativeTableCovers } from './nativeKernel.js';
 import type { NativePath } from './nativeLibrary.js';
 import { CHUNK_US, Plan } from './plan.js';
 import { TASKS_PER_WORKER, WorkerPool } from './pool.js';
-import { ChunkQueue } from './queue.js';
+import { ChunkQueue, type QueueWatch } from './queue.js';
 import type { ExecuteOptions, Executor, Request, RequestOf } from './request.js';
 import { Shared } from './shared.js';
 
@@ -27,14 +26,13 @@ const INVERSION_PRODUCTS = 200;
 
 export const QUEUE_LIMIT = 1024;
 
-export interface PooledOptions {
+export interface PooledOptions extends QueueWatch {
   readonly group: Group;
   readonly kernel: KernelName;
   readonly path: string;
   readonly threads: number;
   /** Operations of each priority that may wait or run; one more is refused with ENGINE_BUSY. */
   readonly queueLimit: number;
-  readonly onDepth?: (priority: Priority, operations: number) => void;
 }
 
 /** Runs chunks and waits for them. `chunkUs`: what each takes, about, where it may be handed over with others. */
@@ -56,7 +54,7 @@ export class PooledExecutor implements Executor {
   readonly #plan: Plan;
   #generator: Promise<Uint8Array | undefined> | undefined;
 
-  constructor({ group, kernel, path, threads, queueLimit, onDepth }: PooledOptions) {
+  constructor({ group, kernel, path, threads, queueLimit, onDepth, onBusy }: PooledOptions) {
     this.threads = threads;
     this.path = path;
     this.#group = group;
@@ -71,7 +69,8 @@ export class PooledExecutor implements Executor {
       togetherUs: CHUNK_US,
       operationsMax: queueLimit,
       run: (works) => runOn(pool, kernel, group, works),
-      ...(onDepth && { onDepth }),
+      onDepth,
+      onBusy,
     });
   }
 

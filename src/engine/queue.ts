@@ -9,7 +9,15 @@
 import { MixError } from '../base/errors.js';
 import type { Priority } from './engine.js';
 
-export interface QueueOptions<C> {
+/** What a queue tells of itself. */
+export interface QueueWatch {
+  /** Told whenever the number of open operations of a level changes. */
+  readonly onDepth?: ((priority: Priority, operations: number) => void) | undefined;
+  /** Told how long workers have computed for a level, summed over workers, whenever that is known. */
+  readonly onBusy?: ((priority: Priority, seconds: number) => void) | undefined;
+}
+
+export interface QueueOptions<C> extends QueueWatch {
   /** Calls of `run` that have not yet settled, at most. */
   readonly inFlightMax: number;
   /** Among how many the chunks that wait are shared out, where they are short enough to be handed over together. */
@@ -20,8 +28,8 @@ export interface QueueOptions<C> {
   readonly operationsMax: number;
   /** Computes chunks, one after the other, and says of each whether it failed, and with what. Rejects where all did. */
   run(chunks: readonly C[]): Promise<readonly (Failure | undefined)[]>;
-  /** Told whenever the number of open operations of a level changes. */
-  onDepth?(priority: Priority, operations: number): void;
+  /** Any clock, in milliseconds. */
+  readonly nowMs?: () => number;
 }
 
 export interface Failure {
@@ -85,7 +93,11 @@ export class ChunkQueue<C> {
   readonly #open: Record<Priority, number> = { realtime: 0, precompute: 0 };
   /** Chunks of those operations. */
   readonly #backlog: Record<Priority, number> = { realtime: 0, precompute: 0 };
-  #inFlight = 0;
+  /** Calls of `run` that have not settled, by level. */
+  readonly #running: Record<Priority, number> = { realtime: 0, precompute: 0 };
+  readonly #nowMs: () => number;
+  /** When it last changed how many workers compute. */
+  #changedMs: number;
   /** Chunks of precomputation that are still to be handed over one a worker. */
   #watchful = 0;
   #closed = false;
@@ -93,6 +105,8 @@ export class ChunkQueue<C> {
 
   constructor(options: QueueOptions<C>) {
     this.#options = options;
+    this.#nowMs = options.nowMs ?? (() => performance.now());
+    this.#changedMs = this.#nowMs();
   }
 
   /** Open operations of a level. */
@@ -101,7 +115,7 @@ export class ChunkQueue<C> {
   }
 
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#running.realtime + this.#running.precompute;
   }
 
   /**
@@ -133,7 +147,7 @@ export class ChunkQueue<C> {
     for (const level of LEVELS) {
       for (const operation of [...this.#waiting[level]]) this.#drop(operation, new MixError('ENGINE_CLOSED'));
     }
-    if (this.#inFlight > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (this.inFlight > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
   #changeOpen(priority: Priority, by: number): void {
@@ -183,13 +197,21 @@ export class ChunkQueue<C> {
   #pump(): void {
     for (;;) {
       const level = LEVELS.find((one) => this.#waiting[one].length > 0);
-      if (!level || this.#inFlight >= this.#inFlightMax(level)) return;
+      if (!level || this.inFlight >= this.#inFlightMax(level)) return;
       const taken = this.#take(level);
       this.#watchful = level === 'realtime' ? WATCHFUL_CHUNKS : Math.max(0, this.#watchful - taken.length);
-      this.#inFlight++;
+      this.#run(level, 1);
       this.#options.run(taken.map(({ chunk }) => chunk)).then(
-        (failures) => this.#ended(taken.map(({ operation }, i) => ({ operation, failure: failures[i] }))),
-        (error: unknown) => this.#ended(taken.map(({ operation }) => ({ operation, failure: { error } }))),
+        (failures) =>
+          this.#ended(
+            level,
+            taken.map(({ operation }, i) => ({ operation, failure: failures[i] })),
+          ),
+        (error: unknown) =>
+          this.#ended(
+            level,
+            taken.map(({ operation }) => ({ operation, failure: { error } })),
+          ),
       );
     }
   }
@@ -218,8 +240,25 @@ export class ChunkQueue<C> {
     return taken;
   }
 
-  #ended(chunks: readonly { readonly operation: Operation<C>; readonly failure: Failure | undefined }[]): void {
-    this.#inFlight--;
+  /** Counts the time until now to the levels that had the workers, before one of them has more or less. */
+  #run(level: Priority, by: number): void {
+    const nowMs = this.#nowMs();
+    const { onBusy, workers } = this.#options;
+    const { inFlight } = this;
+    // What is in flight besides waits in front of a worker.
+    const each = inFlight === 0 ? 0 : Math.min(1, workers / inFlight);
+    for (const one of LEVELS) {
+      if (this.#running[one] > 0) onBusy?.(one, (each * this.#running[one] * (nowMs - this.#changedMs)) / 1_000);
+    }
+    this.#changedMs = nowMs;
+    this.#running[level] += by;
+  }
+
+  #ended(
+    level: Priority,
+    chunks: readonly { readonly operation: Operation<C>; readonly failure: Failure | undefined }[],
+  ): void {
+    this.#run(level, -1);
     // All are counted out before one settles: an operation may have several among them.
     for (const { operation } of chunks) operation.running--;
     for (const { operation, failure } of chunks) {
@@ -229,7 +268,7 @@ export class ChunkQueue<C> {
     // In a microtask, so that what callers submit next is there when the rest is shared out.
     queueMicrotask(() => {
       this.#pump();
-      if (this.#inFlight > 0) return;
+      if (this.inFlight > 0) return;
       for (const resolve of this.#idle.splice(0)) resolve();
     });
   }

@@ -1,4 +1,6 @@
-// What became of a submission, as any node of its team can tell; and what a sender may conclude from what several of them say.
+// What became of a submission, as any node of its team can tell; and what a sender may conclude from what several of them say. A
+// sender must not send a message again that may come out: whoever refused it, took it all the same, and then sees one text in two
+// rounds, knows who wrote it.
 import type { NodeId, SenderId } from '../base/ids.js';
 import type { Round } from './round.js';
 import { PROGRESS } from './roundState.js';
@@ -34,22 +36,22 @@ export function outcomeOf(round: Round, desk: SubmissionDesk | undefined, sender
   return { state: round.stage === 'COMPLETED' ? 'mixed' : 'pending' };
 }
 
-/** What to do about a message, once its round's team was asked. */
-export type Verdict = 'wait' | 'mixed' | 'rejected' | 'resend' | 'failed';
+/** How a round ended for all of its messages, as far as its nodes' answers go. */
+export type Verdict = 'wait' | 'resend' | 'failed';
 
 /**
- * What the answers of a round's nodes come to; undefined where one gave none. A message may be sent again only where nobody says
- * that its share was opened, and somebody that has its own still closed: it must never come out of two rounds.
+ * What the answers of a round's whole team come to; undefined where a node gave none. One honest node that kept its share is enough
+ * for nothing to have come out, but who is honest is not known: messages are sent again only where half of the team at least says
+ * so, and nobody says anything else. That a round was mixed is nobody's word: its outputs show it, by everybody's signature.
  */
 export function verdictOf(answers: readonly (Outcome | undefined)[]): Verdict {
-  const given = answers.filter((answer) => answer !== undefined);
-  const said = (state: Outcome['state']) => given.some((answer) => answer.state === state);
-  if (said('mixed')) return 'mixed';
-  if (said('rejected')) return 'rejected';
-  if (said('pending')) return 'wait';
-  const final = given.filter(
-    (answer) => answer.state === 'failed' || (answer.state === 'unknown' && answer.resendable),
-  );
-  if (final.length === 0) return 'wait';
-  return final.every((answer) => 'resendable' in answer && answer.resendable) ? 'resend' : 'failed';
+  const said = (...states: Outcome['state'][]) => answers.some((answer) => answer && states.includes(answer.state));
+  if (said('mixed', 'rejected', 'pending')) return 'wait';
+  const failed = answers.filter((answer) => answer?.state === 'failed');
+  if (failed.some(({ resendable }) => !resendable)) return 'failed';
+  return failed.length > 0 && 2 * failed.length >= answers.length ? 'resend' : 'wait';
 }
+
+/** True where all of these nodes say that a round is without a submission, and will be: none is missing, none says anything else. */
+export const isAbsent = (answers: readonly (Outcome | undefined)[]): boolean =>
+  answers.every((answer) => answer !== undefined && 'resendable' in answer && answer.resendable);

@@ -18,6 +18,8 @@ export class RoundDirectory {
   readonly #self: NodeId;
   readonly #clock: Clock;
   readonly #rounds = new Map<RoundId, Heard>();
+  /** Rounds of this node: known apart, so that however many there are of others, its own updates reach it. */
+  readonly #own = new Set<RoundId>();
 
   constructor(self: NodeId, clock: Clock) {
     this.#self = self;
@@ -26,25 +28,22 @@ export class RoundDirectory {
 
   /** Takes note of an update; true where it is about a round of this node. */
   heard(update: RoundUpdate): boolean {
+    const round = update.kind === 'open' ? update.round.info.round : update.round;
+    const heard = this.#rounds.get(round);
     switch (update.kind) {
-      case 'open': {
-        const { info } = update.round;
-        this.#rounds.set(info.round, { signed: update.round, assignedMs: undefined });
-        const [oldest] = this.#rounds.keys();
-        if (this.#rounds.size > ROUNDS_MAX && oldest !== undefined) this.#rounds.delete(oldest);
-        return info.team.includes(this.#self);
-      }
-      case 'assign': {
-        const heard = this.#rounds.get(update.round);
-        if (heard) this.#rounds.set(update.round, { ...heard, assignedMs: this.#clock.nowMs() });
-        return heard?.signed.info.team.includes(this.#self) ?? false;
-      }
-      case 'fail': {
-        const heard = this.#rounds.get(update.round);
-        this.#rounds.delete(update.round);
+      case 'open':
+        this.#rounds.set(round, { signed: update.round, assignedMs: undefined });
+        keepNewest(this.#rounds);
+        if (update.round.info.team.includes(this.#self)) this.#own.add(round);
+        keepNewest(this.#own);
+        return this.#own.has(round);
+      case 'assign':
+        if (heard) this.#rounds.set(round, { ...heard, assignedMs: this.#clock.nowMs() });
+        return this.#own.has(round);
+      case 'fail':
+        this.#rounds.delete(round);
         // One that was opened before this node began to listen may be its own: it has told so itself.
-        return heard?.signed.info.team.includes(this.#self) ?? true;
-      }
+        return this.#own.has(round) || heard === undefined;
     }
   }
 
@@ -61,5 +60,17 @@ export class RoundDirectory {
       else this.#rounds.delete(round);
     }
     return open.reverse();
+  }
+}
+
+function keepNewest(rounds: {
+  readonly size: number;
+  keys(): Iterable<RoundId>;
+  delete(round: RoundId): boolean;
+}): void {
+  if (rounds.size <= ROUNDS_MAX) return;
+  for (const oldest of rounds.keys()) {
+    rounds.delete(oldest);
+    return;
   }
 }

@@ -279,11 +279,13 @@ export class RoundRunner implements LinkReceiver {
     const here = [...this.#rounds.values()].filter(
       ({ round, desk }) => desk && !desk.closed && round.stage === 'QUEUED',
     );
-    const mayTake = (own: OpenRound | undefined) => !own || (!own.desk && own.round.stage === 'QUEUED');
-    return [
-      ...here.map(({ signed }) => signed),
-      ...elsewhere.filter(({ info }) => mayTake(this.#rounds.get(info.round))),
-    ];
+    const { nodeId } = this.#deps.key;
+    const mayTake = ({ info }: SignedRoundInfo) => {
+      const own = this.#rounds.get(info.round);
+      // One of its own that it does not have open was lost with an earlier run, or has ended and is forgotten.
+      return own ? !own.desk && own.round.stage === 'QUEUED' : !info.team.includes(nodeId);
+    };
+    return [...here.map(({ signed }) => signed), ...elsewhere.filter(mayTake)];
   }
 
   /** What became of a submission; any node of the team can tell. */

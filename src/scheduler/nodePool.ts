@@ -124,3 +124,19 @@ export function blame({ info, failures, resumed }: RoundRecord): readonly NodeId
   const [pair] = [...votes].sort((a, b) => b[1].size - a[1].size);
   return pair ? [...new Set([pair[0], ...pair[1]])] : [];
 }
+
+/** Medians by the measurements that they are of: a thousand nodes with a thousand round trips each are not sorted at every look. */
+const medians = new WeakMap<NodeRecord['roundTripsMs'], number | null>();
+
+/** Median of the round trips to others that a node has measured, milliseconds; null where it has none. */
+export function medianRoundTripMs({ roundTripsMs }: NodeRecord): number | null {
+  let median = medians.get(roundTripsMs);
+  if (median === undefined) {
+    const sorted = [...roundTripsMs.values()].sort((a, b) => a - b);
+    const middle = sorted.length >> 1;
+    const [low, high] = [sorted[middle - 1 + (sorted.length % 2)], sorted[middle]];
+    median = low === undefined || high === undefined ? null : Math.round(500 * (low + high)) / 1_000;
+    medians.set(roundTripsMs, median);
+  }
+  return median;
+}

@@ -11,6 +11,8 @@ import type { RoundRecord } from './schedulerState.js';
 const ROWS_MAX = 500;
 /** How far back the timeline goes. */
 export const TIMELINE_MS = 60_000;
+/** How long shares of the last minute are good for: they are looked at far more often than they change. */
+const SHARES_MS = 1_000;
 /** Spans kept, whatever the window: a bound for networks of many nodes. */
 const SPANS_MAX = 50_000;
 
@@ -69,6 +71,7 @@ export class RoundRecords {
   readonly #open = new Map<string, NodeSpan>();
   readonly #closed: (NodeSpan & { readonly toMs: number })[] = [];
   readonly #sinceMs: number;
+  #shares: { readonly atMs: number; readonly of: Utilisation } | undefined;
 
   /** `nowMs`: when this begins to look. */
   constructor(nowMs: number) {
@@ -161,24 +164,31 @@ export class RoundRecords {
     return (60_000 * recent.length) / windowMs;
   }
 
+  /** Of a second ago at most. */
   utilisation(nowMs: number): Utilisation {
-    const fromMs = Math.max(nowMs - TIMELINE_MS, this.#sinceMs);
-    const spans = this.spans(nowMs).map((span) => ({
-      ...span,
-      fromMs: Math.max(span.fromMs, fromMs),
-      toMs: span.toMs ?? nowMs,
-    }));
-    const of = (kind: NodeSpan['kind']) => union(spans.filter((span) => span.kind === kind));
-    const realtime = of('realtime');
-    const byNode = new Map<NodeId, typeof spans>();
-    for (const span of spans) byNode.set(span.node, [...(byNode.get(span.node) ?? []), span]);
-    const windowMs = Math.max(nowMs - fromMs, 1);
+    if (!this.#shares || nowMs - this.#shares.atMs >= SHARES_MS) {
+      this.#shares = { atMs: nowMs, of: this.#utilisation(nowMs) };
+    }
+    return this.#shares.of;
+  }
+
+  #utilisation(nowMs: number): Utilisation {
+    const sinceMs = Math.max(nowMs - TIMELINE_MS, this.#sinceMs);
+    const byKind: Record<NodeSpan['kind'], Interval[]> = { precompute: [], realtime: [] };
+    const byNode = new Map<NodeId, Interval[]>();
+    for (const { node, kind, fromMs, toMs = nowMs } of this.spans(nowMs)) {
+      const interval = { fromMs: Math.max(fromMs, sinceMs), toMs };
+      byKind[kind].push(interval);
+      const own = byNode.get(node);
+      if (own) own.push(interval);
+      else byNode.set(node, [interval]);
+    }
+    const windowMs = Math.max(nowMs - sinceMs, 1);
     const busy = [...byNode].map(([node, own]) => [node, lengthOf(union(own)) / windowMs] as const);
+    const realtime = union(byKind.realtime);
     const inRealtimeMs = lengthOf(realtime);
-    return {
-      overlapShare: inRealtimeMs > 0 ? lengthOf(intersection(realtime, of('precompute'))) / inRealtimeMs : undefined,
-      busyShare: new Map(busy),
-    };
+    const overlapMs = lengthOf(intersection(realtime, union(byKind.precompute)));
+    return { overlapShare: inRealtimeMs > 0 ? overlapMs / inRealtimeMs : undefined, busyShare: new Map(busy) };
   }
 }
 
@@ -192,10 +202,10 @@ const lengthOf = (intervals: readonly Interval[]): number =>
 
 /** Intervals that cover the same time and do not overlap, in order. */
 function union(intervals: readonly Interval[]): readonly Interval[] {
-  const merged: Interval[] = [];
+  const merged: { readonly fromMs: number; toMs: number }[] = [];
   for (const { fromMs, toMs } of [...intervals].sort((a, b) => a.fromMs - b.fromMs)) {
     const last = merged.at(-1);
-    if (last && fromMs <= last.toMs) merged[merged.length - 1] = { ...last, toMs: Math.max(last.toMs, toMs) };
+    if (last && fromMs <= last.toMs) last.toMs = Math.max(last.toMs, toMs);
     else merged.push({ fromMs, toMs });
   }
   return merged;

@@ -12,7 +12,7 @@ import type { Membership } from '../comms/peers.js';
 import type { SchedulerFeed } from '../comms/schedulerService.js';
 import type { Stage } from '../round/roundState.js';
 import type { NodeReport, SignedUpdate } from '../round/schedulerPort.js';
-import { statusOf } from './nodePool.js';
+import { medianRoundTripMs, statusOf } from './nodePool.js';
 import { Registration } from './registration.js';
 import { type FeedListener, RoundFeed } from './roundFeed.js';
 import { type NodeSpan, RoundRecords, type RoundRow } from './roundRecords.js';
@@ -229,6 +229,8 @@ export class Scheduler implements SchedulerFeed {
         stages: counted([...record.activity.values()]),
         engine: this.feed.nodes.get(record.node)?.engine ?? '',
         busyShare: rounded(busyShare.get(record.node) ?? 0),
+        roundTripMs: medianRoundTripMs(record),
+        blamed: record.blamed.filter(Boolean).length,
       })),
       stock: [...rounds.values()].filter(({ state, queuedMs }) => state === 'STANDBY' && queuedMs === undefined).length,
       stockTarget: stockTarget(demand, params),

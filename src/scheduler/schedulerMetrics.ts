@@ -11,7 +11,8 @@ export class SchedulerMetrics {
   readonly #stages;
   readonly #ignored;
 
-  constructor(metrics: Metrics, view: () => SchedulerView) {
+  constructor(metrics: Metrics, show: () => SchedulerView) {
+    const view = oncePerLook(show);
     this.#rounds = metrics.counter('scheduler_rounds_total', 'Rounds that ended', ['state']);
     this.#blamed = metrics.counter('scheduler_blamed_total', 'Failed rounds that a node was to blame for', ['node']);
     this.#stages = metrics.histogram('scheduler_stage_seconds', 'How long rounds were in a stage', SECONDS, ['stage']);
@@ -42,6 +43,8 @@ export class SchedulerMetrics {
   ended(round: RoundRecord, blamed: readonly NodeId[]): void {
     this.#rounds.inc({ state: round.state });
     for (const node of blamed) this.#blamed.inc({ node });
+    // When those of an earlier run were where, this run does not know.
+    if (round.resumed) return;
     const { openedMs, standbyMs, queuedMs, realtimeMs, endedMs } = round;
     const took = (stage: string, from: number | undefined, to: number | undefined) => {
       if (from !== undefined && to !== undefined) this.#stages.observe({ stage }, (to - from) / 1000);
@@ -55,4 +58,18 @@ export class SchedulerMetrics {
   ignored(): void {
     this.#ignored.inc();
   }
+}
+
+/** All gauges of one scrape are read from one view: with many nodes each of them costs something. */
+function oncePerLook(show: () => SchedulerView): () => SchedulerView {
+  let seen: SchedulerView | undefined;
+  return () => {
+    if (!seen) {
+      seen = show();
+      queueMicrotask(() => {
+        seen = undefined;
+      });
+    }
+    return seen;
+  };
 }

@@ -138,6 +138,10 @@ export interface SchedulerView {
     readonly engine: string;
     /** Of the last minute, in how much of it it was at work on a round. */
     readonly busyShare: number;
+    /** Median of the round trips to others that it has measured; null where it has none. */
+    readonly roundTripMs: number | null;
+    /** Of its last rounds, how many it was to blame for the failure of. */
+    readonly blamed: number;
   }[];
   readonly stock: number;
   readonly stockTarget: number;

@@ -8,6 +8,9 @@ import { resultOf, roundLine, roundTable } from '../../src/cli/demo/results.js';
 import type { LiveView } from '../../src/dashboard/dashboard.js';
 import type { RoundRow } from '../../src/scheduler/roundRecords.js';
 
+/** Lines of the picture beside its lanes. */
+const FRAME = 5;
+
 /** Thirty seconds as six cells of five. */
 const lane = (...spans: LiveView['timeline'][string]) => drawLane(cellsOf(spans, 6, 300), false);
 
@@ -48,6 +51,65 @@ it('a display that is no terminal gets lines only, and never an escape', () => {
   display.say('a line');
   display.end();
   expect(String(out.read())).toBe('a line\n');
+});
+
+describe('the picture on a terminal', () => {
+  const node = (i: number) => ({ node: `n${i}`, status: 'active', stages: { STANDBY: i }, engine: 'cpu' });
+  const view = (count: number) => {
+    const nodes = Array.from({ length: count }, (_, i) => node(i));
+    const counts = { completed: 123, failed: 4, roundsPerMinute: 56.7, stock: 8, stockTarget: 9, overlapShare: 1 };
+    return { nodes, ...counts, timeline: { n0: [[1, 'r', 300, 0]] } } as unknown as LiveView;
+  };
+  /** What a display writes that draws, says two lines and ends, as pictures: each with how many lines were erased before it. */
+  function drawn(columns: number, rows: number, nodes: number) {
+    let text = '';
+    const write = (part: string) => {
+      text += part;
+    };
+    const options = {
+      view: () => view(nodes),
+      nameOf: (id: string) => `node ${id}`,
+      page: () => 'http://127.0.0.1:1/',
+    };
+    const out = { isTTY: true, columns, rows, write } as unknown as NodeJS.WriteStream;
+    const display = new DemoDisplay(out, options);
+    display.begin();
+    display.say('first');
+    display.say('second');
+    display.end();
+    const [before, ...parts] = text.split('\x1b[');
+    const pictures = [{ erased: 0, text: before! }];
+    for (const part of parts) {
+      const [sequence, number] = /^([\d;]*)[A-Za-z]/.exec(part)!;
+      if (sequence.endsWith('A')) pictures.push({ erased: Number(number), text: '' });
+      pictures.at(-1)!.text += part.slice(sequence.length);
+    }
+    return pictures;
+  }
+
+  it.each([
+    [60, 24, 8],
+    [30, 10, 8],
+    [12, 4, 3],
+    [200, 50, 64],
+  ])('has no line that wraps and none that scrolls away, at %i × %i with %i nodes', (columns, rows, nodes) => {
+    const pictures = drawn(columns, rows, nodes);
+    expect(pictures).toHaveLength(3);
+    for (const { text } of pictures) {
+      const lines = text.split('\n').filter((line) => line !== 'first' && line !== 'second');
+      expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns);
+      expect(lines.length).toBeLessThanOrEqual(Math.max(rows, FRAME + 1));
+    }
+  });
+
+  it('erases exactly what it drew', () => {
+    const pictures = drawn(100, 24, 3);
+    for (const [i, { erased }] of pictures.slice(1).entries()) {
+      // The line that was said stands above it and stays.
+      const said = i < 2 ? 1 : 0;
+      expect(erased).toBe(pictures[i]!.text.split('\n').length - 1 - said);
+    }
+  });
 });
 
 function row(more: Partial<RoundRow> = {}): RoundRow {

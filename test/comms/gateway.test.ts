@@ -8,6 +8,7 @@ import { silentLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
 import { systemRng } from '../../src/base/rng.js';
 import type { Client } from '../../src/client/client.js';
+import { Unsent } from '../../src/client/delivery.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import { ownConnection, pinnedCredentials } from '../../src/comms/channels.js';
 import { GatewayClient } from '../../src/comms/gatewayClient.js';
@@ -100,7 +101,20 @@ describe('a whole round', () => {
     await done;
     const { messages } = await client.outputs(info.round, info.team[1]!);
     expect(messages.map((bytes) => Buffer.from(bytes).toString()).sort()).toEqual(['bad', ...texts(5, 'good')]);
-    expect((await client.submit(info, [fresh!]))[0]!.code).toBe('ROUND_OVER');
+    // Once it is clear that the round takes no more, the rest does not leave: it may go elsewhere without a question.
+    const late = await client.submit(info, new Array(200).fill(fresh!));
+    expect(new Set(late.map((error) => error?.code))).toEqual(new Set(['ROUND_OVER']));
+    expect([late[0], late[199]].map((error) => error instanceof Unsent)).toEqual([false, true]);
+  });
+
+  it('is not told of a round of a node’s own that the node has lost', async () => {
+    const { info, signature } = signRoundInfo(await team.collecting(), SigningKey.generate(systemRng));
+    const [self, other] = info.team;
+    const lost = { info: { ...info, round: 999 as RoundId }, signature };
+    const elsewhere = { info: { ...info, round: 998 as RoundId, team: [other!] }, signature };
+    const told = team.node(self!).runner.collecting([lost, elsewhere]);
+    expect(told.map((round) => round.info.round)).toEqual([info.round, 998]);
+    team.feed.fail(info.round, 'enough');
   });
 
   it('is refused by whoever cannot take its messages', async () => {

@@ -15,7 +15,16 @@ const IDS = Array.from({ length: 8 }, (_, i) => String(i + 1).repeat(32) as Node
 
 const nodes = IDS.map((node, i) => {
   const status = i === 7 ? ('inactive' as const) : ('active' as const);
-  return { node, status, rounds: 2, stages: { PRECOMPUTING: 2, STANDBY: i }, engine: 'cpu', busyShare: 0.5 };
+  return {
+    node,
+    status,
+    rounds: 2,
+    stages: { PRECOMPUTING: 2, STANDBY: i },
+    engine: 'cpu',
+    busyShare: 0.5,
+    roundTripMs: i === 0 ? null : 12.5,
+    blamed: i,
+  };
 });
 const counts = {
   stock: 3,
@@ -67,6 +76,15 @@ describe.skipIf(command === undefined)('the live page in a browser', () => {
     expect(await text('#state')).toBe('live');
     expect(await text('#figures')).toContain('87 %');
     expect(await text('.inactive .status')).toBe('inactive');
+    const title = (nth: number) => browser.value(`document.querySelectorAll('.node')[${nth}].title`);
+    expect(String(await title(0)).split('\n')).toEqual([
+      IDS[0],
+      'engine cpu',
+      'busy 50 %',
+      'round trip to others –',
+      'to blame for 0 of its last rounds',
+    ]);
+    expect(await title(7)).toContain('round trip to others 12.5 ms\nto blame for 7 of');
     // A bar stands where its time was: five seconds out of sixty, twenty seconds ago.
     const bar = `(() => { const lane = document.querySelector('.lane').getBoundingClientRect();
       const bar = document.querySelector('.lane .r').getBoundingClientRect();

@@ -1,5 +1,6 @@
 // The command line as a user meets it: real processes of the compiled program, their output and exit status.
-import { spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -102,6 +103,64 @@ describe('a whole demo at 2048 bits', () => {
     expect(rounds.map(({ round }: { round: number }) => round)).toEqual(rounds.map((_: unknown, i: number) => i + 1));
     expect(new Set(rounds.map(({ id }: { id: number }) => id)).size).toBe(rounds.length);
     expect(scheduler).toMatchObject({ failed: 0 });
+  });
+});
+
+describe('a demo that is disturbed', () => {
+  const options = ['--batch', '10', '--bits', '2048', '--output', join(directory, 'disturbed.txt')];
+
+  /** Starts a demo; `until` is called with what it has said so far, until it has done what it waits for. */
+  async function disturbed(args: readonly string[], until: (said: string, demo: ChildProcess) => boolean) {
+    const demo = spawn(process.execPath, [MAIN, 'demo', ...options, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const said = { out: '', err: '' };
+    let done = false;
+    demo.stdout.on('data', (part) => {
+      said.out += part;
+    });
+    demo.stderr.on('data', (part) => {
+      said.err += part;
+      if (!done) done = until(said.err, demo);
+    });
+    const [status] = await once(demo, 'close');
+    return { status, ...said };
+  }
+  const processesOf = (demo: ChildProcess) =>
+    spawnSync('ps', ['-eo', 'pid,ppid,args'], { encoding: 'utf8' })
+      .stdout.split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .filter(([, parent]) => Number(parent) === demo.pid);
+
+  it('goes on without a node that is killed, says so, and every message is told', async () => {
+    const { out, err } = await disturbed(
+      ['--nodes', '4', '--team-size', '3', '--duration', '10s', '--json'],
+      (said, demo) => {
+        if (!said.includes('round   1')) return false;
+        const victim = processesOf(demo).find((words) => words.some((word) => word.endsWith('node-2/node.toml')));
+        process.kill(Number(victim![0]), 'SIGKILL');
+        return true;
+      },
+    );
+    expect(err).toContain('node 2 has ended (SIGKILL)');
+    expect(err).not.toContain('error:');
+    const { rounds, undelivered } = JSON.parse(out.trim().split('\n').at(-1)!);
+    expect(rounds.every(({ equal }: { equal: boolean }) => equal)).toBe(true);
+    expect(out).toContain(undelivered === 0 ? 'exactly once' : 'their senders were told');
+  });
+
+  it('that stays up ends by Ctrl+C, in order and as it ended before, and leaves nothing behind', async () => {
+    let children: string[] = [];
+    const { status, err } = await disturbed(['--nodes', '2', '--rounds', '1', '--keep'], (said, demo) => {
+      if (!said.includes('/node-2\n')) return false;
+      children = processesOf(demo).map(([pid]) => pid!);
+      demo.kill('SIGINT');
+      return true;
+    });
+    expect(status).toBe(0);
+    expect(err).not.toContain('error:');
+    expect(children).toHaveLength(3);
+    for (const pid of children) expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH');
+    const files = /(\S+)\/node-2\n/.exec(err)![1]!;
+    expect(existsSync(files)).toBe(false);
   });
 });
 

@@ -18,6 +18,8 @@ const view: SchedulerView = {
       stages: { STANDBY: 1, REALTIME: 1 },
       engine: 'cpu',
       busyShare: 0.5,
+      roundTripMs: 0.25,
+      blamed: 1,
     },
   ],
   stock: 1,
@@ -130,5 +132,6 @@ it('shows nodes, stages and counts, and has no room for anything else', async ()
   const counts = ['completed', 'consumed', 'failed', 'overlapShare', 'precomputing', 'realtime', 'roundsPerMinute'];
   const all = [...counts, 'nodes', 'stock', 'stockTarget', 'timeline', 'waited'];
   expect(Object.keys(shownNow).sort()).toEqual(all.sort());
-  expect(Object.keys(shownNow.nodes[0]!).sort()).toEqual(['busyShare', 'engine', 'node', 'rounds', 'stages', 'status']);
+  const ofNode = ['blamed', 'busyShare', 'engine', 'node', 'roundTripMs', 'rounds', 'stages', 'status'];
+  expect(Object.keys(shownNow.nodes[0]!).sort()).toEqual(ofNode);
 });

@@ -89,6 +89,11 @@ describe('opening an engine', () => {
     const text = await metrics.render();
     expect(text).toContain('millrace_engine_elements_total{engine="bigint",operation="product"} 3');
     expect(text).toContain('millrace_engine_queue_operations{engine="bigint",priority="realtime"} 0');
+    const busy = (priority: string) =>
+      Number(new RegExp(`engine_busy_seconds_total{engine="bigint",priority="${priority}"} (\\S+)`).exec(text)?.[1]);
+    expect(busy('realtime')).toBeGreaterThan(0);
+    // What the self-check took is nobody's work.
+    expect(busy('precompute')).toBe(0);
     await engine.close();
   });
 

@@ -10,6 +10,8 @@ class Bench {
   /** Chunks in the order in which they started; those handed over together are joined. */
   readonly started: string[] = [];
   readonly depths: string[] = [];
+  readonly busyMs = { realtime: 0, precompute: 0 };
+  nowMs = 0;
   readonly queue: ChunkQueue<string>;
   readonly #running = new Map<
     string,
@@ -26,6 +28,10 @@ class Bench {
         const chunk = chunks.join('+');
         this.started.push(chunk);
         return new Promise((resolve, reject) => this.#running.set(chunk, { resolve, reject }));
+      },
+      nowMs: () => this.nowMs,
+      onBusy: (priority, seconds) => {
+        this.busyMs[priority] += 1_000 * seconds;
       },
       onDepth: (priority, operations) => this.depths.push(`${priority} ${operations}`),
     });
@@ -159,6 +165,28 @@ describe('the chunk queue', () => {
     await bench.endAll();
     expect(await Promise.all(done)).toEqual(['done', 'done', 'done', 'done']);
     expect(bench.depths.at(-1)).toMatch(/ 0$/);
+  });
+
+  it('counts the time that its workers compute, by level, and none that is spent waiting in front of them', async () => {
+    // One worker, and one chunk more in flight than it computes at a time.
+    const bench = new Bench(2, 8, 1);
+    bench.nowMs = 1_000;
+    const done = [bench.submit(['a1', 'a2'])];
+    bench.nowMs = 1_100;
+    await bench.end('a1');
+    done.push(bench.submit(['b'], { priority: 'realtime' }));
+    bench.nowMs = 1_300;
+    await bench.end('a2');
+    bench.nowMs = 1_340;
+    await bench.end('b');
+    bench.nowMs = 9_000;
+    done.push(bench.submit(['c']));
+    bench.nowMs = 9_010;
+    await bench.end('c');
+    expect(await Promise.all(done)).toEqual(['done', 'done', 'done']);
+    // Idle until 1000 and from 1340 to 9000; the two that were in flight from 1100 to 1300 shared one worker.
+    expect(bench.busyMs.precompute).toBeCloseTo(100 + 100 + 10);
+    expect(bench.busyMs.realtime).toBeCloseTo(100 + 40);
   });
 
   it('never refuses a later step of an operation it has taken', async () => {

@@ -1,7 +1,7 @@
 // What a sender concludes from what the nodes of its round say: above all, never to send a message again that may come out.
 import { describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/base/ids.js';
-import { type Outcome, type Verdict, verdictOf } from '../../src/round/outcome.js';
+import { isAbsent, type Outcome, type Verdict, verdictOf } from '../../src/round/outcome.js';
 
 const mixed: Outcome = { state: 'mixed' };
 const pending: Outcome = { state: 'pending' };
@@ -11,20 +11,22 @@ const opened: Outcome = { state: 'failed', code: 'PEER_LOST', resendable: false 
 const waiting: Outcome = { state: 'unknown', resendable: false };
 const absent: Outcome = { state: 'unknown', resendable: true };
 
-describe('what the answers of a team come to', () => {
+describe('what the answers of a team come to, for all of a round', () => {
   it.each<[string, (Outcome | undefined)[], Verdict]>([
     ['nobody answers', [undefined, undefined], 'wait'],
     ['the first node has it, the others have not heard', [pending, waiting, waiting], 'wait'],
     ['nobody knows it yet', [waiting, waiting], 'wait'],
-    ['one has mixed it', [waiting, mixed, undefined], 'mixed'],
-    ['one has mixed it and another one failed after opening', [opened, mixed], 'mixed'],
-    ['a node has rejected it', [pending, rejected], 'rejected'],
+    ['one has mixed it, which its outputs are to show', [waiting, mixed, undefined], 'wait'],
+    ['one has mixed it and another one failed after opening', [opened, mixed], 'wait'],
+    ['a node has rejected it, and the round goes on', [pending, rejected], 'wait'],
+    ['one says it failed, against all others', [kept, mixed, mixed], 'wait'],
+    ['a single one of three answers', [kept, undefined, undefined], 'wait'],
     ['all kept their shares', [kept, kept, kept], 'resend'],
-    ['those that answer kept their shares', [kept, undefined, waiting], 'resend'],
+    ['those that answer kept their shares, half of all', [kept, kept, undefined, waiting], 'resend'],
     ['one may have opened its share', [kept, kept, opened], 'failed'],
     ['all opened', [opened, opened], 'failed'],
     ['one has not heard of the failure yet', [kept, pending], 'wait'],
-    ['the table is without it', [absent, absent, undefined], 'resend'],
+    ['the table is without it, which says nothing of the others in it', [absent, absent, undefined], 'wait'],
     ['the table is without it, and somebody opened', [absent, opened], 'failed'],
   ])('%s', (_, answers, verdict) => {
     expect(verdictOf(answers)).toBe(verdict);
@@ -37,9 +39,17 @@ describe('what the answers of a team come to', () => {
         for (const c of all) {
           if (verdictOf([a, b, c]) !== 'resend') continue;
           for (const answer of [a, b, c]) expect([undefined, kept, waiting, absent]).toContain(answer);
-          expect([a, b, c].some((answer) => answer === kept || answer === absent)).toBe(true);
+          expect([a, b, c].filter((answer) => answer === kept).length).toBeGreaterThanOrEqual(2);
         }
       }
     }
   });
+});
+
+it('a round is without a message where all who are asked say so, and none is missing', () => {
+  expect(isAbsent([absent, absent])).toBe(true);
+  expect(isAbsent([absent, kept])).toBe(true);
+  for (const other of [undefined, mixed, pending, rejected, opened, waiting]) {
+    expect(isAbsent([absent, other])).toBe(false);
+  }
 });

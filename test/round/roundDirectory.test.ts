@@ -60,4 +60,11 @@ describe('the directory of rounds', () => {
     assign(5_000);
     expect(taking()).toEqual([5_000]);
   });
+
+  it('passes its own updates on, however many rounds others have had since', () => {
+    const { open, assign, fail } = directory();
+    open(1, 'a', 'b');
+    for (let round = 2; round <= 5_000; round++) open(round, 'b');
+    expect([assign(1), assign(2), fail(1)]).toEqual([true, false, true]);
+  });
 });

@@ -83,6 +83,16 @@ describe('the timeline', () => {
     expect(busyShare.get(nodes[2]!)).toBeUndefined();
     expect(new RoundRecords(0).utilisation(1_000).overlapShare).toBeUndefined();
   });
+
+  it('is added up once a second, however often it is looked at, and what goes on counts until now', () => {
+    const records = new RoundRecords(0);
+    records.stage(nodes[0]!, id(1), 'PRECOMPUTING', 0);
+    const first = records.utilisation(10_000);
+    expect(first.busyShare.get(nodes[0]!)).toBe(1);
+    records.stage(nodes[0]!, id(1), 'STANDBY', 10_000);
+    expect(records.utilisation(10_999)).toBe(first);
+    expect(records.utilisation(20_000).busyShare.get(nodes[0]!)).toBe(0.5);
+  });
 });
 
 describe('the table', () => {

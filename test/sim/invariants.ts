@@ -2,7 +2,7 @@
 // its sender told, nothing secret left, no round id that runs again.
 import { asMixError } from '../../src/base/errors.js';
 import { isOver } from '../../src/round/admission.js';
-import { type Outcome, verdictOf } from '../../src/round/outcome.js';
+import { isAbsent, type Outcome } from '../../src/round/outcome.js';
 import type { RoundInfo, SignedRoundInfo } from '../../src/round/roundInfo.js';
 import type { Stage } from '../../src/round/roundState.js';
 import { refusedBecause, textsOf } from './outputs.js';
@@ -121,7 +121,9 @@ export function checkMessages(team: SimTeam, watch: Watch, played: PlayedRound):
     const outcomes = outcomesOf(team, played, message);
     const told = outcomes.some(({ state }) => state === 'failed' || state === 'rejected');
     if (count > 1) say(message, `came out ${count} times`);
-    if (count > 0 && verdictOf(outcomes) === 'resend') say(message, 'came out, and its sender would send it again');
+    if (count > 0 && outcomes.some((outcome) => isAbsent([outcome]))) {
+      say(message, 'came out, and its sender is told that it may send it again');
+    }
     if (count === 1 && outcomes.some(({ state }) => state === 'rejected')) say(message, 'came out but was rejected');
     if (count === 0 && !told && outcomes.length > 0) {
       say(message, `is lost: ${outcomes.map(({ state }) => state).join(', ')}`);

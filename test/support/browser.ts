@@ -33,10 +33,15 @@ export class Browser {
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   #next = 0;
   #session = '';
+  #ended: string | undefined;
 
   constructor(command: string) {
     const flags = [...FLAGS, `--user-data-dir=${this.#profile}`, 'about:blank'];
     this.#process = spawn(command, flags, { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
+    // One that is gone answers nothing any more: whoever waits is told.
+    this.#process.once('error', (error) => this.#over(error.message));
+    this.#process.once('exit', () => this.#over('the browser has ended'));
+    (this.#process.stdio[3] as Writable).on('error', () => {});
     let text = '';
     (this.#process.stdio[4] as Readable).setEncoding('utf8').on('data', (part: string) => {
       const answers = (text + part).split('\0');
@@ -47,7 +52,13 @@ export class Browser {
     });
   }
 
+  #over(message: string): void {
+    this.#ended = message;
+    for (const answer of this.#waiting.values()) answer({ error: { message } });
+  }
+
   async #call(method: string, params: object = {}): Promise<Record<string, unknown>> {
+    if (this.#ended !== undefined) throw new Error(`${method}: ${this.#ended}`);
     const id = ++this.#next;
     const session = this.#session === '' ? {} : { sessionId: this.#session };
     const answered = new Promise<Answer>((resolve) => this.#waiting.set(id, resolve));
@@ -77,9 +88,11 @@ export class Browser {
   }
 
   async close(): Promise<void> {
-    const gone = new Promise((resolve) => this.#process.once('exit', resolve));
-    this.#process.kill('SIGKILL');
-    await gone;
+    if (this.#ended === undefined) {
+      const gone = new Promise((resolve) => this.#process.once('close', resolve));
+      this.#process.kill('SIGKILL');
+      await gone;
+    }
     rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
   }
 }

@@ -29,6 +29,8 @@ Examples:
 /** Rounds that fail before any has completed, after which nothing is hoped for. */
 const FAILURES_MAX = 6;
 const LOOK_MS = 500;
+/** How long too few nodes may be there for a team: ended ones are not started again, and who sits out does so for longer. */
+const FEW_LIMIT_MS = 15_000;
 /** What has not been taken so long after the last batch was sent is given up. */
 const PATIENCE_MS = 60 * 60_000;
 
@@ -68,15 +70,16 @@ async function demo(raw: RawDemoOptions): Promise<void> {
     nameOf: (node) => `node ${numberOf(network, node)}`,
     page: () => network.page,
   });
-  const interrupted = onInterrupt(display);
+  const interrupted = onInterrupt(network, display);
   display.say(
     `starting a scheduler and ${nodes} nodes · teams of ${teamSize} · ${group.name} · ${batch} messages a round`,
   );
   // Should this process end in any way that is not foreseen, its children must not outlive it.
-  process.on('exit', () => network.killAll());
+  process.on('exit', () => network.abandon());
   try {
     await Promise.race([network.start(), interrupted]);
     await Promise.race([session(network, options, display), interrupted]);
+    if (options.keep) await keep(network, display, interrupted);
   } finally {
     display.end();
     await network.stop();
@@ -100,12 +103,13 @@ async function session(network: DemoNetwork, options: DemoOptions, display: Demo
     display.begin();
     const over = options.durationMs === undefined ? [] : [AbortSignal.timeout(options.durationMs)];
     const patience = AbortSignal.timeout((options.durationMs ?? 0) + PATIENCE_MS);
-    await Promise.race([traffic.run(AbortSignal.any(over), patience), hopeless(network)]);
+    tellDeaths(network, display);
+    await Promise.race([traffic.run(AbortSignal.any(over), patience), hopeless(network, options.teamSize)]);
+    await network.sees(traffic.results.length);
     display.end();
     mkdirSync(dirname(options.output), { recursive: true });
     writeFileSync(options.output, Buffer.concat(traffic.outputs.flatMap((message) => [message, Buffer.from('\n')])));
     report(network, options, traffic);
-    if (options.keep) await keep(network, display);
   } finally {
     traffic.close();
     await engine.close();
@@ -127,10 +131,31 @@ function told(fates: readonly Fate[]): string {
   return [...counts].map(([what, count]) => `${count} ${what}`).join(', ');
 }
 
-/** Rejects where rounds fail and none completes. @throws MixError SCHEDULER_FAILED with why the last one failed */
-async function hopeless(network: DemoNetwork): Promise<never> {
+/** A node may die, or be killed by somebody who looks what happens then. */
+function tellDeaths(network: DemoNetwork, display: DemoDisplay): void {
+  for (const { number, process: child } of network.nodes.nodes) {
+    child.once('exit', (code, signal) => {
+      if (!network.stopping)
+        display.say(`node ${number} has ended (${signal ?? `exit ${code}`}); rounds go on without it`);
+    });
+  }
+}
+
+/**
+ * Rejects where rounds fail and none completes, or there is nobody left to mix. @throws MixError SCHEDULER_FAILED with why the last
+ * round failed, or what the scheduler said last; PEER_LOST
+ */
+async function hopeless(network: DemoNetwork, teamSize: number): Promise<never> {
+  let fewSinceMs: number | undefined;
   for (;;) {
     await sleep(systemClock, LOOK_MS);
+    if (network.stopping) return new Promise(() => {});
+    network.checkScheduler();
+    const active = network.view?.nodes.filter(({ status }) => status === 'active').length ?? 0;
+    fewSinceMs = active < teamSize ? (fewSinceMs ?? systemClock.nowMs()) : undefined;
+    if (fewSinceMs !== undefined && systemClock.nowMs() - fewSinceMs > FEW_LIMIT_MS) {
+      throw new MixError('PEER_LOST', { what: 'too few nodes are left for a team', left: active, teamSize });
+    }
     const { completed = 0, failed = 0 } = network.view ?? {};
     if (completed > 0 || failed < FAILURES_MAX) continue;
     const table = await network.rounds().catch(() => undefined);
@@ -143,8 +168,10 @@ async function hopeless(network: DemoNetwork): Promise<never> {
 }
 
 function report(network: DemoNetwork, options: DemoOptions, { results, undelivered }: DemoTraffic): void {
-  const ok = undelivered === 0 && results.length > 0 && results.every(({ equal }) => equal);
-  const verdict = ok ? 'every message came out exactly once' : 'MESSAGES WERE LOST OR CHANGED';
+  const equal = results.length > 0 && results.every((result) => result.equal);
+  const ok = equal && undelivered === 0;
+  const told = equal ? `${undelivered} messages did not come out, and their senders were told` : undefined;
+  const verdict = ok ? 'every message came out exactly once' : (told ?? 'MESSAGES WERE LOST OR CHANGED');
   const { completed, failed, roundsPerMinute, overlapShare, waited } = network.view!;
   const share = overlapShare === null ? 'none' : `${Math.round(100 * overlapShare)} %`;
   process.stdout.write(
@@ -158,19 +185,22 @@ function report(network: DemoNetwork, options: DemoOptions, { results, undeliver
   if (!ok) process.exitCode = 1;
 }
 
-async function keep(network: DemoNetwork, display: DemoDisplay): Promise<void> {
+/** Ctrl+C is how this is meant to end: no error. */
+async function keep(network: DemoNetwork, display: DemoDisplay, interrupted: Promise<never>): Promise<void> {
   display.say(`\nstaying up until Ctrl+C: ${network.page}`);
   for (const { number, id, httpAddress, directory } of network.nodes.nodes) {
     display.say(`  node ${number}  ${id}  http://${httpAddress}/status  ${directory}`);
   }
-  await new Promise(() => {
-    // A referenced timer keeps the process alive; Ctrl+C ends it.
-    setInterval(() => {}, 60_000);
-  });
+  const result = process.exitCode;
+  // A referenced timer keeps the process alive.
+  const alive = setInterval(() => {}, 60_000);
+  await interrupted.catch(() => {});
+  clearInterval(alive);
+  process.exitCode = result;
 }
 
 /** Rejects on Ctrl+C and SIGTERM, so that everything is stopped in order; a second one ends the process at once. */
-function onInterrupt(display: DemoDisplay): Promise<never> {
+function onInterrupt(network: DemoNetwork, display: DemoDisplay): Promise<never> {
   const signalled = new Promise<never>((_, reject) => {
     let seen = false;
     for (const [signal, code] of [
@@ -182,6 +212,7 @@ function onInterrupt(display: DemoDisplay): Promise<never> {
         seen = true;
         display.say(`\n${signal}: stopping all processes`);
         process.exitCode = code;
+        network.stopping = true;
         reject(new MixError('ABORTED', { signal }));
       });
     }

@@ -6,7 +6,10 @@ const REDRAW_MS = 250;
 /** What the lanes show, in tenths of a second, and how they are drawn at most. */
 const WINDOW_TENTHS = 300;
 const LANE_WIDTH_MAX = 80;
+const LANE_WIDTH_MIN = 8;
 const LABEL_WIDTH = 34;
+/** Lines around the lanes: an empty one, the counts, how many nodes more there are, the key, and where the cursor stands. */
+const FRAME_LINES = 5;
 
 const ORANGE = 208;
 const BLUES = [25, 32, 39];
@@ -69,7 +72,8 @@ export class DemoDisplay {
   constructor(out: NodeJS.WriteStream, options: DisplayOptions) {
     this.#out = out;
     this.#options = options;
-    this.#colours = process.env.NO_COLOR === undefined;
+    // no-color.org: present, and not empty.
+    this.#colours = !process.env.NO_COLOR;
   }
 
   /** Draws from now on, on a terminal. */
@@ -108,19 +112,35 @@ export class DemoDisplay {
     this.#lines = lines.length;
   }
 
+  /** No line is wider than the terminal, and there are fewer than it has rows: else what is drawn over would stay in part. */
   #picture(view: LiveView): string[] {
-    const width = Math.max(20, Math.min(LANE_WIDTH_MAX, (this.#out.columns ?? 80) - LABEL_WIDTH));
+    const { columns = 80, rows = 24 } = this.#out;
+    const width = Math.min(LANE_WIDTH_MAX, columns - LABEL_WIDTH);
     const overlap = view.overlapShare === null ? '–' : `${Math.round(100 * view.overlapShare)} %`;
-    const lanes = view.nodes.map(({ node, status, stages }) => {
+    const shown = view.nodes.slice(0, Math.max(1, rows - FRAME_LINES));
+    const lanes = shown.map(({ node, status, stages }) => {
       const count = (...names: (keyof typeof stages)[]) => names.reduce((sum, name) => sum + (stages[name] ?? 0), 0);
       const at = `${count('PENDING', 'PRECOMPUTING')} pre  ${count('STANDBY')} ready  ${count('QUEUED', 'REALTIME')} mix`;
-      const label = `${this.#options.nameOf(node).padEnd(8)} ${status === 'active' ? at : status}`;
-      return `${label.padEnd(LABEL_WIDTH - 2)} ${drawLane(cellsOf(view.timeline[node] ?? [], width), this.#colours)}`;
+      const label = clipped(`${this.#options.nameOf(node).padEnd(8)} ${status === 'active' ? at : status}`, columns);
+      if (width < LANE_WIDTH_MIN) return label;
+      return `${label.padEnd(LABEL_WIDTH - 1)} ${drawLane(cellsOf(view.timeline[node] ?? [], width), this.#colours)}`;
     });
+    const more = view.nodes.length - shown.length;
     return [
-      `${view.completed} rounds mixed · ${view.failed} failed · ${view.roundsPerMinute.toFixed(1)} a minute · ready ${view.stock} of ${view.stockTarget} · overlap ${overlap}`,
+      clipped(
+        `${view.completed} rounds mixed · ${view.failed} failed · ${view.roundsPerMinute.toFixed(1)} a minute · ready ${view.stock} of ${view.stockTarget} · overlap ${overlap}`,
+        columns,
+      ),
       ...lanes,
-      `${WINDOW_TENTHS / 10} s, now at the right · upper half: mixing, lower half: precomputing · ${this.#options.page()}`,
+      ...(more > 0 ? [`… and ${more} more`] : []),
+      clipped(
+        `${this.#options.page()} · ${WINDOW_TENTHS / 10} s, now at the right · upper half: mixing, lower half: precomputing`,
+        columns,
+      ),
     ];
   }
 }
+
+/** Of a text without escapes, what fits a line. */
+const clipped = (text: string, columns: number): string =>
+  text.length <= columns ? text : `${text.slice(0, Math.max(0, columns - 1))}…`;

@@ -27,6 +27,8 @@ export class DemoNetwork {
   /** Ed25519: whose signature makes a RoundInfo valid. */
   roundAuthority!: Uint8Array;
   schedulerProcess: ChildProcess | undefined;
+  /** Set as soon as processes may end without that being news. */
+  stopping = false;
   readonly #options: DemoNetworkOptions;
   readonly #stop = new AbortController();
   #addresses: { readonly nodes: string; readonly http: string } = { nodes: '', http: '' };
@@ -85,14 +87,10 @@ export class DemoNetwork {
     const endMs = systemClock.nowMs() + START_LIMIT_MS;
     const active = () => this.#view?.nodes.filter(({ status }) => status === 'active').length ?? 0;
     while (active() < this.nodes.nodes.length) {
-      const { exitCode, signalCode } = this.schedulerProcess!;
-      if (exitCode !== null || signalCode !== null || systemClock.nowMs() > endMs) {
-        const log = tailOf(join(this.nodes.directory, 'scheduler', 'scheduler.log'));
-        throw new MixError('DEADLINE_MISSED', {
-          what: 'the network did not come up',
-          active: active(),
-          scheduler: log,
-        });
+      this.checkScheduler();
+      if (systemClock.nowMs() > endMs) {
+        const scheduler = this.#schedulerLog();
+        throw new MixError('DEADLINE_MISSED', { what: 'the network did not come up', active: active(), scheduler });
       }
       await sleep(systemClock, POLL_MS, this.#stop.signal);
     }
@@ -129,6 +127,34 @@ export class DemoNetwork {
     return (await response.json()) as RoundTable;
   }
 
+  #schedulerLog(): string {
+    return tailOf(join(this.nodes.directory, 'scheduler', 'scheduler.log'));
+  }
+
+  /** @throws MixError SCHEDULER_FAILED where its process has ended, with the end of its log */
+  checkScheduler(): void {
+    const { exitCode, signalCode } = this.schedulerProcess!;
+    if (exitCode === null && signalCode === null) return;
+    const exit = signalCode ?? exitCode ?? '';
+    throw new MixError('SCHEDULER_FAILED', { what: 'its process has ended', exit, log: this.#schedulerLog() });
+  }
+
+  /** Waits until the page has counted so many completed rounds, a moment at most: what it shows is half a second old. */
+  async sees(completed: number): Promise<void> {
+    const endMs = systemClock.nowMs() + SILENT_MS;
+    while ((this.#view?.completed ?? 0) < completed && systemClock.nowMs() < endMs) await sleep(systemClock, POLL_MS);
+  }
+
+  /** This process ends now, whatever runs: nothing that it started is left behind. */
+  abandon(): void {
+    this.killAll();
+    try {
+      this.nodes.removeFiles();
+    } catch {
+      // One that is dying has still written something.
+    }
+  }
+
   killAll(): void {
     this.nodes.killAll();
     this.schedulerProcess?.kill('SIGKILL');
@@ -136,6 +162,7 @@ export class DemoNetwork {
 
   /** Stops every process; their files stay. */
   async stopProcesses(): Promise<void> {
+    this.stopping = true;
     this.#stop.abort();
     await this.nodes.stop();
     if (this.schedulerProcess) await stopProcess(this.schedulerProcess);

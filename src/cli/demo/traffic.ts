@@ -8,6 +8,7 @@ import { Client } from '../../client/client.js';
 import type { Sender } from '../../client/compose.js';
 import type { Fate } from '../../client/delivery.js';
 import type { Engine } from '../../engine/engine.js';
+import { isOver } from '../../round/admission.js';
 import type { RoundRow } from '../../scheduler/roundRecords.js';
 import { MessageBook } from './messageBook.js';
 import type { DemoNetwork } from './network.js';
@@ -129,13 +130,16 @@ export class DemoTraffic {
     throw failure;
   }
 
-  /** The scheduler's row of a round that is over. */
+  /**
+   * The scheduler's row of a round that is over. Its outputs count, whatever the scheduler calls it: a node that died when all had
+   * signed has not said that it was done.
+   */
   async #rowOf(round: RoundId): Promise<RoundRow> {
     const endMs = systemClock.nowMs() + ROW_LIMIT_MS;
     while (systemClock.nowMs() < endMs) {
       const table = await this.#network.rounds().catch(() => undefined);
       const row = table?.rounds.find((known) => known.round === round);
-      if (table && row?.state === 'COMPLETED') return onWallClock(row, table.wallMs - table.nowMs);
+      if (table && row && isOver(row.state)) return onWallClock(row, table.wallMs - table.nowMs);
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
     throw new MixError('SCHEDULER_FAILED', { round, detail: 'it does not say that the round is over' });

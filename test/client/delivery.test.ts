@@ -1,0 +1,189 @@
+// Client.send against a town of nodes that die, answer late and lie: a message comes out at most once, its end is told, and asking
+// what became of it costs little. Virtual time.
+import { beforeEach, describe, expect, it } from 'vitest';
+import { MixError } from '../../src/base/errors.js';
+import type { NodeId } from '../../src/base/ids.js';
+import { COLLECT_MS, REALTIME_MS, TEAM, Town, type TownRound } from './town.js';
+
+const texts = (count: number) => Array.from({ length: count }, (_, i) => `message ${String(i).padStart(4, '0')}`);
+const states = (fates: readonly { readonly state: string }[]) => [...new Set(fates.map(({ state }) => state))];
+
+let town: Town;
+beforeEach(() => {
+  town = new Town();
+});
+
+const mixes = (round: TownRound) => () => {
+  round.state = 'mixed';
+};
+const fails = (round: TownRound, opened: boolean) => () => {
+  round.state = 'failed';
+  round.opened = opened;
+};
+
+describe('a single node cannot bring a message out twice, or lose one unseen', () => {
+  it('the first node says that it refused what it takes', async () => {
+    const first = town.open(4);
+    first.lies = { refusing: () => new MixError('ROUND_FULL', {}) };
+    town.at(3_000, mixes(first));
+    town.at(100, () => town.at(10_000, mixes(town.open(4))));
+    const fates = await town.send(texts(4));
+    expect(town.out).toEqual(texts(4));
+    expect(fates).toEqual(texts(4).map(() => ({ state: 'mixed', round: first.round })));
+  });
+
+  it('the first node says that the round failed, which mixed', async () => {
+    const first = town.open(2);
+    const failed = { state: 'failed', code: 'PEER_LOST', resendable: true } as const;
+    const over = () => Promise.reject(new MixError('ROUND_OVER', {}));
+    first.lies = { outcome: async () => failed, outputs: over };
+    town.at(100, () => town.open(2));
+    town.at(3_000, mixes(first));
+    expect(states(await town.send(texts(2)))).toEqual(['mixed']);
+    expect(town.out).toEqual(texts(2));
+  });
+
+  it('the first node says that it mixed what it did not, and has nothing to show', async () => {
+    const first = town.open(2);
+    const forged = () => Promise.reject(new MixError('SIGNATURE_INVALID', { what: 'outputs' }));
+    first.lies = { outcome: async () => ({ state: 'mixed' }), outputs: forged };
+    town.at(1_000, fails(first, false));
+    expect(states(await town.send(texts(2)))).toEqual(['unsure']);
+  });
+
+  it('the first node says for ever that the round goes on', async () => {
+    const first = town.open(2);
+    first.lies = { outputs: () => Promise.reject(new MixError('OUTPUTS_UNKNOWN', {})) };
+    town.at(1_000, fails(first, true));
+    expect(await town.send(texts(2))).toEqual(
+      texts(2).map(() => ({ state: 'failed', round: first.round, code: 'PEER_LOST' })),
+    );
+  });
+
+  it('a single answer is not enough to send again, all others being cut off', async () => {
+    const first = town.open(2);
+    town.at(1_000, () => {
+      fails(first, false)();
+      for (const node of TEAM.slice(1)) town.away.add(node);
+    });
+    town.at(1_100, () => town.open(2));
+    expect(states(await town.send(texts(2)))).toEqual(['unsure']);
+  });
+
+  it('what a node mauled is told, and not sent again', async () => {
+    const first = town.open(3);
+    first.mauled.add('message 0001');
+    town.at(1_000, mixes(first));
+    town.at(1_100, () => town.open(3));
+    const fates = await town.send(texts(3));
+    expect(fates[1]).toEqual({ state: 'failed', round: first.round, code: 'MESSAGE_INVALID' });
+    expect([fates[0]!.state, fates[2]!.state]).toEqual(['mixed', 'mixed']);
+  });
+});
+
+describe('what becomes of messages', () => {
+  it('those of a round that kept its shares go into another one, those of one that opened them do not', async () => {
+    for (const opened of [false, true]) {
+      town = new Town();
+      const first = town.open(2);
+      town.at(1_000, () => {
+        fails(first, opened)();
+        town.away.add(TEAM[1]!);
+        const second = town.open(2, ['a', 'c', 'd'] as NodeId[]);
+        town.at(3_000, mixes(second));
+      });
+      const fates = await town.send(texts(2));
+      expect(states(fates)).toEqual([opened ? 'failed' : 'mixed']);
+      expect(town.out).toEqual(opened ? [] : texts(2));
+    }
+  });
+
+  it('those that did not fit go on as soon as their round is closed without them, and need not wait for its end', async () => {
+    const first = town.open(3);
+    first.take('somebody', 'else');
+    const second = town.open(3);
+    town.directory = () => [second, first];
+    second.take('somebody else', 'too');
+    const third = town.open(9);
+    town.at(200, () => {
+      town.directory = () => [third];
+    });
+    town.at(1_000, mixes(third));
+    town.at(8_000, mixes(first));
+    town.at(8_000, mixes(second));
+    const fates = await town.send(texts(7));
+    expect(states(fates)).toEqual(['mixed']);
+    expect(town.out).toEqual(['else', ...texts(7), 'too']);
+    expect(third.out.length).toBe(3);
+  });
+
+  it('one that cannot be composed harms no other', async () => {
+    const first = town.open(8);
+    town.cursed = 'message 0005';
+    town.at(3_000, mixes(first));
+    const fates = await town.send(texts(8));
+    expect(fates.filter(({ state }) => state === 'mixed')).toHaveLength(7);
+    expect(fates[5]).toEqual({ state: 'refused', code: 'SENDER_UNKNOWN' });
+  });
+
+  it('two that are the same need two outputs', async () => {
+    const first = town.open(2);
+    const messages = [new Uint8Array(Buffer.from('the same'))];
+    first.lies = { outputs: async () => ({ messages, invalidSlots: [0] }) };
+    town.at(1_000, mixes(first));
+    const fates = await town.send(['the same', 'the same']);
+    expect(fates.map(({ state }) => state)).toEqual(['mixed', 'failed']);
+  });
+
+  it('a round of which somebody is away stalls nobody where there is another one', async () => {
+    const second = town.open(4, ['a', 'b', 'c'] as NodeId[]);
+    town.open(4);
+    town.away.add('e' as NodeId);
+    town.at(5_000, mixes(second));
+    expect(states(await town.send(texts(4)))).toEqual(['mixed']);
+    expect(town.count('submit')).toBe(4);
+  });
+
+  it('a round that is over is not submitted to, whoever still names it', async () => {
+    const over = town.open(4);
+    over.state = 'mixed';
+    town.directory = () => town.all;
+    const second = town.open(4);
+    town.directory = () => [second, over];
+    town.at(3_000, mixes(second));
+    expect(states(await town.send(texts(4)))).toEqual(['mixed']);
+    expect(second.taken.size).toBe(4);
+  });
+});
+
+describe('it comes to an end', () => {
+  it('once the signal aborts and the deadlines are over, though nobody answers any more', async () => {
+    const stop = new AbortController();
+    town.open(2);
+    town.at(1_000, () => {
+      for (const node of TEAM) town.away.add(node);
+      stop.abort();
+    });
+    const fates = await town.send(texts(4), { signal: stop.signal }, COLLECT_MS + REALTIME_MS + 30_000);
+    expect(fates.map(({ state }) => state)).toEqual(['unsure', 'unsure', 'unsent', 'unsent']);
+  });
+});
+
+describe('asking costs little', () => {
+  it('a batch of a thousand costs the polls of one message', async () => {
+    const first = town.open(1_000);
+    town.at(12_000, mixes(first));
+    expect(states(await town.send(texts(1_000)))).toEqual(['mixed']);
+    expect(town.count('outputs')).toBeLessThan(60);
+    expect(town.count('outcome')).toBe(0);
+  });
+
+  it('however many rounds are searched for at once, there is one look', async () => {
+    const stop = new AbortController();
+    town.open(1);
+    town.at(10_000, () => stop.abort());
+    await town.send(texts(40), { signal: stop.signal });
+    const alone = 10_000 / 500 + 10;
+    expect(town.count('collecting')).toBeLessThan(4 * alone);
+  });
+});

@@ -1,0 +1,49 @@
+// What a scheduler shows of itself: cheap to look at in a large network, and nothing in it is made up.
+import { describe, expect, it } from 'vitest';
+import type { NodeId, RoundId } from '../../src/base/ids.js';
+import { createMetrics } from '../../src/base/metrics.js';
+import { medianRoundTripMs } from '../../src/scheduler/nodePool.js';
+import { SchedulerMetrics } from '../../src/scheduler/schedulerMetrics.js';
+import type { NodeRecord, RoundRecord, SchedulerView } from '../../src/scheduler/schedulerState.js';
+
+const view = { nodes: [], stock: 3, stockTarget: 4, precomputing: 1, realtime: 1, waited: 0, overlapShare: null };
+const ended = (resumed: boolean): RoundRecord => {
+  const times = { openedMs: 0, standbyMs: 2_000, queuedMs: 3_000, realtimeMs: 4_000, endedMs: 5_000 };
+  return { info: { round: 1 as RoundId }, state: 'COMPLETED', resumed, ...times } as unknown as RoundRecord;
+};
+
+describe('metrics of a scheduler', () => {
+  it('are read from one view, and from another one at the next scrape', async () => {
+    let looks = 0;
+    const metrics = createMetrics();
+    new SchedulerMetrics(metrics, () => {
+      looks++;
+      return { ...view, stock: looks } as unknown as SchedulerView;
+    });
+    expect(await metrics.render()).toContain('millrace_scheduler_stock 1\n');
+    expect(looks).toBe(1);
+    expect(await metrics.render()).toContain('millrace_scheduler_stock 2\n');
+  });
+
+  it('have no times of rounds that an earlier run has opened: this one has not seen them begin', async () => {
+    const metrics = createMetrics();
+    const kept = new SchedulerMetrics(metrics, () => view as unknown as SchedulerView);
+    kept.ended(ended(true), []);
+    expect(await metrics.render()).not.toContain('stage_seconds_count{');
+    kept.ended(ended(false), []);
+    const text = await metrics.render();
+    expect(text).toContain('millrace_scheduler_stage_seconds_sum{stage="precomputing"} 2');
+    expect(text).toContain('millrace_scheduler_rounds_total{state="COMPLETED"} 2');
+  });
+});
+
+it('the median round trip of a node is of what it has measured, and nothing where it has not', () => {
+  const measured = (...ms: number[]) =>
+    medianRoundTripMs({
+      roundTripsMs: new Map(ms.map((one, i) => [String(i) as NodeId, one])),
+    } as unknown as NodeRecord);
+  expect(measured()).toBe(null);
+  expect(measured(7.25)).toBe(7.25);
+  expect(measured(30, 1, 2)).toBe(2);
+  expect(measured(4, 1, 2, 30)).toBe(3);
+});
