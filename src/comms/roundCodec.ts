@@ -4,7 +4,7 @@ import { isErrorCode } from '../base/errors.js';
 import { isBootId, isNodeId, isRoundId, type NodeId } from '../base/ids.js';
 import { SIGNATURE_BYTES } from '../cmix/signatures.js';
 import type { GroupName } from '../math/group.js';
-import type { PhaseName } from '../round/roundContext.js';
+import { PHASES, type PhaseName } from '../round/roundContext.js';
 import { checkRoundInfo, type RoundInfo, type SignedRoundInfo } from '../round/roundInfo.js';
 import { STAGES, type Stage } from '../round/roundState.js';
 import type { FailureReport, NodeReport, RoundUpdate, SignedUpdate } from '../round/schedulerPort.js';
@@ -15,19 +15,12 @@ import type { StageReport__Output } from './generated/millrace/v1/StageReport.js
 import type { Update__Output, Update as WireUpdate } from './generated/millrace/v1/Update.js';
 import { fixed, malformed, require_ } from './teamCodec.js';
 
-const PHASES: readonly string[] = [
-  'generate',
-  'precompDecrypt',
-  'precompPermute',
-  'reveal',
-  'realtimeDecrypt',
-  'realtimePermute',
-  'identify',
-] satisfies PhaseName[];
 const TEXT_MAX = 1_000;
 /** Members that one report speaks of, and the longest that a round trip may take. */
 const MEMBERS_MAX = 10_000;
 const ROUND_TRIP_MS_MAX = 600_000;
+
+const isPhase = (name: string): name is PhaseName => (PHASES as readonly string[]).includes(name);
 
 export function encodeRound({ info, signature }: SignedRoundInfo): WireRound {
   return { ...info, team: [...info.team], signature };
@@ -119,9 +112,9 @@ export function decodeReport(wire: NodeReport__Output): NodeReport {
     case 'progress': {
       const { round, phase, fraction } = wire.progress!;
       require_(isRoundId(round), 'round');
-      require_(PHASES.includes(phase), 'phase');
+      require_(isPhase(phase), 'phase');
       require_(fraction >= 0 && fraction <= 1, 'fraction');
-      return { kind: 'progress', round, phase: phase as PhaseName, fraction };
+      return { kind: 'progress', round, phase, fraction };
     }
     case 'stage':
       return decodeStage(wire.stage!);

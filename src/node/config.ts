@@ -16,6 +16,13 @@ import { GROUP_NAMES, type GroupName, TEST_GROUP_NAMES } from '../math/group.js'
 export const address = z.string().regex(/^.+:\d{1,5}$/, 'expected host:port');
 const key = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 hex digits');
 export const whole = (least: number, most: number) => z.int().min(least).max(most);
+/** How a node and a scheduler log. */
+export const logSection = z
+  .strictObject({
+    level: z.enum(LOG_LEVELS).default('info'),
+    format: z.enum(['auto', 'pretty', 'json']).default('auto'),
+  })
+  .prefault({});
 const MIB = 1 << 20;
 /** Half of what there is, of what the process may have where that is less: engines, connections and the rest need some, too. */
 const defaultMemoryMib = (): number => {
@@ -70,12 +77,7 @@ const schema = z.strictObject({
       keep_warm_ms: whole(0, 60_000).default(200),
     })
     .prefault({}),
-  log: z
-    .strictObject({
-      level: z.enum(LOG_LEVELS).default('info'),
-      format: z.enum(['auto', 'pretty', 'json']).default('auto'),
-    })
-    .prefault({}),
+  log: logSection,
 });
 
 export type NodeConfig = z.infer<typeof schema>;

@@ -2,10 +2,9 @@
 // everything else is read at the start.
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
-import { LOG_LEVELS } from '../base/log.js';
 import { GROUP_NAMES, type GroupName, TEST_GROUP_NAMES } from '../math/group.js';
 import { checkParams, DEFAULT_PARAMS, type SchedulerParams } from '../scheduler/schedulerParams.js';
-import { address, validated, whole, withFlags } from './config.js';
+import { address, logSection, validated, whole, withFlags } from './config.js';
 
 const groups = [...GROUP_NAMES, ...TEST_GROUP_NAMES] as [GroupName, ...GroupName[]];
 const share = z.number().min(0).max(1);
@@ -53,12 +52,7 @@ const schema = z.strictObject({
       sit_out_ms: whole(0, 86_400_000).default(d.sitOutMs),
     })
     .prefault({}),
-  log: z
-    .strictObject({
-      level: z.enum(LOG_LEVELS).default('info'),
-      format: z.enum(['auto', 'pretty', 'json']).default('auto'),
-    })
-    .prefault({}),
+  log: logSection,
 });
 
 export type SchedulerConfig = z.infer<typeof schema>;

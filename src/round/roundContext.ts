@@ -18,14 +18,16 @@ import type { RoundSecrets } from './roundSecrets.js';
 import { type BatchTrailer, signTrailer } from './teamMessages.js';
 
 /** What an operator may see of a round: no slot, no sender, no time of a single message. */
-export type PhaseName =
-  | 'generate'
-  | 'precompDecrypt'
-  | 'precompPermute'
-  | 'reveal'
-  | 'realtimeDecrypt'
-  | 'realtimePermute'
-  | 'identify';
+export const PHASES = [
+  'generate',
+  'precompDecrypt',
+  'precompPermute',
+  'reveal',
+  'realtimeDecrypt',
+  'realtimePermute',
+  'identify',
+] as const;
+export type PhaseName = (typeof PHASES)[number];
 
 export interface RoundFacts {
   readonly info: RoundInfo;

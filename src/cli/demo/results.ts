@@ -1,17 +1,7 @@
 // What a round of the demo came to: its line in the closing table and in the JSON that scripts read.
-import type { PhaseName } from '../../round/roundContext.js';
+import { PHASES, type PhaseName } from '../../round/roundContext.js';
 import type { RoundRow } from '../../scheduler/roundRecords.js';
 import type { MessageBook } from './messageBook.js';
-
-export const PHASES: readonly PhaseName[] = [
-  'generate',
-  'precompDecrypt',
-  'precompPermute',
-  'reveal',
-  'realtimeDecrypt',
-  'realtimePermute',
-  'identify',
-];
 
 export interface RoundResult {
   /** Counted from 1, in the order in which rounds were done. */
