@@ -291,8 +291,9 @@ export class RoundRunner implements LinkReceiver {
   /** What became of a submission; any node of the team can tell. */
   outcome(id: RoundId, sender: SenderId, salt: Uint8Array): Outcome {
     const lost = this.#lostRounds.get(id);
-    // Before realtime no share is opened; later it may have been.
-    if (lost) return { state: 'failed', code: 'PEER_RESTARTED', resendable: !lost.realtime };
+    // Before realtime no share is opened. Later it may have been: that is for those to say who have lived through it.
+    if (lost?.realtime) return { state: 'unknown', resendable: false };
+    if (lost) return { state: 'failed', code: 'PEER_RESTARTED', resendable: true };
     const { round, desk } = this.#get(id);
     return outcomeOf(round, desk, sender, salt);
   }

@@ -98,6 +98,16 @@ describe('what becomes of messages', () => {
     }
   });
 
+  it('a node that restarted in realtime and does not know is no reason not to ask those that do', async () => {
+    const first = town.open(2);
+    first.lies = { outcome: async () => ({ state: 'unknown', resendable: false }) };
+    town.at(1_000, () => {
+      fails(first, false)();
+      town.at(3_000, mixes(town.open(2)));
+    });
+    expect(states(await town.send(texts(2)))).toEqual(['mixed']);
+  });
+
   it('those that did not fit go on as soon as their round is closed without them, and need not wait for its end', async () => {
     const first = town.open(3);
     first.take('somebody', 'else');
