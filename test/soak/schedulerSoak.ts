@@ -48,6 +48,8 @@ const SETTINGS = {
   'rounds.min_senders': 5,
   'rounds.quota_per_sender': BATCH,
   'rounds.collect_ms': 3 * SECOND_MS,
+  // All nodes share this machine, as the demo's do.
+  'pool.precomputing_per_node': 2,
   'pool.stale_ms': 30 * SECOND_MS,
   'pool.sit_out_ms': 20 * SECOND_MS,
 };

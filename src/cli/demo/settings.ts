@@ -11,6 +11,8 @@ const COLLECT_MS_PER_ELEMENT = 5;
 /** Rounds held ready or on their way there, where demand decides between the two. */
 const STOCK_MIN = 2;
 const STOCK_MAX = 8;
+/** All nodes share this machine: one team by itself keeps its cores busy, and more at once only make all of them late. */
+const PRECOMPUTING_PER_NODE = 2;
 /** Distinct senders that a round is run with, where there are as many. */
 const MIN_SENDERS = 10;
 
@@ -38,6 +40,7 @@ export function settingsOf(options: DemoOptions): Record<string, string | number
     'rounds.precompute_phase_ms': 20 * MINUTE_MS,
     'rounds.realtime_ms': 10 * MINUTE_MS,
     'rounds.realtime_phase_ms': 4 * MINUTE_MS,
+    'pool.precomputing_per_node': PRECOMPUTING_PER_NODE,
     'pool.stock_min': least,
     'pool.stock_max': most,
   };
