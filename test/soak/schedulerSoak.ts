@@ -30,8 +30,8 @@ const PAUSE_MS = 20 * SECOND_MS;
 const AWAY_MS = 5 * SECOND_MS;
 /** Of ten deaths, the scheduler's. */
 const SCHEDULER_SHARE = 0.25;
-/** How long what is under way may take to come to its end. */
-const SETTLE_MS = 90 * SECOND_MS;
+/** How long what is under way may take to come to its end: twice what a sender waits before it is told that nobody can tell. */
+const SETTLE_MS = 180 * SECOND_MS;
 
 export interface SchedulerSoakOptions {
   readonly minutes: number;
