@@ -1,4 +1,5 @@
 // Whether nodes leak: memory, handles and round secrets of each process, read at quiet moments, and compared over the whole soak.
+import { sleep, systemClock } from '../../src/base/clock.js';
 
 /** What a process may have gained between the first quiet moment and the last: caches that fill, heaps that are not collected. */
 const MEMORY_GAIN_MAX = 48 * 1024 * 1024;
@@ -18,21 +19,54 @@ function metricOf(metrics: string, name: string): number {
   return values.reduce((sum, value) => sum + value, 0);
 }
 
+const SAMPLE_MS = 1_000;
+
+type Node = { readonly httpAddress: string };
+
+async function readingOf({ httpAddress }: Node): Promise<Reading> {
+  const text = await (await fetch(`http://${httpAddress}/metrics`)).text();
+  const of = (name: string) => metricOf(text, name);
+  return {
+    // Without the room that the heap has and does not use: that comes and goes.
+    memoryBytes:
+      of('process_resident_memory_bytes') - of('nodejs_heap_size_total_bytes') + of('nodejs_heap_size_used_bytes'),
+    handles: of('nodejs_active_handles_total'),
+    secretBytes: of('millrace_round_secret_bytes'),
+  };
+}
+
 export class LeakWatch {
   readonly #readings: Reading[][] = [];
+  /** The least memory of each node since the last reading: when garbage had just been collected. */
+  readonly #leastBytes = new Map<string, number>();
+
+  /** Looks at these nodes' memory again and again until the signal aborts. */
+  async watch(nodes: readonly Node[], signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      for (const node of nodes) {
+        const reading = await readingOf(node).catch(() => undefined);
+        if (reading) this.#least(node, reading.memoryBytes);
+      }
+      await sleep(systemClock, SAMPLE_MS, signal);
+    }
+  }
+
+  #least({ httpAddress }: Node, bytes: number): number {
+    const least = Math.min(this.#leastBytes.get(httpAddress) ?? Infinity, bytes);
+    this.#leastBytes.set(httpAddress, least);
+    return least;
+  }
 
   /** Reads these nodes' metrics, at a moment when nothing is under way; `secrets` false where precomputations still are. */
-  async read(nodes: readonly { readonly httpAddress: string }[], { secrets } = { secrets: true }): Promise<void> {
+  async read(nodes: readonly Node[], { secrets } = { secrets: true }): Promise<void> {
     const readings = await Promise.all(
-      nodes.map(async ({ httpAddress }) => {
-        const text = await (await fetch(`http://${httpAddress}/metrics`)).text();
-        return {
-          memoryBytes: metricOf(text, 'process_resident_memory_bytes'),
-          handles: metricOf(text, 'nodejs_active_handles_total'),
-          secretBytes: secrets ? metricOf(text, 'millrace_round_secret_bytes') : 0,
-        };
+      nodes.map(async (node) => {
+        const reading = await readingOf(node);
+        const memoryBytes = this.#least(node, reading.memoryBytes);
+        return { ...reading, memoryBytes, secretBytes: secrets ? reading.secretBytes : 0 };
       }),
     );
+    this.#leastBytes.clear();
     this.#readings.push(readings);
   }
 

@@ -77,6 +77,7 @@ async function soak({ minutes, seed, workers }: Options): Promise<boolean> {
       ...Array.from({ length: workers }, () => rounds.work(stop.signal, () => held)),
       mischief.work(network, stop.signal, () => held),
     ]);
+    const looking = leaks.watch(network.nodes, stop.signal);
     const spanMs = (minutes * 60_000) / QUIETS;
     for (let quiet = 0; quiet < QUIETS; quiet++) {
       await sleep(systemClock, spanMs);
@@ -90,7 +91,7 @@ async function soak({ minutes, seed, workers }: Options): Promise<boolean> {
       say(`${(((quiet + 1) * minutes) / QUIETS).toFixed(1)} min: ${completed} rounds completed, ${failed} failed`);
     }
     stop.abort();
-    await working;
+    await Promise.all([working, looking]);
     rounds.close();
   } finally {
     stop.abort();

@@ -208,6 +208,8 @@ export async function soakScheduler({ minutes, seed, workers, say }: SchedulerSo
     const watching = rounds.watch(over.signal);
     const killing = killer(network, new SeededRng(`${seed}/deaths`), stop.signal, () => held);
     const working = Promise.all(Array.from({ length: workers }, () => sending.work(stop.signal, () => held)));
+    const witness = network.nodes.nodes.slice(0, 1);
+    const looking = leaks.watch(witness, over.signal);
     for (let quiet = 0; quiet < QUIETS; quiet++) {
       await sleep(systemClock, (minutes * 60 * SECOND_MS) / QUIETS);
       held = true;
@@ -215,7 +217,7 @@ export async function soakScheduler({ minutes, seed, workers, say }: SchedulerSo
       while (!sending.idle && systemClock.nowMs() < endMs) await sleep(systemClock, 100);
       if (!sending.idle) ledger.problems.push(`a batch is nowhere after ${SETTLE_MS / SECOND_MS} s without deaths`);
       // Precomputations go on: only what outlives its round is a leak.
-      await leaks.read(network.nodes.nodes.slice(0, 1), { secrets: false });
+      await leaks.read(witness, { secrets: false });
       held = false;
       const { completed, failed } = ledger.rounds;
       say(`${(((quiet + 1) * minutes) / QUIETS).toFixed(1)} min: ${completed} rounds completed, ${failed} failed`);
@@ -227,7 +229,7 @@ export async function soakScheduler({ minutes, seed, workers, say }: SchedulerSo
     clearTimeout(give);
     await sleep(systemClock, 5 * SECOND_MS);
     over.abort();
-    await watching;
+    await Promise.all([watching, looking]);
     say(`\ndeaths: ${deaths.nodes} of nodes, ${deaths.scheduler} of the scheduler`);
     sending.settle();
     client.close();
