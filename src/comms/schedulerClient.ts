@@ -56,7 +56,12 @@ export class SchedulerClient implements SchedulerPort {
         return { done: opened, cancel: () => call.cancel() };
       },
       { lane: 'control', signal, timeoutMs: options.sendTimeoutMs, idempotent: true },
-    );
+    ).catch((thrown: unknown) => {
+      // Left while the stream was being opened: the scheduler may have it already, and that is no error either.
+      if (signal.aborted) return undefined;
+      throw thrown;
+    });
+    if (!stream) return;
     const stop = cancelOn(signal, stream);
     onOpen();
     try {
