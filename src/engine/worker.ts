@@ -15,7 +15,12 @@ import { OpensslKernel } from './opensslKernel.js';
  * this node and of others on the same cores. On Linux a thread has a niceness of its own; elsewhere this would slow the whole process.
  */
 const NICENESS = 5;
-if (!isMainThread && process.platform === 'linux') {
+let isNice = false;
+
+/** Once, before the first work that is this thread's own: one that only waits for a card stays as quick as it is. */
+function yieldToMain(): void {
+  if (isNice || isMainThread || process.platform !== 'linux') return;
+  isNice = true;
   try {
     setPriority(0, NICENESS);
   } catch {
@@ -50,6 +55,7 @@ function kernelOf({ kernel: wanted, group }: Extract<Job, { kind: 'work' }>): Ke
   const key = `${group} ${typeof wanted === 'string' ? wanted : `${wanted.index} ${wanted.library}`}`;
   let kernel = kernels.get(key);
   if (!kernel) {
+    if (typeof wanted === 'string') yieldToMain();
     kernel = typeof wanted === 'string' ? KERNELS[wanted](namedGroup(group)) : onDevice(namedGroup(group), wanted);
     kernels.set(key, kernel);
   }
