@@ -60,6 +60,8 @@ const costFile = z.strictObject({
   repeat: z.int().min(1),
   engineWork: pricesOf(ENGINE_WORK),
   mainWork: pricesOf(MAIN_WORK),
+  /** How much longer realtime work takes where all workers precompute, for each operation. */
+  overtakeUs: z.number().min(0),
   /** Writing a round down, synced: no CPU, but a wait. */
   reserveUs: z.number().min(0),
 });

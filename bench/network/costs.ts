@@ -6,6 +6,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { MixError } from '../../src/base/errors.js';
 import { describeMachine } from '../../src/bench/machine.js';
@@ -84,6 +85,36 @@ async function reserveUs(repeat: number): Promise<number> {
   return significant(medianOf(samples));
 }
 
+/**
+ * What realtime work waits for where all workers precompute: milliseconds on the wall of an operation of one chunk, on average, beside
+ * powers without end, less what it takes alone.
+ */
+async function overtakeUs(repeat: number): Promise<number> {
+  const works = engineWorks(engine);
+  const realtime = await works.mul(CHUNK, 'realtime');
+  const meanUs = async () => {
+    let sumUs = 0;
+    for (let i = 0; i < 50 * repeat; i++) {
+      // At any moment of a chunk of precomputation.
+      await sleep(2 + (i % 8));
+      const start = process.hrtime.bigint();
+      await realtime();
+      sumUs += Number(process.hrtime.bigint() - start) / 1e3;
+    }
+    return sumUs / (50 * repeat);
+  };
+  const alone = await meanUs();
+  const powers = await works.powFixed(BATCH);
+  let loaded = true;
+  const load = Array.from({ length: engine.threads + 1 }, async () => {
+    while (loaded) await powers();
+  });
+  const beside = await meanUs();
+  loaded = false;
+  await Promise.all(load);
+  return significant(Math.max(0, beside - alone));
+}
+
 const { values } = parseArgs({
   options: {
     engine: { type: 'string', default: 'cpu' },
@@ -109,6 +140,7 @@ const result: CostFile = {
   repeat,
   engineWork: await pricesOf('engine', ENGINE_WORK, engineWorks(engine), repeat),
   mainWork: await pricesOf('main', MAIN_WORK, mainWorks(engine), repeat),
+  overtakeUs: await overtakeUs(repeat),
   reserveUs: await reserveUs(repeat),
 };
 await engine.close();

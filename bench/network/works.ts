@@ -17,7 +17,7 @@ import { slotKeys, submissionMac } from '../../src/cmix/senderKeys.js';
 import { SigningKey, verifySignature } from '../../src/cmix/signatures.js';
 import { encodeTable, judgeTable, type SlotEntry } from '../../src/cmix/slotTable.js';
 import { createKeyShare, verifyKeyShare } from '../../src/cmix/teamKey.js';
-import type { Engine } from '../../src/engine/engine.js';
+import type { Engine, Priority } from '../../src/engine/engine.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
 import type { BatchPhase } from '../../src/round/batchPhases.js';
 import { IncomingBatch, OutgoingBatch } from '../../src/round/batchStreams.js';
@@ -29,7 +29,7 @@ import type { EngineWork, MainWork } from './costFile.js';
 /** Does a piece of work on so many units, once. */
 export type Call = () => unknown;
 /** Draws operands for `units`; what it gives is timed. */
-export type Maker = (units: number) => Call | Promise<Call>;
+export type Maker = (units: number, priority?: Priority) => Call | Promise<Call>;
 
 const EXPONENT_BYTES = 32;
 const NODE = '00'.repeat(16) as RoundInfo['team'][number];
@@ -56,9 +56,9 @@ export function engineWorks(engine: Engine): Readonly<Record<EngineWork, Maker>>
   const context = { group, roundDigest: ROUND_DIGEST, node: NODE, width: 1, exponentBytes: EXPONENT_BYTES };
   const options = { exponentBytes: EXPONENT_BYTES };
   return {
-    mul: async (n) => {
+    mul: async (n, priority = 'precompute') => {
       const [a, b, out] = [elements(n), await prepared(n), engine.allocate(n)];
-      return () => engine.mul(a, b, { out });
+      return () => engine.mul(a, b, { out, priority });
     },
     mulPlain: (n) => {
       const [a, b, out] = [elements(n), elements(n), engine.allocate(n)];

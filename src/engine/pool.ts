@@ -13,12 +13,23 @@ export const WORKER_FILE = fileURLToPath(new URL('../../dist/engine/worker.js', 
 /** Two tasks a worker: while it computes one, the next one already waits in its port. */
 export const TASKS_PER_WORKER = 2;
 
+export interface PoolOptions {
+  /** Its threads let others go first: those of precomputation, for realtime work and the main thread. */
+  readonly standsBack?: boolean;
+  readonly filename?: string;
+}
+
+/** What each worker is told as it starts. */
+export interface WorkerSetting {
+  readonly standsBack: boolean;
+}
+
 export class WorkerPool {
   readonly threads: number;
   readonly #piscina: Piscina<Job, JobResult>;
   readonly #pending = new Set<(error: MixError) => void>();
 
-  constructor(threads: number, filename = WORKER_FILE) {
+  constructor(threads: number, { standsBack = false, filename = WORKER_FILE }: PoolOptions = {}) {
     this.threads = threads;
     this.#piscina = new Piscina<Job, JobResult>({
       filename,
@@ -31,6 +42,7 @@ export class WorkerPool {
       recordTiming: false,
       // Whatever loads TypeScript into the main thread is of no use to compiled workers.
       execArgv: [],
+      workerData: { standsBack } satisfies WorkerSetting,
     });
     // A worker that dies without a task is replaced like any other; the next task tells if it cannot be.
     this.#piscina.on('error', () => {});

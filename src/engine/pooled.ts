@@ -4,6 +4,7 @@
 import { bytesToBigint } from '../math/batch.js';
 import type { Group } from '../math/group.js';
 import { tableBytes, windowsOf } from './comb.js';
+import type { Priority } from './engine.js';
 import type { KernelName, Work, WorkOf } from './job.js';
 import { multiExpWindowBits } from './multiExp.js';
 import { nativeCall, nativeTable, nativeTableCovers } from './nativeKernel.js';
@@ -49,7 +50,8 @@ export class PooledExecutor implements Executor {
   readonly path: string;
   readonly #group: Group;
   readonly #kernel: KernelName;
-  readonly #pool: WorkerPool;
+  /** Two for each core: one that realtime work finds free at once, and one for precomputation that stands back then. */
+  readonly #pools: Readonly<Record<Priority, WorkerPool>>;
   readonly #queue: ChunkQueue<Work>;
   readonly #plan: Plan;
   #generator: Promise<Uint8Array | undefined> | undefined;
@@ -60,15 +62,16 @@ export class PooledExecutor implements Executor {
     this.#group = group;
     this.#kernel = kernel;
     this.#plan = new Plan(kernel, group, threads);
-    const pool = new WorkerPool(threads);
-    this.#pool = pool;
+    const pools = { realtime: new WorkerPool(threads), precompute: new WorkerPool(threads, { standsBack: true }) };
+    this.#pools = pools;
     this.#queue = new ChunkQueue<Work>({
       inFlightMax: TASKS_PER_WORKER * threads,
+      apart: true,
       workers: threads,
-      // Realtime work waits for them no longer than for one chunk of full size.
+      // An abort is seen, and where threads cannot stand back, realtime work has its turn, after one chunk of full size.
       togetherUs: CHUNK_US,
       operationsMax: queueLimit,
-      run: (works) => runOn(pool, kernel, group, works),
+      run: (works, level) => runOn(pools[level], kernel, group, works),
       onDepth,
       onBusy,
     });
@@ -88,7 +91,7 @@ export class PooledExecutor implements Executor {
 
   async close(): Promise<void> {
     await this.#queue.close();
-    await this.#pool.close();
+    await Promise.all(Object.values(this.#pools).map((pool) => pool.close()));
   }
 
   #steps(request: Request, shared: Shared, step: Step): Promise<void> {

@@ -2,10 +2,10 @@
 // before precompute ones. Within a level the one that has least left to do goes first: a ring's chunk, for which the next node
 // waits, does not stand behind another round's whole batch, and nodes work on several rounds without waiting for each other
 // (docs/scheduling.md). Among equals, the smaller order goes first, older rounds before newer ones, and then first come is first served.
-// A running chunk is never interrupted, so what overtaking costs at most is what is already in flight; while there is realtime work
-// every now and then, that is one chunk a worker and not a second one behind it. Where chunks are short and more wait than can be in
-// flight, some of a level are handed over together: each time costs a worker some 50 µs. Knows nothing of threads: tests drive it by
-// hand.
+// The queue interrupts no running chunk. Where realtime work has workers of its own, the system does (`apart`), and overtaking costs
+// nothing; elsewhere, on a card, it costs at most what is already in flight: while there is realtime work every now and then, one chunk
+// a worker and not a second one behind it. Where chunks are short and more wait than can be in flight, some of a level are handed over
+// together: each time costs a worker some 50 µs. Knows nothing of threads: tests drive it by hand.
 import { MixError } from '../base/errors.js';
 import type { Priority } from './engine.js';
 
@@ -18,8 +18,10 @@ export interface QueueWatch {
 }
 
 export interface QueueOptions<C> extends QueueWatch {
-  /** Calls of `run` that have not yet settled, at most. */
+  /** Calls of `run` that have not yet settled, at most: of each level where they are apart, of both together elsewhere. */
   readonly inFlightMax: number;
+  /** Each level has workers of its own, and those of precomputation stand back while those of realtime compute. */
+  readonly apart?: boolean;
   /** Among how many the chunks that wait are shared out, where they are short enough to be handed over together. */
   readonly workers: number;
   /** What chunks that are handed over together may take, in µs by their estimates. */
@@ -27,7 +29,7 @@ export interface QueueOptions<C> extends QueueWatch {
   /** Operations that may be open in each level; one more is refused with ENGINE_BUSY. */
   readonly operationsMax: number;
   /** Computes chunks, one after the other, and says of each whether it failed, and with what. Rejects where all did. */
-  run(chunks: readonly C[]): Promise<readonly (Failure | undefined)[]>;
+  run(chunks: readonly C[], level: Priority): Promise<readonly (Failure | undefined)[]>;
   /** Any clock, in milliseconds. */
   readonly nowMs?: () => number;
 }
@@ -195,13 +197,27 @@ export class ChunkQueue<C> {
   }
 
   #pump(): void {
-    for (;;) {
-      const level = LEVELS.find((one) => this.#waiting[one].length > 0);
-      if (!level || this.inFlight >= this.#inFlightMax(level)) return;
-      const taken = this.#take(level);
-      this.#watchful = level === 'realtime' ? WATCHFUL_CHUNKS : Math.max(0, this.#watchful - taken.length);
-      this.#run(level, 1);
-      this.#options.run(taken.map(({ chunk }) => chunk)).then(
+    for (let level = this.#nextLevel(); level; level = this.#nextLevel()) this.#start(level);
+  }
+
+  /** Of which level a chunk is to be handed over now. */
+  #nextLevel(): Priority | undefined {
+    const { apart, inFlightMax } = this.#options;
+    if (apart) return LEVELS.find((one) => this.#waiting[one].length > 0 && this.#running[one] < inFlightMax);
+    const level = LEVELS.find((one) => this.#waiting[one].length > 0);
+    return level && this.inFlight < this.#inFlightMax(level) ? level : undefined;
+  }
+
+  #start(level: Priority): void {
+    const taken = this.#take(level);
+    this.#watchful = level === 'realtime' ? WATCHFUL_CHUNKS : Math.max(0, this.#watchful - taken.length);
+    this.#run(level, 1);
+    this.#options
+      .run(
+        taken.map(({ chunk }) => chunk),
+        level,
+      )
+      .then(
         (failures) =>
           this.#ended(
             level,
@@ -213,7 +229,6 @@ export class ChunkQueue<C> {
             taken.map(({ operation }) => ({ operation, failure: { error } })),
           ),
       );
-    }
   }
 
   #inFlightMax(level: Priority): number {
@@ -243,15 +258,21 @@ export class ChunkQueue<C> {
   /** Counts the time until now to the levels that had the workers, before one of them has more or less. */
   #run(level: Priority, by: number): void {
     const nowMs = this.#nowMs();
-    const { onBusy, workers } = this.#options;
-    const { inFlight } = this;
-    // What is in flight besides waits in front of a worker.
-    const each = inFlight === 0 ? 0 : Math.min(1, workers / inFlight);
+    const { onBusy } = this.#options;
     for (const one of LEVELS) {
-      if (this.#running[one] > 0) onBusy?.(one, (each * this.#running[one] * (nowMs - this.#changedMs)) / 1_000);
+      const computing = this.#computing(one);
+      if (computing > 0) onBusy?.(one, (computing * (nowMs - this.#changedMs)) / 1_000);
     }
     this.#changedMs = nowMs;
     this.#running[level] += by;
+  }
+
+  /** Workers that compute for a level, of as many as there are cores for; what is in flight besides waits in front of one. */
+  #computing(level: Priority): number {
+    const { workers, apart } = this.#options;
+    const { [level]: own, realtime } = this.#running;
+    if (!apart) return this.inFlight === 0 ? 0 : own * Math.min(1, workers / this.inFlight);
+    return level === 'realtime' ? Math.min(own, workers) : Math.min(own, Math.max(0, workers - realtime));
   }
 
   #ended(

@@ -1,7 +1,7 @@
 // What runs in a worker thread: chunks, one at a time, by the kernel that the job names. Kernels are made once per worker
 // and group, and freed by a dispose job when the engine closes.
 import { setPriority } from 'node:os';
-import { isMainThread } from 'node:worker_threads';
+import { isMainThread, workerData } from 'node:worker_threads';
 import { type Group, namedGroup } from '../math/group.js';
 import { BigintKernel } from './bigintKernel.js';
 import { DhKernel } from './dhKernel.js';
@@ -9,24 +9,26 @@ import type { DeviceAddress, Job, JobResult, Kernel, KernelFactory, KernelName }
 import { NativeKernel } from './nativeKernel.js';
 import { bindLibrary, type NativePath, native } from './nativeLibrary.js';
 import { OpensslKernel } from './opensslKernel.js';
+import type { WorkerSetting } from './pool.js';
 
 /**
- * Workers yield to what must be answered at once: streams, tables and openings of rounds in realtime pass through main threads, of
- * this node and of others on the same cores. On Linux a thread has a niceness of its own; elsewhere this would slow the whole process.
+ * Of two threads that want one core, one that is nicer by so much gets a tenth of it, and none at first when the other wakes up. So realtime
+ * work does not wait for a chunk of precomputation to end, nor do streams, tables and openings, which pass through main threads, of this
+ * node and of others on the same cores (docs/performance.md). On Linux a thread has a niceness of its own; elsewhere this
+ * would slow the whole process.
  */
-const NICENESS = 5;
-let isNice = false;
+const NICENESS = 10;
 
-/** Once, before the first work that is this thread's own: one that only waits for a card stays as quick as it is. */
-function yieldToMain(): void {
-  if (isNice || isMainThread || process.platform !== 'linux') return;
-  isNice = true;
+function standBack(): void {
+  if (isMainThread || process.platform !== 'linux') return;
   try {
     setPriority(0, NICENESS);
   } catch {
     // Not allowed here: then they compete.
   }
 }
+
+if ((workerData as Partial<WorkerSetting> | undefined)?.standsBack) standBack();
 
 /** How long a worker waits for the others at the end; only a worker that died meanwhile makes it wait at all. */
 const DISPOSE_WAIT_MS = 500;
@@ -55,7 +57,6 @@ function kernelOf({ kernel: wanted, group }: Extract<Job, { kind: 'work' }>): Ke
   const key = `${group} ${typeof wanted === 'string' ? wanted : `${wanted.index} ${wanted.library}`}`;
   let kernel = kernels.get(key);
   if (!kernel) {
-    if (typeof wanted === 'string') yieldToMain();
     kernel = typeof wanted === 'string' ? KERNELS[wanted](namedGroup(group)) : onDevice(namedGroup(group), wanted);
     kernels.set(key, kernel);
   }

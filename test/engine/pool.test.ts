@@ -26,7 +26,7 @@ const codeOf = (promise: Promise<unknown>): Promise<string> =>
 
 describe('the worker pool', () => {
   it.each(['exit', 'throw'])('reports a worker that dies (%s), and starts another one', async (how) => {
-    const pool = new WorkerPool(2, fixture);
+    const pool = new WorkerPool(2, { filename: fixture });
     expect(await codeOf(pool.run(job('fine')))).toBe('done');
     expect(await codeOf(pool.run(job(how)))).toBe('ENGINE_WORKER');
     for (let i = 0; i < 8; i++) expect(await codeOf(pool.run(job('fine')))).toBe('done');
@@ -34,7 +34,7 @@ describe('the worker pool', () => {
   });
 
   it('fails every job of a dying worker and none of the others for good', async () => {
-    const pool = new WorkerPool(1, fixture);
+    const pool = new WorkerPool(1, { filename: fixture });
     const codes = await Promise.all([codeOf(pool.run(job('exit'))), codeOf(pool.run(job('fine')))]);
     expect(codes[0]).toBe('ENGINE_WORKER');
     expect(['ENGINE_WORKER', 'done']).toContain(codes[1]);
@@ -43,7 +43,7 @@ describe('the worker pool', () => {
   });
 
   it('reports the work of a job that throws as such, and no other, and keeps the worker', async () => {
-    const pool = new WorkerPool(1, fixture);
+    const pool = new WorkerPool(1, { filename: fixture });
     const failures = await pool.run(job('refuse'));
     expect(failures.map((failure) => (failure?.error as MixError | undefined)?.code)).toEqual(['INTERNAL', undefined]);
     expect(await codeOf(pool.run(job('fine')))).toBe('done');
@@ -67,13 +67,13 @@ describe('the worker pool', () => {
   });
 
   it('reports a worker file that is not there', async () => {
-    const pool = new WorkerPool(1, `${fixture}.missing`);
+    const pool = new WorkerPool(1, { filename: `${fixture}.missing` });
     for (let i = 0; i < 4; i++) expect(await codeOf(pool.run(job('fine')))).toBe('ENGINE_WORKER');
     await pool.close();
   });
 
   it('reports workers that can no longer be started to whoever waits for them', async () => {
-    const pool = new WorkerPool(1, `${fixture}.missing`);
+    const pool = new WorkerPool(1, { filename: `${fixture}.missing` });
     const codes = await Promise.all([1, 2, 3].map(() => codeOf(pool.run(job('fine')))));
     expect(codes).toEqual(['ENGINE_WORKER', 'ENGINE_WORKER', 'ENGINE_WORKER']);
     await pool.close();

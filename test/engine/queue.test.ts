@@ -18,9 +18,10 @@ class Bench {
     { resolve: (failures: (Failure | undefined)[]) => void; reject: (error: unknown) => void }
   >();
 
-  constructor(inFlightMax = 2, operationsMax = 8, workers = inFlightMax) {
+  constructor(inFlightMax = 2, operationsMax = 8, workers = inFlightMax, apart = false) {
     this.queue = new ChunkQueue<string>({
       inFlightMax,
+      apart,
       workers,
       togetherUs: 100,
       operationsMax,
@@ -110,6 +111,36 @@ describe('the chunk queue', () => {
     expect(bench.running).toHaveLength(4);
     await bench.endAll();
     expect(await Promise.all([before, realtime, urgent, later])).toEqual(Array(4).fill('done'));
+  });
+
+  it('lets no level wait for the other where each has workers of its own', async () => {
+    const bench = new Bench(2, 8, 2, true);
+    const names = (of: string, count: number) => Array.from({ length: count }, (_, i) => `${of}${i}`);
+    const done = [bench.submit(names('p', 4))];
+    done.push(bench.submit(names('r', 3), { priority: 'realtime' }));
+    expect(bench.running).toEqual(['p0', 'p1', 'r0', 'r1']);
+    await bench.end('r0');
+    expect(bench.running).toEqual(['p0', 'p1', 'r1', 'r2']);
+    await bench.end('p0');
+    // Also right after realtime work: what is in flight of precomputation is in nobody's way.
+    expect(bench.running).toEqual(['p1', 'r1', 'r2', 'p2']);
+    await bench.endAll();
+    expect(await Promise.all(done)).toEqual(['done', 'done']);
+  });
+
+  it('counts no core twice where precomputation stands back for realtime work', async () => {
+    const bench = new Bench(4, 8, 2, true);
+    const done = [bench.submit(['p1', 'p2', 'p3'])];
+    bench.nowMs = 100;
+    done.push(bench.submit(['r1'], { priority: 'realtime' }));
+    bench.nowMs = 110;
+    done.push(bench.submit(['r2', 'r3'], { priority: 'realtime' }));
+    bench.nowMs = 130;
+    await bench.endAll();
+    expect(await Promise.all(done)).toEqual(['done', 'done', 'done']);
+    // Two cores: both for precomputation, then one each, then none for it.
+    expect(bench.busyMs.precompute).toBeCloseTo(200 + 10);
+    expect(bench.busyMs.realtime).toBeCloseTo(10 + 40);
   });
 
   it('lets realtime overtake precomputation that has begun, and keeps first come first served within a level', async () => {

@@ -24,7 +24,7 @@ function onlyCosts(prices: Readonly<Record<string, Price>>): CostFile {
   const of = (names: object) =>
     Object.fromEntries(Object.keys(names).map((name) => [name, prices[name] ?? { callUs: 0, unitUs: 0 }]));
   const [engineWork, mainWork] = [of(ENGINE_WORK), of(MAIN_WORK)];
-  return { ...measured, engineWork, mainWork, threads: 1, reserveUs: 0 } as CostFile;
+  return { ...measured, engineWork, mainWork, threads: 1, overtakeUs: 0, reserveUs: 0 } as CostFile;
 }
 
 function setting(changes: Partial<Setting> = {}): Setting {
@@ -100,7 +100,7 @@ describe('a round alone', () => {
 });
 
 describe('an engine', () => {
-  it('lets realtime overtake what no worker has, and interrupts nothing', () => {
+  it('has precomputation stand still while realtime work has its cores, and loses none of it', () => {
     const clock = new VirtualClock();
     const engine = new EngineServer(1, clock);
     const ended: string[] = [];
@@ -112,9 +112,27 @@ describe('an engine', () => {
     submit('short', 'precompute', 1);
     submit('realtime', 'realtime', 1);
     while (clock.step());
-    // One chunk runs when it comes, and none is behind it in the worker's port.
-    expect(ended).toEqual(['realtime 8', 'short 12', 'long 28']);
+    expect(ended).toEqual(['realtime 4', 'short 16', 'long 28']);
     expect(engine.busyUs).toBe(28_000);
+  });
+
+  it('shares among precomputation what realtime work leaves, and has realtime work wait for a core that is not free', () => {
+    const clock = new VirtualClock();
+    const engine = new EngineServer(2, clock, 100);
+    const ended: string[] = [];
+    const submit = (name: string, priority: 'realtime' | 'precompute', us: number) =>
+      engine.submit({ chunks: 1, chunkUs: us, estimatedUs: us }, priority, () =>
+        ended.push(`${name} ${clock.nowMs().toFixed(2)}`),
+      );
+    submit('free', 'realtime', 1_000);
+    while (clock.step());
+    submit('a', 'precompute', 3_000);
+    submit('b', 'precompute', 4_000);
+    submit('overtakes', 'realtime', 2_000);
+    while (clock.step());
+    // For 2.1 ms the two have one core together; each has 1.05 ms of its own behind it then.
+    expect(ended).toEqual(['free 1.00', 'overtakes 3.10', 'a 5.05', 'b 6.05']);
+    expect(engine.busyUs).toBe(10_000);
   });
 });
 

@@ -52,6 +52,7 @@ function networkOf(setting: Setting, changes: Partial<SchedulerParams>): Network
   const options: NetworkOptions = {
     ...setting,
     threads: pricing.threads,
+    overtakeUs: pricing.overtakeUs,
     params: paramsOf(setting, changes),
     plan: planOf(setting),
   };
@@ -216,7 +217,8 @@ export function floorMs(setting: Setting, team: readonly number[]): number {
 export function playAlone(setting: Setting, team: readonly number[], pricing: Pricing, sharedCores?: number) {
   const clock = new VirtualClock();
   const { nodes, latencyMs, mbitPerS } = setting;
-  const world = new World({ clock, nodes, threads: pricing.threads, latencyMs, mbitPerS, sharedCores });
+  const { threads, overtakeUs } = pricing;
+  const world = new World({ clock, nodes, threads, overtakeUs, latencyMs, mbitPerS, sharedCores });
   const spans: PhaseSpans = new Map();
   const times = { standbyMs: 0, closedMs: 0, completedMs: 0 };
   let standby = 0;

@@ -29,6 +29,7 @@ export interface NetworkOptions {
   readonly seed: string;
   readonly nodes: number;
   readonly threads: number;
+  readonly overtakeUs: number;
   readonly latencyMs: Latency;
   /** One way between the scheduler and each node. */
   readonly schedulerMs: number;
@@ -84,8 +85,8 @@ export class Network {
 
   constructor(options: NetworkOptions) {
     this.options = options;
-    const { nodes, threads, latencyMs, mbitPerS, params } = options;
-    this.world = new World({ clock: this.clock, nodes, threads, latencyMs, mbitPerS });
+    const { nodes, threads, overtakeUs, latencyMs, mbitPerS, params } = options;
+    this.world = new World({ clock: this.clock, nodes, threads, overtakeUs, latencyMs, mbitPerS });
     this.#rng = new SeededRng(`network ${options.seed}`);
     this.#ids = Array.from({ length: nodes }, () => nodeIdOf(randomBytes(this.#rng, 32)));
     this.#numbers = new Map(this.#ids.map((id, i) => [id, i]));

@@ -24,6 +24,7 @@ const INVERSION_UNITS_MIN = 200;
 export class Pricing {
   readonly threads: number;
   readonly elementBytes: number;
+  readonly overtakeUs: number;
   readonly reserveUs: number;
   readonly #costs: CostFile;
   readonly #plan: Plan;
@@ -40,6 +41,7 @@ export class Pricing {
     const kernel = KERNELS.find((name) => name === costs.path) ?? 'portable';
     this.#plan = new Plan(kernel, group, costs.threads);
     this.#free = free;
+    this.overtakeUs = free ? 0 : costs.overtakeUs;
     this.reserveUs = free ? 0 : costs.reserveUs;
   }
 

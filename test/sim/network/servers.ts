@@ -1,6 +1,6 @@
 // What computes in a simulated node: the engine's workers behind their queue, as src/engine/queue.ts has it, and the one main thread
-// that hashes, checks and signs. A chunk that runs is never interrupted; realtime overtakes what has not been handed to a worker.
-import type { Clock } from '../../../src/base/clock.js';
+// that hashes, checks and signs. Realtime work has workers of its own, and those of precomputation stand still while it has all cores.
+import type { CancelTimer, Clock } from '../../../src/base/clock.js';
 import type { Priority } from '../../../src/engine/engine.js';
 import { CHUNK_US } from '../../../src/engine/plan.js';
 import { TASKS_PER_WORKER } from '../../../src/engine/pool.js';
@@ -19,28 +19,46 @@ interface Operation {
   running: number;
 }
 
-/** Chunks that were handed over together. */
+/** Times are sums of fractions of milliseconds: what is left of a job that has ended is not quite nothing. */
+const ROUNDING_US = 1e-3;
+
+/** Operations that were handed to a worker together, and how much of them is left. */
 interface Job {
-  us: number;
+  leftUs: number;
+  readonly us: number;
   readonly operations: Operation[];
 }
 
 const LEVELS: readonly Priority[] = ['realtime', 'precompute'];
 
+const perLevel = <T>(make: () => T): Readonly<Record<Priority, T>> => ({ realtime: make(), precompute: make() });
+
+/** Workers of one level: what they compute, and what waits behind it in their ports. */
+class Workers {
+  readonly waiting: Operation[] = [];
+  readonly running = new Set<Job>();
+  readonly ahead: Job[] = [];
+  backlog = 0;
+  /** What part of a core each job that runs has to itself. */
+  share = 1;
+}
+
 export class EngineServer {
+  /** Cores, and workers of each level. */
   readonly threads: number;
   readonly #clock: Clock;
-  readonly #waiting: Record<Priority, Operation[]> = { realtime: [], precompute: [] };
-  readonly #backlog: Record<Priority, number> = { realtime: 0, precompute: 0 };
-  /** In a worker's port, behind what it computes. */
-  readonly #ahead: Job[] = [];
-  #running = 0;
+  readonly #overtakeUs: number;
+  readonly #workers = perLevel(() => new Workers());
+  #settledMs = 0;
+  #wake: CancelTimer = () => {};
   /** Microseconds that workers have computed, all together. */
   busyUs = 0;
 
-  constructor(threads: number, clock: Clock) {
+  /** @param overtakeUs what realtime work waits for a core that precomputation has */
+  constructor(threads: number, clock: Clock, overtakeUs = 0) {
     this.threads = threads;
     this.#clock = clock;
+    this.#overtakeUs = overtakeUs;
   }
 
   submit({ chunks, chunkUs, estimatedUs }: Work, priority: Priority, done: Done): void {
@@ -48,58 +66,95 @@ export class EngineServer {
       done();
       return;
     }
-    const length = chunks;
-    this.#waiting[priority].push({ chunks: { length }, chunkUs: estimatedUs, us: chunkUs, done, next: 0, running: 0 });
-    this.#backlog[priority] += chunks;
+    const workers = this.#workers[priority];
+    workers.waiting.push({ chunks: { length: chunks }, chunkUs: estimatedUs, us: chunkUs, done, next: 0, running: 0 });
+    workers.backlog += chunks;
+    this.#settle();
     this.#pump();
   }
 
+  /** Hands over what can be, shares the cores out anew, and wakes up when the first job ends. */
   #pump(): void {
-    for (;;) {
-      const level = LEVELS.find((one) => this.#waiting[one].length > 0);
-      if (!level) return;
-      // There is realtime work every now and then, so that precomputation is handed over one chunk a worker.
-      const inFlightMax = (level === 'realtime' ? TASKS_PER_WORKER : 1) * this.threads;
-      if (this.#running + this.#ahead.length >= inFlightMax) return;
-      const job = this.#take(level);
-      if (this.#running < this.threads) this.#run(job);
-      else this.#ahead.push(job);
+    for (const level of LEVELS) {
+      const { waiting, running, ahead } = this.#workers[level];
+      while (waiting.length > 0 && running.size + ahead.length < TASKS_PER_WORKER * this.threads) {
+        const job = this.#take(this.#workers[level]);
+        if (running.size < this.threads) this.#run(level, job);
+        else ahead.push(job);
+      }
     }
+    const { realtime, precompute } = this.#workers;
+    // Those of precomputation have what those of realtime leave of the cores.
+    precompute.share = Math.min(1, (this.threads - realtime.running.size) / precompute.running.size);
+    const ends = LEVELS.flatMap((level) => {
+      const { running, share } = this.#workers[level];
+      return share > 0 ? [...running].map(({ leftUs }) => leftUs / share) : [];
+    });
+    this.#wake();
+    if (ends.length === 0) return;
+    this.#wake = this.#clock.after(Math.min(...ends) / 1_000, () => this.#onWake());
   }
 
   /** The next chunk, and with it as many more as are a worker's share of what waits and short enough. */
-  #take(level: Priority): Job {
-    const waiting = this.#waiting[level];
-    const share = Math.ceil(this.#backlog[level] / this.threads);
-    const job: Job = { us: 0, operations: [] };
-    for (let estimatedUs = 0; job.operations.length < share; ) {
+  #take(workers: Workers): Job {
+    const { waiting } = workers;
+    const share = Math.ceil(workers.backlog / this.threads);
+    const operations: Operation[] = [];
+    let us = 0;
+    for (let estimatedUs = 0; operations.length < share; ) {
       const index = shortestOf(waiting);
       const operation = waiting[index]!;
       estimatedUs += operation.chunkUs;
-      if (job.operations.length > 0 && estimatedUs > CHUNK_US) break;
-      job.us += operation.us;
-      job.operations.push(operation);
+      if (operations.length > 0 && estimatedUs > CHUNK_US) break;
+      us += operation.us;
+      operations.push(operation);
       operation.running++;
-      this.#backlog[level]--;
+      workers.backlog--;
       if (++operation.next === operation.chunks.length) waiting.splice(index, 1);
     }
-    return job;
+    return { us, leftUs: us, operations };
   }
 
-  #run(job: Job): void {
-    this.#running++;
-    this.#clock.after(job.us / 1_000, () => {
-      this.busyUs += job.us;
-      this.#running--;
-      const next = this.#ahead.shift();
-      if (next) this.#run(next);
-      // All are counted out before one ends: an operation may have several among them.
-      for (const operation of job.operations) operation.running--;
-      for (const operation of new Set(job.operations)) {
-        if (operation.running === 0 && operation.next === operation.chunks.length) operation.done();
+  #run(level: Priority, job: Job): void {
+    const { realtime, precompute } = this.#workers;
+    const overtakes = level === 'realtime' && realtime.running.size + precompute.running.size >= this.threads;
+    if (overtakes) job.leftUs += this.#overtakeUs;
+    this.#workers[level].running.add(job);
+  }
+
+  /** What has been computed until now. */
+  #settle(): void {
+    const nowMs = this.#clock.nowMs();
+    const sinceUs = (nowMs - this.#settledMs) * 1_000;
+    this.#settledMs = nowMs;
+    for (const level of LEVELS) {
+      const { running, share } = this.#workers[level];
+      for (const job of running) job.leftUs -= sinceUs * share;
+    }
+  }
+
+  #onWake(): void {
+    this.#settle();
+    const ended = new Set<Operation>();
+    for (const level of LEVELS) {
+      const { running, ahead } = this.#workers[level];
+      for (const job of [...running]) {
+        if (job.leftUs > ROUNDING_US) continue;
+        this.busyUs += job.us;
+        running.delete(job);
+        const next = ahead.shift();
+        if (next) this.#run(level, next);
+        // All are counted out before one ends: an operation may have several among them.
+        for (const operation of job.operations) {
+          operation.running--;
+          ended.add(operation);
+        }
       }
-      this.#pump();
-    });
+    }
+    for (const operation of ended) {
+      if (operation.running === 0 && operation.next === operation.chunks.length) operation.done();
+    }
+    this.#pump();
   }
 }
 

@@ -10,6 +10,8 @@ export interface WorldOptions {
   readonly clock: Clock;
   readonly nodes: number;
   readonly threads: number;
+  /** What realtime work waits for a core that precomputation has; 0 where not given. */
+  readonly overtakeUs?: number;
   readonly latencyMs: Latency;
   readonly mbitPerS: number;
   /** All nodes compute on the same so many cores, as those of a demo on one machine do. */
@@ -29,11 +31,11 @@ export class World {
   readonly wires: Wires;
   readonly #sharesCores: boolean;
 
-  constructor({ clock, nodes, threads, latencyMs, mbitPerS, sharedCores }: WorldOptions) {
+  constructor({ clock, nodes, threads, overtakeUs, latencyMs, mbitPerS, sharedCores }: WorldOptions) {
     this.clock = clock;
-    const shared = sharedCores === undefined ? undefined : new EngineServer(sharedCores, clock);
+    const shared = sharedCores === undefined ? undefined : new EngineServer(sharedCores, clock, overtakeUs);
     this.#sharesCores = shared !== undefined;
-    this.engines = Array.from({ length: nodes }, () => shared ?? new EngineServer(threads, clock));
+    this.engines = Array.from({ length: nodes }, () => shared ?? new EngineServer(threads, clock, overtakeUs));
     this.mains = Array.from({ length: nodes }, () => new MainThread(clock));
     this.wires = new Wires(clock, nodes, latencyMs, mbitPerS);
   }
