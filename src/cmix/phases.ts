@@ -82,7 +82,20 @@ export function realtimePermute(
 }
 
 /**
- * Identify: out = x′ ∘ ∏ D_i ∘ c⁻¹.
+ * A step of Identify: one factor more, x′ or a D_i, in whatever order they come, so that little is left to do when the last is there.
+ * @param product c⁻¹, or what the step before gave
+ */
+export function identifyFactor(
+  engine: Engine,
+  product: Uint8Array | Prepared,
+  factor: Uint8Array,
+  options: StepOptions = {},
+): Promise<Uint8Array> {
+  return engine.mul(factor, product, options);
+}
+
+/**
+ * Identify, all at once: out = x′ ∘ ∏ D_i ∘ c⁻¹.
  * @param mixed x′, slots × width elements
  * @param shares D_i of every node of the team, slots × width elements each
  * @param inversePayload (c_1..c_w)⁻¹ of the mixed ciphertexts, slots × width elements
@@ -97,7 +110,7 @@ export async function identify(
 ): Promise<Uint8Array> {
   if (shares.length === 0) throw new MixError('LENGTH_MISMATCH', { what: 'decryption shares', nodes: 0 });
   const work = phaseOptions(options);
-  let out = await engine.mul(mixed, inversePayload, work);
-  for (const share of shares) out = await engine.mul(out, share, work);
+  let out = await identifyFactor(engine, inversePayload, mixed, work);
+  for (const share of shares) out = await identifyFactor(engine, out, share, work);
   return out;
 }

@@ -7,7 +7,7 @@ import type { SenderId } from '../base/ids.js';
 import type { Secret } from '../base/secret.js';
 import { encodeDummy } from '../cmix/messageCoding.js';
 import { decodeOutputs, outputDigest } from '../cmix/outputs.js';
-import { identify, realtimeDecrypt, realtimePermute } from '../cmix/phases.js';
+import { identifyFactor, realtimeDecrypt, realtimePermute } from '../cmix/phases.js';
 import { verifyDecryption } from '../cmix/proofs.js';
 import { slotKeys } from '../cmix/senderKeys.js';
 import {
@@ -49,6 +49,9 @@ export class Realtime {
   proposal: SlotTable | undefined;
   settled: SlotTable | undefined;
   readonly verdicts: (readonly SlotRejection[] | undefined)[] = [];
+  /** c⁻¹ and what is in of x′ and the shares, multiplied. */
+  #identified: Promise<Uint8Array | Prepared> | undefined;
+  #factors = 0;
   /** Evidence that came with each opening, by position. */
   readonly openings: (OpeningExtra | undefined)[] = [];
 
@@ -178,39 +181,59 @@ export class Realtime {
     round.ports.onProgress('realtimePermute', 1);
   }
 
+  /** x′ or somebody's shares are in and what was committed to: their part of the outputs, while the others are on their way. */
+  multiplyIn(phase: 'mixed' | 'opening', from: number): void {
+    const { ports, realtime } = this.#round;
+    const factor = phase === 'mixed' ? this.#mixed() : this.#sharesOf(from);
+    const before = this.#identified ?? Promise.resolve(this.#precompute.inversePayload!);
+    this.#identified = before.then((product) => identifyFactor(ports.engine, product, factor, realtime));
+    // Whoever wants the outputs is told.
+    this.#identified.catch(() => {});
+    this.#factors++;
+  }
+
+  #mixed(): Uint8Array {
+    const round = this.#round;
+    return round.isFirst ? round.outgoing('mixed').bytes : round.received('mixed', 0)!.bytes;
+  }
+
+  #sharesOf(position: number): Uint8Array {
+    const round = this.#round;
+    return position === round.facts.position
+      ? this.#precompute.own!.shares
+      : round.received('opening', position)!.bytes;
+  }
+
   /**
-   * out = x′ ∘ ∏D_i ∘ c⁻¹. Where an output does not decode, every node's share is checked against its proof.
+   * out = x′ ∘ ∏D_i ∘ c⁻¹, all of which are in. Where an output does not decode, every node's share is checked against its proof.
    * @throws MixError DECRYPTION_PROOF or EQUIVOCATION with the culprit
    */
   async outputs(mixDigest: Uint8Array, cipherDigest: Uint8Array): Promise<RoundOutputs> {
     const round = this.#round;
-    const { info, group, digest: roundDigest, position } = round.facts;
+    const { info, group, digest: roundDigest } = round.facts;
     round.ports.onProgress('identify', 0.5);
     // Every opening carries node 1's signature under the mix commitment it followed, checked on arrival.
     for (const opening of this.openings) {
       if (opening && toHex(opening.mixDigest) !== toHex(mixDigest))
         throw blame('EQUIVOCATION', 0, 'two mix commitments');
     }
-    const mixed = round.isFirst ? round.outgoing('mixed').bytes : round.received('mixed', 0)!.bytes;
-    const sharesOf = (i: number) =>
-      i === position ? this.#precompute.own!.shares : round.received('opening', i)!.bytes;
-    const shares = info.team.map((_, i) => sharesOf(i));
-    const outputs = await identify(round.ports.engine, mixed, shares, this.#precompute.inversePayload!, round.realtime);
+    if (this.#factors !== round.size + 1) throw new MixError('INTERNAL', { what: 'factors', got: this.#factors });
+    const outputs = (await this.#identified) as Uint8Array;
     const { messages, dummies, invalidSlots } = decodeOutputs(group, info.width, outputs);
-    if (invalidSlots.length > 0) await this.#blameShares(shares, cipherDigest);
+    if (invalidSlots.length > 0) await this.#blameShares(cipherDigest);
     round.ports.onProgress('identify', 1);
     return { outputs, digest: outputDigest(roundDigest, outputs), messages: messages.length, dummies, invalidSlots };
   }
 
   /** The slow path: names the node whose share is wrong. All right: the message was mauled elsewhere, and stays invalid. */
-  async #blameShares(shares: readonly Uint8Array[], batchDigest: Uint8Array): Promise<void> {
-    const { position } = this.#round.facts;
-    for (const [other, share] of shares.entries()) {
+  async #blameShares(batchDigest: Uint8Array): Promise<void> {
+    const { position, info } = this.#round.facts;
+    for (const other of info.team.keys()) {
       if (other === position) continue;
       const statement = {
         publicShares: this.#precompute.publicShare(other),
         c0: this.#precompute.c0!,
-        shares: share,
+        shares: this.#sharesOf(other),
         batchDigest,
         proof: this.openings[other]!.proof,
       };

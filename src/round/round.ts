@@ -203,6 +203,9 @@ export class Round {
       case 'openShares':
         this.#openShares();
         return;
+      case 'multiplyIn':
+        this.realtime.multiplyIn(effect.phase, effect.from);
+        return;
       case 'complete':
         return;
       case 'fail':

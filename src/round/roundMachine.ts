@@ -6,7 +6,6 @@ import { toHex } from '../base/bytes.js';
 import type { ErrorCode } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
 import { isOver, reached } from './admission.js';
-import type { BatchPhase } from './batchPhases.js';
 import { blameOf, holdUpOf, isInWait, lateAsSeen, NOBODY, ownClaim, phaseOf, phaseWait, seesDelay } from './overdue.js';
 import type { Progress, RoundEffect, RoundEvent, RoundState, Stage } from './roundState.js';
 import type { TeamMessage, TeamMessageKind } from './teamMessages.js';
@@ -104,10 +103,7 @@ function follow(state: RoundState, event: RoundEvent): Step {
     case 'said':
       return onSaid(state, event.from, event.message);
     case 'batchIn':
-      return onBatch(
-        { ...state, batches: put(state.batches, event.phase, state.size, event.from, event.root) },
-        event.phase,
-      );
+      return onBatch(state, event);
     case 'ringDone':
       return onRingDone(state, event.phase);
     case 'worked':
@@ -276,7 +272,8 @@ function maybeOpen(state: RoundState): Step {
   return [advance(state, 'opening'), effects];
 }
 
-function onBatch(state: RoundState, phase: BatchPhase): Step {
+function onBatch(before: RoundState, { phase, from, root }: RoundEvent & { type: 'batchIn' }): Step {
+  const state = { ...before, batches: put(before.batches, phase, before.size, from, root) };
   switch (phase) {
     case 'precompPermute':
     case 'realtimePermute':
@@ -284,8 +281,10 @@ function onBatch(state: RoundState, phase: BatchPhase): Step {
     case 'reveal':
       return [state, [{ type: 'work', task: 'shares' }]];
     case 'mixed':
-    case 'opening':
-      return maybeOutputs(state);
+    case 'opening': {
+      const [next, effects] = maybeOutputs(state);
+      return [next, [{ type: 'multiplyIn', phase, from }, ...effects]];
+    }
     default:
       return [state, []];
   }

@@ -96,6 +96,8 @@ export type RoundEffect =
   | { readonly type: 'send'; readonly phase: 'precompPermute' | 'reveal' | 'realtimePermute' | 'mixed' }
   /** Release D_i, σ_i and the nonce to everybody. The one effect that must never come early. */
   | { readonly type: 'openShares' }
+  /** Multiply x′ or somebody's opened shares into the outputs. */
+  | { readonly type: 'multiplyIn'; readonly phase: 'mixed' | 'opening'; readonly from: number }
   | { readonly type: 'complete' }
   | { readonly type: 'fail'; readonly failure: RoundFailure };
 

@@ -144,9 +144,14 @@ function identify(flows: Flows, { done, mixed }: Permuted): void {
   }
   const signed = positions.map((at) => {
     const seen = at === 0 ? shown.root : flows.stream(shown, at, 'realtime').whole;
-    let out = b.engine(at, pricing.engine('mul', slots * width), [...all[at]!, seen]);
-    for (let i = 0; i < shape.size; i++) out = b.engine(at, pricing.engine('mulPlain', slots * width), [out]);
-    return [b.main(at, pricing.main('decode', slots), [out])];
+    // Its own shares first, x′ last, and those of the others in a fixed order where a node takes them as they come.
+    const factors = [all[at]![at]!, ...all[at]!.filter((_, from) => from !== at), seen];
+    let out: TaskId | undefined;
+    for (const factor of factors) {
+      const work = out === undefined ? 'mul' : 'mulPlain';
+      out = b.engine(at, pricing.engine(work, slots * width), out === undefined ? [factor] : [factor, out]);
+    }
+    return [b.main(at, pricing.main('decode', slots), [out!])];
   });
   b.phase = undefined;
   const ended = flows.allSay(signed, DIGEST_BYTES);
