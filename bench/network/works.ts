@@ -1,14 +1,14 @@
 // Every piece of work that a node does for a round, made ready to be measured: what is called is what the round calls, with operands
 // of the real shape. Sizes come in pairs, a chunk and a batch, so that a call's own price can be told from its units'.
 
-import { concat, digest, toHex } from '../../src/base/bytes.js';
+import { concat, DIGEST_BYTES, digest, toHex } from '../../src/base/bytes.js';
 import type { BootId, RoundId, SenderId } from '../../src/base/ids.js';
 import { randomBytes, systemRng } from '../../src/base/rng.js';
 import { Secret } from '../../src/base/secret.js';
 import { openLevelStore, type Store } from '../../src/base/store.js';
 import { openCommitment } from '../../src/cmix/commitment.js';
 import { splitCipher } from '../../src/cmix/elgamal.js';
-import { rootOfLeaves, slotLeaf } from '../../src/cmix/merkle.js';
+import { rootOfLeaves } from '../../src/cmix/merkle.js';
 import { encodeMessage } from '../../src/cmix/messageCoding.js';
 import { decodeOutputs, outputDigest } from '../../src/cmix/outputs.js';
 import { randomPermutation } from '../../src/cmix/permutation.js';
@@ -146,7 +146,7 @@ export function mainWorks(engine: Engine): Readonly<Record<MainWork, Maker>> {
     giveSingle: (n) => give(n, 'realtimeDecrypt', 1),
     givePair: (n) => give(n, 'precompDecrypt', 2),
     root: (n) => {
-      const leaves = Array.from({ length: n }, (_, slot) => slotLeaf('bench', slot, randomBytes(systemRng, 32)));
+      const leaves = Buffer.from(randomBytes(systemRng, n * DIGEST_BYTES));
       return () => rootOfLeaves(leaves);
     },
     sign: () => () => key.sign(ROUND_DIGEST),

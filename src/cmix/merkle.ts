@@ -1,8 +1,8 @@
 // A Merkle tree over the slots of a batch, so that a node signs 32 bytes for what it sent and can later show one slot of it
 // without the others (tracing). Leaves and inner nodes are hashed under different domains (RFC 6962, 2.1); a node
 // without a sibling is promoted unchanged; the root covers the number of slots, so that a tree has one shape only.
-import { hash } from 'node:crypto';
-import { concat, DIGEST_BYTES, digest, equalBytes, framed, uint64 } from '../base/bytes.js';
+// Digests stand side by side in one buffer, 32 bytes each: a thousand small ones cost more to allocate than to compute.
+import { concat, DIGEST_BYTES, digest, equalBytes, framed, sha256Into, uint64 } from '../base/bytes.js';
 import { MixError } from '../base/errors.js';
 
 const LEAF_DOMAIN = 'merkle-leaf';
@@ -12,7 +12,9 @@ const ROOT_DOMAIN = 'merkle-root';
 /** The digests beside the path from a leaf to the top, lowest first. */
 export type MerkleProof = readonly Uint8Array[];
 
-const sha256 = (bytes: Uint8Array): Uint8Array => new Uint8Array(hash('sha256', bytes, 'buffer'));
+/** Digest number `index` of a flat buffer of digests: a view. */
+const digestAt = (digests: Buffer, index: number): Uint8Array =>
+  digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
 
 /** The leaf of one slot: binds phase, slot number and contents. */
 export function slotLeaf(phaseLabel: string, slot: number, bytes: Uint8Array): Uint8Array {
@@ -24,69 +26,85 @@ const nodeFrame = framed(NODE_DOMAIN, [new Uint8Array(DIGEST_BYTES), new Uint8Ar
 const RIGHT_AT = nodeFrame.length - DIGEST_BYTES;
 const LEFT_AT = RIGHT_AT - 8 - DIGEST_BYTES;
 
-/** digest(NODE_DOMAIN, left, right), in one call of the hash: a thousand of these are on the way of every batch. */
-function innerNode(left: Uint8Array, right: Uint8Array): Uint8Array {
+/** Writes digest(NODE_DOMAIN, left, right): a thousand of these are on the way of every batch. */
+function innerNodeInto(left: Uint8Array, right: Uint8Array, out: Buffer, at: number): void {
   nodeFrame.set(left, LEFT_AT);
   nodeFrame.set(right, RIGHT_AT);
-  return sha256(nodeFrame);
+  sha256Into(nodeFrame, out, at);
+}
+
+function checkBatch(batch: Uint8Array, slots: number): void {
+  if (!Number.isInteger(slots) || slots < 0 || (slots === 0 ? batch.length > 0 : batch.length % slots !== 0)) {
+    throw new MixError('LENGTH_MISMATCH', { what: 'batch', length: batch.length, slots });
+  }
 }
 
 /**
- * The leaves of a batch, or of a part of one that begins with slot `first`, as {@link slotLeaf} gives them, with one call of the hash
- * each: they are computed while a batch is on its way. @throws MixError LENGTH_MISMATCH
+ * Writes the leaves of a batch, or of a part of one that begins with slot `first`, each as {@link slotLeaf} gives it: the leaf of slot
+ * j stands at j·DIGEST_BYTES of `leaves`. One call of the hash each: they are computed while a batch is on its way.
+ * @throws MixError LENGTH_MISMATCH
  */
-export function batchLeaves(phaseLabel: string, batch: Uint8Array, slots: number, first = 0): Uint8Array[] {
-  if (!Number.isInteger(slots) || slots < 0 || (slots === 0 ? batch.length > 0 : batch.length % slots !== 0)) {
-    throw new MixError('LENGTH_MISMATCH', { what: 'batch', length: batch.length, slots });
+export function batchLeaves(phaseLabel: string, batch: Uint8Array, slots: number, leaves: Buffer, first = 0): void {
+  checkBatch(batch, slots);
+  if (leaves.length < (first + slots) * DIGEST_BYTES) {
+    throw new MixError('LENGTH_MISMATCH', { what: 'leaves', length: leaves.length, slots: first + slots });
   }
   const slotBytes = slots === 0 ? 0 : batch.length / slots;
   const prefix = framed(LEAF_DOMAIN, [phaseLabel]);
   const frame = concat([prefix, uint64(8), uint64(0), uint64(slotBytes), new Uint8Array(slotBytes)]);
   const view = new DataView(frame.buffer);
   const slotAt = prefix.length + 8;
-  return Array.from({ length: slots }, (_, slot) => {
-    view.setUint32(slotAt, first + slot, true);
-    frame.set(batch.subarray(slot * slotBytes, (slot + 1) * slotBytes), slotAt + 16);
-    return sha256(frame);
-  });
+  for (let i = 0; i < slots; i++) {
+    view.setUint32(slotAt, first + i, true);
+    frame.set(batch.subarray(i * slotBytes, (i + 1) * slotBytes), slotAt + 16);
+    sha256Into(frame, leaves, (first + i) * DIGEST_BYTES);
+  }
 }
 
-/** All levels of the tree, leaves first, up to the level of one node (none for no leaves). */
-function levelsOf(leaves: readonly Uint8Array[]): (readonly Uint8Array[])[] {
+/** All levels of the tree, leaves first, up to the level of one node (of none for no leaves). */
+function levelsOf(leaves: Buffer): Buffer[] {
   const levels = [leaves];
-  for (let level = leaves; level.length > 1; ) {
-    const above: Uint8Array[] = [];
-    for (let i = 0; i < level.length; i += 2) {
-      const right = level[i + 1];
-      above.push(right ? innerNode(level[i]!, right) : level[i]!);
+  for (let level = leaves; level.length > DIGEST_BYTES; ) {
+    const nodes = level.length / DIGEST_BYTES;
+    const above = Buffer.alloc(Math.ceil(nodes / 2) * DIGEST_BYTES);
+    for (let i = 0; i + 1 < nodes; i += 2) {
+      innerNodeInto(digestAt(level, i), digestAt(level, i + 1), above, (i / 2) * DIGEST_BYTES);
     }
+    if (nodes % 2 === 1) above.set(digestAt(level, nodes - 1), above.length - DIGEST_BYTES);
     levels.push(above);
     level = above;
   }
   return levels;
 }
 
-/** The phase is in every leaf already. */
-function rootOf(slots: number, top: Uint8Array | undefined): Uint8Array {
-  return digest(ROOT_DOMAIN, slots, top ?? new Uint8Array(0));
+/** The phase is in every leaf already. `top`: empty for no slots. */
+function rootOf(slots: number, top: Uint8Array): Uint8Array {
+  return digest(ROOT_DOMAIN, slots, top);
 }
 
-/** The root over the leaves of slots 0, 1, 2, … as {@link slotLeaf} makes them; defined for none. */
-export function rootOfLeaves(leaves: readonly Uint8Array[]): Uint8Array {
-  return rootOf(leaves.length, levelsOf(leaves).at(-1)![0]);
+/** The root over the leaves of slots 0, 1, 2, … as {@link slotLeaf} makes them, side by side; defined for none. */
+export function rootOfLeaves(leaves: Buffer): Uint8Array {
+  return rootOf(leaves.length / DIGEST_BYTES, levelsOf(leaves).at(-1)!);
+}
+
+function leavesOf(phaseLabel: string, batch: Uint8Array, slots: number): Buffer {
+  checkBatch(batch, slots);
+  const leaves = Buffer.alloc(slots * DIGEST_BYTES);
+  batchLeaves(phaseLabel, batch, slots, leaves);
+  return leaves;
 }
 
 /** The root of a batch of `slots` equal parts; defined for 0 slots. @throws MixError LENGTH_MISMATCH */
 export function batchRoot(phaseLabel: string, batch: Uint8Array, slots: number): Uint8Array {
-  return rootOfLeaves(batchLeaves(phaseLabel, batch, slots));
+  return rootOfLeaves(leavesOf(phaseLabel, batch, slots));
 }
 
-function pathOf(levels: readonly (readonly Uint8Array[])[], slot: number): MerkleProof {
+function pathOf(levels: readonly Buffer[], slot: number): MerkleProof {
   const path: Uint8Array[] = [];
   let index = slot;
   for (const level of levels.slice(0, -1)) {
-    const sibling = level[index ^ 1];
-    if (sibling) path.push(sibling);
+    const sibling = digestAt(level, index ^ 1);
+    if (sibling.length > 0) path.push(new Uint8Array(sibling));
     index >>= 1;
   }
   return path;
@@ -95,7 +113,7 @@ function pathOf(levels: readonly (readonly Uint8Array[])[], slot: number): Merkl
 /** Shows that a slot of a batch is under the batch's root. @throws MixError LENGTH_MISMATCH, SLOT_COUNT */
 export function merkleProof(phaseLabel: string, batch: Uint8Array, slots: number, slot: number): MerkleProof {
   checkSlot(slot, slots);
-  return pathOf(levelsOf(batchLeaves(phaseLabel, batch, slots)), slot);
+  return pathOf(levelsOf(leavesOf(phaseLabel, batch, slots)), slot);
 }
 
 function checkSlot(slot: number, slots: number): void {
@@ -118,7 +136,7 @@ export function verifyMerkleProof(root: Uint8Array, claim: MerkleClaim, proof: M
   if (!Array.isArray(proof) || proof.some((part) => !(part instanceof Uint8Array) || part.length !== DIGEST_BYTES)) {
     return false;
   }
-  let node = slotLeaf(phaseLabel, slot, bytes);
+  const node = Buffer.from(slotLeaf(phaseLabel, slot, bytes));
   let index = slot;
   let used = 0;
   for (let width = slots; width > 1; width = Math.ceil(width / 2), index = Math.floor(index / 2)) {
@@ -126,7 +144,8 @@ export function verifyMerkleProof(root: Uint8Array, claim: MerkleClaim, proof: M
     if (!isRight && index + 1 === width) continue;
     const sibling = proof[used++];
     if (!sibling) return false;
-    node = isRight ? innerNode(sibling, node) : innerNode(node, sibling);
+    if (isRight) innerNodeInto(sibling, node, node, 0);
+    else innerNodeInto(node, sibling, node, 0);
   }
   return used === proof.length && equalBytes(root, rootOf(slots, node));
 }
@@ -135,14 +154,17 @@ export function verifyMerkleProof(root: Uint8Array, claim: MerkleClaim, proof: M
 export class MerkleTree {
   readonly phaseLabel: string;
   readonly slots: number;
-  readonly #leaves: (Uint8Array | undefined)[];
+  readonly #leaves: Buffer;
+  /** 1 for every slot that is in. */
+  readonly #present: Uint8Array;
   #missing: number;
-  #levels: (readonly Uint8Array[])[] | undefined;
+  #levels: readonly Buffer[] | undefined;
 
   constructor(phaseLabel: string, slots: number) {
     this.phaseLabel = phaseLabel;
     this.slots = slots;
-    this.#leaves = new Array<Uint8Array | undefined>(slots).fill(undefined);
+    this.#leaves = Buffer.alloc(slots * DIGEST_BYTES);
+    this.#present = new Uint8Array(slots);
     this.#missing = slots;
   }
 
@@ -154,15 +176,17 @@ export class MerkleTree {
   set(slot: number, bytes: Uint8Array): void {
     checkSlot(slot, this.slots);
     const leaf = slotLeaf(this.phaseLabel, slot, bytes);
-    const before = this.#leaves[slot];
-    if (before && !equalBytes(before, leaf)) throw new MixError('CHUNK_CONFLICT', { slot });
-    if (!before) this.#missing--;
-    this.#leaves[slot] = leaf;
+    const place = digestAt(this.#leaves, slot);
+    if (this.#present[slot] === 0) {
+      place.set(leaf);
+      this.#present[slot] = 1;
+      this.#missing--;
+    } else if (!equalBytes(place, leaf)) throw new MixError('CHUNK_CONFLICT', { slot });
   }
 
   /** The root, once all slots are in. @throws MixError CHUNK_MISSING */
   root(): Uint8Array {
-    return rootOf(this.slots, this.#all().at(-1)![0]);
+    return rootOf(this.slots, this.#all().at(-1)!);
   }
 
   /** The proof of one slot, once all slots are in. @throws MixError CHUNK_MISSING, SLOT_COUNT */
@@ -171,9 +195,9 @@ export class MerkleTree {
     return pathOf(this.#all(), slot);
   }
 
-  #all(): (readonly Uint8Array[])[] {
+  #all(): readonly Buffer[] {
     if (this.#missing > 0) throw new MixError('CHUNK_MISSING', { missing: this.#missing });
-    this.#levels ??= levelsOf(this.#leaves as Uint8Array[]);
+    this.#levels ??= levelsOf(this.#leaves);
     return this.#levels;
   }
 }

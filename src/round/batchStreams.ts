@@ -1,7 +1,7 @@
 // The two ends of a batch stream on a node. An IncomingBatch takes each chunk once, ever: the same bytes again are a retry
 // and change nothing, other bytes are a conflict that ends the round. An OutgoingBatch keeps what it sent, so that every
 // attempt to send it again sends the very same bytes. Both hash slot by slot as chunks come, for the signed Merkle root.
-import { equalBytes } from '../base/bytes.js';
+import { DIGEST_BYTES, equalBytes } from '../base/bytes.js';
 import { type Deferred, deferred } from '../base/deferred.js';
 import { MixError } from '../base/errors.js';
 import { batchLeaves, rootOfLeaves } from '../cmix/merkle.js';
@@ -32,11 +32,14 @@ class BatchShape {
     return bytes.subarray(from * this.slotBytes, to * this.slotBytes);
   }
 
-  addLeaves(leaves: Uint8Array[], bytes: Uint8Array, index: number): void {
+  /** Room for the leaf of every slot. */
+  leaves(): Buffer {
+    return Buffer.alloc(this.#info.slots * DIGEST_BYTES);
+  }
+
+  addLeaves(leaves: Buffer, bytes: Uint8Array, index: number): void {
     const { from, to } = chunkRange(this.#info, index);
-    for (const [i, leaf] of batchLeaves(this.header.phase, this.view(bytes, index), to - from, from).entries()) {
-      leaves[from + i] = leaf;
-    }
+    batchLeaves(this.header.phase, this.view(bytes, index), to - from, leaves, from);
   }
 }
 
@@ -57,7 +60,7 @@ export class IncomingBatch implements BatchSink {
   readonly #group: Group;
   readonly #events: IncomingBatchEvents;
   readonly #arrived: Deferred<Uint8Array>[];
-  readonly #leaves: Uint8Array[] = [];
+  readonly #leaves: Buffer;
   #missing: number;
   #verdict: Promise<void> | undefined;
   #trailer: BatchTrailer | undefined;
@@ -68,6 +71,7 @@ export class IncomingBatch implements BatchSink {
     this.#group = group;
     this.#events = events;
     this.bytes = bytes;
+    this.#leaves = this.#shape.leaves();
     this.#missing = this.#shape.chunks;
     this.#arrived = Array.from({ length: this.#missing }, () => deferred<Uint8Array>());
   }
@@ -165,11 +169,12 @@ export class OutgoingBatch implements BatchSource {
   readonly bytes: Uint8Array;
   readonly #shape: BatchShape;
   readonly #ready: Deferred<Uint8Array>[];
-  readonly #leaves: Uint8Array[] = [];
+  readonly #leaves: Buffer;
   readonly #trailer = deferred<BatchTrailer>();
 
   constructor(info: RoundInfo, group: Group, phase: BatchPhase, bytes: Uint8Array) {
     this.#shape = new BatchShape(info, group, phase);
+    this.#leaves = this.#shape.leaves();
     this.bytes = bytes;
     this.#ready = Array.from({ length: this.#shape.chunks }, () => deferred<Uint8Array>());
   }

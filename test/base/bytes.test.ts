@@ -9,6 +9,7 @@ import {
   equalBytes,
   framed,
   fromHex,
+  sha256Into,
   toHex,
   uint64,
   utf8,
@@ -71,6 +72,16 @@ describe('the framing of parts', () => {
     );
     expect(xof(300, 'x', 1).length).toBe(300);
     expect(toHex(xof(300, 'x', 1))).toContain(toHex(xof(20, 'x', 1)));
+  });
+
+  it('gives each digest bytes of its own, and writes one into a place of a buffer, there and nowhere else', () => {
+    const [first, second] = [digest('one'), digest('two')];
+    expect(first).not.toEqual(second);
+    expect([first.constructor, first.byteOffset, first.buffer.byteLength]).toEqual([Uint8Array, 0, 32]);
+    const out = Buffer.alloc(96, 7);
+    sha256Into(utf8('abc'), out, 32);
+    const expected = createHash('sha256').update('abc').digest();
+    expect(toHex(out)).toBe('07'.repeat(32) + toHex(expected) + '07'.repeat(32));
   });
 
   const frame = (text: string) => [uint64(text.length), utf8(text)];

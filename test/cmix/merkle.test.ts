@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { digest, toHex } from '../../src/base/bytes.js';
+import { concat, DIGEST_BYTES, digest, toHex } from '../../src/base/bytes.js';
 import { SeededRng } from '../../src/base/rng.js';
 import {
   batchLeaves,
@@ -37,7 +37,7 @@ describe('a Merkle root', () => {
       const top = slots === 0 ? new Uint8Array(0) : naiveTop(leaves);
       const expected = digest('merkle-root', slots, top);
       expect(batchRoot(label, batch, slots)).toEqual(expected);
-      expect(rootOfLeaves(leaves)).toEqual(expected);
+      expect(rootOfLeaves(Buffer.from(concat(leaves)))).toEqual(expected);
       const tree = new MerkleTree(label, slots);
       for (let slot = slots - 1; slot >= 0; slot--) tree.set(slot, slotOf(batch, slot));
       expect(tree.root()).toEqual(expected);
@@ -47,11 +47,13 @@ describe('a Merkle root', () => {
   test('comes of the same leaves where a batch is hashed part by part', () => {
     const batch = batchOfSlots(7);
     const whole = Array.from({ length: 7 }, (_, slot) => slotLeaf(label, slot, slotOf(batch, slot)));
-    const parts = [
-      batchLeaves(label, batch.subarray(0, 3 * slotBytes), 3),
-      batchLeaves(label, batch.subarray(3 * slotBytes), 4, 3),
-    ];
-    expect(parts.flat()).toEqual(whole);
+    const leaves = Buffer.alloc(7 * DIGEST_BYTES);
+    batchLeaves(label, batch.subarray(3 * slotBytes), 4, leaves, 3);
+    batchLeaves(label, batch.subarray(0, 3 * slotBytes), 3, leaves);
+    expect(toHex(leaves)).toBe(toHex(concat(whole)));
+    for (const room of [leaves, leaves.subarray(1)]) {
+      expect(outcome(() => batchLeaves(label, batch, 7, room, 1))).toBe('LENGTH_MISMATCH');
+    }
   });
 
   test('depends on every bit, the phase, the order and the number of slots', () => {
