@@ -14,7 +14,7 @@ import type { WorkerSetting } from './pool.js';
 /**
  * Of two threads that want one core, one that is nicer by so much gets a tenth of it, and none at first when the other wakes up. So realtime
  * work does not wait for a chunk of precomputation to end, nor do streams, tables and openings, which pass through main threads, of this
- * node and of others on the same cores (docs/performance.md). On Linux a thread has a niceness of its own; elsewhere this
+ * node and of others on the same cores (docs/scheduling.md). On Linux a thread has a niceness of its own; elsewhere this
  * would slow the whole process.
  */
 const NICENESS = 10;

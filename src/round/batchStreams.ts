@@ -169,12 +169,15 @@ export class OutgoingBatch implements BatchSource {
   readonly bytes: Uint8Array;
   readonly #shape: BatchShape;
   readonly #ready: Deferred<Uint8Array>[];
-  readonly #leaves: Buffer;
+  /** None where nobody is sent the batch. */
+  readonly #leaves: Buffer | undefined;
+  #root: Uint8Array | undefined;
   readonly #trailer = deferred<BatchTrailer>();
 
-  constructor(info: RoundInfo, group: Group, phase: BatchPhase, bytes: Uint8Array) {
+  /** @param isKept at the turn of a ring: nobody is sent it, and nothing of it is hashed */
+  constructor(info: RoundInfo, group: Group, phase: BatchPhase, bytes: Uint8Array, isKept = false) {
     this.#shape = new BatchShape(info, group, phase);
-    this.#leaves = this.#shape.leaves();
+    this.#leaves = isKept ? undefined : this.#shape.leaves();
     this.bytes = bytes;
     this.#ready = Array.from({ length: this.#shape.chunks }, () => deferred<Uint8Array>());
   }
@@ -199,7 +202,7 @@ export class OutgoingBatch implements BatchSource {
 
   /** Chunk `index` is computed, and will never change again. */
   ready(index: number): void {
-    this.#shape.addLeaves(this.#leaves, this.bytes, index);
+    if (this.#leaves) this.#shape.addLeaves(this.#leaves, this.bytes, index);
     this.#ready[index]!.resolve(this.place(index));
   }
 
@@ -207,9 +210,11 @@ export class OutgoingBatch implements BatchSource {
     for (let index = 0; index < this.chunks; index++) this.ready(index);
   }
 
-  /** The Merkle root; all chunks must be ready. */
+  /** The Merkle root; all chunks must be ready. @throws MixError INTERNAL of a batch that is kept */
   root(): Uint8Array {
-    return rootOfLeaves(this.#leaves);
+    if (!this.#leaves) throw new MixError('INTERNAL', { what: 'a root for nobody', phase: this.#shape.header.phase });
+    this.#root ??= rootOfLeaves(this.#leaves);
+    return this.#root;
   }
 
   finish(trailer: BatchTrailer): void {

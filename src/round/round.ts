@@ -13,7 +13,7 @@ import type { SigningKey } from '../cmix/signatures.js';
 import { encodeTable, tableDigest } from '../cmix/slotTable.js';
 import type { Engine } from '../engine/engine.js';
 import { isOver } from './admission.js';
-import { type BatchPhase, receiversOf } from './batchPhases.js';
+import type { BatchPhase } from './batchPhases.js';
 import { type Courier, roundEnded } from './courier.js';
 import { Deadlines } from './deadlines.js';
 import { Intake } from './intake.js';
@@ -320,7 +320,7 @@ export class Round {
       await driver.runRing();
       // The state must know that we are done before anybody can answer to it.
       this.dispatch({ type: 'ringDone', phase });
-      out.finish(this.#context.trailerOf(phase));
+      if (!this.#context.isLast) out.finish(this.#context.trailerOf(phase));
       return undefined;
     });
   }
@@ -356,9 +356,8 @@ export class Round {
   }
 
   #transfer(phase: BatchPhase): void {
-    const { info, position } = this.facts;
-    for (const to of receiversOf(phase, position, info.team.length)) {
-      void this.#deps.courier.transfer(info.team[to]!, this.#context.outgoing(phase), this.#sending.signal);
+    for (const to of this.#context.receivers(phase)) {
+      void this.#deps.courier.transfer(this.facts.info.team[to]!, this.#context.outgoing(phase), this.#sending.signal);
     }
   }
 

@@ -6,7 +6,7 @@ import type { Rng } from '../base/rng.js';
 import type { SigningKey } from '../cmix/signatures.js';
 import type { Engine, WorkOptions } from '../engine/engine.js';
 import type { Group } from '../math/group.js';
-import { type BatchPhase, phaseElements } from './batchPhases.js';
+import { type BatchPhase, phaseElements, receiversOf } from './batchPhases.js';
 import {
   IncomingBatch as Incoming,
   type IncomingBatch,
@@ -82,6 +82,11 @@ export class RoundContext {
     return { priority: 'realtime', order: this.facts.info.round, signal: this.ports.signal };
   }
 
+  /** Positions to which this node sends the batch of a phase. */
+  receivers(phase: BatchPhase): readonly number[] {
+    return receiversOf(phase, this.facts.position, this.size);
+  }
+
   /** The batch of this phase from this position, made on first use. */
   incoming(phase: BatchPhase, from: number, events: IncomingBatchEvents): IncomingBatch {
     const key = `${phase}/${from}`;
@@ -102,7 +107,8 @@ export class RoundContext {
   outgoing(phase: BatchPhase): OutgoingBatch {
     let batch = this.#outgoing.get(phase);
     if (!batch) {
-      batch = new OutgoingBatch(this.facts.info, this.facts.group, phase, this.#allocate(phase));
+      const { info, group } = this.facts;
+      batch = new OutgoingBatch(info, group, phase, this.#allocate(phase), this.receivers(phase).length === 0);
       this.#outgoing.set(phase, batch);
     }
     return batch;

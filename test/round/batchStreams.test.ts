@@ -159,6 +159,14 @@ describe('a batch that goes out', () => {
     expect(await out.chunk(1)).toBe(await early);
   });
 
+  it('has no root to sign where nobody is sent it', async () => {
+    const kept = new OutgoingBatch(info, group, 'realtimeDecrypt', engine.allocate(5), true);
+    kept.place(1).set(chunkOf(1));
+    kept.readyAll();
+    expect(Buffer.compare(await kept.chunk(1), chunkOf(1))).toBe(0);
+    expect(outcome(() => kept.root())).toBe('INTERNAL');
+  });
+
   it('tells whoever waits when its round ends', async () => {
     const out = new OutgoingBatch(info, group, 'mixed', engine.allocate(5));
     out.abort(over());

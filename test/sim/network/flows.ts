@@ -79,6 +79,11 @@ export class Flows {
     return { at, elements, chunks: this.shape.chunks.map(() => hashed), root: this.signRoot(at, [hashed]) };
   }
 
+  /** Whose root is known already. */
+  signAgain(at: number, after: readonly TaskId[]): TaskId {
+    return this.builder.main(at, this.builder.pricing.main('sign'), after);
+  }
+
   signRoot(at: number, after: readonly TaskId[]): TaskId {
     const { pricing } = this.builder;
     return this.builder.main(at, pricing.main('root', this.shape.slots) + pricing.main('sign'), after);

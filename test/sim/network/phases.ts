@@ -110,9 +110,8 @@ function decryptRing(flows: Flows, agreed: readonly TaskId[], encryptedR: readon
       if (!taken) return b.join(at, [begun, encryptedR[at]![k]!]);
       return b.engine(at, b.pricing.engine('mul', slots * elements), [begun, encryptedR[at]![k]!, taken[k]!]);
     });
-    const batch = flows.give(at, elements, done);
-    if (at + 1 === shape.size) whole = batch.root;
-    else taken = flows.stream(batch, at + 1, 'precompute').taken;
+    if (at + 1 === shape.size) whole = b.join(at, done);
+    else taken = flows.stream(flows.give(at, elements, done), at + 1, 'precompute').taken;
   }
   b.phase = undefined;
   return whole;

@@ -85,9 +85,8 @@ function decryptRing(flows: Flows, { agreed, keys }: Agreed): TaskId {
       const ready = [agreed[at]!, keys[at]![k]!];
       return b.engine(at, b.pricing.engine('mul', slots * shape.width), taken ? [...ready, taken[k]!] : ready);
     });
-    const batch = flows.give(at, shape.width, done);
-    if (at + 1 === shape.size) whole = batch.root;
-    else taken = flows.stream(batch, at + 1, 'realtime').taken;
+    if (at + 1 === shape.size) whole = b.join(at, done);
+    else taken = flows.stream(flows.give(at, shape.width, done), at + 1, 'realtime').taken;
   }
   b.phase = undefined;
   return whole;
@@ -128,7 +127,7 @@ function identify(flows: Flows, { done, mixed }: Permuted): void {
   const shown: Handed = {
     ...mixed,
     chunks: mixed.chunks.map(() => openings[0]!.root),
-    root: flows.signRoot(0, [openings[0]!.root]),
+    root: flows.signAgain(0, [openings[0]!.root]),
   };
   const extraBytes = NONCE_BYTES + DIGEST_BYTES + SIGNATURE_BYTES + 3 * width * pricing.elementBytes;
   const all = positions.map((): TaskId[] => []);
