@@ -43,13 +43,11 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 /** An unsigned 64-bit little-endian integer. */
 export function uint64(value: number | bigint): Uint8Array {
   const out = new Uint8Array(8);
-  const view = new DataView(out.buffer);
   if (typeof value === 'bigint' || value < 0 || !Number.isSafeInteger(value)) {
-    view.setBigUint64(0, BigInt(value), true);
+    new DataView(out.buffer).setBigUint64(0, BigInt(value), true);
   } else {
-    // Every length that is hashed comes through here: BigInt would be half the cost of a digest.
-    view.setUint32(0, value >>> 0, true);
-    view.setUint32(4, Math.floor(value / 2 ** 32), true);
+    // What is hashed comes through here: BigInt would be half the cost of a digest.
+    for (let left = value, at = 0; left > 0; left = Math.floor(left / 256)) out[at++] = left % 256;
   }
   return out;
 }
@@ -112,8 +110,10 @@ export function digest(domain: string, ...parts: readonly DigestPart[]): Uint8Ar
   return new Uint8Array(hash.digest());
 }
 
-/** SHAKE256 over the domain and the parts, `length` bytes. */
+/** SHAKE256 over the domain and the parts, `length` bytes. May be over a secret: what it made on the way is wiped. */
 export function xof(length: number, domain: string, ...parts: readonly DigestPart[]): Uint8Array {
-  const hash = createHash('shake256', { outputLength: length });
-  return new Uint8Array(hash.update(framed(domain, parts)).digest());
+  const frame = framed(domain, parts);
+  const out = createHash('shake256', { outputLength: length }).update(frame).digest();
+  frame.fill(0);
+  return new Uint8Array(out.buffer, out.byteOffset, length);
 }
