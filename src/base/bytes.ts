@@ -117,3 +117,9 @@ export function xof(length: number, domain: string, ...parts: readonly DigestPar
   frame.fill(0);
   return new Uint8Array(out.buffer, out.byteOffset, length);
 }
+
+/** Fills `out` with SHAKE256 of `bytes`, as {@link sha256Into} does: by way of a string, for public bytes only. */
+export function xofInto(bytes: Uint8Array, out: Buffer): void {
+  const hash = createHash('shake256', { outputLength: out.length });
+  out.write(hash.update(bytes).digest('binary'), 0, out.length, 'binary');
+}

@@ -14,6 +14,7 @@ import {
   uint64,
   utf8,
   xof,
+  xofInto,
 } from '../../src/base/bytes.js';
 import { isBootId, isNodeId, isRoundId, isSenderId } from '../../src/base/ids.js';
 
@@ -82,6 +83,12 @@ describe('the framing of parts', () => {
     sha256Into(utf8('abc'), out, 32);
     const expected = createHash('sha256').update('abc').digest();
     expect(toHex(out)).toBe('07'.repeat(32) + toHex(expected) + '07'.repeat(32));
+  });
+
+  it('fills a buffer with the XOF, and no byte beside it', () => {
+    const around = Buffer.alloc(400, 7);
+    xofInto(framed('x', [1]), around.subarray(50, 350));
+    expect(toHex(around)).toBe('07'.repeat(50) + toHex(xof(300, 'x', 1)) + '07'.repeat(50));
   });
 
   const frame = (text: string) => [uint64(text.length), utf8(text)];
