@@ -3,16 +3,16 @@
 // a slot's payload is what the sender sent. Slot keys and MAC keys have separate labels. Node side and sender side meet in
 // the same functions, so that they cannot drift apart.
 import { createHash, createHmac, createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
-import { concat, digest, equalBytes, framed, fromHex } from '../base/bytes.js';
+import { concat, type DigestPart, digest, equalBytes, fromHex } from '../base/bytes.js';
 import { MixError } from '../base/errors.js';
 import { HmacKey } from '../base/hmac.js';
 import type { SenderId } from '../base/ids.js';
 import { type Rng, randomBytes } from '../base/rng.js';
 import { Secret } from '../base/secret.js';
 import type { Engine } from '../engine/engine.js';
-import { checkWidth } from '../math/batch.js';
+import { checkWidth, elementOf } from '../math/batch.js';
 import type { Group } from '../math/group.js';
-import { hashToElement } from '../math/sampling.js';
+import { hashIntoElement } from '../math/sampling.js';
 import { type PhaseOptions, phaseOptions } from './elgamal.js';
 
 /** Bytes of the public salt of a submission: fresh for every message. */
@@ -70,9 +70,6 @@ function x25519(privateKey: KeyObject, publicKey: Uint8Array): Uint8Array {
 }
 
 const NO_SALT = new Uint8Array(SECRET_BYTES);
-const FIRST_BLOCK = Uint8Array.of(1);
-
-type LabelPart = Uint8Array | string | number;
 
 /** HKDF-Extract of RFC 5869, without a salt: the key that everything derived from `bytes` is expanded from. */
 function extract(bytes: Uint8Array): HmacKey {
@@ -80,11 +77,6 @@ function extract(bytes: Uint8Array): HmacKey {
   const key = new HmacKey(extracted);
   extracted.fill(0);
   return key;
-}
-
-/** HKDF-Expand of RFC 5869: its first block, 32 bytes, which is all that is ever derived under one label. */
-function expand(extracted: HmacKey, label: string, ...parts: readonly LabelPart[]): Uint8Array {
-  return extracted.derive(concat([framed(label, parts), FIRST_BLOCK]));
 }
 
 /**
@@ -99,21 +91,21 @@ export class SenderSecret extends Secret {
   constructor(bytes: Uint8Array) {
     super(bytes);
     this.#extracted = extract(bytes);
-    const macKey = expand(this.#extracted, 'mac-key');
+    const macKey = this.#extracted.expand('mac-key');
     this.#macKey = new HmacKey(macKey);
     macKey.fill(0);
   }
 
   /** 32 bytes for one purpose, the caller's to wipe. @throws MixError EPOCH_EXPIRED after wipe() */
-  expand(label: string, ...parts: readonly LabelPart[]): Uint8Array {
+  expand(label: string, ...parts: readonly DigestPart[]): Uint8Array {
     this.#refuseWiped();
-    return expand(this.#extracted, label, ...parts);
+    return this.#extracted.expand(label, ...parts);
   }
 
   /** HMAC-SHA256 (RFC 2104) under a key for MACs alone, 32 bytes. @throws MixError EPOCH_EXPIRED after wipe() */
-  mac(covered: Uint8Array): Uint8Array {
+  mac(domain: string, ...parts: readonly DigestPart[]): Uint8Array {
     this.#refuseWiped();
-    return this.#macKey.mac(covered);
+    return this.#macKey.mac(domain, ...parts);
   }
 
   override wipe(): void {
@@ -149,7 +141,7 @@ interface AgreedKeys {
 function secretOf(shared: Uint8Array, keys: AgreedKeys): SenderSecret {
   const extracted = extract(shared);
   shared.fill(0);
-  const secret = new SenderSecret(expand(extracted, 'sender-secret', keys.node, keys.sender, keys.epoch));
+  const secret = new SenderSecret(extracted.expand('sender-secret', keys.node, keys.sender, keys.epoch));
   extracted.wipe();
   return secret;
 }
@@ -238,7 +230,7 @@ export function slotKeys(
   const submissionKey = withKeys(secret, (keys) => keys.expand('slot-keys', group.name, roundDigest, salt));
   const keys = new Uint8Array(width * group.elementBytes);
   for (let e = 0; e < width; e++) {
-    keys.set(hashToElement(group, 'slot-key', submissionKey, e), e * group.elementBytes);
+    hashIntoElement(group, elementOf(group, keys, e), 'slot-key', submissionKey, e);
   }
   submissionKey.fill(0);
   return keys;
@@ -268,8 +260,7 @@ export interface SubmissionFields {
 /** The MAC of a submission for one node, 32 bytes. @throws MixError EPOCH_EXPIRED for a SenderSecret that is wiped */
 export function submissionMac(secret: Secret, fields: SubmissionFields): Uint8Array {
   const { roundDigest, sender, salt } = fields;
-  const covered = framed('submission-mac', [roundDigest, sender, salt, fields.payloadDigest]);
-  return withKeys(secret, (keys) => keys.mac(covered));
+  return withKeys(secret, (keys) => keys.mac('submission-mac', roundDigest, sender, salt, fields.payloadDigest));
 }
 
 /** True if `mac` is the submission's; compared in constant time. */

@@ -74,23 +74,25 @@ function remainder(element: Float64Array, wide: Uint8Array, quotient: Uint8Array
 }
 
 /**
- * (wide mod q) + 1, little-endian, for wide of elementBytes + EXCESS_BYTES bytes.
+ * Writes (wide mod q) + 1, little-endian, into an element; wide: elementBytes + EXCESS_BYTES bytes.
  * @throws MixError LENGTH_MISMATCH
  */
-export function reduceToElement(group: Group, wide: Uint8Array): Uint8Array {
+export function reduceInto(group: Group, wide: Uint8Array, out: Uint8Array): void {
   const { elementBytes } = group;
   const expected = elementBytes + EXCESS_BYTES;
   if (wide.length !== expected) throw new MixError('LENGTH_MISMATCH', { what: 'hash', length: wide.length, expected });
+  if (out.length !== elementBytes) {
+    throw new MixError('LENGTH_MISMATCH', { what: 'element', length: out.length, expected: elementBytes });
+  }
   const { limbs: q, inverse, scratch } = modulusOf(group);
   remainder(scratch, wide, quotientOf(wide, inverse), q);
   // In 1..2q, and so below 256^elementBytes: what the last limb has above that is of the hash's top.
   const last = scratch.length - 1;
   scratch[last]! %= 256 ** (elementBytes - last * LIMB_BYTES);
   if (isAbove(scratch, q)) subtract(scratch, q);
-  const out = bytesOf(scratch, elementBytes);
+  writeBytes(scratch, out);
   scratch.fill(0);
   quotientWords.fill(0n);
-  return out;
 }
 
 /** True where value > q. */
@@ -111,8 +113,8 @@ function subtract(value: Float64Array, q: Float64Array): void {
   }
 }
 
-function bytesOf(limbs: Float64Array, length: number): Uint8Array {
-  const out = new Uint8Array(length);
+function writeBytes(limbs: Float64Array, out: Uint8Array): void {
+  const { length } = out;
   for (let i = 0, at = 0; i < limbs.length; i++, at += LIMB_BYTES) {
     const limb = limbs[i]!;
     out[at] = limb;
@@ -120,5 +122,4 @@ function bytesOf(limbs: Float64Array, length: number): Uint8Array {
     if (at + 1 < length) out[at + 1] = limb >> 8;
     if (at + 2 < length) out[at + 2] = limb >> 16;
   }
-  return out;
 }

@@ -6,7 +6,7 @@ import { MixError } from '../base/errors.js';
 import type { Rng } from '../base/rng.js';
 import { allocateBatch, bigintToBytes, elementOf } from './batch.js';
 import type { Group } from './group.js';
-import { EXCESS_BYTES, reduceToElement } from './reduce.js';
+import { EXCESS_BYTES, reduceInto } from './reduce.js';
 
 function fillUniform(rng: Rng, out: Uint8Array, accept: (value: Uint8Array) => boolean): void {
   // q has bits − 1 bits: clear the top one, and for the MODP primes all but 2^-64 of the draws are accepted.
@@ -61,8 +61,19 @@ export function randomExponents(rng: Rng, count: number, exponentBytes: number):
 
 /** Hash to the group: (XOF(bits + 128) mod q) + 1, little-endian element. Not constant-time in the digest (a BigInt quotient). */
 export function hashToElement(group: Group, domain: string, ...parts: readonly DigestPart[]): Uint8Array {
-  const wide = xof(group.elementBytes + EXCESS_BYTES, domain, ...parts);
-  const element = reduceToElement(group, wide);
-  wide.fill(0);
+  const element = new Uint8Array(group.elementBytes);
+  hashIntoElement(group, element, domain, ...parts);
   return element;
+}
+
+/** {@link hashToElement} into a place of elementBytes bytes. */
+export function hashIntoElement(
+  group: Group,
+  element: Uint8Array,
+  domain: string,
+  ...parts: readonly DigestPart[]
+): void {
+  const wide = xof(group.elementBytes + EXCESS_BYTES, domain, ...parts);
+  reduceInto(group, wide, element);
+  wide.fill(0);
 }

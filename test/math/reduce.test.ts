@@ -4,15 +4,21 @@ import { describe, expect, it } from 'vitest';
 import { toHex } from '../../src/base/bytes.js';
 import { bigintToBytes, bytesToBigint } from '../../src/math/batch.js';
 import { GROUP_NAMES, type Group, namedGroup, TEST_GROUP_NAMES } from '../../src/math/group.js';
-import { EXCESS_BYTES, reduceToElement } from '../../src/math/reduce.js';
+import { EXCESS_BYTES, reduceInto } from '../../src/math/reduce.js';
 import { outcome } from '../support/cmix.js';
+
+function reduced(group: Group, wide: Uint8Array): Uint8Array {
+  const element = new Uint8Array(group.elementBytes).fill(0x55);
+  reduceInto(group, wide, element);
+  return element;
+}
 
 const bytesOf = (group: Group) => group.elementBytes + EXCESS_BYTES;
 
 function expectReduced(group: Group, wide: Uint8Array): void {
   const before = toHex(wide);
   const expected = bigintToBytes((bytesToBigint(wide) % group.q) + 1n, group.elementBytes);
-  expect(toHex(reduceToElement(group, wide))).toBe(toHex(expected));
+  expect(toHex(reduced(group, wide))).toBe(toHex(expected));
   expect(toHex(wide)).toBe(before);
 }
 
@@ -62,7 +68,10 @@ describe.each([...GROUP_NAMES, ...TEST_GROUP_NAMES])('a wide hash reduced to an 
 
   it('is refused for another length', () => {
     for (const other of [0, length - 1, length + 1]) {
-      expect(outcome(() => reduceToElement(group, new Uint8Array(other)))).toBe('LENGTH_MISMATCH');
+      expect(outcome(() => reduced(group, new Uint8Array(other)))).toBe('LENGTH_MISMATCH');
+    }
+    for (const other of [group.elementBytes - 1, length]) {
+      expect(outcome(() => reduceInto(group, new Uint8Array(length), new Uint8Array(other)))).toBe('LENGTH_MISMATCH');
     }
   });
 });
