@@ -4,7 +4,6 @@
 import { concat, DIGEST_BYTES, digest, toHex } from '../../src/base/bytes.js';
 import type { BootId, RoundId, SenderId } from '../../src/base/ids.js';
 import { randomBytes, systemRng } from '../../src/base/rng.js';
-import { Secret } from '../../src/base/secret.js';
 import { openLevelStore, type Store } from '../../src/base/store.js';
 import { openCommitment } from '../../src/cmix/commitment.js';
 import { splitCipher } from '../../src/cmix/elgamal.js';
@@ -13,7 +12,7 @@ import { encodeMessage } from '../../src/cmix/messageCoding.js';
 import { decodeOutputs, outputDigest } from '../../src/cmix/outputs.js';
 import { randomPermutation } from '../../src/cmix/permutation.js';
 import { proveDecryption } from '../../src/cmix/proofs.js';
-import { slotKeys, submissionMac } from '../../src/cmix/senderKeys.js';
+import { SenderSecret, slotKeys, submissionMac } from '../../src/cmix/senderKeys.js';
 import { SigningKey, verifySignature } from '../../src/cmix/signatures.js';
 import { encodeTable, judgeTable, type SlotEntry } from '../../src/cmix/slotTable.js';
 import { createKeyShare, verifyKeyShare } from '../../src/cmix/teamKey.js';
@@ -104,9 +103,9 @@ export function engineWorks(engine: Engine): Readonly<Record<EngineWork, Maker>>
 }
 
 /** A full table of a round of five, with MACs that the first node takes. */
-function fullTable(slots: number): { table: SlotEntry[]; secrets: Map<SenderId, Secret> } {
+function fullTable(slots: number): { table: SlotEntry[]; secrets: Map<SenderId, SenderSecret> } {
   const senders = Array.from({ length: Math.ceil(slots / 10) }, () => toHex(randomBytes(systemRng, 32)) as SenderId);
-  const secrets = new Map(senders.map((sender) => [sender, new Secret(randomBytes(systemRng, 32))]));
+  const secrets = new Map(senders.map((sender) => [sender, new SenderSecret(randomBytes(systemRng, 32))]));
   const table = Array.from({ length: slots }, (_, slot) => {
     const sender = senders[slot % senders.length]!;
     const [salt, payloadDigest] = [randomBytes(systemRng, 16), randomBytes(systemRng, 32)];
@@ -161,7 +160,7 @@ export function mainWorks(engine: Engine): Readonly<Record<MainWork, Maker>> {
       return () => judgeTable(table, { roundDigest: ROUND_DIGEST, nodeIndex: 0, secretOf, quotaPerSender: n });
     },
     slotKey: (n) => {
-      const [secret, salt] = [new Secret(randomBytes(systemRng, 32)), randomBytes(systemRng, 16)];
+      const [secret, salt] = [new SenderSecret(randomBytes(systemRng, 32)), randomBytes(systemRng, 16)];
       return () => {
         for (let i = 0; i < n; i++) slotKeys(group, secret, ROUND_DIGEST, salt, 1);
       };

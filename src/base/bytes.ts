@@ -43,40 +43,76 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 /** An unsigned 64-bit little-endian integer. */
 export function uint64(value: number | bigint): Uint8Array {
   const out = new Uint8Array(8);
-  const view = new DataView(out.buffer);
-  if (typeof value === 'bigint' || value < 0 || !Number.isSafeInteger(value)) {
-    view.setBigUint64(0, BigInt(value), true);
-  } else {
-    // Every length that is hashed comes through here: BigInt would be half the cost of a digest.
-    view.setUint32(0, value >>> 0, true);
-    view.setUint32(4, Math.floor(value / 2 ** 32), true);
-  }
+  putUint64(value, out, 0);
   return out;
 }
 
-function partBytes(part: DigestPart): Uint8Array {
-  if (part instanceof Uint8Array) return part;
-  return typeof part === 'string' ? Buffer.from(part, 'utf8') : uint64(part);
+function putUint64(value: number | bigint, out: Uint8Array, at: number): void {
+  if (typeof value === 'bigint' || value < 0 || !Number.isSafeInteger(value)) {
+    new DataView(out.buffer, out.byteOffset, out.byteLength).setBigUint64(at, BigInt(value), true);
+    return;
+  }
+  // Every length that is hashed comes through here: BigInt would be half the cost of a digest.
+  const high = Math.floor(value / 2 ** 32);
+  for (let i = 0; i < 4; i++) {
+    out[at + i] = value >>> (8 * i);
+    out[at + 4 + i] = high >>> (8 * i);
+  }
+}
+
+function partLength(part: DigestPart): number {
+  if (part instanceof Uint8Array) return part.length;
+  return typeof part === 'string' ? Buffer.byteLength(part, 'utf8') : 8;
+}
+
+/** Writes a part with its length before it; gives where the next one goes. */
+function putPart(part: DigestPart, out: Uint8Array, at: number): number {
+  const length = partLength(part);
+  const from = at + 8;
+  putUint64(length, out, at);
+  if (part instanceof Uint8Array) out.set(part, from);
+  else if (typeof part !== 'string') putUint64(part, out, from);
+  else if (length !== part.length) out.set(Buffer.from(part, 'utf8'), from);
+  // As many bytes as characters: ASCII, and short, as nearly all text that is hashed.
+  else for (let i = 0; i < length; i++) out[from + i] = part.charCodeAt(i);
+  return from + length;
+}
+
+/** Bytes of {@link framed}. */
+export function framedLength(domain: string, parts: readonly DigestPart[]): number {
+  let length = 8 + partLength(PREFIX + domain);
+  for (const part of parts) length += 8 + partLength(part);
+  return length;
+}
+
+/** Writes {@link framed} into a buffer that has room for it; gives the index behind it. */
+export function frameInto(out: Uint8Array, from: number, domain: string, parts: readonly DigestPart[]): number {
+  let at = putPart(PREFIX + domain, out, from);
+  for (const part of parts) at = putPart(part, out, at);
+  return at;
 }
 
 /** The bytes that stand for `parts` under `domain`, unambiguously: what digest, XOF and MACs are computed over. */
 export function framed(domain: string, parts: readonly DigestPart[]): Uint8Array {
-  const pieces = [partBytes(PREFIX + domain)];
-  let length = 8 + pieces[0]!.length;
-  for (const part of parts) {
-    const piece = partBytes(part);
-    pieces.push(piece);
-    length += 8 + piece.length;
-  }
-  const out = new Uint8Array(length);
-  let offset = 0;
-  for (const piece of pieces) {
-    // Each with its length before it, as uint64 writes it: no piece is as long as 4 GiB.
-    for (let left = piece.length, at = offset; left > 0; left >>>= 8) out[at++] = left & 0xff;
-    out.set(piece, offset + 8);
-    offset += 8 + piece.length;
-  }
+  const out = new Uint8Array(framedLength(domain, parts));
+  frameInto(out, 0, domain, parts);
   return out;
+}
+
+/** What is hashed in one call: a short copy is cheaper than the calls that it saves, a long one is not. */
+const ONE_CALL_BYTES = 4_096;
+/** Where short frames are made, between calls all zeros: to allocate one costs as much as to hash it. */
+const frames = new Uint8Array(ONE_CALL_BYTES);
+
+/** Calls `use` with the frame of these parts, and wipes it. */
+function withFrame<T>(domain: string, parts: readonly DigestPart[], use: (frame: Uint8Array) => T): T {
+  const length = framedLength(domain, parts);
+  const room = length <= ONE_CALL_BYTES ? frames : new Uint8Array(length);
+  frameInto(room, 0, domain, parts);
+  const frame = room.subarray(0, length);
+  const result = use(frame);
+  frame.fill(0);
+  return result;
 }
 
 /**
@@ -90,8 +126,10 @@ export function sha256Into(bytes: Uint8Array, out: Buffer, at: number): void {
 /** Where a short digest is made, before it gets bytes of its own. */
 const made = Buffer.alloc(DIGEST_BYTES);
 
-/** What is hashed in one call: a short copy is cheaper than the calls that it saves, a long one is not. */
-const ONE_CALL_BYTES = 4_096;
+function shortDigest(frame: Uint8Array): Uint8Array {
+  sha256Into(frame, made, 0);
+  return new Uint8Array(made);
+}
 
 /**
  * SHA-256 over the domain and the parts, 32 bytes, for everybody to see: a secret is derived by other means. Fed piece by piece where
@@ -100,20 +138,25 @@ const ONE_CALL_BYTES = 4_096;
 export function digest(domain: string, ...parts: readonly DigestPart[]): Uint8Array {
   let bytes = 0;
   for (const part of parts) if (part instanceof Uint8Array) bytes += part.length;
-  if (bytes <= ONE_CALL_BYTES) {
-    sha256Into(framed(domain, parts), made, 0);
-    return new Uint8Array(made);
-  }
+  if (bytes <= ONE_CALL_BYTES) return withFrame(domain, parts, shortDigest);
   const hash = createHash('sha256');
   for (const part of [PREFIX + domain, ...parts]) {
-    const piece = partBytes(part);
-    hash.update(uint64(piece.length)).update(piece);
+    hash.update(uint64(partLength(part)));
+    hash.update(part instanceof Uint8Array || typeof part === 'string' ? part : uint64(part));
   }
   return new Uint8Array(hash.digest());
 }
 
-/** SHAKE256 over the domain and the parts, `length` bytes. */
+/** SHAKE256 over the domain and the parts, `length` bytes. May be over a secret: what it made on the way is wiped. */
 export function xof(length: number, domain: string, ...parts: readonly DigestPart[]): Uint8Array {
-  const hash = createHash('shake256', { outputLength: length });
-  return new Uint8Array(hash.update(framed(domain, parts)).digest());
+  return withFrame(domain, parts, (frame) => {
+    const out = createHash('shake256', { outputLength: length }).update(frame).digest();
+    return new Uint8Array(out.buffer, out.byteOffset, length);
+  });
+}
+
+/** Fills `out` with SHAKE256 of `bytes`, as {@link sha256Into} does: by way of a string, for public bytes only. */
+export function xofInto(bytes: Uint8Array, out: Buffer): void {
+  const hash = createHash('shake256', { outputLength: out.length });
+  out.write(hash.update(bytes).digest('binary'), 0, out.length, 'binary');
 }

@@ -3,13 +3,13 @@
 import { MixError } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
 import { type Rng, randomBytes } from '../base/rng.js';
-import type { Secret } from '../base/secret.js';
 import { encodeMessage } from '../cmix/messageCoding.js';
 import {
   blindMessage,
   payloadDigest,
   SALT_BYTES,
   type SenderKey,
+  type SenderSecret,
   slotKeys,
   submissionMac,
 } from '../cmix/senderKeys.js';
@@ -20,7 +20,7 @@ import type { Submission } from '../round/submissions.js';
 /** A sender: its key, and the secret it shares with each node in the node's current epoch. */
 export class Sender {
   readonly key: SenderKey;
-  readonly #secrets = new Map<NodeId, { readonly epoch: number; readonly secret: Secret }>();
+  readonly #secrets = new Map<NodeId, { readonly epoch: number; readonly secret: SenderSecret }>();
 
   constructor(key: SenderKey) {
     this.key = key;
@@ -38,7 +38,7 @@ export class Sender {
   }
 
   /** @throws MixError SENDER_UNKNOWN where there is none */
-  secretWith(node: NodeId): Secret {
+  secretWith(node: NodeId): SenderSecret {
     const found = this.#secrets.get(node);
     if (!found) throw new MixError('SENDER_UNKNOWN', { node });
     return found.secret;

@@ -9,7 +9,7 @@
 //
 // The mask hides nothing, as the salt stands beside it. It leaves no element constant: the zeros of two short messages
 // would otherwise be the same element, and whoever exchanged them on the way would go unseen.
-import { digest, equalBytes, xof } from '../base/bytes.js';
+import { DIGEST_BYTES, digest, equalBytes, framed, sha256Into, xofInto } from '../base/bytes.js';
 import { MixError } from '../base/errors.js';
 import { type Rng, randomBytes } from '../base/rng.js';
 import { checkWidth } from '../math/batch.js';
@@ -46,38 +46,105 @@ export function messageCapacity(group: Group, width: number): number {
   return capacity;
 }
 
-function isZero(bytes: Uint8Array, from: number): boolean {
-  let any = 0;
-  for (let i = from; i < bytes.length; i++) any |= bytes[i]!;
-  return any === 0;
+/**
+ * Where the codes of one group and width are made and read, one after the other: a node decodes a whole batch while senders wait, and
+ * would spend more on allocating than on hashing. What is hashed is framed once, and lies ready.
+ */
+class CodeRoom {
+  /** hash ‖ salt ‖ body. */
+  readonly code: Uint8Array;
+  /** The hash that stands in the code. */
+  readonly hash: Uint8Array;
+  readonly #hashed: Uint8Array;
+  readonly #hashFrame: Uint8Array;
+  readonly #salt: Uint8Array;
+  readonly #maskFrame: Uint8Array;
+  readonly #stream: Buffer;
+  readonly #words: Uint32Array;
+  readonly #streamWords: Uint32Array;
+  readonly #digest = Buffer.alloc(DIGEST_BYTES);
+  readonly #digestHead = this.#digest.subarray(0, HASH_BYTES);
+
+  constructor(group: Group, width: number) {
+    const length = codeBytes(group, width);
+    // Whole words, of which the last may reach beyond the code: those bytes stay zero.
+    const buffer = new ArrayBuffer(Math.ceil(length / 4) * 4);
+    this.code = new Uint8Array(buffer, 0, length);
+    this.hash = this.code.subarray(0, HASH_BYTES);
+    this.#hashed = this.code.subarray(HASH_BYTES);
+    this.#hashFrame = framed('message-code', [group.name, width, this.#hashed]);
+    this.#salt = this.code.subarray(HASH_BYTES, KIND_AT);
+    this.#maskFrame = framed('message-mask', [this.#salt]);
+    const stream = new ArrayBuffer(buffer.byteLength - KIND_AT);
+    this.#stream = Buffer.from(stream, 0, length - KIND_AT);
+    this.#words = new Uint32Array(buffer);
+    this.#streamWords = new Uint32Array(stream);
+  }
+
+  /** The hash that belongs to the code as it stands: a view, until the next call. */
+  computeHash(): Uint8Array {
+    this.#hashFrame.set(this.#hashed, this.#hashFrame.length - this.#hashed.length);
+    sha256Into(this.#hashFrame, this.#digest, 0);
+    return this.#digestHead;
+  }
+
+  /** Puts the mask on the body, or takes it off. */
+  mask(): void {
+    this.#maskFrame.set(this.#salt, this.#maskFrame.length - MESSAGE_SALT_BYTES);
+    xofInto(this.#maskFrame, this.#stream);
+    const [words, stream] = [this.#words, this.#streamWords];
+    const first = KIND_AT / 4;
+    for (let i = 0; i < stream.length; i++) words[first + i]! ^= stream[i]!;
+  }
+
+  /** True where the code is zero from byte `from` on. */
+  isZeroFrom(from: number): boolean {
+    const [code, words] = [this.code, this.#words];
+    const firstWord = Math.ceil(from / 4);
+    let any = 0;
+    for (let at = from; at < Math.min(firstWord * 4, code.length); at++) any |= code[at]!;
+    for (let i = firstWord; i < words.length; i++) any |= words[i]!;
+    return any === 0;
+  }
+
+  /** Leaves nothing of a message that was coded here. */
+  wipe(): void {
+    this.#words.fill(0);
+    this.#hashFrame.fill(0, this.#hashFrame.length - this.#hashed.length);
+  }
 }
 
-function hashOf(group: Group, width: number, code: Uint8Array): Uint8Array {
-  return digest('message-code', group.name, width, code.subarray(HASH_BYTES)).subarray(0, HASH_BYTES);
-}
+const rooms = new Map<string, CodeRoom>();
 
-/** Puts the mask on the body of a code, or takes it off. */
-function mask(code: Uint8Array): void {
-  const stream = xof(code.length - KIND_AT, 'message-mask', code.subarray(HASH_BYTES, KIND_AT));
-  for (let i = 0; i < stream.length; i++) code[KIND_AT + i]! ^= stream[i]!;
+function roomOf(group: Group, width: number): CodeRoom {
+  const key = `${group.name}/${width}`;
+  let room = rooms.get(key);
+  if (!room) {
+    room = new CodeRoom(group, width);
+    rooms.set(key, room);
+  }
+  return room;
 }
 
 function encode(group: Group, width: number, kind: number, salt: Uint8Array, payload: Uint8Array): Uint8Array {
-  const code = new Uint8Array(codeBytes(group, width));
+  const room = roomOf(group, width);
+  const { code } = room;
+  code.fill(0);
   code.set(salt, HASH_BYTES);
   code[KIND_AT] = kind;
   code[KIND_AT + 1] = VERSION;
   code[LENGTH_AT] = payload.length & 0xff;
   code[LENGTH_AT + 1] = payload.length >> 8;
   code.set(payload, PAYLOAD_AT);
-  mask(code);
-  code.set(hashOf(group, width, code), 0);
+  room.mask();
+  room.hash.set(room.computeHash());
   const body = group.elementBytes - 1;
   const elements = new Uint8Array(width * group.elementBytes);
   for (let e = 0; e < width; e++) {
     elements.set(code.subarray(e * body, (e + 1) * body), e * group.elementBytes);
     elements[(e + 1) * group.elementBytes - 1] = TOP_BYTE;
   }
+  room.wipe();
   return elements;
 }
 
@@ -112,19 +179,20 @@ export function decodeMessage(group: Group, width: number, elements: Uint8Array)
     throw new MixError('LENGTH_MISMATCH', { what: 'message', length: elements.length, expected });
   }
   const body = group.elementBytes - 1;
-  const code = new Uint8Array(width * body);
+  const room = roomOf(group, width);
+  const { code } = room;
   for (let e = 0; e < width; e++) {
     const start = e * group.elementBytes;
     if (elements[start + body] !== TOP_BYTE) return invalid;
     code.set(elements.subarray(start, start + body), e * body);
   }
-  if (!equalBytes(hashOf(group, width, code), code.subarray(0, HASH_BYTES))) return invalid;
-  mask(code);
+  if (!equalBytes(room.computeHash(), room.hash)) return invalid;
+  room.mask();
   // A hash that fits proves only that somebody computed it: a sender can hash nonsense, too.
   const kind = code[KIND_AT];
   const length = code[LENGTH_AT]! | (code[LENGTH_AT + 1]! << 8);
   if (code[KIND_AT + 1] !== VERSION || length > capacity) return invalid;
-  if (!isZero(code, PAYLOAD_AT + length)) return invalid;
+  if (!room.isZeroFrom(PAYLOAD_AT + length)) return invalid;
   if (kind === KIND_DUMMY) return length === 0 ? { kind: 'dummy' } : invalid;
   if (kind !== KIND_MESSAGE) return invalid;
   return { kind: 'message', payload: code.slice(PAYLOAD_AT, PAYLOAD_AT + length) };

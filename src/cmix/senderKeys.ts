@@ -3,15 +3,16 @@
 // a slot's payload is what the sender sent. Slot keys and MAC keys have separate labels. Node side and sender side meet in
 // the same functions, so that they cannot drift apart.
 import { createHash, createHmac, createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
-import { concat, digest, equalBytes, framed, fromHex } from '../base/bytes.js';
+import { concat, type DigestPart, digest, equalBytes, fromHex } from '../base/bytes.js';
 import { MixError } from '../base/errors.js';
+import { HmacKey } from '../base/hmac.js';
 import type { SenderId } from '../base/ids.js';
 import { type Rng, randomBytes } from '../base/rng.js';
 import { Secret } from '../base/secret.js';
 import type { Engine } from '../engine/engine.js';
-import { checkWidth } from '../math/batch.js';
+import { checkWidth, elementOf } from '../math/batch.js';
 import type { Group } from '../math/group.js';
-import { hashToElement } from '../math/sampling.js';
+import { hashIntoElement } from '../math/sampling.js';
 import { type PhaseOptions, phaseOptions } from './elgamal.js';
 
 /** Bytes of the public salt of a submission: fresh for every message. */
@@ -69,17 +70,65 @@ function x25519(privateKey: KeyObject, publicKey: Uint8Array): Uint8Array {
 }
 
 const NO_SALT = new Uint8Array(SECRET_BYTES);
-const FIRST_BLOCK = Uint8Array.of(1);
+
+/** HKDF-Extract of RFC 5869, without a salt: the key that everything derived from `bytes` is expanded from. */
+function extract(bytes: Uint8Array): HmacKey {
+  const extracted = createHmac('sha256', NO_SALT).update(bytes).digest();
+  const key = new HmacKey(extracted);
+  extracted.fill(0);
+  return key;
+}
 
 /**
- * One block of HKDF-SHA256 without a salt (RFC 5869), 32 bytes: two HMACs, in half the time of node:crypto's own, which does not
- * matter but for the two thousand of a batch that is waited for.
+ * The secret of a sender and a node, 32 bytes, with what depends on it alone: the key that slot keys are expanded from and the key of
+ * its MACs. Two thousand derivations of a batch are waited for, and each would begin with these.
  */
-function derive(key: Uint8Array, label: string, ...parts: readonly (Uint8Array | string | number)[]): Uint8Array {
-  const extracted = createHmac('sha256', NO_SALT).update(key).digest();
-  const expanded = createHmac('sha256', extracted).update(framed(label, parts)).update(FIRST_BLOCK).digest();
-  extracted.fill(0);
-  return new Uint8Array(expanded);
+export class SenderSecret extends Secret {
+  readonly #extracted: HmacKey;
+  readonly #macKey: HmacKey;
+
+  /** Owns `bytes`, as every Secret does. */
+  constructor(bytes: Uint8Array) {
+    super(bytes);
+    this.#extracted = extract(bytes);
+    const macKey = this.#extracted.expand('mac-key');
+    this.#macKey = new HmacKey(macKey);
+    macKey.fill(0);
+  }
+
+  /** 32 bytes for one purpose, the caller's to wipe. @throws MixError EPOCH_EXPIRED after wipe() */
+  expand(label: string, ...parts: readonly DigestPart[]): Uint8Array {
+    this.#refuseWiped();
+    return this.#extracted.expand(label, ...parts);
+  }
+
+  /** HMAC-SHA256 (RFC 2104) under a key for MACs alone, 32 bytes. @throws MixError EPOCH_EXPIRED after wipe() */
+  mac(domain: string, ...parts: readonly DigestPart[]): Uint8Array {
+    this.#refuseWiped();
+    return this.#macKey.mac(domain, ...parts);
+  }
+
+  override wipe(): void {
+    super.wipe();
+    this.#extracted.wipe();
+    this.#macKey.wipe();
+  }
+
+  /** Zeros are a key, too: one that everybody knows. */
+  #refuseWiped(): void {
+    if (this.wiped) throw new MixError('EPOCH_EXPIRED', { what: 'sender secret' });
+  }
+}
+
+/** Calls `use` with the keys of a secret: those that it keeps, or, where it is just 32 bytes, such as are made for this call. */
+function withKeys<T>(secret: Secret, use: (keys: SenderSecret) => T): T {
+  if (secret instanceof SenderSecret) return use(secret);
+  const keys = new SenderSecret(secret.reveal().slice());
+  try {
+    return use(keys);
+  } finally {
+    keys.wipe();
+  }
 }
 
 interface AgreedKeys {
@@ -89,12 +138,12 @@ interface AgreedKeys {
 }
 
 /** HKDF of the X25519 output, bound to both public keys and the epoch. Wipes `shared`. */
-function secretOf(shared: Uint8Array, keys: AgreedKeys): Secret {
-  try {
-    return new Secret(derive(shared, 'sender-secret', keys.node, keys.sender, keys.epoch));
-  } finally {
-    shared.fill(0);
-  }
+function secretOf(shared: Uint8Array, keys: AgreedKeys): SenderSecret {
+  const extracted = extract(shared);
+  shared.fill(0);
+  const secret = new SenderSecret(extracted.expand('sender-secret', keys.node, keys.sender, keys.epoch));
+  extracted.wipe();
+  return secret;
 }
 
 /** A node's X25519 key of one epoch. Every sender's secret with the node in that epoch comes from it. */
@@ -119,7 +168,7 @@ export class EpochKey {
    * The secret shared with a sender, 32 bytes.
    * @throws MixError DH_SECRET_ZERO, LENGTH_MISMATCH, EPOCH_EXPIRED after wipe()
    */
-  agree(senderPublicKey: Uint8Array): Secret {
+  agree(senderPublicKey: Uint8Array): SenderSecret {
     if (!this.#key) throw new MixError('EPOCH_EXPIRED', { epoch: this.epoch });
     const shared = x25519(this.#key, senderPublicKey);
     return secretOf(shared, { node: this.publicKey, sender: senderPublicKey, epoch: this.epoch });
@@ -156,7 +205,7 @@ export class SenderKey {
   }
 
   /** The secret shared with a node in an epoch, 32 bytes. @throws MixError DH_SECRET_ZERO, LENGTH_MISMATCH */
-  agree(nodeEpochPublicKey: Uint8Array, epoch: number): Secret {
+  agree(nodeEpochPublicKey: Uint8Array, epoch: number): SenderSecret {
     const shared = x25519(this.#key, nodeEpochPublicKey);
     return secretOf(shared, { node: nodeEpochPublicKey, sender: this.publicKey, epoch });
   }
@@ -167,6 +216,7 @@ export class SenderKey {
  * The last step is BigInt arithmetic and so neither constant-time nor wiped; what it leaves behind opens one slot of one
  * round, not the sender's secret.
  * @returns width elements, the caller's to wipe
+ * @throws MixError WIDTH_INVALID, LENGTH_MISMATCH; EPOCH_EXPIRED for a SenderSecret that is wiped
  */
 export function slotKeys(
   group: Group,
@@ -177,10 +227,10 @@ export function slotKeys(
 ): Uint8Array {
   checkWidth(width);
   checkSalt(salt);
-  const submissionKey = derive(secret.reveal(), 'slot-keys', group.name, roundDigest, salt);
+  const submissionKey = withKeys(secret, (keys) => keys.expand('slot-keys', group.name, roundDigest, salt));
   const keys = new Uint8Array(width * group.elementBytes);
   for (let e = 0; e < width; e++) {
-    keys.set(hashToElement(group, 'slot-key', submissionKey, e), e * group.elementBytes);
+    hashIntoElement(group, elementOf(group, keys, e), 'slot-key', submissionKey, e);
   }
   submissionKey.fill(0);
   return keys;
@@ -207,14 +257,10 @@ export interface SubmissionFields {
   readonly payloadDigest: Uint8Array;
 }
 
-/** The MAC of a submission for one node: HMAC-SHA256 (RFC 2104) under a key derived for MACs alone, 32 bytes. */
+/** The MAC of a submission for one node, 32 bytes. @throws MixError EPOCH_EXPIRED for a SenderSecret that is wiped */
 export function submissionMac(secret: Secret, fields: SubmissionFields): Uint8Array {
-  const key = derive(secret.reveal(), 'mac-key');
   const { roundDigest, sender, salt } = fields;
-  const covered = framed('submission-mac', [roundDigest, sender, salt, fields.payloadDigest]);
-  const mac = createHmac('sha256', key).update(covered).digest();
-  key.fill(0);
-  return new Uint8Array(mac);
+  return withKeys(secret, (keys) => keys.mac('submission-mac', roundDigest, sender, salt, fields.payloadDigest));
 }
 
 /** True if `mac` is the submission's; compared in constant time. */

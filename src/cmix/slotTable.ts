@@ -1,7 +1,7 @@
 // The slot table of a closed batch: who sent which payload in which slot, with one MAC per node. Node 1 builds it, every
 // node judges it by its own MACs and its own count, and what any node rejects becomes a dummy for all, so that one bad
 // submission costs itself and not the round. All nodes sign one digest of the table that is left.
-import { digest, fromHex, toHex } from '../base/bytes.js';
+import { digest, toHex } from '../base/bytes.js';
 import { MixError } from '../base/errors.js';
 import { isSenderId, type SenderId } from '../base/ids.js';
 import type { Secret } from '../base/secret.js';
@@ -142,14 +142,11 @@ export function distinctSenders(table: SlotTable): number {
  * @throws MixError TABLE_INVALID for an entry that is malformed
  */
 export function encodeTable(table: SlotTable): Uint8Array {
-  const length = table.reduce((sum, entry) => sum + 1 + (entry ? entryBytes(entry.macs.length) : 0), COUNT_BYTES);
-  const out = new Uint8Array(length);
-  new DataView(out.buffer).setUint32(0, table.length, true);
+  let length = COUNT_BYTES;
+  for (const entry of table) length += 1 + (entry ? entryBytes(entry.macs.length) : 0);
+  const out = Buffer.alloc(length);
+  out.writeUInt32LE(table.length, 0);
   let at = COUNT_BYTES;
-  const put = (bytes: Uint8Array): void => {
-    out.set(bytes, at);
-    at += bytes.length;
-  };
   for (const [slot, entry] of table.entries()) {
     if (!entry) {
       at++;
@@ -159,12 +156,16 @@ export function encodeTable(table: SlotTable): Uint8Array {
     const fault = teamSize < 1 || teamSize > TEAM_SIZE_MAX ? 'macs' : entryFault(entry, teamSize);
     if (fault) throw new MixError('TABLE_INVALID', { slot, field: fault });
     out[at++] = teamSize;
-    put(fromHex(entry.sender)!);
-    put(entry.salt);
-    put(entry.payloadDigest);
-    for (const mac of entry.macs) put(mac);
+    out.write(entry.sender, at, SENDER_BYTES, 'hex');
+    out.set(entry.salt, at + SENDER_BYTES);
+    out.set(entry.payloadDigest, at + SENDER_BYTES + SALT_BYTES);
+    at += SENDER_BYTES + SALT_BYTES + PAYLOAD_DIGEST_BYTES;
+    for (const mac of entry.macs) {
+      out.set(mac, at);
+      at += MAC_BYTES;
+    }
   }
-  return out;
+  return new Uint8Array(out.buffer, out.byteOffset, length);
 }
 
 function entryBytes(teamSize: number): number {

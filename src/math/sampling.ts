@@ -4,11 +4,9 @@
 import { type DigestPart, xof } from '../base/bytes.js';
 import { MixError } from '../base/errors.js';
 import type { Rng } from '../base/rng.js';
-import { allocateBatch, bigintToBytes, bytesToBigint, elementOf } from './batch.js';
+import { allocateBatch, bigintToBytes, elementOf } from './batch.js';
 import type { Group } from './group.js';
-
-/** Bytes by which a hash is longer than what it is reduced to. */
-const EXCESS_BYTES = 16;
+import { EXCESS_BYTES, reduceInto } from './reduce.js';
 
 function fillUniform(rng: Rng, out: Uint8Array, accept: (value: Uint8Array) => boolean): void {
   // q has bits − 1 bits: clear the top one, and for the MODP primes all but 2^-64 of the draws are accepted.
@@ -61,8 +59,21 @@ export function randomExponents(rng: Rng, count: number, exponentBytes: number):
   return exponents;
 }
 
-/** Hash to the group: (XOF(bits + 128) mod q) + 1, little-endian element. Not constant-time in the digest (BigInt). */
+/** Hash to the group: (XOF(bits + 128) mod q) + 1, little-endian element. Not constant-time in the digest (a BigInt quotient). */
 export function hashToElement(group: Group, domain: string, ...parts: readonly DigestPart[]): Uint8Array {
+  const element = new Uint8Array(group.elementBytes);
+  hashIntoElement(group, element, domain, ...parts);
+  return element;
+}
+
+/** {@link hashToElement} into a place of elementBytes bytes. */
+export function hashIntoElement(
+  group: Group,
+  element: Uint8Array,
+  domain: string,
+  ...parts: readonly DigestPart[]
+): void {
   const wide = xof(group.elementBytes + EXCESS_BYTES, domain, ...parts);
-  return bigintToBytes((bytesToBigint(wide) % group.q) + 1n, group.elementBytes);
+  reduceInto(group, wide, element);
+  wide.fill(0);
 }

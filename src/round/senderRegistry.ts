@@ -3,15 +3,14 @@
 import { MixError } from '../base/errors.js';
 import type { SenderId } from '../base/ids.js';
 import type { Rng } from '../base/rng.js';
-import type { Secret } from '../base/secret.js';
-import { EpochKey, senderIdOf } from '../cmix/senderKeys.js';
+import { EpochKey, type SenderSecret, senderIdOf } from '../cmix/senderKeys.js';
 
 export const EPOCH_MS_MAX = 24 * 3600 * 1000;
 
 export class SenderRegistry {
   readonly #rng: Rng;
   readonly #capacity: number;
-  readonly #secrets = new Map<SenderId, Secret>();
+  readonly #secrets = new Map<SenderId, SenderSecret>();
   #key: EpochKey;
 
   /** `epoch`: number of the first epoch of this run; must differ from any earlier run's. */
@@ -49,7 +48,7 @@ export class SenderRegistry {
     return sender;
   }
 
-  secretOf(sender: SenderId): Secret | undefined {
+  secretOf(sender: SenderId): SenderSecret | undefined {
     return this.#secrets.get(sender);
   }
 

@@ -14,6 +14,7 @@ import {
   uint64,
   utf8,
   xof,
+  xofInto,
 } from '../../src/base/bytes.js';
 import { isBootId, isNodeId, isRoundId, isSenderId } from '../../src/base/ids.js';
 
@@ -74,6 +75,34 @@ describe('the framing of parts', () => {
     expect(toHex(xof(300, 'x', 1))).toContain(toHex(xof(20, 'x', 1)));
   });
 
+  it('is what it says: each piece behind its length, for any text, number and bytes, also where it is long', () => {
+    const long = fc
+      .constantFrom(4_000, 4_070, 4_096, 4_097, 9_000)
+      .map((length) => new Uint8Array(length).fill(length));
+    const texts = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.constantFrom('é', '\ud800', '\udc00x', '€', '\u007f\u0080'),
+    );
+    const numbers = fc.oneof(fc.maxSafeNat(), fc.constantFrom(2 ** 31, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER));
+    const list = fc.array(fc.oneof(part, texts, numbers, long), { maxLength: 5 });
+    const property = fc.property(texts, list, (domain, some) => {
+      const pieces = [`millrace/v1/${domain}`, ...some].map((one) => {
+        if (one instanceof Uint8Array) return Buffer.from(one);
+        if (typeof one === 'string') return Buffer.from(one, 'utf8');
+        const bytes = Buffer.alloc(8);
+        bytes.writeBigUInt64LE(BigInt(one));
+        return bytes;
+      });
+      const lengths = pieces.map(({ length }) => Buffer.from([length & 0xff, length >> 8, 0, 0, 0, 0, 0, 0]));
+      const whole = Buffer.concat(pieces.flatMap((piece, i) => [lengths[i]!, piece]));
+      expect(toHex(framed(domain, some))).toBe(whole.toString('hex'));
+      expect(toHex(digest(domain, ...some))).toBe(createHash('sha256').update(whole).digest('hex'));
+      const shake = createHash('shake256', { outputLength: 77 }).update(whole).digest('hex');
+      expect(toHex(xof(77, domain, ...some))).toBe(shake);
+    });
+    fc.assert(property, { numRuns: 300 });
+  });
+
   it('gives each digest bytes of its own, and writes one into a place of a buffer, there and nowhere else', () => {
     const [first, second] = [digest('one'), digest('two')];
     expect(first).not.toEqual(second);
@@ -82,6 +111,12 @@ describe('the framing of parts', () => {
     sha256Into(utf8('abc'), out, 32);
     const expected = createHash('sha256').update('abc').digest();
     expect(toHex(out)).toBe('07'.repeat(32) + toHex(expected) + '07'.repeat(32));
+  });
+
+  it('fills a buffer with the XOF, and no byte beside it', () => {
+    const around = Buffer.alloc(400, 7);
+    xofInto(framed('x', [1]), around.subarray(50, 350));
+    expect(toHex(around)).toBe('07'.repeat(50) + toHex(xof(300, 'x', 1)) + '07'.repeat(50));
   });
 
   const frame = (text: string) => [uint64(text.length), utf8(text)];

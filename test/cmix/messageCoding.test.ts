@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { digest, utf8, xof } from '../../src/base/bytes.js';
+import { concat, digest, toHex, utf8, xof } from '../../src/base/bytes.js';
 import { SeededRng } from '../../src/base/rng.js';
 import { decodeMessage, encodeDummy, encodeMessage, messageCapacity } from '../../src/cmix/messageCoding.js';
 import { decodeOutputs, outputDigest } from '../../src/cmix/outputs.js';
-import { checkElements, elementOf } from '../../src/math/batch.js';
-import { GROUP_NAMES, namedGroup } from '../../src/math/group.js';
+import { bigintToBytes, checkElements, elementOf, elementsOf } from '../../src/math/batch.js';
+import { GROUP_NAMES, type Group, namedGroup } from '../../src/math/group.js';
 import { randomElements } from '../../src/math/sampling.js';
 import { engine, flipped, group, otherRound, outcome, roundDigest } from '../support/cmix.js';
 
@@ -26,6 +26,18 @@ function rehashed(elements: Uint8Array, change: (code: Uint8Array) => void): Uin
   const out = elements.slice();
   out.set(code);
   return out;
+}
+
+/** The elements of a message by the definition of the coding, with the salt that `elements` have. */
+function defined(some: Group, width: number, elements: Uint8Array, payload: Uint8Array): Uint8Array {
+  const body = some.elementBytes - 1;
+  const coded = elementsOf(some, elements).flatMap((value) => [...bigintToBytes(value, body + 1).subarray(0, body)]);
+  const code = new Uint8Array(width * body);
+  code.set(coded.slice(16, 32), 16);
+  code.set([1, 1, payload.length & 0xff, payload.length >> 8, ...payload], 32);
+  for (const [i, byte] of xof(code.length - 32, 'message-mask', code.subarray(16, 32)).entries()) code[32 + i]! ^= byte;
+  code.set(digest('message-code', some.name, width, code.subarray(16)).subarray(0, 16));
+  return concat(Array.from({ length: width }, (_, e) => Uint8Array.of(...code.subarray(e * body, (e + 1) * body), 1)));
 }
 
 describe('a coded message', () => {
@@ -118,6 +130,41 @@ describe('a coded message', () => {
       (code) => (code[code.length - 1] = 1),
     ];
     for (const trick of tricks) expect(decodeMessage(group, 1, rehashed(good, trick))).toEqual(invalid);
+  });
+
+  test('is invalid with any byte behind its payload that is not zero, wherever the payload ends', () => {
+    const capacity = messageCapacity(group, 1);
+    for (let length = 0; length < capacity; length++) {
+      const good = encodeMessage(group, 1, new Uint8Array(length).fill(0xff), rng);
+      for (let at = 36 + length; at < 36 + capacity; at++) {
+        const bad = rehashed(good, (code) => (code[at] = 1 << (at % 8)));
+        expect(decodeMessage(group, 1, bad)).toEqual({ kind: 'invalid' });
+      }
+      expect(decodeMessage(group, 1, good).kind).toBe('message');
+    }
+  });
+
+  test('is what the definition says, whatever was coded or decoded before it', () => {
+    const shapes = [
+      [group, 1],
+      [group, 2],
+      [namedGroup('TEST-64'), 7],
+      [namedGroup('MODP-2048'), 1],
+      [namedGroup('MODP-3072'), 1],
+    ] as const;
+    const turn = fc.tuple(fc.constantFrom(...shapes), fc.uint8Array({ maxLength: 13 }), fc.boolean());
+    fc.assert(
+      fc.property(fc.array(turn, { maxLength: 8 }), (turns) => {
+        const kept = turns.map(([[some, width], payload, nonsense]) => {
+          const bytes = payload.subarray(0, messageCapacity(some, width));
+          const elements = encodeMessage(some, width, bytes, rng);
+          expect(toHex(elements)).toBe(toHex(defined(some, width, elements, bytes)));
+          if (nonsense) decodeMessage(some, width, flipped(elements, elements.length - 2));
+          return { decoded: decodeMessage(some, width, elements), bytes };
+        });
+        for (const { decoded, bytes } of kept) expect(decoded).toEqual({ kind: 'message', payload: bytes });
+      }),
+    );
   });
 
   test('is decided for every input of the right length, without an exception', () => {

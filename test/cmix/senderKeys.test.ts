@@ -1,7 +1,8 @@
 import { createHmac } from 'node:crypto';
+import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { concat, framed, toHex } from '../../src/base/bytes.js';
+import { concat, framed, toHex, xof } from '../../src/base/bytes.js';
 import { isSenderId } from '../../src/base/ids.js';
 import { type Rng, SeededRng } from '../../src/base/rng.js';
 import {
@@ -13,7 +14,7 @@ import {
   submissionMac,
   verifyMac,
 } from '../../src/cmix/senderKeys.js';
-import { checkElements, elementOf } from '../../src/math/batch.js';
+import { bigintToBytes, bytesToBigint, checkElements, elementOf } from '../../src/math/batch.js';
 import { randomElements } from '../../src/math/sampling.js';
 import { engine, flipped, group, hex, otherRound, outcome, rejection, roundDigest, secretOf } from '../support/cmix.js';
 
@@ -97,6 +98,27 @@ describe('the secret of a sender and a node', () => {
     );
   });
 
+  test('shows itself and the keys made of it in no text', () => {
+    const texts = [`${secret}`, inspect(secret, { showHidden: true, depth: 9 }), JSON.stringify([secret])];
+    expect(texts).toEqual(['[secret]', '[secret]', '["[secret]"]']);
+    expect(Object.getOwnPropertyNames(secret)).toEqual([]);
+  });
+
+  test('is of no use once it is wiped: zeros are a key, too', () => {
+    const wiped = sender.agree(node.publicKey, 7);
+    const bytes = wiped.reveal();
+    wiped.wipe();
+    wiped.wipe();
+    expect(bytes).toEqual(new Uint8Array(32));
+    const fields = { roundDigest, sender: sender.senderId, salt, payloadDigest: payloadDigest(hex('01')) };
+    expect(outcome(() => slotKeys(group, wiped, roundDigest, salt, 1))).toBe('EPOCH_EXPIRED');
+    expect(outcome(() => submissionMac(wiped, fields))).toBe('EPOCH_EXPIRED');
+    expect(outcome(() => verifyMac(wiped, fields, new Uint8Array(32)))).toBe('EPOCH_EXPIRED');
+    // Another secret of the same two is not touched.
+    expect(secret.wiped).toBe(false);
+    expect(slotKeys(group, secret, roundDigest, salt, 1)).toHaveLength(group.elementBytes);
+  });
+
   test('is gone with the epoch key', () => {
     const old = EpochKey.generate(new SeededRng('old'), 1);
     old.wipe();
@@ -124,6 +146,19 @@ describe('slot keys', () => {
     expect(outcome(() => slotKeys(group, secret, roundDigest, salt.subarray(1), 1))).toBe('LENGTH_MISMATCH');
   });
 
+  test('are what the definition says, whether the secret keeps its keys ready or is just bytes', () => {
+    const info = framed('slot-keys', [group.name, roundDigest, salt]);
+    const submissionKey = hkdf(secret.reveal(), new Uint8Array(0), info, 32);
+    const expected = [0, 1].map((e) => {
+      const wide = xof(group.elementBytes + 16, 'slot-key', submissionKey, e);
+      return bigintToBytes((bytesToBigint(wide) % group.q) + 1n, group.elementBytes);
+    });
+    expect(toHex(slotKeys(group, secret, roundDigest, salt, 2))).toBe(toHex(concat(expected)));
+    const bare = secretOf(toHex(secret.reveal()));
+    expect(toHex(slotKeys(group, bare, roundDigest, salt, 2))).toBe(toHex(concat(expected)));
+    expect([bare.wiped, bare.reveal()]).toEqual([false, secret.reveal()]);
+  });
+
   test('of all nodes take the blinding off: M ∘ ∏ k_i = m', async () => {
     const rng = new SeededRng('blind');
     const plain = randomElements(rng, group, 6);
@@ -142,6 +177,14 @@ describe('slot keys', () => {
 describe('the MAC of a submission', () => {
   const fields = { roundDigest, sender: sender.senderId, salt, payloadDigest: payloadDigest(hex('01')) };
   const mac = submissionMac(secret, fields);
+
+  test('is HMAC under a key derived for MACs, whether the secret keeps its keys ready or is just bytes', () => {
+    const key = hkdf(secret.reveal(), new Uint8Array(0), framed('mac-key', []), 32);
+    const covered = framed('submission-mac', [roundDigest, sender.senderId, salt, payloadDigest(hex('01'))]);
+    const expected = createHmac('sha256', key).update(covered).digest('hex');
+    expect(toHex(mac)).toBe(expected);
+    expect(toHex(submissionMac(secretOf(toHex(secret.reveal())), fields))).toBe(expected);
+  });
 
   test('verifies on the other side', () => {
     expect(verifyMac(node.agree(sender.publicKey), fields, mac)).toBe(true);
