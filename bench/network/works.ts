@@ -14,7 +14,7 @@ import { randomPermutation } from '../../src/cmix/permutation.js';
 import { proveDecryption } from '../../src/cmix/proofs.js';
 import { SenderSecret, slotKeys, submissionMac } from '../../src/cmix/senderKeys.js';
 import { SigningKey, verifySignature } from '../../src/cmix/signatures.js';
-import { encodeTable, judgeTable, type SlotEntry } from '../../src/cmix/slotTable.js';
+import { decodeTable, encodedTableDigest, encodeTable, judgeTable, type SlotEntry } from '../../src/cmix/slotTable.js';
 import { createKeyShare, verifyKeyShare } from '../../src/cmix/teamKey.js';
 import type { Engine, Priority } from '../../src/engine/engine.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
@@ -150,9 +150,16 @@ export function mainWorks(engine: Engine): Readonly<Record<MainWork, Maker>> {
     },
     sign: () => () => key.sign(ROUND_DIGEST),
     verify: () => () => verifySignature(key.publicKey, ROUND_DIGEST, signature),
-    table: (n) => {
+    tableOut: (n) => {
       const { table } = fullTable(n);
-      return () => digest('slot-table', ROUND_DIGEST, encodeTable(table));
+      return () => encodedTableDigest(ROUND_DIGEST, encodeTable(table));
+    },
+    tableIn: (n) => {
+      const [encoded, shape] = [encodeTable(fullTable(n).table), { slots: n, teamSize: TEAM_SIZE }];
+      return () => {
+        decodeTable(encoded, shape);
+        encodedTableDigest(ROUND_DIGEST, encoded);
+      };
     },
     judge: (n) => {
       const { table, secrets } = fullTable(n);

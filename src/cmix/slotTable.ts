@@ -63,7 +63,12 @@ export function checkTableShape(table: SlotTable, { slots, teamSize }: TableShap
 
 /** H(table), 32 bytes: what all nodes sign. @throws MixError TABLE_INVALID for a malformed entry */
 export function tableDigest(roundDigest: Uint8Array, table: SlotTable): Uint8Array {
-  return digest('slot-table', roundDigest, encodeTable(table));
+  return encodedTableDigest(roundDigest, encodeTable(table));
+}
+
+/** The same of a table as {@link encodeTable} gave it, or {@link decodeTable} has taken it: there is one encoding of a table. */
+export function encodedTableDigest(roundDigest: Uint8Array, encoded: Uint8Array): Uint8Array {
+  return digest('slot-table', roundDigest, encoded);
 }
 
 export interface Judge {

@@ -6,7 +6,7 @@ import { asMixError, type ErrorCode, MixError } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
 import { openCommitment } from '../cmix/commitment.js';
 import { verifySignature } from '../cmix/signatures.js';
-import { checkTableShape, decodeTable, tableDigest } from '../cmix/slotTable.js';
+import { decodeTable, encodedTableDigest } from '../cmix/slotTable.js';
 import { decodeKeyShare, verifyKeyShare } from '../cmix/teamKey.js';
 import { refusal } from './admission.js';
 import { type BatchPhase, sendsPhase } from './batchPhases.js';
@@ -112,11 +112,10 @@ export class Intake {
         return;
       }
       case 'tableProposal': {
-        const shape = { slots: info.slots, teamSize: info.team.length };
-        const table = decodeTable(message.table, shape);
-        checkTableShape(table, shape);
-        if (!equalBytes(tableDigest(digest, table), message.digest)) throw blame('TABLE_INVALID', position, 'digest');
-        this.#deps.realtime.proposal = table;
+        const table = decodeTable(message.table, { slots: info.slots, teamSize: info.team.length });
+        if (!equalBytes(encodedTableDigest(digest, message.table), message.digest))
+          throw blame('TABLE_INVALID', position, 'digest');
+        this.#deps.realtime.proposal = { table, digest: message.digest };
         return;
       }
       case 'tableVerdict': {

@@ -24,7 +24,8 @@ export function outcomeOf(round: Round, desk: SubmissionDesk | undefined, sender
   if (failure) return { state: 'failed', code: failure.code, resendable: !opened };
   const key = submissionKey(sender, salt);
   const { proposal } = round.realtime;
-  const slot = proposal?.findIndex((entry) => entry !== null && submissionKey(entry.sender, entry.salt) === key) ?? -1;
+  const slot =
+    proposal?.table.findIndex((entry) => entry !== null && submissionKey(entry.sender, entry.salt) === key) ?? -1;
   if (slot < 0) {
     if (desk?.has(sender, salt) && !proposal) return { state: 'pending' };
     return { state: 'unknown', resendable: proposal !== undefined };

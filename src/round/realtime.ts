@@ -45,8 +45,8 @@ export class Realtime {
   #keys: Deferred<Prepared>[] = [];
   /** Node 1 only: M of each slot as submitted; null for empty ones. */
   payloads: readonly (Uint8Array | null)[] | undefined;
-  /** As proposed, and as settled by all verdicts. */
-  proposal: SlotTable | undefined;
+  /** As proposed, with its digest, and as settled by all verdicts. */
+  proposal: { readonly table: SlotTable; readonly digest: Uint8Array } | undefined;
   settled: SlotTable | undefined;
   readonly verdicts: (readonly SlotRejection[] | undefined)[] = [];
   /** c⁻¹ and what is in of x′ and the shares, multiplied. */
@@ -61,12 +61,16 @@ export class Realtime {
     this.#secretOf = secretOf;
   }
 
-  /** Which slots this node rejects. */
-  judge(table: SlotTable): SlotRejection[] {
+  /** Which slots of the proposal this node rejects. */
+  judge(): SlotRejection[] {
     const { digest: roundDigest, position, info } = this.#round.facts;
-    this.proposal = table;
     const { quotaPerSender } = info;
-    return judgeTable(table, { roundDigest, nodeIndex: position, secretOf: this.#secretOf, quotaPerSender });
+    return judgeTable(this.proposal!.table, {
+      roundDigest,
+      nodeIndex: position,
+      secretOf: this.#secretOf,
+      quotaPerSender,
+    });
   }
 
   /**
@@ -76,10 +80,9 @@ export class Realtime {
    */
   settle(): Uint8Array {
     const { info, digest: roundDigest } = this.#round.facts;
-    const table = applyRejections(
-      this.proposal!,
-      this.verdicts.map((verdict) => verdict ?? []),
-    );
+    const verdicts = this.verdicts.map((verdict) => verdict ?? []);
+    const proposal = this.proposal!;
+    const table = applyRejections(proposal.table, verdicts);
     const senders = distinctSenders(table);
     if (senders < info.minSenders) throw new MixError('TOO_FEW_SENDERS', { senders, least: info.minSenders });
     const known = table.map((entry) => entry && this.#secretOf(entry.sender));
@@ -90,7 +93,7 @@ export class Realtime {
     this.#deriveKeys(table, known).catch((reason) => {
       for (const keys of this.#keys) if (!keys.settled) keys.reject(reason);
     });
-    return tableDigest(roundDigest, table);
+    return verdicts.every(({ length }) => length === 0) ? proposal.digest : tableDigest(roundDigest, table);
   }
 
   /** Slots whose keys are derived in one go: whole chunks. */

@@ -10,7 +10,7 @@ import type { Logger } from '../base/log.js';
 import type { Rng } from '../base/rng.js';
 import type { Secret } from '../base/secret.js';
 import type { SigningKey } from '../cmix/signatures.js';
-import { encodeTable, tableDigest } from '../cmix/slotTable.js';
+import { encodedTableDigest, encodeTable } from '../cmix/slotTable.js';
 import type { Engine } from '../engine/engine.js';
 import { isOver } from './admission.js';
 import type { BatchPhase } from './batchPhases.js';
@@ -160,9 +160,10 @@ export class Round {
       return;
     }
     this.realtime.payloads = payloads;
-    this.realtime.proposal = table;
-    const digest = tableDigest(this.facts.digest, table);
-    this.dispatch({ type: 'tableReady', message: { kind: 'tableProposal', digest, table: encodeTable(table) } });
+    const encoded = encodeTable(table);
+    const digest = encodedTableDigest(this.facts.digest, encoded);
+    this.realtime.proposal = { table, digest };
+    this.dispatch({ type: 'tableReady', message: { kind: 'tableProposal', digest, table: encoded } });
   }
 
   /** Ends every delivery: the round is forgotten. */
@@ -262,7 +263,7 @@ export class Round {
         return this.#makeShares(worked);
       case 'judgeTable': {
         const proposal = this.intake.heard('tableProposal', 0)!;
-        const rejections = this.realtime.judge(this.realtime.proposal!);
+        const rejections = this.realtime.judge();
         this.realtime.verdicts[this.facts.position] = rejections;
         const { digest: proposalDigest } = proposal.message;
         const proposalSignature = proposal.signature;

@@ -36,20 +36,16 @@ function agreeOnTable(flows: Flows, assigned: TaskId): Agreed {
   const { pricing } = b;
   const { slots, size } = shape;
   const closed = b.join(0, [assigned], 'closed');
-  // Encoded twice, for its digest and for the wire; decoded and encoded again for its digest at the other end.
-  const codeUs = 2 * pricing.main('table', slots);
-  const proposed = flows.say(0, 4 + slots * (ENTRY_BYTES + size * MAC_BYTES) + DIGEST_BYTES, [
-    b.main(0, codeUs, [closed]),
-  ]);
-  const judged = positions.map((at) => [
-    b.main(at, pricing.main('judge', slots) + (at === 0 ? 0 : codeUs), [proposed[at]!]),
-  ]);
+  const encoded = b.main(0, pricing.main('tableOut', slots), [closed]);
+  const proposed = flows.say(0, 4 + slots * (ENTRY_BYTES + size * MAC_BYTES) + DIGEST_BYTES, [encoded]);
+  const judged = positions.map((at) => {
+    const decodeUs = at === 0 ? 0 : pricing.main('tableIn', slots);
+    return [b.main(at, decodeUs + pricing.main('judge', slots), [proposed[at]!])];
+  });
   const verdicts = flows.allSay(judged, DIGEST_BYTES + SIGNATURE_BYTES);
   const entered = positions.map((at) => b.join(at, [verdicts[at]!], 'REALTIME'));
-  const settled = positions.map((at) => {
-    const hashed = b.main(at, pricing.main('table', slots), [entered[at]!]);
-    return [b.wait(at, pricing.reserveUs, [hashed])];
-  });
+  // Nobody rejects anything: the digest is the proposal's.
+  const settled = positions.map((at) => [b.wait(at, pricing.reserveUs, [entered[at]!])]);
   const agreed = flows.allSay(settled, DIGEST_BYTES);
   return { agreed, keys: positions.map((at) => deriveKeys(flows, at, settled[at]!)) };
 }
