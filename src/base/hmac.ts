@@ -1,5 +1,6 @@
-// HMAC-SHA256 (RFC 2104) over many short lists of parts, framed as for a digest, under one key. Both key blocks are made once, and a MAC is two calls of the one-shot
-// hash, at half the price of node:crypto's object. Key blocks leave their Secret for the length of a call, and never become a string.
+// HMAC-SHA256 (RFC 2104) over many short lists of parts, framed as for a digest, under one key. Both key blocks are made once, and a
+// MAC is two calls of the one-shot hash, at half the price of node:crypto's object. Key blocks leave their Secret for the length of a
+// call, and never become a string.
 import { createHash, hash } from 'node:crypto';
 import { DIGEST_BYTES, type DigestPart, framedLength, frameInto, sha256Into } from './bytes.js';
 import { Secret } from './secret.js';
@@ -20,20 +21,29 @@ const outer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES);
 /** Where a MAC is made, before it gets bytes of its own. */
 const made = Buffer.alloc(DIGEST_BYTES);
 
+/** Room that a key takes up. */
+export const HMAC_KEY_BYTES = 2 * BLOCK_BYTES;
+
 /** A key of HMAC-SHA256. */
 export class HmacKey {
-  /** key ⊕ ipad */
-  readonly #inner: Secret;
-  /** key ⊕ opad */
-  readonly #outer: Secret;
+  /** key ⊕ ipad, key ⊕ opad */
+  readonly #blocks: Secret;
 
-  /** `key`: copied, the caller's to wipe. */
-  constructor(key: Uint8Array) {
+  /**
+   * @param key copied, the caller's to wipe
+   * @param room where it is kept, HMAC_KEY_BYTES zeros, its own from now on: a buffer for several is smaller than several
+   */
+  constructor(key: Uint8Array, room: Uint8Array = new Uint8Array(HMAC_KEY_BYTES)) {
     // RFC 2104, 2: a key that is longer than a block is hashed first.
     const short = key.length > BLOCK_BYTES ? createHash('sha256').update(key).digest() : key;
-    this.#inner = padded(short, INNER_PAD);
-    this.#outer = padded(short, OUTER_PAD);
+    room.set(short);
+    room.set(short, BLOCK_BYTES);
+    for (let i = 0; i < BLOCK_BYTES; i++) {
+      room[i]! ^= INNER_PAD;
+      room[BLOCK_BYTES + i]! ^= OUTER_PAD;
+    }
     if (short !== key) short.fill(0);
+    this.#blocks = new Secret(room);
   }
 
   /** HMAC over the domain and the parts, 32 bytes, for everybody to see: it passes through a string. */
@@ -57,26 +67,19 @@ export class HmacKey {
 
   /** Overwrites the key. */
   wipe(): void {
-    this.#inner.wipe();
-    this.#outer.wipe();
+    this.#blocks.wipe();
   }
 
   /** What the outer hash is over. The inner digest may be a string: it leads neither back to the key nor on to the MAC. */
   #prepare(domain: string, parts: readonly DigestPart[], end: Uint8Array): void {
     const length = BLOCK_BYTES + framedLength(domain, parts) + end.length;
     const room = length <= inner.length ? inner : new Uint8Array(length);
-    room.set(this.#inner.reveal());
+    const blocks = this.#blocks.reveal();
+    room.set(blocks.subarray(0, BLOCK_BYTES));
     room.set(end, frameInto(room, BLOCK_BYTES, domain, parts));
     const hashed = room.subarray(0, length);
     sha256Into(hashed, outer, BLOCK_BYTES);
     hashed.fill(0);
-    outer.set(this.#outer.reveal());
+    outer.set(blocks.subarray(BLOCK_BYTES));
   }
-}
-
-function padded(key: Uint8Array, pad: number): Secret {
-  const block = new Uint8Array(BLOCK_BYTES);
-  block.set(key);
-  for (let i = 0; i < BLOCK_BYTES; i++) block[i]! ^= pad;
-  return new Secret(block);
 }

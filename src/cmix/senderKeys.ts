@@ -5,7 +5,7 @@
 import { createHash, createHmac, createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
 import { concat, type DigestPart, digest, equalBytes, fromHex } from '../base/bytes.js';
 import { MixError } from '../base/errors.js';
-import { HmacKey } from '../base/hmac.js';
+import { HMAC_KEY_BYTES, HmacKey } from '../base/hmac.js';
 import type { SenderId } from '../base/ids.js';
 import { type Rng, randomBytes } from '../base/rng.js';
 import { Secret } from '../base/secret.js';
@@ -72,9 +72,9 @@ function x25519(privateKey: KeyObject, publicKey: Uint8Array): Uint8Array {
 const NO_SALT = new Uint8Array(SECRET_BYTES);
 
 /** HKDF-Extract of RFC 5869, without a salt: the key that everything derived from `bytes` is expanded from. */
-function extract(bytes: Uint8Array): HmacKey {
+function extract(bytes: Uint8Array, room?: Uint8Array): HmacKey {
   const extracted = createHmac('sha256', NO_SALT).update(bytes).digest();
-  const key = new HmacKey(extracted);
+  const key = new HmacKey(extracted, room);
   extracted.fill(0);
   return key;
 }
@@ -90,9 +90,11 @@ export class SenderSecret extends Secret {
   /** Owns `bytes`, as every Secret does. */
   constructor(bytes: Uint8Array) {
     super(bytes);
-    this.#extracted = extract(bytes);
+    // Nodes keep many of these.
+    const room = new Uint8Array(2 * HMAC_KEY_BYTES);
+    this.#extracted = extract(bytes, room.subarray(0, HMAC_KEY_BYTES));
     const macKey = this.#extracted.expand('mac-key');
-    this.#macKey = new HmacKey(macKey);
+    this.#macKey = new HmacKey(macKey, room.subarray(HMAC_KEY_BYTES));
     macKey.fill(0);
   }
 
@@ -117,17 +119,6 @@ export class SenderSecret extends Secret {
   /** Zeros are a key, too: one that everybody knows. */
   #refuseWiped(): void {
     if (this.wiped) throw new MixError('EPOCH_EXPIRED', { what: 'sender secret' });
-  }
-}
-
-/** Calls `use` with the keys of a secret: those that it keeps, or, where it is just 32 bytes, such as are made for this call. */
-function withKeys<T>(secret: Secret, use: (keys: SenderSecret) => T): T {
-  if (secret instanceof SenderSecret) return use(secret);
-  const keys = new SenderSecret(secret.reveal().slice());
-  try {
-    return use(keys);
-  } finally {
-    keys.wipe();
   }
 }
 
@@ -216,18 +207,18 @@ export class SenderKey {
  * The last step is BigInt arithmetic and so neither constant-time nor wiped; what it leaves behind opens one slot of one
  * round, not the sender's secret.
  * @returns width elements, the caller's to wipe
- * @throws MixError WIDTH_INVALID, LENGTH_MISMATCH; EPOCH_EXPIRED for a SenderSecret that is wiped
+ * @throws MixError WIDTH_INVALID, LENGTH_MISMATCH; EPOCH_EXPIRED for a secret that is wiped
  */
 export function slotKeys(
   group: Group,
-  secret: Secret,
+  secret: SenderSecret,
   roundDigest: Uint8Array,
   salt: Uint8Array,
   width: number,
 ): Uint8Array {
   checkWidth(width);
   checkSalt(salt);
-  const submissionKey = withKeys(secret, (keys) => keys.expand('slot-keys', group.name, roundDigest, salt));
+  const submissionKey = secret.expand('slot-keys', group.name, roundDigest, salt);
   const keys = new Uint8Array(width * group.elementBytes);
   for (let e = 0; e < width; e++) {
     hashIntoElement(group, elementOf(group, keys, e), 'slot-key', submissionKey, e);
@@ -257,14 +248,14 @@ export interface SubmissionFields {
   readonly payloadDigest: Uint8Array;
 }
 
-/** The MAC of a submission for one node, 32 bytes. @throws MixError EPOCH_EXPIRED for a SenderSecret that is wiped */
-export function submissionMac(secret: Secret, fields: SubmissionFields): Uint8Array {
+/** The MAC of a submission for one node, 32 bytes. @throws MixError EPOCH_EXPIRED for a secret that is wiped */
+export function submissionMac(secret: SenderSecret, fields: SubmissionFields): Uint8Array {
   const { roundDigest, sender, salt } = fields;
-  return withKeys(secret, (keys) => keys.mac('submission-mac', roundDigest, sender, salt, fields.payloadDigest));
+  return secret.mac('submission-mac', roundDigest, sender, salt, fields.payloadDigest);
 }
 
 /** True if `mac` is the submission's; compared in constant time. */
-export function verifyMac(secret: Secret, fields: SubmissionFields, mac: Uint8Array): boolean {
+export function verifyMac(secret: SenderSecret, fields: SubmissionFields, mac: Uint8Array): boolean {
   return mac.length === MAC_BYTES && equalBytes(submissionMac(secret, fields), mac);
 }
 

@@ -4,8 +4,7 @@
 import { digest, toHex } from '../base/bytes.js';
 import { MixError } from '../base/errors.js';
 import { isSenderId, type SenderId } from '../base/ids.js';
-import type { Secret } from '../base/secret.js';
-import { MAC_BYTES, SALT_BYTES, verifyMac } from './senderKeys.js';
+import { MAC_BYTES, SALT_BYTES, type SenderSecret, verifyMac } from './senderKeys.js';
 
 const SENDER_BYTES = 32;
 const PAYLOAD_DIGEST_BYTES = 32;
@@ -76,7 +75,7 @@ export interface Judge {
   /** The judging node's position in the team, from 0: which MAC is its own. */
   readonly nodeIndex: number;
   /** The node's secret with a sender in this key epoch; undefined where the sender is not registered. */
-  readonly secretOf: (sender: SenderId) => Secret | undefined;
+  readonly secretOf: (sender: SenderId) => SenderSecret | undefined;
   readonly quotaPerSender: number;
 }
 

@@ -4,12 +4,11 @@ import { toHex } from '../base/bytes.js';
 import { type Deferred, deferred } from '../base/deferred.js';
 import { MixError } from '../base/errors.js';
 import type { SenderId } from '../base/ids.js';
-import type { Secret } from '../base/secret.js';
 import { encodeDummy } from '../cmix/messageCoding.js';
 import { decodeOutputs, outputDigest } from '../cmix/outputs.js';
 import { identifyFactor, realtimeDecrypt, realtimePermute } from '../cmix/phases.js';
 import { verifyDecryption } from '../cmix/proofs.js';
-import { slotKeys } from '../cmix/senderKeys.js';
+import { type SenderSecret, slotKeys } from '../cmix/senderKeys.js';
 import {
   applyRejections,
   distinctSenders,
@@ -40,7 +39,7 @@ const KEY_SLOTS = 256;
 export class Realtime {
   readonly #round: RoundContext;
   readonly #precompute: Precompute;
-  readonly #secretOf: (sender: SenderId) => Secret | undefined;
+  readonly #secretOf: (sender: SenderId) => SenderSecret | undefined;
   /** k∘r, a few chunks each, as they are derived. */
   #keys: Deferred<Prepared>[] = [];
   /** Node 1 only: M of each slot as submitted; null for empty ones. */
@@ -55,7 +54,7 @@ export class Realtime {
   /** Evidence that came with each opening, by position. */
   readonly openings: (OpeningExtra | undefined)[] = [];
 
-  constructor(round: RoundContext, precompute: Precompute, secretOf: (sender: SenderId) => Secret | undefined) {
+  constructor(round: RoundContext, precompute: Precompute, secretOf: (sender: SenderId) => SenderSecret | undefined) {
     this.#round = round;
     this.#precompute = precompute;
     this.#secretOf = secretOf;
@@ -103,7 +102,7 @@ export class Realtime {
   }
 
   /** k∘r, some slots after the others; slots that are empty have k = 1. Between them, what was said meanwhile can leave. */
-  async #deriveKeys(table: SlotTable, known: readonly (Secret | null | undefined)[]): Promise<void> {
+  async #deriveKeys(table: SlotTable, known: readonly (SenderSecret | null | undefined)[]): Promise<void> {
     const { info, digest: roundDigest, group } = this.#round.facts;
     const { engine, secrets } = this.#round.ports;
     const preparedR = this.#precompute.preparedR!;

@@ -8,7 +8,7 @@ import { asMixError, MixError } from '../base/errors.js';
 import type { NodeId, SenderId } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import type { Rng } from '../base/rng.js';
-import type { Secret } from '../base/secret.js';
+import type { SenderSecret } from '../cmix/senderKeys.js';
 import type { SigningKey } from '../cmix/signatures.js';
 import { encodedTableDigest, encodeTable } from '../cmix/slotTable.js';
 import type { Engine } from '../engine/engine.js';
@@ -37,7 +37,7 @@ export interface RoundDeps {
   readonly log: Logger;
   readonly key: SigningKey;
   readonly courier: Courier;
-  readonly secretOf: (sender: SenderId) => Secret | undefined;
+  readonly secretOf: (sender: SenderId) => SenderSecret | undefined;
   /** Writes the round down, synced, before its first realtime byte; rejects where it was mixed before. */
   readonly reserveRealtime: () => Promise<void>;
   readonly onStage: (stage: Stage, failure: RoundFailure | undefined) => void;
