@@ -87,32 +87,26 @@ async function reserveUs(repeat: number): Promise<number> {
 
 /**
  * What realtime work waits for where all workers precompute: milliseconds on the wall of an operation of one chunk, on average, beside
- * powers without end, less what it takes alone.
+ * powers without end, less the processor time that it takes.
  */
-async function overtakeUs(repeat: number): Promise<number> {
+async function overtakeUs(repeat: number, { callUs, unitUs }: Price): Promise<number> {
   const works = engineWorks(engine);
-  const realtime = await works.mul(CHUNK, 'realtime');
-  const meanUs = async () => {
-    let sumUs = 0;
-    for (let i = 0; i < 50 * repeat; i++) {
-      // At any moment of a chunk of precomputation.
-      await sleep(2 + (i % 8));
-      const start = process.hrtime.bigint();
-      await realtime();
-      sumUs += Number(process.hrtime.bigint() - start) / 1e3;
-    }
-    return sumUs / (50 * repeat);
-  };
-  const alone = await meanUs();
-  const powers = await works.powFixed(BATCH);
+  const [realtime, powers] = [await works.mul(CHUNK, 'realtime'), await works.powFixed(BATCH)];
   let loaded = true;
   const load = Array.from({ length: engine.threads + 1 }, async () => {
     while (loaded) await powers();
   });
-  const beside = await meanUs();
+  let sumUs = 0;
+  for (let i = 0; i < 100 * repeat; i++) {
+    // At any moment of a chunk of precomputation.
+    await sleep(2 + (i % 8));
+    const start = process.hrtime.bigint();
+    await realtime();
+    sumUs += Number(process.hrtime.bigint() - start) / 1e3;
+  }
   loaded = false;
   await Promise.all(load);
-  return significant(Math.max(0, beside - alone));
+  return significant(Math.max(0, sumUs / (100 * repeat) - callUs - CHUNK * unitUs));
 }
 
 const { values } = parseArgs({
@@ -129,6 +123,7 @@ if (name === undefined || !Number.isInteger(repeat) || repeat < 1) {
 }
 const machine = describeMachine();
 const engine = await openEngine({ engine: name, group: namedGroup(`MODP-${BITS}`), threads: machine.cores });
+const engineWork = await pricesOf('engine', ENGINE_WORK, engineWorks(engine), repeat);
 const result: CostFile = {
   date: new Date().toISOString().slice(0, 10),
   machine: { ...machine },
@@ -138,9 +133,9 @@ const result: CostFile = {
   exponentBits: 256,
   threads: engine.threads,
   repeat,
-  engineWork: await pricesOf('engine', ENGINE_WORK, engineWorks(engine), repeat),
+  engineWork,
   mainWork: await pricesOf('main', MAIN_WORK, mainWorks(engine), repeat),
-  overtakeUs: await overtakeUs(repeat),
+  overtakeUs: await overtakeUs(repeat, engineWork.mul),
   reserveUs: await reserveUs(repeat),
 };
 await engine.close();
