@@ -31,15 +31,25 @@ export const MAIN_WORK = {
   sign: 'signing what is said',
   verify: 'a signature checked',
   tableOut: 'a slot of the table that goes out: encoded and hashed',
-  tableIn: 'a slot of the table that came in: decoded, checked and hashed',
+  tableIn: 'a slot of the table that came in: decoded and hashed',
+  settle: 'a slot of the table settled: verdicts, distinct senders, who is known',
   judge: 'a slot of the table judged by its MAC',
   slotKey: 'k of a slot derived',
   commit: 'the commitment over a share, made or checked',
   decode: 'an output decoded, and hashed',
 } as const;
 
+/** What gRPC, TLS and the system take of a node's process, its main thread most of it; a unit is a KiB. */
+export const TRANSPORT_WORK = {
+  messageOut: 'a message to one member, and its acknowledgement',
+  messageIn: 'a message that came in',
+  batchOut: 'a batch to one member, in chunks',
+  batchIn: 'a batch that came in',
+} as const;
+
 export type EngineWork = keyof typeof ENGINE_WORK;
 export type MainWork = keyof typeof MAIN_WORK;
+export type TransportWork = keyof typeof TRANSPORT_WORK;
 
 const price = z.strictObject({ callUs: z.number().min(0), unitUs: z.number().min(0) });
 /** What n units cost in one call: callUs + n·unitUs. */
@@ -61,6 +71,7 @@ const costFile = z.strictObject({
   repeat: z.int().min(1),
   engineWork: pricesOf(ENGINE_WORK),
   mainWork: pricesOf(MAIN_WORK),
+  transportWork: pricesOf(TRANSPORT_WORK),
   /** How much longer realtime work takes where all workers precompute, for each operation. */
   overtakeUs: z.number().min(0),
   /** Writing a round down, synced: no CPU, but a wait. */

@@ -15,6 +15,7 @@ import { ENGINE_NAMES } from '../../src/engine/engine.js';
 import { openEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
 import { type CostFile, ENGINE_WORK, MAIN_WORK, type Price } from './costFile.js';
+import { transportPrices } from './transport.js';
 import { type Call, engineWorks, type Maker, mainWorks, reserve } from './works.js';
 
 const CHUNK = 64;
@@ -97,15 +98,18 @@ async function overtakeUs(repeat: number, { callUs, unitUs }: Price): Promise<nu
     while (loaded) await powers();
   });
   let sumUs = 0;
-  for (let i = 0; i < 100 * repeat; i++) {
-    // At any moment of a chunk of precomputation.
-    await sleep(2 + (i % 8));
-    const start = process.hrtime.bigint();
-    await realtime();
-    sumUs += Number(process.hrtime.bigint() - start) / 1e3;
+  try {
+    for (let i = 0; i < 100 * repeat; i++) {
+      // At any moment of a chunk of precomputation.
+      await sleep(2 + (i % 8));
+      const start = process.hrtime.bigint();
+      await realtime();
+      sumUs += Number(process.hrtime.bigint() - start) / 1e3;
+    }
+  } finally {
+    loaded = false;
+    await Promise.all(load);
   }
-  loaded = false;
-  await Promise.all(load);
   return significant(Math.max(0, sumUs / (100 * repeat) - callUs - CHUNK * unitUs));
 }
 
@@ -135,6 +139,7 @@ const result: CostFile = {
   repeat,
   engineWork,
   mainWork: await pricesOf('main', MAIN_WORK, mainWorks(engine), repeat),
+  transportWork: await transportPrices(repeat),
   overtakeUs: await overtakeUs(repeat, engineWork.mul),
   reserveUs: await reserveUs(repeat),
 };

@@ -14,7 +14,15 @@ import { randomPermutation } from '../../src/cmix/permutation.js';
 import { proveDecryption } from '../../src/cmix/proofs.js';
 import { SenderSecret, slotKeys, submissionMac } from '../../src/cmix/senderKeys.js';
 import { SigningKey, verifySignature } from '../../src/cmix/signatures.js';
-import { decodeTable, encodedTableDigest, encodeTable, judgeTable, type SlotEntry } from '../../src/cmix/slotTable.js';
+import {
+  applyRejections,
+  decodeTable,
+  distinctSenders,
+  encodedTableDigest,
+  encodeTable,
+  judgeTable,
+  type SlotEntry,
+} from '../../src/cmix/slotTable.js';
 import { createKeyShare, verifyKeyShare } from '../../src/cmix/teamKey.js';
 import type { Engine, Priority } from '../../src/engine/engine.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
@@ -159,6 +167,15 @@ export function mainWorks(engine: Engine): Readonly<Record<MainWork, Maker>> {
       return () => {
         decodeTable(encoded, shape);
         encodedTableDigest(ROUND_DIGEST, encoded);
+      };
+    },
+    settle: (n) => {
+      const { table, secrets } = fullTable(n);
+      const none = Array.from({ length: TEAM_SIZE }, () => []);
+      return () => {
+        const settled = applyRejections(table, none);
+        distinctSenders(settled);
+        return settled.map((entry) => entry && secrets.get(entry.sender));
       };
     },
     judge: (n) => {

@@ -108,11 +108,13 @@ const frames = new Uint8Array(ONE_CALL_BYTES);
 function withFrame<T>(domain: string, parts: readonly DigestPart[], use: (frame: Uint8Array) => T): T {
   const length = framedLength(domain, parts);
   const room = length <= ONE_CALL_BYTES ? frames : new Uint8Array(length);
-  frameInto(room, 0, domain, parts);
   const frame = room.subarray(0, length);
-  const result = use(frame);
-  frame.fill(0);
-  return result;
+  try {
+    frameInto(room, 0, domain, parts);
+    return use(frame);
+  } finally {
+    frame.fill(0);
+  }
 }
 
 /**

@@ -75,11 +75,14 @@ export class HmacKey {
     const length = BLOCK_BYTES + framedLength(domain, parts) + end.length;
     const room = length <= inner.length ? inner : new Uint8Array(length);
     const blocks = this.#blocks.reveal();
-    room.set(blocks.subarray(0, BLOCK_BYTES));
-    room.set(end, frameInto(room, BLOCK_BYTES, domain, parts));
     const hashed = room.subarray(0, length);
-    sha256Into(hashed, outer, BLOCK_BYTES);
-    hashed.fill(0);
+    try {
+      room.set(blocks.subarray(0, BLOCK_BYTES));
+      room.set(end, frameInto(room, BLOCK_BYTES, domain, parts));
+      sha256Into(hashed, outer, BLOCK_BYTES);
+    } finally {
+      hashed.fill(0);
+    }
     outer.set(blocks.subarray(BLOCK_BYTES));
   }
 }

@@ -107,10 +107,16 @@ class CodeRoom {
     return any === 0;
   }
 
-  /** Leaves nothing of a message that was coded here. */
+  /**
+   * Leaves nothing here of a message that was coded; its hash and its mask have been strings on the way, in the process of a sender,
+   * which has the text anyway.
+   */
   wipe(): void {
     this.#words.fill(0);
     this.#hashFrame.fill(0, this.#hashFrame.length - this.#hashed.length);
+    this.#maskFrame.fill(0, this.#maskFrame.length - MESSAGE_SALT_BYTES);
+    this.#streamWords.fill(0);
+    this.#digest.fill(0);
   }
 }
 

@@ -1,11 +1,9 @@
 // The formula of every phase, as a pure function over batches: which operands are multiplied, in which order, in which
 // shape. When a phase may run, what is sent and what is kept are not here but in round/. Ring phases take the prepared
 // operand of a chunk (Prepared.slice) or, where the whole batch is permuted, of all slots.
-import { MixError } from '../base/errors.js';
 import type { Secret } from '../base/secret.js';
 import type { Engine, Prepared, WorkOptions } from '../engine/engine.js';
 import { checkWidth } from '../math/batch.js';
-import { type PhaseOptions, phaseOptions } from './elgamal.js';
 
 export { encryptBatch, encryptionHeads, joinCipher, type PhaseOptions, splitCipher } from './elgamal.js';
 
@@ -82,8 +80,9 @@ export function realtimePermute(
 }
 
 /**
- * A step of Identify: one factor more, x′ or a D_i, in whatever order they come, so that little is left to do when the last is there.
- * @param product c⁻¹, or what the step before gave
+ * A step of Identify, out = x′ ∘ ∏ D_i ∘ c⁻¹: one factor more, x′ or a D_i, in whatever order they come, so that little is left to do
+ * when the last is there. slots × width elements each.
+ * @param product (c_1..c_w)⁻¹ of the mixed ciphertexts, or what the step before gave
  */
 export function identifyFactor(
   engine: Engine,
@@ -92,25 +91,4 @@ export function identifyFactor(
   options: StepOptions = {},
 ): Promise<Uint8Array> {
   return engine.mul(factor, product, options);
-}
-
-/**
- * Identify, all at once: out = x′ ∘ ∏ D_i ∘ c⁻¹.
- * @param mixed x′, slots × width elements
- * @param shares D_i of every node of the team, slots × width elements each
- * @param inversePayload (c_1..c_w)⁻¹ of the mixed ciphertexts, slots × width elements
- * @throws MixError LENGTH_MISMATCH for an empty list of shares; what the engine throws
- */
-export async function identify(
-  engine: Engine,
-  mixed: Uint8Array,
-  shares: readonly Uint8Array[],
-  inversePayload: Uint8Array | Prepared,
-  options: PhaseOptions = {},
-): Promise<Uint8Array> {
-  if (shares.length === 0) throw new MixError('LENGTH_MISMATCH', { what: 'decryption shares', nodes: 0 });
-  const work = phaseOptions(options);
-  let out = await identifyFactor(engine, inversePayload, mixed, work);
-  for (const share of shares) out = await identifyFactor(engine, out, share, work);
-  return out;
 }

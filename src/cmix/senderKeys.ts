@@ -204,8 +204,8 @@ export class SenderKey {
 
 /**
  * k_e for one (round, salt): each element hashed to the group from a key for this submission alone.
- * The last step is BigInt arithmetic and so neither constant-time nor wiped; what it leaves behind opens one slot of one
- * round, not the sender's secret.
+ * The last step has a quotient that is a BigInt, and so is not constant-time, and not wiped as a whole; what it leaves behind opens
+ * one slot of one round, not the sender's secret.
  * @returns width elements, the caller's to wipe
  * @throws MixError WIDTH_INVALID, LENGTH_MISMATCH; EPOCH_EXPIRED for a secret that is wiped
  */
@@ -220,10 +220,13 @@ export function slotKeys(
   checkSalt(salt);
   const submissionKey = secret.expand('slot-keys', group.name, roundDigest, salt);
   const keys = new Uint8Array(width * group.elementBytes);
-  for (let e = 0; e < width; e++) {
-    hashIntoElement(group, elementOf(group, keys, e), 'slot-key', submissionKey, e);
+  try {
+    for (let e = 0; e < width; e++) {
+      hashIntoElement(group, elementOf(group, keys, e), 'slot-key', submissionKey, e);
+    }
+  } finally {
+    submissionKey.fill(0);
   }
-  submissionKey.fill(0);
   return keys;
 }
 

@@ -51,15 +51,6 @@ function entryFault(entry: SlotEntry, teamSize: number): string | undefined {
   return entry.macs.every((mac) => isBytes(mac, MAC_BYTES)) ? undefined : 'macs';
 }
 
-/** Checks lengths and counts of a whole table. @throws MixError TABLE_INVALID, with slot and field */
-export function checkTableShape(table: SlotTable, { slots, teamSize }: TableShape): void {
-  if (table.length !== slots) throw new MixError('TABLE_INVALID', { slots: table.length, expected: slots });
-  for (const [slot, entry] of table.entries()) {
-    const fault = entry && entryFault(entry, teamSize);
-    if (fault) throw new MixError('TABLE_INVALID', { slot, field: fault });
-  }
-}
-
 /** H(table), 32 bytes: what all nodes sign. @throws MixError TABLE_INVALID for a malformed entry */
 export function tableDigest(roundDigest: Uint8Array, table: SlotTable): Uint8Array {
   return encodedTableDigest(roundDigest, encodeTable(table));
@@ -80,7 +71,7 @@ export interface Judge {
 }
 
 /**
- * The slots that this node rejects, at most one reason each, ascending. The table has passed {@link checkTableShape}.
+ * The slots that this node rejects, at most one reason each, ascending. The table is as {@link decodeTable} gives it.
  * A slot whose MAC is wrong counts neither against its alleged sender's quota nor as the first use of its salt:
  * otherwise anybody could crowd a sender out by naming it.
  */

@@ -177,7 +177,7 @@ export class PooledExecutor implements Executor {
 
   /**
    * Exponents as long as an element are the nonces and responses of proofs, and their base is the generator: its table is made once
-   * and kept. Such powers come one at a time, each a chunk that nothing interrupts; with the table it is a third as long.
+   * and kept. Such powers come one at a time, each one chunk, on one core; with the table it is a third as long.
    */
   #generatorTable(
     base: RequestOf<'table'>['base'],

@@ -60,9 +60,9 @@ interface Operation<C> {
 const LEVELS: readonly Priority[] = ['realtime', 'precompute'];
 
 /**
- * Chunks of precomputation after a chunk of realtime work that are handed over one a worker: some seconds. A second one in a worker's
- * port saves it 50 to 100 µs a chunk, and costs a realtime operation that comes then a whole chunk; a round in realtime has some twenty
- * one after the other, on each node (docs/scheduling.md). Where there is no realtime work, nothing is lost.
+ * Where levels share their workers, as on a card, chunks of precomputation after a chunk of realtime work that are handed over one a
+ * worker: some seconds. A second one in a worker's port saves it 50 to 100 µs a chunk, and costs a realtime operation that comes then a
+ * whole chunk; a round in realtime has some twenty one after the other, on each node. Where there is no realtime work, nothing is lost.
  */
 const WATCHFUL_CHUNKS = 1_000;
 

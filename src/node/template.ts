@@ -68,7 +68,7 @@ key = ${text(values.schedulerKey)}
 [engine]
 # auto, cuda, cpu, openssl, bigint, reference, gpujs or tfjs.
 name = ${text(values.engine)}
-# Worker threads; 0 is one per core.
+# Cores to compute on; 0 is all of them. Each has one worker for realtime and one for precomputation, which stands back for it.
 threads = ${values.threads}
 # Share of a card's results of which one element is computed again on the CPU: 0 to 1.
 check_rate = 0.0625
@@ -88,7 +88,7 @@ slots = 65536
 width = 15
 # What all rounds may need together, by an estimate that is made of each before it is opened; by default half of the memory.
 # memory_mib = 4096
-# Senders registered at once, and how long a key epoch lasts (at most 24 hours).
+# Senders registered at once (a KiB of memory each), and how long a key epoch lasts (at most 24 hours).
 senders = 100000
 epoch_hours = 24
 # A team member that cannot be reached for this long is lost, and with it the round.

@@ -1,6 +1,7 @@
 // The two ends of a batch stream on a node. An IncomingBatch takes each chunk once, ever: the same bytes again are a retry
 // and change nothing, other bytes are a conflict that ends the round. An OutgoingBatch keeps what it sent, so that every
-// attempt to send it again sends the very same bytes. Both hash slot by slot as chunks come, for the signed Merkle root.
+// attempt to send it again sends the very same bytes. Both hash slot by slot as chunks come, for the signed Merkle root;
+// what is sent to nobody is not hashed.
 import { DIGEST_BYTES, equalBytes } from '../base/bytes.js';
 import { type Deferred, deferred } from '../base/deferred.js';
 import { MixError } from '../base/errors.js';

@@ -73,9 +73,8 @@ export class Realtime {
   }
 
   /**
-   * Applies all verdicts, and begins to derive k∘r for every slot that is left: nobody waits for it but the ring, and that begins when
-   * all have signed the table. The digest is what they sign.
-   * @throws MixError TOO_FEW_SENDERS: the round fails closed
+   * Applies all verdicts. The digest is what all sign.
+   * @throws MixError TOO_FEW_SENDERS: the round fails closed; EPOCH_EXPIRED
    */
   settle(): Uint8Array {
     const { info, digest: roundDigest } = this.#round.facts;
@@ -84,15 +83,33 @@ export class Realtime {
     const table = applyRejections(proposal.table, verdicts);
     const senders = distinctSenders(table);
     if (senders < info.minSenders) throw new MixError('TOO_FEW_SENDERS', { senders, least: info.minSenders });
-    const known = table.map((entry) => entry && this.#secretOf(entry.sender));
-    // A slot that survived has our own MAC: only an epoch that ended in between can have taken its sender away.
-    if (known.includes(undefined)) throw new MixError('EPOCH_EXPIRED', { round: info.round });
+    this.#secretsOf(table);
     this.settled = table;
     this.#keys = Array.from({ length: Math.ceil(info.slots / this.#keySlots) }, () => deferred<Prepared>());
-    this.#deriveKeys(table, known).catch((reason) => {
-      for (const keys of this.#keys) if (!keys.settled) keys.reject(reason);
-    });
     return verdicts.every(({ length }) => length === 0) ? proposal.digest : tableDigest(roundDigest, table);
+  }
+
+  /** A slot that survived has our own MAC: only an epoch that ended in between can have taken its sender away. */
+  #secretsOf(table: SlotTable): (SenderSecret | null)[] {
+    return table.map((entry) => {
+      const secret = entry && this.#secretOf(entry.sender);
+      if (secret === undefined) throw new MixError('EPOCH_EXPIRED', { round: this.#round.facts.info.round });
+      return secret;
+    });
+  }
+
+  /**
+   * k∘r for every slot that is left, ready when all have signed the table: the ring begins then.
+   * @throws MixError EPOCH_EXPIRED, ABORTED, …: what the ring is told, too
+   */
+  async deriveKeys(): Promise<void> {
+    try {
+      if (this.#round.ports.signal.aborted) throw new MixError('ABORTED', { what: 'slot keys' });
+      await this.#deriveSlices(this.settled!, this.#secretsOf(this.settled!));
+    } catch (reason) {
+      for (const keys of this.#keys) if (!keys.settled) keys.reject(reason);
+      throw reason;
+    }
   }
 
   /** Slots whose keys are derived in one go: whole chunks. */
@@ -102,7 +119,7 @@ export class Realtime {
   }
 
   /** k∘r, some slots after the others; slots that are empty have k = 1. Between them, what was said meanwhile can leave. */
-  async #deriveKeys(table: SlotTable, known: readonly (SenderSecret | null | undefined)[]): Promise<void> {
+  async #deriveSlices(table: SlotTable, known: readonly (SenderSecret | null)[]): Promise<void> {
     const { info, digest: roundDigest, group } = this.#round.facts;
     const { engine, secrets } = this.#round.ports;
     const preparedR = this.#precompute.preparedR!;
@@ -183,7 +200,15 @@ export class Realtime {
     round.ports.onProgress('realtimePermute', 1);
   }
 
-  /** x′ or somebody's shares are in and what was committed to: their part of the outputs, while the others are on their way. */
+  /** The product is of no use any more, or among the outputs. */
+  forget(): void {
+    this.#identified = undefined;
+  }
+
+  /**
+   * Somebody's shares, which are what was committed to, or x′, of which that is known when all is in: their part of the outputs, while
+   * the others are on their way.
+   */
   multiplyIn(phase: 'mixed' | 'opening', from: number): void {
     const { ports, realtime } = this.#round;
     const factor = phase === 'mixed' ? this.#mixed() : this.#sharesOf(from);

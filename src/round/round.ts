@@ -3,7 +3,7 @@
 // timer or ends the round. When it ends, work stops and every secret is wiped before anything else happens.
 import { setMaxListeners } from 'node:events';
 import { toHex } from '../base/bytes.js';
-import type { CancelTimer, Clock } from '../base/clock.js';
+import { type CancelTimer, type Clock, sleep } from '../base/clock.js';
 import { asMixError, MixError } from '../base/errors.js';
 import type { NodeId, SenderId } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
@@ -274,6 +274,11 @@ export class Round {
         await this.#deps.reserveRealtime();
         return worked({ kind: 'tableSignature', digest }, digest);
       }
+      case 'slotKeys':
+        // When the signature under the table has left, for which all others wait.
+        await sleep(this.#deps.clock, 0, this.#work.signal);
+        await this.realtime.deriveKeys();
+        return worked();
       case 'realtimePermute': {
         await this.realtime.permute();
         if (!this.#context.isFirst) return worked();
@@ -368,6 +373,7 @@ export class Round {
     this.#secrets.wipe();
     this.#context.abortBatches(roundEnded());
     this.precompute.abort(roundEnded());
+    this.realtime.forget();
     this.#endLinger = this.#deps.clock.after(LINGER_MS, () => {
       this.#sending.abort();
       this.#context.forgetBatches();

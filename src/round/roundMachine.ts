@@ -328,7 +328,9 @@ function onWorked(before: RoundState, event: RoundEvent & { type: 'worked' }): S
     case 'judgeTable':
       return [advance(state, 'tableVerdict'), saying];
     case 'settleTable':
-      return [advance(state, 'tableSignature'), saying];
+      return [advance(state, 'tableSignature'), [...saying, { type: 'work', task: 'slotKeys' }]];
+    case 'slotKeys':
+      return [state, []];
     case 'realtimePermute':
       // The first node says H(x′); every other passes the batch on.
       return [advance(state, 'realtimePermute'), say ? saying : [{ type: 'send', phase: 'realtimePermute' }]];

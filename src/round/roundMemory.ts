@@ -4,8 +4,8 @@
 import type { Group } from '../math/group.js';
 import type { RoundInfo } from './roundInfo.js';
 
-/** What a slot costs beside its elements, in each batch that is hashed: a leaf of the Merkle tree and its object. */
-const LEAF_BYTES = 160;
+/** What a slot costs beside its elements, in each batch that is hashed: a leaf of the Merkle tree, and the nodes above it for a moment. */
+const LEAF_BYTES = 64;
 /** What a submission costs beside its payload, and for each member's MAC and signature in the slot table. */
 const SUBMISSION_BYTES = 512;
 const PROOF_BYTES = 96;

@@ -36,7 +36,8 @@ export type Task =
   | 'precompPermute'
   | 'shares' // D_i, σ_i, com_i, c⁻¹
   | 'judgeTable'
-  | 'settleTable' // apply the verdicts, write the round down, derive k∘r
+  | 'settleTable' // apply the verdicts, write the round down
+  | 'slotKeys' // derive k∘r
   | 'realtimePermute'
   | 'outputs';
 
@@ -96,7 +97,7 @@ export type RoundEffect =
   | { readonly type: 'send'; readonly phase: 'precompPermute' | 'reveal' | 'realtimePermute' | 'mixed' }
   /** Release D_i, σ_i and the nonce to everybody. The one effect that must never come early. */
   | { readonly type: 'openShares' }
-  /** Multiply x′ or somebody's opened shares into the outputs. */
+  /** Multiply x′ or somebody's shares into what will be the outputs. */
   | { readonly type: 'multiplyIn'; readonly phase: 'mixed' | 'opening'; readonly from: number }
   | { readonly type: 'complete' }
   | { readonly type: 'fail'; readonly failure: RoundFailure };

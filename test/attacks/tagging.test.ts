@@ -3,11 +3,11 @@
 // the shares are open breaks a commitment that all have seen.
 import { describe, expect, it } from 'vitest';
 import { decodeOutputs, outputDigest } from '../../src/cmix/outputs.js';
-import { identify } from '../../src/cmix/phases.js';
 import { invert } from '../../src/math/arithmetic.js';
 import type { BatchPhase } from '../../src/round/batchPhases.js';
 import { Round } from '../../src/round/round.js';
 import type { RunnerDeps } from '../../src/round/roundRunner.js';
+import { identify } from '../support/cmix.js';
 import { Attack, engine, expectFailed, group, lyingEngine, TAG, TEXTS, tag, taggingPermuter } from './attack.js';
 
 const UNTAG = invert(group, TAG);

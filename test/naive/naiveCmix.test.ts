@@ -9,7 +9,6 @@ import {
   decryptionShares,
   encryptBatch,
   encryptionHeads,
-  identify,
   precompDecrypt,
   precompPermute,
   realtimeDecrypt,
@@ -23,7 +22,7 @@ import { referenceEngine } from '../../src/engine/open.js';
 import { bytesToBigint, elementOf, elementsOf } from '../../src/math/batch.js';
 import { type Group, namedGroup } from '../../src/math/group.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
-import { contextOf } from '../support/cmix.js';
+import { contextOf, identify } from '../support/cmix.js';
 import { type NaiveNode, naiveRound } from './naiveCmix.js';
 
 const EXPONENT_BYTES = 32;

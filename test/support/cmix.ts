@@ -4,8 +4,10 @@ import { digest, fromHex } from '../../src/base/bytes.js';
 import { isErrorCode, MixError } from '../../src/base/errors.js';
 import { SeededRng } from '../../src/base/rng.js';
 import { Secret } from '../../src/base/secret.js';
+import { identifyFactor } from '../../src/cmix/phases.js';
 import type { ShareContext } from '../../src/cmix/proofCodec.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
+import type { Engine, Prepared } from '../../src/engine/engine.js';
 import { referenceEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
 
@@ -49,4 +51,16 @@ export async function rejection(promise: Promise<unknown>): Promise<MixError | u
     if (error instanceof MixError) return error;
     throw error;
   }
+}
+
+/** Identify, all at once: out = x′ ∘ ∏ D_i ∘ c⁻¹. */
+export async function identify(
+  on: Engine,
+  mixed: Uint8Array,
+  shares: readonly Uint8Array[],
+  inversePayload: Uint8Array | Prepared,
+): Promise<Uint8Array> {
+  let out = await identifyFactor(on, inversePayload, mixed);
+  for (const share of shares) out = await identifyFactor(on, out, share);
+  return out;
 }

@@ -10,7 +10,7 @@ import { type Row, rowOf } from './rows.js';
 /** One round by itself on shared cores, as `millrace demo --json` reports it. */
 function onOneMachine(setting: Setting, cores: number) {
   const team = Array.from({ length: setting.teamSize }, (_, at) => at);
-  const { spans, precomputeMs, realtimeMs } = playAlone(setting, team, setting.pricing, cores);
+  const { spans, precomputeMs, realtimeMs } = playAlone(setting, team, setting.pricing.withTransport(), cores);
   const phaseMs = Object.fromEntries(
     [...spans].map(([name, { startMs, endMs }]) => [name, Math.round(endMs - startMs)]),
   );

@@ -23,6 +23,14 @@ export function shapeOf(size: number, slots: number, chunkSlots: number, width =
   return { size, slots, width, chunks };
 }
 
+/** A message to all others. */
+export interface Said {
+  /** When each position has it checked; the speaker, once it is signed. */
+  readonly heard: readonly TaskId[];
+  /** When it has left its speaker, for the last of them. */
+  readonly left: TaskId;
+}
+
 /** A batch that its sender has hashed, chunk by chunk, and signed. */
 export interface Handed {
   readonly at: number;
@@ -42,26 +50,38 @@ export class Flows {
     this.positions = Array.from({ length: shape.size }, (_, at) => at);
   }
 
-  /** A signed message to all others: when each position has it checked; the speaker, once it is signed. */
-  say(from: number, bytes: number, after: readonly TaskId[]): TaskId[] {
+  /** A signed message to all others. */
+  say(from: number, bytes: number, after: readonly TaskId[]): Said {
     const { pricing } = this.builder;
     const signed = this.builder.main(from, pricing.main('sign'), after);
-    return this.positions.map((to) => {
+    let last = signed;
+    const heard = this.positions.map((to) => {
       if (to === from) return signed;
-      const sent = this.builder.send(from, to, HEADER_BYTES + bytes + SIGNATURE_BYTES, 'control', [signed]);
-      return this.builder.main(to, pricing.main('verify'), [sent]);
+      const wireBytes = HEADER_BYTES + bytes + SIGNATURE_BYTES;
+      last = this.#carry(from, pricing.transport('messageOut', wireBytes), signed);
+      const sent = this.builder.send(from, to, wireBytes, 'control', [last]);
+      return this.builder.main(to, pricing.transport('messageIn', wireBytes) + pricing.main('verify'), [sent]);
     });
+    return { heard, left: last };
+  }
+
+  /** When a position has heard what everybody has said, itself included. */
+  allHeard(at: number, said: readonly Said[]): TaskId {
+    return this.builder.join(
+      at,
+      said.map(({ heard }) => heard[at]!),
+    );
+  }
+
+  /** What leaves passes through its sender's main thread, where that is counted. */
+  #carry(from: number, us: number, after: TaskId): TaskId {
+    return us === 0 ? after : this.builder.main(from, us, [after]);
   }
 
   /** Everybody says something: when each position has heard all, itself included. */
   allSay(after: readonly (readonly TaskId[])[], bytes: number): TaskId[] {
-    const heard = this.positions.map((from) => this.say(from, bytes, after[from]!));
-    return this.positions.map((at) =>
-      this.builder.join(
-        at,
-        heard.map((row) => row[at]!),
-      ),
-    );
+    const said = this.positions.map((from) => this.say(from, bytes, after[from]!));
+    return this.positions.map((at) => this.allHeard(at, said));
   }
 
   /** Chunks that are computed one by one: hashed as they are, the root once all are. */
@@ -96,8 +116,11 @@ export class Flows {
     const slotBytes = batch.elements * pricing.elementBytes;
     const taken = batch.chunks.map((ready, k) => {
       const slots = shape.chunks[k]!;
-      const sent = b.send(batch.at, to, slots * slotBytes, lane, [ready]);
-      return b.main(to, pricing.slots('take', slots, batch.elements), [sent]);
+      const bytes = slots * slotBytes;
+      const left = this.#carry(batch.at, pricing.transport('batchOut', bytes, k > 0), ready);
+      const sent = b.send(batch.at, to, bytes, lane, [left]);
+      const takeUs = pricing.transport('batchIn', bytes, k > 0) + pricing.slots('take', slots, batch.elements);
+      return b.main(to, takeUs, [sent]);
     });
     const trailerBytes = HEADER_BYTES + DIGEST_BYTES + SIGNATURE_BYTES + extraBytes;
     const trailer = b.send(batch.at, to, trailerBytes, lane, [batch.root]);

@@ -38,11 +38,11 @@ function precomputePhases(flows: Flows, open: readonly TaskId[]): TaskId[] {
   });
   const heads = positions.map((at) => drawAhead(flows, at, shares[at]!));
   const keyShareBytes = 3 * shape.width * pricing.elementBytes;
-  const heard = positions.map((from) => flows.say(from, keyShareBytes, [shares[from]!]));
+  const said = positions.map((from) => flows.say(from, keyShareBytes, [shares[from]!]));
   const combined = positions.map((at) => {
     const checked = positions
       .filter((from) => from !== at)
-      .map((from) => b.engine(at, pricing.engine('verifyShare', shape.width), [heard[from]![at]!]));
+      .map((from) => b.engine(at, pricing.engine('verifyShare', shape.width), [said[from]!.heard[at]!]));
     return b.engine(at, pricing.engine('table', shape.width), [shares[at]!, ...checked]);
   });
   const agreed = flows.allSay(

@@ -1,6 +1,6 @@
 // What work costs in the simulation: measured prices, cut into chunks by the engine's own plan, so that what realtime work has to wait
 // for is as long as it is on a real node. The same shape with all prices zero gives the floor: latency and bandwidth alone.
-import type { CostFile, EngineWork, MainWork } from '../../../bench/network/costFile.js';
+import type { CostFile, EngineWork, MainWork, TransportWork } from '../../../bench/network/costFile.js';
 import { windowsOf } from '../../../src/engine/comb.js';
 import type { KernelName } from '../../../src/engine/job.js';
 import { CHUNK_US, Plan } from '../../../src/engine/plan.js';
@@ -21,6 +21,9 @@ const WEIGHT_BYTES = 16;
 /** Elements of one inversion, at least (src/engine/pooled.ts). */
 const INVERSION_UNITS_MIN = 200;
 
+/** What has a price: what a node computes, hashes and signs; that and what gRPC and TLS take; or nothing. */
+type Counts = 'work' | 'work and transport' | 'nothing';
+
 export class Pricing {
   readonly threads: number;
   readonly elementBytes: number;
@@ -29,10 +32,9 @@ export class Pricing {
   readonly #costs: CostFile;
   readonly #plan: Plan;
   readonly #exponentBytes: number;
-  readonly #free: boolean;
+  readonly #counts: Counts;
 
-  /** @param free all prices are zero */
-  constructor(costs: CostFile, free = false) {
+  constructor(costs: CostFile, counts: Counts = 'work') {
     const group = groupOfBits(costs.bits);
     this.#costs = costs;
     this.threads = costs.threads;
@@ -40,14 +42,18 @@ export class Pricing {
     this.#exponentBytes = costs.exponentBits / 8;
     const kernel = KERNELS.find((name) => name === costs.path) ?? 'portable';
     this.#plan = new Plan(kernel, group, costs.threads);
-    this.#free = free;
-    this.overtakeUs = free ? 0 : costs.overtakeUs;
-    this.reserveUs = free ? 0 : costs.reserveUs;
+    this.#counts = counts;
+    this.overtakeUs = counts === 'nothing' ? 0 : costs.overtakeUs;
+    this.reserveUs = counts === 'nothing' ? 0 : costs.reserveUs;
   }
 
   /** The same shape, for nothing. */
   free(): Pricing {
-    return new Pricing(this.#costs, true);
+    return new Pricing(this.#costs, 'nothing');
+  }
+
+  withTransport(): Pricing {
+    return new Pricing(this.#costs, 'work and transport');
   }
 
   engine(what: EngineWork, units: number): Work {
@@ -82,8 +88,15 @@ export class Pricing {
     return single + (elements - 1) * Math.max(0, this.main(`${what}Pair`, slots) - single);
   }
 
+  /** Microseconds of the main thread for so many bytes of a message or a batch, out or in; a batch has the price of a call once. */
+  transport(what: TransportWork, bytes: number, isRest = false): number {
+    if (this.#counts !== 'work and transport') return 0;
+    const { callUs, unitUs } = this.#costs.transportWork[what];
+    return this.#us({ callUs: isRest ? 0 : callUs, unitUs }, bytes / 1_024);
+  }
+
   #us({ callUs, unitUs }: { readonly callUs: number; readonly unitUs: number }, units: number): number {
-    return this.#free ? 0 : callUs + units * unitUs;
+    return this.#counts === 'nothing' ? 0 : callUs + units * unitUs;
   }
 
   /** Montgomery products of a unit, as the engine reckons when it cuts an operation into chunks. */

@@ -40,17 +40,18 @@ function agreeOnTable(flows: Flows, assigned: TaskId): Agreed {
   const proposed = flows.say(0, 4 + slots * (ENTRY_BYTES + size * MAC_BYTES) + DIGEST_BYTES, [encoded]);
   const judged = positions.map((at) => {
     const decodeUs = at === 0 ? 0 : pricing.main('tableIn', slots);
-    return [b.main(at, decodeUs + pricing.main('judge', slots), [proposed[at]!])];
+    return [b.main(at, decodeUs + pricing.main('judge', slots), [proposed.heard[at]!])];
   });
   const verdicts = flows.allSay(judged, DIGEST_BYTES + SIGNATURE_BYTES);
   const entered = positions.map((at) => b.join(at, [verdicts[at]!], 'REALTIME'));
   // Nobody rejects anything: the digest is the proposal's.
-  const settled = positions.map((at) => [b.wait(at, pricing.reserveUs, [entered[at]!])]);
-  const agreed = flows.allSay(settled, DIGEST_BYTES);
-  return { agreed, keys: positions.map((at) => deriveKeys(flows, at, settled[at]!)) };
+  const settled = positions.map((at) => b.main(at, pricing.main('settle', slots), [entered[at]!]));
+  const signed = positions.map((at) => flows.say(at, DIGEST_BYTES, [b.wait(at, pricing.reserveUs, [settled[at]!])]));
+  const agreed = positions.map((at) => flows.allHeard(at, signed));
+  return { agreed, keys: positions.map((at) => deriveKeys(flows, at, [signed[at]!.left])) };
 }
 
-/** k∘r while the signatures travel, some slots after the others; by chunk, when it is ready. */
+/** k∘r when this node's signature has left and while all travel, some slots after the others; by chunk, when it is ready. */
 function deriveKeys({ builder: b, shape }: Flows, at: number, settled: readonly TaskId[]): TaskId[] {
   const { pricing } = b;
   const ready: TaskId[] = [];
@@ -118,7 +119,7 @@ function identify(flows: Flows, { done, mixed }: Permuted): void {
   const { slots, width } = shape;
   b.phase = 'identify';
   const committed = flows.say(0, DIGEST_BYTES, [mixed.root]);
-  const openings = positions.map((at) => flows.giveAll(at, width, [committed[at]!, done[at]!]));
+  const openings = positions.map((at) => flows.giveAll(at, width, [committed.heard[at]!, done[at]!]));
   // Node 1 sends x′ when its own opening is on its way, and signs its root once more.
   const shown: Handed = {
     ...mixed,

@@ -39,5 +39,6 @@ export function targetsOf({ nodes, pipelining, overlap, realtime }: Row): string
     `  pipelining gains ${figure(ratio)} ×, at least ${figure(bound)}: ${verdict(pipelining.met)} (${alone})`,
     `  ${percent(overlap.realtimeWaitedShare)} of wanted rounds had to wait, under 1 %: ${verdict(overlap.met)}`,
     `  realtime ${realtime.p50Ms.toFixed(0)} ms, ${figure(realtime.ratio)} × the ${realtime.floorMs.toFixed(0)} ms of latency and bandwidth, at most 1.15: ${verdict(realtime.met)}`,
+    `  with gRPC and TLS on main threads ${realtime.transport.p50Ms.toFixed(0)} ms, ${figure(realtime.transport.ratio)} ×`,
   ];
 }

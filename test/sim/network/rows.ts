@@ -42,6 +42,8 @@ export interface Row {
     readonly ratio: number;
     readonly met: boolean;
     readonly p50MsWithoutOverlap: number;
+    /** The same where main threads have gRPC and TLS to do, too. */
+    readonly transport: { readonly p50Ms: number; readonly ratio: number; readonly mainBusy: number };
   };
   readonly utilisation: Readonly<Record<Resource, number>>;
   readonly virtualS: number;
@@ -54,7 +56,8 @@ export function rowOf(setting: Setting): Row {
   const [on, off] = [saturated(setting, true), saturated(setting, false)];
   const bound = PIPELINING_SHARE * Math.min(PIPELINED_MAX, serialMs / busiest.ms);
   const [busy, apart] = [loaded(setting, true), loaded(setting, false)];
-  const p50Ms = medianOf(busy.realtimeMs);
+  const carried = loaded({ ...setting, pricing: setting.pricing.withTransport() }, true);
+  const [p50Ms, carriedMs] = [medianOf(busy.realtimeMs), medianOf(carried.realtimeMs)];
   const floor = floorOf(
     setting,
     busy.lives.map(({ team }) => team),
@@ -91,6 +94,11 @@ export function rowOf(setting: Setting): Row {
       ratio: significant(p50Ms / floor),
       met: p50Ms / floor <= REALTIME_RATIO_MAX,
       p50MsWithoutOverlap: significant(medianOf(apart.realtimeMs)),
+      transport: {
+        p50Ms: significant(carriedMs),
+        ratio: significant(carriedMs / floor),
+        mainBusy: significant(carried.utilisation.main),
+      },
     },
     utilisation: figures(busy.utilisation),
     virtualS: significant(busy.virtualMs / 1_000),
