@@ -138,19 +138,22 @@ export function distinctSenders(table: SlotTable): number {
  */
 export function encodeTable(table: SlotTable): Uint8Array {
   let length = COUNT_BYTES;
-  for (const entry of table) length += 1 + (entry ? entryBytes(entry.macs.length) : 0);
+  for (const [slot, entry] of table.entries()) {
+    const teamSize = entry?.macs?.length ?? 0;
+    const hasSize = teamSize >= 1 && teamSize <= TEAM_SIZE_MAX;
+    const fault = entry && (hasSize ? entryFault(entry, teamSize) : 'macs');
+    if (fault) throw new MixError('TABLE_INVALID', { slot, field: fault });
+    length += 1 + (entry ? entryBytes(teamSize) : 0);
+  }
   const out = Buffer.alloc(length);
   out.writeUInt32LE(table.length, 0);
   let at = COUNT_BYTES;
-  for (const [slot, entry] of table.entries()) {
+  for (const entry of table) {
     if (!entry) {
       at++;
       continue;
     }
-    const teamSize = entry.macs.length;
-    const fault = teamSize < 1 || teamSize > TEAM_SIZE_MAX ? 'macs' : entryFault(entry, teamSize);
-    if (fault) throw new MixError('TABLE_INVALID', { slot, field: fault });
-    out[at++] = teamSize;
+    out[at++] = entry.macs.length;
     out.write(entry.sender, at, SENDER_BYTES, 'hex');
     out.set(entry.salt, at + SENDER_BYTES);
     out.set(entry.payloadDigest, at + SENDER_BYTES + SALT_BYTES);

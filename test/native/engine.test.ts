@@ -98,13 +98,16 @@ describe.each(paths)('a worker of the cpu engine on the %s path', (path) => {
     try {
       const [bases, exponents] = [randomElements(rng, group, 4000), randomExponents(rng, 4000, 32)];
       const [few, fewExponents] = [bases.subarray(0, 256 * 8), exponents.subarray(0, 32 * 8)];
-      const truth = await engine.pow(few, fewExponents, { exponentBytes: 32 });
-      const doomed = engine.pow(bases, exponents, { exponentBytes: 32 }).catch((error: MixError) => error.code);
-      expect(workers).toHaveLength(1);
-      await workers[0]!.terminate();
-      expect(await doomed).toBe('ENGINE_WORKER');
-      expect(await engine.pow(few, fewExponents, { exponentBytes: 32 })).toEqual(truth);
+      const truth = await referenceEngine(group).pow(few, fewExponents, { exponentBytes: 32 });
+      const levels = (['realtime', 'precompute'] as const).map((priority) => ({ exponentBytes: 32, priority }));
+      // One for each level. Both have bound the library: a thread that is ended while it does so takes the process with it.
+      for (const level of levels) expect(await engine.pow(few, fewExponents, level)).toEqual(truth);
       expect(workers).toHaveLength(2);
+      const doomed = levels.map((level) => engine.pow(bases, exponents, level).catch((error: MixError) => error.code));
+      for (const worker of [...workers]) await worker.terminate();
+      expect(await Promise.all(doomed)).toEqual(['ENGINE_WORKER', 'ENGINE_WORKER']);
+      for (const level of levels) expect(await engine.pow(few, fewExponents, level)).toEqual(truth);
+      expect(workers).toHaveLength(4);
     } finally {
       process.off('worker', note);
       await engine.close();
