@@ -172,17 +172,19 @@ describe('a network', () => {
   });
 
   it('plays a seed twice alike, and another one otherwise', () => {
-    const row = (seed: string) => rowOf(setting({ nodes: 6, seed, rounds: 40 }));
-    expect(row('1')).toEqual(row('1'));
-    expect(row('1')).not.toEqual(row('2'));
+    const [one, again, other] = ['1', '1', '2'].map((seed) => rowOf(setting({ nodes: 6, seed, rounds: 20 })));
+    expect(again).toEqual(one);
+    expect(other).not.toEqual(one);
   });
 
-  it('keeps up with what is wanted, and gains by pipelining what it should, at 45 ms and four fifths of its capacity', () => {
-    const { pipelining, overlap, realtime } = rowOf(setting({ nodes: 8, rounds: 400 }));
+  it('keeps up with what is wanted, gains by pipelining what it should, and mixes nearly as fast as light, at four fifths of its capacity', () => {
+    const { pipelining, overlap, realtime } = rowOf(setting({ nodes: 8, rounds: 300 }));
     expect(pipelining.ratio).toBeGreaterThanOrEqual(pipelining.bound);
     expect(overlap.realtimeWaitedShare).toBeLessThan(0.01);
-    // No less than light allows.
     expect(realtime.ratio).toBeGreaterThanOrEqual(1);
+    expect(realtime.ratio).toBeLessThanOrEqual(1.15);
+    // What gRPC and TLS take comes on top, and is not hidden.
+    expect(realtime.transport.ratio).toBeGreaterThan(realtime.ratio);
   });
 
   it('orders rings by the round trips that nodes have measured', () => {
