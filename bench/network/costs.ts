@@ -71,7 +71,7 @@ async function pricesOf<Name extends string>(
   return prices as Record<Name, Price>;
 }
 
-/** Milliseconds on the wall: a disk is waited for. */
+/** Microseconds on the wall: a disk is waited for. */
 async function reserveUs(repeat: number): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-costs-'));
   const { call, store } = await reserve(directory);
@@ -87,7 +87,7 @@ async function reserveUs(repeat: number): Promise<number> {
 }
 
 /**
- * What realtime work waits for where all workers precompute: milliseconds on the wall of an operation of one chunk, on average, beside
+ * What realtime work waits for where all workers precompute: microseconds on the wall of an operation of one chunk, on average, beside
  * powers without end, less the processor time that it takes.
  */
 async function overtakeUs(repeat: number, { callUs, unitUs }: Price): Promise<number> {

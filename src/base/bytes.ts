@@ -128,8 +128,9 @@ export function sha256Into(bytes: Uint8Array, out: Buffer, at: number): void {
 /** Where a short digest is made, before it gets bytes of its own. */
 const made = Buffer.alloc(DIGEST_BYTES);
 
-function shortDigest(frame: Uint8Array): Uint8Array {
-  sha256Into(frame, made, 0);
+/** SHA-256 of `bytes`, 32 bytes of their own, by the same way as {@link sha256Into}: for public digests only. */
+export function sha256(bytes: Uint8Array): Uint8Array {
+  sha256Into(bytes, made, 0);
   return new Uint8Array(made);
 }
 
@@ -140,7 +141,7 @@ function shortDigest(frame: Uint8Array): Uint8Array {
 export function digest(domain: string, ...parts: readonly DigestPart[]): Uint8Array {
   let bytes = 0;
   for (const part of parts) if (part instanceof Uint8Array) bytes += part.length;
-  if (bytes <= ONE_CALL_BYTES) return withFrame(domain, parts, shortDigest);
+  if (bytes <= ONE_CALL_BYTES) return withFrame(domain, parts, sha256);
   const hash = createHash('sha256');
   for (const part of [PREFIX + domain, ...parts]) {
     hash.update(uint64(partLength(part)));

@@ -2,7 +2,7 @@
 // MAC is two calls of the one-shot hash, at half the price of node:crypto's object. Key blocks leave their Secret for the length of a
 // call, and never become a string.
 import { createHash, hash } from 'node:crypto';
-import { DIGEST_BYTES, type DigestPart, framedLength, frameInto, sha256Into } from './bytes.js';
+import { DIGEST_BYTES, type DigestPart, framedLength, frameInto, sha256, sha256Into } from './bytes.js';
 import { Secret } from './secret.js';
 
 /** What SHA-256 takes at a time. */
@@ -18,8 +18,6 @@ const FIRST_BLOCK = Uint8Array.of(1);
 // What is hashed: a key block and what follows it. The blocks are zeros between calls.
 const inner = new Uint8Array(BLOCK_BYTES + SHORT_BYTES);
 const outer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES);
-/** Where a MAC is made, before it gets bytes of its own. */
-const made = Buffer.alloc(DIGEST_BYTES);
 
 /** Room that a key takes up. */
 export const HMAC_KEY_BYTES = 2 * BLOCK_BYTES;
@@ -49,9 +47,9 @@ export class HmacKey {
   /** HMAC over the domain and the parts, 32 bytes, for everybody to see: it passes through a string. */
   mac(domain: string, ...parts: readonly DigestPart[]): Uint8Array {
     this.#prepare(domain, parts, NOTHING);
-    sha256Into(outer, made, 0);
+    const mac = sha256(outer);
     outer.fill(0);
-    return new Uint8Array(made);
+    return mac;
   }
 
   /**

@@ -1,4 +1,4 @@
-// The pooled executor, shared by the engines `openssl` and `bigint`: brings a request's buffers into shared memory,
+// The pooled executor, shared by the engines `cpu`, `openssl` and `bigint`: brings a request's buffers into shared memory,
 // cuts it into chunks (plan.ts), and runs those through the queue (queue.ts) on the workers (pool.ts). Which arithmetic
 // the workers do is the kernel's name and nothing else.
 import { bytesToBigint } from '../math/batch.js';

@@ -172,13 +172,13 @@ describe('a network', () => {
   });
 
   it('plays a seed twice alike, and another one otherwise', () => {
-    const [one, again, other] = ['1', '1', '2'].map((seed) => rowOf(setting({ nodes: 6, seed, rounds: 20 })));
+    const [one, again, other] = ['1', '1', '2'].map((seed) => rowOf(setting({ nodes: 6, seed, rounds: 40 })));
     expect(again).toEqual(one);
     expect(other).not.toEqual(one);
   });
 
   it('keeps up with what is wanted, gains by pipelining what it should, and mixes nearly as fast as light, at four fifths of its capacity', () => {
-    const { pipelining, overlap, realtime } = rowOf(setting({ nodes: 8, rounds: 300 }));
+    const { pipelining, overlap, realtime } = rowOf(setting({ nodes: 8, rounds: 400 }));
     expect(pipelining.ratio).toBeGreaterThanOrEqual(pipelining.bound);
     expect(overlap.realtimeWaitedShare).toBeLessThan(0.01);
     expect(realtime.ratio).toBeGreaterThanOrEqual(1);
