@@ -45,6 +45,7 @@ export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): S
       break;
     case 'offline':
       draft.node(event.node, (record) => ({ ...record, connected: false }));
+      completeWithout(draft, event.node, event.atMs);
       break;
     case 'report':
       report(draft, event);
@@ -94,10 +95,40 @@ function roundTrips(draft: Draft, event: SchedulerEvent & { type: 'roundTrips' }
   }));
 }
 
+/** Ends the rounds of a node that is gone for good: all but those that it has brought to their end before. */
 function failRoundsOf(draft: Draft, node: NodeId, reason: string, nowMs: number): void {
+  completeWithout(draft, node, nowMs);
   for (const round of draft.state.rounds.values()) {
     if (!isOver(round.state) && round.info.team.includes(node)) giveUp(draft, round, reason, nowMs);
   }
+}
+
+/** A node that went away between its signature and its word that it is done: nobody has to wait for that word. */
+function completeWithout(draft: Draft, gone: NodeId, nowMs: number): void {
+  for (const round of draft.state.rounds.values()) {
+    if (!isOver(round.state) && isDone(draft.state, round, gone)) complete(draft, round, nowMs);
+  }
+}
+
+/**
+ * Whether a round's outputs are there for certain: all of its team say so, or all but members that are away. A node is done only
+ * with every member's signature under the outputs, those of the members that are away among them.
+ */
+function isDone({ nodes }: SchedulerState, { info, stages }: RoundRecord, gone?: NodeId): boolean {
+  const isAway = (node: NodeId) => {
+    const record = nodes.get(node);
+    return node === gone || !record || (record.bootId !== undefined && !record.connected);
+  };
+  const left = info.team.filter((node) => stages.get(node) !== 'COMPLETED');
+  return left.length < info.team.length && left.every(isAway);
+}
+
+function complete(draft: Draft, round: RoundRecord, nowMs: number): void {
+  const { params } = draft.state;
+  for (const node of round.info.team) {
+    draft.node(node, (record) => ({ ...judged(record, false, params, nowMs), room: record.room + 1 }));
+  }
+  end(draft, { ...round, state: 'COMPLETED', endedMs: nowMs, settled: true }, []);
 }
 
 /** Ends a round by the scheduler's own decision; nobody is blamed. */
@@ -180,15 +211,8 @@ function advance(draft: Draft, round: RoundRecord, nowMs: number): void {
     draft.state = { ...draft.state, demand: precomputed(draft.state.demand, nowMs - round.openedMs) };
   }
   if (next === 'REALTIME' && round.realtimeMs === undefined) changed = { ...changed, realtimeMs: nowMs };
-  if (next !== 'COMPLETED') {
-    draft.round(changed);
-    return;
-  }
-  const { params } = draft.state;
-  for (const node of round.info.team) {
-    draft.node(node, (record) => ({ ...judged(record, false, params, nowMs), room: record.room + 1 }));
-  }
-  end(draft, { ...changed, endedMs: nowMs, settled: true }, []);
+  if (isDone(draft.state, changed)) complete(draft, changed, nowMs);
+  else draft.round(changed);
 }
 
 function members(draft: Draft, generation: number, nodes: readonly NodeId[], nowMs: number): void {

@@ -65,6 +65,16 @@ class Pool {
     this.report(node, round, 'FAILED', { code, culprit, reporter: node, detail: '' });
   }
 
+  offline(node: NodeId): void {
+    this.send({ type: 'offline', node, atMs: this.atMs });
+  }
+
+  /** Another process of this node is there. */
+  restart(node: NodeId): void {
+    this.#boots.delete(node);
+    this.online(node);
+  }
+
   standby({ round, team }: RoundInfo): void {
     for (const stage of ['PRECOMPUTING', 'STANDBY'] as const) for (const node of team) this.report(node, round, stage);
   }
@@ -202,6 +212,85 @@ describe('a round', () => {
     for (const node of [a, b, c]) pool.accuse(node, c, info!.round, 'DEADLINE_MISSED');
     pool.tick();
     expect(pool.blamed).toEqual([[c]]);
+  });
+});
+
+describe('a round whose outputs all have signed', () => {
+  /** In realtime with all of its team; what each of them says next is the test's. */
+  function inRealtime() {
+    const pool = trio({ stockMin: 1, minimumDelayMs: 0 });
+    pool.tick();
+    const info = pool.opened[0]!;
+    pool.standby(info);
+    pool.tick();
+    for (const stage of ['QUEUED', 'REALTIME'] as const)
+      for (const node of info.team) pool.report(node, info.round, stage);
+    const done = (node: NodeId) => pool.report(node, info.round, 'COMPLETED');
+    const ended = () =>
+      pool.effects.flatMap((effect) =>
+        effect.type === 'ended' && effect.round.info.round === info.round ? [effect.round.state] : [],
+      );
+    return { pool, done, ended, team: info.team as readonly [NodeId, NodeId, NodeId] };
+  }
+
+  it('is completed where a node dies before it says that it is done, whoever is heard first', () => {
+    const before = inRealtime();
+    before.pool.offline(before.team[1]);
+    before.done(before.team[0]);
+    expect(before.ended()).toEqual([]);
+    before.done(before.team[2]);
+    expect(before.ended()).toEqual(['COMPLETED']);
+    const after = inRealtime();
+    after.done(after.team[0]);
+    after.done(after.team[2]);
+    expect(after.ended()).toEqual([]);
+    after.pool.offline(after.team[1]);
+    expect(after.ended()).toEqual(['COMPLETED']);
+    expect(after.pool.blamed).toEqual([[]]);
+    for (const { pool, team } of [before, after]) for (const node of team) expect(pool.rounds(node)).toBeLessThan(2);
+  });
+
+  it('is completed where the node is back as another process before its old stream is found dead, or leaves the list', () => {
+    const restarted = inRealtime();
+    for (const node of [restarted.team[0], restarted.team[2]]) restarted.done(node);
+    restarted.pool.restart(restarted.team[1]);
+    expect(restarted.ended()).toEqual(['COMPLETED']);
+    const left = inRealtime();
+    for (const node of [left.team[0], left.team[2]]) left.done(node);
+    left.pool.send({ type: 'members', generation: 1, nodes: [left.team[0], left.team[2]], atMs: 0 });
+    expect(left.ended()).toEqual(['COMPLETED']);
+  });
+
+  it('is not completed by absence alone, nor while somebody who is there has not said so', () => {
+    const { pool, done, ended, team } = inRealtime();
+    for (const node of team) pool.offline(node);
+    expect(ended()).toEqual([]);
+    for (const node of team) pool.online(node);
+    done(team[0]);
+    pool.offline(team[1]);
+    expect(ended()).toEqual([]);
+    pool.restart(team[1]);
+    expect(ended()).toEqual(['FAILED']);
+  });
+
+  it('of an earlier run of the scheduler waits for those that have not come back yet', () => {
+    const next = trio();
+    const [info] = inRealtime().pool.opened;
+    const own = { ...info!, team: next.ids };
+    // Its nodes are on the list, and only one of them has found the new run so far.
+    const nodes = [...next.state.nodes].map(
+      ([id, record]) => [id, { ...record, bootId: undefined, connected: false }] as const,
+    );
+    next.state = { ...next.state, nodes: new Map(nodes) };
+    next.send({ type: 'resumed', info: own, assigned: true, atMs: 0 });
+    next.online(next.ids[0]!);
+    next.report(next.ids[0]!, own.round, 'COMPLETED');
+    expect(next.of('ended')).toEqual([]);
+    for (const node of next.ids.slice(1)) {
+      next.online(node);
+      next.report(node, own.round, 'COMPLETED');
+    }
+    expect(next.of('ended')).toHaveLength(1);
   });
 });
 

@@ -1,7 +1,8 @@
 // What the demo's scheduler goes by: the demo's options in the words of scheduler.toml.
 import type { DemoOptions } from './options.js';
-import { SENDERS_MAX } from './traffic.js';
 
+/** Senders of the demo at most; a batch that is larger has senders with several messages. */
+export const SENDERS_MAX = 1_000;
 /** The grain of the pipeline: large enough to keep an engine busy, small enough for a team's nodes to overlap. */
 const CHUNK_SLOTS = 64;
 const MINUTE_MS = 60_000;
@@ -16,8 +17,9 @@ const PRECOMPUTING_PER_NODE = 2;
 /** Distinct senders that a round is run with, where there are as many. */
 const MIN_SENDERS = 10;
 
-/** Of each node: they share few cores, and one that is slow is not lost. */
-export const NODE_SETTINGS = { 'limits.peer_lost_ms': 20_000 };
+/** How long nodes wait for one that they cannot reach: they share few cores, and one that is slow is not lost. */
+export const PEER_LOST_MS = 20_000;
+export const NODE_SETTINGS = { 'limits.peer_lost_ms': PEER_LOST_MS };
 
 export function settingsOf(options: DemoOptions): Record<string, string | number> {
   const { rounds, batch, width, group, teamSize, teams } = options;

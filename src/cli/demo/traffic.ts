@@ -1,6 +1,6 @@
 // The demo's senders and receivers: each batch of messages is sent by clients as anybody would send it, and followed to its end;
 // then outputs are fetched, verified, and compared with what went in.
-import { systemClock } from '../../base/clock.js';
+import { sleep, systemClock } from '../../base/clock.js';
 import { deferred } from '../../base/deferred.js';
 import { MixError } from '../../base/errors.js';
 import type { RoundId } from '../../base/ids.js';
@@ -14,11 +14,13 @@ import { MessageBook } from './messageBook.js';
 import type { DemoNetwork } from './network.js';
 import type { DemoOptions } from './options.js';
 import { type RoundResult, resultOf } from './results.js';
+import { PEER_LOST_MS, SENDERS_MAX } from './settings.js';
 
-/** Senders of the demo at most; a batch that is larger has senders with several messages. */
-export const SENDERS_MAX = 1_000;
-/** How long the scheduler may take to say that a round is over whose messages are known to be mixed. */
-const ROW_LIMIT_MS = 20_000;
+/**
+ * How long the scheduler may take to say that a round is over whose messages are known to be mixed: longer than nodes wait for one
+ * that died when not all of them had its signature.
+ */
+const ROW_LIMIT_MS = 3 * PEER_LOST_MS;
 const POLL_MS = 50;
 
 export interface TrafficListener {
@@ -131,18 +133,19 @@ export class DemoTraffic {
   }
 
   /**
-   * The scheduler's row of a round that is over. Its outputs count, whatever the scheduler calls it: a node that died when all had
-   * signed has not said that it was done.
+   * The scheduler's row of a round that has come out, as soon as it is over there, too. What it calls the round is its own affair,
+   * and so is a round that it never sees the end of: the outputs, with every node's signature, are what counts.
    */
   async #rowOf(round: RoundId): Promise<RoundRow> {
     const endMs = systemClock.nowMs() + ROW_LIMIT_MS;
-    while (systemClock.nowMs() < endMs) {
+    for (;;) {
       const table = await this.#network.rounds().catch(() => undefined);
       const row = table?.rounds.find((known) => known.round === round);
-      if (table && row && isOver(row.state)) return onWallClock(row, table.wallMs - table.nowMs);
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      const isLate = systemClock.nowMs() > endMs;
+      if (table && row && (isLate || isOver(row.state))) return onWallClock(row, table.wallMs - table.nowMs);
+      if (isLate) throw new MixError('SCHEDULER_FAILED', { round, detail: 'it does not know a round that came out' });
+      await sleep(systemClock, POLL_MS);
     }
-    throw new MixError('SCHEDULER_FAILED', { round, detail: 'it does not say that the round is over' });
   }
 
   async #conclude(round: RoundId, book: MessageBook): Promise<void> {

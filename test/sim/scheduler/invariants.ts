@@ -8,6 +8,7 @@ import type { SignedUpdate } from '../../../src/round/schedulerPort.js';
 import { hasRoom, openMax, statusOf } from '../../../src/scheduler/nodePool.js';
 import type {
   NodeRecord,
+  RoundRecord,
   SchedulerEvent,
   SchedulerState,
   SchedulerStep,
@@ -34,6 +35,9 @@ export const TRANSITIONS = [
 ] as const;
 /** A round that an earlier run assigned, of which somebody repeats what it said before that. */
 const RARE: readonly string[] = ['PRECOMPUTING→QUEUED', 'PRECOMPUTING→REALTIME'];
+
+/** A round that all have signed while one of them did not live to say that it is done. */
+export const UNHEARD = 'REALTIME→COMPLETED without the word of one that died';
 
 /** What is added up over seeds: how often each fault and each transition happened. */
 export type Coverage = Map<string, number>;
@@ -75,6 +79,7 @@ export class Invariants {
         const { round, blamed } = effect;
         this.#moved(round.info.round, before.rounds.get(round.info.round)?.state, round.state);
         this.#ended(round.info.round, round.state, blamed);
+        if (round.state === 'COMPLETED') this.#completed(round, event, state);
       }
       if (effect.type === 'assign') this.#assign(effect.round, state);
     }
@@ -109,6 +114,18 @@ export class Invariants {
     // One liar and one innocent are told apart by many rounds; innocents alone are never blamed.
     if (blamed.length > 0 && !blamed.some((node) => this.#suspects.has(node))) {
       this.violate(`round ${round} is laid to ${blamed.length} innocent nodes`);
+    }
+  }
+
+  /** Nobody is passed over who could still say something else. */
+  #completed({ info, stages }: RoundRecord, event: SchedulerEvent, { nodes }: SchedulerState): void {
+    const silent = info.team.filter((node) => stages.get(node) !== 'COMPLETED');
+    if (silent.length === 0) return;
+    count(this.#coverage, UNHEARD);
+    const isBack = (node: NodeId) => event.type === 'online' && event.node === node;
+    const there = silent.filter((node) => nodes.get(node)?.connected && !isBack(node));
+    if (there.length > 0 || silent.length === info.team.length) {
+      this.violate(`round ${info.round} completed, of which ${there.length} nodes have not said so`);
     }
   }
 

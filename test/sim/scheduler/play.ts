@@ -1,12 +1,13 @@
 // Plays seeds of the scheduler's simulation, stops at the first that breaks an invariant, and says how to play it again; in the end
 // it says how often each fault and each transition of a round has happened, and which have not.
-import { type Coverage, count, TRANSITIONS } from './invariants.js';
+import { type Coverage, count, TRANSITIONS, UNHEARD } from './invariants.js';
 import { FAULTS, scenarioOf } from './scenario.js';
 import { SchedulerSim } from './world.js';
 
+const TRIED: readonly string[] = [...TRANSITIONS, UNHEARD, ...FAULTS];
+
 /** What has to happen at least once for a set of seeds to have tried everything. */
-export const missing = (coverage: Coverage): string[] =>
-  [...TRANSITIONS, ...FAULTS].filter((what) => !coverage.get(what));
+export const missing = (coverage: Coverage): string[] => TRIED.filter((what) => !coverage.get(what));
 
 /** The exit code: 0, or 1 where an invariant broke. */
 export async function playScheduler(seeds: readonly string[], single: boolean, json: boolean): Promise<number> {
@@ -30,7 +31,7 @@ export async function playScheduler(seeds: readonly string[], single: boolean, j
     break;
   }
   const seconds = (performance.now() - startMs) / 1000;
-  for (const what of [...TRANSITIONS, ...FAULTS]) console.log(`  ${what}: ${coverage.get(what) ?? 0}`);
+  for (const what of TRIED) console.log(`  ${what}: ${coverage.get(what) ?? 0}`);
   const { completed, failed, restarts, deaths } = total;
   const untried = missing(coverage);
   const verdict = broken === undefined ? 'all invariants hold' : 'FAILED';
