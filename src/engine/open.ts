@@ -18,7 +18,7 @@ import { type EngineMeters, engineMeters } from './meters.js';
 import { PooledExecutor, QUEUE_LIMIT } from './pooled.js';
 import { type EngineProbe, pathOf, probeEngines } from './probe.js';
 import type { QueueWatch } from './queue.js';
-import { referenceExecutor } from './reference.js';
+import { referenceExecutor, yieldingExecutor } from './reference.js';
 import { selfCheck } from './selfCheck.js';
 import { openTfjs } from './tfjs.js';
 
@@ -132,7 +132,7 @@ function candidates(settings: Settings & Pick<OpenCardsOptions, 'checkRate' | 'l
       if (probe.name === 'tfjs') return composedEngine('tfjs', await openTfjs(group, log), queueLimit, meters);
       return probe.kernel
         ? pooledEngine(probe.name, probe.kernel, settings, meters)
-        : referenceEngine(settings.group, meters);
+        : new EngineFront('reference', group, yieldingExecutor(referenceExecutor(group)), meters);
     },
   }));
 }

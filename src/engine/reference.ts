@@ -1,6 +1,7 @@
 // The reference executor: the catalogue's BigInt functions, inline and synchronous. It returns promises like every
 // executor, but all work is done when the call returns and nothing but microtasks is left: the seeded simulator depends
 // on that. Slow, and never constant-time.
+import { setImmediate } from 'node:timers/promises';
 import { batchOf, bytesToBigint, elementsOf } from '../math/batch.js';
 import type { Group } from '../math/group.js';
 import { catalogue } from './catalogue.js';
@@ -57,5 +58,19 @@ export function referenceExecutor(group: Group): Executor {
       return Promise.resolve();
     },
     close: () => Promise.resolve(),
+  };
+}
+
+/**
+ * The same for a service: the event loop has its turn before each operation, so that a node which computes on its main thread still
+ * hears its team between two of them.
+ */
+export function yieldingExecutor(executor: Executor): Executor {
+  return {
+    ...executor,
+    execute: async (request, options) => {
+      await setImmediate();
+      await executor.execute(request, options);
+    },
   };
 }

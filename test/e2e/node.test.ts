@@ -58,7 +58,7 @@ describe('a round for which a node has no memory', () => {
     writeFileSync(file, readFileSync(file, 'utf8').replace('# memory_mib = 4096', 'memory_mib = 16'));
     await nodes.startScheduler();
     for (const node of [0, 1]) await nodes.start(node);
-    const info = { ...nodes.info(), slots: 1 << 15, chunkSlots: 1 << 10 };
+    const info = { ...nodes.info(), slots: 1 << 15, chunkSlots: 1 << 6 };
     nodes.feed.open(info);
     const values = { code: 'MEMORY_LIMIT', culprit: nodes.members[1]!.node };
     await expect(nodes.feed.reached(info.round, 'STANDBY')).rejects.toMatchObject({ code: 'SCHEDULER_FAILED', values });

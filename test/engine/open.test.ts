@@ -81,6 +81,22 @@ describe('opening an engine', () => {
     expect(await metrics.render()).not.toContain('engine_info{');
   });
 
+  it('lets the event loop turn between two operations, also where they are computed on the main thread', async () => {
+    const engine = await openEngine({ engine: 'reference', group });
+    const a = engine.allocate(3).fill(1);
+    let turns = 0;
+    let over = false;
+    const turn = () => {
+      turns++;
+      if (!over) setImmediate(turn);
+    };
+    setImmediate(turn);
+    for (let i = 0; i < 10; i++) await engine.mul(a, a);
+    over = true;
+    expect(turns).toBeGreaterThanOrEqual(10);
+    await engine.close();
+  });
+
   it('counts the work of a pooled engine, and shows an empty queue afterwards', async () => {
     const { metrics } = observed();
     const engine = await openEngine({ engine: 'bigint', group, threads: 1, metrics });
