@@ -111,8 +111,9 @@ function completeWithout(draft: Draft, gone: NodeId, nowMs: number): void {
 }
 
 /**
- * Whether a round's outputs are there for certain: all of its team say so, or all but members that are away. A node is done only
- * with every member's signature under the outputs, those of the members that are away among them.
+ * Whether a round's outputs are there for certain: all of its team say so, or more than half, and the others are away. A node is
+ * done only with every member's signature under the outputs, those of the members that are away among them; a few that say so
+ * too early must not end a round behind the backs of the others.
  */
 function isDone({ nodes }: SchedulerState, { info, stages }: RoundRecord, gone?: NodeId): boolean {
   const isAway = (node: NodeId) => {
@@ -120,7 +121,7 @@ function isDone({ nodes }: SchedulerState, { info, stages }: RoundRecord, gone?:
     return node === gone || !record || (record.bootId !== undefined && !record.connected);
   };
   const left = info.team.filter((node) => stages.get(node) !== 'COMPLETED');
-  return left.length < info.team.length && left.every(isAway);
+  return 2 * left.length < info.team.length && left.every(isAway);
 }
 
 function complete(draft: Draft, round: RoundRecord, nowMs: number): void {

@@ -142,7 +142,9 @@ export class DemoTraffic {
       const table = await this.#network.rounds().catch(() => undefined);
       const row = table?.rounds.find((known) => known.round === round);
       const isLate = systemClock.nowMs() > endMs;
-      if (table && row && (isLate || isOver(row.state))) return onWallClock(row, table.wallMs - table.nowMs);
+      if (table && row && (isLate || isOver(row.state))) {
+        return onWallClock({ ...row, endedMs: row.endedMs ?? table.nowMs }, table.wallMs - table.nowMs);
+      }
       if (isLate) throw new MixError('SCHEDULER_FAILED', { round, detail: 'it does not know a round that came out' });
       await sleep(systemClock, POLL_MS);
     }
