@@ -1,10 +1,42 @@
+// How tests run: each file in a process of its own, two at a time, those that take longest first, so that none of them is left to
+// the end while the other core has nothing to do.
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** Next to each other are those that compile and those that wait. */
+const LONGEST = [
+  'kernels/host',
+  'e2e/cli',
+  'kernels/libraryCheck',
+  'e2e/kill',
+  'native/sanitizers',
+  'engine/tfjs',
+  'sim/networkSim',
+  'engine/cuda',
+  'kernels/variants',
+  'engine/kernels',
+  'kernels/library',
+  'native/kernels',
+  'e2e/scheduler',
+  'kernels/nvcc',
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification) => {
+      const index = LONGEST.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`));
+      return index < 0 ? LONGEST.length : index;
+    };
+    return (await super.sort(files)).sort((a, b) => place(a) - place(b));
+  }
+}
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // How long a test waits for what must come: long, because a busy machine is no failure.
