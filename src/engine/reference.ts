@@ -2,6 +2,7 @@
 // executor, but all work is done when the call returns and nothing but microtasks is left: the seeded simulator depends
 // on that. Slow, and never constant-time.
 import { setImmediate } from 'node:timers/promises';
+import { MixError } from '../base/errors.js';
 import { batchOf, bytesToBigint, elementsOf } from '../math/batch.js';
 import type { Group } from '../math/group.js';
 import { catalogue } from './catalogue.js';
@@ -62,15 +63,26 @@ export function referenceExecutor(group: Group): Executor {
 }
 
 /**
- * The same for a service: the event loop has its turn before each operation, so that a node which computes on its main thread still
- * hears its team between two of them.
+ * The same for a service: one operation after the other, and before each of them the event loop has its turn, so that a node which
+ * computes on its main thread still hears its team between any two of them.
  */
 export function yieldingExecutor(executor: Executor): Executor {
+  let last: Promise<void> = Promise.resolve();
   return {
-    ...executor,
-    execute: async (request, options) => {
-      await setImmediate();
-      await executor.execute(request, options);
+    threads: executor.threads,
+    path: executor.path,
+    execute: (request, options) => {
+      const turn = last.then(() => setImmediate());
+      const done = turn.then(() => {
+        if (options.signal?.aborted) throw new MixError('ABORTED');
+        return executor.execute(request, options);
+      });
+      last = done.catch(() => {});
+      return done;
+    },
+    close: async () => {
+      await last;
+      await executor.close();
     },
   };
 }

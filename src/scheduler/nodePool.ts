@@ -104,27 +104,6 @@ export function judged(record: NodeRecord, wasBlamed: boolean, params: Scheduler
   return { ...record, blamed: [], sitsOutUntilMs: nowMs + params.sitOutMs };
 }
 
-/**
- * Who is to blame for a failed round, from what its team says: who is named by more than half of the others. A node that names
- * another by itself may lie as well as the one it names: then both of them are blamed, and chance sorts them out.
- */
-export function blame({ info, failures, resumed }: RoundRecord): readonly NodeId[] {
-  const votes = new Map<NodeId, Set<NodeId>>();
-  for (const [reporter, { code, culprit, reporter: source }] of failures) {
-    // Where we have been away, whoever is late may not have been told by us what to do.
-    if (resumed && code === 'DEADLINE_MISSED') continue;
-    if (culprit === undefined || !info.team.includes(culprit)) continue;
-    const said = votes.get(culprit) ?? new Set<NodeId>();
-    // Hearsay is its source's word.
-    votes.set(culprit, said.add(info.team.includes(source) ? source : reporter));
-  }
-  const others = info.team.length - 1;
-  const convicted = [...votes].filter(([culprit, said]) => said.has(culprit) || said.size > others / 2);
-  if (convicted.length > 0) return convicted.map(([culprit]) => culprit);
-  const [pair] = [...votes].sort((a, b) => b[1].size - a[1].size);
-  return pair ? [...new Set([pair[0], ...pair[1]])] : [];
-}
-
 /** Medians by the measurements that they are of: a thousand nodes with a thousand round trips each are not sorted at every look. */
 const medians = new WeakMap<NodeRecord['roundTripsMs'], number | null>();
 

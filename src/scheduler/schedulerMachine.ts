@@ -5,10 +5,11 @@ import type { NodeId, RoundId } from '../base/ids.js';
 import { STAGES, type Stage } from '../round/roundState.js';
 import { drawTeam } from '../round/teamDraw.js';
 import { Draft, isOver } from './draft.js';
-import { blame, drawable, isLackOfRoom, isThere, judged, newNode, refused } from './nodePool.js';
+import { drawable, isLackOfRoom, isThere, judged, newNode, refused } from './nodePool.js';
 import { type Distance, shortestRing } from './ringOrder.js';
 import type { RoundRecord, SchedulerEvent, SchedulerState, SchedulerStep } from './schedulerState.js';
 import { consumed, missed, precomputed, stockTarget } from './stock.js';
+import { blame, isDone } from './verdict.js';
 
 /** What a link is taken for that nobody has measured yet, milliseconds. */
 const UNKNOWN_ROUND_TRIP_MS = 100;
@@ -16,10 +17,12 @@ const UNKNOWN_ROUND_TRIP_MS = 100;
 const SETTLE_MS = 5_000;
 /** What a scheduler adds to a round's own deadlines before it gives it up: nodes do so themselves, and know more. */
 const GRACE_MS = 10_000;
-/** Rounds that nodes were told once more to be over: enough for all that a restart can find. */
+/** Rounds that nodes were told once more to be over, or are not to be: enough for all that a restart can find. */
 const TOLD_MAX = 1_000;
 /** Rounds opened in one tick: the next one comes soon. */
 const OPENED_A_TICK_MAX = 64;
+
+const NOBODY: ReadonlySet<NodeId> = new Set();
 
 const rank = (stage: Stage): number => STAGES.indexOf(stage);
 
@@ -45,7 +48,6 @@ export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): S
       break;
     case 'offline':
       draft.node(event.node, (record) => ({ ...record, connected: false }));
-      completeWithout(draft, event.node, event.atMs);
       break;
     case 'report':
       report(draft, event);
@@ -97,31 +99,17 @@ function roundTrips(draft: Draft, event: SchedulerEvent & { type: 'roundTrips' }
 
 /** Ends the rounds of a node that is gone for good: all but those that it has brought to their end before. */
 function failRoundsOf(draft: Draft, node: NodeId, reason: string, nowMs: number): void {
-  completeWithout(draft, node, nowMs);
+  completeWithout(draft, new Set([node]), nowMs);
   for (const round of draft.state.rounds.values()) {
     if (!isOver(round.state) && round.info.team.includes(node)) giveUp(draft, round, reason, nowMs);
   }
 }
 
 /** A node that went away between its signature and its word that it is done: nobody has to wait for that word. */
-function completeWithout(draft: Draft, gone: NodeId, nowMs: number): void {
+function completeWithout(draft: Draft, gone: ReadonlySet<NodeId>, nowMs: number): void {
   for (const round of draft.state.rounds.values()) {
-    if (!isOver(round.state) && isDone(draft.state, round, gone)) complete(draft, round, nowMs);
+    if (round.state === 'REALTIME' && isDone(draft.state, round, nowMs, gone)) complete(draft, round, nowMs);
   }
-}
-
-/**
- * Whether a round's outputs are there for certain: all of its team say so, or more than half, and the others are away. A node is
- * done only with every member's signature under the outputs, those of the members that are away among them; a few that say so
- * too early must not end a round behind the backs of the others.
- */
-function isDone({ nodes }: SchedulerState, { info, stages }: RoundRecord, gone?: NodeId): boolean {
-  const isAway = (node: NodeId) => {
-    const record = nodes.get(node);
-    return node === gone || !record || (record.bootId !== undefined && !record.connected);
-  };
-  const left = info.team.filter((node) => stages.get(node) !== 'COMPLETED');
-  return 2 * left.length < info.team.length && left.every(isAway);
 }
 
 function complete(draft: Draft, round: RoundRecord, nowMs: number): void {
@@ -129,6 +117,9 @@ function complete(draft: Draft, round: RoundRecord, nowMs: number): void {
   for (const node of round.info.team) {
     draft.node(node, (record) => ({ ...judged(record, false, params, nowMs), room: record.room + 1 }));
   }
+  // One that is away may still be at work on it and come to the same end: it is not told to stop.
+  const isUnheard = round.info.team.some((node) => round.stages.get(node) !== 'COMPLETED');
+  if (isUnheard) draft.state = { ...draft.state, told: [...draft.state.told, round.info.round].slice(-TOLD_MAX) };
   end(draft, { ...round, state: 'COMPLETED', endedMs: nowMs, settled: true }, []);
 }
 
@@ -212,21 +203,22 @@ function advance(draft: Draft, round: RoundRecord, nowMs: number): void {
     draft.state = { ...draft.state, demand: precomputed(draft.state.demand, nowMs - round.openedMs) };
   }
   if (next === 'REALTIME' && round.realtimeMs === undefined) changed = { ...changed, realtimeMs: nowMs };
-  if (isDone(draft.state, changed)) complete(draft, changed, nowMs);
+  if (isDone(draft.state, changed, nowMs)) complete(draft, changed, nowMs);
   else draft.round(changed);
 }
 
 function members(draft: Draft, generation: number, nodes: readonly NodeId[], nowMs: number): void {
   const kept = new Set(nodes);
-  for (const node of draft.state.nodes.keys()) {
-    if (!kept.has(node)) failRoundsOf(draft, node, 'a member of the team has left', nowMs);
-  }
+  const gone = new Set([...draft.state.nodes.keys()].filter((node) => !kept.has(node)));
+  completeWithout(draft, gone, nowMs);
+  for (const node of gone) failRoundsOf(draft, node, 'a member of the team has left', nowMs);
   const left = new Map([...draft.state.nodes].filter(([node]) => kept.has(node)));
   draft.state = { ...draft.state, membership: generation, nodes: left };
 }
 
 function tick(draft: Draft, randomness: Uint8Array, nowMs: number): void {
   settle(draft, nowMs);
+  completeWithout(draft, NOBODY, nowMs);
   expire(draft, nowMs);
   prune(draft, nowMs);
   assign(draft, nowMs);
@@ -241,7 +233,7 @@ function settle(draft: Draft, nowMs: number): void {
     if (!all && nowMs - round.endedMs! < SETTLE_MS) continue;
     // Also where all have said so: whoever starts again reads of the round's opening, and must read of its end.
     draft.effects.push({ type: 'fail', round: round.info.round, reason: 'a member of the team has failed it' });
-    const blamed = blame(round);
+    const blamed = blame(draft.state, round);
     const { params } = draft.state;
     for (const node of round.info.team) {
       draft.node(node, (record) => judged(record, blamed.includes(node), params, nowMs));

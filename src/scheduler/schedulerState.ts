@@ -56,7 +56,7 @@ export interface SchedulerState {
   /** Rounds that have not ended, and those whose failure is not settled yet. */
   readonly rounds: ReadonlyMap<RoundId, RoundRecord>;
   readonly lastRound: number;
-  /** Rounds that are over and that nodes were told so once more. */
+  /** Rounds that are over, of which nodes are not told that, or not once more. */
   readonly told: readonly RoundId[];
   readonly lastQueuedMs: number;
   readonly demand: Demand;

@@ -229,8 +229,8 @@ export class Loopback {
   }
 }
 
-/** Streams idle for longer are ended: short, so that a test need not wait. */
-export const IDLE_MS = 300;
+/** Streams idle for longer are ended: longer than a busy machine may let this process stand still. */
+export const IDLE_MS = 10_000;
 
 /** A batch of `chunks` chunks of 64 bytes, all ready. */
 export function batchSource(chunks: number, changes: Partial<BatchSource> = {}): BatchSource {

@@ -150,7 +150,7 @@ export class RealTeam {
     const common = { certificate, log, metrics, address: '127.0.0.1:0' };
     const team = await listen({ ...common, authenticate }, (server, errors) => {
       addHandshakeService(server, errors, gate);
-      addTeamService(server, errors, { receiver: runner, identify, idleMs: 1_000 });
+      addTeamService(server, errors, { receiver: runner, identify, idleMs: 3_000 });
     });
     const gateway = await listen(common, (server, errors) =>
       addGatewayService(server, errors, {

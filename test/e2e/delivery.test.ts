@@ -43,6 +43,7 @@ function send(texts: readonly string[], onTaken?: (round: RoundId, count: number
 }
 
 async function outputsOf(info: RoundInfo): Promise<string[]> {
+  await nodes.feed.reached(info.round, 'COMPLETED');
   const { messages } = await client.outputs(info.round, info.team[1]!);
   return messages.map((bytes) => Buffer.from(bytes).toString()).sort();
 }

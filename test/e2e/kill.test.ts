@@ -10,6 +10,8 @@ import type { PhaseName } from '../../src/round/roundContext.js';
 import { FeedNetwork } from '../support/feedNetwork.js';
 
 const MINUTE_MS = 60_000;
+/** Long: processes that start, and one that is waited for in vain, on a busy machine. */
+const LIMIT_MS = 3 * MINUTE_MS;
 const DEADLINES = {
   precomputeMs: MINUTE_MS,
   standbyMs: MINUTE_MS,
@@ -21,8 +23,10 @@ const DEADLINES = {
 
 let network: FeedNetwork;
 let client: Client;
+/** Those to close: none where a network did not come up. */
+const clients: Client[] = [];
 afterEach(async () => {
-  client.close();
+  for (const one of clients.splice(0)) one.close();
   await network.stop();
 });
 
@@ -44,6 +48,7 @@ async function networkWithKill(phase: PhaseName): Promise<{ victim(): NodeProces
   await network.start();
   const { name, membership, authority } = network;
   client = new Client({ network: name, membership, roundAuthority: authority.publicKey });
+  clients.push(client);
   return { victim: () => victim! };
 }
 
@@ -69,7 +74,7 @@ async function mix(round: number, count: number): Promise<string[]> {
 
 const texts = (count: number) => Array.from({ length: count }, (_, i) => `message ${i}`);
 
-describe('kill -9 of one node', () => {
+describe('kill -9 of one node', { timeout: LIMIT_MS }, () => {
   it.each<PhaseName>(['generate', 'reveal', 'realtimeDecrypt'])('when %s starts', async (phase) => {
     const { victim } = await networkWithKill(phase);
     const error = await mix(1, 300).then(

@@ -92,9 +92,22 @@ describe('opening an engine', () => {
     };
     setImmediate(turn);
     for (let i = 0; i < 10; i++) await engine.mul(a, a);
-    over = true;
     expect(turns).toBeGreaterThanOrEqual(10);
+    turns = 0;
+    const abort = new AbortController();
+    const many = Array.from({ length: 10 }, () => engine.mul(a, a));
+    const aborted = engine.mul(a, a, { signal: abort.signal });
+    abort.abort();
+    await expect(aborted).rejects.toMatchObject({ code: 'ABORTED' });
+    expect(turns).toBeGreaterThanOrEqual(10);
+    over = true;
+    // What runs when it is closed comes to its end before.
+    const ends: string[] = [];
+    const running = engine.mul(a, a).then(() => ends.push('operation'));
     await engine.close();
+    ends.push('closed');
+    await Promise.all([...many, running]);
+    expect(ends).toEqual(['operation', 'closed']);
   });
 
   it('counts the work of a pooled engine, and shows an empty queue afterwards', async () => {

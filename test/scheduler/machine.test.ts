@@ -67,6 +67,7 @@ class Pool {
 
   offline(node: NodeId): void {
     this.send({ type: 'offline', node, atMs: this.atMs });
+    this.tick();
   }
 
   /** Another process of this node is there. */
@@ -217,8 +218,8 @@ describe('a round', () => {
 
 describe('a round whose outputs all have signed', () => {
   /** In realtime with all of its team; what each of them says next is the test's. */
-  function inRealtime() {
-    const pool = trio({ stockMin: 1, minimumDelayMs: 0 });
+  function inRealtime(nodes = 3) {
+    const pool = new Pool(nodes, { teamSize: nodes, stockMin: 1, minimumDelayMs: 0 });
     pool.tick();
     const info = pool.opened[0]!;
     pool.standby(info);
@@ -230,21 +231,21 @@ describe('a round whose outputs all have signed', () => {
       pool.effects.flatMap((effect) =>
         effect.type === 'ended' && effect.round.info.round === info.round ? [effect.round.state] : [],
       );
-    return { pool, done, ended, team: info.team as readonly [NodeId, NodeId, NodeId] };
+    return { pool, done, ended, info, team: info.team };
   }
 
   it('is completed where a node dies before it says that it is done, whoever is heard first', () => {
     const before = inRealtime();
-    before.pool.offline(before.team[1]);
-    before.done(before.team[0]);
+    before.pool.offline(before.team[1]!);
+    before.done(before.team[0]!);
     expect(before.ended()).toEqual([]);
-    before.done(before.team[2]);
+    before.done(before.team[2]!);
     expect(before.ended()).toEqual(['COMPLETED']);
     const after = inRealtime();
-    after.done(after.team[0]);
-    after.done(after.team[2]);
+    after.done(after.team[0]!);
+    after.done(after.team[2]!);
     expect(after.ended()).toEqual([]);
-    after.pool.offline(after.team[1]);
+    after.pool.offline(after.team[1]!);
     expect(after.ended()).toEqual(['COMPLETED']);
     expect(after.pool.blamed).toEqual([[]]);
     for (const { pool, team } of [before, after]) for (const node of team) expect(pool.rounds(node)).toBeLessThan(2);
@@ -252,29 +253,51 @@ describe('a round whose outputs all have signed', () => {
 
   it('is completed where the node is back as another process before its old stream is found dead, or leaves the list', () => {
     const restarted = inRealtime();
-    for (const node of [restarted.team[0], restarted.team[2]]) restarted.done(node);
-    restarted.pool.restart(restarted.team[1]);
+    for (const node of [restarted.team[0]!, restarted.team[2]!]) restarted.done(node);
+    restarted.pool.restart(restarted.team[1]!);
     expect(restarted.ended()).toEqual(['COMPLETED']);
     const left = inRealtime();
-    for (const node of [left.team[0], left.team[2]]) left.done(node);
-    left.pool.send({ type: 'members', generation: 1, nodes: [left.team[0], left.team[2]], atMs: 0 });
+    for (const node of [left.team[0]!, left.team[2]!]) left.done(node);
+    left.pool.send({ type: 'members', generation: 1, nodes: [left.team[0]!, left.team[2]!], atMs: 0 });
     expect(left.ended()).toEqual(['COMPLETED']);
   });
 
-  it('is not completed by absence, nor by less than most of the team, nor while somebody who is there has not said so', () => {
+  it('is completed where one of two, or two of five at once, are gone', () => {
+    const two = inRealtime(2);
+    two.done(two.team[0]!);
+    two.pool.offline(two.team[1]!);
+    expect(two.ended()).toEqual(['COMPLETED']);
+    const five = inRealtime(5);
+    for (const node of five.team.slice(0, 3)) five.done(node);
+    five.pool.send({ type: 'members', generation: 1, nodes: five.team.slice(0, 3), atMs: 0 });
+    expect(five.ended()).toEqual(['COMPLETED']);
+  });
+
+  it('and is completed without a node that was only away for a moment is not taken from that node', () => {
+    const { pool, done, ended, info, team } = inRealtime();
+    pool.offline(team[1]!);
+    done(team[0]!);
+    done(team[2]!);
+    pool.online(team[1]!);
+    pool.report(team[1]!, info.round, 'REALTIME');
+    expect(ended()).toEqual(['COMPLETED']);
+    expect(pool.of('fail')).toEqual([]);
+  });
+
+  it('is not completed by absence, nor by less than half of the team, nor while somebody who is there has not said so', () => {
     const { pool, done, ended, team } = inRealtime();
     for (const node of team) pool.offline(node);
     expect(ended()).toEqual([]);
-    done(team[0]);
+    done(team[0]!);
     expect(ended()).toEqual([]);
     for (const node of team) pool.online(node);
-    pool.offline(team[1]);
+    pool.offline(team[1]!);
     expect(ended()).toEqual([]);
-    pool.restart(team[1]);
+    pool.restart(team[1]!);
     expect(ended()).toEqual(['FAILED']);
   });
 
-  it('of an earlier run of the scheduler waits for those that have not come back yet', () => {
+  it('of an earlier run of the scheduler waits a while for those that have not come back yet', () => {
     const next = trio();
     const [info] = inRealtime().pool.opened;
     const own = { ...info!, team: next.ids };
@@ -284,14 +307,39 @@ describe('a round whose outputs all have signed', () => {
     );
     next.state = { ...next.state, nodes: new Map(nodes) };
     next.send({ type: 'resumed', info: own, assigned: true, atMs: 0 });
-    next.online(next.ids[0]!);
-    next.report(next.ids[0]!, own.round, 'COMPLETED');
-    expect(next.of('ended')).toEqual([]);
-    for (const node of next.ids.slice(1)) {
+    for (const node of next.ids.slice(0, 2)) {
       next.online(node);
       next.report(node, own.round, 'COMPLETED');
+      next.tick();
+      expect(next.of('ended')).toEqual([]);
     }
-    expect(next.of('ended')).toHaveLength(1);
+    next.tick(31_000);
+    expect(next.of('ended')).toMatchObject([{ round: { state: 'COMPLETED' } }]);
+  });
+});
+
+describe('a node that dies', () => {
+  /** One of a trio has found out, the other has it from that one. */
+  function lost(isAway: boolean) {
+    const pool = trio({ stockMin: 1 });
+    pool.tick();
+    const [a, b, c] = pool.ids as [NodeId, NodeId, NodeId];
+    const { round } = pool.opened[0]!;
+    if (isAway) pool.offline(c);
+    pool.accuse(a, c, round, 'PEER_LOST');
+    pool.report(b, round, 'FAILED', { code: 'PEER_LOST', culprit: c, reporter: a, detail: '' });
+    pool.tick(SETTLED_MS);
+    return { blamed: pool.blamed[0], a, c };
+  }
+
+  it('is to blame by one word where the scheduler has lost it, too, and its accuser is not', () => {
+    const { blamed, c } = lost(true);
+    expect(blamed).toEqual([c]);
+  });
+
+  it('and has not, in truth, stands against its accuser', () => {
+    const { blamed, a, c } = lost(false);
+    expect(blamed).toEqual([c, a]);
   });
 });
 

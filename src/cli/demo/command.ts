@@ -13,7 +13,7 @@ import { DemoDisplay } from './display.js';
 import { DemoNetwork } from './network.js';
 import { type DemoOptions, parseOptions, type RawDemoOptions } from './options.js';
 import { roundLine, roundTable } from './results.js';
-import { NODE_SETTINGS, settingsOf } from './settings.js';
+import { NODE_SETTINGS, PEER_LOST_MS, settingsOf } from './settings.js';
 import { DemoTraffic } from './traffic.js';
 
 const HELP = `
@@ -29,8 +29,11 @@ Examples:
 /** Rounds that fail before any has completed, after which nothing is hoped for. */
 const FAILURES_MAX = 6;
 const LOOK_MS = 500;
-/** How long too few nodes may be there for a team: ended ones are not started again, and who sits out does so for longer. */
-const FEW_LIMIT_MS = 15_000;
+/**
+ * How long too few nodes may be there for a team: ended ones are not started again, and who sits out does so for longer. By then the
+ * others have given up the rounds of the one that is gone, and senders have been told.
+ */
+const FEW_LIMIT_MS = PEER_LOST_MS + 15_000;
 /** What has not been taken so long after the last batch was sent is given up. */
 const PATIENCE_MS = 60 * 60_000;
 

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { MixError } from '../../base/errors.js';
 
 /** The compiled command, from src/cli/demo and from dist/cli/demo alike. */
 const MAIN = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
@@ -10,6 +11,12 @@ const STOP_LIMIT_MS = 6_000;
 /** Of the end of a log, in an error message. */
 const TAIL_LINES = 3;
 const TAIL_LENGTH = 600;
+/** Below those that systems take for outgoing connections: 32768 and up on Linux, 49152 elsewhere. */
+const FIRST_PORT = 10_000;
+const PORTS = 22_000;
+/** Of one process, before it comes to those of the next. */
+const PORT_BLOCK = 100;
+let portsTried = 0;
 
 /** Starts `millrace ARGS`; it writes into a log file, and stops when this process is gone, even by kill -9. */
 export function startMillrace(args: readonly string[], logFile: string): ChildProcess {
@@ -45,15 +52,25 @@ export function tailOf(logFile: string): string {
   return readFileSync(logFile, 'utf8').trim().split('\n').slice(-TAIL_LINES).join(' | ').slice(-TAIL_LENGTH);
 }
 
-/** Free loopback ports: held all at once, so that none is given twice. */
+/**
+ * Loopback ports that nobody listens on. They are bound a while later, by other processes: so they are not of those that the system
+ * gives to connections, and each process looks for its own in a block that hardly any other looks in, and finds none twice.
+ * @throws MixError LINK_DOWN where there are not so many
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
-      const server = createServer();
-      return new Promise<typeof server>((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  const ports: number[] = [];
+  for (let tries = 0; ports.length < count && tries < PORTS; tries++) {
+    const port = FIRST_PORT + ((process.pid * PORT_BLOCK + portsTried++) % PORTS);
+    if (await isFree(port)) ports.push(port);
+  }
+  if (ports.length < count) throw new MixError('LINK_DOWN', { address: '127.0.0.1', reason: 'no port is free' });
   return ports;
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 }

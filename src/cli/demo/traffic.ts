@@ -3,7 +3,7 @@
 import { sleep, systemClock } from '../../base/clock.js';
 import { deferred } from '../../base/deferred.js';
 import { MixError } from '../../base/errors.js';
-import type { RoundId } from '../../base/ids.js';
+import type { NodeId, RoundId } from '../../base/ids.js';
 import { Client } from '../../client/client.js';
 import type { Sender } from '../../client/compose.js';
 import type { Fate } from '../../client/delivery.js';
@@ -21,6 +21,8 @@ import { PEER_LOST_MS, SENDERS_MAX } from './settings.js';
  * that died when not all of them had its signature.
  */
 const ROW_LIMIT_MS = 3 * PEER_LOST_MS;
+/** How long the nodes of such a round are asked for its outputs. */
+const OUTPUTS_LIMIT_MS = 20_000;
 const POLL_MS = 50;
 
 export interface TrafficListener {
@@ -111,8 +113,10 @@ export class DemoTraffic {
   async #bookOf(round: RoundId): Promise<MessageBook> {
     let book = this.#books.get(round);
     if (!book) {
-      const row = await this.#rowOf(round);
-      const { messages, invalidSlots } = await this.#outputsOf(row);
+      const { team } = await this.#rowOf(round, () => true);
+      // At once: nodes keep the outputs of so many rounds only.
+      const { messages, invalidSlots } = await this.#outputsOf(round, team);
+      const row = await this.#rowOf(round, ({ state }) => isOver(state));
       // Somebody else may have been as quick.
       book = this.#books.get(round) ?? new MessageBook(row, messages, invalidSlots.length);
       this.#books.set(round, book);
@@ -120,29 +124,34 @@ export class DemoTraffic {
     return book;
   }
 
-  async #outputsOf({ round, team }: RoundRow) {
-    let failure: unknown;
-    for (const node of [...team].reverse()) {
-      try {
-        return await this.#client.outputs(round, node);
-      } catch (thrown) {
-        failure = thrown;
+  /** From any node of the team that has them: somebody may have died, or have a signature still to come. */
+  async #outputsOf(round: RoundId, team: readonly NodeId[]) {
+    const endMs = systemClock.nowMs() + OUTPUTS_LIMIT_MS;
+    for (;;) {
+      let failure: unknown;
+      for (const node of [...team].reverse()) {
+        try {
+          return await this.#client.outputs(round, node);
+        } catch (thrown) {
+          failure = thrown;
+        }
       }
+      if (systemClock.nowMs() > endMs) throw failure;
+      await sleep(systemClock, POLL_MS);
     }
-    throw failure;
   }
 
   /**
-   * The scheduler's row of a round that has come out, as soon as it is over there, too. What it calls the round is its own affair,
-   * and so is a round that it never sees the end of: the outputs, with every node's signature, are what counts.
+   * The scheduler's row of a round that has come out, as soon as it is as it should be. What the scheduler calls the round is its own
+   * affair, and so is one that it never sees the end of: the outputs, with every node's signature, are what counts.
    */
-  async #rowOf(round: RoundId): Promise<RoundRow> {
+  async #rowOf(round: RoundId, isGood: (row: RoundRow) => boolean): Promise<RoundRow> {
     const endMs = systemClock.nowMs() + ROW_LIMIT_MS;
     for (;;) {
       const table = await this.#network.rounds().catch(() => undefined);
       const row = table?.rounds.find((known) => known.round === round);
       const isLate = systemClock.nowMs() > endMs;
-      if (table && row && (isLate || isOver(row.state))) {
+      if (table && row && (isLate || isGood(row))) {
         return onWallClock({ ...row, endedMs: row.endedMs ?? table.nowMs }, table.wallMs - table.nowMs);
       }
       if (isLate) throw new MixError('SCHEDULER_FAILED', { round, detail: 'it does not know a round that came out' });

@@ -20,6 +20,7 @@ import {
   batchSource,
   codeOf,
   hostsOf,
+  IDLE_MS,
   keyShareMessage,
   memberOf,
   never,
@@ -244,7 +245,7 @@ describe('a server', () => {
       const identify = gate.identify.bind(gate);
       const options = { address: '127.0.0.1:0', certificate: to.certificate, log: silentLog, metrics: createMetrics() };
       const listener = await listen({ ...options, streamsMax: 2, authenticate: () => {} }, (server, errors) =>
-        addTeamService(server, errors, { receiver, identify, idleMs: 1_000 }),
+        addTeamService(server, errors, { receiver, identify, idleMs: IDLE_MS }),
       );
       const list = new Membership(0, [from.member, memberOf(to, listener.port)]);
       loopback.membership = list;

@@ -26,6 +26,7 @@ import {
   codeOf,
   gateOf,
   hostsOf,
+  IDLE_MS,
   identity,
   keyShareMessage,
   Loopback,
@@ -323,7 +324,7 @@ describe('a peer of the previous release', () => {
       const options = { address: '127.0.0.1:0', certificate, log: silentLog, metrics: createMetrics() };
       const listener = await listen(
         { ...options, authenticate: (call) => void identify(call.context) },
-        (server, errors) => addTeamService(server, errors, { receiver, identify, idleMs: 1_000 }),
+        (server, errors) => addTeamService(server, errors, { receiver, identify, idleMs: IDLE_MS }),
       );
       const list = new Membership(0, [from.member, memberOf(to, listener.port)]);
       const link = new OwnLink(() => list, from);

@@ -124,7 +124,7 @@ export class Invariants {
     count(this.#coverage, UNHEARD);
     const isBack = (node: NodeId) => event.type === 'online' && event.node === node;
     const there = silent.filter((node) => nodes.get(node)?.connected && !isBack(node));
-    if (there.length > 0 || 2 * silent.length >= info.team.length) {
+    if (there.length > 0 || 2 * silent.length > info.team.length) {
       this.violate(
         `round ${info.round} completed, of which ${silent.length} nodes have not said so, ${there.length} of them there`,
       );
