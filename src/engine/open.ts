@@ -132,7 +132,7 @@ function candidates(settings: Settings & Pick<OpenCardsOptions, 'checkRate' | 'l
       if (probe.name === 'tfjs') return composedEngine('tfjs', await openTfjs(group, log), queueLimit, meters);
       return probe.kernel
         ? pooledEngine(probe.name, probe.kernel, settings, meters)
-        : new EngineFront('reference', group, yieldingExecutor(referenceExecutor(group)), meters);
+        : new EngineFront('reference', group, yieldingExecutor(group), meters);
     },
   }));
 }

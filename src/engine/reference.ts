@@ -66,7 +66,8 @@ export function referenceExecutor(group: Group): Executor {
  * The same for a service: one operation after the other, and before each of them the event loop has its turn, so that a node which
  * computes on its main thread still hears its team between any two of them.
  */
-export function yieldingExecutor(executor: Executor): Executor {
+export function yieldingExecutor(group: Group): Executor {
+  const executor = referenceExecutor(group);
   let last: Promise<void> = Promise.resolve();
   return {
     threads: executor.threads,

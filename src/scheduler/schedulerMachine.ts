@@ -22,8 +22,6 @@ const TOLD_MAX = 1_000;
 /** Rounds opened in one tick: the next one comes soon. */
 const OPENED_A_TICK_MAX = 64;
 
-const NOBODY: ReadonlySet<NodeId> = new Set();
-
 const rank = (stage: Stage): number => STAGES.indexOf(stage);
 
 /** What a node is at in a round: what it said last, but in realtime as soon as the round was assigned, before it says so. */
@@ -57,7 +55,7 @@ export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): S
       break;
     case 'banned':
       draft.node(event.node, (record) => ({ ...record, banned: event.banned, sitsOutUntilMs: 0, blamed: [] }));
-      if (event.banned) failRoundsOf(draft, event.node, 'a member of the team was banned', event.atMs);
+      if (event.banned) failRoundsOf(draft, new Set([event.node]), 'a member of the team was banned', event.atMs);
       break;
     case 'members':
       members(draft, event.generation, event.nodes, event.atMs);
@@ -82,7 +80,7 @@ function online(draft: Draft, { node, bootId, openRounds, atMs }: SchedulerEvent
   draft.node(node, (record) => ({ ...record, bootId, connected: true, lastSeenMs: atMs, openRounds, room }));
   // Another run of its process: what the last one had open died with it.
   if (isAnother) {
-    failRoundsOf(draft, node, 'a member of the team restarted', atMs);
+    failRoundsOf(draft, new Set([node]), 'a member of the team restarted', atMs);
   }
 }
 
@@ -97,16 +95,16 @@ function roundTrips(draft: Draft, event: SchedulerEvent & { type: 'roundTrips' }
   }));
 }
 
-/** Ends the rounds of a node that is gone for good: all but those that it has brought to their end before. */
-function failRoundsOf(draft: Draft, node: NodeId, reason: string, nowMs: number): void {
-  completeWithout(draft, new Set([node]), nowMs);
+/** Ends the rounds of nodes that are gone for good: all but those that they have brought to their end before. */
+function failRoundsOf(draft: Draft, gone: ReadonlySet<NodeId>, reason: string, nowMs: number): void {
+  completeWithout(draft, nowMs, gone);
   for (const round of draft.state.rounds.values()) {
-    if (!isOver(round.state) && round.info.team.includes(node)) giveUp(draft, round, reason, nowMs);
+    if (!isOver(round.state) && round.info.team.some((node) => gone.has(node))) giveUp(draft, round, reason, nowMs);
   }
 }
 
 /** A node that went away between its signature and its word that it is done: nobody has to wait for that word. */
-function completeWithout(draft: Draft, gone: ReadonlySet<NodeId>, nowMs: number): void {
+function completeWithout(draft: Draft, nowMs: number, gone?: ReadonlySet<NodeId>): void {
   for (const round of draft.state.rounds.values()) {
     if (round.state === 'REALTIME' && isDone(draft.state, round, nowMs, gone)) complete(draft, round, nowMs);
   }
@@ -210,15 +208,14 @@ function advance(draft: Draft, round: RoundRecord, nowMs: number): void {
 function members(draft: Draft, generation: number, nodes: readonly NodeId[], nowMs: number): void {
   const kept = new Set(nodes);
   const gone = new Set([...draft.state.nodes.keys()].filter((node) => !kept.has(node)));
-  completeWithout(draft, gone, nowMs);
-  for (const node of gone) failRoundsOf(draft, node, 'a member of the team has left', nowMs);
+  failRoundsOf(draft, gone, 'a member of the team has left', nowMs);
   const left = new Map([...draft.state.nodes].filter(([node]) => kept.has(node)));
   draft.state = { ...draft.state, membership: generation, nodes: left };
 }
 
 function tick(draft: Draft, randomness: Uint8Array, nowMs: number): void {
   settle(draft, nowMs);
-  completeWithout(draft, NOBODY, nowMs);
+  completeWithout(draft, nowMs);
   expire(draft, nowMs);
   prune(draft, nowMs);
   assign(draft, nowMs);

@@ -1,13 +1,10 @@
 // What a team's reports come to: whether a round's outputs are there, and who is to blame where it failed. Members are taken at
 // their word as far as others bear it out; of those that are away the scheduler knows something itself.
-import type { ErrorCode } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
 import type { RoundRecord, SchedulerState } from './schedulerState.js';
 
 /** After a restart of the scheduler, how long nodes are waited for that have not come back. */
 const UNSEEN_MS = 30_000;
-/** By these a member says that another one cannot be reached. */
-const LOST_CODES: readonly ErrorCode[] = ['PEER_LOST'];
 
 /**
  * Whether a round's outputs are there: all of its team say so, or at least half, and the others are away or `gone`. A node is done
@@ -44,7 +41,7 @@ export function blame({ nodes }: SchedulerState, { info, failures, resumed }: Ro
     const said = votes.get(culprit) ?? new Set<NodeId>();
     // Hearsay is its source's word.
     votes.set(culprit, said.add(info.team.includes(source) ? source : reporter));
-    if (LOST_CODES.includes(code) && nodes.get(culprit)?.connected === false) lost.add(culprit);
+    if (code === 'PEER_LOST' && nodes.get(culprit)?.connected === false) lost.add(culprit);
   }
   const others = info.team.length - 1;
   const convicted = [...votes].filter(
