@@ -20,8 +20,8 @@ import {
   distinctSenders,
   encodedTableDigest,
   encodeTable,
-  judgeTable,
   type SlotEntry,
+  TableJudge,
 } from '../../src/cmix/slotTable.js';
 import { createKeyShare, verifyKeyShare } from '../../src/cmix/teamKey.js';
 import type { Engine, Priority } from '../../src/engine/engine.js';
@@ -181,7 +181,8 @@ export function mainWorks(engine: Engine): Readonly<Record<MainWork, Maker>> {
     judge: (n) => {
       const { table, secrets } = fullTable(n);
       const secretOf = (sender: SenderId) => secrets.get(sender);
-      return () => judgeTable(table, { roundDigest: ROUND_DIGEST, nodeIndex: 0, secretOf, quotaPerSender: n });
+      const facts = { roundDigest: ROUND_DIGEST, nodeIndex: 0, secretOf, quotaPerSender: n };
+      return () => new TableJudge(table, facts).judge(n);
     },
     slotKey: (n) => {
       const [secret, salt] = [new SenderSecret(randomBytes(systemRng, 32)), randomBytes(systemRng, 16)];

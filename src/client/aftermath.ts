@@ -6,7 +6,7 @@ import { asMixError } from '../base/errors.js';
 import type { NodeId, RoundId } from '../base/ids.js';
 import { isAbsent, type Outcome, verdictOf } from '../round/outcome.js';
 import type { RoundInfo } from '../round/roundInfo.js';
-import type { Submission } from '../round/submissions.js';
+import type { Submission } from '../round/submissions/desk.js';
 
 /** What of a round's outputs a sender looks at. Every node of the round has signed them. */
 export interface CameOut {

@@ -15,7 +15,7 @@ import { referenceEngine } from '../engine/open.js';
 import { type GroupName, namedGroup } from '../math/group.js';
 import type { Outcome } from '../round/outcome.js';
 import { isSignedBy, type RoundInfo, roundDigest, type SignedRoundInfo } from '../round/roundInfo.js';
-import type { Submission } from '../round/submissions.js';
+import type { Submission } from '../round/submissions/desk.js';
 import { isSaidBy } from '../round/teamMessages.js';
 import { composeSubmissions, type OutgoingMessage, Sender } from './compose.js';
 import { Delivery, type DeliveryOptions, type Fate, Unsent } from './delivery.js';

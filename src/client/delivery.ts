@@ -8,7 +8,7 @@ import type { NodeId, RoundId } from '../base/ids.js';
 import { messageCapacity } from '../cmix/messageCoding.js';
 import { namedGroup } from '../math/group.js';
 import type { RoundInfo, SignedRoundInfo } from '../round/roundInfo.js';
-import type { Submission } from '../round/submissions.js';
+import type { Submission } from '../round/submissions/desk.js';
 import { Aftermath, type CameOut, type Ending, type Questions } from './aftermath.js';
 import type { OutgoingMessage, Sender } from './compose.js';
 

@@ -70,42 +70,72 @@ export interface Judge {
   readonly quotaPerSender: number;
 }
 
-/**
- * The slots that this node rejects, at most one reason each, ascending. The table is as {@link decodeTable} gives it.
- * A slot whose MAC is wrong counts neither against its alleged sender's quota nor as the first use of its salt:
- * otherwise anybody could crowd a sender out by naming it.
- */
-export function judgeTable(table: SlotTable, judge: Judge): SlotRejection[] {
-  const rejections: SlotRejection[] = [];
-  const salts = new Set<string>();
-  const taken = new Map<SenderId, number>();
-  for (const [slot, entry] of table.entries()) {
-    if (!entry) continue;
-    const reason = judgeEntry(entry, judge, salts, taken);
-    if (reason) rejections.push({ slot, reason });
-  }
-  return rejections;
-}
+/** Names a submission: the salt is random, so the pair is fresh for every message. */
+export const submissionKey = (sender: SenderId, salt: Uint8Array): string => `${sender}/${toHex(salt)}`;
 
-function judgeEntry(
-  entry: SlotEntry,
-  judge: Judge,
-  salts: Set<string>,
-  taken: Map<SenderId, number>,
-): RejectionReason | undefined {
-  const { sender, salt, payloadDigest } = entry;
-  const secret = judge.secretOf(sender);
-  if (!secret) return 'SENDER_UNKNOWN';
-  const fields = { roundDigest: judge.roundDigest, sender, salt, payloadDigest };
-  const mac = entry.macs[judge.nodeIndex];
-  if (!mac || !verifyMac(secret, fields, mac)) return 'MAC_INVALID';
-  const name = sender + toHex(salt);
-  if (salts.has(name)) return 'SUBMISSION_REPLAYED';
-  const count = taken.get(sender) ?? 0;
-  if (count >= judge.quotaPerSender) return 'SENDER_QUOTA';
-  salts.add(name);
-  taken.set(sender, count + 1);
-  return undefined;
+/**
+ * Which slots of a table this node rejects, found some slots at a time: the whole of a large one takes longer than a main thread may
+ * be away. The table is as {@link decodeTable} gives it. A slot whose MAC is wrong counts neither against its alleged sender's quota
+ * nor as the first use of its salt: otherwise anybody could crowd a sender out by naming it.
+ */
+export class TableJudge {
+  readonly #table: SlotTable;
+  readonly #judge: Judge;
+  readonly #rejections: SlotRejection[] = [];
+  readonly #taken = new Map<SenderId, number>();
+  readonly #standing = new Map<string, number>();
+  readonly #rejected = new Map<string, number>();
+  #next = 0;
+
+  constructor(table: SlotTable, judge: Judge) {
+    this.#table = table;
+    this.#judge = judge;
+  }
+
+  /** Slots that are not judged yet. */
+  get left(): number {
+    return this.#table.length - this.#next;
+  }
+
+  /** At most one reason each, ascending. */
+  get rejections(): readonly SlotRejection[] {
+    return this.#rejections;
+  }
+
+  /** Judges the next slots. */
+  judge(slots: number): void {
+    const end = Math.min(this.#table.length, this.#next + slots);
+    for (; this.#next < end; this.#next++) {
+      const entry = this.#table[this.#next];
+      if (!entry) continue;
+      const name = submissionKey(entry.sender, entry.salt);
+      const reason = this.#judgeEntry(entry, name);
+      if (reason) {
+        this.#rejections.push({ slot: this.#next, reason });
+        if (!this.#rejected.has(name)) this.#rejected.set(name, this.#next);
+      } else this.#standing.set(name, this.#next);
+    }
+  }
+
+  /** The slot of a submission that was judged: where it stands, else where it was rejected first. In constant time. */
+  slotOf(sender: SenderId, salt: Uint8Array): number | undefined {
+    const name = submissionKey(sender, salt);
+    return this.#standing.get(name) ?? this.#rejected.get(name);
+  }
+
+  #judgeEntry(entry: SlotEntry, name: string): RejectionReason | undefined {
+    const { roundDigest, nodeIndex, secretOf, quotaPerSender } = this.#judge;
+    const { sender, salt, payloadDigest } = entry;
+    const secret = secretOf(sender);
+    if (!secret) return 'SENDER_UNKNOWN';
+    const mac = entry.macs[nodeIndex];
+    if (!mac || !verifyMac(secret, { roundDigest, sender, salt, payloadDigest }, mac)) return 'MAC_INVALID';
+    if (this.#standing.has(name)) return 'SUBMISSION_REPLAYED';
+    const count = this.#taken.get(sender) ?? 0;
+    if (count >= quotaPerSender) return 'SENDER_QUOTA';
+    this.#taken.set(sender, count + 1);
+    return undefined;
+  }
 }
 
 /**

@@ -10,7 +10,7 @@ import { verifySignature } from '../cmix/signatures.js';
 import { namedGroup } from '../math/group.js';
 import type { Outcome } from '../round/outcome.js';
 import type { SignedRoundInfo } from '../round/roundInfo.js';
-import type { Submission } from '../round/submissions.js';
+import type { Submission } from '../round/submissions/desk.js';
 import { type Attempt, stubOf, unary } from './call.js';
 import { descriptionDigest } from './gatewayService.js';
 import type { GatewayClient as WireClient } from './generated/millrace/v1/Gateway.js';

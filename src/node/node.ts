@@ -30,7 +30,7 @@ import { RoundDirectory } from '../round/roundDirectory.js';
 import { RoundLog } from '../round/roundLog.js';
 import { RoundRunner, type RunnerDeps } from '../round/roundRunner.js';
 import type { NodeReport } from '../round/schedulerPort.js';
-import { SenderRegistry } from '../round/senderRegistry.js';
+import { SenderRegistry } from '../round/submissions/senderRegistry.js';
 import type { NodeConfig } from './config.js';
 import { SchedulerFollower } from './follow.js';
 import { type Readiness, serveHttp } from './http.js';

@@ -126,7 +126,7 @@ export class Intake {
         if (message.rejections.some(({ slot }) => !Number.isInteger(slot) || slot < 0 || slot >= info.slots)) {
           throw blame('SLOT_COUNT', position);
         }
-        this.#deps.realtime.verdicts[position] = message.rejections;
+        this.#deps.realtime.keepVerdict(position, message.rejections);
         return;
       }
       default:

@@ -4,7 +4,7 @@
 import type { NodeId, SenderId } from '../base/ids.js';
 import type { Round } from './round.js';
 import { PROGRESS } from './roundState.js';
-import { type SubmissionDesk, submissionKey } from './submissions.js';
+import type { SubmissionDesk } from './submissions/desk.js';
 
 /**
  * `resendable`: as far as this node can tell nothing of the submission has come out of the round or will, since it keeps its share
@@ -17,23 +17,19 @@ export type Outcome =
   | { readonly state: 'failed'; readonly code: string; readonly resendable: boolean }
   | { readonly state: 'unknown'; readonly resendable: boolean };
 
-/** `desk`: the one that took it, at the first node. */
+/** `desk`: the one that took it, at the first node. In constant time: anybody may ask, again and again. */
 export function outcomeOf(round: Round, desk: SubmissionDesk | undefined, sender: SenderId, salt: Uint8Array): Outcome {
   const { failure, progress } = round.state;
   const opened = PROGRESS.indexOf(progress) >= PROGRESS.indexOf('opening');
   if (failure) return { state: 'failed', code: failure.code, resendable: !opened };
-  const key = submissionKey(sender, salt);
-  const { proposal } = round.realtime;
-  const slot =
-    proposal?.table.findIndex((entry) => entry !== null && submissionKey(entry.sender, entry.salt) === key) ?? -1;
-  if (slot < 0) {
-    if (desk?.has(sender, salt) && !proposal) return { state: 'pending' };
-    return { state: 'unknown', resendable: proposal !== undefined };
+  const { judged } = round.realtime;
+  const slot = judged?.slotOf(sender, salt);
+  if (slot === undefined) {
+    if (desk?.has(sender, salt) && !judged) return { state: 'pending' };
+    return { state: 'unknown', resendable: judged !== undefined };
   }
-  for (const [position, verdict] of round.realtime.verdicts.entries()) {
-    const rejected = verdict?.find((rejection) => rejection.slot === slot);
-    if (rejected) return { state: 'rejected', reason: rejected.reason, node: round.facts.info.team[position]! };
-  }
+  const rejected = round.realtime.rejectionOf(slot);
+  if (rejected) return { state: 'rejected', reason: rejected.reason, node: round.facts.info.team[rejected.position]! };
   return { state: round.stage === 'COMPLETED' ? 'mixed' : 'pending' };
 }
 

@@ -12,9 +12,10 @@ import { type SenderSecret, slotKeys } from '../cmix/senderKeys.js';
 import {
   applyRejections,
   distinctSenders,
-  judgeTable,
+  type RejectionReason,
   type SlotRejection,
   type SlotTable,
+  TableJudge,
   tableDigest,
 } from '../cmix/slotTable.js';
 import type { Prepared } from '../engine/engine.js';
@@ -33,6 +34,15 @@ export interface RoundOutputs {
   readonly invalidSlots: readonly number[];
 }
 
+/** A slot that a member has rejected. */
+export interface TeamRejection {
+  /** Of the member, in the team. */
+  readonly position: number;
+  readonly reason: RejectionReason;
+}
+
+/** Slots that are judged before anything else has its turn: 6 ms of the main thread, with a MAC for each. */
+const JUDGED_SLOTS = 1_024;
 /** Slots whose keys are derived before anything else has its turn: some milliseconds of the main thread. */
 const KEY_SLOTS = 256;
 
@@ -47,7 +57,11 @@ export class Realtime {
   /** As proposed, with its digest, and as settled by all verdicts. */
   proposal: { readonly table: SlotTable; readonly digest: Uint8Array } | undefined;
   settled: SlotTable | undefined;
-  readonly verdicts: (readonly SlotRejection[] | undefined)[] = [];
+  /** The proposal as this node has judged it; undefined before. */
+  judged: TableJudge | undefined;
+  readonly #verdicts: (readonly SlotRejection[])[] = [];
+  /** The rejection of each slot that anybody has rejected, of the first of them in the team. */
+  readonly #rejected = new Map<number, TeamRejection>();
   /** c⁻¹ and what is in of x′ and the shares, multiplied. */
   #identified: Promise<Uint8Array | Prepared> | undefined;
   #factors = 0;
@@ -60,16 +74,30 @@ export class Realtime {
     this.#secretOf = secretOf;
   }
 
-  /** Which slots of the proposal this node rejects. */
-  judge(): SlotRejection[] {
+  /** Which slots of the proposal this node rejects; `pause` lets the rest of the process have its turn. */
+  async judge(pause: () => Promise<void>): Promise<readonly SlotRejection[]> {
     const { digest: roundDigest, position, info } = this.#round.facts;
     const { quotaPerSender } = info;
-    return judgeTable(this.proposal!.table, {
-      roundDigest,
-      nodeIndex: position,
-      secretOf: this.#secretOf,
-      quotaPerSender,
-    });
+    const facts = { roundDigest, nodeIndex: position, secretOf: this.#secretOf, quotaPerSender };
+    const judge = new TableJudge(this.proposal!.table, facts);
+    for (judge.judge(JUDGED_SLOTS); judge.left > 0; judge.judge(JUDGED_SLOTS)) await pause();
+    this.judged = judge;
+    this.keepVerdict(position, judge.rejections);
+    return judge.rejections;
+  }
+
+  /** What a member rejects, this node included. */
+  keepVerdict(position: number, rejections: readonly SlotRejection[]): void {
+    this.#verdicts[position] = rejections;
+    for (const { slot, reason } of rejections) {
+      const before = this.#rejected.get(slot);
+      if (!before || position < before.position) this.#rejected.set(slot, { position, reason });
+    }
+  }
+
+  /** Who rejected a slot, and why. In constant time. */
+  rejectionOf(slot: number): TeamRejection | undefined {
+    return this.#rejected.get(slot);
   }
 
   /**
@@ -78,7 +106,7 @@ export class Realtime {
    */
   settle(): Uint8Array {
     const { info, digest: roundDigest } = this.#round.facts;
-    const verdicts = this.verdicts.map((verdict) => verdict ?? []);
+    const verdicts = Array.from({ length: info.team.length }, (_, position) => this.#verdicts[position] ?? []);
     const proposal = this.proposal!;
     const table = applyRejections(proposal.table, verdicts);
     const senders = distinctSenders(table);

@@ -24,7 +24,7 @@ import { type PhaseName, RoundContext, type RoundFacts } from './roundContext.js
 import { initialState, step } from './roundMachine.js';
 import { RoundSecrets } from './roundSecrets.js';
 import type { RoundEffect, RoundEvent, RoundFailure, RoundState, Stage, Task } from './roundState.js';
-import type { SubmissionDesk } from './submissions.js';
+import type { SubmissionDesk } from './submissions/desk.js';
 import { messageDigest, type SignedTeamMessage, type TeamMessage } from './teamMessages.js';
 
 /** How long an ended round still delivers what others need to end it, too. */
@@ -263,8 +263,7 @@ export class Round {
         return this.#makeShares(worked);
       case 'judgeTable': {
         const proposal = this.intake.heard('tableProposal', 0)!;
-        const rejections = this.realtime.judge();
-        this.realtime.verdicts[this.facts.position] = rejections;
+        const rejections = await this.realtime.judge(() => sleep(this.#deps.clock, 0, this.#work.signal));
         const { digest: proposalDigest } = proposal.message;
         const proposalSignature = proposal.signature;
         return worked({ kind: 'tableVerdict', proposalDigest, proposalSignature, rejections }, proposalDigest);

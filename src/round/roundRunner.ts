@@ -25,8 +25,8 @@ import type { LostRound, RoundLog } from './roundLog.js';
 import { roundMemoryBytes } from './roundMemory.js';
 import type { RoundFailure, Stage } from './roundState.js';
 import { failureReport, type NodeReport } from './schedulerPort.js';
-import type { SenderRegistry } from './senderRegistry.js';
-import { type Submission, SubmissionDesk } from './submissions.js';
+import { type Submission, SubmissionDesk } from './submissions/desk.js';
+import type { SenderRegistry } from './submissions/senderRegistry.js';
 import type { SignedTeamMessage } from './teamMessages.js';
 
 export interface RunnerDeps {

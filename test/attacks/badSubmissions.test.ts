@@ -6,7 +6,7 @@ import type { RoundId } from '../../src/base/ids.js';
 import { composeSubmissions, Sender } from '../../src/client/compose.js';
 import { messageCapacity } from '../../src/cmix/messageCoding.js';
 import { SenderKey } from '../../src/cmix/senderKeys.js';
-import type { Submission } from '../../src/round/submissions.js';
+import type { Submission } from '../../src/round/submissions/desk.js';
 import type { BadKind } from '../sim/scenario.js';
 import { flipped, spoiled } from '../sim/senders.js';
 import { Attack, codeOf, engine, group, refusals, TEXTS } from './attack.js';

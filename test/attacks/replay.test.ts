@@ -6,7 +6,7 @@ import type { SlotEntry } from '../../src/cmix/slotTable.js';
 import type { BatchPhase } from '../../src/round/batchPhases.js';
 import { Round } from '../../src/round/round.js';
 import type { RunnerDeps } from '../../src/round/roundRunner.js';
-import type { Submission, SubmissionDesk } from '../../src/round/submissions.js';
+import type { Submission, SubmissionDesk } from '../../src/round/submissions/desk.js';
 import { forgeBatch } from '../sim/forge.js';
 import { Attack, engine, expectFailed, lyingEngine, TEXTS, tag } from './attack.js';
 

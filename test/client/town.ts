@@ -7,7 +7,7 @@ import type { Sender } from '../../src/client/compose.js';
 import { Delivery, type DeliveryOptions, type Fate, type Steps } from '../../src/client/delivery.js';
 import type { Outcome } from '../../src/round/outcome.js';
 import type { RoundInfo, SignedRoundInfo } from '../../src/round/roundInfo.js';
-import type { Submission } from '../../src/round/submissions.js';
+import type { Submission } from '../../src/round/submissions/desk.js';
 
 export const COLLECT_MS = 10_000;
 export const REALTIME_MS = 5_000;

@@ -10,9 +10,10 @@ import {
   distinctSenders,
   encodeTable,
   type Judge,
-  judgeTable,
   type SlotEntry,
+  type SlotRejection,
   type SlotTable,
+  TableJudge,
   tableDigest,
 } from '../../src/cmix/slotTable.js';
 import { flipped, otherRound, outcome, roundDigest } from '../support/cmix.js';
@@ -39,6 +40,12 @@ const judgeOf = (nodeIndex: number, change: Partial<Judge> = {}): Judge => ({
   quotaPerSender: 2,
   ...change,
 });
+
+function judgeTable(judged: SlotTable, judge: Judge): readonly SlotRejection[] {
+  const judging = new TableJudge(judged, judge);
+  while (judging.left > 0) judging.judge(2);
+  return judging.rejections;
+}
 
 const [a, b, c] = senders as [SenderKey, SenderKey, SenderKey];
 const table: SlotTable = [entryOf(a, '1'), null, entryOf(b, '2'), entryOf(a, '3'), null];

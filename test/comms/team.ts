@@ -28,7 +28,7 @@ import { RoundDirectory } from '../../src/round/roundDirectory.js';
 import type { RoundInfo } from '../../src/round/roundInfo.js';
 import { RoundLog } from '../../src/round/roundLog.js';
 import { RoundRunner } from '../../src/round/roundRunner.js';
-import { SenderRegistry } from '../../src/round/senderRegistry.js';
+import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
 import { RoundFeed } from '../../src/scheduler/roundFeed.js';
 import { gateOf, hostsOf, type Identity, identity, memberOf, OwnLink } from './support.js';
 

@@ -1,7 +1,15 @@
 // What a sender concludes from what the nodes of its round say: above all, never to send a message again that may come out.
 import { describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/base/ids.js';
-import { isAbsent, type Outcome, type Verdict, verdictOf } from '../../src/round/outcome.js';
+import { randomBytes, SeededRng } from '../../src/base/rng.js';
+import { EpochKey, payloadDigest, SALT_BYTES, SenderKey, submissionMac } from '../../src/cmix/senderKeys.js';
+import type { SlotEntry, SlotTable } from '../../src/cmix/slotTable.js';
+import { isAbsent, type Outcome, outcomeOf, type Verdict, verdictOf } from '../../src/round/outcome.js';
+import type { Precompute } from '../../src/round/precompute.js';
+import { Realtime } from '../../src/round/realtime.js';
+import type { Round } from '../../src/round/round.js';
+import type { RoundContext } from '../../src/round/roundContext.js';
+import { roundDigest } from '../support/cmix.js';
 
 const mixed: Outcome = { state: 'mixed' };
 const pending: Outcome = { state: 'pending' };
@@ -52,4 +60,50 @@ it('a round is without a message where all who are asked say so, and none is mis
   for (const other of [undefined, mixed, pending, rejected, opened, waiting]) {
     expect(isAbsent([absent, other])).toBe(false);
   }
+});
+
+describe('what became of a submission', () => {
+  it('is told in constant time, however large the table: none of it is read', async () => {
+    const rng = new SeededRng('outcomes');
+    const node = EpochKey.generate(rng, 1);
+    const sender = SenderKey.generate(rng);
+    const secret = node.agree(sender.publicKey);
+    const entryOf = (): SlotEntry => {
+      const fields = {
+        sender: sender.senderId,
+        salt: randomBytes(rng, SALT_BYTES),
+        payloadDigest: payloadDigest(randomBytes(rng, 8)),
+      };
+      return { ...fields, macs: [submissionMac(secret, { roundDigest, ...fields })] };
+    };
+    const slots = 3_000;
+    const entries: (SlotEntry | null)[] = Array.from({ length: slots }, entryOf);
+    const bad = { ...entryOf(), macs: [new Uint8Array(32)] };
+    entries[1_500] = bad;
+    entries[slots - 2] = null;
+    let reads = 0;
+    const table = new Proxy<SlotTable>(entries, {
+      get(target, name, receiver) {
+        reads++;
+        return Reflect.get(target, name, receiver) as unknown;
+      },
+    });
+    const team = ['n' as NodeId];
+    const facts = { digest: roundDigest, position: 0, info: { quotaPerSender: slots, team } };
+    const secretOf = (id: string) => (id === sender.senderId ? secret : undefined);
+    const realtime = new Realtime({ facts } as unknown as RoundContext, {} as Precompute, secretOf);
+    const round = { realtime, facts, stage: 'COMPLETED', state: { progress: 'outputSignature' } } as unknown as Round;
+    realtime.proposal = { table, digest: roundDigest };
+    const told = (entry: SlotEntry) => outcomeOf(round, undefined, entry.sender, entry.salt);
+    expect(told(entries[0]!)).toEqual(waiting);
+    let pauses = 0;
+    await realtime.judge(async () => void pauses++);
+    expect(pauses).toBe(2);
+    reads = 0;
+    expect(told(entries[0]!)).toEqual(mixed);
+    expect(told(entries[slots - 1]!)).toEqual(mixed);
+    expect(told(bad)).toEqual(rejected);
+    expect(told(entryOf())).toEqual(absent);
+    expect(reads).toBe(0);
+  });
 });

@@ -6,8 +6,8 @@ import { Sender } from '../../src/client/compose.js';
 import { SenderKey } from '../../src/cmix/senderKeys.js';
 import { randomElements } from '../../src/math/sampling.js';
 import { type RoundInfo, roundDigest } from '../../src/round/roundInfo.js';
-import { SenderRegistry } from '../../src/round/senderRegistry.js';
-import { type Submission, SubmissionDesk } from '../../src/round/submissions.js';
+import { type Submission, SubmissionDesk } from '../../src/round/submissions/desk.js';
+import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
 import { sealed } from '../sim/senders.js';
 import { flipped, group, outcome } from '../support/cmix.js';
 

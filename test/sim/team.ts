@@ -18,8 +18,8 @@ import { type RoundDeadlines, type RoundInfo, type SignedRoundInfo, signRoundInf
 import { RoundLog } from '../../src/round/roundLog.js';
 import { RoundRunner, type RunnerDeps } from '../../src/round/roundRunner.js';
 import type { NodeReport } from '../../src/round/schedulerPort.js';
-import { SenderRegistry } from '../../src/round/senderRegistry.js';
-import type { Submission } from '../../src/round/submissions.js';
+import type { Submission } from '../../src/round/submissions/desk.js';
+import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
 import { CALM, type NetworkFaults, VirtualNetwork } from './network.js';
 import { Disk, type DiskHandle } from './store.js';
 

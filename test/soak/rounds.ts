@@ -6,7 +6,7 @@ import { Client } from '../../src/client/client.js';
 import type { Sender } from '../../src/client/compose.js';
 import type { Engine } from '../../src/engine/engine.js';
 import type { RoundInfo, SignedRoundInfo } from '../../src/round/roundInfo.js';
-import type { Submission } from '../../src/round/submissions.js';
+import type { Submission } from '../../src/round/submissions/desk.js';
 import type { FeedNetwork } from '../support/feedNetwork.js';
 import { codeOfError, type Ledger } from './ledger.js';
 

@@ -1,13 +1,13 @@
 // What the first node of a team does for senders: takes messages for a round, refuses what it can see is wrong before it
 // keeps anything, and closes the batch into the slot table that all nodes then judge.
-import { equalBytes, toHex } from '../base/bytes.js';
-import { MixError } from '../base/errors.js';
-import type { SenderId } from '../base/ids.js';
-import { MAC_BYTES, payloadDigest, SALT_BYTES, verifyMac } from '../cmix/senderKeys.js';
-import type { SlotEntry, SlotTable } from '../cmix/slotTable.js';
-import { checkElements } from '../math/batch.js';
-import type { Group } from '../math/group.js';
-import type { RoundInfo } from './roundInfo.js';
+import { equalBytes } from '../../base/bytes.js';
+import { MixError } from '../../base/errors.js';
+import type { SenderId } from '../../base/ids.js';
+import { MAC_BYTES, payloadDigest, SALT_BYTES, verifyMac } from '../../cmix/senderKeys.js';
+import { type SlotEntry, type SlotTable, submissionKey } from '../../cmix/slotTable.js';
+import { checkElements } from '../../math/batch.js';
+import type { Group } from '../../math/group.js';
+import type { RoundInfo } from '../roundInfo.js';
 import type { SenderRegistry } from './senderRegistry.js';
 
 /** A message on its way in: M = m ∘ (∏k_i)⁻¹ and one MAC per node, in team order. */
@@ -18,9 +18,6 @@ export interface Submission {
   readonly payload: Uint8Array;
   readonly macs: readonly Uint8Array[];
 }
-
-/** Names a submission: the salt is random, so the pair is fresh for every message. */
-export const submissionKey = (sender: SenderId, salt: Uint8Array): string => `${sender}/${toHex(salt)}`;
 
 export class SubmissionDesk {
   readonly #info: RoundInfo;

@@ -1,9 +1,9 @@
 // The senders that a node knows in its current key epoch, and the secret it shares with each. An epoch key lives at most a
 // day; when the next one takes its place, every secret agreed under it is wiped and senders register again.
-import { MixError } from '../base/errors.js';
-import type { SenderId } from '../base/ids.js';
-import type { Rng } from '../base/rng.js';
-import { EpochKey, type SenderSecret, senderIdOf } from '../cmix/senderKeys.js';
+import { MixError } from '../../base/errors.js';
+import type { SenderId } from '../../base/ids.js';
+import type { Rng } from '../../base/rng.js';
+import { EpochKey, type SenderSecret, senderIdOf } from '../../cmix/senderKeys.js';
 
 export const EPOCH_MS_MAX = 24 * 3600 * 1000;
 
