@@ -27,6 +27,10 @@ const catalogue = {
     what: 'an input of the command is not valid',
     remedy: 'correct the named option or file; see --help',
   },
+  ARGUMENT_INVALID: {
+    what: 'an argument does not have the type or the value that it must have',
+    remedy: 'pass the named argument as expected; nothing was done',
+  },
   BENCH_UNAVAILABLE: {
     what: 'this benchmark cannot run on this machine',
     remedy: 'get what is missing, as named, and run it again',
@@ -46,6 +50,10 @@ const catalogue = {
   },
   WIDTH_INVALID: { what: 'the width is not an integer from 1 to 16', remedy: 'use the width of the RoundInfo' },
   SLOT_COUNT: { what: 'the number of slots is not the expected one', remedy: 'use the slot count of the RoundInfo' },
+  BATCH_TOO_LARGE: {
+    what: 'a batch is larger than one buffer can be',
+    remedy: 'cut it into several calls, or use fewer slots or a smaller width',
+  },
   PERMUTATION_INVALID: {
     what: 'an index list is not a permutation of the slots',
     remedy: 'name every slot exactly once',

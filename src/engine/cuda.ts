@@ -3,7 +3,8 @@
 // the caller's: the request is computed again on the CPU, and the card is out of service.
 //
 // Prepared operands exist twice: in the cpu executor's form in the handle's storage, and on one card, under that storage.
-import { asMixError, MixError } from '../base/errors.js';
+import { refuse } from '../base/checks.js';
+import { asMixError } from '../base/errors.js';
 import { type Logger, silentLog } from '../base/log.js';
 import type { Group } from '../math/group.js';
 import { type Crossover, elementsOfRequest, operationClass } from './crossover.js';
@@ -185,7 +186,6 @@ const sharedOperand = (b: RequestOf<'mul'>['b'], shared: Shared): RequestOf<'mul
 
 /** @throws MixError CONFIG_INVALID unless it is a share. */
 export function checkedRate(rate: number): number {
-  if (!(rate >= 0 && rate <= 1))
-    throw new MixError('CONFIG_INVALID', { name: 'checkRate', value: rate, least: 0, most: 1 });
+  if (!(typeof rate === 'number' && rate >= 0 && rate <= 1)) refuse('options.checkRate', 'a number from 0 to 1', rate);
   return rate;
 }

@@ -1,11 +1,20 @@
 // The front of every engine: checks a call (input.ts), allocates its result, holds the handles, counts, and passes one
 // request to the executor. Engines differ in their executor only, so they cannot differ in what they refuse.
+import { checkBytes } from '../base/checks.js';
 import { asMixError, MixError } from '../base/errors.js';
-import { allocateBatch, checkElements, checkWidth } from '../math/batch.js';
+import {
+  allocateBatch,
+  allocateElements,
+  CHECK_SLICE,
+  checkElements,
+  checkElementsInTurns,
+  checkWidth,
+  countElements,
+} from '../math/batch.js';
 import type { Group } from '../math/group.js';
 import type { Engine, EngineName, FixedBase, Prepared, WorkOptions } from './engine.js';
 import { FixedBaseHandle, type HandleStorage, PreparedHandle, PreparedStorage } from './handles.js';
-import { checkBase, checkExponents, checkOut, checkPermutation, checkSlots } from './input.js';
+import { checkBase, checkExponents, checkOptions, checkOut, checkSlots, takePermutation } from './input.js';
 import { type EngineMeters, NO_METERS } from './meters.js';
 import type { Executor, FixedOperand, Operand, Request } from './request.js';
 
@@ -54,7 +63,7 @@ export class EngineFront implements Engine {
 
   async prepare(elements: Uint8Array, options: WorkOptions = {}): Promise<Prepared> {
     this.#begin(options);
-    const count = checkElements(this.group, elements, 'elements');
+    const count = this.#count(elements, 'elements');
     const form = this.allocate(count);
     try {
       await this.#execute({ op: 'prepare', a: elements, out: form }, count, options);
@@ -79,7 +88,7 @@ export class EngineFront implements Engine {
 
   async mul(a: Uint8Array, b: Uint8Array | Prepared, options: WorkOptions = {}): Promise<Uint8Array> {
     this.#begin(options);
-    const count = checkElements(this.group, a, 'a');
+    const count = this.#count(a, 'a');
     const operand = this.#operand(b, count);
     const out = this.#out(count, options, [a, operand.value.data]);
     return this.#execute({ op: 'mul', a, b: operand.value, out }, count, options, operand.storage);
@@ -94,12 +103,17 @@ export class EngineFront implements Engine {
     this.#begin(options);
     const { width = 1 } = options;
     checkWidth(width);
-    const count = checkElements(this.group, a, 'a');
-    checkPermutation(source, checkSlots(this.group, a, width));
+    const count = this.#count(a, 'a');
+    const slots = checkSlots(this.group, a, width);
     const operand = this.#operand(b, count);
     const out = this.#out(count, options, [a, operand.value.data, source]);
-    const request: Request = { op: 'mulGather', a, source, b: operand.value, width, out };
-    return this.#execute(request, count, options, operand.storage);
+    const taken = takePermutation(source, slots);
+    try {
+      const request: Request = { op: 'mulGather', a, source: taken, b: operand.value, width, out };
+      return await this.#execute(request, count, options, operand.storage);
+    } finally {
+      taken.fill(0);
+    }
   }
 
   async powFixed(base: FixedBase | Uint8Array, exponents: Uint8Array, options: ExponentOptions): Promise<Uint8Array> {
@@ -117,7 +131,7 @@ export class EngineFront implements Engine {
     const { exponentBytes } = options;
     const width = checkExponents(this.group, exponents, exponentBytes);
     checkWidth(width);
-    const count = checkElements(this.group, bases, 'bases') * width;
+    const count = this.#count(bases, 'bases') * width;
     const out = this.#out(count, options, [bases, exponents]);
     return this.#execute({ op: 'powShared', bases, exponents, exponentBytes, out }, count, options);
   }
@@ -125,7 +139,7 @@ export class EngineFront implements Engine {
   async pow(bases: Uint8Array, exponents: Uint8Array, options: ExponentOptions): Promise<Uint8Array> {
     this.#begin(options);
     const { exponentBytes } = options;
-    const count = checkElements(this.group, bases, 'bases');
+    const count = this.#count(bases, 'bases');
     checkExponents(this.group, exponents, exponentBytes, count);
     const out = this.#out(count, options, [bases, exponents]);
     return this.#execute({ op: 'pow', bases, exponents, exponentBytes, out }, count, options);
@@ -133,14 +147,14 @@ export class EngineFront implements Engine {
 
   async invertBatch(a: Uint8Array, options: WorkOptions = {}): Promise<Uint8Array> {
     this.#begin(options);
-    const count = checkElements(this.group, a, 'a');
+    const count = this.#count(a, 'a');
     return this.#execute({ op: 'invertBatch', a, out: this.#out(count, options, [a]) }, count, options);
   }
 
   async product(a: Uint8Array, options: WidthOptions = {}): Promise<Uint8Array> {
     this.#begin(options);
     const { width = 1 } = options;
-    const count = checkElements(this.group, a, 'a');
+    const count = this.#count(a, 'a');
     checkSlots(this.group, a, width);
     const out = this.#out(width, options, [a]);
     return this.#execute({ op: 'product', a, width, out }, count, options);
@@ -149,7 +163,7 @@ export class EngineFront implements Engine {
   async multiExp(bases: Uint8Array, exponents: Uint8Array, options: ExponentOptions): Promise<Uint8Array> {
     this.#begin(options);
     const { exponentBytes } = options;
-    const count = checkElements(this.group, bases, 'bases');
+    const count = this.#count(bases, 'bases');
     checkExponents(this.group, exponents, exponentBytes, count);
     const out = this.#out(1, options, [bases, exponents]);
     return this.#execute({ op: 'multiExp', bases, exponents, exponentBytes, out }, count, options);
@@ -164,6 +178,7 @@ export class EngineFront implements Engine {
   }
 
   #begin(options: WorkOptions): void {
+    checkOptions(options);
     if (this.#closing) throw new MixError('ENGINE_CLOSED', { engine: this.name });
     if (options.signal?.aborted) throw new MixError('ABORTED');
   }
@@ -178,31 +193,55 @@ export class EngineFront implements Engine {
     return storage;
   }
 
+  /** Counts elements and checks them, a long batch's later: see {@link EngineFront.#checkLong}. */
+  #count(batch: Uint8Array, what: string, expected?: number): number {
+    checkBytes(batch, what);
+    const count = countElements(this.group, batch, what);
+    return count <= CHECK_SLICE || (expected !== undefined && count !== expected)
+      ? checkElements(this.group, batch, what, expected)
+      : count;
+  }
+
+  /**
+   * The ranges of batches so long that a hostile one would hold the main thread: slice by slice, while their handles are held.
+   * Short ones were checked at once, so that what computes synchronously stays so.
+   */
+  #checkLong(request: Request): Promise<unknown> | undefined {
+    const plain: [string, Uint8Array][] = [];
+    if ('a' in request) plain.push([request.op === 'prepare' ? 'elements' : 'a', request.a]);
+    if ('bases' in request) plain.push(['bases', request.bases]);
+    if ('b' in request && !request.b.prepared) plain.push(['b', request.b.data]);
+    const long = plain.filter(([, batch]) => batch.length > CHECK_SLICE * this.group.elementBytes);
+    if (long.length === 0) return undefined;
+    return Promise.all(long.map(([what, batch]) => checkElementsInTurns(this.group, batch, what)));
+  }
+
   #operand(b: Uint8Array | Prepared, expected: number): Held<Operand> {
-    if (b instanceof Uint8Array) {
-      checkElements(this.group, b, 'b', expected);
+    if (ArrayBuffer.isView(b)) {
+      this.#count(b, 'b', expected);
       return { value: { data: b, prepared: false } };
     }
-    if (!(b instanceof PreparedHandle) || b.owner !== this) throw new MixError('HANDLE_FOREIGN', { engine: this.name });
+    if (!(b instanceof PreparedHandle) || b.owner !== this)
+      throw new MixError('HANDLE_FOREIGN', { argument: 'b', engine: this.name });
     b.storage.check();
     if (b.count !== expected) throw new MixError('LENGTH_MISMATCH', { what: 'b', elements: b.count, expected });
     return { value: { data: b.data, prepared: true }, storage: b.storage };
   }
 
   #fixed(base: FixedBase | Uint8Array): Held<FixedOperand> {
-    if (base instanceof Uint8Array) {
+    if (ArrayBuffer.isView(base)) {
       checkBase(this.group, base);
       return { value: { element: base } };
     }
     if (!(base instanceof FixedBaseHandle) || base.owner !== this) {
-      throw new MixError('HANDLE_FOREIGN', { engine: this.name });
+      throw new MixError('HANDLE_FOREIGN', { argument: 'base', engine: this.name });
     }
     base.check();
     return { value: { element: base.element, slot: base.slot }, storage: base };
   }
 
   #out(count: number, options: WorkOptions, inputs: readonly (Uint8Array | Uint32Array)[]): Uint8Array {
-    if (!options.out) return new Uint8Array(new SharedArrayBuffer(count * this.group.elementBytes));
+    if (!options.out) return allocateElements(this.group, count);
     checkOut(options.out, count * this.group.elementBytes, inputs);
     return options.out;
   }
@@ -215,6 +254,13 @@ export class EngineFront implements Engine {
   ): Promise<R extends { out: Uint8Array } ? Uint8Array : undefined> {
     type Result = R extends { out: Uint8Array } ? Uint8Array : undefined;
     storage?.begin();
+    try {
+      const checking = this.#checkLong(request);
+      if (checking) await checking;
+    } catch (refusal) {
+      storage?.end();
+      throw refusal;
+    }
     try {
       const { priority = 'precompute', order, signal } = options;
       await this.#executor.execute(request, { priority, order, signal });

@@ -1,11 +1,12 @@
 // Opens an engine: probes what this machine has, builds the best (or the one asked for), lets it prove itself against the
 // reference, and says in one line which one it is and why. Falling back is never silent: it warns, and the metric says so.
 import { availableParallelism } from 'node:os';
+import { checkMethods, checkObject, checkWhole } from '../base/checks.js';
 import { asMixError, MixError } from '../base/errors.js';
 import { type Logger, silentLog } from '../base/log.js';
 import { createMetrics, type Metrics } from '../base/metrics.js';
 import { systemRng } from '../base/rng.js';
-import { type Group, namedGroup } from '../math/group.js';
+import { type Group, knownGroup } from '../math/group.js';
 import { ComposedExecutor } from './composed.js';
 import { type CudaExecutor, checkedRate } from './cuda.js';
 import { type OpenCardsOptions, openCards } from './cudaLibrary.js';
@@ -137,19 +138,20 @@ function candidates(settings: Settings & Pick<OpenCardsOptions, 'checkRate' | 'l
   }));
 }
 
-/** @throws MixError ENGINE_UNKNOWN, ENGINE_UNAVAILABLE, ENGINE_SELFCHECK, GROUP_UNKNOWN, CONFIG_INVALID */
+/** @throws MixError ENGINE_UNKNOWN, ENGINE_UNAVAILABLE, ENGINE_SELFCHECK, GROUP_UNKNOWN, ARGUMENT_INVALID */
 export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
-  const group = typeof options.group === 'string' ? namedGroup(options.group) : options.group;
+  checkObject(options, 'options');
+  const group = knownGroup(options.group);
   const { threads = availableParallelism(), queueLimit = QUEUE_LIMIT } = options;
   for (const [name, value, most] of [
     ['threads', threads, THREADS_MAX],
     ['queueLimit', queueLimit, 2 ** 31],
   ] as const) {
-    if (!Number.isInteger(value) || value < 1 || value > most) {
-      throw new MixError('CONFIG_INVALID', { name, value, least: 1, most });
-    }
+    checkWhole(value, `options.${name}`, 1, most);
   }
-  const { checkRate, log } = options;
+  const { checkRate, log, metrics } = options;
+  if (log !== undefined) checkMethods(log, 'options.log', ['info', 'warn', 'error']);
+  if (metrics !== undefined) checkMethods(metrics, 'options.metrics', ['gauge', 'counter']);
   const cards = { ...(checkRate !== undefined && { checkRate: checkedRate(checkRate) }), ...(log && { log }) };
   return selectEngine(options, candidates({ group, threads, queueLimit, ...cards }));
 }

@@ -2,6 +2,7 @@
 // CHVote). It has prime order q, every number of 1..q is a member, and no Legendre symbol can be read off an element.
 // Named groups are the RFC 3526 MODP primes; the TEST groups are small safe primes for tests and the simulator.
 import { getDiffieHellman } from 'node:crypto';
+import { checkObject, checkText } from '../base/checks.js';
 import { MixError } from '../base/errors.js';
 
 export const GROUP_NAMES = ['MODP-2048', 'MODP-3072', 'MODP-4096'] as const;
@@ -36,8 +37,9 @@ const primes: Record<GroupName, () => bigint> = {
 
 const cache = new Map<GroupName, Group>();
 
-/** The group of this name. @throws MixError GROUP_UNKNOWN */
+/** The group of this name. @throws MixError GROUP_UNKNOWN, ARGUMENT_INVALID */
 export function namedGroup(name: string): Group {
+  checkText(name, 'name');
   if (!Object.hasOwn(primes, name)) throw new MixError('GROUP_UNKNOWN', { name });
   const groupName = name as GroupName;
   let group = cache.get(groupName);
@@ -48,6 +50,22 @@ export function namedGroup(name: string): Group {
     cache.set(groupName, group);
   }
   return group;
+}
+
+/**
+ * The group that a caller means: by its name, or the object that {@link namedGroup} gave. A group made by hand is refused, for
+ * nothing that relies on its order would hold.
+ * @throws MixError ARGUMENT_INVALID, GROUP_UNKNOWN
+ */
+export function knownGroup(group: Group | string): Group {
+  if (typeof group === 'string') return namedGroup(group);
+  checkObject(group, 'group');
+  const { name, p, q, g } = group;
+  checkText(name, 'group.name');
+  const known = namedGroup(name);
+  if (known.p !== p || known.q !== q || known.g !== g)
+    throw new MixError('GROUP_UNKNOWN', { name, why: 'made by hand' });
+  return known;
 }
 
 /** The production group with a p of `bits` bits. @throws MixError GROUP_UNKNOWN */

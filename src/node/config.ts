@@ -6,6 +6,7 @@ import { dirname, resolve } from 'node:path';
 import { parse } from 'smol-toml';
 import { z } from 'zod';
 import { fromHex } from '../base/bytes.js';
+import { checkText, refuse } from '../base/checks.js';
 import { MixError } from '../base/errors.js';
 import { isNodeId } from '../base/ids.js';
 import { LOG_LEVELS } from '../base/log.js';
@@ -13,7 +14,11 @@ import { type Member, Membership } from '../comms/peers.js';
 import { ENGINE_NAMES } from '../engine/engine.js';
 import { GROUP_NAMES, type GroupName, TEST_GROUP_NAMES } from '../math/group.js';
 
-export const address = z.string().regex(/^.+:\d{1,5}$/, 'expected host:port');
+const PORT_MAX = 65_535;
+/** host:port, with a port that can be. An IPv6 host stands in brackets. */
+export const address = z.string().refine((text) => Number(/^.+:(\d{1,5})$/.exec(text)?.[1] ?? Number.NaN) <= PORT_MAX, {
+  error: `expected host:port, with a port from 0 to ${PORT_MAX}`,
+});
 const key = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 hex digits');
 export const whole = (least: number, most: number) => z.int().min(least).max(most);
 /** How a node and a scheduler log. */
@@ -174,6 +179,8 @@ export function loadConfig(
   flags: readonly string[] = [],
   env: NodeJS.ProcessEnv = process.env,
 ): NodeConfig {
+  checkText(file, 'file');
+  if (!Array.isArray(flags)) refuse('flags', 'an array of strings', flags);
   const merged = readToml(file);
   for (const [path, value] of fromEnvironment(env)) set(merged, path, value);
   setFlags(merged, flags);
@@ -197,8 +204,17 @@ export function loadConfig(
   };
 }
 
+/**
+ * A configuration that a program wrote: as strict as a file's, but its paths are taken as they are.
+ * @throws MixError CONFIG_INVALID naming the key
+ */
+export function checkConfig(config: NodeConfig): NodeConfig {
+  return validated(schema, config, '(config)');
+}
+
 /** Reads a membership list. @throws MixError CONFIG_INVALID, CERTIFICATE_INVALID */
 export function loadMembership(file: string): Membership {
+  checkText(file, 'file');
   const { generation, members } = validated(membershipSchema, readToml(file), file);
   const list = members.map((member): Member => {
     if (!isNodeId(member.node)) throw new MixError('CONFIG_INVALID', { file, key: 'members.node', got: member.node });

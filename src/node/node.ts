@@ -2,6 +2,7 @@
 // HTTP. The only place that knows everybody; nothing else constructs what it is given here.
 import { join } from 'node:path';
 import { toHex } from '../base/bytes.js';
+import { checkMethods } from '../base/checks.js';
 import { sleep, systemClock } from '../base/clock.js';
 import { MixError } from '../base/errors.js';
 import type { BootId, NodeId } from '../base/ids.js';
@@ -31,7 +32,7 @@ import { RoundLog } from '../round/roundLog.js';
 import { RoundRunner, type RunnerDeps } from '../round/roundRunner.js';
 import type { NodeReport } from '../round/schedulerPort.js';
 import { SenderRegistry } from '../round/submissions/senderRegistry.js';
-import type { NodeConfig } from './config.js';
+import { checkConfig, type NodeConfig } from './config.js';
 import { SchedulerFollower } from './follow.js';
 import { type Readiness, serveHttp } from './http.js';
 import { loadCode } from './keyFiles.js';
@@ -86,7 +87,10 @@ class Engines {
 }
 
 /** Starts a node. @throws MixError CONFIG_INVALID, CERTIFICATE_INVALID, ENGINE_*, STORE_FAILED, LINK_DOWN */
-export async function startNode(config: NodeConfig, log: Logger = logOf(config)): Promise<RunningNode> {
+export async function startNode(given: NodeConfig, logger?: Logger): Promise<RunningNode> {
+  const config = checkConfig(given);
+  if (logger !== undefined) checkMethods(logger, 'log', ['info', 'warn', 'error', 'debug']);
+  const log = logger ?? logOf(config);
   const closers: (() => unknown)[] = [];
   const closeAll = async () => {
     for (const close of closers.splice(0).reverse()) {

@@ -194,8 +194,39 @@ describe('opening an engine', () => {
     const engine = 'abacus' as EngineName;
     await expect(openEngine({ engine, group })).rejects.toMatchObject({ code: 'ENGINE_UNKNOWN' });
     await expect(openEngine({ group: 'MODP-1' })).rejects.toMatchObject({ code: 'GROUP_UNKNOWN' });
-    await expect(openEngine({ group, threads: 0 })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
-    await expect(openEngine({ group, queueLimit: 0.5 })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await expect(openEngine({ group, threads: 0 })).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' });
+    await expect(openEngine({ group, queueLimit: 0.5 })).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' });
+  });
+
+  it.each([
+    ['options', () => null],
+    ['options', () => 'auto'],
+    ['group', () => ({})],
+    ['group', () => ({ group: null })],
+    ['group.name', () => ({ group: {} })],
+    ['options.threads', () => ({ group, threads: '4' })],
+    ['options.queueLimit', () => ({ group, queueLimit: null })],
+    ['options.checkRate', () => ({ group, checkRate: '0.5' })],
+    ['options.checkRate', () => ({ group, checkRate: Number.NaN })],
+    ['options.log', () => ({ group, log: 'quiet' })],
+    ['options.metrics', () => ({ group, metrics: {} })],
+  ])('names %s where it is of a wrong type', async (argument, options) => {
+    await expect(openEngine(options() as never)).rejects.toMatchObject({
+      code: 'ARGUMENT_INVALID',
+      values: { argument },
+    });
+  });
+
+  it('takes no group that was made by hand: a small order would never end, and a name proves nothing', async () => {
+    const tiny = { name: 'MODP-2048', bits: 8, elementBytes: 1, p: 23n, q: 11n, g: 2n } as const;
+    await expect(openEngine({ group: tiny })).rejects.toMatchObject({ code: 'GROUP_UNKNOWN' });
+    await expect(openEngine({ group: { ...tiny, name: 'TINY' } as never })).rejects.toMatchObject({
+      code: 'GROUP_UNKNOWN',
+    });
+    const copy = structuredClone(group);
+    const engine = await openEngine({ group: copy, engine: 'reference' });
+    expect(engine.group).toBe(group);
+    await engine.close();
   });
 
   it('never chooses by itself what stands behind the reference, which always works', () => {

@@ -1,7 +1,8 @@
 // The part of the compliance suite that says what every engine refuses: wrong inputs, each with its code, before any work
 // is done; handles that are released or of another engine; and everything once it is closed.
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { ErrorCode } from '../../src/base/errors.js';
+import { type ErrorCode, MixError } from '../../src/base/errors.js';
 import { SeededRng } from '../../src/base/rng.js';
 import { catalogue } from '../../src/engine/catalogue.js';
 import type { Engine, Prepared } from '../../src/engine/engine.js';
@@ -78,6 +79,145 @@ export function refusalTests(harness: Harness): void {
 
   it.each(refused)('refuses with %s: %s', async (code, _what, call) => {
     await expect(call(harness.engine)).rejects.toMatchObject({ name: 'MixError', code });
+  });
+}
+
+/** An operation with good arguments, by name. What is not an argument of the operation is left as it is. */
+interface Signature {
+  readonly operation: string;
+  readonly argumentNames: readonly string[];
+  readonly options: readonly string[];
+  readonly good: () => unknown[];
+}
+
+function signatures({ group, elements, exponents }: Harness): Signature[] {
+  const one = () => elements(1).subarray(0, group.elementBytes);
+  const work = ['signal', 'priority', 'order'];
+  const powers = [...work, 'out', 'exponentBytes'];
+  const e32 = () => ({ exponentBytes: 32 });
+  const list: [string, string[], string[], () => unknown[]][] = [
+    ['prepare', ['elements'], work, () => [elements(2), {}]],
+    ['fixedBase', ['base'], work, () => [one(), {}]],
+    ['mul', ['a', 'b'], [...work, 'out'], () => [elements(2), elements(2), {}]],
+    [
+      'mulGather',
+      ['a', 'source', 'b'],
+      [...work, 'out', 'width'],
+      () => [elements(2), Uint32Array.of(1, 0), elements(2), {}],
+    ],
+    ['powFixed', ['base', 'exponents'], powers, () => [one(), exponents(2, 32), e32()]],
+    ['powShared', ['bases', 'exponents'], powers, () => [elements(2), exponents(2, 32), e32()]],
+    ['pow', ['bases', 'exponents'], powers, () => [elements(2), exponents(2, 32), e32()]],
+    ['invertBatch', ['a'], [...work, 'out'], () => [elements(2), {}]],
+    ['product', ['a'], [...work, 'out', 'width'], () => [elements(2), {}]],
+    ['multiExp', ['bases', 'exponents'], powers, () => [elements(2), exponents(2, 32), e32()]],
+  ];
+  return list.map(([operation, argumentNames, options, good]) => ({ operation, argumentNames, options, good }));
+}
+
+function detached(): Uint8Array {
+  const bytes = new Uint8Array(64);
+  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+  return bytes;
+}
+
+/** None of these is a value that any argument or option of an operation can have. */
+const WRONG: readonly (readonly [string, () => unknown])[] = [
+  ['null', () => null],
+  ['a string', () => '0123456789abcdef'],
+  ['a boolean', () => true],
+  ['not a number', () => Number.NaN],
+  ['a symbol', () => Symbol('x')],
+  ['a function', () => () => new Uint8Array(64)],
+  ['an array of numbers', () => [0, 1]],
+  ['Uint16Array', () => Uint16Array.of(1, 0)],
+  ['Int32Array', () => Int32Array.of(0, -1)],
+  ['Float64Array', () => Float64Array.of(0.5, 1)],
+  ['BigUint64Array', () => BigUint64Array.of(1n, 0n)],
+  ['DataView', () => new DataView(new ArrayBuffer(64))],
+  ['ArrayBuffer', () => new ArrayBuffer(64)],
+  ['SharedArrayBuffer', () => new SharedArrayBuffer(64)],
+  ['an array-like object', () => ({ length: 2, 0: 1, 1: 0, buffer: new ArrayBuffer(8), byteLength: 8, byteOffset: 0 })],
+  ['a detached buffer', detached],
+];
+
+/** Wrong types at every place of every operation: refused by an error that names the argument, and the engine computes on. */
+export function typeTests(harness: Harness): void {
+  const { group, elements } = harness;
+  const call = (operation: string, args: unknown[]): Promise<unknown> => {
+    const engine = harness.engine as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+    return engine[operation]!(...args);
+  };
+  const refusal = (name: string) => ({
+    name: 'MixError',
+    message: expect.stringMatching(new RegExp(`(=|options\\.)${name}\\b|\\b${name}=`)),
+  });
+
+  it.each(signatures(harness))('$operation refuses wrong types of every argument and option', async (signature) => {
+    const { operation, argumentNames, options, good } = signature;
+    await call(operation, good());
+    for (const [, wrong] of WRONG) {
+      for (const [place, name] of argumentNames.entries()) {
+        const args = good();
+        args[place] = wrong();
+        await expect(call(operation, args)).rejects.toMatchObject(refusal(name));
+      }
+      for (const name of options) {
+        const args = good();
+        args[argumentNames.length] = { ...(args[argumentNames.length] as object), [name]: wrong() };
+        await expect(call(operation, args)).rejects.toMatchObject(refusal(name));
+      }
+      const args = good();
+      args[argumentNames.length] = wrong();
+      if (typeof args[argumentNames.length] !== 'object' || ArrayBuffer.isView(args[argumentNames.length])) {
+        await expect(call(operation, args)).rejects.toMatchObject(refusal('options'));
+      }
+    }
+    for (let missing = 0; missing < argumentNames.length; missing++) {
+      await expect(call(operation, good().slice(0, missing))).rejects.toMatchObject({ name: 'MixError' });
+    }
+    await call(operation, good());
+  });
+
+  it('refuses any mixture of wrong types with an error of its own', async () => {
+    const all = signatures(harness);
+    const wrong = fc.constantFrom(...WRONG.map(([, make]) => make));
+    const property = fc.asyncProperty(
+      fc.constantFrom(...all),
+      fc.infiniteStream(wrong),
+      fc.nat(15),
+      async (one, values, mask) => {
+        const args = one.good();
+        const places = Array.from({ length: one.argumentNames.length }, (_, place) => place);
+        const replaced = places.filter((place) => mask & (1 << place));
+        if (replaced.length === 0) replaced.push(0);
+        for (const place of replaced) args[place] = values.next().value();
+        const thrown = await call(one.operation, args).catch((error: unknown) => error);
+        expect(thrown).toBeInstanceOf(MixError);
+        expect((thrown as MixError).code).not.toBe('INTERNAL');
+      },
+    );
+    await fc.assert(property, { numRuns: 200, seed: 1 });
+  });
+
+  it("gathers by the indices that it was given, whatever becomes of the caller's memory", async () => {
+    const slots = 64;
+    const a = elements(slots);
+    const b = elements(slots);
+    const source = new Uint32Array(new SharedArrayBuffer(4 * slots));
+    for (let slot = 0; slot < slots; slot++) source[slot] = slots - 1 - slot;
+    const given = [...source];
+    const gathered = harness.engine.mulGather(a, source, b);
+    source.fill(0xffff_ffff);
+    expect(elementsOf(group, await gathered)).toEqual(
+      catalogue.mulGather(group, elementsOf(group, a), given, elementsOf(group, b), 1),
+    );
+  });
+
+  it('refuses a batch that no buffer can hold, before it is allocated', () => {
+    if (group.elementBytes < 512) return;
+    const refused = expect.objectContaining({ code: 'BATCH_TOO_LARGE' });
+    expect(() => harness.engine.allocate(2 ** 20, 16)).toThrow(refused);
   });
 }
 

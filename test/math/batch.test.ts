@@ -6,7 +6,9 @@ import {
   batchOf,
   bigintToBytes,
   bytesToBigint,
+  CHECK_SLICE,
   checkElements,
+  checkElementsInTurns,
   countElements,
   elementOf,
   elementsOf,
@@ -95,6 +97,54 @@ describe.each(['TEST-64', 'TEST-512', 'MODP-2048', 'MODP-3072', 'MODP-4096'])('a
     const three = batchOf(group, [1n, 1n, 1n]);
     expect(outcome(() => checkElements(group, three, 'test', 2))).toBe('LENGTH_MISMATCH');
     expect(checkElements(group, new Uint8Array(0), 'test', 0)).toBe(0);
+  });
+});
+
+describe('range checks of hostile elements', () => {
+  const group = namedGroup('MODP-4096');
+  const count = 2000;
+  /** CPU time: the least of several, for others share this machine. */
+  const cpuUs = (work: () => unknown): number => {
+    const times = Array.from({ length: 5 }, () => {
+      const start = process.cpuUsage();
+      work();
+      const { user, system } = process.cpuUsage(start);
+      return user + system;
+    });
+    return Math.min(...times);
+  };
+  const checked = (batch: Uint8Array) => () => {
+    for (let i = 0; i < 5; i++) checkElements(group, batch, 'batch');
+  };
+  const all = (value: bigint) => batchOf(group, new Array<bigint>(count).fill(value));
+
+  it('cost no big integer: at most a small part of what reading them as such costs', () => {
+    for (const value of [1n, 1n << 4030n, group.q - 1n, group.q]) {
+      // Measured: 60 times less for 1, 12 times less for the worst.
+      const batch = all(value);
+      expect(cpuUs(checked(batch)) / 5).toBeLessThan(cpuUs(() => elementsOf(group, batch)) / 2);
+    }
+  });
+
+  it('let the event loop turn between slices, and name the element whatever slice it is in', async () => {
+    const long = all(group.q);
+    const batch = batchOf(namedGroup('TEST-64'), new Array<bigint>(3 * CHECK_SLICE).fill(1n));
+    const small = namedGroup('TEST-64');
+    let turns = 0;
+    const turn = () => {
+      turns++;
+      timer = setImmediate(turn);
+    };
+    let timer = setImmediate(turn);
+    await checkElementsInTurns(small, batch, 'batch');
+    clearImmediate(timer);
+    expect(turns).toBeGreaterThanOrEqual(2);
+    writeElement(small, batch, 2 * CHECK_SLICE + 5, 0n);
+    await expect(checkElementsInTurns(small, batch, 'batch')).rejects.toMatchObject({
+      code: 'ELEMENT_RANGE',
+      values: { index: 2 * CHECK_SLICE + 5 },
+    });
+    expect(await checkElementsInTurns(group, long, 'batch')).toBe(count);
   });
 });
 

@@ -1,0 +1,175 @@
+// `npm run mutants [-- --only NAME] [--json]`: takes each defence out, one at a time, in a scratch copy of the checkout, and runs
+// the test that must then fail. A mutant survives where that test passes without its defence; it is stale where its patch
+// does not apply, does not compile, or where its test is not found or does not pass with the defence in place.
+import { spawn, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { eachOf } from './lib/compile.mjs';
+import { readMutants } from './lib/mutants.mjs';
+
+const HELP = `Usage: npm run mutants -- [--only NAME] [--jobs N] [--json]
+
+  --only NAME   only mutants whose names contain NAME
+  --jobs N      how many at a time (default: one per core, at most 4)
+  --json        end with one line of JSON: mutants, killed, survived, stale`;
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+/** A test that hangs without its defence counts as failed after this time. */
+const RUN_MS_MAX = 300_000;
+const say = (text) => process.stderr.write(`${text}\n`);
+
+function parseOptions(args) {
+  const options = { only: '', jobs: Math.min(4, availableParallelism()), json: false };
+  const fail = (message) => {
+    say(`error: ${message}\nhint: npm run mutants -- --help`);
+    process.exit(2);
+  };
+  for (let i = 0; i < args.length; i++) {
+    if (args[i] === '--help') {
+      process.stdout.write(`${HELP}\n`);
+      process.exit(0);
+    } else if (args[i] === '--json') options.json = true;
+    else if (args[i] === '--only' && args[i + 1]) options.only = args[++i];
+    else if (args[i] === '--jobs' && /^[1-9]\d?$/.test(args[i + 1] ?? '')) options.jobs = Number(args[++i]);
+    else fail(`cannot use ${args[i]}`);
+  }
+  return options;
+}
+
+/** A copy of what git knows or would take, with the build; dependencies are shared. */
+function scratchCopy(directory) {
+  const listed = spawnSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], { cwd: root, encoding: 'utf8' });
+  if (listed.status !== 0) throw new Error(`git ls-files: ${listed.stderr}`);
+  for (const file of listed.stdout.split('\0').filter((name) => name !== '' && existsSync(join(root, name)))) {
+    mkdirSync(dirname(join(directory, file)), { recursive: true });
+    cpSync(join(root, file), join(directory, file));
+  }
+  for (const built of ['dist', 'build']) {
+    if (existsSync(join(root, built))) cpSync(join(root, built), join(directory, built), { recursive: true });
+  }
+  symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
+  return directory;
+}
+
+/** Runs a command; its status and the end of what it said. Killed with its children after RUN_MS_MAX. */
+function run(command, args, cwd) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    let said = '';
+    const hear = (text) => {
+      said = (said + text).slice(-4000);
+    };
+    child.stdout.on('data', hear);
+    child.stderr.on('data', hear);
+    const timer = setTimeout(() => process.kill(-child.pid, 'SIGKILL'), RUN_MS_MAX);
+    child.on('close', (status) => {
+      clearTimeout(timer);
+      resolve({ status, said });
+    });
+  });
+}
+
+const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+/** The named tests of a file: what vitest says of each. Undefined where the file does not load. */
+async function testsOf(directory, { test, name }) {
+  const report = join(directory, `report-${process.pid}.json`);
+  rmSync(report, { force: true });
+  const reporters = ['--reporter=json', `--outputFile.json=${report}`];
+  const { said } = await run(
+    process.execPath,
+    ['node_modules/vitest/vitest.mjs', 'run', test, '-t', escaped(name), ...reporters],
+    directory,
+  );
+  // No report is written where the run was killed: with a defence out, that is a failure like any other.
+  if (!existsSync(report)) return { hung: true, said };
+  const { testResults } = JSON.parse(readFileSync(report, 'utf8'));
+  rmSync(report);
+  const results = testResults.flatMap(({ assertionResults }) => assertionResults);
+  const named = results.filter(({ fullName, status }) => fullName.includes(name) && status !== 'pending');
+  const skipped = named.length > 0 && named.every(({ status }) => status === 'skipped' || status === 'todo');
+  const broken = results.length === 0 ? testResults.map(({ message }) => message).join('\n') : '';
+  return { named, skipped, broken, said };
+}
+
+async function build({ build: kind }, directory) {
+  if (kind === undefined) return undefined;
+  const { status, said } = await run(
+    process.execPath,
+    ['scripts/setup.mjs', ...(kind === 'native' ? ['--force'] : [])],
+    directory,
+  );
+  return status === 0 ? undefined : said;
+}
+
+/** One mutant, from a clean scratch copy and back to it. */
+async function play(mutant, directory) {
+  const git = (...args) => spawnSync('git', ['apply', ...args, mutant.path], { cwd: directory, encoding: 'utf8' });
+  const before = await testsOf(directory, mutant);
+  if (before.skipped) return { verdict: 'skipped', why: 'its test is skipped here' };
+  if (before.hung || before.broken || before.named.length === 0) {
+    return { verdict: 'stale', why: before.broken || `no test of that name: ${mutant.name}` };
+  }
+  if (before.named.some(({ status }) => status === 'failed')) {
+    return { verdict: 'stale', why: `its test fails with the defence in place\n${before.said}` };
+  }
+  const applied = git();
+  if (applied.status !== 0) return { verdict: 'stale', why: applied.stderr };
+  try {
+    const unbuilt = await build(mutant, directory);
+    if (unbuilt) return { verdict: 'stale', why: `does not compile: ${unbuilt}` };
+    const after = await testsOf(directory, mutant);
+    if (after.hung) return { verdict: 'killed', why: 'its test hung' };
+    if (after.broken) return { verdict: 'stale', why: `does not load: ${after.broken}` };
+    const failed = after.named.find(({ status }) => status === 'failed');
+    return failed
+      ? { verdict: 'killed', why: (failed.failureMessages[0] ?? '').split('\n')[0] }
+      : { verdict: 'survived', why: mutant.test };
+  } finally {
+    git('-R');
+    if (mutant.build) await build(mutant, directory);
+  }
+}
+
+async function main() {
+  const { only, jobs, json } = parseOptions(process.argv.slice(2));
+  const mutants = readMutants(root).filter(({ id }) => id.includes(only));
+  if (mutants.length === 0) {
+    say(`error: no mutant's name contains ${only}`);
+    process.exit(2);
+  }
+  const scratch = mkdtempSync(join(tmpdir(), 'millrace-mutants-'));
+  const verdicts = new Map();
+  try {
+    const free = Array.from({ length: Math.min(jobs, mutants.length) }, (_, i) => scratchCopy(join(scratch, `${i}`)));
+    await eachOf(mutants, free.length, async (mutant) => {
+      const directory = free.pop();
+      const { verdict, why } = await play(mutant, directory);
+      free.push(directory);
+      verdicts.set(mutant.id, verdict);
+      say(`${verdict.padEnd(9)} ${mutant.id}: ${why.slice(0, verdict === 'killed' ? 160 : 2000)}`);
+    });
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  const named = (verdict) => mutants.map(({ id }) => id).filter((id) => verdicts.get(id) === verdict);
+  const [killed, survived, stale, skipped] = ['killed', 'survived', 'stale', 'skipped'].map(named);
+  say(
+    `${killed.length} of ${mutants.length} killed, ${survived.length} survived, ${stale.length} stale, ${skipped.length} skipped`,
+  );
+  if (json) {
+    const line = {
+      mutants: mutants.length,
+      killed: killed.length,
+      survived,
+      stale,
+      ...(skipped.length > 0 && { skipped }),
+    };
+    process.stdout.write(`${JSON.stringify(line)}\n`);
+  }
+  process.exit(survived.length + stale.length === 0 ? 0 : 1);
+}
+
+await main();

@@ -1,0 +1,44 @@
+// Each mutant (test/mutants/*.patch) takes one defence out. `npm run mutants` shows that its test then fails; here they are held
+// to apply, so that none goes stale unseen.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+interface Mutant {
+  readonly id: string;
+  readonly path: string;
+  readonly promise: string;
+  readonly test: string;
+  readonly name: string;
+}
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const module = join(root, 'scripts/lib/mutants.mjs');
+const { readMutants } = (await import(module)) as { readMutants(root: string): Mutant[] };
+const mutants = readMutants(root);
+
+describe('mutants', () => {
+  it.each(mutants.map((mutant) => [mutant.id, mutant] as const))('%s applies', (_, { path }) => {
+    const { status, stderr } = spawnSync('git', ['apply', '--check', path], { cwd: root, encoding: 'utf8' });
+    expect([status, stderr]).toEqual([0, '']);
+  });
+
+  it('name a test file that is there, and words of a test in it', () => {
+    for (const { id, test, name } of mutants) {
+      expect([id, existsSync(join(root, test))]).toEqual([id, true]);
+      // The last word is the test's own title's, whatever describe blocks stand before it.
+      const last = name.split(' ').at(-1)!;
+      expect([id, readFileSync(join(root, test), 'utf8').includes(last)]).toEqual([id, true]);
+    }
+  });
+
+  it('touch no test: a defence is taken out of the product', () => {
+    for (const { id, path } of mutants) {
+      const touched = [...readFileSync(path, 'utf8').matchAll(/^\+\+\+ b\/(\S+)/gm)].map(([, file]) => file!);
+      expect([id, touched.filter((file) => file.startsWith('test/'))]).toEqual([id, []]);
+      expect(touched.length).toBeGreaterThan(0);
+    }
+  });
+});
