@@ -124,8 +124,11 @@ async function play(mutant, directory) {
     if (after.hung) return { verdict: 'killed', why: 'its test hung' };
     if (after.broken) return { verdict: 'stale', why: `does not load: ${after.broken}` };
     const failed = after.named.find(({ status }) => status === 'failed');
-    return failed
-      ? { verdict: 'killed', why: (failed.failureMessages[0] ?? '').split('\n')[0] }
+    if (failed) return { verdict: 'killed', why: (failed.failureMessages[0] ?? '').split('\n')[0] };
+    // A process that dies takes its tests' results with it.
+    const passed = ({ named }) => named.filter(({ status }) => status === 'passed').length;
+    return passed(after) < passed(before)
+      ? { verdict: 'killed', why: 'its test ended the process' }
       : { verdict: 'survived', why: mutant.test };
   } finally {
     git('-R');

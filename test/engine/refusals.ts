@@ -216,7 +216,7 @@ export function typeTests(harness: Harness): void {
 
   it('refuses a batch that no buffer can hold, before it is allocated', () => {
     if (group.elementBytes < 512) return;
-    const refused = expect.objectContaining({ code: 'BATCH_TOO_LARGE' });
+    const refused = expect.objectContaining({ code: 'BATCH_TOO_LARGE', values: { bytes: 2 ** 33, bytesMax: 2 ** 32 } });
     expect(() => harness.engine.allocate(2 ** 20, 16)).toThrow(refused);
   });
 }
