@@ -11,7 +11,6 @@ interface Mutant {
   readonly path: string;
   readonly promise: string;
   readonly test: string;
-  readonly name: string;
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -25,13 +24,8 @@ describe('mutants', () => {
     expect([status, stderr]).toEqual([0, '']);
   });
 
-  it('name a test file that is there, and words of a test in it', () => {
-    for (const { id, test, name } of mutants) {
-      expect([id, existsSync(join(root, test))]).toEqual([id, true]);
-      // The last word is the test's own title's, whatever describe blocks stand before it.
-      const last = name.split(' ').at(-1)!;
-      expect([id, readFileSync(join(root, test), 'utf8').includes(last)]).toEqual([id, true]);
-    }
+  it('name a test file that is there', () => {
+    for (const { id, test } of mutants) expect([id, existsSync(join(root, test))]).toEqual([id, true]);
   });
 
   it('touch no test: a defence is taken out of the product', () => {
