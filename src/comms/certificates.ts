@@ -1,9 +1,11 @@
-// TLS certificates of nodes: self-signed Ed25519, because nobody vouches for a node but the membership list that pins its
-// certificate. node:crypto can read certificates but not issue them; @peculiar/x509 does.
+// TLS certificates of nodes: self-signed, because nobody vouches for a node but the membership list that pins its certificate. Their
+// keys are P-256, which every TLS offers: gRPC in Python, C++, Ruby, PHP and C# runs on BoringSSL, which by default does not offer
+// Ed25519. Identities stay Ed25519. node:crypto can read certificates but not issue them; @peculiar/x509 does.
 import 'reflect-metadata';
 import { createHash, webcrypto, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import * as x509 from '@peculiar/x509';
+import { systemClock } from '../base/clock.js';
 import { MixError } from '../base/errors.js';
 
 x509.cryptoProvider.set(webcrypto as never);
@@ -16,10 +18,16 @@ export interface CertificatePair {
 
 const DAY_MS = 24 * 3600 * 1000;
 
+/** Of certificates that are issued. Pinned ones of another kind, Ed25519 of earlier releases, are taken all the same. */
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+
 /** A fresh self-signed certificate for `name`, valid from an hour ago (clocks differ) for `days`. */
-export async function createCertificate(name: string, days: number, nowMs = Date.now()): Promise<CertificatePair> {
-  const algorithm = { name: 'Ed25519' };
-  const keys = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
+export async function createCertificate(
+  name: string,
+  days: number,
+  nowMs = systemClock.wallMs(),
+): Promise<CertificatePair> {
+  const keys = (await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: Buffer.from(webcrypto.getRandomValues(new Uint8Array(15)))
       .toString('hex')
@@ -27,7 +35,7 @@ export async function createCertificate(name: string, days: number, nowMs = Date
     name: `CN=${name}`,
     notBefore: new Date(nowMs - 3600 * 1000),
     notAfter: new Date(nowMs + days * DAY_MS),
-    signingAlgorithm: algorithm,
+    signingAlgorithm: ALGORITHM,
     keys: keys as never,
     extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: name }])],
   });
