@@ -176,6 +176,10 @@ const catalogue = {
     what: 'a node said two different things',
     remedy: 'the named node is faulty; take it out of the team',
   },
+  EVIDENCE_INVALID: {
+    what: 'what was brought as evidence convicts nobody',
+    remedy: 'whoever brought it is faulty: it must check evidence before it sends it',
+  },
   DEADLINE_MISSED: {
     what: 'a phase did not end in time',
     remedy: 'look at the named node: it is stalled, overloaded or cut off',

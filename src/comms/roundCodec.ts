@@ -4,6 +4,7 @@ import { isErrorCode } from '../base/errors.js';
 import { isBootId, isNodeId, isRoundId, type NodeId } from '../base/ids.js';
 import { SIGNATURE_BYTES } from '../cmix/signatures.js';
 import type { GroupName } from '../math/group.js';
+import { EVIDENCE_BYTES_MAX } from '../round/evidence.js';
 import { PHASES, type PhaseName } from '../round/roundContext.js';
 import { checkRoundInfo, type RoundInfo, type SignedRoundInfo } from '../round/roundInfo.js';
 import { STAGES, type Stage } from '../round/roundState.js';
@@ -13,8 +14,9 @@ import type { RoundTrip__Output } from './generated/millrace/v1/RoundTrip.js';
 import type { SignedRoundInfo__Output, SignedRoundInfo as WireRound } from './generated/millrace/v1/SignedRoundInfo.js';
 import type { StageReport__Output } from './generated/millrace/v1/StageReport.js';
 import type { Update__Output, Update as WireUpdate } from './generated/millrace/v1/Update.js';
-import { fixed, malformed, require_ } from './teamCodec.js';
+import { bytesOf, fixed, malformed, require_ } from './teamCodec.js';
 
+const EMPTY = new Uint8Array(0);
 const TEXT_MAX = 1_000;
 /** Members that one report speaks of, and the longest that a round trip may take. */
 const MEMBERS_MAX = 10_000;
@@ -93,14 +95,16 @@ export function encodeReport(report: NodeReport): WireReport {
     }
     case 'stage': {
       const { round, bootId, stage, failure } = report;
-      const { code = '', culprit = '', reporter = '', detail = '' } = failure ?? {};
-      return { stage: { round, bootId, stage, code, culprit, reporter, detail: detail.slice(0, TEXT_MAX) } };
+      const { code = '', reporter = '', detail = '' } = failure ?? {};
+      const culprit = failure?.culprit ?? failure?.accused ?? '';
+      const shown = { reporterSignature: failure?.signature ?? EMPTY, evidence: failure?.evidence ?? EMPTY };
+      return { stage: { round, bootId, stage, code, culprit, reporter, detail: detail.slice(0, TEXT_MAX), ...shown } };
     }
   }
 }
 
-/** @throws MixError MESSAGE_MALFORMED */
-export function decodeReport(wire: NodeReport__Output): NodeReport {
+/** `from`: the authenticated node that sends the report; what it says in another's name is hearsay. @throws MixError MESSAGE_MALFORMED */
+export function decodeReport(from: NodeId, wire: NodeReport__Output): NodeReport {
   switch (wire.report) {
     case 'online': {
       const { bootId, engine, enginePath, openRounds } = wire.online!;
@@ -117,7 +121,7 @@ export function decodeReport(wire: NodeReport__Output): NodeReport {
       return { kind: 'progress', round, phase, fraction };
     }
     case 'stage':
-      return decodeStage(wire.stage!);
+      return decodeStage(from, wire.stage!);
     case 'roundTrips': {
       const { roundTrips } = wire.roundTrips!;
       require_(roundTrips.length <= MEMBERS_MAX, 'round trips');
@@ -134,19 +138,31 @@ function decodeRoundTrip({ peer, ms }: RoundTrip__Output): { readonly peer: Node
   return { peer, ms };
 }
 
-function decodeStage(wire: StageReport__Output): NodeReport {
+function decodeStage(from: NodeId, wire: StageReport__Output): NodeReport {
   const { round, bootId, stage } = wire;
   require_(isRoundId(round), 'round');
   require_(isBootId(bootId), 'boot id');
   require_((STAGES as readonly string[]).includes(stage), 'stage');
-  return { kind: 'stage', round, bootId, stage: stage as Stage, failure: decodeFailure(wire) };
+  return { kind: 'stage', round, bootId, stage: stage as Stage, failure: decodeFailure(from, wire) };
 }
 
-function decodeFailure({ code, culprit, reporter, detail }: StageReport__Output): FailureReport | undefined {
+function decodeFailure(from: NodeId, wire: StageReport__Output): FailureReport | undefined {
+  const { code, culprit, reporter, detail, reporterSignature, evidence } = wire;
   if (code === '') return undefined;
   require_(isErrorCode(code), 'code');
   require_(culprit === '' || isNodeId(culprit), 'culprit');
   require_(isNodeId(reporter), 'reporter');
   require_(detail.length <= TEXT_MAX, 'detail');
-  return { code, culprit: culprit === '' ? undefined : culprit, reporter, detail };
+  require_(evidence.length <= EVIDENCE_BYTES_MAX, 'evidence');
+  const named = culprit === '' ? undefined : culprit;
+  const whom = reporter === from ? { culprit: named } : { culprit: undefined, accused: named };
+  const signed = reporterSignature.length > 0;
+  return {
+    code,
+    ...whom,
+    reporter,
+    detail,
+    ...(signed ? { signature: fixed(reporterSignature, SIGNATURE_BYTES, 'reporter signature') } : {}),
+    ...(evidence.length > 0 ? { evidence: bytesOf(evidence) } : {}),
+  };
 }

@@ -54,7 +54,8 @@ export function addSchedulerService(
       }
     },
     Report: errors.unary('Report', async (request, context) => {
-      await feed.onReport(identify(context).node, decodeReport(request));
+      const { node } = identify(context);
+      await feed.onReport(node, decodeReport(node, request));
       return {};
     }),
     Register: errors.unary('Register', async ({ code }, context) => {

@@ -6,12 +6,14 @@ import { SIGNATURE_BYTES } from '../cmix/signatures.js';
 import { REJECTION_REASONS, type SlotRejection } from '../cmix/slotTable.js';
 import { SLOTS_MAX } from '../math/batch.js';
 import { BATCH_PHASES, type BatchPhase } from '../round/batchPhases.js';
+import { EVIDENCE_BYTES_MAX } from '../round/evidence.js';
 import type { BatchHeader } from '../round/link.js';
 import type { BatchTrailer, SignedTeamMessage, TeamMessage } from '../round/teamMessages.js';
 import type { BatchHeader__Output } from './generated/millrace/v1/BatchHeader.js';
 import type { BatchTrailer__Output } from './generated/millrace/v1/BatchTrailer.js';
 import type { TeamEnvelope, TeamEnvelope__Output } from './generated/millrace/v1/TeamEnvelope.js';
 
+const EMPTY = new Uint8Array(0);
 const DIGEST = 32;
 const DETAIL_MAX = 500;
 const REJECTION_BYTES = 5;
@@ -48,7 +50,10 @@ export function encodeEnvelope(signed: SignedTeamMessage): TeamEnvelope {
     case 'tableVerdict':
       return { ...head, tableVerdict: { ...message, rejections: encodeRejections(message.rejections) } };
     case 'roundError':
-      return { ...head, roundError: { ...message, culprit: message.culprit ?? '' } };
+      return {
+        ...head,
+        roundError: { ...message, culprit: message.culprit ?? '', evidence: message.evidence ?? EMPTY },
+      };
     default:
       return { ...head, [message.kind]: { digest: message.digest } };
   }
@@ -88,11 +93,13 @@ function decodeMessage(wire: TeamEnvelope__Output): TeamMessage {
     case 'tableVerdict':
       return decodeVerdict(wire);
     case 'roundError': {
-      const { code, culprit, detail } = wire.roundError!;
+      const { code, culprit, detail, evidence } = wire.roundError!;
       require_(isErrorCode(code), 'code');
       require_(culprit === '' || isNodeId(culprit), 'culprit');
       require_(detail.length <= DETAIL_MAX, 'detail');
-      return { kind, code, culprit: culprit === '' ? undefined : culprit, detail };
+      require_(evidence.length <= EVIDENCE_BYTES_MAX, 'evidence');
+      const shown = evidence.length > 0 ? { evidence: bytesOf(evidence) } : {};
+      return { kind, code, culprit: culprit === '' ? undefined : culprit, detail, ...shown };
     }
     default:
       throw malformed('message kind');

@@ -2,20 +2,23 @@
 // says a thing twice must say the same thing; a message comes only when it can; signatures, proofs, roots and openings
 // are verified. What is wrong goes back to its sender as an error, and ends the round where it cannot go on.
 import { equalBytes, toHex } from '../base/bytes.js';
-import { asMixError, type ErrorCode, MixError } from '../base/errors.js';
+import { asMixError, MixError } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
 import { openCommitment } from '../cmix/commitment.js';
 import { verifySignature } from '../cmix/signatures.js';
 import { decodeTable, encodedTableDigest } from '../cmix/slotTable.js';
-import { decodeKeyShare, verifyKeyShare } from '../cmix/teamKey.js';
+import { decodeKeyShare } from '../cmix/teamKey.js';
 import { refusal } from './admission.js';
 import { type BatchPhase, sendsPhase } from './batchPhases.js';
+import { decodeEvidence, verifyEvidence } from './evidence.js';
+import { findEvidence } from './findings.js';
 import type { BatchHeader, BatchSink } from './link.js';
-import { decodeOpening } from './opening.js';
+import type { OpeningExtra } from './opening.js';
 import type { Precompute } from './precompute.js';
 import type { Realtime } from './realtime.js';
 import { blame, type RoundContext } from './roundContext.js';
-import type { RoundEvent, RoundState } from './roundState.js';
+import type { RoundEvent, RoundFailure, RoundState } from './roundState.js';
+import { checkMessage, checkTrailer, isLocal, messageStatement, type Statement } from './statements.js';
 import {
   type BatchTrailer,
   isSaidBy,
@@ -33,17 +36,17 @@ export interface IntakeDeps {
   readonly dispatch: (event: RoundEvent) => void;
 }
 
-const EMPTY = new Uint8Array(0);
-
-/** Trouble of this node's own: what a peer sent is not to blame for it. */
-const isLocal = (code: ErrorCode): boolean =>
-  code === 'INTERNAL' || code === 'BUFFER_OVERLAP' || code.startsWith('ENGINE_') || code.startsWith('HANDLE_');
+/** Kinds of messages that can be wrong by themselves, for anybody to see. */
+const CHECKED: readonly TeamMessage['kind'][] = ['keyShare', 'commitment', 'tableVerdict'];
 
 export class Intake {
   readonly #deps: IntakeDeps;
   /** Every message heard, by kind and position: its digest and signature. */
   readonly #heard = new Map<string, SignedTeamMessage & { readonly digest: string }>();
-  readonly #trailers = new Map<BatchPhase, BatchTrailer>();
+  /** Signed ends of batches, by phase and position, and what convicts a position by itself, or beside what it said before. */
+  readonly #trailers = new Map<string, BatchTrailer>();
+  readonly #invalid = new Map<number, Statement>();
+  readonly #second = new Map<number, Statement>();
 
   constructor(deps: IntakeDeps) {
     this.#deps = deps;
@@ -59,7 +62,26 @@ export class Intake {
 
   /** Node 1's signature under the C that it revealed to us. */
   get revealSignature(): Uint8Array | undefined {
-    return this.#trailers.get('reveal')?.signature;
+    return this.#trailers.get('reveal/0')?.signature;
+  }
+
+  /** What shows to anybody that a failure is as this node has found it; undefined where it has only its word for that. */
+  evidenceOf(failure: RoundFailure): Uint8Array | undefined {
+    const { round, precompute, realtime } = this.#deps;
+    const { position: self } = round.facts;
+    return findEvidence(round.facts, failure, {
+      message: (kind, position) => this.heard(kind, position),
+      trailer: (phase, position) => this.#trailers.get(`${phase}/${position}`),
+      batch: (phase, position) => {
+        if (position !== self) return round.received(phase, position)?.bytes;
+        return phase === 'opening' ? precompute.own?.shares : round.outgoing(phase).bytes;
+      },
+      invalid: (position) => this.#invalid.get(position),
+      second: (position) => this.#second.get(position),
+      mixCommits: realtime.openings.flatMap((opening) =>
+        opening ? [{ digest: opening.mixDigest, signature: opening.mixSignature }] : [],
+      ),
+    });
   }
 
   /** Notes what this node itself says. */
@@ -83,55 +105,64 @@ export class Intake {
     }
     // A second round error says nothing new, whatever it says.
     if (before && message.kind === 'roundError') return;
-    if (before) throw this.#fault(blame('EQUIVOCATION', position, message.kind));
+    const statement = messageStatement(from, message, signed.signature);
+    if (before) {
+      this.#second.set(position, statement);
+      throw this.#fault(blame('EQUIVOCATION', position, message.kind));
+    }
     const refused = refusal(this.#deps.state(), message.kind, position);
     if (refused) throw new MixError(refused, { kind: message.kind, stage: this.#deps.state().stage });
     this.#heard.set(`${message.kind}/${position}`, { ...signed, digest });
+    let proven: number | undefined;
     try {
-      await this.#verify(position, message);
+      proven = await this.#verify(position, message);
     } catch (thrown) {
-      throw this.#fault(asMixError(thrown), position);
+      const error = asMixError(thrown);
+      if (CHECKED.includes(message.kind) && !isLocal(error.code)) this.#invalid.set(position, statement);
+      throw this.#fault(error, position);
     }
-    this.#deps.dispatch({ type: 'said', from: position, message });
+    this.#deps.dispatch({ type: 'said', from: position, message, proven });
   }
 
-  async #verify(position: number, message: TeamMessage): Promise<void> {
+  /** @returns of a round error: the position that its evidence convicts */
+  async #verify(position: number, message: TeamMessage): Promise<number | undefined> {
     const { facts, ports } = this.#deps.round;
     const { info, group, digest } = facts;
+    await checkMessage(facts, ports.engine, info.team[position]!, message);
     switch (message.kind) {
-      case 'keyShare': {
-        const share = decodeKeyShare(group, info.width, message.share);
-        await verifyKeyShare(ports.engine, share, this.#deps.precompute.shareContext(position));
-        this.#deps.precompute.keepKeyShare(position, share);
-        return;
-      }
-      case 'commitment': {
-        const evidence = trailerDigest(digest, info.team[0]!, 'reveal', message.cipherDigest, EMPTY);
-        if (!verifySignature(facts.publicKeys[0]!, evidence, message.revealSignature))
-          throw blame('SIGNATURE_INVALID', position);
-        return;
-      }
+      case 'keyShare':
+        this.#deps.precompute.keepKeyShare(position, decodeKeyShare(group, info.width, message.share));
+        return undefined;
       case 'tableProposal': {
         const table = decodeTable(message.table, { slots: info.slots, teamSize: info.team.length });
         if (!equalBytes(encodedTableDigest(digest, message.table), message.digest))
           throw blame('TABLE_INVALID', position, 'digest');
         this.#deps.realtime.proposal = { table, digest: message.digest };
-        return;
+        return undefined;
       }
-      case 'tableVerdict': {
-        // Only the digest is signed, so the signature can be checked without the table itself.
-        const proposal: TeamMessage = { kind: 'tableProposal', digest: message.proposalDigest, table: EMPTY };
-        const holds = isSaidBy(facts.publicKeys[0]!, digest, info.team[0]!, proposal, message.proposalSignature);
-        if (!holds) throw blame('SIGNATURE_INVALID', position);
-        if (message.rejections.some(({ slot }) => !Number.isInteger(slot) || slot < 0 || slot >= info.slots)) {
-          throw blame('SLOT_COUNT', position);
-        }
+      case 'tableVerdict':
         this.#deps.realtime.keepVerdict(position, message.rejections);
-        return;
-      }
+        return undefined;
+      case 'roundError':
+        return await this.#convicted(position, message);
       default:
-        return;
+        return undefined;
     }
+  }
+
+  /** Whom the evidence in a round error convicts. @throws MixError that names its speaker: what it brought shows nothing of the kind */
+  async #convicted(
+    position: number,
+    { culprit, evidence }: TeamMessage & { kind: 'roundError' },
+  ): Promise<number | undefined> {
+    const { facts, ports } = this.#deps.round;
+    const { team } = facts.info;
+    if (culprit !== undefined && !team.includes(culprit)) throw blame('MESSAGE_MALFORMED', position, 'culprit');
+    if (!evidence) return undefined;
+    const { culprits, certain } = await verifyEvidence(facts, ports.engine, decodeEvidence(evidence));
+    if (!certain) return undefined;
+    if (culprit === undefined || !culprits.includes(culprit)) throw blame('EVIDENCE_INVALID', position);
+    return team.indexOf(culprit);
   }
 
   /** A batch stream opens. @throws MixError where it cannot be, before anything is allocated */
@@ -155,7 +186,6 @@ export class Intake {
     return this.#deps.round.incoming(phase, position, {
       verify: (trailer) => this.#verifyTrailer(phase, position, trailer),
       complete: (trailer) => {
-        this.#trailers.set(phase, trailer);
         this.#deps.dispatch({ type: 'batchIn', phase, from: position, root: toHex(trailer.root) });
       },
       misbehaved: (error) => this.#fault(error, position),
@@ -167,15 +197,20 @@ export class Intake {
     const signed = trailerDigest(facts.digest, facts.info.team[position]!, phase, trailer.root, trailer.extra);
     if (!verifySignature(facts.publicKeys[position]!, signed, trailer.signature))
       throw blame('SIGNATURE_INVALID', position);
-    if (phase === 'opening') this.#verifyOpening(position, trailer);
-    else if (trailer.extra.length > 0) throw blame('MESSAGE_MALFORMED', position);
+    this.#trailers.set(`${phase}/${position}`, trailer);
+    let extra: OpeningExtra | undefined;
+    try {
+      extra = checkTrailer(facts, phase, trailer.extra);
+    } catch (thrown) {
+      this.#invalid.set(position, { kind: 'batch', from: facts.info.team[position]!, phase, ...trailer });
+      throw thrown;
+    }
+    if (extra) this.#verifyOpening(position, extra);
   }
 
-  #verifyOpening(position: number, trailer: BatchTrailer): void {
+  #verifyOpening(position: number, extra: OpeningExtra): void {
     const { round, realtime } = this.#deps;
-    const { facts } = round;
-    const { info, group, digest } = facts;
-    const extra = decodeOpening(group, info.width, trailer.extra);
+    const { info, digest } = round.facts;
     const committed = this.heard('commitment', position);
     const opens =
       committed !== undefined &&
@@ -188,10 +223,6 @@ export class Intake {
         nonce: extra.nonce,
       });
     if (!opens) throw blame('COMMITMENT_OPENING', position);
-    const mixCommit: TeamMessage = { kind: 'mixCommit', digest: extra.mixDigest };
-    if (!isSaidBy(facts.publicKeys[0]!, digest, info.team[0]!, mixCommit, extra.mixSignature)) {
-      throw blame('SIGNATURE_INVALID', position);
-    }
     realtime.openings[position] = extra;
   }
 

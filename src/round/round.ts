@@ -24,8 +24,12 @@ import { type PhaseName, RoundContext, type RoundFacts } from './roundContext.js
 import { initialState, step } from './roundMachine.js';
 import { RoundSecrets } from './roundSecrets.js';
 import type { RoundEffect, RoundEvent, RoundFailure, RoundState, Stage, Task } from './roundState.js';
+import { type FailureReport, failureReport } from './schedulerPort.js';
 import type { SubmissionDesk } from './submissions/desk.js';
 import { messageDigest, type SignedTeamMessage, type TeamMessage } from './teamMessages.js';
+
+/** Evidence that is brought again by who has only heard of it: small enough for all of a team to send. */
+const EVIDENCE_AGAIN_BYTES = 64 * 1024;
 
 /** How long an ended round still delivers what others need to end it, too. */
 const LINGER_MS = 30_000;
@@ -68,6 +72,8 @@ export class Round {
   #endLinger: CancelTimer = () => {};
   #outputs: RoundOutputs | undefined;
   #cipherDigest: Uint8Array | undefined;
+  /** What this node can show of the failure that it has found. */
+  #evidence: Uint8Array | undefined;
 
   constructor(facts: RoundFacts, deps: RoundDeps) {
     this.facts = facts;
@@ -119,6 +125,18 @@ export class Round {
     if (this.stage !== 'COMPLETED' || !this.#outputs) return undefined;
     const signatures = this.facts.info.team.map((_, i) => this.intake.heard('outputSignature', i)!.signature);
     return { ...this.#outputs, signatures };
+  }
+
+  /** Why the round failed here, with what shows that: this node's own evidence, or its source's signature where it is hearsay. */
+  get failure(): FailureReport | undefined {
+    const { failure } = this.#state;
+    if (!failure) return undefined;
+    const report = failureReport(failure, this.facts.info.team);
+    if (failure.reporter === this.facts.position) return { ...report, evidence: this.#evidence };
+    const heard = this.intake.heard('roundError', failure.reporter);
+    const { evidence } = heard?.message ?? {};
+    const again = evidence && evidence.length <= EVIDENCE_AGAIN_BYTES ? evidence : undefined;
+    return { ...report, signature: heard?.signature, evidence: again };
   }
 
   /** Takes one event; events that effects cause are taken after it, in order. */
@@ -178,6 +196,8 @@ export class Round {
       case 'stage':
         this.#deadlines.disarm();
         if (isOver(effect.stage)) this.#end();
+        if (this.#state.failure?.reporter === this.facts.position)
+          this.#evidence = this.intake.evidenceOf(this.#state.failure);
         this.#deps.onStage(effect.stage, this.#state.failure);
         return;
       case 'deadline':
@@ -384,7 +404,8 @@ export class Round {
     if (failure.reporter !== this.facts.position || this.intake.heard('roundError', this.facts.position)) return;
     const culprit: NodeId | undefined =
       failure.culprit === undefined ? undefined : this.facts.info.team[failure.culprit];
-    this.#say({ kind: 'roundError', code: failure.code, culprit, detail: failure.detail.slice(0, 500) });
+    const detail = failure.detail.slice(0, 500);
+    this.#say({ kind: 'roundError', code: failure.code, culprit, detail, evidence: this.#evidence });
   }
 
   /** The error that senders and peers are told once the round has ended. */

@@ -7,7 +7,7 @@ import type { ErrorCode } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
 import { isOver, reached } from './admission.js';
 import { blameOf, holdUpOf, isInWait, lateAsSeen, NOBODY, ownClaim, phaseOf, phaseWait, seesDelay } from './overdue.js';
-import type { Progress, RoundEffect, RoundEvent, RoundState, Stage } from './roundState.js';
+import type { Progress, RoundEffect, RoundEvent, RoundFailure, RoundState, Stage } from './roundState.js';
 import type { TeamMessage, TeamMessageKind } from './teamMessages.js';
 
 type Step = readonly [RoundState, readonly RoundEffect[]];
@@ -37,8 +37,11 @@ function enter(state: RoundState, stage: Stage): Step {
   return [{ ...state, stage, late: false, holdUp: undefined }, effects];
 }
 
-function fail(state: RoundState, code: ErrorCode, detail: string, culprit?: number, reporter = state.position): Step {
-  const failure = { code, culprit, detail, reporter };
+function fail(state: RoundState, code: ErrorCode, detail: string, culprit?: number): Step {
+  return failBy(state, { code, culprit, accused: undefined, detail, reporter: state.position });
+}
+
+function failBy(state: RoundState, failure: RoundFailure): Step {
   const [next, effects] = enter({ ...state, failure }, 'FAILED');
   return [next, [...effects, { type: 'fail', failure }]];
 }
@@ -101,7 +104,7 @@ function follow(state: RoundState, event: RoundEvent): Step {
       return [next, [...effects, { type: 'work', task: 'keyShare' }]];
     }
     case 'said':
-      return onSaid(state, event.from, event.message);
+      return onSaid(state, event);
     case 'batchIn':
       return onBatch(state, event);
     case 'ringDone':
@@ -129,7 +132,7 @@ function follow(state: RoundState, event: RoundEvent): Step {
   }
 }
 
-function onSaid(before: RoundState, from: number, message: TeamMessage): Step {
+function onSaid(before: RoundState, { from, message, proven }: RoundEvent & { type: 'said' }): Step {
   const { kind } = message;
   if (before.said[kind]?.[from] !== undefined) return [before, []];
   const state = { ...before, said: put(before.said, kind, before.size, from, comparable(message)) };
@@ -151,16 +154,33 @@ function onSaid(before: RoundState, from: number, message: TeamMessage): Step {
     case 'outputSignature':
       return onOutputSignature(state);
     case 'roundError':
-      return onRoundError(state, from, message);
+      return onRoundError(state, from, message, proven);
   }
 }
 
-/** A member ended the round: it is over for us, too, for the reason it gave. */
-function onRoundError(state: RoundState, from: number, message: TeamMessage & { kind: 'roundError' }): Step {
+/** A member ended the round: it is over for us, too, for the reason it gave. Whom it names for that is its word. */
+function onRoundError(
+  state: RoundState,
+  from: number,
+  message: TeamMessage & { kind: 'roundError' },
+  proven: number | undefined,
+): Step {
   if (from === state.position) return [state, []];
   if (message.code === 'DEADLINE_MISSED') return onClaim(state, from, message);
-  const culprit = message.culprit === undefined ? -1 : state.team.indexOf(message.culprit);
-  return fail(state, message.code, message.detail, culprit < 0 ? undefined : culprit, from);
+  return failBy(state, hearsay(state, from, message, proven));
+}
+
+/** What a member says of the end of a round. Only evidence that we have checked convicts anybody, and what it says of itself. */
+function hearsay(
+  { team }: RoundState,
+  from: number,
+  { code, detail, culprit: named }: TeamMessage & { kind: 'roundError' },
+  proven?: number,
+): RoundFailure {
+  const position = named === undefined ? -1 : team.indexOf(named);
+  const accused = position < 0 ? undefined : position;
+  const culprit = proven ?? (accused === from ? from : undefined);
+  return { code, culprit, accused: culprit === undefined ? accused : undefined, detail, reporter: from };
 }
 
 function onPhaseDeadline(state: RoundState): Step {
@@ -188,10 +208,10 @@ function onDeadline(state: RoundState, missed: string): Step {
  * whom another waits for need not be at fault, and that it is late is its word alone.
  */
 function onClaim(before: RoundState, from: number, message: TeamMessage & { kind: 'roundError' }): Step {
-  if (before.stage === 'STANDBY') return fail(before, message.code, message.detail, undefined, from);
+  if (before.stage === 'STANDBY') return failBy(before, hearsay(before, from, message));
   const [state, effects] = before.claims ? [before, []] : onDeadline(before, lateAsSeen(before));
   if (!seesDelay(state)) {
-    const [over, more] = fail({ ...state, claims: undefined }, message.code, message.detail, undefined, from);
+    const [over, more] = failBy({ ...state, claims: undefined }, hearsay(state, from, message));
     return [over, [...effects.filter(({ type }) => type === 'say'), ...more]];
   }
   const claim = message.culprit === undefined ? NOBODY : state.team.indexOf(message.culprit);

@@ -24,7 +24,7 @@ import type { SignedRoundInfo } from './roundInfo.js';
 import type { LostRound, RoundLog } from './roundLog.js';
 import { roundMemoryBytes } from './roundMemory.js';
 import type { RoundFailure, Stage } from './roundState.js';
-import { failureReport, type NodeReport } from './schedulerPort.js';
+import type { NodeReport } from './schedulerPort.js';
 import { type Submission, SubmissionDesk } from './submissions/desk.js';
 import type { SenderRegistry } from './submissions/senderRegistry.js';
 import type { SignedTeamMessage } from './teamMessages.js';
@@ -145,9 +145,7 @@ export class RoundRunner implements LinkReceiver {
   reports(): NodeReport[] {
     const { bootId } = this.#deps;
     return [...this.#rounds].map(([id, { round }]) => {
-      const { failure } = round.state;
-      const reported = failure && failureReport(failure, round.facts.info.team);
-      return { kind: 'stage', round: id, bootId, stage: round.stage, failure: reported };
+      return { kind: 'stage', round: id, bootId, stage: round.stage, failure: round.failure };
     });
   }
 
@@ -209,7 +207,7 @@ export class RoundRunner implements LinkReceiver {
   #onStage(round: Round, stage: Stage, failure: RoundFailure | undefined): void {
     const { info } = round.facts;
     const id = info.round;
-    const report = failure && failureReport(failure, info.team);
+    const report = failure && round.failure;
     this.#deps.care?.onStage(info, stage);
     this.#deps.report({ kind: 'stage', round: id, bootId: this.#deps.bootId, stage, failure: report });
     if (stage === 'QUEUED' && round.facts.position === 0) {
@@ -217,7 +215,11 @@ export class RoundRunner implements LinkReceiver {
     }
     if (!isOver(stage)) return;
     this.#ended.inc({ stage, code: failure?.code ?? '' });
-    if (report) this.#deps.log.warn({ round: id, ...report }, 'round failed');
+    if (report) {
+      const { code, culprit, accused, reporter, detail, evidence } = report;
+      const shown = { code, culprit, accused, reporter, detail, evidenceBytes: evidence?.length };
+      this.#deps.log.warn({ round: id, ...shown }, 'round failed');
+    }
     this.#deps.roundLog
       .end(id, stage)
       .catch((err) => this.#deps.log.error({ err, round: id }, 'round record not written'));

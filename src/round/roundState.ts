@@ -57,7 +57,13 @@ export interface HoldUp {
 export type RoundEvent =
   | { readonly type: 'open' }
   /** A verified message, the first of its kind from this position; what this node says comes back to itself, too. */
-  | { readonly type: 'said'; readonly from: number; readonly message: TeamMessage }
+  | {
+      readonly type: 'said';
+      readonly from: number;
+      readonly message: TeamMessage;
+      /** Of a round error: the position that the evidence in it convicts, as this node has checked. */
+      readonly proven?: number | undefined;
+    }
   /** A whole batch is in and matches its signed root. */
   | { readonly type: 'batchIn'; readonly phase: BatchPhase; readonly from: number; readonly root: string }
   /** The last chunk of our part of a decrypt ring is computed. */
@@ -104,8 +110,10 @@ export type RoundEffect =
 
 export interface RoundFailure {
   readonly code: ErrorCode;
-  /** Position of the node to blame; undefined where the protocol cannot know. */
+  /** Position of the node to blame, as this node has seen or checked itself; undefined where it cannot know. */
   readonly culprit: number | undefined;
+  /** Hearsay: whom the reporter names, where it is another member and nothing that it said could be checked. */
+  readonly accused: number | undefined;
   readonly detail: string;
   /** Position of the member who reported it; our own where we found it. */
   readonly reporter: number;

@@ -43,15 +43,24 @@ export function isUpdateOf(publicKey: Uint8Array, network: string, signed: Signe
 /** Why a round failed on a node, in terms that mean something outside its team. */
 export interface FailureReport {
   readonly code: ErrorCode;
+  /** Who is to blame, as the node that sends the report has seen or checked itself. */
   readonly culprit: NodeId | undefined;
+  /** Hearsay: whom the reporter names, where it is another than the node that sends the report. */
+  readonly accused?: NodeId | undefined;
+  /** Whose word it is. */
   readonly reporter: NodeId;
   readonly detail: string;
+  /** The reporter's under its round error, where it is another than the node that sends the report. */
+  readonly signature?: Uint8Array | undefined;
+  /** What convicts the culprit in anybody's eyes (round/evidence.ts), encoded. */
+  readonly evidence?: Uint8Array | undefined;
 }
 
 /** A failure in those terms: members by their ids and not by their places in the ring. */
 export function failureReport(failure: RoundFailure, team: readonly NodeId[]): FailureReport {
-  const { code, culprit, reporter, detail } = failure;
-  return { code, culprit: culprit === undefined ? undefined : team[culprit], reporter: team[reporter]!, detail };
+  const { code, culprit, accused, reporter, detail } = failure;
+  const member = (position: number | undefined) => (position === undefined ? undefined : team[position]);
+  return { code, culprit: member(culprit), accused: member(accused), reporter: team[reporter]!, detail };
 }
 
 /** What a node tells its scheduler. Nothing in it is about a slot, a sender or a single message. */

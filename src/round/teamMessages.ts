@@ -40,6 +40,8 @@ export type TeamMessage =
       readonly code: ErrorCode;
       readonly culprit: NodeId | undefined;
       readonly detail: string;
+      /** What convicts the culprit (round/evidence.ts), where there is such a thing. It stands by itself: it is not signed over. */
+      readonly evidence?: Uint8Array | undefined;
     };
 
 export type TeamMessageKind = TeamMessage['kind'];

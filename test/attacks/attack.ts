@@ -2,6 +2,7 @@
 // a round played to its end, and what every honest node then says: stage, error, culprit, outputs that count.
 import { expect } from 'vitest';
 import { MixError } from '../../src/base/errors.js';
+import type { NodeId } from '../../src/base/ids.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { multiply } from '../../src/math/arithmetic.js';
 import { readElement, writeElement } from '../../src/math/batch.js';
@@ -27,8 +28,11 @@ export const TEXTS = ['the victim', 'b', 'c', 'd', 'e', 'f'];
 export interface Verdict {
   readonly stage: Stage | undefined;
   readonly code: string | undefined;
-  /** Ring position from 1, as the protocol counts. */
+  /** Ring position from 1, as the protocol counts: whom it blames by what it has seen or checked itself. */
   readonly culprit: number | undefined;
+  /** Hearsay: whom another member blames, and which one that is. */
+  readonly accused?: number | undefined;
+  readonly reporter?: number | undefined;
   readonly texts: readonly string[];
   readonly invalid: number;
 }
@@ -253,8 +257,9 @@ export class Attack {
   verdict(node: SimNode): Verdict {
     const stage = this.team.stage(node, this.info.round) as Stage | undefined;
     const failure = this.team.failure(node, this.info.round);
-    const culprit = failure?.culprit && this.info.team.indexOf(failure.culprit) + 1;
-    const said = { stage, code: failure?.code, culprit: culprit || undefined };
+    const position = (id: NodeId | undefined) => (id === undefined ? undefined : this.info.team.indexOf(id) + 1);
+    const [culprit, accused] = [position(failure?.culprit), position(failure?.accused)];
+    const said = { stage, code: failure?.code, culprit, accused, reporter: position(failure?.reporter) };
     if (stage !== 'COMPLETED') return { ...said, texts: [], invalid: 0 };
     const outputs = node.runner.outputs(this.info.round);
     const keyOf = (id: string) => this.team.nodes.find((other) => other.id === id)!.key.publicKey;
@@ -272,6 +277,10 @@ export class Attack {
     expect(this.errors).toEqual([]);
     for (const node of this.honest()) expect(node.runner.secretBytes).toBe(0);
     for (const { culprit } of verdicts) if (culprit) expect([...this.evil]).toContain(culprit - 1);
+    // What an honest node says of another, too.
+    for (const { accused, reporter } of verdicts) {
+      if (accused && !this.evil.has(reporter! - 1)) expect([...this.evil]).toContain(accused - 1);
+    }
   }
 }
 
@@ -294,9 +303,23 @@ export async function refusals(node: SimNode, code: string, what: string): Promi
   return Number(line?.split(' ').at(-1) ?? 0);
 }
 
-/** Every honest node ended with this error and this culprit, and accepted nothing. */
+/** Every honest node ended with this error and accepted nothing; all name this culprit, by what they have seen or checked themselves. */
 export function expectFailed(verdicts: readonly Verdict[], code: string, culprit: number | undefined): void {
   for (const verdict of verdicts) expect(verdict).toMatchObject({ stage: 'FAILED', code, culprit, texts: [] });
+}
+
+/**
+ * The same of what not everybody has seen: a witness names the culprit; who has heard it from a witness keeps that as the word of that
+ * one, and blames nobody itself.
+ */
+export function expectAccused(verdicts: readonly Verdict[], code: string, culprit: number): void {
+  const isWitness = (verdict: Verdict) => verdict.culprit === culprit && verdict.accused === undefined;
+  for (const verdict of verdicts) {
+    const named = isWitness(verdict) ? {} : { culprit: undefined, accused: culprit };
+    expect(verdict).toMatchObject({ stage: 'FAILED', code, texts: [], ...named });
+    expect(verdict.reporter).not.toBe(culprit);
+  }
+  expect(verdicts.some(isWitness)).toBe(true);
 }
 
 /** The factor of every tag. */

@@ -9,7 +9,7 @@ import { createKeyShare, encodeKeyShare } from '../../src/cmix/teamKey.js';
 import type { BatchHeader } from '../../src/round/link.js';
 import type { TeamMessage } from '../../src/round/teamMessages.js';
 import { forgeBatch, forgeMessage } from '../sim/forge.js';
-import { Attack, codeOf, engine, expectFailed, group, refusals, TEXTS, tag } from './attack.js';
+import { Attack, codeOf, engine, expectAccused, expectFailed, group, refusals, TEXTS, tag } from './attack.js';
 
 const digest = new Uint8Array(32).fill(3);
 
@@ -147,7 +147,7 @@ describe('a batch that cannot be', () => {
   ])('%s ends the round (%s) and names its sender', async (_, code, change) => {
     const attack = await Attack.begin([3]);
     attack.tamper(3, 'precompPermute', change);
-    expectFailed(await attack.play(), code, 3);
+    expectAccused(await attack.play(), code, 3);
     expect(await refusals(attack.node(2), code, 'precompPermute')).toBe(1);
   });
 
@@ -172,7 +172,9 @@ describe('a batch that cannot be', () => {
         return undefined;
       },
     });
-    expectFailed(await attack.play(), code, 3);
+    // What it signed itself convicts it in everybody's eyes.
+    const expectNamed = code === 'MESSAGE_MALFORMED' ? expectFailed : expectAccused;
+    expectNamed(await attack.play(), code, 3);
   });
 
   it('a batch under another root than its own ends the round and names its sender', async () => {
@@ -183,7 +185,7 @@ describe('a batch that cannot be', () => {
         return { ...sourceOf(source), trailer: async () => ({ ...(await source.trailer()), root: digest }) };
       },
     });
-    expectFailed(await attack.play(), 'MERKLE_ROOT', 3);
+    expectAccused(await attack.play(), 'MERKLE_ROOT', 3);
   });
 
   it('a chunk that never comes is missed: the deadline names who did not send it', async () => {

@@ -8,7 +8,7 @@ import { Round } from '../../src/round/round.js';
 import type { RunnerDeps } from '../../src/round/roundRunner.js';
 import type { Submission, SubmissionDesk } from '../../src/round/submissions/desk.js';
 import { forgeBatch } from '../sim/forge.js';
-import { Attack, engine, expectFailed, lyingEngine, TEXTS, tag } from './attack.js';
+import { Attack, engine, expectAccused, lyingEngine, TEXTS, tag } from './attack.js';
 
 type Closed = ReturnType<SubmissionDesk['close']>;
 
@@ -37,7 +37,7 @@ describe('a ring step sent twice', () => {
         attack.team.network.inject(attack.node(from).id, victim.id, again).catch((error) => answers.push(error.code));
       });
     });
-    expectFailed(await attack.play(), 'CHUNK_CONFLICT', from);
+    expectAccused(await attack.play(), 'CHUNK_CONFLICT', from);
     await attack.team.until(() => answers.length > 0, 100);
     expect(answers).toEqual(['CHUNK_CONFLICT']);
     expect(sentOn.filter((sent) => sent === phase).length).toBeLessThanOrEqual(1);

@@ -3,10 +3,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isErrorCode, MixError } from '../../src/base/errors.js';
-import type { RoundId } from '../../src/base/ids.js';
+import type { NodeId, RoundId } from '../../src/base/ids.js';
 import { SeededRng } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import { REJECTION_REASONS } from '../../src/cmix/slotTable.js';
+import type { NodeReport__Output } from '../../src/comms/generated/millrace/v1/NodeReport.js';
 import type { SignedRoundInfo__Output } from '../../src/comms/generated/millrace/v1/SignedRoundInfo.js';
 import { type grpc, services } from '../../src/comms/grpc.js';
 import { decodeReport, decodeRound, decodeUpdate, encodeRound } from '../../src/comms/roundCodec.js';
@@ -16,6 +17,8 @@ import { type RoundInfo, signRoundInfo } from '../../src/round/roundInfo.js';
 import { STAGES } from '../../src/round/roundState.js';
 import type { SignedTeamMessage } from '../../src/round/teamMessages.js';
 import { zeros } from './support.js';
+
+const SELF = '0'.repeat(32) as NodeId;
 
 type Definition = grpc.MethodDefinition<object, object>;
 type Coder = { readonly serialize: (message: object) => Buffer; readonly deserialize: (bytes: Buffer) => object };
@@ -192,7 +195,8 @@ describe('decoders throw nothing but their own errors', () => {
 
   it('of scheduler updates', () => holds(update, reply('Scheduler', 'Updates'), decodeUpdate));
 
-  it('of node reports', () => holds(report, request('Scheduler', 'Report'), decodeReport));
+  it('of node reports', () =>
+    holds(report, request('Scheduler', 'Report'), (wire: NodeReport__Output) => decodeReport(SELF, wire)));
 });
 
 const node = fc.stringMatching(/^[0-9a-f]{32}$/);

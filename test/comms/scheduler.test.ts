@@ -13,6 +13,7 @@ import { Membership } from '../../src/comms/peers.js';
 import { SCHEDULER_ID, SchedulerClient } from '../../src/comms/schedulerClient.js';
 import { addSchedulerService, type SchedulerFeed } from '../../src/comms/schedulerService.js';
 import { type Listener, listen } from '../../src/comms/server.js';
+import { EVIDENCE_BYTES_MAX } from '../../src/round/evidence.js';
 import { type RoundInfo, signRoundInfo } from '../../src/round/roundInfo.js';
 import { isUpdateOf, type NodeReport, type SignedUpdate, signUpdate } from '../../src/round/schedulerPort.js';
 import { codeOf, gateOf, hostsOf, type Identity, identity, memberOf, never } from './support.js';
@@ -234,20 +235,45 @@ describe('reports', () => {
       round,
       bootId,
       stage: 'FAILED',
-      failure: { code: 'DECRYPTION_PROOF', culprit: 'cd'.repeat(16) as NodeId, reporter, detail: 'ключ' },
+      failure: {
+        code: 'DECRYPTION_PROOF',
+        culprit: undefined,
+        accused: 'cd'.repeat(16) as NodeId,
+        reporter,
+        detail: 'ключ',
+        signature: new Uint8Array(64).fill(7),
+        evidence: Uint8Array.of(1, 2, 3),
+      },
     },
     {
       kind: 'stage',
       round,
       bootId,
       stage: 'FAILED',
-      failure: { code: 'TOO_FEW_SENDERS', culprit: undefined, reporter, detail: '' },
+      failure: { code: 'TOO_FEW_SENDERS', culprit: undefined, accused: undefined, reporter, detail: '' },
     },
   ];
 
   it('arrive as they were sent, with the name of who sent them', async () => {
     for (const report of reports) await client.report(report);
     expect(feed.reports).toEqual(reports.map((report) => ({ node: node.node, report })));
+  });
+
+  it('name a culprit by the word of their sender alone: what they say in the name of another is hearsay', async () => {
+    const culprit = 'cd'.repeat(16) as NodeId;
+    const named = (by: NodeId): NodeReport => ({
+      kind: 'stage',
+      round,
+      bootId,
+      stage: 'FAILED',
+      failure: { code: 'DECRYPTION_PROOF', culprit, reporter: by, detail: '' },
+    });
+    for (const by of [node.node, culprit]) await client.report(named(by));
+    const heard = feed.reports.map(({ report }) => report.kind === 'stage' && report.failure);
+    expect(heard).toEqual([
+      { code: 'DECRYPTION_PROOF', culprit, reporter: node.node, detail: '' },
+      { code: 'DECRYPTION_PROOF', culprit: undefined, accused: culprit, reporter: culprit, detail: '' },
+    ]);
   });
 
   it('that say what cannot be are refused', async () => {
@@ -267,6 +293,20 @@ describe('reports', () => {
         bootId,
         stage: 'FAILED',
         failure: { code: 'ABORTED', culprit: 'x', reporter, detail: '' },
+      },
+      {
+        kind: 'stage',
+        round,
+        bootId,
+        stage: 'FAILED',
+        failure: { code: 'ABORTED', reporter, detail: '', signature: new Uint8Array(63) },
+      },
+      {
+        kind: 'stage',
+        round,
+        bootId,
+        stage: 'FAILED',
+        failure: { code: 'ABORTED', reporter, detail: '', evidence: new Uint8Array(EVIDENCE_BYTES_MAX + 1) },
       },
     ];
     for (const report of bad) expect(await codeOf(client.report(report as NodeReport))).toBe('MESSAGE_MALFORMED');

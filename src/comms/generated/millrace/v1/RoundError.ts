@@ -5,10 +5,12 @@ export interface RoundError {
   'code'?: (string);
   'culprit'?: (string);
   'detail'?: (string);
+  'evidence'?: (Buffer | Uint8Array | string);
 }
 
 export interface RoundError__Output {
   'code': (string);
   'culprit': (string);
   'detail': (string);
+  'evidence': (Buffer);
 }

@@ -10,6 +10,8 @@ export interface StageReport {
   'culprit'?: (string);
   'reporter'?: (string);
   'detail'?: (string);
+  'reporterSignature'?: (Buffer | Uint8Array | string);
+  'evidence'?: (Buffer | Uint8Array | string);
 }
 
 export interface StageReport__Output {
@@ -20,4 +22,6 @@ export interface StageReport__Output {
   'culprit': (string);
   'reporter': (string);
   'detail': (string);
+  'reporterSignature': (Buffer);
+  'evidence': (Buffer);
 }
