@@ -52,6 +52,7 @@ const nobody: LinkReceiver = {
   onMessage: async () => {},
   onBatch: () => ({ chunk: () => {}, end: async () => {} }),
   onPing: () => '0'.repeat(32) as BootId,
+  onScreen: () => [],
   onCircle: () => {},
 };
 

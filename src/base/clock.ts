@@ -39,6 +39,9 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
   });
 }
 
+/** Resolves when everything that is due has had its turn: what takes long does so between two parts of its work. */
+export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 interface VirtualTimer {
   readonly atMs: number;
   readonly order: number;

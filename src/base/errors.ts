@@ -206,6 +206,15 @@ const catalogue = {
     what: 'the sender is not registered with this node in this key epoch',
     remedy: 'register with every node, then submit',
   },
+  PUZZLE_REQUIRED: {
+    what: 'the node is under load, and a registration costs work now',
+    remedy: 'find a nonce of the given number of bits for each key, and register again (Client does so by itself)',
+  },
+  SHARE_USED: {
+    what: 'the node is under load, and this address has its share of it',
+    remedy: 'try again in a moment, with less at a time',
+    retry: true,
+  },
   SENDER_QUOTA: { what: 'the sender has used up its slots of this round', remedy: 'submit to another round' },
   REGISTRY_FULL: { what: 'the node holds as many senders as it may', remedy: 'try another time or another team' },
   EPOCH_EXPIRED: { what: "the node's key epoch is over", remedy: 'register again' },

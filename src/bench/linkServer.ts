@@ -43,6 +43,10 @@ class Keeper implements LinkReceiver {
     };
   }
 
+  onScreen(): readonly [] {
+    return [];
+  }
+
   onPing(): BootId {
     return '0'.repeat(32) as BootId;
   }

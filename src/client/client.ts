@@ -16,12 +16,13 @@ import { type GroupName, namedGroup } from '../math/group.js';
 import type { Outcome } from '../round/outcome.js';
 import { isSignedBy, type RoundInfo, roundDigest, type SignedRoundInfo } from '../round/roundInfo.js';
 import type { Submission } from '../round/submissions/desk.js';
+import { REGISTER_MAX } from '../round/submissions/registration.js';
 import { isSaidBy } from '../round/teamMessages.js';
 import { composeSubmissions, type OutgoingMessage, Sender } from './compose.js';
 import { Delivery, type DeliveryOptions, type Fate, Unsent } from './delivery.js';
 
-/** Keys of one Register call; the gateway takes no more. */
-const REGISTER_BATCH = 256;
+/** Register calls under way at once over one connection. */
+const REGISTER_WINDOW = 8;
 /** Submissions under way at once over one connection. */
 const SUBMIT_WINDOW = 64;
 /** What is as true of the next submission as of the one that is refused so. */
@@ -76,14 +77,19 @@ export class Client {
     const gateway = this.#gateway(node);
     const { epoch, epochKey } = await gateway.describe();
     const missing = senders.filter((sender) => !sender.knows(node, epoch));
-    for (let at = 0; at < missing.length; at += REGISTER_BATCH) {
-      const batch = missing.slice(at, at + REGISTER_BATCH);
-      await gateway.register(
-        batch.map(({ key }) => key.publicKey),
-        epoch,
-      );
-      for (const sender of batch) sender.agree(node, epochKey, epoch);
-    }
+    let next = 0;
+    const lane = async () => {
+      while (next < missing.length) {
+        const batch = missing.slice(next, next + REGISTER_MAX);
+        next += batch.length;
+        await gateway.register(
+          batch.map(({ key }) => key.publicKey),
+          epoch,
+        );
+        for (const sender of batch) sender.agree(node, epochKey, epoch);
+      }
+    };
+    await Promise.all(Array.from({ length: REGISTER_WINDOW }, lane));
   }
 
   /** Rounds that take messages at `node` now. @throws MixError SIGNATURE_INVALID where one is not signed as it must be */

@@ -68,6 +68,10 @@ export interface Judge {
   /** The node's secret with a sender in this key epoch; undefined where the sender is not registered. */
   readonly secretOf: (sender: SenderId) => SenderSecret | undefined;
   readonly quotaPerSender: number;
+  /** True where the node has verified this MAC before. */
+  readonly verified?: (entry: SlotEntry, mac: Uint8Array) => boolean;
+  /** Told of the sender of each entry that stands. */
+  readonly accepted?: (sender: SenderId) => void;
 }
 
 /** Names a submission: the salt is random, so the pair is fresh for every message. */
@@ -124,16 +128,18 @@ export class TableJudge {
   }
 
   #judgeEntry(entry: SlotEntry, name: string): RejectionReason | undefined {
-    const { roundDigest, nodeIndex, secretOf, quotaPerSender } = this.#judge;
+    const { roundDigest, nodeIndex, secretOf, quotaPerSender, verified } = this.#judge;
     const { sender, salt, payloadDigest } = entry;
     const secret = secretOf(sender);
     if (!secret) return 'SENDER_UNKNOWN';
     const mac = entry.macs[nodeIndex];
-    if (!mac || !verifyMac(secret, { roundDigest, sender, salt, payloadDigest }, mac)) return 'MAC_INVALID';
+    const fields = { roundDigest, sender, salt, payloadDigest };
+    if (!mac || !(verified?.(entry, mac) || verifyMac(secret, fields, mac))) return 'MAC_INVALID';
     if (this.#standing.has(name)) return 'SUBMISSION_REPLAYED';
     const count = this.#taken.get(sender) ?? 0;
     if (count >= quotaPerSender) return 'SENDER_QUOTA';
     this.#taken.set(sender, count + 1);
+    this.#judge.accepted?.(sender);
     return undefined;
   }
 }

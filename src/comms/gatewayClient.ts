@@ -1,7 +1,7 @@
 // A sender's connection to one node's gateway: typed calls that return what docs/protocol.md promises, or a MixError.
 import { equalBytes } from '../base/bytes.js';
-import { systemClock } from '../base/clock.js';
-import { MixError } from '../base/errors.js';
+import { nextTurn, systemClock } from '../base/clock.js';
+import { asMixError, MixError } from '../base/errors.js';
 import type { NodeId, RoundId, SenderId } from '../base/ids.js';
 import { silentLog } from '../base/log.js';
 import { createMetrics } from '../base/metrics.js';
@@ -10,6 +10,7 @@ import { verifySignature } from '../cmix/signatures.js';
 import { namedGroup } from '../math/group.js';
 import type { Outcome } from '../round/outcome.js';
 import type { SignedRoundInfo } from '../round/roundInfo.js';
+import { solve } from '../round/submissions/admission.js';
 import type { Submission } from '../round/submissions/desk.js';
 import { type Attempt, stubOf, unary } from './call.js';
 import { descriptionDigest } from './gatewayService.js';
@@ -28,6 +29,8 @@ import { bytesOf, malformed } from './teamCodec.js';
 import { transmit } from './transmit.js';
 
 const OUTPUTS_DEADLINE_MS = 60_000;
+/** Times that a node may ask for more work for one registration. */
+const PUZZLES_MAX = 4;
 /** A sender waits, and tries again by itself while its node is away for a moment. */
 const SENDER_OPTIONS: Partial<HostOptions> = {
   auth: false,
@@ -76,6 +79,9 @@ export class GatewayClient {
     return transmit(this.#host, this.#metrics, attempt, { lane: 'control', signal, timeoutMs, idempotent: true });
   }
 
+  /** Work that the node asked for when it was last asked. */
+  #registerBits = 0;
+
   /** The node's epoch key, signed by its identity. @throws MixError SIGNATURE_INVALID, MESSAGE_MALFORMED, LINK_* */
   async describe(): Promise<{ readonly epoch: number; readonly epochKey: Uint8Array }> {
     const { node, identityKey } = this.member;
@@ -88,16 +94,38 @@ export class GatewayClient {
     if (!equalBytes(bytesOf(reply.identityKey), identityKey) || !verifySignature(identityKey, signed, signature)) {
       throw new MixError('SIGNATURE_INVALID', { what: 'node description', node });
     }
+    this.#registerBits = reply.registerBits;
     return { epoch, epochKey: bytesOf(epochKey).slice() };
   }
 
-  /** Registers senders by their X25519 public keys. @throws MixError EPOCH_EXPIRED, REGISTRY_FULL, … */
+  /**
+   * Registers senders by their X25519 public keys, at most REGISTER_MAX; does the work that a node under load asks for.
+   * @throws MixError EPOCH_EXPIRED, REGISTRY_FULL, SHARE_USED; PUZZLE_REQUIRED where more is asked for than any node may ask
+   */
   async register(senderKeys: readonly Uint8Array[], epoch: number): Promise<void> {
-    const request = { senderKeys: [...senderKeys], epoch };
+    for (let tries = 1; ; tries++) {
+      const bits = this.#registerBits;
+      const nonces: Uint8Array[] = [];
+      for (const key of bits > 0 ? senderKeys : []) {
+        nonces.push(await solve({ node: this.member.node, key, epoch }, bits, systemRng, nextTurn));
+      }
+      try {
+        return await this.#register({ senderKeys: [...senderKeys], epoch, nonces });
+      } catch (thrown) {
+        const { code, values } = asMixError(thrown);
+        const asked = Number(values.bits);
+        // Others came while this one was at work.
+        if (code !== 'PUZZLE_REQUIRED' || tries >= PUZZLES_MAX || !(asked > bits)) throw thrown;
+        this.#registerBits = asked;
+      }
+    }
+  }
+
+  async #register(request: { senderKeys: Uint8Array[]; epoch: number; nonces: Uint8Array[] }): Promise<void> {
     const { senders } = await this.#call<{ senders: string[] }>((client, options, done) =>
       client.register(request, options, done),
     );
-    if (senders.length !== senderKeys.length) throw malformed('register reply');
+    if (senders.length !== request.senderKeys.length) throw malformed('register reply');
   }
 
   /** Rounds that take messages now, as this node has heard; their signatures are not verified yet. */

@@ -1,11 +1,11 @@
 // The gateway: what a node offers to senders and receivers of messages. The server is known by its pinned certificate;
 // callers need none, because MACs authenticate what they submit, and outputs carry every node's signature.
 import { digest } from '../base/bytes.js';
-import { MixError } from '../base/errors.js';
 import { isRoundId, isSenderId, type NodeId, type RoundId, type SenderId } from '../base/ids.js';
 import type { SignedRoundInfo } from '../round/roundInfo.js';
 import type { RoundRunner } from '../round/roundRunner.js';
 import type { Submission } from '../round/submissions/desk.js';
+import type { RegistrationDesk } from '../round/submissions/registration.js';
 import type { SenderRegistry } from '../round/submissions/senderRegistry.js';
 import type { GatewayHandlers } from './generated/millrace/v1/Gateway.js';
 import { type grpc, PROTOCOL_VERSION, services } from './grpc.js';
@@ -13,8 +13,6 @@ import { encodeRound } from './roundCodec.js';
 import type { CallErrors } from './server.js';
 import { bytesOf, require_ } from './teamCodec.js';
 
-/** Keys of one Register call: bounds the work that one message can ask for. */
-export const REGISTER_MAX = 256;
 /** Bytes of one frame of an output stream. */
 const FRAME_BYTES = 256 * 1024;
 
@@ -29,6 +27,7 @@ export interface GatewayDeps {
   readonly identityKey: Uint8Array;
   readonly sign: (digest: Uint8Array) => Uint8Array;
   readonly registry: SenderRegistry;
+  readonly registrations: RegistrationDesk;
   readonly runner: RoundRunner;
   /** Rounds that take messages, here or elsewhere. */
   readonly collecting: () => readonly SignedRoundInfo[];
@@ -41,21 +40,20 @@ function reference(round: number, sender: string): { readonly round: RoundId; re
 }
 
 export function addGatewayService(server: grpc.Server, errors: CallErrors, deps: GatewayDeps): void {
-  const { network, node, identityKey, sign, registry, runner, collecting } = deps;
+  const { network, node, identityKey, sign, registry, registrations, runner, collecting } = deps;
   const handlers: GatewayHandlers = {
     Describe: errors.unary('Describe', () => {
       const { epoch, publicKey: epochKey } = registry;
+      const registerBits = registrations.difficultyBits;
       const signature = sign(descriptionDigest(network, node, epoch, epochKey));
-      return { node, network, protocol: PROTOCOL_VERSION, identityKey, epoch, epochKey, signature };
+      return { node, network, protocol: PROTOCOL_VERSION, identityKey, epoch, epochKey, signature, registerBits };
     }),
-    Register: errors.unary('Register', ({ senderKeys, epoch }) => {
-      if (senderKeys.length > REGISTER_MAX) {
-        throw new MixError('MESSAGE_TOO_LARGE', { what: 'sender keys', count: senderKeys.length, most: REGISTER_MAX });
-      }
-      return { senders: senderKeys.map((key) => registry.register(bytesOf(key), epoch)) };
+    Register: errors.unary('Register', async ({ senderKeys, epoch, nonces }, { place }) => {
+      const request = { senderKeys: senderKeys.map(bytesOf), epoch, nonces: nonces.map(bytesOf) };
+      return { senders: await registrations.register(request, place) };
     }),
     Rounds: errors.unary('Rounds', () => ({ rounds: collecting().map(encodeRound) })),
-    Submit: errors.unary('Submit', (request) => {
+    Submit: errors.unary('Submit', async (request, { place }) => {
       const { round, sender } = reference(request.round, request.sender);
       const submission: Submission = {
         sender,
@@ -63,7 +61,7 @@ export function addGatewayService(server: grpc.Server, errors: CallErrors, deps:
         payload: bytesOf(request.payload),
         macs: request.macs.map(bytesOf),
       };
-      runner.submit(round, submission);
+      await runner.submit(round, submission, place);
       return {};
     }),
     Outcome: errors.unary('Outcome', (request) => {

@@ -4,7 +4,7 @@ import { digest } from '../base/bytes.js';
 import { MixError } from '../base/errors.js';
 
 /** Features that a peer may not have; what it lacks is not asked of it. */
-export const FEATURES = ['session-tokens', 'warm', 'circle'] as const;
+export const FEATURES = ['session-tokens', 'warm', 'circle', 'screen'] as const;
 export type Feature = (typeof FEATURES)[number];
 
 /** What one side says of itself. */
@@ -14,8 +14,8 @@ export interface Hello {
   readonly features: readonly string[];
 }
 
-/** 1.0 had no handshake: mutual TLS alone. 1.1 has tokens, warming and the ring's ping. */
-export const OWN_HELLO: Hello = { major: 1, minor: 1, features: FEATURES };
+/** 1.0 had no handshake: mutual TLS alone. 1.1 has tokens, warming and the ring's ping, 1.2 judges submissions as they come. */
+export const OWN_HELLO: Hello = { major: 1, minor: 2, features: FEATURES };
 /** What a peer is that knows no handshake. */
 export const FIRST_HELLO: Hello = { major: 1, minor: 0, features: [] };
 

@@ -18,6 +18,7 @@ import {
   STREAMS_MAX,
   serverOptions,
 } from './grpc.js';
+import { LOOPBACK_PREFIXES, Places } from './places.js';
 import { isTyped, refusalOf, toStatus } from './status.js';
 
 export interface ListenerOptions {
@@ -28,6 +29,8 @@ export interface ListenerOptions {
   readonly authenticate?: (call: CallFacts) => void;
   /** Streams that one connection may have open; more wait at the caller's. */
   readonly streamsMax?: number;
+  /** Tells callers apart, for their shares under load. */
+  readonly places?: Places;
   readonly log: Logger;
   readonly metrics: Metrics;
 }
@@ -36,6 +39,8 @@ export interface ListenerOptions {
 export interface CallerContext extends AuthContext {
   /** Of its TLS connection (RFC 9266). */
   readonly binding?: Uint8Array | undefined;
+  /** Where the call comes from, for shares (comms/places.ts). */
+  readonly place: string;
 }
 
 export interface Listener {
@@ -57,12 +62,12 @@ export async function listen(
   add: (server: grpc.Server, errors: CallErrors) => void,
 ): Promise<Listener> {
   const errors = new CallErrors(options.log, options.metrics);
-  const { authenticate, streamsMax = STREAMS_MAX } = options;
+  const { authenticate, streamsMax = STREAMS_MAX, places = new Places(LOOPBACK_PREFIXES) } = options;
   const server = new grpc.Server({
     ...serverOptions,
     'grpc.max_concurrent_streams': streamsMax,
     'grpc.max_receive_message_length': authenticate ? MESSAGE_BYTES_MAX : PUBLIC_BYTES_MAX,
-    interceptors: [guard(authenticate, errors)],
+    interceptors: [guard(authenticate, places, errors)],
   });
   add(server, errors);
   checkPair(options.certificate);
@@ -98,16 +103,22 @@ function replaceCertificate(credentials: grpc.ServerCredentials, pair: Certifica
 }
 
 /** Ends a call of an unauthenticated peer at its first headers, and gives every refusal a code. */
-function guard(authenticate: ListenerOptions['authenticate'], errors: CallErrors): grpc.ServerInterceptor {
+function guard(
+  authenticate: ListenerOptions['authenticate'],
+  places: Places,
+  errors: CallErrors,
+): grpc.ServerInterceptor {
   return (method, call) => {
     const name = method.path.slice(method.path.lastIndexOf('/') + 1);
     // What grpc-js refuses by itself (size, encoding, a deadline) is sent by the innermost call, past all interceptors.
     const send = call.sendStatus.bind(call);
     call.sendStatus = (status) => send(errors.typed(name, status));
     // Handlers are told of their caller by this alone.
-    const binding = servedBinding(call.getConnectionInfo());
+    const ends = call.getConnectionInfo();
+    const binding = servedBinding(ends);
+    const place = places.of(ends);
     const contextOf = call.getAuthContext.bind(call);
-    call.getAuthContext = (): CallerContext => ({ ...contextOf(), binding });
+    call.getAuthContext = (): CallerContext => ({ ...contextOf(), binding, place });
     return new grpc.ServerInterceptingCall(call, {
       start: (next) =>
         next({
@@ -173,7 +184,8 @@ export class CallErrors {
   ): grpc.handleUnaryCall<Request, Reply> {
     return (call, callback) => {
       Promise.resolve()
-        .then(() => handle(call.request, call.getAuthContext()))
+        // The guard has added what a CallerContext has more.
+        .then(() => handle(call.request, call.getAuthContext() as CallerContext))
         .then(
           (reply) => callback(null, reply),
           (thrown) => callback(this.status(method, thrown) as grpc.ServiceError),

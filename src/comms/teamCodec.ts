@@ -1,13 +1,17 @@
 // Team messages and batch frames between their wire form and their meaning. Decoders take nothing on trust: a field that
 // is missing, of the wrong length or not one of its values is MESSAGE_MALFORMED, and nothing was allocated for it.
+
+import { concat, fromHex, toHex } from '../base/bytes.js';
 import { isErrorCode, MixError } from '../base/errors.js';
-import { isNodeId, isRoundId } from '../base/ids.js';
+import { isNodeId, isRoundId, type SenderId } from '../base/ids.js';
+import { MAC_BYTES, SALT_BYTES } from '../cmix/senderKeys.js';
 import { SIGNATURE_BYTES } from '../cmix/signatures.js';
 import { REJECTION_REASONS, type SlotRejection } from '../cmix/slotTable.js';
 import { SLOTS_MAX } from '../math/batch.js';
 import { BATCH_PHASES, type BatchPhase } from '../round/batchPhases.js';
 import { EVIDENCE_BYTES_MAX } from '../round/evidence.js';
 import type { BatchHeader } from '../round/link.js';
+import { CLAIMS_MAX, type Claim, type ClaimRejection } from '../round/submissions/screening.js';
 import type { BatchTrailer, SignedTeamMessage, TeamMessage } from '../round/teamMessages.js';
 import type { BatchHeader__Output } from './generated/millrace/v1/BatchHeader.js';
 import type { BatchTrailer__Output } from './generated/millrace/v1/BatchTrailer.js';
@@ -17,6 +21,8 @@ const EMPTY = new Uint8Array(0);
 const DIGEST = 32;
 const DETAIL_MAX = 500;
 const REJECTION_BYTES = 5;
+const SENDER = 32;
+const CLAIM_BYTES = SENDER + SALT_BYTES + DIGEST + MAC_BYTES;
 /** A batch has no more slots. */
 const REJECTIONS_MAX = SLOTS_MAX;
 
@@ -133,6 +139,37 @@ function decodeRejections(bytes: Uint8Array): SlotRejection[] {
     const reason = REJECTION_REASONS[view.getUint8(index * REJECTION_BYTES + 4)];
     require_(reason !== undefined, 'rejection reason');
     return { slot: view.getUint32(index * REJECTION_BYTES, true), reason };
+  });
+}
+
+export function encodeClaims(claims: readonly Claim[]): Uint8Array {
+  return concat(claims.flatMap(({ sender, salt, payloadDigest, mac }) => [fromHex(sender)!, salt, payloadDigest, mac]));
+}
+
+/** @throws MixError MESSAGE_MALFORMED, before anything is made of them */
+export function decodeClaims(bytes: Uint8Array): Claim[] {
+  const count = bytes.length / CLAIM_BYTES;
+  require_(Number.isInteger(count) && count <= CLAIMS_MAX, 'claims');
+  return Array.from({ length: count }, (_, index) => {
+    let at = index * CLAIM_BYTES;
+    const take = (length: number) => {
+      at += length;
+      return bytes.slice(at - length, at);
+    };
+    const sender = toHex(take(SENDER)) as SenderId;
+    return { sender, salt: take(SALT_BYTES), payloadDigest: take(DIGEST), mac: take(MAC_BYTES) };
+  });
+}
+
+export const encodeClaimRejections = (rejections: readonly ClaimRejection[]): Uint8Array =>
+  encodeRejections(rejections.map(({ index, reason }) => ({ slot: index, reason })));
+
+/** What a member rejects of `count` claims. @throws MixError MESSAGE_MALFORMED */
+export function decodeClaimRejections(bytes: Uint8Array, count: number): ClaimRejection[] {
+  require_(bytes.length <= count * REJECTION_BYTES, 'rejections');
+  return decodeRejections(bytes).map(({ slot: index, reason }) => {
+    require_(index < count, 'rejected claim');
+    return { index, reason };
   });
 }
 

@@ -2,14 +2,16 @@
 // the way is what they cannot see: a token or certificate that has changed. Precomputation and realtime have connections of
 // their own, so that a realtime chunk never waits behind a precomputation's megabytes.
 import { MixError } from '../base/errors.js';
-import { type BootId, isBootId, type NodeId } from '../base/ids.js';
+import { type BootId, isBootId, type NodeId, type RoundId } from '../base/ids.js';
 import type { BatchPhase } from '../round/batchPhases.js';
 import { isRealtime } from '../round/batchPhases.js';
 import type { BatchSource, CirclePing, Link, LinkProbe } from '../round/link.js';
+import type { Claim, ClaimRejection } from '../round/submissions/screening.js';
 import type { SignedTeamMessage } from '../round/teamMessages.js';
 import { type Attempt, clientStream, unary } from './call.js';
 import { checkSignal } from './channels.js';
 import type { BatchFrame } from './generated/millrace/v1/BatchFrame.js';
+import type { ScreenReply__Output } from './generated/millrace/v1/ScreenReply.js';
 import type { TeamClient } from './generated/millrace/v1/Team.js';
 import type { WarmFrame } from './generated/millrace/v1/WarmFrame.js';
 import { MESSAGE_BYTES_MAX, services } from './grpc.js';
@@ -17,7 +19,7 @@ import type { Host, HostOptions, Lane } from './host.js';
 import { factsOf, type HostManager } from './hostManager.js';
 import type { Membership } from './peers.js';
 import { hasFeature } from './protocol.js';
-import { encodeEnvelope } from './teamCodec.js';
+import { bytesOf, decodeClaimRejections, encodeClaims, encodeEnvelope } from './teamCodec.js';
 import { transmit } from './transmit.js';
 
 /** Rounds ask again themselves, after pauses of up to a second: hosts must not wait for longer. */
@@ -52,6 +54,26 @@ export class TeamLink implements Link, LinkProbe {
       client.deliver(envelope, metadata, options, done),
     );
     await this.#send(to, 'control', attempt, signal);
+  }
+
+  async screen(
+    to: NodeId,
+    round: RoundId,
+    claims: readonly Claim[],
+    signal: AbortSignal,
+  ): Promise<readonly ClaimRejection[]> {
+    const request = { round, claims: encodeClaims(claims) };
+    const attempt: Attempt<ScreenReply__Output> = (wire) => {
+      // A peer of 1.1 judges when the batch is closed; what it rejects then becomes a dummy.
+      if (!hasFeature(wire.hello, 'screen')) {
+        return { done: Promise.resolve({ rejections: Buffer.alloc(0) }), cancel: () => {} };
+      }
+      return unary<TeamClient, ScreenReply__Output>(services.Team, (client, metadata, options, done) =>
+        client.screen(request, metadata, options, done),
+      )(wire);
+    };
+    const { rejections } = await this.#send(to, 'control', attempt, signal);
+    return decodeClaimRejections(bytesOf(rejections), claims.length);
   }
 
   async ping(to: NodeId, signal: AbortSignal): Promise<BootId> {

@@ -10,7 +10,17 @@ import type { WarmFrame__Output } from './generated/millrace/v1/WarmFrame.js';
 import { type AuthContext, type grpc, services } from './grpc.js';
 import type { Member } from './peers.js';
 import type { CallErrors } from './server.js';
-import { bytesOf, decodeEnvelope, decodeHeader, decodeTrailer, fixed, malformed, require_ } from './teamCodec.js';
+import {
+  bytesOf,
+  decodeClaims,
+  decodeEnvelope,
+  decodeHeader,
+  decodeTrailer,
+  encodeClaimRejections,
+  fixed,
+  malformed,
+  require_,
+} from './teamCodec.js';
 
 export interface TeamServiceDeps {
   readonly receiver: LinkReceiver;
@@ -39,6 +49,11 @@ export function addTeamService(server: grpc.Server, errors: CallErrors, deps: Te
       require_(Number.isInteger(hop) && hop >= 1 && hop <= HOPS_MAX, 'hop');
       receiver.onCircle(identify(context).node, { round, id: fixed(id, CIRCLE_ID_BYTES, 'id').slice(), hop });
       return {};
+    }),
+    Screen: errors.unary('Screen', ({ round, claims }, context) => {
+      require_(isRoundId(round), 'round');
+      const rejections = receiver.onScreen(identify(context).node, round, decodeClaims(bytesOf(claims)));
+      return { rejections: Buffer.from(encodeClaimRejections(rejections)) };
     }),
     Warm: (call, callback) => {
       let bytes = 0;

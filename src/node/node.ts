@@ -31,6 +31,7 @@ import { RoundDirectory } from '../round/roundDirectory.js';
 import { RoundLog } from '../round/roundLog.js';
 import { RoundRunner, type RunnerDeps } from '../round/roundRunner.js';
 import type { NodeReport } from '../round/schedulerPort.js';
+import { RegistrationDesk } from '../round/submissions/registration.js';
 import { SenderRegistry } from '../round/submissions/senderRegistry.js';
 import { checkConfig, type NodeConfig } from './config.js';
 import { SchedulerFollower } from './follow.js';
@@ -232,6 +233,7 @@ async function openListeners(common: Common, runner: RoundRunner, registry: Send
       identityKey: key.publicKey,
       sign: (digest) => key.sign(digest),
       registry,
+      registrations: new RegistrationDesk(key.nodeId, registry, systemClock),
       runner,
       collecting: () => runner.collecting(directory.collecting()),
     }),

@@ -5,13 +5,14 @@ import { PROGRESS, type Progress, type RoundState, type Stage } from './roundSta
 import type { TeamMessageKind } from './teamMessages.js';
 
 /** What this node must have done before this message or batch can honestly exist. */
-const REQUIRES: Record<Exclude<TeamMessageKind, 'roundError'> | BatchPhase, Progress> = {
+const REQUIRES: Record<Exclude<TeamMessageKind, 'roundError'> | BatchPhase | 'screening', Progress> = {
   keyShare: 'opened',
   sharesDigest: 'keyShare',
   precompDecrypt: 'sharesDigest',
   precompPermute: 'precompDecrypt',
   reveal: 'precompPermute',
   commitment: 'precompPermute',
+  screening: 'commitment',
   tableProposal: 'commitment',
   tableVerdict: 'commitment',
   tableSignature: 'tableVerdict',
@@ -23,7 +24,7 @@ const REQUIRES: Record<Exclude<TeamMessageKind, 'roundError'> | BatchPhase, Prog
   outputSignature: 'opening',
 };
 
-const ONLY_FIRST_NODE: readonly string[] = ['tableProposal', 'mixCommit'];
+const ONLY_FIRST_NODE: readonly string[] = ['screening', 'tableProposal', 'mixCommit'];
 
 export const isOver = (stage: Stage): boolean => stage === 'COMPLETED' || stage === 'FAILED';
 
@@ -31,7 +32,11 @@ export const reached = (state: RoundState, least: Progress): boolean =>
   PROGRESS.indexOf(state.progress) >= PROGRESS.indexOf(least);
 
 /** Why this message or batch cannot be taken now; undefined where it can. */
-export function refusal(state: RoundState, kind: TeamMessageKind | BatchPhase, from: number): ErrorCode | undefined {
+export function refusal(
+  state: RoundState,
+  kind: TeamMessageKind | BatchPhase | 'screening',
+  from: number,
+): ErrorCode | undefined {
   // Who failed tells everybody, also those who have ended before.
   if (kind === 'roundError') return undefined;
   if (isOver(state.stage)) return 'ROUND_OVER';

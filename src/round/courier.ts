@@ -6,6 +6,7 @@ import type { NodeId, RoundId } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import { type Rng, randomFraction } from '../base/rng.js';
 import type { BatchSource, Link } from './link.js';
+import type { Claim, ClaimRejection } from './submissions/screening.js';
 import type { SignedTeamMessage } from './teamMessages.js';
 
 export interface RetryPolicy {
@@ -55,6 +56,21 @@ export class Courier {
   transfer(to: NodeId, source: BatchSource, signal: AbortSignal): Promise<void> {
     const parcel = { round: source.header.round, what: source.header.phase };
     return this.#insist(to, parcel, signal, () => this.#deps.link.transfer(to, source, signal));
+  }
+
+  /** Has a peer judge submissions, however often it takes. @throws MixError where it refuses for good; ABORTED */
+  async screen(
+    to: NodeId,
+    round: RoundId,
+    claims: readonly Claim[],
+    signal: AbortSignal,
+  ): Promise<readonly ClaimRejection[]> {
+    let rejections: readonly ClaimRejection[] | undefined;
+    await this.#insist(to, { round, what: 'screening' }, signal, async () => {
+      rejections = await this.#deps.link.screen(to, round, claims, signal);
+    });
+    if (!rejections) throw new MixError('ABORTED', { what: 'screening' });
+    return rejections;
   }
 
   async #insist(to: NodeId, parcel: Parcel, signal: AbortSignal, attempt: () => Promise<void>): Promise<void> {

@@ -3,6 +3,7 @@
 // and safe because receivers take every (round, phase, slot) and every message kind once.
 import type { BootId, NodeId, RoundId } from '../base/ids.js';
 import type { BatchPhase } from './batchPhases.js';
+import type { Claim, ClaimRejection } from './submissions/screening.js';
 import type { BatchTrailer, SignedTeamMessage } from './teamMessages.js';
 
 /** Opens a batch stream; the receiver checks it against its RoundInfo before it takes a byte. */
@@ -35,6 +36,8 @@ export interface Link {
   deliver(to: NodeId, message: SignedTeamMessage, signal: AbortSignal): Promise<void>;
   /** Streams a batch, each chunk as soon as it is ready; resolves with the peer's acknowledgement of the whole. */
   transfer(to: NodeId, source: BatchSource, signal: AbortSignal): Promise<void>;
+  /** Has a peer judge what the first node has taken for a round; resolves with what it rejects. */
+  screen(to: NodeId, round: RoundId, claims: readonly Claim[], signal: AbortSignal): Promise<readonly ClaimRejection[]>;
   /** Asks a peer which run of its process answers. */
   ping(to: NodeId, signal: AbortSignal): Promise<BootId>;
 }
@@ -63,6 +66,8 @@ export interface LinkReceiver {
   onMessage(from: NodeId, message: SignedTeamMessage): Promise<void>;
   /** @throws MixError where the header is refused */
   onBatch(from: NodeId, header: BatchHeader): BatchSink;
+  /** What this node rejects of what the first node has taken. @throws MixError where it cannot be asked that now */
+  onScreen(from: NodeId, round: RoundId, claims: readonly Claim[]): readonly ClaimRejection[];
   onPing(from: NodeId): BootId;
   /** @throws MixError ROUND_UNKNOWN, PHASE_SENDER_WRONG */
   onCircle(from: NodeId, ping: CirclePing): void;

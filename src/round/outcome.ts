@@ -26,6 +26,8 @@ export function outcomeOf(round: Round, desk: SubmissionDesk | undefined, sender
   const slot = judged?.slotOf(sender, salt);
   if (slot === undefined) {
     if (desk?.has(sender, salt) && !judged) return { state: 'pending' };
+    const early = desk?.rejectionOf(sender, salt);
+    if (early) return { state: 'rejected', reason: early.reason, node: round.facts.info.team[early.position]! };
     return { state: 'unknown', resendable: judged !== undefined };
   }
   const rejected = round.realtime.rejectionOf(slot);

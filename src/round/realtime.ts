@@ -11,8 +11,8 @@ import { verifyDecryption } from '../cmix/proofs.js';
 import { type SenderSecret, slotKeys } from '../cmix/senderKeys.js';
 import {
   applyRejections,
-  distinctSenders,
   type RejectionReason,
+  type SlotEntry,
   type SlotRejection,
   type SlotTable,
   TableJudge,
@@ -23,6 +23,7 @@ import { bigintToBytes } from '../math/batch.js';
 import type { OpeningExtra } from './opening.js';
 import type { Precompute } from './precompute.js';
 import { blame, type RoundContext } from './roundContext.js';
+import { type Claim, type ClaimRejection, Screener } from './submissions/screening.js';
 
 /** Outputs of a round as everybody computed them; they count with all signatures. */
 export interface RoundOutputs {
@@ -32,6 +33,15 @@ export interface RoundOutputs {
   readonly messages: number;
   readonly dummies: number;
   readonly invalidSlots: readonly number[];
+}
+
+/** The senders that this node knows. */
+export interface RoundSenders {
+  readonly secretOf: (sender: SenderId) => SenderSecret | undefined;
+  /** The sender's secret will be needed until the round ends. */
+  readonly hold: (sender: SenderId) => void;
+  /** Messages of these senders are mixed. */
+  readonly mixed: (senders: Iterable<SenderId>) => void;
 }
 
 /** A slot that a member has rejected. */
@@ -49,7 +59,9 @@ const KEY_SLOTS = 256;
 export class Realtime {
   readonly #round: RoundContext;
   readonly #precompute: Precompute;
-  readonly #secretOf: (sender: SenderId) => SenderSecret | undefined;
+  readonly #senders: RoundSenders;
+  /** Judges what the first node hands on while the batch is being filled. */
+  readonly #screener: Screener;
   /** k∘r, a few chunks each, as they are derived. */
   #keys: Deferred<Prepared>[] = [];
   /** Node 1 only: M of each slot as submitted; null for empty ones. */
@@ -68,17 +80,26 @@ export class Realtime {
   /** Evidence that came with each opening, by position. */
   readonly openings: (OpeningExtra | undefined)[] = [];
 
-  constructor(round: RoundContext, precompute: Precompute, secretOf: (sender: SenderId) => SenderSecret | undefined) {
+  constructor(round: RoundContext, precompute: Precompute, senders: RoundSenders) {
     this.#round = round;
     this.#precompute = precompute;
-    this.#secretOf = secretOf;
+    this.#senders = senders;
+    const { digest: roundDigest, info } = round.facts;
+    this.#screener = new Screener({ roundDigest, slots: info.slots, ...senders });
+  }
+
+  /** What this node rejects of what the first node has taken. @throws MixError MESSAGE_TOO_LARGE */
+  screen(claims: readonly Claim[]): ClaimRejection[] {
+    return this.#screener.judge(claims);
   }
 
   /** Which slots of the proposal this node rejects; `pause` lets the rest of the process have its turn. */
   async judge(pause: () => Promise<void>): Promise<readonly SlotRejection[]> {
     const { digest: roundDigest, position, info } = this.#round.facts;
     const { quotaPerSender } = info;
-    const facts = { roundDigest, nodeIndex: position, secretOf: this.#secretOf, quotaPerSender };
+    const { secretOf, hold } = this.#senders;
+    const verified = (entry: SlotEntry, mac: Uint8Array) => this.#screener.knows(entry, mac);
+    const facts = { roundDigest, nodeIndex: position, secretOf, verified, accepted: hold, quotaPerSender };
     const judge = new TableJudge(this.proposal!.table, facts);
     for (judge.judge(JUDGED_SLOTS); judge.left > 0; judge.judge(JUDGED_SLOTS)) await pause();
     this.judged = judge;
@@ -109,9 +130,12 @@ export class Realtime {
     const verdicts = Array.from({ length: info.team.length }, (_, position) => this.#verdicts[position] ?? []);
     const proposal = this.proposal!;
     const table = applyRejections(proposal.table, verdicts);
-    const senders = distinctSenders(table);
-    if (senders < info.minSenders) throw new MixError('TOO_FEW_SENDERS', { senders, least: info.minSenders });
+    const senders = new Set(table.flatMap((entry) => (entry ? [entry.sender] : [])));
+    if (senders.size < info.minSenders) {
+      throw new MixError('TOO_FEW_SENDERS', { senders: senders.size, least: info.minSenders });
+    }
     this.#secretsOf(table);
+    this.#senders.mixed(senders);
     this.settled = table;
     this.#keys = Array.from({ length: Math.ceil(info.slots / this.#keySlots) }, () => deferred<Prepared>());
     return verdicts.every(({ length }) => length === 0) ? proposal.digest : tableDigest(roundDigest, table);
@@ -120,7 +144,7 @@ export class Realtime {
   /** A slot that survived has our own MAC: only an epoch that ended in between can have taken its sender away. */
   #secretsOf(table: SlotTable): (SenderSecret | null)[] {
     return table.map((entry) => {
-      const secret = entry && this.#secretOf(entry.sender);
+      const secret = entry && this.#senders.secretOf(entry.sender);
       if (secret === undefined) throw new MixError('EPOCH_EXPIRED', { round: this.#round.facts.info.round });
       return secret;
     });

@@ -5,27 +5,27 @@ import { setMaxListeners } from 'node:events';
 import { toHex } from '../base/bytes.js';
 import { type CancelTimer, type Clock, sleep } from '../base/clock.js';
 import { asMixError, MixError } from '../base/errors.js';
-import type { NodeId, SenderId } from '../base/ids.js';
+import type { NodeId } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import type { Rng } from '../base/rng.js';
-import type { SenderSecret } from '../cmix/senderKeys.js';
 import type { SigningKey } from '../cmix/signatures.js';
 import { encodedTableDigest, encodeTable } from '../cmix/slotTable.js';
 import type { Engine } from '../engine/engine.js';
-import { isOver } from './admission.js';
+import { isOver, refusal } from './admission.js';
 import type { BatchPhase } from './batchPhases.js';
 import { type Courier, roundEnded } from './courier.js';
 import { Deadlines } from './deadlines.js';
 import { Intake } from './intake.js';
 import { encodeOpening } from './opening.js';
 import { Precompute } from './precompute.js';
-import { Realtime, type RoundOutputs } from './realtime.js';
+import { Realtime, type RoundOutputs, type RoundSenders } from './realtime.js';
 import { type PhaseName, RoundContext, type RoundFacts } from './roundContext.js';
 import { initialState, step } from './roundMachine.js';
 import { RoundSecrets } from './roundSecrets.js';
 import type { RoundEffect, RoundEvent, RoundFailure, RoundState, Stage, Task } from './roundState.js';
 import { type FailureReport, failureReport } from './schedulerPort.js';
 import type { SubmissionDesk } from './submissions/desk.js';
+import type { Claim, ClaimRejection } from './submissions/screening.js';
 import { messageDigest, type SignedTeamMessage, type TeamMessage } from './teamMessages.js';
 
 /** Evidence that is brought again by who has only heard of it: small enough for all of a team to send. */
@@ -41,7 +41,7 @@ export interface RoundDeps {
   readonly log: Logger;
   readonly key: SigningKey;
   readonly courier: Courier;
-  readonly secretOf: (sender: SenderId) => SenderSecret | undefined;
+  readonly senders: RoundSenders;
   /** Writes the round down, synced, before its first realtime byte; rejects where it was mixed before. */
   readonly reserveRealtime: () => Promise<void>;
   readonly onStage: (stage: Stage, failure: RoundFailure | undefined) => void;
@@ -70,6 +70,8 @@ export class Round {
   readonly #deadlines: Deadlines;
   #state: RoundState;
   #endLinger: CancelTimer = () => {};
+  #cancelWait: CancelTimer = () => {};
+  readonly #screening = new AbortController();
   #outputs: RoundOutputs | undefined;
   #cipherDigest: Uint8Array | undefined;
   /** What this node can show of the failure that it has found. */
@@ -79,7 +81,7 @@ export class Round {
     this.facts = facts;
     this.#deps = deps;
     // Each delivery and transfer under way listens for the end: a few per member and kind, bounded by the team.
-    setMaxListeners(32 * facts.info.team.length, this.#sending.signal, this.#work.signal);
+    setMaxListeners(32 * facts.info.team.length, this.#sending.signal, this.#work.signal, this.#screening.signal);
     this.#state = initialState(facts.info.team, facts.position);
     this.#deadlines = new Deadlines(facts.info.deadlines, deps.clock, (event) => this.dispatch(event));
     this.#secrets = new RoundSecrets(facts.group.elementBytes);
@@ -92,7 +94,8 @@ export class Round {
       onProgress: deps.onProgress,
     });
     this.precompute = new Precompute(this.#context);
-    this.realtime = new Realtime(this.#context, this.precompute, deps.secretOf);
+    this.realtime = new Realtime(this.#context, this.precompute, deps.senders);
+    if (deps.desk) deps.desk.onChange = () => this.#maybeClose();
     this.intake = new Intake({
       round: this.#context,
       precompute: this.precompute,
@@ -108,6 +111,11 @@ export class Round {
 
   get stage(): Stage {
     return this.#state.stage;
+  }
+
+  /** Aborted when the batch is closed: what was handed on need not be answered any more. */
+  get collecting(): AbortSignal {
+    return this.#screening.signal;
   }
 
   /** Bytes of secrets that are alive. */
@@ -139,6 +147,16 @@ export class Round {
     return { ...report, signature: heard?.signature, evidence: again };
   }
 
+  /**
+   * What this node rejects of what the first node has taken.
+   * @throws MixError PHASE_SENDER_WRONG, ROUND_OVER, ROUND_WRONG_PHASE, MESSAGE_TOO_LARGE
+   */
+  screen(from: NodeId, claims: readonly Claim[]): ClaimRejection[] {
+    const refused = refusal(this.#state, 'screening', this.facts.info.team.indexOf(from));
+    if (refused) throw new MixError(refused, { what: 'screening', stage: this.stage });
+    return this.realtime.screen(claims);
+  }
+
   /** Takes one event; events that effects cause are taken after it, in order. */
   dispatch(event: RoundEvent): void {
     this.#queue.push(event);
@@ -166,14 +184,40 @@ export class Round {
     }
   }
 
-  /** Closes the batch: node 1 proposes the slot table. @throws MixError TOO_FEW_SENDERS: the round fails closed */
+  /**
+   * Closes the batch at node 1: at once where it is full, else when the team has judged all that was taken. A member that does not
+   * answer in the time of a phase has stalled.
+   */
   closeBatch(): void {
+    const { desk, clock } = this.#deps;
+    if (!desk || desk.closing || this.stage !== 'QUEUED') return;
+    desk.beginClosing();
+    this.#cancelWait = clock.after(this.facts.info.deadlines.realtimePhaseMs, () => this.#endSilence());
+    this.#maybeClose();
+  }
+
+  #maybeClose(): void {
     const { desk } = this.#deps;
     if (!desk || desk.closed || this.stage !== 'QUEUED') return;
+    if (desk.full || (desk.closing && desk.silent.length === 0)) this.#propose(desk);
+  }
+
+  #endSilence(): void {
+    const { desk } = this.#deps;
+    const [culprit] = desk?.silent ?? [];
+    if (!desk || desk.closed || culprit === undefined) return;
+    const detail = 'no answer to submissions that were handed on';
+    this.dispatch({ type: 'fault', code: 'DEADLINE_MISSED', culprit, detail });
+  }
+
+  /** Node 1 proposes the slot table; where too few senders are left the round fails closed. */
+  #propose(desk: SubmissionDesk): void {
+    this.#cancelWait();
+    this.#screening.abort();
     const { minSenders } = this.facts.info;
-    const { table, payloads } = desk.close();
-    if (desk.distinctSenders < minSenders) {
-      const detail = `${desk.distinctSenders} of ${minSenders}`;
+    const { table, payloads, distinctSenders } = desk.close();
+    if (distinctSenders < minSenders) {
+      const detail = `${distinctSenders} of ${minSenders}`;
       this.dispatch({ type: 'fault', code: 'TOO_FEW_SENDERS', detail });
       return;
     }
@@ -389,6 +433,9 @@ export class Round {
   /** Work stops, secrets are wiped; what others still need from us is delivered for a while longer. */
   #end(): void {
     this.#work.abort();
+    this.#cancelWait();
+    this.#screening.abort();
+    this.#deps.desk?.abandon(() => this.endError());
     this.#secrets.wipe();
     this.#context.abortBatches(roundEnded());
     this.precompute.abort(roundEnded());

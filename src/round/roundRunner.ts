@@ -26,6 +26,7 @@ import { roundMemoryBytes } from './roundMemory.js';
 import type { RoundFailure, Stage } from './roundState.js';
 import type { NodeReport } from './schedulerPort.js';
 import { type Submission, SubmissionDesk } from './submissions/desk.js';
+import type { Claim, ClaimRejection } from './submissions/screening.js';
 import type { SenderRegistry } from './submissions/senderRegistry.js';
 import type { SignedTeamMessage } from './teamMessages.js';
 
@@ -186,7 +187,7 @@ export class RoundRunner implements LinkReceiver {
   #begin(signed: SignedRoundInfo, facts: Round['facts'], engine: Engine): void {
     const { clock, rng, key, registry, roundLog, makeRound = (...args) => new Round(...args) } = this.#deps;
     const { info } = facts;
-    const desk = facts.position === 0 ? new SubmissionDesk(info, facts.group, facts.digest, registry) : undefined;
+    const desk = facts.position === 0 ? this.#openDesk(facts, () => round) : undefined;
     const round: Round = makeRound(facts, {
       engine,
       rng,
@@ -195,13 +196,33 @@ export class RoundRunner implements LinkReceiver {
       courier: this.#courier,
       desk,
       log: this.#deps.log,
-      secretOf: (sender) => registry.secretOf(sender),
+      senders: {
+        secretOf: (sender) => registry.secretOf(sender),
+        hold: (sender) => registry.hold(sender, info.round),
+        mixed: (senders) => registry.mixed(senders),
+      },
       reserveRealtime: () => roundLog.reserveRealtime(info.round),
       onStage: (stage, failure) => this.#onStage(round, stage, failure),
       onProgress: (phase, fraction) => this.#deps.report({ kind: 'progress', round: info.round, phase, fraction }),
     });
     this.#rounds.set(info.round, { signed, round, desk });
     round.dispatch({ type: 'open' });
+  }
+
+  /** The desk of a round whose first node this is. */
+  #openDesk({ info, group, digest }: Round['facts'], round: () => Round): SubmissionDesk {
+    const { registry, clock } = this.#deps;
+    const senders = {
+      get epoch() {
+        return registry.epoch;
+      },
+      secretOf: (sender: SenderId) => registry.secretOf(sender),
+      hold: (sender: SenderId) => registry.hold(sender, info.round),
+      strike: (sender: SenderId) => registry.strike(sender),
+    };
+    const ask = (position: number, claims: readonly Claim[]) =>
+      this.#courier.screen(info.team[position]!, info.round, claims, round().collecting);
+    return new SubmissionDesk(info, group, digest, senders, { clock, ask });
   }
 
   #onStage(round: Round, stage: Stage, failure: RoundFailure | undefined): void {
@@ -214,6 +235,7 @@ export class RoundRunner implements LinkReceiver {
       this.#deps.clock.after(info.deadlines.collectMs, () => round.closeBatch());
     }
     if (!isOver(stage)) return;
+    this.#deps.registry.letGo(id);
     this.#ended.inc({ stage, code: failure?.code ?? '' });
     if (report) {
       const { code, culprit, accused, reporter, detail, evidence } = report;
@@ -251,6 +273,10 @@ export class RoundRunner implements LinkReceiver {
     };
   }
 
+  onScreen(from: NodeId, id: RoundId, claims: readonly Claim[]): readonly ClaimRejection[] {
+    return this.#refusals.countedNow('screening', () => this.#get(id).round.screen(from, claims));
+  }
+
   onPing(): BootId {
     return this.#deps.bootId;
   }
@@ -263,23 +289,27 @@ export class RoundRunner implements LinkReceiver {
     });
   }
 
-  /** Takes a message for a round. @throws MixError: see SubmissionDesk.take; PHASE_SENDER_WRONG at any but the first node */
-  submit(id: RoundId, submission: Submission): void {
-    this.#refusals.countedNow('submission', () => {
+  /**
+   * Takes a message for a round; where it has to wait for a seat, the promise tells. `place`: where it comes from.
+   * @throws MixError: see SubmissionDesk.take; PHASE_SENDER_WRONG at any but the first node
+   */
+  submit(id: RoundId, submission: Submission, place?: string): Promise<void> | undefined {
+    return this.#refusals.countedNow('submission', () => {
       const { round, desk } = this.#get(id);
       if (!desk) throw new MixError('PHASE_SENDER_WRONG', { what: 'not the first node of this round' });
       if (isOver(round.stage)) throw round.endError();
       if (round.stage !== 'QUEUED' && !desk.closed)
         throw new MixError('ROUND_NOT_COLLECTING', { round: id, stage: round.stage });
-      desk.take(submission);
+      const seat = desk.take(submission, place);
       if (desk.full) round.closeBatch();
+      return seat;
     });
   }
 
   /** Rounds that take messages: those whose first node this is, and those of `elsewhere` that it does not know to be closed. */
   collecting(elsewhere: readonly SignedRoundInfo[] = []): SignedRoundInfo[] {
     const here = [...this.#rounds.values()].filter(
-      ({ round, desk }) => desk && !desk.closed && round.stage === 'QUEUED',
+      ({ round, desk }) => desk && !desk.closing && round.stage === 'QUEUED',
     );
     const { nodeId } = this.#deps.key;
     const mayTake = ({ info }: SignedRoundInfo) => {

@@ -56,7 +56,7 @@ describe('a bad submission', () => {
     expect(await playWith(attack, (good) => ({ ...good, sender: stranger }))).toBe('SENDER_UNKNOWN');
   });
 
-  it('with a MAC that only node 3 finds wrong becomes a dummy everywhere, and its sender is told', async () => {
+  it('with a MAC that only node 3 finds wrong gets no slot at any node, and its sender is told', async () => {
     const attack = await Attack.begin([]);
     let bad: Submission | undefined;
     const answer = await playWith(attack, (good) => {
@@ -64,14 +64,17 @@ describe('a bad submission', () => {
       return bad;
     });
     expect(answer).toBe('taken');
+    const [first, ...others] = attack.team.nodes.map(({ runner }) =>
+      runner.outcome(attack.info.round, bad!.sender, bad!.salt),
+    );
+    expect(first).toEqual({ state: 'rejected', reason: 'MAC_INVALID', node: attack.node(3).id });
+    for (const told of others) expect(told).toEqual({ state: 'unknown', resendable: true });
     for (const { runner } of attack.team.nodes) {
-      const told = runner.outcome(attack.info.round, bad!.sender, bad!.salt);
-      expect(told).toEqual({ state: 'rejected', reason: 'MAC_INVALID', node: attack.node(3).id });
       expect(runner.outputs(attack.info.round)).toMatchObject({ messages: 2, dummies: 4, invalidSlots: [] });
     }
   });
 
-  it('by a sender that node 2 does not know becomes a dummy, and its sender is told', async () => {
+  it('by a sender that node 2 does not know gets no slot, and its sender is told', async () => {
     const attack = await Attack.begin([]);
     const sender = new Sender(SenderKey.generate(attack.team.rng));
     for (const node of attack.team.nodes) attack.team.register(sender, node);
@@ -81,7 +84,7 @@ describe('a bad submission', () => {
     const message = { sender, payload: new Uint8Array(5) };
     const [late] = await composeSubmissions(engine, attack.team.rng, attack.info, [message]);
     expect(await playWith(attack, () => late!)).toBe('taken');
-    const told = attack.node(4).runner.outcome(attack.info.round, late!.sender, late!.salt);
+    const told = attack.node(1).runner.outcome(attack.info.round, late!.sender, late!.salt);
     expect(told).toEqual({ state: 'rejected', reason: 'SENDER_UNKNOWN', node: attack.node(2).id });
   });
 
@@ -150,13 +153,14 @@ describe('a submission at the wrong place or time', () => {
       for (const submission of await composeSubmissions(engine, attack.team.rng, attack.info, [...mine, ...theirs])) {
         answers.push(await codeOf(() => attack.node(1).runner.submit(attack.info.round, submission)));
       }
-      const [after] = await composeSubmissions(engine, attack.team.rng, attack.info, [by(others[0]!, 'after')]);
+      const late = by(attack.team.newSender(), 'after');
+      const [after] = await composeSubmissions(engine, attack.team.rng, attack.info, [late]);
       answers.push(await codeOf(() => attack.node(1).runner.submit(attack.info.round, after!)));
     };
     for (const { texts } of await attack.play()) expect(texts).toHaveLength(6);
     const [first, second, third] = answers;
     expect([first, second, third]).toEqual(['taken', 'taken', 'SENDER_QUOTA']);
-    expect(answers.at(-1)).toBe('ROUND_NOT_COLLECTING');
+    expect(answers.at(-1)).toBe('ROUND_FULL');
   });
 
   it('that is too long never leaves the client', async () => {

@@ -92,8 +92,13 @@ function closing(change: (closed: Closed) => Closed): Partial<RunnerDeps> {
 }
 
 /** Puts an entry with its payload into a slot. */
-function placed({ table, payloads }: Closed, slot: number, entry: SlotEntry, payload: Uint8Array): Closed {
-  return { table: table.with(slot, entry), payloads: payloads.with(slot, payload) };
+function placed(
+  { table, payloads, distinctSenders }: Closed,
+  slot: number,
+  entry: SlotEntry,
+  payload: Uint8Array,
+): Closed {
+  return { table: table.with(slot, entry), payloads: payloads.with(slot, payload), distinctSenders };
 }
 
 describe('a submission that is replayed', () => {

@@ -2,6 +2,7 @@
 // verify them; and what a client does when the node that it asks lies.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
+import { systemClock } from '../../src/base/clock.js';
 import { MixError } from '../../src/base/errors.js';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
@@ -18,6 +19,7 @@ import { Membership } from '../../src/comms/peers.js';
 import { listen } from '../../src/comms/server.js';
 import { type RoundInfo, signRoundInfo } from '../../src/round/roundInfo.js';
 import type { RoundRunner } from '../../src/round/roundRunner.js';
+import { RegistrationDesk } from '../../src/round/submissions/registration.js';
 import { flipped } from '../support/cmix.js';
 import { codeOf, counted } from './support.js';
 import { NETWORK, RealTeam } from './team.js';
@@ -155,7 +157,7 @@ describe('registration', () => {
     for (const low of [new Uint8Array(32), Uint8Array.of(1, ...new Uint8Array(31))]) {
       expect(await codeOf(gateway.register([low], epoch))).toBe('DH_SECRET_ZERO');
     }
-    const many = Array.from({ length: 257 }, () => key);
+    const many = Array.from({ length: 33 }, () => key);
     expect(await codeOf(gateway.register(many, epoch))).toBe('MESSAGE_TOO_LARGE');
     expect(await codeOf(gateway.register(many.slice(1), epoch))).toBe('ok');
     gateway.close();
@@ -186,6 +188,7 @@ async function withLiar<T>(
       identityKey: key.publicKey,
       sign: (digest) => key.sign(digest),
       registry,
+      registrations: new RegistrationDesk(key.nodeId, registry, systemClock),
       runner: runner as RoundRunner,
       collecting: () => (runner as RoundRunner).collecting(),
     }),

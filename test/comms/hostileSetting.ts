@@ -10,7 +10,7 @@ import { NETWORK, RealTeam, type TeamNode } from './team.js';
 export type Service = 'Handshake' | 'Team' | 'Gateway' | 'Scheduler';
 export const METHODS: Readonly<Record<Service, readonly string[]>> = {
   Handshake: ['RequestToken', 'Authenticate'],
-  Team: ['Deliver', 'Ping', 'Transfer', 'Warm', 'Circle'],
+  Team: ['Deliver', 'Ping', 'Transfer', 'Warm', 'Circle', 'Screen'],
   Gateway: ['Describe', 'Register', 'Rounds', 'Submit', 'Outcome', 'Outputs'],
   Scheduler: ['Updates', 'Report', 'Register'],
 };

@@ -6,6 +6,7 @@ import { systemClock } from '../../src/base/clock.js';
 import { isErrorCode } from '../../src/base/errors.js';
 import { silentLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
+import { systemRng } from '../../src/base/rng.js';
 import { type CertificatePair, createCertificate, expiryOf, fingerprintOf } from '../../src/comms/certificates.js';
 import { ownConnection, pinnedCredentials } from '../../src/comms/channels.js';
 import { GatewayClient } from '../../src/comms/gatewayClient.js';
@@ -13,6 +14,8 @@ import { addGatewayService } from '../../src/comms/gatewayService.js';
 import { grpc, services } from '../../src/comms/grpc.js';
 import { authenticatePeer, type Member, Membership } from '../../src/comms/peers.js';
 import { listen } from '../../src/comms/server.js';
+import { RegistrationDesk } from '../../src/round/submissions/registration.js';
+import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
 import { outcome } from '../support/cmix.js';
 import {
   batchSource,
@@ -129,9 +132,10 @@ describe('a caller', () => {
 describe('a gateway', () => {
   it('needs no client certificate, and is pinned itself', async () => {
     const { key, certificate } = await identity('gateway');
-    const registry = { epoch: 3, publicKey: new Uint8Array(32).fill(9) } as never;
+    const registry = new SenderRegistry(systemRng, 3, 1);
+    const registrations = new RegistrationDesk(key.nodeId, registry, systemClock);
     const sign = (digest: Uint8Array) => key.sign(digest);
-    const deps = { network: 'n', node: key.nodeId, identityKey: key.publicKey, sign, registry };
+    const deps = { network: 'n', node: key.nodeId, identityKey: key.publicKey, sign, registry, registrations };
     const options = { address: '127.0.0.1:0', certificate, log: silentLog, metrics: createMetrics() };
     const gateway = await listen(options, (server, errors) =>
       addGatewayService(server, errors, { ...deps, runner: {} as never, collecting: () => [] }),

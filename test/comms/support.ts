@@ -24,6 +24,7 @@ import { type Listener, listen } from '../../src/comms/server.js';
 import { TeamLink } from '../../src/comms/teamLink.js';
 import { addTeamService } from '../../src/comms/teamService.js';
 import type { BatchHeader, BatchSink, BatchSource, CirclePing, LinkReceiver } from '../../src/round/link.js';
+import type { Claim, ClaimRejection } from '../../src/round/submissions/screening.js';
 import type { BatchTrailer, SignedTeamMessage } from '../../src/round/teamMessages.js';
 
 /** The network that all of these are of. */
@@ -38,6 +39,8 @@ export const zeros = (length: number): Uint8Array => new Uint8Array(length);
 export class RecordingReceiver implements LinkReceiver {
   readonly messages: { from: NodeId; message: SignedTeamMessage }[] = [];
   readonly circles: { from: NodeId; ping: CirclePing }[] = [];
+  readonly screened: { from: NodeId; round: RoundId; claims: readonly Claim[] }[] = [];
+  rejections: readonly ClaimRejection[] = [];
   readonly headers: BatchHeader[] = [];
   readonly chunks: { index: number; bytes: Uint8Array }[] = [];
   readonly trailers: BatchTrailer[] = [];
@@ -70,6 +73,11 @@ export class RecordingReceiver implements LinkReceiver {
         await this.acknowledge;
       },
     };
+  }
+
+  onScreen(from: NodeId, round: RoundId, claims: readonly Claim[]): readonly ClaimRejection[] {
+    this.screened.push({ from, round, claims });
+    return this.rejections;
   }
 
   onPing(): BootId {

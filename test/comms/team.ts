@@ -28,6 +28,7 @@ import { RoundDirectory } from '../../src/round/roundDirectory.js';
 import type { RoundInfo } from '../../src/round/roundInfo.js';
 import { RoundLog } from '../../src/round/roundLog.js';
 import { RoundRunner } from '../../src/round/roundRunner.js';
+import { RegistrationDesk } from '../../src/round/submissions/registration.js';
 import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
 import { RoundFeed } from '../../src/scheduler/roundFeed.js';
 import { gateOf, hostsOf, type Identity, identity, memberOf, OwnLink } from './support.js';
@@ -159,6 +160,7 @@ export class RealTeam {
         identityKey: key.publicKey,
         sign: (digest) => key.sign(digest),
         registry,
+        registrations: new RegistrationDesk(key.nodeId, registry, systemClock),
         runner,
         collecting: () => runner.collecting(directory.collecting()),
       }),

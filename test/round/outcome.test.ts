@@ -91,7 +91,11 @@ describe('what became of a submission', () => {
     const team = ['n' as NodeId];
     const facts = { digest: roundDigest, position: 0, info: { quotaPerSender: slots, team } };
     const secretOf = (id: string) => (id === sender.senderId ? secret : undefined);
-    const realtime = new Realtime({ facts } as unknown as RoundContext, {} as Precompute, secretOf);
+    const realtime = new Realtime({ facts } as unknown as RoundContext, {} as Precompute, {
+      secretOf,
+      hold: () => {},
+      mixed: () => {},
+    });
     const round = { realtime, facts, stage: 'COMPLETED', state: { progress: 'outputSignature' } } as unknown as Round;
     realtime.proposal = { table, digest: roundDigest };
     const told = (entry: SlotEntry) => outcomeOf(round, undefined, entry.sender, entry.salt);

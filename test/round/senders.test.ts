@@ -1,12 +1,13 @@
 // What a node knows of senders: the registry of a key epoch, and the desk of a round's first node.
 import { describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../src/base/clock.js';
 import type { RoundId, SenderId } from '../../src/base/ids.js';
 import { SeededRng } from '../../src/base/rng.js';
 import { Sender } from '../../src/client/compose.js';
 import { SenderKey } from '../../src/cmix/senderKeys.js';
 import { randomElements } from '../../src/math/sampling.js';
 import { type RoundInfo, roundDigest } from '../../src/round/roundInfo.js';
-import { type Submission, SubmissionDesk } from '../../src/round/submissions/desk.js';
+import { type DeskSenders, type Submission, SubmissionDesk } from '../../src/round/submissions/desk.js';
 import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
 import { sealed } from '../sim/senders.js';
 import { flipped, group, outcome } from '../support/cmix.js';
@@ -26,14 +27,16 @@ describe('the registry of a key epoch', () => {
     expect(registry.secretOf('0'.repeat(64) as SenderId)).toBeUndefined();
   });
 
-  it('refuses another epoch, a key of the wrong length, a low-order key, and more than it may hold', () => {
+  it('refuses another epoch, a key of the wrong length, a low-order key, and more than it may hold in open rounds', () => {
     const registry = new SenderRegistry(rng, 7, 1);
     expect(outcome(() => registry.register(keyOf().publicKey, 6))).toBe('EPOCH_EXPIRED');
     expect(outcome(() => registry.register(new Uint8Array(31), 7))).toBe('LENGTH_MISMATCH');
     expect(outcome(() => registry.register(new Uint8Array(32), 7))).toBe('DH_SECRET_ZERO');
     expect(registry.size).toBe(0);
-    registry.register(keyOf().publicKey, 7);
+    const sender = registry.register(keyOf().publicKey, 7);
+    registry.hold(sender, 1 as RoundId);
     expect(outcome(() => registry.register(keyOf().publicKey, 7))).toBe('REGISTRY_FULL');
+    expect(registry.secretOf(sender)).toBeDefined();
   });
 
   it('wipes every secret when the epoch ends, and starts another with another key', () => {
@@ -78,7 +81,16 @@ describe('the desk of the first node', () => {
       sender.agree(node, registry.publicKey, 1);
       return sender;
     });
-    const desk = new SubmissionDesk(info, group, roundDigest(info), registry);
+    const deskSenders: DeskSenders = {
+      get epoch() {
+        return registry.epoch;
+      },
+      secretOf: (sender) => registry.secretOf(sender),
+      hold: (sender) => registry.hold(sender, info.round),
+      strike: (sender) => registry.strike(sender),
+    };
+    const ports = { clock: new VirtualClock(), ask: async () => [] };
+    const desk = new SubmissionDesk(info, group, roundDigest(info), deskSenders, ports);
     const make = (who: 0 | 1, salt: number): Submission => {
       const payload = Uint8Array.from(randomElements(rng, group, 1));
       return sealed(info, senders[who]!, new Uint8Array(16).fill(salt), payload);
@@ -92,8 +104,9 @@ describe('the desk of the first node', () => {
     desk.take(a);
     desk.take(b);
     desk.take(a);
-    expect([desk.count, desk.distinctSenders, desk.full]).toEqual([2, 2, false]);
-    const { table, payloads } = desk.close();
+    expect([desk.count, desk.full]).toEqual([2, false]);
+    const { table, payloads, distinctSenders } = desk.close();
+    expect(distinctSenders).toBe(2);
     expect(table.map((entry) => entry?.sender)).toEqual([a.sender, b.sender, undefined]);
     expect(payloads).toEqual([a.payload, b.payload, null]);
     expect(outcome(() => desk.take(make(0, 2)))).toBe('ROUND_NOT_COLLECTING');

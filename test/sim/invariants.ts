@@ -117,6 +117,7 @@ export function checkMessages(team: SimTeam, watch: Watch, played: PlayedRound):
     if (count > 0 && (message.answer !== 'taken' || !MAY_COME_OUT.includes(message.kind))) {
       say(message, 'came out and must not');
     }
+    if (message.answer === 'waiting' && team.first(info).alive) say(message, 'was never answered');
     if (message.kind !== 'good' || message.answer !== 'taken') continue;
     const outcomes = outcomesOf(team, played, message);
     const told = outcomes.some(({ state }) => state === 'failed' || state === 'rejected');
@@ -138,7 +139,10 @@ export function checkMessages(team: SimTeam, watch: Watch, played: PlayedRound):
   for (const message of sent) {
     const harmless = message.kind === 'good' || message.kind === 'nonsense' || message.kind === 'repeat';
     if (message.answer !== 'taken' || harmless) continue;
-    const told = outcomesOf(team, played, message).some(({ state }) => state === 'rejected' || state === 'failed');
+    // Its first node may have restarted since it told; the others say that the table is without it.
+    const told = outcomesOf(team, played, message).some(
+      (outcome) => outcome.state === 'rejected' || outcome.state === 'failed' || isAbsent([outcome]),
+    );
     if (message.kind !== 'macOfOther') say(message, `(${message.kind}) was taken`);
     else if (outputs && !told) say(message, 'has a bad MAC and nobody was told');
   }

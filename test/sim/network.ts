@@ -193,6 +193,11 @@ export class VirtualNetwork {
         this.observer.sending?.(from, sent);
         return this.#transfer(session, from, to, sent, signal);
       },
+      screen: (to, round, claims, signal) => {
+        if (this.#stalled.get(from)) return new Promise(() => {});
+        const call = { session, from, to, signal, what: `screening/${claims.length}` };
+        return this.#call(call, (receiver) => receiver.onScreen(from, round, claims));
+      },
       ping: (to, signal) =>
         this.#call<BootId>({ session, from, to, signal, what: 'ping' }, (receiver) => receiver.onPing(from)),
     };

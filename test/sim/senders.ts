@@ -14,8 +14,8 @@ export interface Sent {
   readonly text: string;
   readonly kind: BadKind | 'good';
   readonly submission: Submission;
-  /** 'taken', or the code of the refusal. */
-  readonly answer: string;
+  /** 'taken', the code of the refusal, or 'waiting' while every slot is taken by what the team still judges. */
+  answer: string;
 }
 
 /** A copy with one bit changed. */
@@ -83,18 +83,26 @@ export async function sendAll(team: SimTeam, info: RoundInfo, plan: RoundPlan, d
   const sent: Sent[] = [];
   for (const [i, kind] of kinds.entries()) {
     const submission = kind === 'good' ? good[i]! : spoiled(team, info, kind, good[i]!, good[0]!);
-    const answer = drop && i === 0 ? 'taken' : submit(team, info, submission);
-    sent.push({ text: texts[i]!, kind, submission, answer });
+    const message: Sent = { text: texts[i]!, kind, submission, answer: 'taken' };
+    if (!drop || i > 0) submit(team, info, message);
+    sent.push(message);
   }
   return sent;
 }
 
-/** What the first node answers: 'taken', or the code of its refusal. */
-export function submit(team: SimTeam, info: RoundInfo, submission: Submission): string {
+/** Notes what the first node answers, now or when a slot is free. */
+function submit(team: SimTeam, info: RoundInfo, message: Sent): void {
+  const answered = (answer: string) => {
+    message.answer = answer;
+  };
   try {
-    team.first(info).runner.submit(info.round, submission);
-    return 'taken';
+    const seat = team.first(info).runner.submit(info.round, message.submission);
+    answered(seat ? 'waiting' : 'taken');
+    seat?.then(
+      () => answered('taken'),
+      (error) => answered(asMixError(error).code),
+    );
   } catch (error) {
-    return asMixError(error).code;
+    answered(asMixError(error).code);
   }
 }

@@ -1,14 +1,17 @@
-// What the first node of a team does for senders: takes messages for a round, refuses what it can see is wrong before it
-// keeps anything, and closes the batch into the slot table that all nodes then judge.
+// What the first node of a team does for senders: takes messages for a round, refuses what it can see is wrong before it keeps
+// anything, has the rest of the team judge each while the batch fills (screening.ts), and closes the batch into a slot table of what
+// all have accepted. A seat is a slot that is kept for a submission; one that is rejected gives its seat back.
 import { equalBytes } from '../../base/bytes.js';
+import { type Deferred, deferred } from '../../base/deferred.js';
 import { MixError } from '../../base/errors.js';
 import type { SenderId } from '../../base/ids.js';
-import { MAC_BYTES, payloadDigest, SALT_BYTES, verifyMac } from '../../cmix/senderKeys.js';
-import { type SlotEntry, type SlotTable, submissionKey } from '../../cmix/slotTable.js';
+import { MAC_BYTES, payloadDigest, SALT_BYTES, type SenderSecret, verifyMac } from '../../cmix/senderKeys.js';
+import { type RejectionReason, type SlotEntry, type SlotTable, submissionKey } from '../../cmix/slotTable.js';
 import { checkElements } from '../../math/batch.js';
 import type { Group } from '../../math/group.js';
 import type { RoundInfo } from '../roundInfo.js';
-import type { SenderRegistry } from './senderRegistry.js';
+import { Shares } from './admission.js';
+import { Screening, type ScreeningPorts } from './screening.js';
 
 /** A message on its way in: M = m ∘ (∏k_i)⁻¹ and one MAC per node, in team order. */
 export interface Submission {
@@ -19,77 +22,252 @@ export interface Submission {
   readonly macs: readonly Uint8Array[];
 }
 
+/** What a desk asks of the senders that its node knows. */
+export interface DeskSenders {
+  readonly epoch: number;
+  secretOf(sender: SenderId): SenderSecret | undefined;
+  /** The sender's secret will be needed until the round ends. */
+  hold(sender: SenderId): void;
+  /** What this sender submitted was rejected by a member of the team. */
+  strike(sender: SenderId): void;
+}
+
+/** Who rejected a submission while the batch was being filled, and why. */
+export interface DeskRejection {
+  /** Of the member, in the team. */
+  readonly position: number;
+  readonly reason: RejectionReason;
+}
+
+interface Taken {
+  readonly key: string;
+  readonly entry: SlotEntry;
+  readonly payload: Uint8Array;
+  readonly place: string;
+  /** Members that have not accepted it. */
+  missing: number;
+  rejected: boolean;
+  seated: boolean;
+  /** Where it waits for a seat: its sender is answered when it has one, or when there will be none. */
+  readonly answer: Deferred<void> | undefined;
+}
+
+/** Submissions that wait for a seat beside those that have one: as many as there are seats, within these bounds. */
+const WAITING_MIN = 64;
+const WAITING_MAX = 4_096;
+/** Rejections that are remembered, for their senders; the oldest are forgotten. */
+const REJECTIONS_KEPT = 4_096;
+
 export class SubmissionDesk {
   readonly #info: RoundInfo;
   readonly #group: Group;
   readonly #digest: Uint8Array;
-  readonly #registry: SenderRegistry;
-  readonly #taken = new Map<string, { entry: SlotEntry; payload: Uint8Array }>();
+  readonly #senders: DeskSenders;
+  readonly #screening: Screening<Taken>;
+  readonly #taken = new Map<string, Taken>();
   readonly #perSender = new Map<SenderId, number>();
+  readonly #rejected = new Map<string, DeskRejection>();
+  /** Those without a seat, by arrival. */
+  readonly #waiting = new Set<Taken>();
+  readonly #waitingShares: Shares;
+  #seats = 0;
+  /** Submissions with a seat that all have accepted. */
+  #accepted = 0;
+  #closing = false;
   #closed = false;
+  /** Called when something is accepted, rejected or answered: whether the batch can be closed may have changed. */
+  onChange: () => void = () => {};
 
-  constructor(info: RoundInfo, group: Group, roundDigest: Uint8Array, registry: SenderRegistry) {
+  constructor(info: RoundInfo, group: Group, roundDigest: Uint8Array, senders: DeskSenders, ports: ScreeningPorts) {
     this.#info = info;
     this.#group = group;
     this.#digest = roundDigest;
-    this.#registry = registry;
+    this.#senders = senders;
+    this.#waitingShares = new Shares(Math.min(Math.max(info.slots, WAITING_MIN), WAITING_MAX));
+    this.#screening = new Screening(info.team.length, ports, (verdicts) => {
+      for (const { item, position, reason } of verdicts) {
+        if (reason) this.#reject(item, { position, reason });
+        else this.#accept(item);
+      }
+      this.#seatWaiting();
+      this.onChange();
+    });
   }
 
+  /** Submissions that have a seat. */
   get count(): number {
-    return this.#taken.size;
+    return this.#seats;
   }
 
+  /** Every slot is filled, with what all have accepted. */
   get full(): boolean {
-    return this.#taken.size >= this.#info.slots;
+    return this.#accepted >= this.#info.slots;
   }
 
-  get distinctSenders(): number {
-    return this.#perSender.size;
+  /** Positions of members that have not answered what they were asked. */
+  get silent(): readonly number[] {
+    return this.#screening.silent;
   }
 
   has(sender: SenderId, salt: Uint8Array): boolean {
     return this.#taken.has(submissionKey(sender, salt));
   }
 
-  /**
-   * Takes a submission, cheap checks first. The very same submission again is acknowledged again (its sender may not have
-   * seen the first answer); the same (sender, salt) with other contents is a replay.
-   * @throws MixError LENGTH_MISMATCH, ELEMENT_RANGE, SENDER_UNKNOWN, MAC_INVALID, SUBMISSION_REPLAYED, SENDER_QUOTA,
-   *   ROUND_FULL, ROUND_NOT_COLLECTING
-   */
-  take(submission: Submission): void {
-    const { sender, salt, payload, macs } = submission;
-    this.#checkShape(submission);
-    const key = submissionKey(sender, salt);
-    const digest = payloadDigest(payload);
-    const before = this.#taken.get(key);
-    // Also when the batch is closed by now: what was taken before stays taken, and its sender is to know.
-    if (before && equalBytes(before.entry.payloadDigest, digest)) return;
-    if (this.#closed) throw new MixError('ROUND_NOT_COLLECTING', { round: this.#info.round });
-    if (before) throw new MixError('SUBMISSION_REPLAYED', { round: this.#info.round });
-    if (this.full) throw new MixError('ROUND_FULL', { slots: this.#info.slots });
-    const used = this.#perSender.get(sender) ?? 0;
-    if (used >= this.#info.quotaPerSender) throw new MixError('SENDER_QUOTA', { quota: this.#info.quotaPerSender });
-    const secret = this.#registry.secretOf(sender);
-    if (!secret) throw new MixError('SENDER_UNKNOWN', { epoch: this.#registry.epoch });
-    checkElements(this.#group, payload, 'payload', this.#info.width);
-    const claim = { roundDigest: this.#digest, sender, salt, payloadDigest: digest };
-    // The first node is position 0; the other MACs are for the others to judge.
-    if (!verifyMac(secret, claim, macs[0]!)) throw new MixError('MAC_INVALID', { round: this.#info.round });
-    const entry = { sender, salt: salt.slice(), payloadDigest: digest, macs: macs.map((mac) => mac.slice()) };
-    this.#taken.set(key, { entry, payload: payload.slice() });
-    this.#perSender.set(sender, used + 1);
+  /** Who rejected a submission that this desk had taken. */
+  rejectionOf(sender: SenderId, salt: Uint8Array): DeskRejection | undefined {
+    return this.#rejected.get(submissionKey(sender, salt));
   }
 
-  /** Takes no more; the table lists what was taken in order of arrival, then empty slots. */
-  close(): { readonly table: SlotTable; readonly payloads: readonly (Uint8Array | null)[] } {
-    this.#closed = true;
-    const taken = [...this.#taken.values()];
-    const empty = new Array<null>(this.#info.slots - taken.length).fill(null);
-    return {
-      table: [...taken.map(({ entry }) => entry), ...empty],
-      payloads: [...taken.map(({ payload }) => payload), ...empty],
+  /**
+   * Takes a submission, cheap checks first. The very same submission again is acknowledged again (its sender may not have
+   * seen the first answer); the same (sender, salt) with other contents is a replay. Where every seat is taken by submissions that
+   * the team still judges, it waits for one that is given back: the promise resolves when it has it.
+   * @param place where it comes from, by which those that wait have their shares
+   * @throws MixError LENGTH_MISMATCH, ELEMENT_RANGE, SENDER_UNKNOWN, MAC_INVALID, SUBMISSION_REPLAYED, SENDER_QUOTA,
+   *   ROUND_FULL, ROUND_NOT_COLLECTING; a rejection's reason for what a member has rejected
+   */
+  take(submission: Submission, place = ''): Promise<void> | undefined {
+    const { sender, salt, payload } = submission;
+    this.#checkShape(submission);
+    const key = submissionKey(sender, salt);
+    const hashed = payloadDigest(payload);
+    const before = this.#taken.get(key);
+    // Also when the batch is closed by now: what was taken before stays taken, and its sender is to know.
+    if (before && equalBytes(before.entry.payloadDigest, hashed)) return before.answer?.promise;
+    this.#checkOpen(key, before !== undefined);
+    const used = this.#perSender.get(sender) ?? 0;
+    if (used >= this.#info.quotaPerSender) throw new MixError('SENDER_QUOTA', { quota: this.#info.quotaPerSender });
+    this.#checkOwn(submission, hashed);
+    const seated = this.#seats < this.#info.slots && this.#waiting.size === 0;
+    if (!seated && !this.#waitingShares.take(place)) throw new MixError('ROUND_FULL', { slots: this.#info.slots });
+    this.#perSender.set(sender, used + 1);
+    this.#senders.hold(sender);
+    const macs = submission.macs.map((mac) => mac.slice());
+    const taken: Taken = {
+      ...{ key, place, seated },
+      entry: { sender, salt: salt.slice(), payloadDigest: hashed, macs },
+      payload: payload.slice(),
+      missing: this.#screening.others,
+      rejected: false,
+      answer: seated ? undefined : deferred<void>(),
     };
+    this.#taken.set(key, taken);
+    this.#keep(taken);
+    return taken.answer?.promise;
+  }
+
+  #keep(taken: Taken): void {
+    if (taken.seated) this.#seats++;
+    else this.#waiting.add(taken);
+    if (taken.missing === 0) this.#accepted++;
+    else this.#screening.add(taken);
+    // Whoever comes next has to wait for what is judged now.
+    if (taken.seated && this.#seats === this.#info.slots) this.#screening.flush();
+  }
+
+  /** @throws MixError as `take` */
+  #checkOpen(key: string, known: boolean): void {
+    const { round, slots } = this.#info;
+    const rejected = this.#rejected.get(key);
+    if (rejected) throw new MixError(rejected.reason, { round, node: this.#info.team[rejected.position]! });
+    if (this.#closing) throw new MixError('ROUND_NOT_COLLECTING', { round });
+    if (known) throw new MixError('SUBMISSION_REPLAYED', { round });
+    if (this.full) throw new MixError('ROUND_FULL', { slots });
+  }
+
+  /** What the first node can tell by itself; the other MACs are for the others to judge. @throws MixError as `take` */
+  #checkOwn({ sender, salt, payload, macs }: Submission, hashed: Uint8Array): void {
+    const secret = this.#senders.secretOf(sender);
+    if (!secret) throw new MixError('SENDER_UNKNOWN', { epoch: this.#senders.epoch });
+    checkElements(this.#group, payload, 'payload', this.#info.width);
+    const claim = { roundDigest: this.#digest, sender, salt, payloadDigest: hashed };
+    // The first node is position 0.
+    if (!verifyMac(secret, claim, macs[0]!)) throw new MixError('MAC_INVALID', { round: this.#info.round });
+  }
+
+  #accept(taken: Taken): void {
+    taken.missing--;
+    if (!taken.rejected && taken.missing === 0 && taken.seated) this.#accepted++;
+  }
+
+  /** Its seat is free again, its sender can learn why; the quota of the sender stays used: a key gets no more tries by failing. */
+  #reject(taken: Taken, rejection: DeskRejection): void {
+    if (taken.rejected || this.#closed) return;
+    taken.rejected = true;
+    this.#taken.delete(taken.key);
+    this.#rejected.set(taken.key, rejection);
+    if (this.#rejected.size > REJECTIONS_KEPT) this.#rejected.delete(this.#rejected.keys().next().value!);
+    if (taken.seated) this.#seats--;
+    else this.#leaveQueue(taken);
+    const { round, team } = this.#info;
+    taken.answer?.reject(new MixError(rejection.reason, { round, node: team[rejection.position]! }));
+    this.#senders.strike(taken.entry.sender);
+  }
+
+  #leaveQueue(taken: Taken): void {
+    if (this.#waiting.delete(taken)) this.#waitingShares.give(taken.place);
+  }
+
+  /** Seats that are free go to those that wait and that all have accepted, by arrival. */
+  #seatWaiting(): void {
+    for (const taken of this.#waiting) {
+      if (this.#seats >= this.#info.slots) return;
+      if (taken.missing > 0) continue;
+      this.#leaveQueue(taken);
+      taken.seated = true;
+      this.#seats++;
+      this.#accepted++;
+      taken.answer?.resolve();
+    }
+  }
+
+  /** Takes no more, and has the team answer what is left. */
+  beginClosing(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#screening.flush();
+  }
+
+  /** The table lists what all have accepted, in order of arrival, then empty slots. Everybody else is told that there is no room. */
+  close(): {
+    readonly table: SlotTable;
+    readonly payloads: readonly (Uint8Array | null)[];
+    readonly distinctSenders: number;
+  } {
+    this.#closing = true;
+    this.#closed = true;
+    this.#screening.stop();
+    this.#seatWaiting();
+    const { slots } = this.#info;
+    this.#turnAway(() => new MixError('ROUND_FULL', { slots }));
+    for (const { key, seated, missing } of [...this.#taken.values()]) {
+      if (!seated || missing > 0) this.#taken.delete(key);
+    }
+    const left = [...this.#taken.values()];
+    const empty = new Array<null>(slots - left.length).fill(null);
+    return {
+      table: [...left.map(({ entry }) => entry), ...empty],
+      payloads: [...left.map(({ payload }) => payload), ...empty],
+      distinctSenders: new Set(left.map(({ entry }) => entry.sender)).size,
+    };
+  }
+
+  /** The round is over: nobody waits for a seat any more, nothing is handed on. */
+  abandon(reason: () => MixError): void {
+    this.#closing = true;
+    this.#screening.stop();
+    this.#turnAway(reason);
+  }
+
+  #turnAway(reason: () => MixError): void {
+    for (const taken of this.#waiting) {
+      this.#leaveQueue(taken);
+      taken.answer?.reject(reason());
+    }
+  }
+
+  get closing(): boolean {
+    return this.#closing;
   }
 
   get closed(): boolean {

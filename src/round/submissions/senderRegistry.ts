@@ -1,17 +1,78 @@
-// The senders that a node knows in its current key epoch, and the secret it shares with each. An epoch key lives at most a
-// day; when the next one takes its place, every secret agreed under it is wiped and senders register again.
+// The senders that a node knows in its current key epoch, and the secret it shares with each. An epoch key lives at most a day; when
+// the next one takes its place, every secret agreed under it is wiped and senders register again. A registry that is full makes room:
+// for whoever comes, a key that was never used goes first, of the place that has most of these; so keys that somebody hoards push out
+// each other. What an open round needs is never pushed out.
 import { MixError } from '../../base/errors.js';
-import type { SenderId } from '../../base/ids.js';
+import type { RoundId, SenderId } from '../../base/ids.js';
 import type { Rng } from '../../base/rng.js';
 import { EpochKey, type SenderSecret, senderIdOf } from '../../cmix/senderKeys.js';
 
 export const EPOCH_MS_MAX = 24 * 3600 * 1000;
 
+interface Known {
+  readonly secret: SenderSecret;
+  readonly place: string;
+  /** A message of its was mixed. */
+  used: boolean;
+  /** Open rounds that need the secret. */
+  holds: number;
+}
+
+/** Keys that were never used, by place: the places that have most of them are found at once, however many there are. */
+class UnusedKeys {
+  readonly #places = new Map<string, Set<SenderId>>();
+  /** Places by how many they have. */
+  readonly #bySize: Set<string>[] = [];
+  #most = 0;
+
+  add(place: string, sender: SenderId): void {
+    const keys = this.#places.get(place) ?? new Set();
+    this.#places.set(place, keys);
+    this.#resize(place, keys, () => keys.add(sender));
+  }
+
+  delete(place: string, sender: SenderId): void {
+    const keys = this.#places.get(place);
+    if (!keys?.has(sender)) return;
+    this.#resize(place, keys, () => keys.delete(sender));
+    if (keys.size === 0) this.#places.delete(place);
+  }
+
+  /** The oldest of `place`, or of a place that has most. */
+  oldest(place?: string): SenderId | undefined {
+    while (this.#most > 0 && !this.#bySize[this.#most]?.size) this.#most--;
+    const from = place ?? this.#bySize[this.#most]?.values().next().value;
+    return from === undefined ? undefined : this.#places.get(from)?.values().next().value;
+  }
+
+  clear(): void {
+    this.#places.clear();
+    this.#bySize.length = 0;
+    this.#most = 0;
+  }
+
+  #resize(place: string, keys: Set<SenderId>, change: () => void): void {
+    this.#bySize[keys.size]?.delete(place);
+    change();
+    if (keys.size === 0) return;
+    this.#bySize[keys.size] ??= new Set();
+    this.#bySize[keys.size]!.add(place);
+    this.#most = Math.max(this.#most, keys.size);
+  }
+}
+
 export class SenderRegistry {
   readonly #rng: Rng;
   readonly #capacity: number;
-  readonly #secrets = new Map<SenderId, SenderSecret>();
+  readonly #known = new Map<SenderId, Known>();
+  readonly #unused = new UnusedKeys();
+  /** Used, and of no open round: least recently used first. */
+  readonly #idle = new Set<SenderId>();
+  readonly #held = new Map<RoundId, Set<SenderId>>();
   #key: EpochKey;
+  /** Told of each key that is forgotten, by its place, and of each that a member of a team found fault with. */
+  onForgotten: (place: string) => void = () => {};
+  onStrike: (place: string) => void = () => {};
 
   /** `epoch`: number of the first epoch of this run; must differ from any earlier run's. */
   constructor(rng: Rng, epoch: number, capacity: number) {
@@ -29,27 +90,102 @@ export class SenderRegistry {
   }
 
   get size(): number {
-    return this.#secrets.size;
+    return this.#known.size;
+  }
+
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  knows(sender: SenderId): boolean {
+    return this.#known.has(sender);
   }
 
   /**
-   * Agrees on a secret with a sender; again for a sender already known changes nothing.
-   * @throws MixError EPOCH_EXPIRED, REGISTRY_FULL, DH_SECRET_ZERO, LENGTH_MISMATCH
+   * Agrees on a secret with a sender; again for a sender already known changes nothing. `place`: where it comes from.
+   * @throws MixError EPOCH_EXPIRED, DH_SECRET_ZERO, LENGTH_MISMATCH; REGISTRY_FULL where open rounds need all that it holds
    */
-  register(senderPublicKey: Uint8Array, epoch: number): SenderId {
-    if (epoch !== this.epoch) throw new MixError('EPOCH_EXPIRED', { epoch, current: this.epoch });
+  register(senderPublicKey: Uint8Array, epoch: number, place = ''): SenderId {
+    this.checkEpoch(epoch);
     if (senderPublicKey.length !== 32) {
       throw new MixError('LENGTH_MISMATCH', { what: 'sender key', length: senderPublicKey.length, expected: 32 });
     }
     const sender = senderIdOf(senderPublicKey);
-    if (this.#secrets.has(sender)) return sender;
-    if (this.#secrets.size >= this.#capacity) throw new MixError('REGISTRY_FULL', { capacity: this.#capacity });
-    this.#secrets.set(sender, this.#key.agree(senderPublicKey));
+    if (this.#known.has(sender)) return sender;
+    const secret = this.#key.agree(senderPublicKey);
+    if (this.#known.size >= this.#capacity && !this.#makeRoom()) {
+      secret.wipe();
+      throw new MixError('REGISTRY_FULL', { capacity: this.#capacity });
+    }
+    this.#known.set(sender, { secret, place, used: false, holds: 0 });
+    this.#unused.add(place, sender);
     return sender;
   }
 
+  /** @throws MixError EPOCH_EXPIRED where it is not the current one */
+  checkEpoch(epoch: number): void {
+    if (epoch !== this.epoch) throw new MixError('EPOCH_EXPIRED', { epoch, current: this.epoch });
+  }
+
   secretOf(sender: SenderId): SenderSecret | undefined {
-    return this.#secrets.get(sender);
+    return this.#known.get(sender)?.secret;
+  }
+
+  /** Keeps a sender until the round has ended: a round that loses a secret fails. */
+  hold(sender: SenderId, round: RoundId): void {
+    const known = this.#known.get(sender);
+    const held = this.#held.get(round) ?? new Set();
+    if (!known || held.has(sender)) return;
+    this.#held.set(round, held.add(sender));
+    known.holds++;
+    this.#unused.delete(known.place, sender);
+    this.#idle.delete(sender);
+  }
+
+  /** The round has ended: its senders may be forgotten. */
+  letGo(round: RoundId): void {
+    const held = this.#held.get(round);
+    this.#held.delete(round);
+    for (const sender of held ?? []) {
+      const known = this.#known.get(sender);
+      if (!known || --known.holds > 0) continue;
+      if (known.used) this.#idle.add(sender);
+      else this.#unused.add(known.place, sender);
+    }
+  }
+
+  /** Messages of these senders are mixed: keys that are really used. */
+  mixed(senders: Iterable<SenderId>): void {
+    for (const sender of senders) {
+      const known = this.#known.get(sender);
+      if (known) known.used = true;
+    }
+  }
+
+  /** What a sender submitted was rejected by another member. That may be the member's fault, so the key stays. */
+  strike(sender: SenderId): void {
+    const known = this.#known.get(sender);
+    if (known) this.onStrike(known.place);
+  }
+
+  /** Forgets the oldest unused key of a place; false where it has none. */
+  forgetUnusedOf(place: string): boolean {
+    return this.#forget(this.#unused.oldest(place));
+  }
+
+  #makeRoom(): boolean {
+    return this.#forget(this.#unused.oldest() ?? this.#idle.values().next().value);
+  }
+
+  #forget(sender: SenderId | undefined): boolean {
+    const known = sender === undefined ? undefined : this.#known.get(sender);
+    if (sender === undefined || !known) return false;
+    known.secret.wipe();
+    this.#known.delete(sender);
+    this.#idle.delete(sender);
+    this.#unused.delete(known.place, sender);
+    this.onForgotten(known.place);
+    return true;
   }
 
   /** Starts the next epoch: a new key; everything derived from the old one is wiped. */
@@ -60,8 +196,11 @@ export class SenderRegistry {
   }
 
   wipe(): void {
-    for (const secret of this.#secrets.values()) secret.wipe();
-    this.#secrets.clear();
+    for (const { secret, place } of this.#known.values()) {
+      secret.wipe();
+      this.onForgotten(place);
+    }
+    for (const group of [this.#known, this.#unused, this.#idle, this.#held]) group.clear();
     this.#key.wipe();
   }
 }

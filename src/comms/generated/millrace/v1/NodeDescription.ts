@@ -10,6 +10,7 @@ export interface NodeDescription {
   'epoch'?: (number | string | Long);
   'epochKey'?: (Buffer | Uint8Array | string);
   'signature'?: (Buffer | Uint8Array | string);
+  'registerBits'?: (number);
 }
 
 export interface NodeDescription__Output {
@@ -20,4 +21,5 @@ export interface NodeDescription__Output {
   'epoch': (number);
   'epochKey': (Buffer);
   'signature': (Buffer);
+  'registerBits': (number);
 }

@@ -7,6 +7,8 @@ import type { BatchFrame as _millrace_v1_BatchFrame, BatchFrame__Output as _mill
 import type { CirclePing as _millrace_v1_CirclePing, CirclePing__Output as _millrace_v1_CirclePing__Output } from '../../millrace/v1/CirclePing.js';
 import type { PingReply as _millrace_v1_PingReply, PingReply__Output as _millrace_v1_PingReply__Output } from '../../millrace/v1/PingReply.js';
 import type { PingRequest as _millrace_v1_PingRequest, PingRequest__Output as _millrace_v1_PingRequest__Output } from '../../millrace/v1/PingRequest.js';
+import type { ScreenReply as _millrace_v1_ScreenReply, ScreenReply__Output as _millrace_v1_ScreenReply__Output } from '../../millrace/v1/ScreenReply.js';
+import type { ScreenRequest as _millrace_v1_ScreenRequest, ScreenRequest__Output as _millrace_v1_ScreenRequest__Output } from '../../millrace/v1/ScreenRequest.js';
 import type { TeamEnvelope as _millrace_v1_TeamEnvelope, TeamEnvelope__Output as _millrace_v1_TeamEnvelope__Output } from '../../millrace/v1/TeamEnvelope.js';
 import type { WarmFrame as _millrace_v1_WarmFrame, WarmFrame__Output as _millrace_v1_WarmFrame__Output } from '../../millrace/v1/WarmFrame.js';
 
@@ -38,6 +40,15 @@ export interface TeamClient extends grpc.Client {
   ping(argument: _millrace_v1_PingRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_PingReply__Output>): grpc.ClientUnaryCall;
   ping(argument: _millrace_v1_PingRequest, callback: grpc.requestCallback<_millrace_v1_PingReply__Output>): grpc.ClientUnaryCall;
   
+  Screen(argument: _millrace_v1_ScreenRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_ScreenReply__Output>): grpc.ClientUnaryCall;
+  Screen(argument: _millrace_v1_ScreenRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_v1_ScreenReply__Output>): grpc.ClientUnaryCall;
+  Screen(argument: _millrace_v1_ScreenRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_ScreenReply__Output>): grpc.ClientUnaryCall;
+  Screen(argument: _millrace_v1_ScreenRequest, callback: grpc.requestCallback<_millrace_v1_ScreenReply__Output>): grpc.ClientUnaryCall;
+  screen(argument: _millrace_v1_ScreenRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_ScreenReply__Output>): grpc.ClientUnaryCall;
+  screen(argument: _millrace_v1_ScreenRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_v1_ScreenReply__Output>): grpc.ClientUnaryCall;
+  screen(argument: _millrace_v1_ScreenRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_ScreenReply__Output>): grpc.ClientUnaryCall;
+  screen(argument: _millrace_v1_ScreenRequest, callback: grpc.requestCallback<_millrace_v1_ScreenReply__Output>): grpc.ClientUnaryCall;
+  
   Transfer(metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_BatchFrame>;
   Transfer(metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_BatchFrame>;
   Transfer(options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_v1_Ack__Output>): grpc.ClientWritableStream<_millrace_v1_BatchFrame>;
@@ -65,6 +76,8 @@ export interface TeamHandlers extends grpc.UntypedServiceImplementation {
   
   Ping: grpc.handleUnaryCall<_millrace_v1_PingRequest__Output, _millrace_v1_PingReply>;
   
+  Screen: grpc.handleUnaryCall<_millrace_v1_ScreenRequest__Output, _millrace_v1_ScreenReply>;
+  
   Transfer: grpc.handleClientStreamingCall<_millrace_v1_BatchFrame__Output, _millrace_v1_Ack>;
   
   Warm: grpc.handleClientStreamingCall<_millrace_v1_WarmFrame__Output, _millrace_v1_Ack>;
@@ -75,6 +88,7 @@ export interface TeamDefinition extends grpc.ServiceDefinition {
   Circle: MethodDefinition<_millrace_v1_CirclePing, _millrace_v1_Ack, _millrace_v1_CirclePing__Output, _millrace_v1_Ack__Output>
   Deliver: MethodDefinition<_millrace_v1_TeamEnvelope, _millrace_v1_Ack, _millrace_v1_TeamEnvelope__Output, _millrace_v1_Ack__Output>
   Ping: MethodDefinition<_millrace_v1_PingRequest, _millrace_v1_PingReply, _millrace_v1_PingRequest__Output, _millrace_v1_PingReply__Output>
+  Screen: MethodDefinition<_millrace_v1_ScreenRequest, _millrace_v1_ScreenReply, _millrace_v1_ScreenRequest__Output, _millrace_v1_ScreenReply__Output>
   Transfer: MethodDefinition<_millrace_v1_BatchFrame, _millrace_v1_Ack, _millrace_v1_BatchFrame__Output, _millrace_v1_Ack__Output>
   Warm: MethodDefinition<_millrace_v1_WarmFrame, _millrace_v1_Ack, _millrace_v1_WarmFrame__Output, _millrace_v1_Ack__Output>
 }

@@ -1,0 +1,154 @@
+// Who is let in where many want to be: shares of what there is, pressure that builds up and leaks away, and work that is asked for
+// under load. At rest nobody notices any of it. Whoever may be admitted, and to what, is for others to say: this file knows places
+// (an address, a network, a connection) by name, amounts and the time, nothing else.
+import { digest } from '../../base/bytes.js';
+import type { Clock } from '../../base/clock.js';
+import { MixError } from '../../base/errors.js';
+import { type Rng, randomBytes } from '../../base/rng.js';
+
+/** Below this part of what there is, nobody is counted. */
+const REST = 1 / 2;
+/** What is kept for places that hold little, where there is more than one. */
+const RESERVE = 1 / 8;
+
+/**
+ * Divides what there is among the places that want it. At rest, below half, a place may hold any part of it: all honest senders of a
+ * demo, a campus or a proxy are one place. Under load each may hold an equal share, and the last eighth is for those who hold less
+ * than half of theirs: so newcomers find a seat beside whoever was there first.
+ */
+export class Shares {
+  readonly #capacity: number;
+  readonly #held = new Map<string, number>();
+  #total = 0;
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  /** 0 where nothing is held, 1 where all is. */
+  get load(): number {
+    return this.#total / this.#capacity;
+  }
+
+  get total(): number {
+    return this.#total;
+  }
+
+  held(place: string): number {
+    return this.#held.get(place) ?? 0;
+  }
+
+  /** What a place may hold under load. */
+  shareOf(place: string): number {
+    return this.#capacity / Math.max(1, this.#held.size + (this.#held.has(place) ? 0 : 1));
+  }
+
+  /** Whether a place may have so much more. */
+  may(place: string, amount = 1): boolean {
+    const after = this.#total + amount;
+    if (after > this.#capacity) return false;
+    if (after <= this.#capacity * REST) return true;
+    const share = this.shareOf(place);
+    const most = after > this.#capacity * (1 - RESERVE) && this.#held.size > 1 ? share / 2 : share;
+    return this.held(place) + amount <= Math.max(most, amount);
+  }
+
+  /** Takes so much more for a place, where it may have it. */
+  take(place: string, amount = 1): boolean {
+    if (!this.may(place, amount)) return false;
+    this.hold(place, amount);
+    return true;
+  }
+
+  /** Notes what a place holds, whatever its share is. */
+  hold(place: string, amount = 1): void {
+    this.#held.set(place, this.held(place) + amount);
+    this.#total += amount;
+  }
+
+  /** Gives back what a place held. */
+  give(place: string, amount = 1): void {
+    const held = this.held(place);
+    const given = Math.min(held, amount);
+    this.#total -= given;
+    if (held > given) this.#held.set(place, held - given);
+    else this.#held.delete(place);
+  }
+}
+
+/** What has come lately: a bucket that leaks. */
+export class Pressure {
+  readonly #clock: Clock;
+  readonly #capacity: number;
+  readonly #leakPerS: number;
+  #level = 0;
+  #atMs: number;
+
+  constructor(clock: Clock, capacity: number, leakPerS: number) {
+    this.#clock = clock;
+    this.#capacity = capacity;
+    this.#leakPerS = leakPerS;
+    this.#atMs = clock.nowMs();
+  }
+
+  /** 0 at rest, 1 where the bucket is full. */
+  get load(): number {
+    const nowMs = this.#clock.nowMs();
+    this.#level = Math.max(0, this.#level - ((nowMs - this.#atMs) / 1_000) * this.#leakPerS);
+    this.#atMs = nowMs;
+    return this.#level / this.#capacity;
+  }
+
+  add(amount = 1): void {
+    this.#level = Math.min(this.#capacity, this.load * this.#capacity + amount);
+  }
+}
+
+/** Half a millisecond of work at half load. */
+const LEAST_BITS = 8;
+/** A second or two of one core, for each key and node. */
+export const MOST_BITS = 20;
+export const NONCE_BYTES = 8;
+
+/** Work that is asked for at a load from 0 to 1, as leading zero bits of a hash: none below half, then twice as much each twelfth. */
+export function difficultyBits(load: number): number {
+  if (load < REST) return 0;
+  const over = Math.min(1, (load - REST) / (1 - REST));
+  return LEAST_BITS + Math.round(over * (MOST_BITS - LEAST_BITS));
+}
+
+/** What a piece of work is for: it fits nothing else, and nobody can have done it before. */
+export interface Puzzle {
+  readonly node: string;
+  readonly key: Uint8Array;
+  readonly epoch: number;
+}
+
+const leadingZeros = (hash: Uint8Array): number => {
+  const first = hash.findIndex((byte) => byte !== 0);
+  return first < 0 ? 8 * hash.length : 8 * first + Math.clz32(hash[first]!) - 24;
+};
+
+/** True where the work is done: one hash to check, 2^bits on average to find. */
+export function isSolved({ node, key, epoch }: Puzzle, nonce: Uint8Array, bits: number): boolean {
+  if (bits <= 0) return true;
+  return nonce.length === NONCE_BYTES && leadingZeros(digest('admission-puzzle', node, epoch, key, nonce)) >= bits;
+}
+
+/** Hashes that are tried before anything else has its turn: some 3 ms. */
+const TRIED_AT_ONCE = 1_024;
+
+/**
+ * Does the work: 2^bits hashes on average. `pause` lets the rest of the process have its turn.
+ * @throws MixError PUZZLE_REQUIRED where more is asked for than any node may ask
+ */
+export async function solve(puzzle: Puzzle, bits: number, rng: Rng, pause: () => Promise<void>): Promise<Uint8Array> {
+  const nonce = randomBytes(rng, NONCE_BYTES);
+  if (bits > MOST_BITS) throw new MixError('PUZZLE_REQUIRED', { bits, most: MOST_BITS });
+  const view = new DataView(nonce.buffer, nonce.byteOffset, nonce.byteLength);
+  for (let tries = 1; !isSolved(puzzle, nonce, bits); tries++) {
+    view.setBigUint64(0, view.getBigUint64(0, true) + 1n, true);
+    if (tries % TRIED_AT_ONCE === 0) await pause();
+  }
+  return nonce;
+}

@@ -1,0 +1,153 @@
+// Registration for strangers: what a key costs whoever registers it, and what it may cost the node. A few keys a call, a few keys of
+// the main thread at a time, shares of the registry under load, and work that is asked for where more comes than a node can bear.
+import { type Clock, nextTurn, sleep } from '../../base/clock.js';
+import { type Deferred, deferred } from '../../base/deferred.js';
+import { MixError } from '../../base/errors.js';
+import type { SenderId } from '../../base/ids.js';
+import { senderIdOf } from '../../cmix/senderKeys.js';
+import { difficultyBits, isSolved, Pressure, Shares } from './admission.js';
+import type { SenderRegistry } from './senderRegistry.js';
+
+/** Keys of one call: bounds the work that one message can ask for. */
+export const REGISTER_MAX = 32;
+/** Keys that are agreed with before anything else has its turn: 1.2 ms of the main thread, 0.3 ms a key. */
+const AGREED_AT_ONCE = 4;
+/** Keys that wait for their turn: 2 s of the main thread. */
+const QUEUE_MAX = 8_192;
+/** Keys that may come in a burst, and each second after it: below half of the burst nobody has to work. */
+const BURST_KEYS = 8_192;
+const KEYS_PER_S = 200;
+/** What a submission that the team rejects counts: it costs five nodes a MAC, and an honest sender has none. */
+const STRIKE_KEYS = 8;
+
+export interface RegistrationRequest {
+  readonly senderKeys: readonly Uint8Array[];
+  readonly epoch: number;
+  /** The work for each key, where work was asked for. */
+  readonly nonces: readonly Uint8Array[];
+}
+
+/** Between two parts of the work under load: a quarter of the main thread at most. */
+const LOADED_PAUSE_MS = 4;
+
+interface Job {
+  readonly senderKeys: readonly Uint8Array[];
+  readonly epoch: number;
+  readonly place: string;
+  /** Those that are registered. */
+  readonly senders: SenderId[];
+  readonly done: Deferred<SenderId[]>;
+}
+
+export class RegistrationDesk {
+  readonly #clock: Clock;
+  readonly #node: string;
+  readonly #registry: SenderRegistry;
+  readonly #registered: Shares;
+  readonly #queued = new Shares(QUEUE_MAX);
+  readonly #pressure: Pressure;
+  /** What waits, by place; places in the order of their turns. */
+  readonly #jobs = new Map<string, Job[]>();
+  #running = false;
+
+  constructor(node: string, registry: SenderRegistry, clock: Clock) {
+    this.#node = node;
+    this.#clock = clock;
+    this.#registry = registry;
+    this.#registered = new Shares(registry.capacity);
+    this.#pressure = new Pressure(clock, BURST_KEYS, KEYS_PER_S);
+    registry.onForgotten = (place) => this.#registered.give(place);
+    registry.onStrike = () => this.#pressure.add(STRIKE_KEYS);
+  }
+
+  /** Work that a key costs now, in bits. */
+  get difficultyBits(): number {
+    return difficultyBits(Math.max(this.#registered.load, this.#pressure.load));
+  }
+
+  /**
+   * Registers keys that come from a place; their ids, in order.
+   * @throws MixError MESSAGE_TOO_LARGE, EPOCH_EXPIRED, PUZZLE_REQUIRED, SHARE_USED, LENGTH_MISMATCH, DH_SECRET_ZERO, REGISTRY_FULL
+   */
+  async register(request: RegistrationRequest, place: string): Promise<SenderId[]> {
+    const { senderKeys, epoch } = request;
+    if (senderKeys.length > REGISTER_MAX) {
+      throw new MixError('MESSAGE_TOO_LARGE', { what: 'sender keys', count: senderKeys.length, most: REGISTER_MAX });
+    }
+    this.#registry.checkEpoch(epoch);
+    this.#checkWork(request);
+    const count = senderKeys.length;
+    if (count === 0) return [];
+    if (!this.#queued.take(place, count)) throw new MixError('SHARE_USED', { what: 'registrations under way' });
+    const job: Job = { ...{ senderKeys, epoch, place }, senders: [], done: deferred() };
+    const waiting = this.#jobs.get(place);
+    if (waiting) waiting.push(job);
+    else this.#jobs.set(place, [job]);
+    if (!this.#running) void this.#run();
+    try {
+      return await job.done.promise;
+    } finally {
+      this.#queued.give(place, count);
+    }
+  }
+
+  /** @throws MixError PUZZLE_REQUIRED: one hash a key, before anything is computed for it */
+  #checkWork({ senderKeys, epoch, nonces }: RegistrationRequest): void {
+    const bits = this.difficultyBits;
+    for (const [index, key] of senderKeys.entries()) {
+      if (isSolved({ node: this.#node, key, epoch }, nonces[index] ?? new Uint8Array(0), bits)) continue;
+      if (key.length === 32 && this.#registry.knows(senderIdOf(key))) continue;
+      throw new MixError('PUZZLE_REQUIRED', { bits });
+    }
+  }
+
+  /** A few keys of each place in turn, and everything else in between. */
+  async #run(): Promise<void> {
+    this.#running = true;
+    for (let next = this.#nextJob(); next; next = this.#nextJob()) {
+      this.#agree(next);
+      if (this.difficultyBits > 0) await sleep(this.#clock, LOADED_PAUSE_MS);
+      else await nextTurn();
+    }
+    this.#running = false;
+  }
+
+  /** The first job of the place whose turn it is; that place is the last one then. */
+  #nextJob(): Job | undefined {
+    const [turn] = this.#jobs;
+    if (!turn) return undefined;
+    const [place, jobs] = turn;
+    const [job] = jobs;
+    this.#jobs.delete(place);
+    if (job && job.senderKeys.length <= job.senders.length + AGREED_AT_ONCE) jobs.shift();
+    if (jobs.length > 0) this.#jobs.set(place, jobs);
+    return job;
+  }
+
+  #agree({ senderKeys, epoch, place, senders, done }: Job): void {
+    // An earlier part has failed: its caller has been told.
+    if (done.settled) return;
+    try {
+      for (const key of senderKeys.slice(senders.length, senders.length + AGREED_AT_ONCE)) {
+        senders.push(this.#registerOne(key, epoch, place));
+      }
+      if (senders.length === senderKeys.length) done.resolve(senders);
+    } catch (thrown) {
+      done.reject(thrown);
+    }
+  }
+
+  #registerOne(key: Uint8Array, epoch: number, place: string): SenderId {
+    const known = key.length === 32 && this.#registry.knows(senderIdOf(key));
+    if (!known && !this.#registered.may(place) && this.#registry.size < this.#registry.capacity) {
+      // A place that has its share makes room among its own.
+      if (!this.#registry.forgetUnusedOf(place)) throw new MixError('SHARE_USED', { what: 'registered keys' });
+    }
+    const sender = this.#registry.register(key, epoch, place);
+    if (!known) {
+      this.#registered.hold(place);
+      this.#pressure.add();
+    }
+    return sender;
+  }
+}
