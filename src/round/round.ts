@@ -186,13 +186,15 @@ export class Round {
 
   /**
    * Closes the batch at node 1: at once where it is full, else when the team has judged all that was taken. A member that does not
-   * answer in the time of a phase has stalled.
+   * answer in half the time of a phase has stalled.
    */
   closeBatch(): void {
     const { desk, clock } = this.#deps;
     if (!desk || desk.closing || this.stage !== 'QUEUED') return;
     desk.beginClosing();
-    this.#cancelWait = clock.after(this.facts.info.deadlines.realtimePhaseMs, () => this.#endSilence());
+    const { realtimePhaseMs } = this.facts.info.deadlines;
+    // Before the stage is over for anybody: node 1 would be blamed for the member that it waits for.
+    this.#cancelWait = clock.after(realtimePhaseMs / 2, () => this.#endSilence());
     this.#maybeClose();
   }
 
