@@ -133,6 +133,11 @@ const catalogue = {
     what: 'a RoundInfo is not valid',
     remedy: 'the scheduler must send a well-formed, signed RoundInfo',
   },
+  ROUND_BELOW_FLOOR: {
+    what: 'a round offers less than this party takes part in, whatever is signed',
+    remedy:
+      'let the scheduler open larger rounds, or lower the floor (`[floors]` of node.toml, `floors` of Client) knowingly',
+  },
   ROUND_UNKNOWN: {
     what: 'this node does not know the round',
     remedy: 'wait for the scheduler to announce it',
@@ -214,6 +219,11 @@ const catalogue = {
     what: 'the node is under load, and this address has its share of it',
     remedy: 'try again in a moment, with less at a time',
     retry: true,
+  },
+  NODES_UNUSABLE: {
+    what: 'no node gives an answer that can be used',
+    remedy:
+      'compare network name, membership list and authority key with those of the network; see what each node failed with',
   },
   SENDER_QUOTA: { what: 'the sender has used up its slots of this round', remedy: 'submit to another round' },
   REGISTRY_FULL: { what: 'the node holds as many senders as it may', remedy: 'try another time or another team' },

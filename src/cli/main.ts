@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { asMixError } from '../base/errors.js';
+import { keepingAlive } from '../base/keepAlive.js';
 import { benchCommand } from './bench.js';
 import { demoCommand } from './demo/command.js';
 import { doctorCommand } from './doctor.js';
@@ -51,7 +52,7 @@ function inherit(command: Command): void {
 }
 inherit(program);
 
-program.parseAsync().catch((thrown) => {
+keepingAlive(() => program.parseAsync()).catch((thrown) => {
   const error = asMixError(thrown);
   process.stderr.write(`error: ${error.message}\nhint: ${error.remedy}\n`);
   if (error.code === 'INTERNAL' && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`);

@@ -10,7 +10,8 @@ import type { Submission } from '../round/submissions/desk.js';
 
 /** What of a round's outputs a sender looks at. Every node of the round has signed them. */
 export interface CameOut {
-  readonly messages: readonly Uint8Array[];
+  /** Of every message among them: how a sender knows its own. */
+  readonly codeIds: ReadonlySet<string>;
   readonly invalidSlots: readonly number[];
 }
 

@@ -2,24 +2,36 @@
 // node, submit to a round's first node, ask what became of a message); fetches outputs, which count only when every node of the
 // team has signed them.
 import { equalBytes } from '../base/bytes.js';
+import { checkBytes, checkMethods, checkObject, checkSignal, checkText, checkWhole, refuse } from '../base/checks.js';
 import { systemClock } from '../base/clock.js';
 import { asMixError, type ErrorCode, MixError } from '../base/errors.js';
 import type { NodeId, RoundId } from '../base/ids.js';
+import { keepingAlive } from '../base/keepAlive.js';
 import { type Rng, randomBelow, systemRng } from '../base/rng.js';
+import { codeId } from '../cmix/messageCoding.js';
 import { type DecodedOutputs, decodeOutputs, outputDigest } from '../cmix/outputs.js';
 import { SenderKey } from '../cmix/senderKeys.js';
 import { GatewayClient } from '../comms/gatewayClient.js';
-import type { Membership } from '../comms/peers.js';
+import { certificatesOf, type Member, Membership } from '../comms/peers.js';
 import type { Engine } from '../engine/engine.js';
 import { referenceEngine } from '../engine/open.js';
 import { type GroupName, namedGroup } from '../math/group.js';
+import { checkFloors, type RoundFloors, SAFE_FLOORS } from '../round/floors.js';
 import type { Outcome } from '../round/outcome.js';
 import { isSignedBy, type RoundInfo, roundDigest, type SignedRoundInfo } from '../round/roundInfo.js';
 import type { Submission } from '../round/submissions/desk.js';
 import { REGISTER_MAX } from '../round/submissions/registration.js';
 import { isSaidBy } from '../round/teamMessages.js';
-import { composeSubmissions, type OutgoingMessage, Sender } from './compose.js';
-import { Delivery, type DeliveryOptions, type Fate, Unsent } from './delivery.js';
+import { type ComposedSubmission, composeSubmissions, type OutgoingMessage, Sender } from './compose.js';
+import {
+  Delivery,
+  type DeliveryOptions,
+  type Fate,
+  type Look,
+  type NodeFailure,
+  settledSoon,
+  Unsent,
+} from './delivery.js';
 
 /** Register calls under way at once over one connection. */
 const REGISTER_WINDOW = 8;
@@ -35,32 +47,91 @@ const CLOSED: readonly ErrorCode[] = [
   'LINK_TIMEOUT',
   'COOLING_OFF',
 ];
+/** How long further nodes are waited for once one has told its rounds. */
+const LOOK_GRACE_MS = 250;
 /** Nodes asked for rounds that take messages: some may be away. */
 const ASKED = 3;
 
 export interface ClientOptions {
   readonly network: string;
   readonly membership: Membership;
-  /** Whose signature makes a RoundInfo valid: Ed25519 public key. */
+  /** Whose signature makes a RoundInfo valid: Ed25519 public key, 32 bytes. */
   readonly roundAuthority: Uint8Array;
   /** Computes blinding; by default inline, which suits single messages. The caller's to close. */
   readonly engine?: Engine;
   readonly rng?: Rng;
+  /** The least that a round must be for a message to go into it, whatever is signed. Default: {@link SAFE_FLOORS}. */
+  readonly floors?: Partial<RoundFloors>;
 }
 
 /** The outputs of a round, verified. */
 export interface VerifiedOutputs extends DecodedOutputs {
   readonly info: RoundInfo;
+  /** Of every message among them: how a sender knows its own. */
+  readonly codeIds: ReadonlySet<string>;
+}
+
+const ENGINE_METHODS = ['allocate', 'mul', 'invertBatch', 'product', 'close'];
+const IDENTITY_KEY_BYTES = 32;
+
+/** @throws MixError ARGUMENT_INVALID naming the option */
+function checkOptions(options: ClientOptions): void {
+  checkObject(options, 'options');
+  const { network, membership, roundAuthority, engine, rng, floors } = options;
+  checkText(network, 'options.network');
+  if (network === '' || network.length > 64) refuse('options.network', 'a name of 1 to 64 characters', network);
+  if (!(membership instanceof Membership))
+    refuse('options.membership', 'a Membership (see loadMembership)', membership);
+  checkBytes(roundAuthority, 'options.roundAuthority');
+  if (roundAuthority.length !== IDENTITY_KEY_BYTES) {
+    refuse('options.roundAuthority', `an Ed25519 public key of ${IDENTITY_KEY_BYTES} bytes`, roundAuthority);
+  }
+  if (engine !== undefined) checkMethods(engine, 'options.engine', ENGINE_METHODS);
+  if (rng !== undefined) checkMethods(rng, 'options.rng', ['fill']);
+  if (floors === undefined) return;
+  checkObject(floors, 'options.floors');
+  for (const [name, value] of Object.entries(floors)) {
+    if (!Object.hasOwn(SAFE_FLOORS, name)) refuse(`options.floors.${name}`, Object.keys(SAFE_FLOORS).join(', '), name);
+    checkWhole(value, `options.floors.${name}`, 1, 2 ** 31);
+  }
 }
 
 export class Client {
   readonly #options: ClientOptions;
   readonly #rng: Rng;
+  readonly #floors: RoundFloors;
   readonly #gateways = new Map<NodeId, GatewayClient>();
+  #membership: Membership;
 
+  /** @throws MixError ARGUMENT_INVALID naming the option that is wrong */
   constructor(options: ClientOptions) {
-    this.#options = options;
-    this.#rng = options.rng ?? systemRng;
+    checkOptions(options);
+    const { membership, roundAuthority, rng = systemRng, floors } = options;
+    this.#options = { ...options, roundAuthority: Uint8Array.from(roundAuthority) };
+    this.#membership = membership;
+    this.#rng = rng;
+    this.#floors = { ...SAFE_FLOORS, ...floors };
+  }
+
+  /** Whom it knows. */
+  get membership(): Membership {
+    return this.#membership;
+  }
+
+  /**
+   * Goes by another list from now on, while messages are on their way: nodes that joined are asked, those that left or changed their
+   * address or certificate are dialled no more as they were.
+   * @throws MixError ARGUMENT_INVALID
+   */
+  follow(membership: Membership): void {
+    if (!(membership instanceof Membership)) refuse('membership', 'a Membership (see loadMembership)', membership);
+    this.#membership = membership;
+    for (const [node, gateway] of this.#gateways) {
+      const member = membership.find(node);
+      if (member && isDialledAlike(member, gateway.member)) continue;
+      gateway.close();
+      this.#gateways.delete(node);
+    }
   }
 
   createSender(): Sender {
@@ -69,8 +140,8 @@ export class Client {
 
   /** Registers senders with every node, in its current key epoch; those already registered in it are left out. */
   async register(senders: readonly Sender[], nodes?: readonly NodeId[]): Promise<void> {
-    const targets = nodes ?? this.#options.membership.members.map(({ node }) => node);
-    await Promise.all(targets.map((node) => this.#registerWith(node, senders)));
+    const targets = nodes ?? this.#membership.members.map(({ node }) => node);
+    await keepingAlive(() => Promise.all(targets.map((node) => this.#registerWith(node, senders))));
   }
 
   async #registerWith(node: NodeId, senders: readonly Sender[]): Promise<void> {
@@ -92,11 +163,26 @@ export class Client {
     await Promise.all(Array.from({ length: REGISTER_WINDOW }, lane));
   }
 
-  /** Rounds that take messages at `node` now. @throws MixError SIGNATURE_INVALID where one is not signed as it must be */
+  /**
+   * Rounds that take messages at `node` now and that this client may use.
+   * @throws MixError SIGNATURE_INVALID, ROUND_INFO_INVALID where one is not signed as it must be; ROUND_BELOW_FLOOR where all are
+   * below the floors; LINK_*
+   */
   async rounds(node: NodeId): Promise<SignedRoundInfo[]> {
-    const rounds = await this.#gateway(node).rounds();
-    for (const round of rounds) this.#checkRound(round);
-    return rounds;
+    const rounds = await keepingAlive(() => this.#gateway(node).rounds());
+    let low: unknown;
+    const usable = rounds.filter((round) => {
+      this.#checkSigned(round);
+      try {
+        checkFloors(round.info, this.#floors);
+        return true;
+      } catch (refusal) {
+        low = refusal;
+        return false;
+      }
+    });
+    if (low && usable.length === 0) throw low;
+    return usable;
   }
 
   /**
@@ -104,16 +190,31 @@ export class Client {
    * or none of those nodes answers.
    */
   async collecting(): Promise<SignedRoundInfo[]> {
-    const nodes = this.#options.membership.members.map(({ node }) => node);
+    return [...(await this.look()).rounds];
+  }
+
+  /** The same, with the nodes whose answers cannot be used and why. A node that answers fast is not to choose for the sender. */
+  look(): Promise<Look> {
+    const nodes = this.#membership.members.map(({ node }) => node);
+    const failures: NodeFailure[] = [];
     const asked = Array.from({ length: Math.min(ASKED, nodes.length) }, async () => {
       const [node] = nodes.splice(randomBelow(this.#rng, nodes.length), 1);
-      const rounds = await this.rounds(node!);
-      if (rounds.length === 0) throw new MixError('ROUND_NOT_COLLECTING', { node: node! });
-      return rounds;
+      try {
+        return await this.rounds(node!);
+      } catch (thrown) {
+        failures.push({ node: node!, error: asMixError(thrown) });
+        throw thrown;
+      }
     });
-    // The first that knows one: nobody waits for a node that is away.
-    const rounds = await Promise.any(asked).catch(() => []);
-    return [...rounds].sort((a, b) => b.info.round - a.info.round);
+    return keepingAlive(async () => {
+      const { values } = await settledSoon(systemClock, asked, LOOK_GRACE_MS);
+      const rounds = new Map(values.flat().map((round) => [round.info.round, round]));
+      return {
+        rounds: [...rounds.values()].sort((a, b) => b.info.round - a.info.round),
+        usable: values.length,
+        failures,
+      };
+    });
   }
 
   /**
@@ -121,15 +222,17 @@ export class Client {
    * reading, goes into another one. Fetches the outputs of each round once: that a message was mixed is no single node's word. See
    * client/delivery.ts.
    */
-  send(messages: readonly OutgoingMessage[], options: Partial<DeliveryOptions> = {}): Promise<readonly Fate[]> {
-    return new Delivery(this, { clock: systemClock, ...options }).run(messages);
+  async send(messages: readonly OutgoingMessage[], options: Partial<DeliveryOptions> = {}): Promise<readonly Fate[]> {
+    checkSendOptions(options);
+    const delivery = new Delivery(this, { clock: systemClock, rng: this.#rng, onTrouble: warnOfTrouble, ...options });
+    return keepingAlive(() => delivery.run(messages));
   }
 
   /** Composes messages for a round; submit the result, and keep it to submit it again or to ask for its outcome. */
-  compose(round: SignedRoundInfo, messages: readonly OutgoingMessage[]): Promise<Submission[]> {
+  async compose(round: SignedRoundInfo, messages: readonly OutgoingMessage[]): Promise<ComposedSubmission[]> {
     this.#checkRound(round);
-    const { engine } = this.#options;
-    return composeSubmissions(engine ?? this.#inlineEngine(round.info.group), this.#rng, round.info, messages);
+    const engine = this.#options.engine ?? this.#inlineEngine(round.info.group);
+    return keepingAlive(() => composeSubmissions(engine, this.#rng, round.info, messages));
   }
 
   #inlineEngine(group: GroupName): Engine {
@@ -140,10 +243,18 @@ export class Client {
    * Submits to the round's first node. Each submission gets its own answer: undefined where it was taken, else the error. Once it is
    * clear that the round takes no more, the rest does not leave: {@link Unsent}. `onTaken` is called as answers come.
    */
-  async submit(
+  submit(
     info: RoundInfo,
     submissions: readonly Submission[],
     onTaken: (count: number) => void = () => {},
+  ): Promise<(MixError | undefined)[]> {
+    return keepingAlive(() => this.#submit(info, submissions, onTaken));
+  }
+
+  async #submit(
+    info: RoundInfo,
+    submissions: readonly Submission[],
+    onTaken: (count: number) => void,
   ): Promise<(MixError | undefined)[]> {
     const gateway = this.#gateway(info.team[0]!);
     const answers: (MixError | undefined)[] = new Array(submissions.length).fill(undefined);
@@ -169,15 +280,19 @@ export class Client {
   }
 
   /** What became of a submission, as `node` (by default the round's first) tells it: its word, which nothing proves. */
-  outcome(info: RoundInfo, submission: Submission, node: NodeId = info.team[0]!): Promise<Outcome> {
-    return this.#gateway(node).outcome(info.round, submission.sender, submission.salt);
+  async outcome(info: RoundInfo, submission: Submission, node: NodeId = info.team[0]!): Promise<Outcome> {
+    return keepingAlive(() => this.#gateway(node).outcome(info.round, submission.sender, submission.salt));
   }
 
   /**
    * Fetches the outputs of a round from one node and verifies them: the RoundInfo's signature, and every node's under H(out).
    * @throws MixError SIGNATURE_INVALID, OUTPUTS_UNKNOWN, ROUND_OVER where the round failed, LINK_*
    */
-  async outputs(round: RoundId, node: NodeId): Promise<VerifiedOutputs> {
+  outputs(round: RoundId, node: NodeId): Promise<VerifiedOutputs> {
+    return keepingAlive(() => this.#outputs(round, node));
+  }
+
+  async #outputs(round: RoundId, node: NodeId): Promise<VerifiedOutputs> {
     const fetched = await this.#gateway(node).outputs(round, (signed) => {
       this.#checkRound(signed);
       if (signed.info.round !== round) {
@@ -191,17 +306,28 @@ export class Client {
     }
     const message = { kind: 'outputSignature', digest: fetched.digest } as const;
     for (const [position, member] of info.team.entries()) {
-      const { identityKey } = this.#options.membership.get(member);
+      const { identityKey } = this.#membership.get(member);
       const signature = fetched.signatures[position];
       if (!signature || !isSaidBy(identityKey, digest, member, message, signature)) {
         throw new MixError('SIGNATURE_INVALID', { what: 'outputs', signer: member });
       }
     }
-    return { ...decodeOutputs(namedGroup(info.group), info.width, fetched.outputs), info };
+    const decoded = decodeOutputs(namedGroup(info.group), info.width, fetched.outputs);
+    return { ...decoded, info, codeIds: codeIdsOf(info, fetched.outputs, decoded.invalidSlots) };
   }
 
+  /** @throws MixError ROUND_INFO_INVALID, SIGNATURE_INVALID, ROUND_BELOW_FLOOR */
   #checkRound(round: SignedRoundInfo): void {
-    if (round.info.network !== this.#options.network || !isSignedBy(round, this.#options.roundAuthority)) {
+    this.#checkSigned(round);
+    checkFloors(round.info, this.#floors);
+  }
+
+  #checkSigned(round: SignedRoundInfo): void {
+    const { network } = round.info;
+    if (network !== this.#options.network) {
+      throw new MixError('ROUND_INFO_INVALID', { field: 'network', got: network, expected: this.#options.network });
+    }
+    if (!isSignedBy(round, this.#options.roundAuthority)) {
       throw new MixError('SIGNATURE_INVALID', { what: 'RoundInfo', round: round.info.round });
     }
   }
@@ -209,7 +335,7 @@ export class Client {
   #gateway(node: NodeId): GatewayClient {
     let gateway = this.#gateways.get(node);
     if (!gateway) {
-      gateway = new GatewayClient(this.#options.membership.get(node), this.#options.network);
+      gateway = new GatewayClient(this.#membership.get(node), this.#options.network);
       this.#gateways.set(node, gateway);
     }
     return gateway;
@@ -219,4 +345,38 @@ export class Client {
     for (const gateway of this.#gateways.values()) gateway.close();
     this.#gateways.clear();
   }
+}
+
+const isDialledAlike = (a: Member, b: Member): boolean =>
+  a.gatewayAddress === b.gatewayAddress &&
+  equalBytes(a.identityKey, b.identityKey) &&
+  certificatesOf(a).join() === certificatesOf(b).join();
+
+/** @throws MixError ARGUMENT_INVALID */
+function checkSendOptions(options: Partial<DeliveryOptions>): void {
+  checkObject(options, 'options');
+  checkSignal(options.signal, 'options.signal');
+  for (const name of ['onTaken', 'onTrouble'] as const) {
+    const told = options[name];
+    if (told !== undefined && typeof told !== 'function') refuse(`options.${name}`, 'a function', told);
+  }
+}
+
+/** Who brings no `onTrouble` still hears why nothing happens. */
+function warnOfTrouble(failures: readonly NodeFailure[]): void {
+  const lines = failures.map(({ node, error }) => `${node}: ${error.message}`);
+  process.emitWarning(`no node gives an answer that can be used\n${lines.join('\n')}`, {
+    code: 'MILLRACE_NODES_UNUSABLE',
+  });
+}
+
+function codeIdsOf(info: RoundInfo, outputs: Uint8Array, invalidSlots: readonly number[]): ReadonlySet<string> {
+  const group = namedGroup(info.group);
+  const slotBytes = info.width * group.elementBytes;
+  const invalid = new Set(invalidSlots);
+  const ids = new Set<string>();
+  for (let slot = 0; slot < info.slots; slot++) {
+    if (!invalid.has(slot)) ids.add(codeId(group, outputs.subarray(slot * slotBytes, (slot + 1) * slotBytes)));
+  }
+  return ids;
 }

@@ -1,9 +1,10 @@
 // What a sender computes: codes messages, derives its slot keys with every node of a round's team, blinds, and adds one MAC
 // per node. Many messages at once share their inversions, so a client that sends a batch costs little more than one.
+import { checkBytes, checkObject, refuse } from '../base/checks.js';
 import { MixError } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
 import { type Rng, randomBytes } from '../base/rng.js';
-import { encodeMessage } from '../cmix/messageCoding.js';
+import { codeId, encodeMessage } from '../cmix/messageCoding.js';
 import {
   blindMessage,
   payloadDigest,
@@ -51,6 +52,19 @@ export class Sender {
   }
 }
 
+/** @throws MixError ARGUMENT_INVALID: text, and whatever else is no bytes, would be sent as something else */
+function checkMessage(message: OutgoingMessage): void {
+  checkObject(message, 'message');
+  if (!(message.sender instanceof Sender)) refuse('message.sender', 'a Sender (see createSender)', message.sender);
+  checkBytes(message.payload, 'message.payload');
+}
+
+/** A submission, and what the message in it will be known by where it comes out. Only what is the sender's to know. */
+export interface ComposedSubmission extends Submission {
+  /** {@link codeId} of its coded message, salt included: an equal text of somebody else's has another. Never leaves the sender. */
+  readonly codeId: string;
+}
+
 /** A message to send, and who sends it. */
 export interface OutgoingMessage {
   readonly sender: Sender;
@@ -67,17 +81,21 @@ export async function composeSubmissions(
   rng: Rng,
   info: RoundInfo,
   messages: readonly OutgoingMessage[],
-): Promise<Submission[]> {
+): Promise<ComposedSubmission[]> {
   const { group } = engine;
   const { width, team } = info;
   if (group.name !== info.group) throw new MixError('GROUP_UNKNOWN', { name: info.group, engine: group.name });
+  for (const message of messages) checkMessage(message);
   const digest = roundDigest(info);
   const slotBytes = width * group.elementBytes;
   const plain = engine.allocate(messages.length, width);
   const keys = team.map(() => engine.allocate(messages.length, width));
   const salts = messages.map(() => randomBytes(rng, SALT_BYTES));
+  const codeIds: string[] = [];
   for (const [index, { sender, payload }] of messages.entries()) {
-    plain.set(encodeMessage(group, width, payload, rng), index * slotBytes);
+    const coded = encodeMessage(group, width, payload, rng);
+    codeIds.push(codeId(group, coded));
+    plain.set(coded, index * slotBytes);
     for (const [i, node] of team.entries()) {
       const slotKey = slotKeys(group, sender.secretWith(node), digest, salts[index]!, width);
       keys[i]!.set(slotKey, index * slotBytes);
@@ -92,7 +110,7 @@ export async function composeSubmissions(
       const { senderId } = sender.key;
       const fields = { roundDigest: digest, sender: senderId, salt, payloadDigest: payloadDigest(payload) };
       const macs = team.map((node) => submissionMac(sender.secretWith(node), fields));
-      return { sender: senderId, salt, payload, macs };
+      return { sender: senderId, salt, payload, macs, codeId: codeIds[index]! };
     });
   } finally {
     plain.fill(0);

@@ -2,15 +2,18 @@
 // (aftermath.ts). Whatever has left for a round is sent again only when it is certain that it does not come out of that one: a node
 // that said it had refused a message, or that the round had failed, and mixed it all the same, would else see one text in two
 // rounds, and know its sender. Everything that cannot be settled so is told to the caller.
+import { types } from 'node:util';
+import { refuse } from '../base/checks.js';
 import { type Clock, sleep } from '../base/clock.js';
 import { asMixError, type ErrorCode, MixError } from '../base/errors.js';
 import type { NodeId, RoundId } from '../base/ids.js';
+import { type Rng, randomBelow } from '../base/rng.js';
 import { messageCapacity } from '../cmix/messageCoding.js';
 import { namedGroup } from '../math/group.js';
 import type { RoundInfo, SignedRoundInfo } from '../round/roundInfo.js';
 import type { Submission } from '../round/submissions/desk.js';
-import { Aftermath, type CameOut, type Ending, type Questions } from './aftermath.js';
-import type { OutgoingMessage, Sender } from './compose.js';
+import { Aftermath, type Ending, type Questions } from './aftermath.js';
+import { type ComposedSubmission, type OutgoingMessage, Sender } from './compose.js';
 
 /** How a message ended. */
 export type Fate =
@@ -27,12 +30,26 @@ export type Fate =
   /** Given up before any round had taken it, or after one failed without reading it. */
   | { readonly state: 'unsent' };
 
+/** What some nodes answered when they were asked for rounds that take messages. */
+export interface Look {
+  readonly rounds: readonly SignedRoundInfo[];
+  /** Nodes whose answer could be used, also where they know no round. */
+  readonly usable: number;
+  readonly failures: readonly NodeFailure[];
+}
+
+/** A node that gave no answer that could be used. */
+export interface NodeFailure {
+  readonly node: NodeId;
+  readonly error: MixError;
+}
+
 /** The steps that a delivery is made of: a {@link Client} does them. */
 export interface Steps extends Questions {
-  collecting(): Promise<readonly SignedRoundInfo[]>;
+  look(): Promise<Look>;
   rounds(node: NodeId): Promise<readonly SignedRoundInfo[]>;
   register(senders: readonly Sender[], nodes: readonly NodeId[]): Promise<void>;
-  compose(round: SignedRoundInfo, messages: readonly OutgoingMessage[]): Promise<readonly Submission[]>;
+  compose(round: SignedRoundInfo, messages: readonly OutgoingMessage[]): Promise<readonly ComposedSubmission[]>;
   /** One answer for each: undefined where it was taken, {@link Unsent} where it has not left. */
   submit(info: RoundInfo, submissions: readonly Submission[]): Promise<readonly (MixError | undefined)[]>;
 }
@@ -42,10 +59,14 @@ export class Unsent extends MixError {}
 
 export interface DeliveryOptions {
   readonly clock: Clock;
+  /** Chooses among rounds that are equally good. */
+  readonly rng: Rng;
   /** Ends the search for a round; what a round has taken is followed to its end. */
   readonly signal?: AbortSignal;
   /** Told as a round's first node takes messages. */
   readonly onTaken?: (round: RoundId, count: number) => void;
+  /** Told every 10 s while no node gives an answer that can be used: what each of them failed with. The search goes on. */
+  readonly onTrouble?: (failures: readonly NodeFailure[]) => void;
 }
 
 interface Item {
@@ -56,12 +77,16 @@ interface Item {
 
 /** An item that has left for a round: what was submitted, and what its first node said to that. */
 interface Sent extends Item {
-  readonly submission: Submission;
+  readonly submission: ComposedSubmission;
   readonly answer: MixError | undefined;
 }
 
 const POLL_MS = 50;
 const POLL_MS_MAX = 500;
+/** How long nodes may all be of no use before the caller hears of it. */
+const TROUBLE_MS = 10_000;
+/** How long others are waited for once a first one has answered: who answers first is not to choose. */
+const GRACE_MS = 250;
 /** Times that a message is tried in vain for reasons that pass: keys that changed, batches that were full. */
 const TRIES_MAX = 100;
 /** Messages of a round that its team is asked about at once. */
@@ -71,6 +96,8 @@ const ASKED_AT_ONCE = 8;
 const PASSES: readonly ErrorCode[] = [
   ...(['ROUND_FULL', 'SENDER_QUOTA', 'ROUND_NOT_COLLECTING', 'ROUND_OVER', 'ROUND_UNKNOWN', 'ROUND_REUSED'] as const),
   ...(['SENDER_UNKNOWN', 'MAC_INVALID', 'INTERNAL'] as const),
+  // The list of members is older or newer than the round: another round has other nodes, and a list may be replaced.
+  ...(['PEER_UNKNOWN', 'CERTIFICATE_EXPIRED', 'EPOCH_EXPIRED'] as const),
 ];
 const passes = (error: MixError): boolean => error.retryable || PASSES.includes(error.code);
 
@@ -79,30 +106,43 @@ const fits =
   ({ message }: Item): boolean =>
     message.payload.length <= capacity;
 
-const textOf = (payload: Uint8Array): string => Buffer.from(payload).toString('latin1');
-
 export class Delivery {
   readonly #steps: Steps;
   readonly #options: DeliveryOptions;
   readonly #fates: Fate[] = [];
   /** Rounds of which a node could not be reached: others are tried first. */
   readonly #troubled = new Set<RoundId>();
-  /** What of the outputs of each round has not been taken for one of these messages: two that are the same need two. */
-  readonly #cameOut = new Map<RoundId, Map<string, number>>();
+  /** Since when no node has given an answer that could be used. */
+  #uselessSinceMs: number | undefined;
+  /** Why no node ever will. */
+  #hopeless: MixError | undefined;
   /** What is being looked for now: one look serves all who search. */
-  #look: Promise<readonly SignedRoundInfo[]> | undefined;
+  #look: Promise<Look> | undefined;
 
   constructor(steps: Steps, options: DeliveryOptions) {
     this.#steps = steps;
     this.#options = options;
   }
 
-  /** The end of each message, in their order. Never rejects for what happens to a message. */
+  /**
+   * The end of each message, in their order. Never rejects for what happens to a message; one that is none is refused by itself.
+   * Payloads are copied at once: the caller may use its buffers again.
+   * @throws MixError NODES_UNUSABLE where no node is of any use, waiting will not mend that, and nothing has left
+   */
   async run(messages: readonly OutgoingMessage[]): Promise<readonly Fate[]> {
-    await this.#carry(
-      messages.map((message, index) => ({ index, message, tries: 0 })),
-      new Set(),
-    );
+    if (!Array.isArray(messages)) refuse('messages', 'an array', messages);
+    const items: Item[] = [];
+    for (const [index, message] of messages.entries()) {
+      if (isMessage(message)) items.push({ index, message: copied(message), tries: 0 });
+      else this.#fates[index] = { state: 'refused', code: 'ARGUMENT_INVALID' };
+    }
+    await this.#carry(items, new Set());
+    const hopeless = this.#hopeless;
+    const nothingLeft = items.every(({ index }) => {
+      const fate = this.#fates[index];
+      return fate?.state === 'refused' && fate.code === hopeless?.code;
+    });
+    if (hopeless && nothingLeft) throw hopeless;
     return this.#fates;
   }
 
@@ -114,6 +154,7 @@ export class Delivery {
   async #carry(items: readonly Item[], avoid: ReadonlySet<RoundId>): Promise<void> {
     if (items.length === 0) return;
     const round = await this.#find(avoid);
+    if (!round && this.#hopeless) return this.#end(items, { state: 'refused', code: this.#hopeless.code });
     if (!round) return this.#end(items, { state: 'unsent' });
     const { info } = round;
     const capacity = messageCapacity(namedGroup(info.group), info.width);
@@ -125,11 +166,14 @@ export class Delivery {
     await Promise.all([this.#carry(later, full), this.#try(round, now, avoid)]);
   }
 
-  /** A round that takes messages; undefined where the search was ended. */
+  /** A round that takes messages, any of those that are as good; undefined where the search was ended. */
   async #find(avoid: ReadonlySet<RoundId>): Promise<SignedRoundInfo | undefined> {
     const { clock, signal } = this.#options;
     for (let pauseMs = POLL_MS; !signal?.aborted; pauseMs = Math.min(pauseMs * 1.5, POLL_MS_MAX)) {
-      const rounds = (await this.#collecting()).filter(({ info }) => !avoid.has(info.round));
+      const look = await this.#collecting();
+      this.#judge(look);
+      if (this.#hopeless) return undefined;
+      const rounds = look.rounds.filter(({ info }) => !avoid.has(info.round));
       const untried = rounds.filter(({ info }) => !this.#troubled.has(info.round));
       const found = (await this.#confirmed(untried)) ?? (await this.#confirmed(rounds));
       if (found) return found;
@@ -138,9 +182,25 @@ export class Delivery {
     return undefined;
   }
 
-  #collecting(): Promise<readonly SignedRoundInfo[]> {
+  /** Tells the caller where no node has been of use for a while, or gives up where waiting cannot mend it. */
+  #judge({ usable, failures }: Look): void {
+    const nowMs = this.#options.clock.nowMs();
+    if (usable > 0) {
+      this.#uselessSinceMs = undefined;
+      return;
+    }
+    this.#uselessSinceMs ??= nowMs;
+    if (nowMs - this.#uselessSinceMs < TROUBLE_MS) return;
+    this.#uselessSinceMs = nowMs;
+    if (failures.length > 0 && failures.every(({ error }) => !error.retryable)) {
+      const values = Object.fromEntries(failures.map(({ node, error }) => [node, error.message]));
+      this.#hopeless = new MixError('NODES_UNUSABLE', values, { cause: failures[0]!.error });
+    } else this.#options.onTrouble?.(failures);
+  }
+
+  #collecting(): Promise<Look> {
     if (!this.#look) {
-      this.#look = this.#steps.collecting();
+      this.#look = this.#steps.look();
       const over = () => {
         this.#look = undefined;
       };
@@ -153,27 +213,31 @@ export class Delivery {
    * The one whose first node says so itself, before anything is computed for it. What others know may be over, or they may lie;
    * nobody waits for a first node that is away.
    */
-  #confirmed(rounds: readonly SignedRoundInfo[]): Promise<SignedRoundInfo | undefined> {
+  async #confirmed(rounds: readonly SignedRoundInfo[]): Promise<SignedRoundInfo | undefined> {
     const confirmed = rounds.map(async (round) => {
       const own = await this.#steps.rounds(round.info.team[0]!);
       if (!own.some(({ info }) => info.round === round.info.round)) throw new Error('it takes none');
       return round;
     });
-    return Promise.any(confirmed).catch(() => undefined);
+    const { clock, rng } = this.#options;
+    const { values } = await settledSoon(clock, confirmed, GRACE_MS);
+    return values[randomBelow(rng, Math.max(1, values.length))];
   }
 
   async #try(round: SignedRoundInfo, items: readonly Item[], avoid: ReadonlySet<RoundId>): Promise<void> {
     const { clock, signal, onTaken } = this.#options;
     const { info } = round;
     const senders = [...new Set(items.map(({ message }) => message.sender))];
-    let submissions: readonly Submission[];
+    let submissions: readonly ComposedSubmission[];
     try {
       await this.#steps.register(senders, info.team);
     } catch (thrown) {
       // Somebody of the team is away, or in disorder: another round, or this one a moment later.
       this.#troubled.add(info.round);
       await sleep(clock, POLL_MS_MAX, signal);
-      return this.#carry(this.#again(items, asMixError(thrown)), avoid);
+      const error = asMixError(thrown);
+      // A wait for nodes is not one of the message's tries: it ends with the search, which is the caller's.
+      return this.#carry(passes(error) ? items : this.#again(items, error), avoid);
     }
     try {
       submissions = await this.#steps.compose(
@@ -271,7 +335,10 @@ export class Delivery {
       case 'unsure':
         return this.#end(items, { state: 'unsure', round });
       case 'mixed': {
-        const missing = this.#crossOff(round, items, ending.cameOut);
+        const { codeIds } = ending.cameOut;
+        const missing = items.filter(({ submission }) => !codeIds.has(submission.codeId));
+        const out = items.filter(({ submission }) => codeIds.has(submission.codeId));
+        this.#end(out, { state: 'mixed', round });
         const resend: Sent[] = [];
         await inLanes(missing, async (item) => {
           const why = await aftermath.missing(item.submission, ending.cameOut);
@@ -283,24 +350,35 @@ export class Delivery {
       }
     }
   }
+}
 
-  /** Ends what is among the outputs, as often as it is there; gives the others. */
-  #crossOff(round: RoundId, items: readonly Sent[], { messages }: CameOut): readonly Sent[] {
-    let left = this.#cameOut.get(round);
-    if (!left) {
-      left = new Map();
-      for (const text of messages.map(textOf)) left.set(text, (left.get(text) ?? 0) + 1);
-      this.#cameOut.set(round, left);
-    }
-    return items.filter((item) => {
-      const text = textOf(item.message.payload);
-      const count = left.get(text) ?? 0;
-      if (count === 0) return true;
-      left.set(text, count - 1);
-      this.#end([item], { state: 'mixed', round });
-      return false;
-    });
-  }
+/** A sender and its bytes: what else JavaScript lets a caller pass would be sent as something else, or harm the others. */
+function isMessage(message: unknown): message is OutgoingMessage {
+  if (typeof message !== 'object' || message === null) return false;
+  const { sender, payload } = message as Partial<OutgoingMessage>;
+  return sender instanceof Sender && types.isUint8Array(payload);
+}
+
+const copied = ({ sender, payload }: OutgoingMessage): OutgoingMessage => ({
+  sender,
+  payload: Uint8Array.from(payload),
+});
+
+/** What there is of these a moment after the first one came; all of them where all have settled. */
+export async function settledSoon<T>(
+  clock: Clock,
+  work: readonly Promise<T>[],
+  graceMs: number,
+): Promise<{ readonly values: readonly T[]; readonly all: boolean }> {
+  const values: T[] = [];
+  const settled = work.map((one) => one.then((value) => values.push(value)));
+  const all = Promise.allSettled(settled).then(() => true);
+  // Nothing is lost where none came: then all have failed, each of which its caller has seen.
+  const grace = Promise.any(settled).then(
+    () => sleep(clock, graceMs).then(() => false),
+    () => all,
+  );
+  return { all: await Promise.race([all, grace]), values: [...values] };
 }
 
 /** Does the work for all of them, a few at a time. */

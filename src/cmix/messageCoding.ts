@@ -203,3 +203,16 @@ export function decodeMessage(group: Group, width: number, elements: Uint8Array)
   if (kind !== KIND_MESSAGE) return invalid;
   return { kind: 'message', payload: code.slice(PAYLOAD_AT, PAYLOAD_AT + length) };
 }
+
+/**
+ * What tells one coded message from all others, its text's equals included: the hash that stands in it, hex. For elements that decode;
+ * they are then the only ones anybody can find that have it.
+ * @param elements width elements
+ */
+export function codeId(group: Group, elements: Uint8Array): string {
+  const body = group.elementBytes - 1;
+  const hash = Buffer.alloc(HASH_BYTES);
+  // In a toy group an element is shorter than the hash.
+  for (let i = 0; i < HASH_BYTES; i++) hash[i] = elements[Math.floor(i / body) * group.elementBytes + (i % body)]!;
+  return hash.toString('hex');
+}

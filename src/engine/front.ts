@@ -2,6 +2,7 @@
 // request to the executor. Engines differ in their executor only, so they cannot differ in what they refuse.
 import { checkBytes } from '../base/checks.js';
 import { asMixError, MixError } from '../base/errors.js';
+import { keepingAlive } from '../base/keepAlive.js';
 import {
   allocateBatch,
   allocateElements,
@@ -170,7 +171,8 @@ export class EngineFront implements Engine {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#executor.close().then(() => {
+    this.#closing ??= keepingAlive(async () => {
+      await this.#executor.close();
       for (const storage of [...this.#live]) storage.release();
       this.#meters.closed();
     });
@@ -263,7 +265,7 @@ export class EngineFront implements Engine {
     }
     try {
       const { priority = 'precompute', order, signal } = options;
-      await this.#executor.execute(request, { priority, order, signal });
+      await keepingAlive(() => this.#executor.execute(request, { priority, order, signal }));
       this.#meters.done(request.op, elements);
       return ('out' in request ? request.out : undefined) as Result;
     } catch (thrown) {

@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { checkMethods, checkObject, checkWhole } from '../base/checks.js';
 import { asMixError, MixError } from '../base/errors.js';
+import { keepingAlive } from '../base/keepAlive.js';
 import { type Logger, silentLog } from '../base/log.js';
 import { createMetrics, type Metrics } from '../base/metrics.js';
 import { systemRng } from '../base/rng.js';
@@ -153,7 +154,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
   if (log !== undefined) checkMethods(log, 'options.log', ['info', 'warn', 'error']);
   if (metrics !== undefined) checkMethods(metrics, 'options.metrics', ['gauge', 'counter']);
   const cards = { ...(checkRate !== undefined && { checkRate: checkedRate(checkRate) }), ...(log && { log }) };
-  return selectEngine(options, candidates({ group, threads, queueLimit, ...cards }));
+  return keepingAlive(() => selectEngine(options, candidates({ group, threads, queueLimit, ...cards })));
 }
 
 /** Hands out the first candidate that works; with an engine asked for by name, that one or none. */

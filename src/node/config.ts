@@ -12,7 +12,8 @@ import { isNodeId } from '../base/ids.js';
 import { LOG_LEVELS } from '../base/log.js';
 import { type Member, Membership } from '../comms/peers.js';
 import { ENGINE_NAMES } from '../engine/engine.js';
-import { GROUP_NAMES, type GroupName, TEST_GROUP_NAMES } from '../math/group.js';
+import { GROUP_NAMES, type GroupName, namedGroup, TEST_GROUP_NAMES } from '../math/group.js';
+import { type RoundFloors, SAFE_FLOORS } from '../round/floors.js';
 
 const PORT_MAX = 65_535;
 /** host:port, with a port that can be. An IPv6 host stands in brackets. */
@@ -28,6 +29,22 @@ export const logSection = z
     format: z.enum(['auto', 'pretty', 'json']).default('auto'),
   })
   .prefault({});
+/** The least that a party takes part in, whatever is signed: round/floors.ts. */
+export const floorsSection = z
+  .strictObject({
+    team: whole(1, 64).default(SAFE_FLOORS.team),
+    slots: whole(1, 1 << 20).default(SAFE_FLOORS.slots),
+    senders: whole(1, 1 << 20).default(SAFE_FLOORS.senders),
+    group_bits: whole(1, 1 << 16).default(SAFE_FLOORS.groupBits),
+  })
+  .prefault({});
+
+export const floorsOf = ({ team, slots, senders, group_bits }: z.infer<typeof floorsSection>): RoundFloors => ({
+  team,
+  slots,
+  senders,
+  groupBits: group_bits,
+});
 const MIB = 1 << 20;
 /** Half of what there is, of what the process may have where that is less: engines, connections and the rest need some, too. */
 const defaultMemoryMib = (): number => {
@@ -76,6 +93,7 @@ const schema = z.strictObject({
       peer_lost_ms: whole(500, 600_000).default(8_000),
     })
     .prefault({}),
+  floors: floorsSection,
   comms: z
     .strictObject({
       tokens: z.enum(['optional', 'required']).default('optional'),
@@ -184,7 +202,7 @@ export function loadConfig(
   const merged = readToml(file);
   for (const [path, value] of fromEnvironment(env)) set(merged, path, value);
   setFlags(merged, flags);
-  const config = validated(schema, merged, file);
+  const config = aboveFloors(validated(schema, merged, file), file);
   const from = (path: string) => resolve(dirname(file), path);
   const codeFile = config.scheduler.registration_code_file;
   return {
@@ -209,7 +227,16 @@ export function loadConfig(
  * @throws MixError CONFIG_INVALID naming the key
  */
 export function checkConfig(config: NodeConfig): NodeConfig {
-  return validated(schema, config, '(config)');
+  return aboveFloors(validated(schema, config, '(config)'), '(config)');
+}
+
+/** A group that no round may have is a mistake: a toy group, or a floor that was not lowered knowingly. */
+function aboveFloors(config: NodeConfig, file: string): NodeConfig {
+  const floor = config.floors.group_bits;
+  const low = config.engine.groups.find((name) => namedGroup(name).bits < floor);
+  if (low === undefined) return config;
+  const why = `${low} is below floors.group_bits = ${floor}`;
+  throw new MixError('CONFIG_INVALID', { file, key: 'engine.groups', why });
 }
 
 /** Reads a membership list. @throws MixError CONFIG_INVALID, CERTIFICATE_INVALID */

@@ -6,6 +6,7 @@ import { checkMethods } from '../base/checks.js';
 import { sleep, systemClock } from '../base/clock.js';
 import { MixError } from '../base/errors.js';
 import type { BootId, NodeId } from '../base/ids.js';
+import { keepingAlive } from '../base/keepAlive.js';
 import { createLog, type Logger } from '../base/log.js';
 import { createMetrics, type Metrics } from '../base/metrics.js';
 import { randomBytes, systemRng } from '../base/rng.js';
@@ -33,7 +34,7 @@ import { RoundRunner, type RunnerDeps } from '../round/roundRunner.js';
 import type { NodeReport } from '../round/schedulerPort.js';
 import { RegistrationDesk } from '../round/submissions/registration.js';
 import { SenderRegistry } from '../round/submissions/senderRegistry.js';
-import { checkConfig, type NodeConfig } from './config.js';
+import { checkConfig, floorsOf, type NodeConfig } from './config.js';
 import { SchedulerFollower } from './follow.js';
 import { type Readiness, serveHttp } from './http.js';
 import { loadCode } from './keyFiles.js';
@@ -107,7 +108,7 @@ export async function startNode(given: NodeConfig, logger?: Logger): Promise<Run
       closers.push(() => close(opened));
       return opened;
     };
-    return await assemble(config, log, own, closeAll);
+    return await keepingAlive(() => assemble(config, log, own, closeAll));
   } catch (error) {
     await closeAll();
     throw error;
@@ -196,6 +197,7 @@ async function openRunner(common: Common, engines: Engines, follower: SchedulerF
     metrics,
     report: (report) => follower.report(report),
     limits: {
+      floors: floorsOf(config.floors),
       openRounds: limits.open_rounds,
       keptRounds: limits.kept_rounds,
       slots: limits.slots,
@@ -337,7 +339,7 @@ function closerOf(
     material.key.seed.wipe();
   };
   return (reason) => {
-    closing ??= close(reason);
+    closing ??= keepingAlive(() => close(reason));
     return closing;
   };
 }

@@ -2,9 +2,12 @@
 // everything else is read at the start.
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
+import { asMixError, MixError } from '../base/errors.js';
+import type { NodeId } from '../base/ids.js';
 import { GROUP_NAMES, type GroupName, TEST_GROUP_NAMES } from '../math/group.js';
+import { checkFloors, SAFE_FLOORS } from '../round/floors.js';
 import { checkParams, DEFAULT_PARAMS, type SchedulerParams } from '../scheduler/schedulerParams.js';
-import { address, logSection, validated, whole, withFlags } from './config.js';
+import { address, floorsOf, floorsSection, logSection, validated, whole, withFlags } from './config.js';
 
 const groups = [...GROUP_NAMES, ...TEST_GROUP_NAMES] as [GroupName, ...GroupName[]];
 const share = z.number().min(0).max(1);
@@ -39,6 +42,7 @@ const schema = z.strictObject({
       collecting: whole(1, 64).default(d.collecting),
     })
     .prefault({}),
+  floors: floorsSection,
   pool: z
     .strictObject({
       threshold: share.default(d.poolThreshold),
@@ -73,7 +77,19 @@ export function loadSchedulerConfig(file: string, flags: readonly string[] = [])
     },
   };
   paramsOf(loaded);
+  checkRoundFloors(loaded, file);
   return loaded;
+}
+
+/** No node of safe floors would take part in such rounds, and no sender. @throws MixError CONFIG_INVALID */
+function checkRoundFloors({ rounds, floors }: SchedulerConfig, file: string): void {
+  const { team_size, slots, min_senders, group } = rounds;
+  const info = { team: new Array<NodeId>(team_size), slots, minSenders: min_senders, group };
+  try {
+    checkFloors(info, floorsOf(floors));
+  } catch (cause) {
+    throw new MixError('CONFIG_INVALID', { file, key: 'rounds', why: asMixError(cause).message }, { cause });
+  }
 }
 
 /** What the machine goes by. @throws MixError CONFIG_INVALID */
@@ -132,6 +148,13 @@ certificate_key_file = "certificate.key"
 nodes = "0.0.0.0:7410"
 # The live page (/), /status, /rounds, /metrics, /healthz, /readyz. Keep it on loopback.
 http = "127.0.0.1:7409"
+
+[floors]
+# The least that rounds may be, here as on every node and sender; nodes whose floors are higher refuse these rounds.
+team = ${SAFE_FLOORS.team}
+slots = ${SAFE_FLOORS.slots}
+senders = ${SAFE_FLOORS.senders}
+group_bits = ${SAFE_FLOORS.groupBits}
 
 [rounds]
 team_size = ${d.teamSize}

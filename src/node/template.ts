@@ -1,5 +1,7 @@
 // The commented configuration file that `millrace init` writes and the demo fills in: the one place that documents keys.
 
+import { type RoundFloors, SAFE_FLOORS } from '../round/floors.js';
+
 export interface TemplateValues {
   readonly network: string;
   readonly team: string;
@@ -13,6 +15,7 @@ export interface TemplateValues {
   readonly threads: number;
   readonly groups: readonly string[];
   readonly logLevel: string;
+  readonly floors: RoundFloors;
 }
 
 export const TEMPLATE_DEFAULTS: TemplateValues = {
@@ -28,6 +31,7 @@ export const TEMPLATE_DEFAULTS: TemplateValues = {
   threads: 0,
   groups: ['MODP-4096'],
   logLevel: 'info',
+  floors: SAFE_FLOORS,
 };
 
 /** A configuration file; relative paths in it are relative to the file. */
@@ -78,8 +82,16 @@ groups = ${text(values.groups)}
 ${limitsTemplate(values)}`;
 }
 
-function limitsTemplate({ logLevel }: TemplateValues): string {
-  return `[limits]
+function limitsTemplate({ logLevel, floors }: TemplateValues): string {
+  return `[floors]
+# The least that this node takes part in, whatever the scheduler signs: nodes of a team, slots of a batch, distinct senders, and bits
+# of the group. Below these nobody hides.
+team = ${floors.team}
+slots = ${floors.slots}
+senders = ${floors.senders}
+group_bits = ${floors.groupBits}
+
+[limits]
 # Rounds that may be open at once, and ended ones whose outputs are kept in memory.
 open_rounds = 64
 kept_rounds = 32

@@ -2,10 +2,13 @@
 // written down for it.
 import { MixError } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
+import { checkFloors, NO_FLOORS, type RoundFloors } from './floors.js';
 import type { RoundFacts } from './roundContext.js';
 import { checkRoundInfo, isSignedBy, roundDigest, type SignedRoundInfo } from './roundInfo.js';
 
 export interface RunnerLimits {
+  /** The least that it takes part in. */
+  readonly floors: RoundFloors;
   /** Rounds open at the same time. */
   readonly openRounds: number;
   /** Ended rounds whose outputs and outcomes can still be asked for. */
@@ -17,6 +20,7 @@ export interface RunnerLimits {
 }
 
 export const DEFAULT_LIMITS: RunnerLimits = {
+  floors: NO_FLOORS,
   openRounds: 64,
   keptRounds: 32,
   slots: 1 << 16,
@@ -35,9 +39,10 @@ export interface RoundRules {
   /** The largest batch that it mixes. */
   readonly slots: number;
   readonly width: number;
+  readonly floors: RoundFloors;
 }
 
-/** The facts of a round on this node. @throws MixError ROUND_INFO_INVALID naming the field, SIGNATURE_INVALID, GROUP_UNKNOWN */
+/** The facts of a round on this node. @throws MixError ROUND_INFO_INVALID naming the field, ROUND_BELOW_FLOOR, SIGNATURE_INVALID, GROUP_UNKNOWN */
 export function checkedFacts(signed: SignedRoundInfo, rules: RoundRules): RoundFacts {
   const { info } = signed;
   const group = checkRoundInfo(info);
@@ -50,6 +55,7 @@ export function checkedFacts(signed: SignedRoundInfo, rules: RoundRules): RoundF
   for (const field of ['slots', 'width'] as const) {
     if (info[field] > rules[field]) throw new MixError('ROUND_INFO_INVALID', { field, most: rules[field] });
   }
+  checkFloors(info, rules.floors);
   const position = info.team.indexOf(self);
   if (position < 0) throw new MixError('ROUND_INFO_INVALID', { field: 'team', why: 'this node is not in it' });
   const publicKeys = info.team.map((node) => {

@@ -179,9 +179,9 @@ export class RoundRunner implements LinkReceiver {
 
   #rules(): RoundRules {
     const { key, network, roundAuthority, publicKeyOf, membershipGeneration } = this.#deps;
-    const { slots, width } = this.#limits;
+    const { slots, width, floors } = this.#limits;
     const membership = membershipGeneration();
-    return { self: key.nodeId, network, membership, roundAuthority, publicKeyOf, slots, width };
+    return { self: key.nodeId, network, membership, roundAuthority, publicKeyOf, slots, width, floors };
   }
 
   #begin(signed: SignedRoundInfo, facts: Round['facts'], engine: Engine): void {

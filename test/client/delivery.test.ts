@@ -1,8 +1,12 @@
 // Client.send against a town of nodes that die, answer late and lie: a message comes out at most once, its end is told, and asking
 // what became of it costs little. Virtual time.
 import { beforeEach, describe, expect, it } from 'vitest';
-import { MixError } from '../../src/base/errors.js';
+import { type ErrorCode, MixError } from '../../src/base/errors.js';
 import type { NodeId } from '../../src/base/ids.js';
+import { SeededRng } from '../../src/base/rng.js';
+import { Sender } from '../../src/client/compose.js';
+import type { NodeFailure } from '../../src/client/delivery.js';
+import { SenderKey } from '../../src/cmix/senderKeys.js';
 import { COLLECT_MS, REALTIME_MS, TEAM, Town, type TownRound } from './town.js';
 
 const texts = (count: number) => Array.from({ length: count }, (_, i) => `message ${String(i).padStart(4, '0')}`);
@@ -136,13 +140,13 @@ describe('what becomes of messages', () => {
     expect(fates[5]).toEqual({ state: 'refused', code: 'SENDER_UNKNOWN' });
   });
 
-  it('two that are the same need two outputs', async () => {
+  it('is known by its own coded message: an equal text of somebody else is not it', async () => {
     const first = town.open(2);
     const messages = [new Uint8Array(Buffer.from('the same'))];
-    first.lies = { outputs: async () => ({ messages, invalidSlots: [0] }) };
+    // The message of another sender says the same; this one's was mauled.
+    first.lies = { outputs: async () => ({ messages, codeIds: new Set(['of somebody else']), invalidSlots: [0] }) };
     town.at(1_000, mixes(first));
-    const fates = await town.send(['the same', 'the same']);
-    expect(fates.map(({ state }) => state)).toEqual(['mixed', 'failed']);
+    expect(await town.send(['the same'])).toEqual([{ state: 'failed', round: first.round, code: 'MESSAGE_INVALID' }]);
   });
 
   it('a round of which somebody is away stalls nobody where there is another one', async () => {
@@ -163,6 +167,106 @@ describe('what becomes of messages', () => {
     town.at(3_000, mixes(second));
     expect(states(await town.send(texts(4)))).toEqual(['mixed']);
     expect(second.taken.size).toBe(4);
+  });
+});
+
+describe('nodes that are of no use', () => {
+  const failing = (code: ErrorCode): NodeFailure[] =>
+    TEAM.slice(0, 3).map((node) => ({ node, error: new MixError(code, { peer: node }) }));
+
+  it('what waiting cannot mend rejects after 10 s, with what each node failed with', async () => {
+    town.useless = failing('SIGNATURE_INVALID');
+    const rejected = await town.send(texts(3)).catch((error: unknown) => error);
+    expect(rejected).toMatchObject({ code: 'NODES_UNUSABLE' });
+    for (const node of TEAM.slice(0, 3)) {
+      expect((rejected as MixError).values[node]).toMatch('SIGNATURE_INVALID');
+    }
+    expect(town.clock.nowMs()).toBeLessThan(12_000);
+  });
+
+  it('what waiting can mend is told every 10 s, and the message is mixed when it is over', async () => {
+    town.useless = failing('LINK_DOWN');
+    const told: string[][] = [];
+    const onTrouble = (failures: readonly NodeFailure[]) => told.push(failures.map(({ error }) => error.code));
+    town.at(35_000, () => {
+      town.useless = undefined;
+      town.at(5_000, mixes(town.open(2)));
+    });
+    expect(states(await town.send(texts(2), { onTrouble }))).toEqual(['mixed']);
+    expect(told).toEqual(Array(3).fill(['LINK_DOWN', 'LINK_DOWN', 'LINK_DOWN']));
+  });
+
+  it('a moment without an answer is no trouble', async () => {
+    town.useless = failing('SIGNATURE_INVALID');
+    town.at(5_000, () => {
+      town.useless = undefined;
+      town.at(5_000, mixes(town.open(2)));
+    });
+    expect(states(await town.send(texts(2)))).toEqual(['mixed']);
+  });
+
+  it('a message is not refused for a node that is on no list: another round has other nodes', async () => {
+    const strange = town.open(2);
+    strange.lies = { refusing: () => new MixError('PEER_UNKNOWN', {}) };
+    town.at(1_000, () => {
+      strange.taken.clear();
+      fails(strange, false)();
+      town.at(5_000, mixes(town.open(2)));
+    });
+    expect(states(await town.send(texts(2)))).toEqual(['mixed']);
+  });
+});
+
+describe('what callers pass', () => {
+  it('text is refused by itself, and never takes the fates of the others', async () => {
+    town.at(5_000, mixes(town.open(2)));
+    const [sender] = [new Sender(SenderKey.generate(new SeededRng('x')))];
+    const bytes = new Uint8Array(Buffer.from('bytes'));
+    const fates = await town.deliver([
+      { sender, payload: 'hello' },
+      { sender, payload: bytes },
+      undefined,
+      { sender: {}, payload: bytes },
+      { sender, payload: Uint16Array.of(1) },
+      { sender, payload: bytes },
+    ] as never);
+    const refused = { state: 'refused', code: 'ARGUMENT_INVALID' };
+    const mixed = { state: 'mixed', round: 1 };
+    expect(fates).toEqual([refused, mixed, refused, refused, refused, mixed]);
+    expect(town.out).toEqual(['bytes', 'bytes']);
+  });
+
+  it('a buffer may be used again as soon as send has returned its promise', async () => {
+    town.at(5_000, mixes(town.open(2)));
+    const [sender] = [new Sender(SenderKey.generate(new SeededRng('x')))];
+    const payload = Buffer.from('one');
+    const sending = town.deliver([{ sender, payload }]);
+    payload.write('two');
+    expect(states(await sending)).toEqual(['mixed']);
+    expect(town.out).toEqual(['one']);
+  });
+
+  it('messages that are no array are refused at once', async () => {
+    await expect(town.deliver('hello' as never)).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' });
+  });
+});
+
+describe('rounds that are equally good', () => {
+  it('are chosen at random: the node that answers first does not draw all senders', async () => {
+    const chosen = new Map<number, number>();
+    for (let run = 0; run < 60; run++) {
+      const fresh = new Town();
+      const rounds = [0, 1, 2].map((first) => fresh.open(4, [...TEAM.slice(first), ...TEAM.slice(0, first)]));
+      // The others answer later, and well within a moment.
+      fresh.answersAfterMs = (node) => TEAM.indexOf(node) * 50;
+      for (const round of rounds) fresh.at(5_000, mixes(round));
+      const [fate] = await fresh.send(['message']);
+      const round = fate?.state === 'mixed' ? fate.round : 0;
+      chosen.set(round, (chosen.get(round) ?? 0) + 1);
+    }
+    // Each of three in 60 draws: below 7 with a probability of 1 in 10,000.
+    expect([...chosen.keys()].sort()).toEqual([1, 2, 3]);
+    for (const count of chosen.values()) expect(count).toBeGreaterThanOrEqual(7);
   });
 });
 

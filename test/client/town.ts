@@ -1,10 +1,19 @@
 // A town to send messages in: rounds and nodes that answer a Delivery as real ones would, or lie, in virtual time. What came out of
 // its rounds is what the tests look at.
-import { VirtualClock } from '../../src/base/clock.js';
+import { sleep, VirtualClock } from '../../src/base/clock.js';
 import { MixError } from '../../src/base/errors.js';
 import type { NodeId, RoundId, SenderId } from '../../src/base/ids.js';
-import type { Sender } from '../../src/client/compose.js';
-import { Delivery, type DeliveryOptions, type Fate, type Steps } from '../../src/client/delivery.js';
+import { SeededRng } from '../../src/base/rng.js';
+import { type ComposedSubmission, type OutgoingMessage, Sender } from '../../src/client/compose.js';
+import {
+  Delivery,
+  type DeliveryOptions,
+  type Fate,
+  type Look,
+  type NodeFailure,
+  type Steps,
+} from '../../src/client/delivery.js';
+import { SenderKey } from '../../src/cmix/senderKeys.js';
 import type { Outcome } from '../../src/round/outcome.js';
 import type { RoundInfo, SignedRoundInfo } from '../../src/round/roundInfo.js';
 import type { Submission } from '../../src/round/submissions/desk.js';
@@ -12,7 +21,9 @@ import type { Submission } from '../../src/round/submissions/desk.js';
 export const COLLECT_MS = 10_000;
 export const REALTIME_MS = 5_000;
 export const TEAM = ['a', 'b', 'c', 'd', 'e'] as NodeId[];
-const NO_SENDER = { key: {} } as Sender;
+const rng = new SeededRng('town');
+/** Composes nothing here, and must be a real one all the same. */
+const SENDER = new Sender(SenderKey.generate(rng));
 
 export type Call = 'collecting' | 'rounds' | 'register' | 'compose' | 'submit' | 'outcome' | 'outputs';
 
@@ -60,7 +71,12 @@ export class TownRound {
 
   /** Texts that came out. */
   get out(): string[] {
-    return this.state === 'mixed' ? [...this.taken.values()].filter((text) => !this.mauled.has(text)) : [];
+    return this.outKeys.map((key) => this.taken.get(key)!);
+  }
+
+  /** What their senders know them by. */
+  get outKeys(): string[] {
+    return this.state === 'mixed' ? [...this.taken.keys()].filter((key) => !this.mauled.has(this.taken.get(key)!)) : [];
   }
 }
 
@@ -72,6 +88,10 @@ export class Town implements Steps {
   readonly away = new Set<NodeId>();
   /** What the directory of the asked nodes holds; the truth by default. */
   directory: () => readonly TownRound[] = () => this.all.filter(({ state }) => state === 'collecting');
+  /** What every asked node fails with, while there is something. */
+  useless: readonly NodeFailure[] | undefined;
+  /** How long a node takes to tell its rounds. */
+  answersAfterMs: (node: NodeId) => number = () => 0;
   /** A text that cannot be composed. */
   cursed: string | undefined;
   readonly #texts = new Map<string, string>();
@@ -100,23 +120,35 @@ export class Town implements Steps {
   /** Sends the texts and lets time pass until each has its end, or `limitMs` are over. */
   async send(
     texts: readonly string[],
-    options: Omit<DeliveryOptions, 'clock'> = {},
+    options: Omit<Partial<DeliveryOptions>, 'clock'> = {},
     limitMs = 600_000,
   ): Promise<readonly Fate[]> {
-    const messages = texts.map((text) => ({ sender: NO_SENDER, payload: new Uint8Array(Buffer.from(text)) }));
+    const messages = texts.map((text) => ({ sender: SENDER, payload: new Uint8Array(Buffer.from(text)) }));
+    return this.deliver(messages, options, limitMs);
+  }
+
+  /** The same with any messages. */
+  async deliver(
+    messages: readonly OutgoingMessage[],
+    options: Omit<Partial<DeliveryOptions>, 'clock'> = {},
+    limitMs = 600_000,
+  ): Promise<readonly Fate[]> {
     let fates: readonly Fate[] | undefined;
-    const sending = new Delivery(this, { clock: this.clock, ...options }).run(messages);
+    let failed = false;
+    const sending = new Delivery(this, { clock: this.clock, rng, ...options }).run(messages);
     sending.then(
       (known) => {
         fates = known;
       },
-      () => {},
+      () => {
+        failed = true;
+      },
     );
-    while (!fates && this.clock.nowMs() < limitMs) {
+    while (!fates && !failed && this.clock.nowMs() < limitMs) {
       for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
-      if (!fates && !this.clock.step()) break;
+      if (!fates && !failed && !this.clock.step()) break;
     }
-    if (!fates) throw new Error(`no end after ${this.clock.nowMs()} ms`);
+    if (!fates && !failed) throw new Error(`no end after ${this.clock.nowMs()} ms`);
     return sending;
   }
 
@@ -129,15 +161,17 @@ export class Town implements Steps {
     return this.all.find((known) => known.round === round)!;
   }
 
-  async collecting(): Promise<readonly SignedRoundInfo[]> {
+  async look(): Promise<Look> {
     this.#called('collecting');
-    return this.directory()
-      .map(({ signed }) => signed)
-      .reverse();
+    if (this.useless) return { rounds: [], usable: 0, failures: this.useless };
+    const rounds = this.directory().map(({ signed }) => signed);
+    return { rounds: rounds.reverse(), usable: 1, failures: [] };
   }
 
   async rounds(node: NodeId): Promise<readonly SignedRoundInfo[]> {
     this.#called('rounds', node);
+    const delayMs = this.answersAfterMs(node);
+    if (delayMs > 0) await sleep(this.clock, delayMs);
     return this.all.flatMap(({ signed, state }) => (state === 'collecting' ? [signed] : []));
   }
 
@@ -145,14 +179,17 @@ export class Town implements Steps {
     for (const node of nodes) this.#called('register', node);
   }
 
-  async compose(_round: SignedRoundInfo, messages: Parameters<Steps['compose']>[1]): Promise<readonly Submission[]> {
+  async compose(
+    _round: SignedRoundInfo,
+    messages: Parameters<Steps['compose']>[1],
+  ): Promise<readonly ComposedSubmission[]> {
     this.#called('compose');
     const texts = messages.map(({ payload }) => Buffer.from(payload).toString());
     if (this.cursed !== undefined && texts.includes(this.cursed)) throw new MixError('SENDER_UNKNOWN', {});
     return texts.map((text) => {
       const salt = new Uint8Array(Buffer.from(String(++this.#salt)));
       this.#texts.set(String(this.#salt), text);
-      return { sender: 'sender' as SenderId, salt, payload: new Uint8Array(0), macs: [] };
+      return { sender: 'sender' as SenderId, salt, payload: new Uint8Array(0), macs: [], codeId: String(this.#salt) };
     });
   }
 
@@ -184,6 +221,6 @@ export class Town implements Steps {
     if (round.state === 'failed') throw new MixError('ROUND_OVER', { round: id });
     if (round.state !== 'mixed') throw new MixError('OUTPUTS_UNKNOWN', { round: id });
     const messages = round.out.map((text) => new Uint8Array(Buffer.from(text)));
-    return { messages, invalidSlots: [...round.mauled].map((_, slot) => slot) };
+    return { messages, codeIds: new Set(round.outKeys), invalidSlots: [...round.mauled].map((_, slot) => slot) };
   }
 }

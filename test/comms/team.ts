@@ -1,5 +1,6 @@
 // A small real team in one process: real listeners, mutual TLS and a scheduler on loopback, real rounds with the reference
 // engine in TEST-512, the machine's clock. What node/node.ts assembles, without its files and processes.
+
 import { toHex } from '../../src/base/bytes.js';
 import { systemClock } from '../../src/base/clock.js';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
@@ -23,6 +24,7 @@ import type { Engine } from '../../src/engine/engine.js';
 import { referenceEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
 import { SchedulerFollower } from '../../src/node/follow.js';
+import { NO_FLOORS } from '../../src/round/floors.js';
 import { LinkCare } from '../../src/round/linkCare.js';
 import { RoundDirectory } from '../../src/round/roundDirectory.js';
 import type { RoundInfo } from '../../src/round/roundInfo.js';
@@ -222,6 +224,7 @@ export class RealTeam {
       membership: this.membership,
       roundAuthority: this.authority.publicKey,
       engine: this.engine,
+      floors: NO_FLOORS,
       ...changes,
     });
     this.#closers.push(() => client.close());

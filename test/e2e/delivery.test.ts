@@ -1,10 +1,12 @@
 // A client that sends: its messages come out once each, whatever their rounds come to, and it is told what became of every one.
 // Whole nodes over real connections; the test is the scheduler.
+
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
 import type { RoundId } from '../../src/base/ids.js';
 import { Client } from '../../src/client/client.js';
 import type { Fate } from '../../src/client/delivery.js';
+import { NO_FLOORS } from '../../src/round/floors.js';
 import type { RoundInfo } from '../../src/round/roundInfo.js';
 import { NETWORK, Nodes } from '../support/nodes.js';
 
@@ -19,7 +21,12 @@ beforeEach(async () => {
   await nodes.startScheduler();
   for (const node of [0, 1, 2, 3]) await nodes.start(node);
   await nodes.feed.online(nodes.members.map(({ node }) => node));
-  client = new Client({ network: NETWORK, membership: nodes.membership, roundAuthority: nodes.schedulerPublicKey });
+  client = new Client({
+    network: NETWORK,
+    membership: nodes.membership,
+    roundAuthority: nodes.schedulerPublicKey,
+    floors: NO_FLOORS,
+  });
 });
 afterEach(async () => {
   client.close();

@@ -1,11 +1,13 @@
 // Real processes, real kill -9: a node that dies in the middle of a round ends that round with an error that names it, the
 // others live on, free of the round's secrets, and mix the next one without it.
+
 import { afterEach, describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
 import { asMixError } from '../../src/base/errors.js';
 import { randomBytes, systemRng } from '../../src/base/rng.js';
 import type { NodeProcess } from '../../src/cli/demo/nodeProcesses.js';
 import { Client } from '../../src/client/client.js';
+import { NO_FLOORS } from '../../src/round/floors.js';
 import type { PhaseName } from '../../src/round/roundContext.js';
 import { FeedNetwork } from '../support/feedNetwork.js';
 
@@ -44,10 +46,17 @@ async function networkWithKill(phase: PhaseName): Promise<{ victim(): NodeProces
       victim.process.kill('SIGKILL');
     },
   };
-  network = new FeedNetwork({ nodes: 4, engine: 'openssl', threads: 1, groups: ['MODP-2048'], listener });
+  network = new FeedNetwork({
+    nodes: 4,
+    engine: 'openssl',
+    threads: 1,
+    groups: ['MODP-2048'],
+    floors: NO_FLOORS,
+    listener,
+  });
   await network.start();
   const { name, membership, authority } = network;
-  client = new Client({ network: name, membership, roundAuthority: authority.publicKey });
+  client = new Client({ network: name, membership, roundAuthority: authority.publicKey, floors: NO_FLOORS });
   clients.push(client);
   return { victim: () => victim! };
 }

@@ -1,5 +1,6 @@
 // The scheduler as a process would run it, over real connections, with whole nodes: it opens, assigns and ends rounds by itself, takes
 // messages out of them, is killed and started again without repeating or losing one, and lets nobody in without a code.
+
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -12,6 +13,7 @@ import { Client } from '../../src/client/client.js';
 import { createKeyFiles, keyFilesIn } from '../../src/node/keyFiles.js';
 import { loadSchedulerConfig, SCHEDULER_TEMPLATE } from '../../src/node/schedulerConfig.js';
 import { createCodes, type RunningScheduler, startScheduler } from '../../src/node/schedulerProcess.js';
+import { NO_FLOORS } from '../../src/round/floors.js';
 import { NETWORK, Nodes } from '../support/nodes.js';
 
 const LIMIT_MS = 60_000;
@@ -51,6 +53,9 @@ function config(...more: string[]) {
     `rounds.slots=${SLOTS}`,
     'rounds.chunk_slots=2',
     'rounds.min_senders=1',
+    'floors.slots=1',
+    'floors.senders=1',
+    'floors.group_bits=1',
     `rounds.quota_per_sender=${SLOTS}`,
     'rounds.collect_ms=60000',
     ...more,
@@ -82,7 +87,12 @@ async function mix(client: Client, label: string): Promise<RoundId> {
 }
 
 const clientOf = () =>
-  new Client({ network: NETWORK, membership: nodes.membership, roundAuthority: nodes.schedulerPublicKey });
+  new Client({
+    network: NETWORK,
+    membership: nodes.membership,
+    roundAuthority: nodes.schedulerPublicKey,
+    floors: NO_FLOORS,
+  });
 
 it('rounds come one after another by themselves, each ready before it is wanted, over a restart of the scheduler', {
   timeout: LIMIT_MS,

@@ -1,7 +1,12 @@
 // What a program passes to the exported functions of nodes: a wrong type or value is named, before anything is opened.
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
 import { loadConfig, loadMembership, namedGroup, startNode } from '../../src/index.js';
 import { address } from '../../src/node/config.js';
+import { loadSchedulerConfig, SCHEDULER_TEMPLATE } from '../../src/node/schedulerConfig.js';
+import { configTemplate } from '../../src/node/template.js';
 
 describe('startNode', () => {
   it.each([
@@ -22,6 +27,38 @@ describe('an address', () => {
 
   it.each(['127.0.0.1:0', '[::1]:65535', 'node.example:7411'])('can be %s', (text) => {
     expect(address.safeParse(text).success).toBe(true);
+  });
+});
+
+describe('toy groups', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-config-'));
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+  const written = (name: string, text: string) => {
+    writeFileSync(join(directory, name), text);
+    return join(directory, name);
+  };
+
+  it.each(['TEST-64', 'TEST-512', 'MODP-2048'])('%s is not taken for a node without a word', (group) => {
+    const file = written('node.toml', configTemplate());
+    const flags = [`engine.groups=["MODP-4096", "${group}"]`];
+    expect(() => loadConfig(file, flags, {})).toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID', values: expect.objectContaining({ key: 'engine.groups' }) }),
+    );
+    expect(loadConfig(file, [...flags, 'floors.group_bits=64'], {}).engine.groups).toContain(group);
+  });
+
+  it.each([
+    ['rounds.group="TEST-512"', 'floors.group_bits=512'],
+    ['rounds.team_size=2', 'floors.team=2'],
+    ['rounds.slots=10', 'floors.slots=10'],
+    ['rounds.min_senders=1', 'floors.senders=1'],
+  ])('and small rounds are not opened without one either: %s', (low, lowered) => {
+    const file = written('scheduler.toml', SCHEDULER_TEMPLATE);
+    const flags = [low, ...(low.startsWith('rounds.slots') ? ['rounds.min_senders=10', 'rounds.quota_per_sender=5'] : [])];
+    expect(() => loadSchedulerConfig(file, flags)).toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID', values: expect.objectContaining({ key: 'rounds' }) }),
+    );
+    expect(() => loadSchedulerConfig(file, [...flags, lowered])).not.toThrow();
   });
 });
 

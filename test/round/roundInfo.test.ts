@@ -6,6 +6,8 @@ import type { NodeId, RoundId } from '../../src/base/ids.js';
 import { randomBytes, SeededRng } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import type { GroupName } from '../../src/math/group.js';
+import { NO_FLOORS, type RoundFloors, SAFE_FLOORS } from '../../src/round/floors.js';
+import { checkedFacts, type RoundRules } from '../../src/round/roundCheck.js';
 import {
   checkRoundInfo,
   chunkCount,
@@ -190,5 +192,40 @@ describe('the team draw', () => {
 
   it.each([0, 7])('refuses a team of %i out of 6', (size) => {
     expect(outcome(() => drawTeam(pool, size, 1 as RoundId, randomness))).toBe('ROUND_INFO_INVALID');
+  });
+});
+
+describe('a node', () => {
+  const authority = SigningKey.generate(new SeededRng('authority'));
+  const rules: RoundRules = {
+    self: node(1),
+    network: info.network,
+    membership: info.membership,
+    roundAuthority: authority.publicKey,
+    publicKeyOf: () => authority.publicKey,
+    slots: 100,
+    width: 4,
+    floors: NO_FLOORS,
+  };
+  const safe: RoundInfo = {
+    ...info,
+    group: 'MODP-3072',
+    slots: SAFE_FLOORS.slots,
+    chunkSlots: SAFE_FLOORS.slots,
+    minSenders: SAFE_FLOORS.senders,
+  };
+  const code = (change: Partial<RoundInfo>, floors: RoundFloors) =>
+    outcome(() => checkedFacts(signRoundInfo({ ...safe, ...change }, authority), { ...rules, floors }).position);
+
+  it.each<[string, Partial<RoundInfo>]>([
+    ['team', { team: [node(1), node(2)] }],
+    ['slots', { slots: 31, chunkSlots: 8 }],
+    ['distinct senders', { minSenders: SAFE_FLOORS.senders - 1 }],
+    ['group', { group: 'MODP-2048' }],
+    ['toy group', { group: 'TEST-512' }],
+  ])('takes no part in a round below its floors, whatever the authority has signed: %s', (_, change) => {
+    expect(code({}, SAFE_FLOORS)).toBe(0);
+    expect(code(change, SAFE_FLOORS)).toBe('ROUND_BELOW_FLOOR');
+    expect(code(change, NO_FLOORS)).toBe(0);
   });
 });

@@ -1,12 +1,14 @@
 // `npm run soak -- --minutes M [--seed S]`: five real nodes whose links fail at random while rounds go on; with --scheduler, eight
 // nodes and a scheduler that are killed (schedulerSoak.ts). It ends with status 1 where a message is lost without its sender being
 // told, comes out twice, or a node leaks memory, handles or secrets.
+
 import { parseArgs } from 'node:util';
 import { sleep, systemClock } from '../../src/base/clock.js';
 import { silentLog } from '../../src/base/log.js';
 import { SeededRng } from '../../src/base/rng.js';
 import { openEngine } from '../../src/engine/open.js';
 import { groupOfBits } from '../../src/math/group.js';
+import { NO_FLOORS } from '../../src/round/floors.js';
 import { FeedNetwork } from '../support/feedNetwork.js';
 import { LeakWatch } from './leaks.js';
 import { Ledger } from './ledger.js';
@@ -62,7 +64,14 @@ async function soak({ minutes, seed, workers }: Options): Promise<boolean> {
   const mischief = new Mischief(new SeededRng(`${seed}/faults`));
   const group = groupOfBits(2048);
   const advertise = (address: string) => mischief.inFrontOf(address);
-  const network = new FeedNetwork({ nodes: NODES, engine: 'auto', threads: 1, groups: [group.name], advertise });
+  const network = new FeedNetwork({
+    nodes: NODES,
+    engine: 'auto',
+    threads: 1,
+    groups: [group.name],
+    floors: NO_FLOORS,
+    advertise,
+  });
   process.on('exit', () => network.killAll());
   const engine = await openEngine({ engine: 'auto', group, threads: 1, log: silentLog });
   const ledger = new Ledger();

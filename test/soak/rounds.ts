@@ -1,10 +1,12 @@
 // Rounds of a soak: opened one after another by several workers at once, their messages followed to the end whatever happens.
+
 import { utf8 } from '../../src/base/bytes.js';
 import { sleep, systemClock } from '../../src/base/clock.js';
 import { type Rng, randomBytes } from '../../src/base/rng.js';
 import { Client } from '../../src/client/client.js';
 import type { Sender } from '../../src/client/compose.js';
 import type { Engine } from '../../src/engine/engine.js';
+import { NO_FLOORS } from '../../src/round/floors.js';
 import type { RoundInfo, SignedRoundInfo } from '../../src/round/roundInfo.js';
 import type { Submission } from '../../src/round/submissions/desk.js';
 import type { FeedNetwork } from '../support/feedNetwork.js';
@@ -33,7 +35,13 @@ export class SoakRounds {
     this.#deps = deps;
     const { network, engine } = deps;
     const { name, membership, authority } = network;
-    this.#client = new Client({ network: name, membership, roundAuthority: authority.publicKey, engine });
+    this.#client = new Client({
+      network: name,
+      membership,
+      roundAuthority: authority.publicKey,
+      engine,
+      floors: NO_FLOORS,
+    });
     this.#senders = Array.from({ length: SENDERS }, () => this.#client.createSender());
   }
 

@@ -1,5 +1,6 @@
 // `npm run soak -- --scheduler`: the eight nodes of the demo and their scheduler, killed (-9) at random moments and started again,
 // while clients send. In the end every message came out once or its sender was told, no round was repeated or lost, and nothing grew.
+
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { utf8 } from '../../src/base/bytes.js';
@@ -13,6 +14,7 @@ import { Client } from '../../src/client/client.js';
 import type { Fate } from '../../src/client/delivery.js';
 import { openEngine } from '../../src/engine/open.js';
 import { groupOfBits } from '../../src/math/group.js';
+import { NO_FLOORS } from '../../src/round/floors.js';
 import type { Stage } from '../../src/round/roundState.js';
 import { SchedulerStore } from '../../src/scheduler/schedulerStore.js';
 import { LeakWatch } from './leaks.js';
@@ -41,6 +43,9 @@ export interface SchedulerSoakOptions {
 }
 
 const SETTINGS = {
+  'floors.slots': BATCH,
+  'floors.senders': 1,
+  'floors.group_bits': 2048,
   'rounds.team_size': TEAM_SIZE,
   'rounds.group': 'MODP-2048',
   'rounds.slots': BATCH,
@@ -191,6 +196,7 @@ export async function soakScheduler({ minutes, seed, workers, say }: SchedulerSo
     engine: 'auto',
     threads: 1,
     groups: [group.name],
+    floors: NO_FLOORS,
     scheduler: SETTINGS,
   });
   process.on('exit', () => network.killAll());
@@ -202,7 +208,13 @@ export async function soakScheduler({ minutes, seed, workers, say }: SchedulerSo
   try {
     await network.start();
     const { membership } = network.nodes;
-    const client = new Client({ network: network.name, membership, roundAuthority: network.roundAuthority, engine });
+    const client = new Client({
+      network: network.name,
+      membership,
+      roundAuthority: network.roundAuthority,
+      engine,
+      floors: NO_FLOORS,
+    });
     const rounds = new SchedulerRounds(network, client, ledger);
     const sending = new Sending(client, rounds, ledger, patience.signal);
     const watching = rounds.watch(over.signal);

@@ -1,5 +1,6 @@
 // Whole nodes from configuration files in a temporary directory, all in this process, and the scheduler that they follow: by
 // default a bare feed that a test drives, or none.
+
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +23,7 @@ import { loadConfig, membershipEntry } from '../../src/node/config.js';
 import { createKeyFiles, keyFilesIn } from '../../src/node/keyFiles.js';
 import { type RunningNode, startNode } from '../../src/node/node.js';
 import { configTemplate, TEMPLATE_DEFAULTS } from '../../src/node/template.js';
+import { NO_FLOORS } from '../../src/round/floors.js';
 import type { RoundInfo } from '../../src/round/roundInfo.js';
 import { RoundFeed } from '../../src/scheduler/roundFeed.js';
 
@@ -62,6 +64,7 @@ export class Nodes {
         schedulerKey: toHex(this.authority.publicKey),
         engine: 'reference',
         groups: ['TEST-512'],
+        floors: NO_FLOORS,
       });
       writeFileSync(join(this.at(i), 'node.toml'), config);
     }

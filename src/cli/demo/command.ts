@@ -13,7 +13,7 @@ import { DemoDisplay } from './display.js';
 import { DemoNetwork } from './network.js';
 import { type DemoOptions, parseOptions, type RawDemoOptions } from './options.js';
 import { roundLine, roundTable } from './results.js';
-import { NODE_SETTINGS, PEER_LOST_MS, settingsOf } from './settings.js';
+import { demoFloors, NODE_SETTINGS, PEER_LOST_MS, settingsOf } from './settings.js';
 import { DemoTraffic } from './traffic.js';
 
 const HELP = `
@@ -65,6 +65,7 @@ async function demo(raw: RawDemoOptions): Promise<void> {
     engine,
     threads,
     groups: [group.name],
+    floors: demoFloors(options),
     settings: NODE_SETTINGS,
     scheduler: settingsOf(options),
   });

@@ -12,6 +12,7 @@ import { type Member, Membership } from '../../comms/peers.js';
 import { membershipEntry } from '../../node/config.js';
 import { createKeyFiles, keyFilesIn } from '../../node/keyFiles.js';
 import { configTemplate, TEMPLATE_DEFAULTS } from '../../node/template.js';
+import type { RoundFloors } from '../../round/floors.js';
 import { freePorts, settingFlags, startMillrace, stopProcess, tailOf } from './processes.js';
 
 export const CERTIFICATE_DAYS = 2;
@@ -22,6 +23,8 @@ export interface NodeProcessesOptions {
   readonly engine: string;
   readonly threads: number;
   readonly groups: readonly string[];
+  /** The least that they take part in. */
+  readonly floors: RoundFloors;
   readonly logLevel?: LogLevel;
   /** Keys of node.toml, `section.key` to value. */
   readonly settings?: Readonly<Record<string, string | number>>;
@@ -104,7 +107,7 @@ export class NodeProcesses {
   }
 
   #configOf(index: number, scheduler: SchedulerFacts): string {
-    const { network, engine, threads, groups, logLevel = 'info' } = this.#options;
+    const { network, engine, threads, groups, floors, logLevel = 'info' } = this.#options;
     const [team, gateway, http] = this.#addresses.slice(3 * index);
     return configTemplate({
       ...TEMPLATE_DEFAULTS,
@@ -119,6 +122,7 @@ export class NodeProcesses {
       engine,
       threads,
       groups,
+      floors,
       logLevel,
     });
   }

@@ -1,4 +1,5 @@
 // What the demo's scheduler goes by: the demo's options in the words of scheduler.toml.
+import type { RoundFloors } from '../../round/floors.js';
 import type { DemoOptions } from './options.js';
 
 /** Senders of the demo at most; a batch that is larger has senders with several messages. */
@@ -21,6 +22,13 @@ const MIN_SENDERS = 10;
 export const PEER_LOST_MS = 20_000;
 export const NODE_SETTINGS = { 'limits.peer_lost_ms': PEER_LOST_MS };
 
+const minSenders = (senders: number): number => Math.max(1, Math.min(MIN_SENDERS, Math.floor(senders / 2)));
+
+/** The demo's own network takes exactly the rounds that it was asked for, however small. */
+export function demoFloors({ batch, group, teamSize }: DemoOptions): RoundFloors {
+  return { team: teamSize, slots: batch, senders: minSenders(Math.min(batch, SENDERS_MAX)), groupBits: group.bits };
+}
+
 export function settingsOf(options: DemoOptions): Record<string, string | number> {
   const { rounds, batch, width, group, teamSize, teams } = options;
   const senders = Math.min(batch, SENDERS_MAX);
@@ -33,7 +41,11 @@ export function settingsOf(options: DemoOptions): Record<string, string | number
     'rounds.slots': batch,
     'rounds.width': width,
     'rounds.chunk_slots': Math.min(CHUNK_SLOTS, batch),
-    'rounds.min_senders': Math.max(1, Math.min(MIN_SENDERS, Math.floor(senders / 2))),
+    'rounds.min_senders': minSenders(senders),
+    'floors.team': teamSize,
+    'floors.slots': batch,
+    'floors.senders': minSenders(senders),
+    'floors.group_bits': group.bits,
     'rounds.quota_per_sender': Math.ceil(batch / senders),
     'rounds.collect_ms': COLLECT_MS + COLLECT_MS_PER_ELEMENT * batch * width,
     // Generous: the slowest engine on the smallest machine must not miss them. `bigint` takes 7 ms for a power at 4096 bits: five of

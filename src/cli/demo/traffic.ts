@@ -14,7 +14,7 @@ import { MessageBook } from './messageBook.js';
 import type { DemoNetwork } from './network.js';
 import type { DemoOptions } from './options.js';
 import { type RoundResult, resultOf } from './results.js';
-import { PEER_LOST_MS, SENDERS_MAX } from './settings.js';
+import { demoFloors, PEER_LOST_MS, SENDERS_MAX } from './settings.js';
 
 /**
  * How long the scheduler may take to say that a round is over whose messages are known to be mixed: longer than nodes wait for one
@@ -49,7 +49,13 @@ export class DemoTraffic {
     this.#listener = listener;
     const { membership } = network.nodes;
     const roundAuthority = network.roundAuthority;
-    this.#client = new Client({ network: network.name, membership, roundAuthority, engine });
+    this.#client = new Client({
+      network: network.name,
+      membership,
+      roundAuthority,
+      engine,
+      floors: demoFloors(options),
+    });
     const count = Math.min(options.batch, SENDERS_MAX);
     this.#senders = Array.from({ length: count }, () => this.#client.createSender());
   }
