@@ -109,6 +109,17 @@ describe('a whole round', () => {
     expect([late[0], late[199]].map((error) => error instanceof Unsent)).toEqual([false, true]);
   });
 
+  it('is not used by a sender whose floors are higher, though its authority has signed it', async () => {
+    const info = await team.collecting();
+    const careful = team.client({ floors: {} });
+    await expect(careful.rounds(info.team[0]!)).rejects.toMatchObject({ code: 'ROUND_BELOW_FLOOR' });
+    expect(await careful.look()).toMatchObject({ rounds: [], usable: 0 });
+    const [signed] = await team.client().rounds(info.team[0]!);
+    const messages = [{ sender: careful.createSender(), payload: new Uint8Array(1) }];
+    await expect(careful.compose(signed!, messages)).rejects.toMatchObject({ code: 'ROUND_BELOW_FLOOR' });
+    team.feed.fail(info.round, 'enough');
+  });
+
   it('is not told of a round of a node’s own that the node has lost', async () => {
     const { info, signature } = signRoundInfo(await team.collecting(), SigningKey.generate(systemRng));
     const [self, other] = info.team;
