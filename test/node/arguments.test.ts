@@ -54,7 +54,10 @@ describe('toy groups', () => {
     ['rounds.min_senders=1', 'floors.senders=1'],
   ])('and small rounds are not opened without one either: %s', (low, lowered) => {
     const file = written('scheduler.toml', SCHEDULER_TEMPLATE);
-    const flags = [low, ...(low.startsWith('rounds.slots') ? ['rounds.min_senders=10', 'rounds.quota_per_sender=5'] : [])];
+    const flags = [
+      low,
+      ...(low.startsWith('rounds.slots') ? ['rounds.min_senders=10', 'rounds.quota_per_sender=5'] : []),
+    ];
     expect(() => loadSchedulerConfig(file, flags)).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', values: expect.objectContaining({ key: 'rounds' }) }),
     );
