@@ -38,6 +38,12 @@ export class Sender {
     return this.#secrets.get(node)?.epoch === epoch;
   }
 
+  /** A node has made room for others: this sender registers with it again. */
+  forget(node: NodeId): void {
+    this.#secrets.get(node)?.secret.wipe();
+    this.#secrets.delete(node);
+  }
+
   /** @throws MixError SENDER_UNKNOWN where there is none */
   secretWith(node: NodeId): SenderSecret {
     const found = this.#secrets.get(node);

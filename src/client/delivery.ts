@@ -12,7 +12,7 @@ import { messageCapacity } from '../cmix/messageCoding.js';
 import { namedGroup } from '../math/group.js';
 import type { RoundInfo, SignedRoundInfo } from '../round/roundInfo.js';
 import type { Submission } from '../round/submissions/desk.js';
-import { Aftermath, type Ending, type Questions } from './aftermath.js';
+import { Aftermath, type CameOut, type Ending, type Missing, type Questions } from './aftermath.js';
 import { type ComposedSubmission, type OutgoingMessage, Sender } from './compose.js';
 
 /** How a message ended. */
@@ -254,6 +254,7 @@ export class Delivery {
       const answer = answers[i];
       if (answer instanceof Unsent) unsent.push(item);
       else sent.push({ ...item, submission: submissions[i]!, answer });
+      if (answer?.code === 'SENDER_UNKNOWN') item.message.sender.forget(info.team[0]!);
     }
     const taken = sent.filter(({ answer }) => answer === undefined).length;
     if (taken > 0) onTaken?.(info.round, taken);
@@ -344,7 +345,10 @@ export class Delivery {
           const why = await aftermath.missing(item.submission, ending.cameOut);
           if (why.kind === 'absent') resend.push(item);
           else if (why.kind === 'mauled') this.#end([item], { state: 'failed', round, code: 'MESSAGE_INVALID' });
-          else this.#end([item], { state: 'rejected', round, reason: why.reason, node: why.node });
+          else if (isForgotten(why, ending.cameOut)) {
+            item.message.sender.forget(why.node);
+            resend.push(item);
+          } else this.#end([item], { state: 'rejected', round, reason: why.reason, node: why.node });
         });
         return this.#resend(resend, full);
       }
@@ -380,6 +384,10 @@ export async function settledSoon<T>(
   );
   return { all: await Promise.race([all, grace]), values: [...values] };
 }
+
+/** A node has made room for others (it says). All outputs decode, so nothing of the message has come out, whoever says what. */
+const isForgotten = ({ reason }: Missing & { readonly kind: 'rejected' }, { invalidSlots }: CameOut): boolean =>
+  reason === 'SENDER_UNKNOWN' && invalidSlots.length === 0;
 
 /** Does the work for all of them, a few at a time. */
 async function inLanes<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {

@@ -41,6 +41,7 @@ export interface TeamNode extends Identity {
   readonly member: Member;
   readonly runner: RoundRunner;
   readonly registry: SenderRegistry;
+  readonly registrations: RegistrationDesk;
   readonly metrics: Metrics;
   readonly link: OwnLink;
 }
@@ -106,6 +107,7 @@ export class RealTeam {
     const { log, rng } = this;
     const metrics = createMetrics();
     const registry = new SenderRegistry(rng, 1, 1_000);
+    const registrations = new RegistrationDesk(key.nodeId, registry, systemClock);
     const self = { network: NETWORK, id: own.node, sign: (bytes: Uint8Array) => key.sign(bytes) };
     const hosts = hostsOf(own, {}, { self, log, rng, metrics: new LinkMetrics(metrics) });
     const link = new OwnLink(() => this.membership, own, hosts);
@@ -162,7 +164,7 @@ export class RealTeam {
         identityKey: key.publicKey,
         sign: (digest) => key.sign(digest),
         registry,
-        registrations: new RegistrationDesk(key.nodeId, registry, systemClock),
+        registrations,
         runner,
         collecting: () => runner.collecting(directory.collecting()),
       }),
@@ -174,7 +176,7 @@ export class RealTeam {
     });
     const closing: readonly { close(graceMs?: number): unknown }[] = [follower, runner, link];
     this.#closers.push(...closing.map((part) => () => part.close()), ...closersOf(team, gateway));
-    return { ...own, member: memberOf(own, team.port, gateway.port), runner, registry, metrics, link };
+    return { ...own, member: memberOf(own, team.port, gateway.port), runner, registry, registrations, metrics, link };
   }
 
   readonly #starters: (() => Promise<void>)[] = [];

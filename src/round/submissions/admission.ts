@@ -8,13 +8,14 @@ import { type Rng, randomBytes } from '../../base/rng.js';
 
 /** Below this part of what there is, nobody is counted. */
 const REST = 1 / 2;
-/** What is kept for places that hold little, where there is more than one. */
+/** What is kept for places that hold little: who comes late finds it. */
 const RESERVE = 1 / 8;
+const LITTLE = 1 / 64;
 
 /**
  * Divides what there is among the places that want it. At rest, below half, a place may hold any part of it: all honest senders of a
- * demo, a campus or a proxy are one place. Under load each may hold an equal share, and the last eighth is for those who hold less
- * than half of theirs: so newcomers find a seat beside whoever was there first.
+ * demo, a campus or a proxy are one place. Under load each may hold an equal share, and the last eighth is for those who hold little:
+ * so newcomers find a seat beside whoever was there first.
  */
 export class Shares {
   readonly #capacity: number;
@@ -49,7 +50,7 @@ export class Shares {
     if (after > this.#capacity) return false;
     if (after <= this.#capacity * REST) return true;
     const share = this.shareOf(place);
-    const most = after > this.#capacity * (1 - RESERVE) && this.#held.size > 1 ? share / 2 : share;
+    const most = after > this.#capacity * (1 - RESERVE) ? Math.min(share, this.#capacity * LITTLE) : share;
     return this.held(place) + amount <= Math.max(most, amount);
   }
 
