@@ -9,7 +9,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { findNvcc, PTX, TARGETS, WIDTHS } from './kernels/nvcc.mjs';
-import { eachOf, run, tuned } from './lib/compile.mjs';
+import { eachOf, HARDENING, NVCC_LINK_HARDENING, run, tuned } from './lib/compile.mjs';
 
 export const LIBRARY = 'build/cuda/libmillrace_cuda.so';
 export const HOST_LIBRARY = 'build/cuda-host/libmillrace_cuda_host.so';
@@ -120,7 +120,7 @@ export async function buildCuda(root, nvcc, { library = LIBRARY, targets = TARGE
   if (targets.includes(TARGETS.at(-1))) code.push(`-gencode=arch=${PTX},code=${PTX}`);
   // What holds no kernel is the same for all cards.
   const plain = [`-arch=${targets[0]}`];
-  const host = ['-Xcompiler', '-fPIC,-fvisibility=hidden,-Wno-psabi'];
+  const host = ['-Xcompiler', ['-fPIC', '-fvisibility=hidden', '-Wno-psabi', ...HARDENING].join(',')];
   const language = (unit) => {
     if (unit.lanes) return ['-O1', '-x', 'c++', '-Xcompiler', tuned('g++').join(',') || '-O1'];
     return ['-O3', '-x', 'cu', ...(unit.source.endsWith('.cu') ? code : plain)];
@@ -146,6 +146,7 @@ export async function buildCuda(root, nvcc, { library = LIBRARY, targets = TARGE
         ...plain,
         '-Xlinker',
         '--exclude-libs,ALL',
+        ...NVCC_LINK_HARDENING,
         ...objects,
         '-o',
         out,

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { HARDENING, LINK_HARDENING } from './lib/compile.mjs';
 
 export const LIBRARY = 'build/native/libmillrace_cpu.so';
 
@@ -47,7 +48,17 @@ export async function buildNative(root, compiler, library = LIBRARY, extra = [])
   const { spawn } = await import('node:child_process');
   const compile = ({ name, source, flags }) =>
     new Promise((resolve) => {
-      const args = [...COMMON, ...QUIET, ...flags, ...extra, '-c', join(root, 'native', source), '-o', object(name)];
+      const args = [
+        ...COMMON,
+        ...HARDENING,
+        ...QUIET,
+        ...flags,
+        ...extra,
+        '-c',
+        join(root, 'native', source),
+        '-o',
+        object(name),
+      ];
       const child = spawn(compiler, args, { stdio: ['ignore', 'ignore', 'pipe'] });
       let said = '';
       child.stderr.on('data', (text) => {
@@ -66,7 +77,7 @@ export async function buildNative(root, compiler, library = LIBRARY, extra = [])
   // The plain units first: of an inline function that several units hold, the linker keeps the first, and that one must not
   // need AVX-512 where the portable path calls it.
   const objects = all.map(({ name }) => object(name)).reverse();
-  const link = spawnSync(compiler, ['-shared', ...extra, ...objects, '-o', fresh]);
+  const link = spawnSync(compiler, ['-shared', ...LINK_HARDENING, ...extra, ...objects, '-o', fresh]);
   if (link.status !== 0) return String(link.stderr ?? link.error).slice(0, 2000);
   renameSync(fresh, join(root, library));
   return undefined;

@@ -1,10 +1,10 @@
 // `millrace init`: a directory with a commented configuration, fresh keys, and a membership file with the node's own entry.
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { MixError } from '../base/errors.js';
 import { membershipEntry } from '../node/config.js';
-import { createKeyFiles, keyFilesIn, loadCertificate } from '../node/keyFiles.js';
+import { createKeyFiles, keyFilesIn, loadCertificate, makePrivateDirectory, writePrivate } from '../node/keyFiles.js';
 import { configTemplate, TEMPLATE_DEFAULTS } from '../node/template.js';
 
 const CERTIFICATE_DAYS = 365;
@@ -32,13 +32,13 @@ async function init({ dir, network, address, gateway }: InitOptions): Promise<vo
   for (const file of [configFile, membershipFile]) {
     if (existsSync(file)) throw new MixError('INPUT_INVALID', { file, why: 'it exists; init overwrites nothing' });
   }
-  mkdirSync(dir, { recursive: true });
+  makePrivateDirectory(dir);
   const files = keyFilesIn(dir);
   const key = await createKeyFiles(files, CERTIFICATE_DAYS);
   const { certificate } = loadCertificate(files);
   const member = { node: key.nodeId, address, gatewayAddress: gateway, identityKey: key.publicKey, certificate };
-  writeFileSync(configFile, configTemplate({ ...TEMPLATE_DEFAULTS, network }));
-  writeFileSync(
+  writePrivate(configFile, configTemplate({ ...TEMPLATE_DEFAULTS, network }));
+  writePrivate(
     membershipFile,
     `# Every node of the network, the same file everywhere.\ngeneration = 1\n\n${membershipEntry(member)}`,
   );

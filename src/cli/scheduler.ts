@@ -1,12 +1,12 @@
 // `millrace scheduler`: a scheduler in the foreground, until SIGTERM or SIGINT; SIGHUP makes it go by its file as it is now.
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { toHex } from '../base/bytes.js';
 import { asMixError, MixError } from '../base/errors.js';
 import { createLog } from '../base/log.js';
 import { Dashboard } from '../dashboard/dashboard.js';
-import { createKeyFiles, keyFilesIn } from '../node/keyFiles.js';
+import { createKeyFiles, keyFilesIn, makePrivateDirectory, writePrivate } from '../node/keyFiles.js';
 import { loadSchedulerConfig, SCHEDULER_TEMPLATE } from '../node/schedulerConfig.js';
 import { createCodes, startScheduler } from '../node/schedulerProcess.js';
 
@@ -92,9 +92,9 @@ async function init(directory: string): Promise<void> {
   if (existsSync(configFile)) {
     throw new MixError('INPUT_INVALID', { file: configFile, why: 'it exists; init overwrites nothing' });
   }
-  mkdirSync(directory, { recursive: true });
+  makePrivateDirectory(directory);
   const key = await createKeyFiles(keyFilesIn(directory), CERTIFICATE_DAYS);
-  writeFileSync(configFile, SCHEDULER_TEMPLATE);
+  writePrivate(configFile, SCHEDULER_TEMPLATE);
   process.stdout.write(
     [
       `wrote ${configFile} and keys`,

@@ -29,6 +29,8 @@ export const logSection = z
     format: z.enum(['auto', 'pretty', 'json']).default('auto'),
   })
   .prefault({});
+/** Names, besides loopback's and the address itself, under which HTTP may be asked for. */
+export const httpHosts = z.array(z.string().min(1).max(255)).default([]);
 /** The least that a party takes part in, whatever is signed: round/floors.ts. */
 export const floorsSection = z
   .strictObject({
@@ -62,7 +64,7 @@ const schema = z.strictObject({
     certificate_file: z.string().min(1),
     certificate_key_file: z.string().min(1),
   }),
-  listen: z.strictObject({ team: address, gateway: address, http: address }),
+  listen: z.strictObject({ team: address, gateway: address, http: address, http_hosts: httpHosts }),
   scheduler: z.strictObject({
     address,
     certificate_file: z.string().min(1),

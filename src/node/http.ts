@@ -1,7 +1,9 @@
 // The operator's HTTP: /healthz (the process lives), /readyz (it can mix; says what is missing), /metrics (Prometheus) and
 // /status (JSON). Meant for loopback; nothing in it is about a sender, a slot or a single message.
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { MixError } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
 
 export interface Readiness {
@@ -11,9 +13,12 @@ export interface Readiness {
 }
 
 export interface HttpDeps {
+  readonly log: Logger;
   readonly metrics: Metrics;
   readonly readiness: () => Readiness;
   readonly status: () => Record<string, unknown>;
+  /** Names besides loopback's that a request may give as its Host. */
+  readonly hosts: readonly string[];
   /** Answers other paths itself; false where it does not know one. */
   readonly pages?: (path: string, response: ServerResponse) => boolean;
 }
@@ -23,27 +28,84 @@ export interface HttpEndpoint {
   close(): Promise<void>;
 }
 
+/** Connections at once. Beyond that the one that has been idle longest makes room: silent ones keep nobody out. */
+const CONNECTIONS_MAX = 64;
+/** A request's headers, and all of it, are there within this time; it is looked at this often. */
+const HEADERS_MS = 2_000;
+const REQUEST_MS = 5_000;
+const CHECKING_MS = 500;
+
 /** @throws MixError LINK_DOWN where the address cannot be had */
 export async function serveHttp(address: string, deps: HttpDeps): Promise<HttpEndpoint> {
   const at = address.lastIndexOf(':');
-  const server = createServer(
-    { requestTimeout: 5_000, headersTimeout: 5_000, maxHeaderSize: 8_192 },
-    (request, response) => {
-      const path = request.url?.split('?')[0] ?? '/';
-      if (request.method === 'GET' && deps.pages?.(path, response)) return;
-      answer(path, request.method ?? 'GET', deps)
-        .then(({ code, type, body }) => response.writeHead(code, { 'content-type': type }).end(body))
-        .catch(() => response.writeHead(500).end());
-    },
-  );
-  server.maxConnections = 64;
+  const hosts = new Set([address.slice(0, at), ...deps.hosts].map((host) => host.toLowerCase()));
+  const options = {
+    requestTimeout: REQUEST_MS,
+    headersTimeout: HEADERS_MS,
+    connectionsCheckingInterval: CHECKING_MS,
+    maxHeaderSize: 8_192,
+  };
+  const server = createServer(options, (request, response) => {
+    const path = request.url?.split('?')[0] ?? '/';
+    const known = isKnownHost(request.headers.host, hosts);
+    if (known && request.method === 'GET' && deps.pages?.(path, response)) return;
+    (known ? answer(path, request.method ?? 'GET', deps) : Promise.resolve(misdirected(request.headers.host)))
+      .then(({ code, type, body }) => response.writeHead(code, { 'content-type': type }).end(body))
+      .catch((err: unknown) => {
+        deps.log.warn({ err, path }, 'an HTTP request could not be answered');
+        response.writeHead(500).end();
+      });
+  });
+  makeRoom(server);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => reject(new MixError('LINK_DOWN', { address, reason: cause.message }, { cause })));
-    server.listen(Number(address.slice(at + 1)), address.slice(0, at), resolve);
+    server.listen(Number(address.slice(at + 1)), unbracketed(address.slice(0, at)), resolve);
   });
   const bound = server.address();
   return { port: typeof bound === 'object' && bound ? bound.port : 0, close: () => stop(server) };
 }
+
+const unbracketed = (host: string): string => host.replace(/^\[(.*)\]$/, '$1');
+
+/** Keeps the number of connections bounded: those without a request in progress end first, the oldest before all. */
+function makeRoom(server: Server): void {
+  const idle = new Set<Socket>();
+  let open = 0;
+  server.on('connection', (socket: Socket) => {
+    open++;
+    socket.on('close', () => {
+      open--;
+      idle.delete(socket);
+    });
+    if (open > CONNECTIONS_MAX) {
+      const [oldest = socket] = idle;
+      oldest.destroy();
+    }
+    if (!socket.destroyed) idle.add(socket);
+  });
+  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    idle.delete(socket);
+    response.on('close', () => {
+      if (!socket.destroyed) idle.add(socket);
+    });
+  });
+}
+
+/**
+ * Whether a request is meant for this service: a page of somebody else's in the operator's browser reaches loopback, too, under a name
+ * that its owner lets point there (DNS rebinding).
+ */
+function isKnownHost(header: string | undefined, hosts: ReadonlySet<string>): boolean {
+  const host = header?.toLowerCase().replace(/:\d{1,5}$/, '');
+  if (host === undefined) return false;
+  return host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host) || hosts.has(host);
+}
+
+const misdirected = (host: string | undefined) => ({
+  code: 421,
+  type: 'application/json',
+  body: `${JSON.stringify({ error: `not for ${host ?? 'nobody'}: list the name in listen.http_hosts` })}\n`,
+});
 
 async function answer(
   path: string,

@@ -20,22 +20,36 @@ export const keyFilesIn = (directory: string): KeyFiles => ({
   certificateKeyFile: join(directory, 'certificate.key'),
 });
 
-function writePrivate(file: string, text: string): void {
+/** Writes a new file that only its owner may read, whatever the umask. @throws Error where it exists */
+export function writePrivate(file: string, text: string): void {
   writeFileSync(file, text, { mode: 0o600, flag: 'wx' });
   chmodSync(file, 0o600);
+}
+
+/** Makes a directory that only its owner may enter, whatever the umask, where there is none. */
+export function makePrivateDirectory(directory: string): void {
+  if (existsSync(directory)) return;
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  chmodSync(directory, 0o700);
+}
+
+/** Where a node or scheduler keeps its data. @throws MixError CONFIG_INVALID where it is there and open to others */
+export function openDataDirectory(directory: string): void {
+  makePrivateDirectory(directory);
+  checkPrivate(directory, '700');
 }
 
 /** Creates an identity and a certificate for it. @throws MixError CONFIG_INVALID where one of the files is there already */
 export async function createKeyFiles(files: KeyFiles, certificateDays: number): Promise<SigningKey> {
   for (const file of Object.values(files)) {
     if (existsSync(file)) throw new MixError('CONFIG_INVALID', { file, why: 'it exists; keys are never overwritten' });
-    mkdirSync(dirname(file), { recursive: true });
+    makePrivateDirectory(dirname(file));
   }
   const key = SigningKey.generate(systemRng);
   const pair = await createCertificate(key.nodeId, certificateDays);
   writePrivate(files.keyFile, `${toHex(key.seed.reveal())}\n`);
   writePrivate(files.certificateKeyFile, pair.privateKey);
-  writeFileSync(files.certificateFile, pair.certificate);
+  writePrivate(files.certificateFile, pair.certificate);
   return key;
 }
 
@@ -63,12 +77,14 @@ export function loadCode(file: string): Secret {
   return new Secret(new Uint8Array(Buffer.from(code, 'utf8')));
 }
 
-function checkPrivate(file: string): void {
-  if (process.platform !== 'win32' && (statSync(file).mode & 0o077) !== 0) {
-    throw new MixError('CONFIG_INVALID', { file, why: 'a secret that others may read: chmod 600 it' });
-  }
+function checkPrivate(path: string, mode = '600'): void {
+  if (process.platform === 'win32' || (statSync(path).mode & 0o077) === 0) return;
+  throw new MixError('CONFIG_INVALID', { file: path, why: `others may read it: chmod ${mode} ${path}` });
 }
 
+/** @throws MixError CONFIG_INVALID where a file is missing, or the key readable by others */
 export function loadCertificate(files: Pick<KeyFiles, 'certificateFile' | 'certificateKeyFile'>): CertificatePair {
-  return { certificate: read(files.certificateFile), privateKey: read(files.certificateKeyFile) };
+  const pair = { certificate: read(files.certificateFile), privateKey: read(files.certificateKeyFile) };
+  checkPrivate(files.certificateKeyFile);
+  return pair;
 }

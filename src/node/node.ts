@@ -37,7 +37,7 @@ import { SenderRegistry } from '../round/submissions/senderRegistry.js';
 import { checkConfig, floorsOf, type NodeConfig } from './config.js';
 import { SchedulerFollower } from './follow.js';
 import { type Readiness, serveHttp } from './http.js';
-import { loadCode } from './keyFiles.js';
+import { loadCode, openDataDirectory } from './keyFiles.js';
 import { Material } from './material.js';
 import { measureRoundTrips } from './roundTrips.js';
 
@@ -173,6 +173,7 @@ async function openRunner(common: Common, engines: Engines, follower: SchedulerF
   const { config, material, log, metrics, bootId, own } = common;
   const { network, limits } = config;
   const { key } = material;
+  openDataDirectory(config.data_dir);
   const store = own(await openLevelStore(join(config.data_dir, 'store')), (it) => it.close());
   const link = new TeamLink(() => material.membership, common.hosts);
   const ports = { clock: systemClock, rng: systemRng };
@@ -306,7 +307,10 @@ async function assemble(
     epoch: registry.epoch,
     senders: registry.size,
   });
-  const http = own(await serveHttp(config.listen.http, { metrics, readiness, status }), (it) => it.close());
+  const http = own(
+    await serveHttp(config.listen.http, { log, hosts: config.listen.http_hosts, metrics, readiness, status }),
+    (it) => it.close(),
+  );
   void follower.run(runner);
   const { team, gateway } = config.listen;
   log.info({ node: key.nodeId, team, gateway, http: http.port, bootId }, 'node is up');

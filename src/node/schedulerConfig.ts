@@ -7,7 +7,7 @@ import type { NodeId } from '../base/ids.js';
 import { GROUP_NAMES, type GroupName, TEST_GROUP_NAMES } from '../math/group.js';
 import { checkFloors, SAFE_FLOORS } from '../round/floors.js';
 import { checkParams, DEFAULT_PARAMS, type SchedulerParams } from '../scheduler/schedulerParams.js';
-import { address, floorsOf, floorsSection, logSection, validated, whole, withFlags } from './config.js';
+import { address, floorsOf, floorsSection, httpHosts, logSection, validated, whole, withFlags } from './config.js';
 
 const groups = [...GROUP_NAMES, ...TEST_GROUP_NAMES] as [GroupName, ...GroupName[]];
 const share = z.number().min(0).max(1);
@@ -22,7 +22,7 @@ const schema = z.strictObject({
     certificate_file: z.string().min(1),
     certificate_key_file: z.string().min(1),
   }),
-  listen: z.strictObject({ nodes: address, http: address }),
+  listen: z.strictObject({ nodes: address, http: address, http_hosts: httpHosts }),
   registration: z.enum(['members', 'codes']).default('members'),
   rounds: z
     .strictObject({
@@ -148,6 +148,8 @@ certificate_key_file = "certificate.key"
 nodes = "0.0.0.0:7410"
 # The live page (/), /status, /rounds, /metrics, /healthz, /readyz. Keep it on loopback.
 http = "127.0.0.1:7409"
+# Other names under which a browser may ask for it; loopback's always may.
+# http_hosts = ["scheduler.internal"]
 
 [floors]
 # The least that rounds may be, here as on every node and sender; nodes whose floors are higher refuse these rounds.

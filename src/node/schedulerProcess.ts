@@ -14,8 +14,8 @@ import { listen } from '../comms/server.js';
 import { Scheduler } from '../scheduler/scheduler.js';
 import { SchedulerStore } from '../scheduler/schedulerStore.js';
 import { loadMembership } from './config.js';
-import { serveHttp } from './http.js';
-import { loadCertificate, loadSigningKey } from './keyFiles.js';
+import { type Readiness, serveHttp } from './http.js';
+import { loadCertificate, loadSigningKey, openDataDirectory } from './keyFiles.js';
 import { paramsOf, type SchedulerConfig } from './schedulerConfig.js';
 
 const GRACE_MS = 1_000;
@@ -49,6 +49,7 @@ export async function startScheduler(
   });
   let membership = loadMembership(config.membership_file);
   const metrics = createMetrics({ processMetrics: true });
+  openDataDirectory(config.data_dir);
   const store = await openLevelStore(join(config.data_dir, 'store'));
   const ports = { clock: systemClock, rng: systemRng };
   const scheduler = await Scheduler.open({
@@ -72,13 +73,11 @@ export async function startScheduler(
   });
   const pages = pagesOf(scheduler);
   const http = await serveHttp(config.listen.http, {
+    log,
+    hosts: config.listen.http_hosts,
     metrics,
     pages: (path, response) => pages.answer(path, response),
-    readiness: () => {
-      const active = scheduler.view().nodes.filter(({ status }) => status === 'active').length;
-      const enough = active >= config.rounds.team_size;
-      return { ready: enough, reasons: enough ? [] : [`${active} of ${config.rounds.team_size} nodes for a team`] };
-    },
+    readiness: () => readinessOf(scheduler, config.rounds.team_size),
     status: () => ({ network, membership: membership.generation, ...scheduler.view() }),
   });
   log.info({ nodes: config.listen.nodes, http: http.port, members: membership.members.length }, 'scheduler is up');
@@ -106,8 +105,16 @@ export async function startScheduler(
   };
 }
 
+/** Ready is a scheduler that can draw a team. */
+function readinessOf(scheduler: Scheduler, teamSize: number): Readiness {
+  const active = scheduler.view().nodes.filter(({ status }) => status === 'active').length;
+  const enough = active >= teamSize;
+  return { ready: enough, reasons: enough ? [] : [`${active} of ${teamSize} nodes for a team`] };
+}
+
 /** Makes registration codes; they are shown once, and only their hashes are kept. The scheduler must not be running. */
 export async function createCodes(config: SchedulerConfig, count: number): Promise<string[]> {
+  openDataDirectory(config.data_dir);
   const store = await openLevelStore(join(config.data_dir, 'store'));
   try {
     const codes = Array.from({ length: count }, () => Buffer.from(randomBytes(systemRng, 15)).toString('base64url'));

@@ -60,6 +60,8 @@ team = ${text(values.team)}
 gateway = ${text(values.gateway)}
 # /healthz /readyz /metrics /status. Keep it on loopback.
 http = ${text(values.http)}
+# Other names under which it may be asked for; loopback's always may.
+# http_hosts = ["node.internal"]
 
 [scheduler]
 address = ${text(values.schedulerAddress)}

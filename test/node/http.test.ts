@@ -1,0 +1,106 @@
+// The operator's HTTP: it answers whoever is meant to ask, however many others hold connections and say nothing.
+import { request } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { silentLog } from '../../src/base/log.js';
+import { createMetrics } from '../../src/base/metrics.js';
+import { type HttpEndpoint, serveHttp } from '../../src/node/http.js';
+
+let http: HttpEndpoint;
+const sockets: Socket[] = [];
+
+beforeEach(async () => {
+  http = await serveHttp('127.0.0.1:0', {
+    log: silentLog,
+    hosts: ['node.internal'],
+    metrics: createMetrics(),
+    readiness: () => ({ ready: true, reasons: [] }),
+    status: () => ({}),
+    pages: (path, response) => {
+      if (path !== '/forever') return false;
+      response.writeHead(200).write('data');
+      return true;
+    },
+  });
+});
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await http.close();
+});
+
+const statusOf = (host: string | undefined, path = '/healthz'): Promise<number | string> =>
+  new Promise((resolve) => {
+    const headers = host === undefined ? {} : { host };
+    const asked = request({ port: http.port, host: '127.0.0.1', path, headers, agent: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    });
+    asked.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    asked.end();
+  });
+
+async function silent(count: number): Promise<void> {
+  const opened = Array.from({ length: count }, () => {
+    const socket = connect(http.port, '127.0.0.1');
+    sockets.push(socket);
+    // Those that make room are reset.
+    socket.on('error', () => {}).resume();
+    return new Promise((resolve) => socket.once('connect', resolve));
+  });
+  await Promise.all(opened);
+}
+
+describe('silent connections', () => {
+  it('keep nobody out: the oldest makes room at once', async () => {
+    await silent(200);
+    // No header timeout is waited for: it is answered while all of them are younger than that.
+    expect(await statusOf('localhost')).toBe(200);
+    expect(sockets.filter(({ destroyed }) => !destroyed).length).toBeLessThanOrEqual(200);
+    await expect.poll(() => sockets.filter(({ destroyed }) => !destroyed).length).toBeLessThanOrEqual(64);
+  });
+
+  it('end before their headers are due twice', async () => {
+    await silent(3);
+    await expect.poll(() => sockets.every(({ destroyed }) => destroyed), { timeout: 20_000 }).toBe(true);
+  });
+
+  it('are what makes room, never a request in progress', async () => {
+    let ended = false;
+    const asked = request({ port: http.port, host: '127.0.0.1', path: '/forever', agent: false }, (response) => {
+      response.on('close', () => {
+        ended = true;
+      });
+      response.resume();
+    });
+    asked.on('error', () => {});
+    const answered = new Promise((resolve) => asked.once('response', resolve));
+    asked.end();
+    await answered;
+    await silent(150);
+    expect(await statusOf('localhost')).toBe(200);
+    expect(ended).toBe(false);
+    asked.destroy();
+  });
+});
+
+describe('a Host', () => {
+  it.each([
+    'localhost',
+    'localhost:7413',
+    '127.0.0.1:7413',
+    '127.8.8.8',
+    '[::1]:7413',
+    'NODE.internal',
+    'node.internal:80',
+  ])('may be %s', async (host) => {
+    expect(await statusOf(host)).toBe(200);
+    expect(await statusOf(host, '/metrics')).toBe(200);
+  });
+
+  it.each(['evil.example', 'evil.example:7413', 'localhost.evil.example', '127.0.0.1.evil.example', '10.0.0.1'])(
+    'may not be %j: a page elsewhere could read what loopback shows',
+    async (host) => {
+      for (const path of ['/healthz', '/status', '/metrics', '/forever']) expect(await statusOf(host, path)).toBe(421);
+    },
+  );
+});

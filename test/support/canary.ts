@@ -1,0 +1,34 @@
+// Looks for secret bytes in text, in every form in which a log, a metric, JSON or util.inspect would write them down.
+
+/** Shorter values would be found by chance. */
+export const CANARY_BYTES = 16;
+
+/** Base64 of bytes that may stand inside longer ones: what all three alignments have in common with it. */
+function base64Forms(bytes: Uint8Array, encoding: 'base64' | 'base64url'): string[] {
+  return [0, 1, 2].map((before) => {
+    const shifted = Buffer.concat([Buffer.alloc(before), bytes])
+      .toString(encoding)
+      .replaceAll('=', '');
+    // Characters that also hold bits of what stands before or after are not known.
+    const whole = Math.floor(((before + bytes.length) * 8) / 6);
+    return shifted.slice(Math.ceil((before * 8) / 6), whole);
+  });
+}
+
+/** The form in which `secret` stands in `text`; undefined where it does not. The first 16 bytes are looked for. */
+export function findTrace(text: string, secret: Uint8Array): string | undefined {
+  const part = secret.subarray(0, CANARY_BYTES);
+  // Text within JSON has its line breaks escaped.
+  const compact = text.replaceAll(/\\[nrt]|\s/g, '');
+  const hex = Buffer.from(part).toString('hex');
+  if (compact.toLowerCase().includes(hex)) return `hex ${hex}`;
+  for (const encoding of ['base64', 'base64url'] as const) {
+    const found = base64Forms(part, encoding).find((form) => text.includes(form));
+    if (found) return `${encoding} ${found}`;
+  }
+  const numbers = [...part].join(',');
+  if (compact.includes(numbers)) return `numbers ${numbers}`;
+  // A byte array as JSON.stringify writes it: an object with the positions as names.
+  const named = [...part].map((byte, i) => `"?${i}"?:${byte},?`).join('');
+  return new RegExp(named).test(compact) ? 'an object of bytes' : undefined;
+}
