@@ -46,11 +46,17 @@ function scratchCopy(directory) {
     mkdirSync(dirname(join(directory, file)), { recursive: true });
     cpSync(join(root, file), join(directory, file));
   }
-  for (const built of ['dist', 'build']) {
-    if (existsSync(join(root, built))) cpSync(join(root, built), join(directory, built), { recursive: true });
-  }
+  copyBuild(directory);
   symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
   return directory;
+}
+
+/** The build as it is with all defences: stamps in it say what it was made of, so that only what a patch touches is made again. */
+function copyBuild(directory) {
+  for (const built of ['dist', 'build']) {
+    rmSync(join(directory, built), { recursive: true, force: true });
+    if (existsSync(join(root, built))) cpSync(join(root, built), join(directory, built), { recursive: true });
+  }
 }
 
 /** Runs a command; its status and the end of what it said. Killed with its children after RUN_MS_MAX. */
@@ -96,11 +102,7 @@ async function testsOf(directory, { test, name }) {
 
 async function build({ build: kind }, directory) {
   if (kind === undefined) return undefined;
-  const { status, said } = await run(
-    process.execPath,
-    ['scripts/setup.mjs', ...(kind === 'native' ? ['--force'] : [])],
-    directory,
-  );
+  const { status, said } = await run(process.execPath, ['scripts/setup.mjs'], directory);
   return status === 0 ? undefined : said;
 }
 
@@ -132,7 +134,7 @@ async function play(mutant, directory) {
       : { verdict: 'survived', why: mutant.test };
   } finally {
     git('-R');
-    if (mutant.build) await build(mutant, directory);
+    if (mutant.build) copyBuild(directory);
   }
 }
 
