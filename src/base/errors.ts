@@ -19,6 +19,11 @@ const catalogue = {
     what: 'the store could not be read or written',
     remedy: 'check the data directory: space, permissions',
   },
+  STORE_CORRUPT: {
+    what: 'records of the store are missing or changed',
+    remedy:
+      'do not run on it, a round could run twice: restore data directory and .head file whole from a backup; or move both away and join with a new identity',
+  },
   CONFIG_INVALID: {
     what: 'the configuration is not valid',
     remedy: 'correct the named key; `millrace init` writes a commented example',

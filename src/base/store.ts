@@ -1,6 +1,10 @@
 // The Store port: a small ordered key-value store with a promise that matters, put(…) does not resolve before the value
 // is on disk. Production uses LevelDB; tests and the simulator use memory, which survives a simulated crash of its node.
+import { createHash } from 'node:crypto';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { ClassicLevel } from 'classic-level';
+import { toHex } from './bytes.js';
+import { type CancelTimer, type Clock, systemClock } from './clock.js';
 import { MixError } from './errors.js';
 
 export interface Store {
@@ -35,25 +39,319 @@ export class MemoryStore implements Store {
   async close(): Promise<void> {}
 }
 
+/** What a store on disk says of itself, besides what is in it. */
+export interface DiskStore extends Store {
+  /** Why it cannot be written or read now; undefined where it can. It is tried again until it can. */
+  readonly trouble: string | undefined;
+  /** Calls at each change of {@link trouble}; returns what ends that. */
+  watch(onChange: (trouble: string | undefined) => void): () => void;
+}
+
 async function guarded<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    const reason =
-      cause instanceof Error ? ((cause.cause as Error | undefined)?.message ?? cause.message) : String(cause);
-    throw new MixError('STORE_FAILED', { what, reason }, { cause });
+    if (cause instanceof MixError) throw cause;
+    throw new MixError('STORE_FAILED', { what, reason: reasonOf(cause) }, { cause });
   }
 }
 
-/** Opens (and creates) a LevelDB store in `directory`; one process at a time may hold it. */
-export async function openLevelStore(directory: string): Promise<Store> {
-  const db = new ClassicLevel<string, Uint8Array>(directory, { valueEncoding: 'view' });
-  await guarded(`open ${directory}`, () => db.open());
-  return {
-    get: (key) => guarded('get', () => db.get(key)),
-    put: (key, value) => guarded('put', () => db.put(key, value, { sync: true })),
-    delete: (key) => guarded('delete', () => db.del(key, { sync: true })),
-    keys: (prefix) => guarded('keys', () => db.keys({ gte: prefix, lt: `${prefix}\uffff` }).all()),
-    close: () => guarded('close', () => db.close()),
-  };
+function reasonOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  return (thrown.cause as Error | undefined)?.message ?? thrown.message;
+}
+
+type Level = ClassicLevel<string, Uint8Array>;
+
+/** A value to be written, or undefined to delete, and who waits for it. */
+interface Write {
+  readonly key: string;
+  readonly value: Uint8Array | undefined;
+  readonly resolve: () => void;
+  readonly reject: (error: MixError) => void;
+}
+
+/** What all records come to: their number, how many writes there were, and the exclusive or of their hashes. */
+interface Ledger {
+  readonly sequence: number;
+  readonly count: number;
+  readonly sum: string;
+}
+
+const LEDGER_KEY = '\u0000ledger';
+/** Something to write, to see whether the disk takes it. */
+const PROBE_KEY = '\u0000probe';
+const EMPTY_SUM = new Uint8Array(32);
+/** A full disk is tried again this often, and one that was last written to so long ago, too. */
+const RETRY_MS = 1_000;
+const PROBE_MS = 30_000;
+
+const hashOf = (key: string, value: Uint8Array): Uint8Array =>
+  createHash('sha256').update(key).update('\0').update(value).digest();
+const plus = (sum: Uint8Array, hash: Uint8Array): Uint8Array => sum.map((byte, i) => byte ^ hash[i]!);
+
+/** The hash of every record, and what they come to. */
+interface Contents {
+  readonly hashes: Map<string, Uint8Array>;
+  readonly sum: Uint8Array;
+  readonly ledger: Ledger | undefined;
+}
+
+async function readContents(db: Level): Promise<Contents> {
+  const hashes = new Map<string, Uint8Array>();
+  let sum: Uint8Array = EMPTY_SUM;
+  let ledger: Ledger | undefined;
+  for await (const [key, value] of db.iterator()) {
+    if (key === LEDGER_KEY) ledger = readLedger(Buffer.from(value).toString());
+    if (key.startsWith('\u0000')) continue;
+    const hash = hashOf(key, value);
+    hashes.set(key, hash);
+    sum = plus(sum, hash);
+  }
+  return { hashes, sum, ledger };
+}
+
+function readLedger(text: string): Ledger | undefined {
+  try {
+    const { sequence, count, sum } = JSON.parse(text) as Ledger;
+    return Number.isSafeInteger(sequence) && Number.isSafeInteger(count) && /^[0-9a-f]{64}$/.test(sum)
+      ? { sequence, count, sum }
+      : undefined;
+  } catch {
+    // It says nothing that can be used; the caller refuses a store without one.
+    return undefined;
+  }
+}
+
+/**
+ * LevelDB drops a damaged part of its log without a word, and with it that a round has run. So each write carries, in the same atomic
+ * batch, what all records come to (count and exclusive or of their hashes): one that is missing or changed shows at the next start. The
+ * last of these lines stands once more in a file of its own, so that a log that lost its end shows, too.
+ */
+class LevelStore implements DiskStore {
+  readonly #directory: string;
+  readonly #headFile: string;
+  readonly #clock: Clock;
+  readonly #watchers = new Set<(trouble: string | undefined) => void>();
+  #db: Level | undefined;
+  #hashes = new Map<string, Uint8Array>();
+  #sum: Uint8Array = EMPTY_SUM;
+  #sequence = 0;
+  #pending: Write[] = [];
+  #writing: Promise<void> = Promise.resolve();
+  #busy = false;
+  #opening: Promise<void> | undefined;
+  #closed = false;
+  #trouble: string | undefined;
+  #cancelProbe: CancelTimer = () => {};
+
+  constructor(directory: string, clock: Clock) {
+    this.#directory = directory;
+    this.#headFile = `${directory}.head`;
+    this.#clock = clock;
+  }
+
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  watch(onChange: (trouble: string | undefined) => void): () => void {
+    this.#watchers.add(onChange);
+    return () => void this.#watchers.delete(onChange);
+  }
+
+  /** @throws MixError STORE_FAILED, STORE_CORRUPT */
+  async open(): Promise<void> {
+    const db: Level = new ClassicLevel(this.#directory, { valueEncoding: 'view' });
+    await guarded(`open ${this.#directory}`, () => db.open());
+    try {
+      const contents = await guarded(`read ${this.#directory}`, () => readContents(db));
+      const { hashes, sum, ledger } = contents;
+      await this.#check(contents);
+      this.#db = db;
+      this.#hashes = hashes;
+      this.#sum = sum;
+      this.#sequence = ledger?.sequence ?? 0;
+    } catch (thrown) {
+      await db.close();
+      throw thrown;
+    }
+    this.#probeIn(PROBE_MS);
+  }
+
+  async #check({ hashes, sum, ledger }: Contents): Promise<void> {
+    const head = await this.#readHead();
+    const refuse = (why: string) => {
+      throw new MixError('STORE_CORRUPT', { directory: this.#directory, why });
+    };
+    if (ledger && (ledger.count !== hashes.size || ledger.sum !== toHex(sum))) {
+      refuse(`${hashes.size} records are there, ${ledger.count} were written, or one was changed`);
+    }
+    if (head === 'absent') {
+      if (ledger) refuse(`${this.#headFile} is missing, which says where the records end`);
+      // The first start with ledgers: what is there is taken for what there is to be. The file is there before the first of them.
+      await this.#writeHead(JSON.stringify({ sequence: 0, count: hashes.size, sum: toHex(sum) }));
+      return;
+    }
+    if (!head) return refuse(`${this.#headFile} is damaged, which says where the records end`);
+    const sequence = ledger?.sequence ?? 0;
+    if (head.sequence > sequence)
+      refuse(`${head.sequence} writes were done, ${sequence} are there: the end is missing`);
+    if (head.sequence === sequence && head.sum !== toHex(sum)) refuse(`${this.#headFile} is of other records`);
+  }
+
+  async #readHead(): Promise<Ledger | undefined | 'absent'> {
+    try {
+      return readLedger(await readFile(this.#headFile, 'utf8'));
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return 'absent';
+      throw new MixError(
+        'STORE_FAILED',
+        { what: `read ${this.#headFile}`, reason: reasonOf(thrown) },
+        { cause: thrown },
+      );
+    }
+  }
+
+  get(key: string): Promise<Uint8Array | undefined> {
+    return guarded('get', async () => (await this.#ready()).get(key));
+  }
+
+  keys(prefix: string): Promise<string[]> {
+    return guarded('keys', async () => {
+      const all = await (await this.#ready()).keys({ gte: prefix, lt: `${prefix}\uffff` }).all();
+      return all.filter((key) => !key.startsWith('\u0000'));
+    });
+  }
+
+  put(key: string, value: Uint8Array): Promise<void> {
+    return this.#write(key, Uint8Array.from(value));
+  }
+
+  delete(key: string): Promise<void> {
+    return this.#write(key, undefined);
+  }
+
+  #write(key: string, value: Uint8Array | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#pending.push({ key, value, resolve, reject });
+      if (!this.#busy) this.#writing = this.#drain();
+    });
+  }
+
+  /** One batch after the other: those that came while one was written go together, and cost one flush of the disk. */
+  async #drain(): Promise<void> {
+    this.#busy = true;
+    while (this.#pending.length > 0) {
+      const group = this.#pending.splice(0);
+      try {
+        await this.#commit(await this.#ready(), group);
+        for (const { resolve } of group) resolve();
+        this.#settled();
+      } catch (thrown) {
+        const error = new MixError('STORE_FAILED', { what: 'write', reason: reasonOf(thrown) }, { cause: thrown });
+        if (!this.#closed) await this.#failed(error.message);
+        for (const { reject } of group) reject(error);
+      }
+    }
+    this.#busy = false;
+  }
+
+  async #commit(db: Level, group: readonly Write[]): Promise<void> {
+    const changed = new Map(group.map(({ key, value }) => [key, value]));
+    let sum = this.#sum;
+    let count = this.#hashes.size;
+    const hashes: [string, Uint8Array | undefined][] = [];
+    for (const [key, value] of changed) {
+      const before = this.#hashes.get(key);
+      const after = value && !key.startsWith('\u0000') ? hashOf(key, value) : undefined;
+      if (before) sum = plus(sum, before);
+      if (after) sum = plus(sum, after);
+      count += (after ? 1 : 0) - (before ? 1 : 0);
+      hashes.push([key, after]);
+    }
+    const ledger: Ledger = { sequence: this.#sequence + 1, count, sum: toHex(sum) };
+    const line = JSON.stringify(ledger);
+    const batch = [...changed].map(([key, value]) =>
+      value ? ({ type: 'put', key, value } as const) : ({ type: 'del', key } as const),
+    );
+    await db.batch([...batch, { type: 'put', key: LEDGER_KEY, value: Buffer.from(line) }], { sync: true });
+    this.#sum = sum;
+    this.#sequence = ledger.sequence;
+    for (const [key, hash] of hashes) {
+      if (hash) this.#hashes.set(key, hash);
+      else this.#hashes.delete(key);
+    }
+    await this.#writeHead(line);
+  }
+
+  /** Never ahead of what is durable, and whole at any moment. Behind by one after a loss of power, which is no fault. */
+  async #writeHead(line: string): Promise<void> {
+    await guarded(`write ${this.#headFile}`, async () => {
+      await writeFile(`${this.#headFile}.new`, line, { mode: 0o600 });
+      await rename(`${this.#headFile}.new`, this.#headFile);
+    });
+  }
+
+  /** After a failed write LevelDB takes no other until it is opened again, and whether it was done is not known: it is read again. */
+  async #failed(trouble: string): Promise<void> {
+    const db = this.#db;
+    this.#db = undefined;
+    // It is given up for a fresh one: what closing it says is of no use to anybody.
+    await db?.close().catch(() => {});
+    this.#change(trouble);
+    this.#probeIn(RETRY_MS);
+  }
+
+  #settled(): void {
+    this.#change(undefined);
+    this.#probeIn(PROBE_MS);
+  }
+
+  #change(trouble: string | undefined): void {
+    const changed = (trouble === undefined) !== (this.#trouble === undefined);
+    this.#trouble = trouble;
+    if (changed) for (const watcher of this.#watchers) watcher(trouble);
+  }
+
+  /** Writes a little, to see that it can: a disk that is full is known before a round is refused for it. */
+  #probeIn(delayMs: number): void {
+    this.#cancelProbe();
+    if (this.#closed) return;
+    this.#cancelProbe = this.#clock.after(delayMs, () => {
+      // What went wrong is kept as trouble.
+      this.put(PROBE_KEY, Buffer.from(String(this.#sequence))).catch(() => {});
+    });
+  }
+
+  /** The database; opened again where a write has failed. */
+  async #ready(): Promise<Level> {
+    if (this.#closed) throw new Error('it is closed');
+    if (!this.#db) {
+      // One at a time: a second one would find the directory locked by the first.
+      this.#opening ??= this.open().finally(() => {
+        this.#opening = undefined;
+      });
+      await this.#opening;
+    }
+    return this.#db!;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#cancelProbe();
+    await this.#writing;
+    await guarded('close', async () => this.#db?.close());
+  }
+}
+
+/**
+ * Opens (and creates) a store in `directory`, with a file `directory`.head beside it; one process at a time may hold it.
+ * @throws MixError STORE_FAILED; STORE_CORRUPT where records that were written are missing or changed
+ */
+export async function openLevelStore(directory: string, clock: Clock = systemClock): Promise<DiskStore> {
+  const store = new LevelStore(directory, clock);
+  await store.open();
+  return store;
 }

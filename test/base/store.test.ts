@@ -1,10 +1,14 @@
 // The store, one suite for every implementation: what was put is there, in order, on its own, and on disk it stays.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
+import type { MixError } from '../../src/base/errors.js';
+import type { BootId, RoundId } from '../../src/base/ids.js';
+import { randomBelow, SeededRng } from '../../src/base/rng.js';
 import { MemoryStore, openLevelStore, type Store } from '../../src/base/store.js';
+import { RoundLog } from '../../src/round/roundLog.js';
 import { rejection } from '../support/cmix.js';
 
 let directory: string;
@@ -98,5 +102,110 @@ describe('a store on disk', () => {
     await store.close();
     const calls = [store.get('a'), store.put('a', utf8('x')), store.delete('a'), store.keys('')];
     for (const call of calls) expect((await rejection(call))?.code).toBe('STORE_FAILED');
+  });
+});
+
+/** Rounds that a node has run, in a store on disk; its files. */
+async function ranRounds(count: number): Promise<string> {
+  const directory_ = join(directory, 'node');
+  const store = await openLevelStore(join(directory_, 'store'));
+  const log = new RoundLog(store, 'a'.repeat(32) as BootId);
+  await log.recover();
+  for (let round = 1; round <= count; round++) {
+    await log.open(round as RoundId);
+    await log.reserveRealtime(round as RoundId);
+    await log.end(round as RoundId, 'COMPLETED');
+  }
+  await store.close();
+  return directory_;
+}
+
+/** Of rounds that have run: those that a node which starts on these files would run again; or why it does not start. */
+async function runsAgain(files: string, count: number): Promise<number | string> {
+  let store: Store | undefined;
+  try {
+    store = await openLevelStore(join(files, 'store'));
+    const log = new RoundLog(store, 'b'.repeat(32) as BootId);
+    await log.recover();
+    let again = 0;
+    for (let round = 1; round <= count; round++) {
+      if (!(await rejection(log.open(round as RoundId)))) again++;
+    }
+    return again;
+  } catch (thrown) {
+    return (thrown as MixError).code;
+  } finally {
+    await store?.close();
+  }
+}
+
+describe('a store that lost something', () => {
+  const ROUNDS = 60;
+  const damaged = async (files: string, name: string, damage: (path: string) => void) => {
+    const copy = join(directory, `copy-${name}`);
+    cpSync(files, copy, { recursive: true });
+    damage(copy);
+    return runsAgain(copy, ROUNDS);
+  };
+  const inStore = (files: string, suffix: string) =>
+    readdirSync(join(files, 'store'))
+      .filter((name) => name.endsWith(suffix))
+      .map((name) => join(files, 'store', name));
+
+  it('lets no round run twice for one flipped bit, wherever it is: it does not start, and says so', async () => {
+    const files = await ranRounds(ROUNDS);
+    const [log] = inStore(files, '.log');
+    const { size } = statSync(log!);
+    expect(size).toBeGreaterThan(10_000);
+    const rng = new SeededRng('flips');
+    let refused = 0;
+    for (let flip = 0; flip < 60; flip++) {
+      const at = randomBelow(rng, size);
+      const outcome_ = await damaged(files, `${flip}`, (copy) => {
+        const [file] = inStore(copy, '.log');
+        const bytes = readFileSync(file!);
+        bytes[at]! ^= 1 << randomBelow(rng, 8);
+        writeFileSync(file!, bytes);
+      });
+      expect([at, ['STORE_CORRUPT', 'STORE_FAILED', 0].includes(outcome_)]).toEqual([at, true]);
+      if (outcome_ === 'STORE_CORRUPT') refused++;
+    }
+    // Else nothing has been tried.
+    expect(refused).toBeGreaterThan(40);
+  });
+
+  it.each<[string, (copy: string) => void, string | number]>([
+    ['nothing', () => {}, 0],
+    [
+      'the end of its log',
+      (copy) => truncateSync(inStore(copy, '.log')[0]!, statSync(inStore(copy, '.log')[0]!).size - 5),
+      'STORE_CORRUPT',
+    ],
+    ['all of its log', (copy) => truncateSync(inStore(copy, '.log')[0]!, 0), 'STORE_CORRUPT'],
+    ['its directory', (copy) => rmSync(join(copy, 'store'), { recursive: true }), 'STORE_CORRUPT'],
+    ['the file that says where it ends', (copy) => rmSync(join(copy, 'store.head')), 'STORE_CORRUPT'],
+    ['the contents of that file', (copy) => writeFileSync(join(copy, 'store.head'), '{'), 'STORE_CORRUPT'],
+    [
+      'its last write but not the file, by a loss of power',
+      (copy) => {
+        const head = JSON.parse(readFileSync(join(copy, 'store.head'), 'utf8'));
+        writeFileSync(
+          join(copy, 'store.head'),
+          JSON.stringify({ ...head, sequence: head.sequence - 1, sum: '0'.repeat(64) }),
+        );
+      },
+      0,
+    ],
+  ])('%s', async (what, damage, expected) => {
+    const files = await ranRounds(ROUNDS);
+    expect(await damaged(files, what.replaceAll(' ', '-'), damage)).toBe(expected);
+  });
+
+  it('names the directory and what may be done', async () => {
+    const files = await ranRounds(5);
+    rmSync(join(files, 'store.head'));
+    const error = await rejection(openLevelStore(join(files, 'store')));
+    expect(error?.message).toContain(join(files, 'store'));
+    expect(error?.remedy).toMatch(/backup.*new identity/);
   });
 });
