@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { toHex } from '../base/bytes.js';
 import { checkMethods } from '../base/checks.js';
 import { sleep, systemClock } from '../base/clock.js';
-import { MixError } from '../base/errors.js';
 import type { BootId, NodeId } from '../base/ids.js';
 import { keepingAlive } from '../base/keepAlive.js';
 import { createLog, type Logger } from '../base/log.js';
@@ -22,7 +21,6 @@ import { listen } from '../comms/server.js';
 import { keepWarmMs } from '../comms/slowStart.js';
 import { TeamLink } from '../comms/teamLink.js';
 import { addTeamService } from '../comms/teamService.js';
-import type { Engine } from '../engine/engine.js';
 import { degradedBy, openEngine } from '../engine/open.js';
 import type { GroupName } from '../math/group.js';
 import { isOver } from '../round/admission.js';
@@ -35,6 +33,7 @@ import type { NodeReport } from '../round/schedulerPort.js';
 import { RegistrationDesk } from '../round/submissions/registration.js';
 import { SenderRegistry } from '../round/submissions/senderRegistry.js';
 import { checkConfig, floorsOf, type NodeConfig } from './config.js';
+import { Engines } from './engines.js';
 import { SchedulerFollower } from './follow.js';
 import { type Readiness, serveHttp } from './http.js';
 import { loadCode, openDataDirectory } from './keyFiles.js';
@@ -57,35 +56,6 @@ export interface RunningNode {
   reload(): void;
   /** Fails open rounds, tells everybody, and closes what was opened, in reverse order. Idempotent. */
   close(reason: string): Promise<void>;
-}
-
-/** Engines by group, opened when a round needs one; the default group's at start, so that a bad one shows at once. */
-class Engines {
-  readonly #open = new Map<GroupName, Promise<Engine>>();
-  readonly #make: (group: GroupName) => Promise<Engine>;
-  readonly #allowed: readonly GroupName[];
-
-  constructor(allowed: readonly GroupName[], make: (group: GroupName) => Promise<Engine>) {
-    this.#allowed = allowed;
-    this.#make = make;
-  }
-
-  get(group: GroupName): Promise<Engine> {
-    if (!this.#allowed.includes(group)) {
-      return Promise.reject(new MixError('ROUND_INFO_INVALID', { field: 'group', got: group }));
-    }
-    let engine = this.#open.get(group);
-    if (!engine) {
-      engine = this.#make(group);
-      this.#open.set(group, engine);
-      engine.catch(() => this.#open.delete(group));
-    }
-    return engine;
-  }
-
-  async close(): Promise<void> {
-    for (const engine of this.#open.values()) await engine.then((opened) => opened.close()).catch(() => {});
-  }
 }
 
 /** Starts a node. @throws MixError CONFIG_INVALID, CERTIFICATE_INVALID, ENGINE_*, STORE_FAILED, LINK_DOWN */

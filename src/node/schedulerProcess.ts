@@ -11,9 +11,12 @@ import { addHandshakeService } from '../comms/handshakeService.js';
 import { SCHEDULER_ID } from '../comms/schedulerClient.js';
 import { addSchedulerService } from '../comms/schedulerService.js';
 import { listen } from '../comms/server.js';
+import { openEngine } from '../engine/open.js';
+import { GROUP_NAMES, namedGroup, TEST_GROUP_NAMES } from '../math/group.js';
 import { Scheduler } from '../scheduler/scheduler.js';
 import { SchedulerStore } from '../scheduler/schedulerStore.js';
 import { loadMembership } from './config.js';
+import { Engines } from './engines.js';
 import { type Readiness, serveHttp } from './http.js';
 import { loadCertificate, loadSigningKey, openDataDirectory } from './keyFiles.js';
 import { paramsOf, type SchedulerConfig } from './schedulerConfig.js';
@@ -35,6 +38,18 @@ export interface Pages {
   close(): void;
 }
 
+function certificateOf(identity: SchedulerConfig['identity']) {
+  const { certificate_file: certificateFile, certificate_key_file: certificateKeyFile } = identity;
+  return loadCertificate({ certificateFile, certificateKeyFile });
+}
+
+/** What checks the evidence that nodes bring. One thread: it is looked at one after the other, and hardly ever. */
+function openEngines(log: Logger): Engines {
+  return new Engines([...GROUP_NAMES, ...TEST_GROUP_NAMES], (group) =>
+    openEngine({ engine: 'auto', group: namedGroup(group), threads: 1, log }),
+  );
+}
+
 /** Starts a scheduler. @throws MixError CONFIG_INVALID, CERTIFICATE_INVALID, STORE_FAILED, LINK_DOWN */
 export async function startScheduler(
   config: SchedulerConfig,
@@ -43,15 +58,13 @@ export async function startScheduler(
 ): Promise<RunningScheduler> {
   const { network, identity } = config;
   const key = loadSigningKey(identity.key_file);
-  const certificate = loadCertificate({
-    certificateFile: identity.certificate_file,
-    certificateKeyFile: identity.certificate_key_file,
-  });
+  const certificate = certificateOf(identity);
   let membership = loadMembership(config.membership_file);
   const metrics = createMetrics({ processMetrics: true });
   openDataDirectory(config.data_dir);
   const store = await openLevelStore(join(config.data_dir, 'store'));
   const ports = { clock: systemClock, rng: systemRng };
+  const engines = openEngines(log);
   const scheduler = await Scheduler.open({
     network,
     key,
@@ -59,6 +72,7 @@ export async function startScheduler(
     params: paramsOf(config),
     registration: config.registration,
     store: new SchedulerStore(store),
+    engineOf: (group) => engines.get(group),
     log,
     metrics,
     ...ports,
@@ -96,6 +110,7 @@ export async function startScheduler(
     },
     close: async () => {
       await scheduler.close();
+      await engines.close();
       pages.close();
       await listener.close(GRACE_MS);
       await http.close();

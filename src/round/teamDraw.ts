@@ -24,18 +24,30 @@ function expand(randomness: Uint8Array, round: RoundId): Rng {
 }
 
 /**
- * `size` distinct nodes of `pool` in random order. The order in which the pool is given does not matter.
+ * `size` distinct nodes of `pool` in random order. The order in which the pool is given does not matter. Of two that are to be `apart`
+ * the one that is drawn first is in the team, unless there is no team without both.
  * @throws MixError ROUND_INFO_INVALID where the pool is too small
  */
-export function drawTeam(pool: readonly NodeId[], size: number, round: RoundId, randomness: Uint8Array): NodeId[] {
+export function drawTeam(
+  pool: readonly NodeId[],
+  size: number,
+  round: RoundId,
+  randomness: Uint8Array,
+  apart: (a: NodeId, b: NodeId) => boolean = () => false,
+): NodeId[] {
   const nodes = [...new Set(pool)].sort();
   if (size < 1 || size > nodes.length) {
     throw new MixError('ROUND_INFO_INVALID', { field: 'team', pool: nodes.length, size });
   }
   const rng = expand(randomness, round);
-  for (let i = 0; i < size; i++) {
+  const team: NodeId[] = [];
+  const passedOver: NodeId[] = [];
+  for (let i = 0; i < nodes.length && team.length < size; i++) {
     const j = i + randomBelow(rng, nodes.length - i);
     [nodes[i], nodes[j]] = [nodes[j]!, nodes[i]!];
+    const drawn = nodes[i]!;
+    if (team.some((member) => apart(member, drawn))) passedOver.push(drawn);
+    else team.push(drawn);
   }
-  return nodes.slice(0, size);
+  return [...team, ...passedOver].slice(0, size);
 }

@@ -3,10 +3,20 @@
 import type { ErrorCode } from '../base/errors.js';
 import type { NodeId, RoundId } from '../base/ids.js';
 import type { Stage } from '../round/roundState.js';
-import type { FailureReport } from '../round/schedulerPort.js';
 import type { SchedulerParams } from './schedulerParams.js';
-import type { NodeRecord, NodeStatus, RoundRecord, SchedulerState } from './schedulerState.js';
+import type { NodeRecord, NodeStatus, RoundRecord, SchedulerState, Testimony } from './schedulerState.js';
 import { stockTarget } from './stock.js';
+import { silentMembers } from './verdict.js';
+
+/** Failures of one node within so long of each other are one event: it had many rounds open when it went away. */
+const EVENT_MS = 5_000;
+
+/** Rounds that a node has led which are looked back on, and how many in a row must have been empty. */
+const LEADS_KEPT = 8;
+const EMPTY_LEADS = 4;
+
+/** How long members of a team may be at different stages: far longer than the last message takes, far shorter than a phase. */
+const LAG_MS = 10_000;
 
 /** By these a node refuses a round for lack of room. */
 const ROOM_CODES: readonly ErrorCode[] = ['ROUND_LIMIT', 'MEMORY_LIMIT'];
@@ -21,6 +31,8 @@ export function newNode(node: NodeId, atMs: number): NodeRecord {
     lastSeenMs: atMs,
     activity: new Map(),
     blamed: [],
+    blamedMs: Number.NEGATIVE_INFINITY,
+    leads: [],
     sitsOutUntilMs: 0,
     openRounds: undefined,
     room: Infinity,
@@ -59,13 +71,25 @@ export function hasRoom(record: NodeRecord, params: SchedulerParams): boolean {
   return params.overlap || !stages.some(inRealtime);
 }
 
-/** Nodes that may be drawn now; empty where the pool is too small to draw from. */
-export function drawable(state: SchedulerState, nowMs: number): readonly NodeId[] {
+/** Whether members of a round have not said for a while to be where most of its team is. */
+export const isHeldUp = ({ most, state }: RoundRecord, nowMs: number): boolean =>
+  state !== most.stage && most.stage !== 'PENDING' && most.stage !== 'PRECOMPUTING' && nowMs - most.sinceMs > LAG_MS;
+
+/**
+ * Nodes that are behind their teams. Each may be held up by another, and then says so in time; or say nothing itself: until that shows
+ * it is given no other rounds to hold up.
+ */
+export function behind({ rounds }: SchedulerState, nowMs: number): ReadonlySet<NodeId> {
+  return new Set([...rounds.values()].filter((round) => isHeldUp(round, nowMs)).flatMap(silentMembers));
+}
+
+/** Nodes that may be drawn now, without those that are `behind`; empty where the pool is too small to draw from. */
+export function drawable(state: SchedulerState, nowMs: number, late: ReadonlySet<NodeId>): readonly NodeId[] {
   const { params, nodes, rounds, demand } = state;
   const active = [...nodes.values()].filter((record) => statusOf(record, params, nowMs) === 'active');
   const needed = Math.max(params.teamSize, Math.floor(params.poolThreshold * nodes.size));
   if (active.length < needed) return [];
-  const ready = active.filter((record) => hasRoom(record, params));
+  const ready = active.filter((record) => hasRoom(record, params) && !late.has(record.node));
   if (ready.length < params.teamSize) return [];
   const most = Math.max(1, Math.ceil(params.nodeShareMax * stockTarget(demand, params)));
   const held = stockOf(rounds);
@@ -91,11 +115,13 @@ export const refused = (record: NodeRecord, round: RoundId): NodeRecord => ({
 });
 
 /** Whether a node says of itself that it has no room for a round while it is in others: nobody is to blame for that. */
-export const isLackOfRoom = ({ node, activity }: NodeRecord, { code, culprit, reporter }: FailureReport): boolean =>
-  ROOM_CODES.includes(code) && culprit === node && reporter === node && activity.size > 1;
+export const isLackOfRoom = ({ node, activity }: NodeRecord, { code, named, source }: Testimony): boolean =>
+  ROOM_CODES.includes(code) && named === node && source === node && activity.size > 1;
 
 /** Remembers whether a node was to blame for the end of a round, and lets it sit out where that is so too often. */
-export function judged(record: NodeRecord, wasBlamed: boolean, params: SchedulerParams, nowMs: number): NodeRecord {
+export function judged(before: NodeRecord, wasBlamed: boolean, params: SchedulerParams, nowMs: number): NodeRecord {
+  if (wasBlamed && nowMs - before.blamedMs < EVENT_MS) return before;
+  const record = wasBlamed ? { ...before, blamedMs: nowMs } : before;
   const blamed = [...record.blamed, wasBlamed].slice(-params.failureWindowRounds);
   const failures = blamed.filter(Boolean).length;
   const tooMany = wasBlamed && failures >= params.failuresMin && failures / blamed.length >= params.failureRateMax;
@@ -103,6 +129,26 @@ export function judged(record: NodeRecord, wasBlamed: boolean, params: Scheduler
   // It begins anew afterwards.
   return { ...record, blamed: [], sitsOutUntilMs: nowMs + params.sitOutMs };
 }
+
+/** Remembers how a round ended that a node led. */
+export const led = (record: NodeRecord, isEmpty: boolean): NodeRecord => ({
+  ...record,
+  leads: [...record.leads, isEmpty].slice(-LEADS_KEPT),
+});
+
+/** Whether a node's rounds lately had too few senders, all of them, while those that most others led had enough. */
+export function turnsAway({ leads, node }: NodeRecord, nodes: Iterable<NodeRecord>): boolean {
+  if (leads.length < EMPTY_LEADS || !leads.slice(-EMPTY_LEADS).every(Boolean)) return false;
+  const others = [...nodes].filter((other) => other.node !== node && other.leads.length > 0);
+  return 2 * others.filter((other) => !other.leads.includes(true)).length > others.length;
+}
+
+/** Lets a node sit out, whatever it was to blame for before; never for less long than it does already. */
+export const putOut = (record: NodeRecord, untilMs: number): NodeRecord => ({
+  ...record,
+  blamed: [],
+  sitsOutUntilMs: Math.max(record.sitsOutUntilMs, untilMs),
+});
 
 /** Medians by the measurements that they are of: a thousand nodes with a thousand round trips each are not sorted at every look. */
 const medians = new WeakMap<NodeRecord['roundTripsMs'], number | null>();

@@ -126,9 +126,9 @@ export class RoundRecords {
     const { info, state, openedMs, standbyMs, queuedMs, realtimeMs, endedMs } = record;
     const { round, team, slots } = info;
     const failures = [...record.failures.values()];
-    const first = failures.find(({ culprit }) => culprit !== undefined) ?? failures[0];
+    const first = failures.find(({ named }) => named !== undefined) ?? failures[0];
     const times = { openedMs, standbyMs, queuedMs, realtimeMs, endedMs };
-    const failure = first && { code: first.code, culprit: first.culprit };
+    const failure = first && { code: first.code, culprit: first.named };
     return { round, state, team, slots, ...times, phases: this.#phasesOf(round, team.length), failure, blamed };
   }
 

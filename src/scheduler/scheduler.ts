@@ -3,15 +3,19 @@
 // next one; nothing is published before it is written down.
 import type { Clock } from '../base/clock.js';
 import { MixError } from '../base/errors.js';
-import type { NodeId } from '../base/ids.js';
+import type { NodeId, RoundId } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
 import { type Rng, randomBytes } from '../base/rng.js';
 import type { SigningKey } from '../cmix/signatures.js';
 import type { Membership } from '../comms/peers.js';
 import type { SchedulerFeed } from '../comms/schedulerService.js';
+import type { Engine } from '../engine/engine.js';
+import type { GroupName } from '../math/group.js';
+import type { SignedRoundInfo } from '../round/roundInfo.js';
 import type { Stage } from '../round/roundState.js';
 import type { NodeReport, SignedUpdate } from '../round/schedulerPort.js';
+import { Courtroom } from './courtroom.js';
 import { medianRoundTripMs, statusOf } from './nodePool.js';
 import { Registration } from './registration.js';
 import { type FeedListener, RoundFeed } from './roundFeed.js';
@@ -28,7 +32,7 @@ import {
   type SchedulerStep,
   type SchedulerView,
 } from './schedulerState.js';
-import type { SchedulerStore } from './schedulerStore.js';
+import type { NodeEntry, SchedulerStore } from './schedulerStore.js';
 import { stockTarget } from './stock.js';
 
 /** Decisions are made as things happen, and this often besides. */
@@ -42,6 +46,8 @@ export interface SchedulerDeps {
   /** `members` registers everybody on the membership list, `codes` whoever brings a registration code. */
   readonly registration: 'members' | 'codes';
   readonly store: SchedulerStore;
+  /** What checks the proofs that nodes bring as evidence. */
+  readonly engineOf: (group: GroupName) => Promise<Engine>;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
@@ -62,8 +68,9 @@ export class Scheduler implements SchedulerFeed {
   readonly #metrics: SchedulerMetrics;
   readonly #streams = new Map<NodeId, number>();
   readonly #registration: Registration;
-  /** Nodes that have registered, now or in an earlier run, and whether they are banned: also while they are no members. */
-  readonly #registered = new Map<NodeId, boolean>();
+  readonly #court: Courtroom;
+  /** Nodes that have registered, now or in an earlier run, and whether they are banned or out: also while they are no members. */
+  readonly #registered = new Map<NodeId, NodeEntry>();
   #state: SchedulerState;
   #ticking = false;
   /** Nothing is decided until all that an earlier run left is taken up. */
@@ -78,6 +85,15 @@ export class Scheduler implements SchedulerFeed {
     this.#state = state;
     this.#records = new RoundRecords(deps.clock.nowMs());
     this.#registration = new Registration(deps.store, deps.clock);
+    this.#court = new Courtroom({
+      roundOf: (round) => feed.rounds.get(round)?.signed,
+      publicKeyOf: (node) => deps.membership().find(node)?.identityKey,
+      engineOf: deps.engineOf,
+      log: deps.log,
+      onConvicted: (signed, culprit, evidence) => this.#convicted(signed, culprit, evidence),
+      onDissent: (round, nodes) => this.#dispatch({ type: 'dissent', round, nodes, atMs: deps.clock.nowMs() }),
+      onFalse: (signed, node, what) => this.#false(signed, node, what),
+    });
     this.#metrics = new SchedulerMetrics(deps.metrics, () => this.view());
   }
 
@@ -98,7 +114,7 @@ export class Scheduler implements SchedulerFeed {
     const feed = new RoundFeed(key, network, deps.listener, { published: updates, keep, onFailure });
     const state = { ...initialState(network, deps.membership().generation, params), lastRound };
     const scheduler = new Scheduler(deps, feed, state);
-    for (const [node, { banned }] of nodes) scheduler.#registered.set(node, banned);
+    for (const [node, entry] of nodes) scheduler.#registered.set(node, entry);
     await scheduler.#registerMembers();
     for (const { update } of updates) {
       if (update.kind !== 'open') continue;
@@ -126,12 +142,42 @@ export class Scheduler implements SchedulerFeed {
 
   async #register(node: NodeId): Promise<void> {
     // Who was banned before it left is so still.
-    const banned = this.#registered.get(node) ?? false;
-    if (!this.#registered.has(node)) await this.#deps.store.node(node, { banned });
-    this.#registered.set(node, banned);
-    const atMs = this.#deps.clock.nowMs();
+    const known = this.#registered.get(node) ?? { banned: false };
+    if (!this.#registered.has(node)) await this.#deps.store.node(node, known);
+    this.#registered.set(node, known);
+    const { banned, outUntilMs = 0 } = known;
+    const { clock } = this.#deps;
+    const atMs = clock.nowMs();
     this.#dispatch({ type: 'registered', node, atMs });
     if (banned) this.#dispatch({ type: 'banned', node, banned, atMs });
+    // What evidence has shown an earlier run of this scheduler still holds.
+    const leftMs = outUntilMs - clock.wallMs();
+    if (leftMs > 0) this.#dispatch({ type: 'convicted', node, untilMs: atMs + leftMs, atMs });
+  }
+
+  /** Evidence holds against a node: written down first, so that a restart does not let it in again. */
+  async #convicted(signed: SignedRoundInfo, culprit: NodeId, evidence: Uint8Array): Promise<void> {
+    await this.#deps.store.evidence(signed, culprit, evidence);
+    this.#metrics.convicted(culprit);
+    await this.#takeOut(culprit, signed.info.round);
+  }
+
+  /** What a node has brought is false, as the scheduler has seen itself: that convicts it, too. */
+  #false(signed: SignedRoundInfo, node: NodeId, what: string): void {
+    const { round } = signed.info;
+    this.#metrics.falseReport(node);
+    this.#deps.log.warn({ round, node, what }, 'a node has brought false evidence');
+    this.feed.inOrder(() => this.#takeOut(node, round));
+  }
+
+  async #takeOut(node: NodeId, round: RoundId): Promise<void> {
+    const { clock, store } = this.#deps;
+    const { convictedMs } = this.#state.params;
+    const known = { ...(this.#registered.get(node) ?? { banned: false }), outUntilMs: clock.wallMs() + convictedMs };
+    this.#registered.set(node, known);
+    await store.node(node, known);
+    const atMs = clock.nowMs();
+    this.#dispatch({ type: 'convicted', node, round, untilMs: atMs + convictedMs, atMs });
   }
 
   /** Registers a member that brings a code, once. @throws MixError REGISTRATION_REFUSED, REGISTRATION_LIMIT, STORE_FAILED */
@@ -170,8 +216,10 @@ export class Scheduler implements SchedulerFeed {
       this.#dispatch({ type: 'online', node, bootId, openRounds, atMs });
     }
     if (report.kind === 'stage') {
-      const { bootId, round, stage, failure } = report;
-      this.#dispatch({ type: 'report', node, bootId, round, stage, failure, atMs });
+      const { bootId, round, stage } = report;
+      const failure = report.failure && (await this.#court.hear(node, round, report.failure));
+      if (this.#closed) throw stopping();
+      this.#dispatch({ type: 'report', node, bootId, round, stage, failure, atMs: this.#deps.clock.nowMs() });
     }
     if (report.kind === 'progress' && this.#state.rounds.get(report.round)?.info.team.includes(node)) {
       this.#records.progress(node, report.round, report.phase, report.fraction, atMs);
@@ -200,8 +248,10 @@ export class Scheduler implements SchedulerFeed {
   /** Takes a node out until it is let in again. @throws MixError INPUT_INVALID where it has never registered, STORE_FAILED */
   async ban(node: NodeId, banned: boolean): Promise<void> {
     if (!this.#registered.has(node)) throw new MixError('INPUT_INVALID', { node, why: 'it has not registered' });
-    await this.#deps.store.node(node, { banned });
-    this.#registered.set(node, banned);
+    // Let in again, it is so whatever it was convicted of.
+    const known = banned ? { ...this.#registered.get(node), banned } : { banned };
+    await this.#deps.store.node(node, known);
+    this.#registered.set(node, known);
     this.#dispatch({ type: 'banned', node, banned, atMs: this.#deps.clock.nowMs() });
   }
 
@@ -277,6 +327,10 @@ export class Scheduler implements SchedulerFeed {
         return;
       case 'ended':
         this.#ended(effect.round, effect.blamed);
+        return;
+      case 'outByPairs':
+        this.#metrics.outByPairs(effect.node);
+        log.warn({ node: effect.node }, 'a node is one half of many pairs that accuse each other: it sits out');
         return;
       case 'ignored':
         this.#metrics.ignored();

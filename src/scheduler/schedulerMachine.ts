@@ -2,14 +2,28 @@
 // nodes and thousands of simulated ones. Rounds are opened and assigned on ticks only, which bring fresh randomness; everything
 // else takes note of what nodes say.
 import type { NodeId, RoundId } from '../base/ids.js';
+import { phaseMs } from '../round/deadlines.js';
 import { STAGES, type Stage } from '../round/roundState.js';
 import { drawTeam } from '../round/teamDraw.js';
 import { Draft, isOver } from './draft.js';
-import { drawable, isLackOfRoom, isThere, judged, newNode, refused } from './nodePool.js';
+import {
+  behind,
+  drawable,
+  isHeldUp,
+  isLackOfRoom,
+  isThere,
+  judged,
+  led,
+  newNode,
+  putOut,
+  refused,
+  turnsAway,
+} from './nodePool.js';
+import { accuse, areApart, commonMember, explained, recent } from './pairs.js';
 import { type Distance, shortestRing } from './ringOrder.js';
 import type { RoundRecord, SchedulerEvent, SchedulerState, SchedulerStep } from './schedulerState.js';
 import { consumed, missed, precomputed, stockTarget } from './stock.js';
-import { blame, isDone } from './verdict.js';
+import { isDone, isEmptyLead, silentMembers, type Verdict, verdictOf } from './verdict.js';
 
 /** What a link is taken for that nobody has measured yet, milliseconds. */
 const UNKNOWN_ROUND_TRIP_MS = 100;
@@ -55,7 +69,14 @@ export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): S
       break;
     case 'banned':
       draft.node(event.node, (record) => ({ ...record, banned: event.banned, sitsOutUntilMs: 0, blamed: [] }));
+      draft.state = { ...draft.state, pairs: explained(draft.state.pairs, event.node) };
       if (event.banned) failRoundsOf(draft, new Set([event.node]), 'a member of the team was banned', event.atMs);
+      break;
+    case 'convicted':
+      convicted(draft, event);
+      break;
+    case 'dissent':
+      dissent(draft, event);
       break;
     case 'members':
       members(draft, event.generation, event.nodes, event.atMs);
@@ -103,6 +124,30 @@ function failRoundsOf(draft: Draft, gone: ReadonlySet<NodeId>, reason: string, n
   }
 }
 
+/**
+ * Who is convicted sits out. Its precomputations are given up, or it would fail them one after the other; rounds that have messages go
+ * on, which may come out.
+ */
+function convicted(draft: Draft, { node, round: id, untilMs, atMs }: SchedulerEvent & { type: 'convicted' }): void {
+  takeOut(draft, node, untilMs, atMs);
+  const round = id === undefined ? undefined : draft.state.rounds.get(id);
+  if (round) draft.round({ ...round, convicted: new Set([...round.convicted, node]) });
+}
+
+function takeOut(draft: Draft, node: NodeId, untilMs: number, nowMs: number): void {
+  draft.node(node, (record) => putOut(record, untilMs));
+  draft.state = { ...draft.state, pairs: explained(draft.state.pairs, node) };
+  for (const round of draft.state.rounds.values()) {
+    const isStock = !isOver(round.state) && round.queuedMs === undefined;
+    if (isStock && round.info.team.includes(node)) giveUp(draft, round, 'a member of the team sits out', nowMs);
+  }
+}
+
+function dissent(draft: Draft, { round: id, nodes }: SchedulerEvent & { type: 'dissent' }): void {
+  const round = draft.state.rounds.get(id);
+  if (round) draft.round({ ...round, dissenters: new Set([...round.dissenters, ...nodes]) });
+}
+
 /** A node that went away between its signature and its word that it is done: nobody has to wait for that word. */
 function completeWithout(draft: Draft, nowMs: number, gone?: ReadonlySet<NodeId>): void {
   for (const round of draft.state.rounds.values()) {
@@ -115,16 +160,18 @@ function complete(draft: Draft, round: RoundRecord, nowMs: number): void {
   for (const node of round.info.team) {
     draft.node(node, (record) => ({ ...judged(record, false, params, nowMs), room: record.room + 1 }));
   }
+  const [first] = round.info.team;
+  draft.node(first!, (record) => led(record, false));
   // One that is away may still be at work on it and come to the same end: it is not told to stop.
   const isUnheard = round.info.team.some((node) => round.stages.get(node) !== 'COMPLETED');
   if (isUnheard) draft.state = { ...draft.state, told: [...draft.state.told, round.info.round].slice(-TOLD_MAX) };
   end(draft, { ...round, state: 'COMPLETED', endedMs: nowMs, settled: true }, []);
 }
 
-/** Ends a round by the scheduler's own decision; nobody is blamed. */
-function giveUp(draft: Draft, round: RoundRecord, reason: string, nowMs: number): void {
+/** Ends a round by the scheduler's own decision; nobody is blamed but for what it has seen itself. */
+function giveUp(draft: Draft, round: RoundRecord, reason: string, nowMs: number, blamed: readonly NodeId[] = []): void {
   draft.effects.push({ type: 'fail', round: round.info.round, reason });
-  end(draft, { ...round, state: 'FAILED', endedMs: nowMs, settled: true }, []);
+  end(draft, { ...round, state: 'FAILED', endedMs: nowMs, settled: true }, blamed);
 }
 
 function end(draft: Draft, round: RoundRecord, blamed: readonly NodeId[]): void {
@@ -194,7 +241,9 @@ function advance(draft: Draft, round: RoundRecord, nowMs: number): void {
   let next: Stage = STAGES[least]!;
   if (most >= rank('REALTIME') && least < rank('COMPLETED')) next = 'REALTIME';
   if (rank(next) < rank(round.state)) next = round.state;
-  let changed: RoundRecord = { ...round, state: next };
+  const half = [...ranks].sort((a, b) => b - a)[ranks.length >> 1]!;
+  const ahead = half > rank(round.most.stage) ? { stage: STAGES[half]!, sinceMs: nowMs } : round.most;
+  let changed: RoundRecord = { ...round, state: next, most: ahead };
   draft.activity(changed, (node) => activityOf(round, node));
   if (next === 'STANDBY' && round.standbyMs === undefined) {
     changed = { ...changed, standbyMs: nowMs };
@@ -210,7 +259,8 @@ function members(draft: Draft, generation: number, nodes: readonly NodeId[], now
   const gone = new Set([...draft.state.nodes.keys()].filter((node) => !kept.has(node)));
   failRoundsOf(draft, gone, 'a member of the team has left', nowMs);
   const left = new Map([...draft.state.nodes].filter(([node]) => kept.has(node)));
-  draft.state = { ...draft.state, membership: generation, nodes: left };
+  const pairs = recent(draft.state.pairs, (node) => kept.has(node), draft.state.params, nowMs);
+  draft.state = { ...draft.state, membership: generation, nodes: left, pairs };
 }
 
 function tick(draft: Draft, randomness: Uint8Array, nowMs: number): void {
@@ -230,12 +280,38 @@ function settle(draft: Draft, nowMs: number): void {
     if (!all && nowMs - round.endedMs! < SETTLE_MS) continue;
     // Also where all have said so: whoever starts again reads of the round's opening, and must read of its end.
     draft.effects.push({ type: 'fail', round: round.info.round, reason: 'a member of the team has failed it' });
-    const blamed = blame(draft.state, round);
-    const { params } = draft.state;
-    for (const node of round.info.team) {
-      draft.node(node, (record) => judged(record, blamed.includes(node), params, nowMs));
-    }
-    end(draft, { ...round, settled: true }, blamed);
+    const verdict = verdictOf(draft.state, round);
+    countEmptyLead(draft, round, nowMs);
+    pass(draft, round, verdict, nowMs);
+    end(draft, { ...round, settled: true }, verdict.blamed);
+  }
+}
+
+/** Where others run out of senders, too, nobody turns them away. */
+function countEmptyLead(draft: Draft, round: RoundRecord, nowMs: number): void {
+  const [first] = round.info.team;
+  if (first === undefined || !isEmptyLead(round)) return;
+  draft.node(first, (record) => led(record, true));
+  const record = draft.state.nodes.get(first);
+  if (!record || !turnsAway(record, draft.state.nodes.values())) return;
+  draft.node(first, (known) => ({ ...known, leads: [] }));
+  takeOut(draft, first, nowMs + draft.state.params.sitOutMs, nowMs);
+}
+
+/** What a verdict means for the team: who is to blame sits out when that is so too often, and so does who is common to many pairs. */
+function pass(draft: Draft, round: RoundRecord, { blamed, lied, accusations }: Verdict, nowMs: number): void {
+  const { params } = draft.state;
+  for (const node of lied) takeOut(draft, node, nowMs + params.sitOutMs, nowMs);
+  for (const node of round.info.team) {
+    if (!round.convicted.has(node)) draft.node(node, (record) => judged(record, blamed.includes(node), params, nowMs));
+  }
+  if (accusations.length === 0) return;
+  draft.state = { ...draft.state, pairs: accuse(draft.state.pairs, accusations, nowMs) };
+  for (;;) {
+    const liar = commonMember(draft.state.pairs, draft.state.nodes.size);
+    if (liar === undefined) return;
+    draft.effects.push({ type: 'outByPairs', node: liar });
+    takeOut(draft, liar, nowMs + params.sitOutMs, nowMs);
   }
 }
 
@@ -256,11 +332,32 @@ function expire(draft: Draft, nowMs: number): void {
     const unheard = round.state === 'STANDBY' && round.queuedMs !== undefined;
     const isLate = unheard ? since(round.queuedMs) > collectMs + realtimeMs + GRACE_MS : late[round.state];
     if (isLate) giveUp(draft, round, `${round.state} for too long`, nowMs);
+    else giveUpSilent(draft, round, nowMs);
   }
 }
 
+/**
+ * Ends a round of which members have not said for so long to be where most are that it is they who say nothing: had somebody in the
+ * team held them up, they would have missed a phase's deadline themselves by now. Each such round counts: others have no way to tell it
+ * from one that is at work.
+ */
+function giveUpSilent(draft: Draft, round: RoundRecord, nowMs: number): void {
+  const { nodes, params } = draft.state;
+  const { most, info } = round;
+  const stage = rank(most.stage) <= rank('STANDBY') ? 'PRECOMPUTING' : 'REALTIME';
+  if (rank(most.stage) < rank('STANDBY') || nowMs - most.sinceMs <= phaseMs(info.deadlines, stage) + GRACE_MS) return;
+  const silent = silentMembers(round).filter((node) => nodes.get(node)?.connected);
+  if (silent.length === 0) return;
+  for (const node of silent) {
+    draft.node(node, (record) => judged({ ...record, blamedMs: Number.NEGATIVE_INFINITY }, true, params, nowMs));
+  }
+  giveUp(draft, round, 'a member of the team says nothing of it', nowMs, silent);
+}
+
 function prune(draft: Draft, nowMs: number): void {
-  const { pruneMs } = draft.state.params;
+  const { params, pairs, nodes: known } = draft.state;
+  const { pruneMs } = params;
+  draft.state = { ...draft.state, pairs: recent(pairs, (node) => known.has(node), params, nowMs) };
   for (const { node, lastSeenMs, banned } of draft.state.nodes.values()) {
     if (banned || nowMs - lastSeenMs <= pruneMs) continue;
     const nodes = new Map(draft.state.nodes);
@@ -313,6 +410,9 @@ function begin(
     state: 'PENDING',
     stages: new Map(),
     failures: new Map(),
+    convicted: new Set(),
+    dissenters: new Set(),
+    most: { stage: 'PENDING', sinceMs: openedMs },
     openedMs,
     standbyMs: undefined,
     realtimeMs: undefined,
@@ -333,14 +433,18 @@ function resume(draft: Draft, { info, assigned, atMs }: SchedulerEvent & { type:
 
 /** Opens rounds until the stock is at its level, or nobody has room. */
 function open(draft: Draft, randomness: Uint8Array, nowMs: number): void {
+  const late = behind(draft.state, nowMs);
   for (let opened = 0; opened < OPENED_A_TICK_MAX; opened++) {
     const { params, rounds, demand } = draft.state;
-    const stock = [...rounds.values()].filter(({ state, queuedMs }) => !isOver(state) && queuedMs === undefined).length;
+    const isStock = (round: RoundRecord) =>
+      !isOver(round.state) && round.queuedMs === undefined && !isHeldUp(round, nowMs);
+    const stock = [...rounds.values()].filter(isStock).length;
     if (stock >= stockTarget(demand, params)) return;
-    const pool = drawable(draft.state, nowMs);
+    const pool = drawable(draft.state, nowMs, late);
     if (pool.length < params.teamSize) return;
     const round = (draft.state.lastRound + 1) as RoundId;
-    const drawn = drawTeam(pool, params.teamSize, round, randomness);
+    const { pairs } = draft.state;
+    const drawn = drawTeam(pool, params.teamSize, round, randomness, (a, b) => areApart(pairs, a, b));
     const info = infoOf(draft.state, round, shortestRing(drawn, distanceIn(draft.state)));
     draft.state = { ...draft.state, lastRound: round };
     begin(draft, info, nowMs, { queuedMs: undefined, resumed: false });

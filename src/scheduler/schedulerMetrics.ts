@@ -10,6 +10,9 @@ export class SchedulerMetrics {
   readonly #blamed;
   readonly #stages;
   readonly #ignored;
+  readonly #convicted;
+  readonly #false;
+  readonly #outByPairs;
 
   constructor(metrics: Metrics, show: () => SchedulerView) {
     const view = oncePerLook(show);
@@ -17,6 +20,19 @@ export class SchedulerMetrics {
     this.#blamed = metrics.counter('scheduler_blamed_total', 'Failed rounds that a node was to blame for', ['node']);
     this.#stages = metrics.histogram('scheduler_stage_seconds', 'How long rounds were in a stage', SECONDS, ['stage']);
     this.#ignored = metrics.counter('scheduler_ignored_total', 'Reports that were late, repeated or of no round');
+    this.#convicted = metrics.counter('scheduler_convicted_total', 'Rounds in which evidence convicted a node', [
+      'node',
+    ]);
+    this.#false = metrics.counter(
+      'scheduler_false_reports_total',
+      'Reports with evidence or signatures that are none',
+      ['node'],
+    );
+    this.#outByPairs = metrics.counter(
+      'scheduler_out_by_pairs_total',
+      'Times that a node sat out as one half of many pairs that accuse each other',
+      ['node'],
+    );
     metrics.observed('scheduler_stock', 'Rounds in STANDBY', () => view().stock);
     metrics.observed(
       'scheduler_stock_target',
@@ -53,6 +69,18 @@ export class SchedulerMetrics {
     took('standby', standbyMs, queuedMs);
     took('collecting', queuedMs, realtimeMs);
     took('realtime', realtimeMs, round.state === 'COMPLETED' ? endedMs : undefined);
+  }
+
+  convicted(node: NodeId): void {
+    this.#convicted.inc({ node });
+  }
+
+  falseReport(node: NodeId): void {
+    this.#false.inc({ node });
+  }
+
+  outByPairs(node: NodeId): void {
+    this.#outByPairs.inc({ node });
   }
 
   ignored(): void {

@@ -41,6 +41,10 @@ export interface SchedulerParams {
   readonly failureWindowRounds: number;
   readonly failuresMin: number;
   readonly sitOutMs: number;
+  /** One that evidence convicts sits out for so long. */
+  readonly convictedMs: number;
+  /** Two that one accuses the other by words alone are remembered as a pair for so long. */
+  readonly pairMs: number;
   /** Whether nodes precompute while other rounds are in realtime, and several rounds at once: off for comparison only. */
   readonly overlap: boolean;
   readonly pipelining: boolean;
@@ -77,10 +81,12 @@ export const DEFAULT_PARAMS: SchedulerParams = {
   standbyLifetimeMs: 3.5 * HOUR_MS,
   staleMs: 3 * MINUTE_MS,
   pruneMs: 168 * HOUR_MS,
-  failureRateMax: 0.5,
+  failureRateMax: 0.25,
   failureWindowRounds: 20,
   failuresMin: 3,
   sitOutMs: 10 * MINUTE_MS,
+  convictedMs: 24 * HOUR_MS,
+  pairMs: HOUR_MS,
   overlap: true,
   pipelining: true,
 };
@@ -115,6 +121,8 @@ export function checkParams(params: SchedulerParams): SchedulerParams {
     ['failureWindowRounds', whole(p.failureWindowRounds, 1, 1_000)],
     ['failuresMin', whole(p.failuresMin, 1, p.failureWindowRounds)],
     ['sitOutMs', p.sitOutMs >= 0],
+    ['convictedMs', p.convictedMs >= 0],
+    ['pairMs', p.pairMs >= 0],
   ];
   const broken = rules.find(([, holds]) => !holds);
   if (broken) throw new MixError('CONFIG_INVALID', { key: `scheduler.${broken[0]}`, got: String(p[broken[0]]) });

@@ -1,9 +1,9 @@
 // The vocabulary of the scheduler's state machine: what it remembers of nodes and rounds, what reaches it, and what it asks for.
 // The rules are in schedulerMachine.ts; who carries the effects out is scheduler.ts.
+import type { ErrorCode } from '../base/errors.js';
 import type { BootId, NodeId, RoundId } from '../base/ids.js';
 import type { RoundInfo } from '../round/roundInfo.js';
 import type { Stage } from '../round/roundState.js';
-import type { FailureReport } from '../round/schedulerPort.js';
 import type { SchedulerParams } from './schedulerParams.js';
 
 /** `inactive` is away or silent, `sittingOut` has failed too many rounds, `banned` is out until somebody says otherwise. */
@@ -21,6 +21,10 @@ export interface NodeRecord {
   readonly activity: ReadonlyMap<RoundId, Stage>;
   /** Of its last rounds, oldest first: whether it was to blame for their failure. */
   readonly blamed: readonly boolean[];
+  /** When it was last to blame: what fails in one moment is one event, however many rounds it was in. */
+  readonly blamedMs: number;
+  /** Of the last rounds that it led, oldest first: whether they ended for want of senders, by its word. */
+  readonly leads: readonly boolean[];
   readonly sitsOutUntilMs: number;
   /** Rounds that it can have open, as it says itself; undefined where it does not. */
   readonly openRounds: number | undefined;
@@ -30,13 +34,38 @@ export interface NodeRecord {
   readonly roundTripsMs: ReadonlyMap<NodeId, number>;
 }
 
+/** What a node says of the failure of a round, once it is known whose word it is. */
+export interface Testimony {
+  readonly code: ErrorCode;
+  /** Whom its source names. */
+  readonly named: NodeId | undefined;
+  /** Whose word it is: the node that sent it, or another whose signature came with it; undefined where it is nobody's. */
+  readonly source: NodeId | undefined;
+  /** Whether evidence came with it that holds; also where nothing of it could be checked, as a member has left. */
+  readonly shown: boolean;
+  readonly detail: string;
+}
+
+/** Two nodes of which one has said that the other failed a round, and nobody could tell which of them did. */
+export interface Pair {
+  readonly nodes: readonly [NodeId, NodeId];
+  /** Rounds that ended so. */
+  readonly rounds: number;
+  readonly lastMs: number;
+}
+
 /** A round as the scheduler sees it: by what all of its team say. */
 export interface RoundRecord {
   readonly info: RoundInfo;
   readonly state: Stage;
   readonly stages: ReadonlyMap<NodeId, Stage>;
-  /** Reports of its failure, by who reported. */
-  readonly failures: ReadonlyMap<NodeId, FailureReport>;
+  /** What is said of its failure, by who reported. */
+  readonly failures: ReadonlyMap<NodeId, Testimony>;
+  /** Whom evidence has convicted in it, and who has signed something else than more than half of the team has. */
+  readonly convicted: ReadonlySet<NodeId>;
+  readonly dissenters: ReadonlySet<NodeId>;
+  /** The stage that more than half of its team has said to be at, or beyond, and since when. */
+  readonly most: { readonly stage: Stage; readonly sinceMs: number };
   readonly openedMs: number;
   /** Whether an earlier run of the scheduler has opened it. */
   readonly resumed: boolean;
@@ -56,6 +85,8 @@ export interface SchedulerState {
   /** Rounds that have not ended, and those whose failure is not settled yet. */
   readonly rounds: ReadonlyMap<RoundId, RoundRecord>;
   readonly lastRound: number;
+  /** By the ids of both: who accuses whom, by words alone. */
+  readonly pairs: ReadonlyMap<string, Pair>;
   /** Rounds that are over, of which nodes are not told that, or not once more. */
   readonly told: readonly RoundId[];
   readonly lastQueuedMs: number;
@@ -94,9 +125,19 @@ export type SchedulerEvent =
       readonly bootId: BootId;
       readonly round: RoundId;
       readonly stage: Stage;
-      readonly failure?: FailureReport | undefined;
+      readonly failure?: Testimony | undefined;
       readonly atMs: number;
     }
+  /** Evidence holds against a node, or what it brought as such was false: it sits out. `round`: in which that was, where it is known. */
+  | {
+      readonly type: 'convicted';
+      readonly node: NodeId;
+      readonly round?: RoundId | undefined;
+      readonly untilMs: number;
+      readonly atMs: number;
+    }
+  /** Statements of all of a team are there, and these nodes signed something else than most. */
+  | { readonly type: 'dissent'; readonly round: RoundId; readonly nodes: readonly NodeId[]; readonly atMs: number }
   | {
       readonly type: 'roundTrips';
       readonly node: NodeId;
@@ -118,6 +159,8 @@ export type SchedulerEffect =
   | { readonly type: 'over'; readonly round: RoundId }
   /** It has been settled, too: for the tables. */
   | { readonly type: 'ended'; readonly round: RoundRecord; readonly blamed: readonly NodeId[] }
+  /** A node is one half of so many pairs that it sits out. */
+  | { readonly type: 'outByPairs'; readonly node: NodeId }
   /** Something was said that changes nothing: late, twice, out of order, of an unknown round or of another run. */
   | { readonly type: 'ignored'; readonly node: NodeId; readonly what: string };
 
@@ -171,6 +214,7 @@ export function initialState(network: string, membership: number, params: Schedu
     membership,
     nodes: new Map(),
     rounds: new Map(),
+    pairs: new Map(),
     lastRound: 0,
     told: [],
     lastQueuedMs: -Infinity,

@@ -6,15 +6,19 @@ import { equalBytes, fromHex, toHex, utf8 } from '../base/bytes.js';
 import { MixError } from '../base/errors.js';
 import type { NodeId, RoundId } from '../base/ids.js';
 import type { Store } from '../base/store.js';
+import { SIGNATURE_BYTES } from '../cmix/signatures.js';
 import type { Update__Output } from '../comms/generated/millrace/v1/Update.js';
 import { type grpc, services } from '../comms/grpc.js';
 import { decodeUpdate, encodeUpdate } from '../comms/roundCodec.js';
+import type { SignedRoundInfo } from '../round/roundInfo.js';
 import type { SignedUpdate } from '../round/schedulerPort.js';
+import { decodeFields, encodeFields } from '../round/statements.js';
 import { HISTORY_MAX } from './roundFeed.js';
 
 const updateKey = (number: number): string => `update/${String(number).padStart(16, '0')}`;
 const assignedKey = (round: RoundId): string => `assigned/${String(round).padStart(16, '0')}`;
 const endedKey = (round: RoundId): string => `ended/${String(round).padStart(16, '0')}`;
+const evidenceKey = (round: RoundId, node: NodeId): string => `evidence/${String(round).padStart(16, '0')}/${node}`;
 const nodeKey = (node: NodeId): string => `node/${node}`;
 const codeKey = (hash: string): string => `code/${hash}`;
 const LAST_ROUND = 'last-round';
@@ -26,9 +30,28 @@ const { responseSerialize, responseDeserialize } = services.Scheduler.service.Up
   object
 >;
 
-interface NodeEntry {
+/** Pieces of evidence that are kept, a few kilobytes to a few megabytes each; the oldest go first. */
+const EVIDENCE_MAX = 1_000;
+
+export interface NodeEntry {
   readonly banned: boolean;
+  /** Until when it sits out, because evidence has convicted it: Unix time, milliseconds. */
+  readonly outUntilMs?: number | undefined;
 }
+
+/** A node that evidence has convicted, in which round, and by what. */
+export interface Conviction {
+  readonly signed: SignedRoundInfo;
+  readonly culprit: NodeId;
+  readonly evidence: Uint8Array;
+}
+
+/** A round as an update carries it: how it is written down. */
+const openUpdate = (round: SignedRoundInfo): SignedUpdate => ({
+  number: 1,
+  signature: new Uint8Array(SIGNATURE_BYTES),
+  update: { kind: 'open', round },
+});
 
 /** What a restart finds. */
 export interface Recovered {
@@ -93,6 +116,27 @@ export class SchedulerStore {
 
   async node(node: NodeId, entry: NodeEntry): Promise<void> {
     await this.#store.put(nodeKey(node), utf8(JSON.stringify(entry)));
+  }
+
+  /** Keeps what has convicted a node, with the round that it was in: anybody may check it again. */
+  async evidence(signed: SignedRoundInfo, culprit: NodeId, evidence: Uint8Array): Promise<void> {
+    const keys = await this.#store.keys('evidence/');
+    for (const key of keys.slice(0, Math.max(0, keys.length + 1 - EVIDENCE_MAX))) await this.#store.delete(key);
+    const round = new Uint8Array(responseSerialize(encodeUpdate(openUpdate(signed))));
+    await this.#store.put(evidenceKey(signed.info.round, culprit), encodeFields([round, evidence]));
+  }
+
+  /** What has convicted nodes, oldest first. */
+  async convictions(): Promise<readonly Conviction[]> {
+    const convictions: Conviction[] = [];
+    for (const key of await this.#store.keys('evidence/')) {
+      const bytes = await this.#store.get(key);
+      const [round, evidence] = bytes ? decodeFields(bytes, 2, 'evidence') : [];
+      const opened = round && readUpdate(round)?.update;
+      if (opened?.kind !== 'open' || !evidence) continue;
+      convictions.push({ signed: opened.round, culprit: key.slice(key.lastIndexOf('/') + 1) as NodeId, evidence });
+    }
+    return convictions;
   }
 
   /** Makes a registration code valid, once; only its hash is written down. */

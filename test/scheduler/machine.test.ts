@@ -5,7 +5,6 @@ import { randomBytes, SeededRng } from '../../src/base/rng.js';
 import { nodeIdOf } from '../../src/cmix/signatures.js';
 import type { RoundInfo } from '../../src/round/roundInfo.js';
 import type { Stage } from '../../src/round/roundState.js';
-import type { FailureReport } from '../../src/round/schedulerPort.js';
 import { reduceScheduler } from '../../src/scheduler/schedulerMachine.js';
 import { DEFAULT_PARAMS, type SchedulerParams } from '../../src/scheduler/schedulerParams.js';
 import {
@@ -13,6 +12,7 @@ import {
   type SchedulerEffect,
   type SchedulerEvent,
   type SchedulerState,
+  type Testimony,
 } from '../../src/scheduler/schedulerState.js';
 
 const SETTLED_MS = 5_000;
@@ -52,17 +52,22 @@ class Pool {
     this.send({ type: 'tick', randomness: randomBytes(this.rng, 32), atMs: this.atMs });
   }
 
-  report(node: NodeId, round: RoundId, stage: Stage, failure?: FailureReport): void {
+  report(node: NodeId, round: RoundId, stage: Stage, failure?: Testimony): void {
     const bootId = this.#boots.get(node)!;
     this.send({ type: 'report', node, bootId, round, stage, failure, atMs: this.atMs });
   }
 
   refuse(node: NodeId, round: RoundId): void {
-    this.report(node, round, 'FAILED', { code: 'ROUND_LIMIT', culprit: node, reporter: node, detail: '' });
+    this.say(node, round, { code: 'ROUND_LIMIT', named: node });
   }
 
-  accuse(node: NodeId, culprit: NodeId, round: RoundId, code: FailureReport['code']): void {
-    this.report(node, round, 'FAILED', { code, culprit, reporter: node, detail: '' });
+  accuse(node: NodeId, named: NodeId, round: RoundId, code: Testimony['code']): void {
+    this.say(node, round, { code, named });
+  }
+
+  /** A node says that a round has failed: by its own word, unless another source is given. */
+  say(node: NodeId, round: RoundId, said: Pick<Testimony, 'code'> & Partial<Testimony>): void {
+    this.report(node, round, 'FAILED', { named: undefined, source: node, shown: false, detail: '', ...said });
   }
 
   offline(node: NodeId): void {
@@ -327,9 +332,9 @@ describe('a node that dies', () => {
     const { round } = pool.opened[0]!;
     if (isAway) pool.offline(c);
     pool.accuse(a, c, round, 'PEER_LOST');
-    pool.report(b, round, 'FAILED', { code: 'PEER_LOST', culprit: c, reporter: a, detail: '' });
+    pool.say(b, round, { code: 'PEER_LOST', named: c, source: a });
     pool.tick(SETTLED_MS);
-    return { blamed: pool.blamed[0], a, c };
+    return { blamed: pool.blamed[0], c };
   }
 
   it('is to blame by one word where the scheduler has lost it, too, and its accuser is not', () => {
@@ -337,9 +342,81 @@ describe('a node that dies', () => {
     expect(blamed).toEqual([c]);
   });
 
-  it('and has not, in truth, stands against its accuser', () => {
-    const { blamed, a, c } = lost(false);
-    expect(blamed).toEqual([c, a]);
+  it('and has not, in truth, is not to blame by one word, and neither is its accuser', () => {
+    const { blamed } = lost(false);
+    expect(blamed).toEqual([]);
+  });
+});
+
+describe('words', () => {
+  /** One round of a large network, which ends by what is said of it. */
+  function ended(nodes: number, say: (pool: Pool, info: RoundInfo) => void) {
+    const pool = new Pool(nodes, { stockMin: 1 });
+    pool.tick();
+    const info = pool.opened[0]!;
+    say(pool, info);
+    pool.tick(SETTLED_MS);
+    return { pool, team: info.team, blamed: pool.blamed[0] };
+  }
+
+  it('of two members of three blame nobody where two may lie together', () => {
+    const both = (pool: Pool, { team, round }: RoundInfo) => {
+      for (const node of team.slice(0, 2)) pool.accuse(node, team[2]!, round, 'ELEMENT_RANGE');
+    };
+    expect(ended(12, both).blamed).toEqual([]);
+    const { blamed, team } = ended(3, both);
+    expect(blamed).toEqual([team[2]]);
+  });
+
+  it('that a member is lost do not blame it where it speaks of the round itself, though its stream has just broken', () => {
+    const { blamed } = ended(4, (pool, { team: [a, b], round }) => {
+      pool.offline(b!);
+      pool.accuse(a!, b!, round, 'PEER_LOST');
+      pool.say(b!, round, { code: 'PEER_LOST', named: b, source: a });
+    });
+    expect(blamed).toEqual([]);
+  });
+
+  it('that an honest node could show, and nothing shown, blame who says them', () => {
+    const { blamed, team } = ended(8, (pool, { team: [a, b], round }) =>
+      pool.accuse(a!, b!, round, 'DECRYPTION_PROOF'),
+    );
+    expect(blamed).toEqual([team[0]]);
+  });
+
+  it('and a conviction: whoever else was named has nothing to do with it', () => {
+    const { blamed, team, pool } = ended(8, (run, { team: [a, b, c], round }) => {
+      run.send({ type: 'convicted', node: c!, round, untilMs: 60_000, atMs: 0 });
+      run.accuse(a!, b!, round, 'ELEMENT_RANGE');
+    });
+    // Its precomputations went with it, this one first of all.
+    expect(blamed).toEqual([]);
+    expect(pool.state.pairs.size).toBe(0);
+    expect(pool.state.nodes.get(team[2]!)!.sitsOutUntilMs).toBe(60_000);
+  });
+
+  it('of a pair keep it out of common teams, where there is a team without both', () => {
+    const pool = new Pool(6, { stockMin: 1, failuresMin: 20 });
+    const [a, b] = pool.ids as [NodeId, NodeId];
+    let together = 0;
+    for (let round = 0; together < 2; round++) {
+      expect(round).toBeLessThan(100);
+      pool.tick();
+      const info = pool.opened.at(-1)!;
+      const hasBoth = [a, b].every((node) => info.team.includes(node));
+      if (hasBoth) together++;
+      const [accuser, accused] = hasBoth ? [a, b] : [info.team[0]!, info.team[0]!];
+      for (const node of info.team) pool.say(node, info.round, { code: 'PEER_LOST', named: accused, source: accuser });
+    }
+    const before = pool.opened.length;
+    for (let round = 0; round < 40; round++) {
+      pool.tick();
+      const info = pool.opened.at(-1)!;
+      for (const node of info.team) pool.say(node, info.round, { code: 'SHUTTING_DOWN', named: node });
+    }
+    const later = pool.opened.slice(before + 1);
+    expect(later.length).toBeGreaterThan(20);
+    for (const { team } of later) expect([a, b].every((node) => team.includes(node))).toBe(false);
   });
 });
 

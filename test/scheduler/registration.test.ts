@@ -8,6 +8,8 @@ import { randomBytes, SeededRng } from '../../src/base/rng.js';
 import { MemoryStore } from '../../src/base/store.js';
 import { nodeIdOf, SigningKey } from '../../src/cmix/signatures.js';
 import type { Membership } from '../../src/comms/peers.js';
+import { referenceEngine } from '../../src/engine/open.js';
+import { namedGroup } from '../../src/math/group.js';
 import { ATTEMPTS_MAX, ATTEMPTS_WINDOW_MS, Registration } from '../../src/scheduler/registration.js';
 import { Scheduler } from '../../src/scheduler/scheduler.js';
 import { DEFAULT_PARAMS } from '../../src/scheduler/schedulerParams.js';
@@ -92,6 +94,7 @@ class Office {
       params: { ...DEFAULT_PARAMS, pruneMs: DEFAULT_PARAMS.staleMs },
       registration,
       store: new SchedulerStore(this.content),
+      engineOf: async (group) => referenceEngine(namedGroup(group)),
       clock: this.clock,
       rng,
       log: createLog({

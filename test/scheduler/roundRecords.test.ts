@@ -2,9 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
 import type { Stage } from '../../src/round/roundState.js';
-import type { FailureReport } from '../../src/round/schedulerPort.js';
 import { RoundRecords, TIMELINE_MS } from '../../src/scheduler/roundRecords.js';
-import type { RoundRecord } from '../../src/scheduler/schedulerState.js';
+import type { RoundRecord, Testimony } from '../../src/scheduler/schedulerState.js';
 
 const nodes = ['a', 'b', 'c'] as NodeId[];
 const id = (round: number) => round as RoundId;
@@ -15,6 +14,9 @@ function record(round: number, state: Stage, times: Partial<RoundRecord> = {}): 
     state,
     stages: new Map(),
     failures: new Map(),
+    convicted: new Set(),
+    dissenters: new Set(),
+    most: { stage: 'PENDING', sinceMs: 0 },
     openedMs: 0,
     standbyMs: undefined,
     queuedMs: undefined,
@@ -98,9 +100,9 @@ describe('the timeline', () => {
 describe('the table', () => {
   it('has ended rounds with who failed them, and open ones, in order; the oldest go', () => {
     const records = new RoundRecords(0);
-    const failure: FailureReport = { code: 'PEER_LOST', culprit: nodes[2]!, reporter: nodes[0]!, detail: '' };
-    const echo = { ...failure, culprit: undefined };
-    const failures = new Map<NodeId, FailureReport>([
+    const failure: Testimony = { code: 'PEER_LOST', named: nodes[2]!, source: nodes[0]!, shown: false, detail: '' };
+    const echo = { ...failure, named: undefined };
+    const failures = new Map<NodeId, Testimony>([
       [nodes[1]!, echo],
       [nodes[0]!, failure],
     ]);

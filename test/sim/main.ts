@@ -1,4 +1,4 @@
-// npm run sim -- [--scheduler] [--seed S | --seeds N] [--from N] [--break NAME] [--json]: plays seeds, stops at the first that breaks an
+// npm run sim -- [--scheduler | --liars] [--seed S | --seeds N] [--from N] [--break NAME] [--json]: plays seeds, stops at the first that breaks an
 // invariant, and says how to play it again. Exit code 0, 1 where an invariant broke, 2 for a wrong option. With --network it is
 // another command: how many rounds a network of many nodes mixes, and how fast (network/command.ts).
 import { parseArgs } from 'node:util';
@@ -6,6 +6,7 @@ import { BREAKS, type Break, isBreak } from './breaks.js';
 import { playNetworks } from './network/command.js';
 import { NETWORK_USAGE } from './network/options.js';
 import { playSeed, type SimResult } from './run.js';
+import { playAllLiars } from './scheduler/liarRun.js';
 import { playScheduler } from './scheduler/play.js';
 
 const USAGE = `npm run sim -- [options]
@@ -13,6 +14,7 @@ const USAGE = `npm run sim -- [options]
   --seeds N     play seeds 1..N (default 200)
   --from N      begin with seed N
   --scheduler   play the scheduler and its nodes instead of a team's rounds
+  --liars       play each lie of a node to its scheduler and its team, in every stage of a round, for five minutes
   --break NAME  break an invariant on purpose:
 ${Object.entries(BREAKS)
   .map(([name, what]) => `                ${name}: ${what}`)
@@ -27,6 +29,7 @@ interface Options {
   readonly broken: Break | undefined;
   readonly json: boolean;
   readonly scheduler: boolean;
+  readonly liars: boolean;
 }
 
 function readOptions(): Options {
@@ -38,6 +41,7 @@ function readOptions(): Options {
       break: { type: 'string' },
       json: { type: 'boolean', default: false },
       scheduler: { type: 'boolean', default: false },
+      liars: { type: 'boolean', default: false },
       network: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -57,7 +61,14 @@ function readOptions(): Options {
   const count = number(values.seeds ?? '200', 'seeds');
   const seeds = values.seed ? [values.seed] : Array.from({ length: count }, (_, i) => String(first + i));
   if (values.scheduler && broken) throw new Error('--break is not for --scheduler');
-  return { seeds, single: values.seed !== undefined, broken, json: values.json, scheduler: values.scheduler };
+  return {
+    seeds,
+    single: values.seed !== undefined,
+    broken,
+    json: values.json,
+    scheduler: values.scheduler,
+    liars: values.liars,
+  };
 }
 
 function describe({ ends, virtualMs, packets, traceHash }: SimResult): string {
@@ -83,6 +94,7 @@ async function main(): Promise<number> {
     return 2;
   }
   const { seeds, single, broken, json } = options;
+  if (options.liars) return await playAllLiars(json);
   if (options.scheduler) return await playScheduler(seeds, single, json);
   const startMs = performance.now();
   const tally = new Map<string, number>();

@@ -3,13 +3,14 @@ import { type Deferred, deferred } from '../../../src/base/deferred.js';
 import { MixError } from '../../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
 import { randomBelow, randomBytes, randomFraction } from '../../../src/base/rng.js';
-import { nodeIdOf } from '../../../src/cmix/signatures.js';
+import { nodeIdOf, type SigningKey } from '../../../src/cmix/signatures.js';
 import type { RoundInfo } from '../../../src/round/roundInfo.js';
 import { STAGES, type Stage } from '../../../src/round/roundState.js';
 import type { NodeReport } from '../../../src/round/schedulerPort.js';
 import { ATTEMPTS_MAX, ATTEMPTS_WINDOW_MS } from '../../../src/scheduler/registration.js';
 import { SchedulerStore } from '../../../src/scheduler/schedulerStore.js';
 import { count } from './invariants.js';
+import { Liars } from './liars.js';
 import { otherParams } from './params.js';
 import { around, deathStage, type Fault, type SchedulerMoment, SECOND_MS } from './scenario.js';
 import type { NodeFacts, SimNode } from './simNode.js';
@@ -30,13 +31,14 @@ export class Faults {
   readonly #sim: SchedulerSim;
   /** By node: settled while it reads, pending while it does not. */
   readonly #deaf = new Map<NodeId, Deferred<void>>();
-  readonly #openedMs = new Map<RoundId, { readonly atMs: number; readonly precomputeMs: number }>();
+  readonly #openedMs = new Map<RoundId, { readonly atMs: number; readonly info: RoundInfo }>();
   readonly #banned = new Set<NodeId>();
   /** By node: rejected when its connection to the scheduler is closed. */
   readonly #breaks = new Map<NodeId, Deferred<never>>();
   readonly #held: { readonly node: NodeId; readonly deliver: () => void }[] = [];
   readonly #outsiders: readonly NodeId[];
   readonly #codes: readonly string[];
+  readonly liars: Liars;
   #saboteur: NodeId | undefined;
   #liar: NodeId | undefined;
   #over = false;
@@ -45,6 +47,7 @@ export class Faults {
 
   constructor(sim: SchedulerSim) {
     this.#sim = sim;
+    this.liars = new Liars(sim);
     this.#outsiders = Array.from({ length: OUTSIDERS }, () => nodeIdOf(randomBytes(sim.rng, 32)));
     this.#codes = Array.from({ length: sim.scenario.nodes + 1 }, (_, i) => `code ${i} of ${sim.scenario.seed}`);
   }
@@ -62,15 +65,28 @@ export class Faults {
     return this.asksForCodes ? this.#outsiders : [];
   }
 
-  nodeFacts(id: NodeId, index: number): NodeFacts {
+  nodeFacts(key: SigningKey, index: number): NodeFacts {
+    const id = key.nodeId;
     if (this.has('saboteur') && index === 0) this.#suspect(id, 'saboteur');
     if (this.has('saboteur') && index === 0) this.#saboteur = id;
     if (index === 1) this.#liar = id;
+    const { lie, nodes } = this.#sim.scenario;
+    if (lie && index >= nodes - lie.liars) {
+      this.liars.add(id);
+      this.#suspect(id);
+    }
     const small = this.has('node refuses rounds') && index >= 2 && index < 4;
     const openMax = small ? SMALL_OPEN_MAX : OPEN_MAX;
     // One that says how small it is is not asked for more.
     const openRounds = index % 2 === 0 && small ? undefined : openMax;
-    return { id, skew: this.skew(), openMax, openRounds, code: this.asksForCodes ? this.#codes[index] : undefined };
+    return {
+      id,
+      key,
+      skew: this.skew(),
+      openMax,
+      openRounds,
+      code: this.asksForCodes ? this.#codes[index] : undefined,
+    };
   }
 
   skew(): Skew {
@@ -156,7 +172,8 @@ export class Faults {
     this.#aimed = { ...this.#aimed, [whom]: true };
   }
 
-  onNodeStage(node: SimNode, stage: Stage): void {
+  onNodeStage(node: SimNode, round: RoundId, stage: Stage): void {
+    if (!this.#over) this.liars.onStage(node, this.#openedMs.get(round)?.info, stage);
     if (!this.#aimed.node || this.#over) return;
     const fault = [...this.#sim.scenario.faults].find((one) => deathStage(one) === stage);
     if (!fault) return;
@@ -176,8 +193,9 @@ export class Faults {
 
   // Slow teams.
 
-  onOpened({ round, deadlines, team }: RoundInfo): void {
-    this.#openedMs.set(round, { atMs: this.#sim.clock.nowMs(), precomputeMs: deadlines.precomputeMs });
+  onOpened(info: RoundInfo): void {
+    const { round, team } = info;
+    this.#openedMs.set(round, { atMs: this.#sim.clock.nowMs(), info });
     if (this.#slow(round)) for (const node of team) this.#sim.suspects.add(node);
   }
 
@@ -201,6 +219,7 @@ export class Faults {
   /** False where the report does not arrive by itself. */
   meddle(node: NodeId, report: NodeReport, deliver: (report: NodeReport) => void): boolean {
     if (report.kind !== 'stage' || this.#over) return true;
+    if (!this.liars.lets(node, report.stage)) return false;
     const { clock, rng, coverage } = this.#sim;
     const happens = (fault: Fault, share = 0.15) => {
       const does = this.has(fault) && randomFraction(rng) < share;
@@ -218,13 +237,13 @@ export class Faults {
       this.#suspect(node);
       const stage = STAGES[randomBelow(rng, STAGES.length)]!;
       const culprit = this.#sim.nodes[0]!.id;
-      const failure = { code: 'DECRYPTION_PROOF', culprit, reporter: node, detail: '' } as const;
+      const failure = { code: 'ELEMENT_RANGE', culprit, reporter: node, detail: '' } as const;
       deliver({ ...report, stage, failure: stage === 'FAILED' ? failure : undefined });
     }
     if (report.stage === 'STANDBY' && this.#slow(report.round) === SLOW[1]) {
-      const { atMs, precomputeMs } = this.#openedMs.get(report.round)!;
+      const { atMs, info } = this.#openedMs.get(report.round)!;
       // In the very moment in which the scheduler gives the round up, or one millisecond after it.
-      const momentMs = atMs + precomputeMs + GRACE_MS + randomBelow(rng, 2);
+      const momentMs = atMs + info.deadlines.precomputeMs + GRACE_MS + randomBelow(rng, 2);
       count(coverage, SLOW[1]);
       later(momentMs - clock.nowMs(), report);
       return false;

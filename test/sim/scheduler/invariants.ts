@@ -74,6 +74,10 @@ export class Invariants {
 
   onStep(before: SchedulerState, event: SchedulerEvent, { state, effects }: SchedulerStep): void {
     for (const [round, { state: stage }] of state.rounds) this.#moved(round, before.rounds.get(round)?.state, stage);
+    for (const [node, { sitsOutUntilMs }] of state.nodes) {
+      const isOut = sitsOutUntilMs > (before.nodes.get(node)?.sitsOutUntilMs ?? 0);
+      if (isOut && !this.#suspects.has(node)) this.violate(`an innocent node sits out after ${event.type}`);
+    }
     for (const effect of effects) {
       if (effect.type === 'ended') {
         const { round, blamed } = effect;
@@ -111,10 +115,8 @@ export class Invariants {
     this.#endings.set(round, endings);
     if (endings > 1) this.violate(`round ${round} ended ${endings} times`);
     if (stage === 'COMPLETED' && !this.#assigned.has(round)) this.violate(`round ${round} completed unassigned`);
-    // One liar and one innocent are told apart by many rounds; innocents alone are never blamed.
-    if (blamed.length > 0 && !blamed.some((node) => this.#suspects.has(node))) {
-      this.violate(`round ${round} is laid to ${blamed.length} innocent nodes`);
-    }
+    const innocent = blamed.filter((node) => !this.#suspects.has(node));
+    if (innocent.length > 0) this.violate(`round ${round} is laid to ${innocent.length} innocent nodes`);
   }
 
   /** Nobody is passed over who could still say something else. */

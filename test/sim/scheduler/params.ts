@@ -17,6 +17,8 @@ export function paramsOf(teamSize: number): SchedulerParams {
     stockMin: 2,
     staleMs: 20 * SECOND_MS,
     sitOutMs: 20 * SECOND_MS,
+    convictedMs: 20 * SECOND_MS,
+    pairMs: 60 * SECOND_MS,
     deadlines: {
       precomputeMs: 10 * SECOND_MS,
       standbyMs: 60 * SECOND_MS,
@@ -64,10 +66,12 @@ export function otherParams(rng: Rng, nodes: number): SchedulerParams {
     standbyLifetimeMs: standbyMs - between(0, 10) * SECOND_MS,
     staleMs: seconds(10, 30),
     pruneMs: DEFAULT_PARAMS.pruneMs,
-    failureRateMax: between(3, 10) / 10,
+    failureRateMax: between(2, 10) / 10,
     failureWindowRounds,
     failuresMin: between(1, failureWindowRounds),
     sitOutMs: seconds(0, 20),
+    convictedMs: seconds(5, 20),
+    pairMs: seconds(10, 60),
     overlap: between(0, 3) > 0,
     pipelining: between(0, 3) > 0,
   });

@@ -1,10 +1,13 @@
 // Plays seeds of the scheduler's simulation, stops at the first that breaks an invariant, and says how to play it again; in the end
 // it says how often each fault and each transition of a round has happened, and which have not.
 import { type Coverage, count, TRANSITIONS, UNHEARD } from './invariants.js';
+import { LIE_NAMES } from './liars.js';
 import { FAULTS, scenarioOf } from './scenario.js';
 import { SchedulerSim } from './world.js';
 
 const TRIED: readonly string[] = [...TRANSITIONS, UNHEARD, ...FAULTS];
+/** Played one by one, too (liarRun.ts). */
+const TOLD: readonly string[] = LIE_NAMES.map((name) => `lie: ${name}`);
 
 /** What has to happen at least once for a set of seeds to have tried everything. */
 export const missing = (coverage: Coverage): string[] => TRIED.filter((what) => !coverage.get(what));
@@ -31,7 +34,7 @@ export async function playScheduler(seeds: readonly string[], single: boolean, j
     break;
   }
   const seconds = (performance.now() - startMs) / 1000;
-  for (const what of TRIED) console.log(`  ${what}: ${coverage.get(what) ?? 0}`);
+  for (const what of [...TRIED, ...TOLD]) console.log(`  ${what}: ${coverage.get(what) ?? 0}`);
   const { completed, failed, restarts, deaths } = total;
   const untried = missing(coverage);
   const verdict = broken === undefined ? 'all invariants hold' : 'FAILED';

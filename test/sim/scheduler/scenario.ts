@@ -3,6 +3,8 @@
 import { type Rng, randomBelow, SeededRng } from '../../../src/base/rng.js';
 import { STAGES, type Stage } from '../../../src/round/roundState.js';
 
+import { LIE_NAMES, LIE_STAGES, type Lie, type LieStage } from './liars.js';
+
 export const SECOND_MS = 1_000;
 
 /** A node is killed when a round of its enters this stage. */
@@ -56,6 +58,10 @@ export interface SchedulerScenario {
   readonly nodes: number;
   readonly teamSize: number;
   readonly faults: ReadonlySet<Fault>;
+  /** What one or more of the nodes lie about, and when in a round. */
+  readonly lie:
+    | { readonly name: Lie; readonly stage: LieStage; readonly liars: number; readonly fromMs: number }
+    | undefined;
   /** Faults happen for so long; then everything heals. */
   readonly durationMs: number;
 }
@@ -74,13 +80,21 @@ export function scenarioOf(seed: string): SchedulerScenario {
     pick(OTHERS, 5 * number + 3),
   ]);
   const nodes = 6 + randomBelow(rng, 8);
-  return { seed, nodes, teamSize: 3 + randomBelow(rng, 3), faults, durationMs: 60 * SECOND_MS };
+  const teamSize = 3 + randomBelow(rng, 3);
+  const lie = {
+    name: pick(LIE_NAMES, number),
+    stage: pick(LIE_STAGES, 3 * number + 2),
+    liars: nodes < 10 ? 1 : 2,
+    fromMs: 6 * SECOND_MS,
+  };
+  return { seed, nodes, teamSize, faults, lie, durationMs: 60 * SECOND_MS };
 }
 
 /** The same network where nothing goes wrong. */
 export const calm = (seed: string): SchedulerScenario => ({
   ...scenarioOf(seed),
   faults: new Set(),
+  lie: undefined,
   nodes: 8,
   teamSize: 5,
 });

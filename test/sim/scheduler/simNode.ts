@@ -7,6 +7,7 @@ import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
 import { silentLog } from '../../../src/base/log.js';
 import { randomBytes } from '../../../src/base/rng.js';
 import { Secret } from '../../../src/base/secret.js';
+import type { SigningKey } from '../../../src/cmix/signatures.js';
 import { SchedulerFollower } from '../../../src/node/follow.js';
 import { RoundDirectory } from '../../../src/round/roundDirectory.js';
 import type { RoundInfo } from '../../../src/round/roundInfo.js';
@@ -28,6 +29,7 @@ const MEASURE_MS = 3_000;
 
 export interface NodeFacts {
   readonly id: NodeId;
+  readonly key: SigningKey;
   readonly skew: Skew;
   /** Rounds that it can have open. */
   readonly openMax: number;
@@ -61,6 +63,10 @@ export class SimNode {
     this.#clock = new SkewedClock(net.clock, facts.skew);
   }
 
+  get key(): SigningKey {
+    return this.#facts.key;
+  }
+
   get up(): boolean {
     return this.#life !== undefined;
   }
@@ -78,12 +84,13 @@ export class SimNode {
   }
 
   start(): void {
-    const { id, openMax, openRounds, code } = this.#facts;
+    const { id, key, openMax, openRounds, code } = this.#facts;
     const net = this.#net;
     const bootId = Buffer.from(randomBytes(net.rng, 16)).toString('hex') as BootId;
     const alive = () => this.#life === life && life.alive;
     const rounds = new SimRounds({
       self: id,
+      key,
       bootId,
       clock: this.#clock,
       openMax,

@@ -3,16 +3,26 @@
 import type { CancelTimer, Clock } from '../../../src/base/clock.js';
 import { MixError } from '../../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
+import type { SigningKey } from '../../../src/cmix/signatures.js';
 import type { FollowedRounds } from '../../../src/node/follow.js';
 import { isOver } from '../../../src/round/admission.js';
 import { stageMs } from '../../../src/round/deadlines.js';
-import type { RoundInfo, SignedRoundInfo } from '../../../src/round/roundInfo.js';
+import { encodeEvidence } from '../../../src/round/evidence.js';
+import { type RoundInfo, roundDigest, type SignedRoundInfo } from '../../../src/round/roundInfo.js';
 import type { Stage } from '../../../src/round/roundState.js';
 import type { FailureReport, NodeReport } from '../../../src/round/schedulerPort.js';
+import { messageStatement } from '../../../src/round/statements.js';
+import { messageDigest, type TeamMessage } from '../../../src/round/teamMessages.js';
 
 export type Word =
-  | { readonly kind: 'ready' | 'bad' | 'close' | 'verdict' | 'mixed' }
-  | { readonly kind: 'failed'; readonly failure: FailureReport };
+  | { readonly kind: 'ready' | 'close' | 'verdict' | 'mixed' }
+  /** What is wrong for anybody to see: two statements of its speaker that contradict each other. */
+  | { readonly kind: 'bad'; readonly evidence: Uint8Array }
+  /** What only its receiver sees. */
+  | { readonly kind: 'garbage' }
+  | { readonly kind: 'failed'; readonly message: RoundError; readonly signature: Uint8Array };
+
+export type RoundError = TeamMessage & { readonly kind: 'roundError' };
 
 /** How long a node takes, and how: drawn anew for each round. */
 export interface Manner {
@@ -24,6 +34,7 @@ export interface Manner {
 
 export interface RoundsDeps {
   readonly self: NodeId;
+  readonly key: SigningKey;
   readonly bootId: BootId;
   readonly clock: Clock;
   /** Rounds that it can have open. */
@@ -108,8 +119,9 @@ export class SimRounds implements FollowedRounds {
     const round = this.#rounds.get(id);
     if (!round) return false;
     if (isOver(round.stage) || !this.#deps.alive()) return true;
-    if (word.kind === 'failed') this.#fail(round, word.failure);
-    else if (word.kind === 'bad') this.#blame(round, 'DECRYPTION_PROOF', from);
+    if (word.kind === 'failed') this.#fail(round, hearsay(from, word));
+    else if (word.kind === 'bad') this.#blame(round, 'EQUIVOCATION', from, word.evidence);
+    else if (word.kind === 'garbage') this.#blame(round, 'ELEMENT_RANGE', from);
     else {
       const said = round.said.get(word.kind) ?? new Set();
       round.said.set(word.kind, said.add(from));
@@ -138,7 +150,22 @@ export class SimRounds implements FollowedRounds {
 
   #precomputed(round: Mixing): void {
     if (round.stage !== 'PRECOMPUTING' || !this.#deps.alive()) return;
-    this.#say(round, { kind: round.manner.way === 'lies' ? 'bad' : 'ready' });
+    if (round.manner.way === 'lies')
+      this.#say(round, { kind: 'bad', evidence: contradiction(this.#deps.key, round.info) });
+    else this.#say(round, { kind: 'ready' });
+  }
+
+  isOpen(id: RoundId): boolean {
+    const round = this.#rounds.get(id);
+    return round !== undefined && !isOver(round.stage);
+  }
+
+  /** Ends a round as a liar does: with any words to its scheduler, and to its team or not. */
+  abandon(id: RoundId, failure: FailureReport): void {
+    const round = this.#rounds.get(id);
+    if (!round || isOver(round.stage) || !this.#deps.alive()) return;
+    round.failure = failure;
+    this.#enter(round, 'FAILED');
   }
 
   #say(round: Mixing, word: Word): void {
@@ -201,14 +228,38 @@ export class SimRounds implements FollowedRounds {
     this.#blame(round, 'DEADLINE_MISSED', late.includes(this.#deps.self) ? undefined : late[0]);
   }
 
-  #blame(round: Mixing, code: FailureReport['code'], culprit: NodeId | undefined): void {
-    this.#fail(round, { code, culprit, reporter: this.#deps.self, detail: '' });
+  #blame(round: Mixing, code: FailureReport['code'], culprit: NodeId | undefined, evidence?: Uint8Array): void {
+    this.#fail(round, { code, culprit, reporter: this.#deps.self, detail: '', evidence });
   }
 
   #fail(round: Mixing, failure: FailureReport): void {
     if (isOver(round.stage) || !this.#deps.alive()) return;
     round.failure = failure;
     this.#enter(round, 'FAILED');
-    if (this.#deps.alive()) this.#deps.say(round.info, { kind: 'failed', failure });
+    const { alive, self, say, key } = this.#deps;
+    if (alive() && failure.reporter === self) say(round.info, signedError(key, round.info, failure));
   }
+}
+
+/** A member's round error, signed. */
+export function signedError(key: SigningKey, info: RoundInfo, { code, culprit, detail }: FailureReport): Word {
+  const message: RoundError = { kind: 'roundError', code, culprit, detail };
+  return { kind: 'failed', message, signature: key.sign(messageDigest(roundDigest(info), key.nodeId, message)) };
+}
+
+/** What a round error is to who hears it: as a real round has it. */
+function hearsay(from: NodeId, { message, signature }: Word & { kind: 'failed' }): FailureReport {
+  const { code, detail, culprit: named } = message;
+  const whom = named === from ? { culprit: from } : { culprit: undefined, accused: named };
+  return { code, ...whom, reporter: from, detail, signature };
+}
+
+/** Two digests of one thing, each with its speaker's signature. */
+export function contradiction(key: SigningKey, info: RoundInfo): Uint8Array {
+  const [first, second] = [1, 2].map((fill) => {
+    const message: TeamMessage = { kind: 'sharesDigest', digest: new Uint8Array(32).fill(fill) };
+    const signature = key.sign(messageDigest(roundDigest(info), key.nodeId, message));
+    return messageStatement(key.nodeId, message, signature);
+  });
+  return encodeEvidence({ kind: 'equivocation', first: first!, second: second! });
 }

@@ -7,17 +7,24 @@ import { MixError } from '../../../src/base/errors.js';
 import type { NodeId, RoundId } from '../../../src/base/ids.js';
 import { silentLog } from '../../../src/base/log.js';
 import { createMetrics } from '../../../src/base/metrics.js';
-import { randomBytes, randomFraction, SeededRng } from '../../../src/base/rng.js';
+import { randomFraction, SeededRng } from '../../../src/base/rng.js';
 import { MemoryStore } from '../../../src/base/store.js';
-import { nodeIdOf, SigningKey } from '../../../src/cmix/signatures.js';
+import { SigningKey } from '../../../src/cmix/signatures.js';
 import type { Membership } from '../../../src/comms/peers.js';
+import { referenceEngine } from '../../../src/engine/open.js';
+import { namedGroup } from '../../../src/math/group.js';
 import { isOver } from '../../../src/round/admission.js';
 import type { RoundInfo } from '../../../src/round/roundInfo.js';
 import type { Stage } from '../../../src/round/roundState.js';
 import type { NodeReport, SignedUpdate } from '../../../src/round/schedulerPort.js';
 import { Scheduler } from '../../../src/scheduler/scheduler.js';
 import type { SchedulerParams } from '../../../src/scheduler/schedulerParams.js';
-import type { SchedulerEvent, SchedulerState, SchedulerStep } from '../../../src/scheduler/schedulerState.js';
+import type {
+  SchedulerEffect,
+  SchedulerEvent,
+  SchedulerState,
+  SchedulerStep,
+} from '../../../src/scheduler/schedulerState.js';
 import { SchedulerStore } from '../../../src/scheduler/schedulerStore.js';
 import { AimedStore } from './aimedStore.js';
 import type { Run } from './connection.js';
@@ -65,18 +72,18 @@ export class SchedulerSim implements NodeNet {
   #state: SchedulerState | undefined;
   #params: SchedulerParams;
   #ends = { COMPLETED: 0, FAILED: 0 };
+  #onEffect: (effect: SchedulerEffect, before: SchedulerState) => void = () => {};
   #restarts = 0;
   #deaths = 0;
 
-  constructor(scenario: SchedulerScenario) {
+  constructor(scenario: SchedulerScenario, params: SchedulerParams = paramsOf(scenario.teamSize)) {
     this.scenario = scenario;
     this.rng = new SeededRng(`scheduler ${scenario.seed}`);
     this.#key = SigningKey.generate(this.rng);
-    this.#params = paramsOf(scenario.teamSize);
+    this.#params = params;
     this.faults = new Faults(this);
     this.nodes = Array.from({ length: scenario.nodes }, (_, index) => {
-      const id = nodeIdOf(randomBytes(this.rng, 32));
-      return new SimNode(this.faults.nodeFacts(id, index), this);
+      return new SimNode(this.faults.nodeFacts(SigningKey.generate(this.rng), index), this);
     });
   }
 
@@ -127,6 +134,17 @@ export class SchedulerSim implements NodeNet {
     };
   }
 
+  /** Plays for so long without an end: what the scheduler decides is shown as it happens. */
+  async watch(durationMs: number, onEffect: (effect: SchedulerEffect, before: SchedulerState) => void): Promise<void> {
+    this.#onEffect = onEffect;
+    await this.startScheduler();
+    for (const node of this.nodes) node.start();
+    this.faults.begin();
+    await this.#until(durationMs);
+    for (const node of this.nodes) node.die();
+    await this.#run!.scheduler.close();
+  }
+
   async #check(): Promise<void> {
     const { scheduler } = this.#run!;
     for (const { id, rounds } of this.nodes) this.invariants.stillOpen(id, rounds!.stages);
@@ -161,6 +179,7 @@ export class SchedulerSim implements NodeNet {
       params: this.#params,
       registration: this.faults.asksForCodes ? 'codes' : 'members',
       store: new SchedulerStore(store),
+      engineOf: async (group) => referenceEngine(namedGroup(group)),
       clock: new SkewedClock(this.clock, this.faults.has('clocks are wrong') ? { offsetMs: -4_000, rate: 1.01 } : TRUE),
       rng: this.rng,
       log: silentLog,
@@ -199,6 +218,7 @@ export class SchedulerSim implements NodeNet {
     this.#state = step.state;
     this.invariants.onStep(before, event, step);
     for (const effect of step.effects) {
+      this.#onEffect(effect, before);
       if (effect.type === 'open') this.faults.onOpened(effect.info);
       if (effect.type === 'ended' && isOver(effect.round.state)) this.#ends[effect.round.state as 'FAILED']++;
     }
@@ -211,8 +231,9 @@ export class SchedulerSim implements NodeNet {
   }
 
   #membership(): Membership {
-    const all = [...this.nodes.map(({ id }) => id), ...this.faults.outsiders];
-    const members = all.filter((id) => !this.#absent.has(id)).map((node) => ({ node }));
+    const nodes = this.nodes.map(({ id, key }) => ({ node: id, identityKey: key.publicKey }));
+    const all = [...nodes, ...this.faults.outsiders.map((node) => ({ node }))];
+    const members = all.filter(({ node }) => !this.#absent.has(node));
     const find = (node: NodeId) => members.find((one) => one.node === node);
     // As much of it as the scheduler looks at.
     return { generation: this.#generation, members, find } as unknown as Membership;
@@ -259,6 +280,11 @@ export class SchedulerSim implements NodeNet {
     }
   }
 
+  tellOne(from: SimNode, to: NodeId, round: RoundId, word: Word): void {
+    const receiver = this.nodes.find(({ id }) => id === to);
+    if (receiver) void this.#deliver(from, receiver, round, word);
+  }
+
   /** Again and again while the other one is away or has not opened the round yet, until it is over. */
   async #deliver(from: SimNode, to: SimNode, round: RoundId, word: Word): Promise<void> {
     const { bootId } = from;
@@ -276,8 +302,8 @@ export class SchedulerSim implements NodeNet {
     return this.faults.mannerOf(node, info);
   }
 
-  onNodeStage(node: SimNode, _round: RoundId, stage: Stage): void {
-    this.faults.onNodeStage(node, stage);
+  onNodeStage(node: SimNode, round: RoundId, stage: Stage): void {
+    this.faults.onNodeStage(node, round, stage);
   }
 
   reading(node: NodeId): Promise<void> {

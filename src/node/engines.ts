@@ -1,0 +1,33 @@
+// The engines of a process, one for each group that it computes in, opened when they are needed first.
+import { MixError } from '../base/errors.js';
+import type { Engine } from '../engine/engine.js';
+import type { GroupName } from '../math/group.js';
+
+/** Engines by group, opened when a round needs one; the default group's at start, so that a bad one shows at once. */
+export class Engines {
+  readonly #open = new Map<GroupName, Promise<Engine>>();
+  readonly #make: (group: GroupName) => Promise<Engine>;
+  readonly #allowed: readonly GroupName[];
+
+  constructor(allowed: readonly GroupName[], make: (group: GroupName) => Promise<Engine>) {
+    this.#allowed = allowed;
+    this.#make = make;
+  }
+
+  get(group: GroupName): Promise<Engine> {
+    if (!this.#allowed.includes(group)) {
+      return Promise.reject(new MixError('ROUND_INFO_INVALID', { field: 'group', got: group }));
+    }
+    let engine = this.#open.get(group);
+    if (!engine) {
+      engine = this.#make(group);
+      this.#open.set(group, engine);
+      engine.catch(() => this.#open.delete(group));
+    }
+    return engine;
+  }
+
+  async close(): Promise<void> {
+    for (const engine of this.#open.values()) await engine.then((opened) => opened.close()).catch(() => {});
+  }
+}

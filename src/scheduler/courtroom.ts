@@ -1,0 +1,152 @@
+// What is behind a node's report of a failure, before the machine hears of it: whose word it is, and what its evidence shows. Hearsay is
+// somebody's word only with that one's signature; evidence is checked, kept, and convicts; what is false counts against who brought it.
+// Statements of one round are held against each other, whoever brings them: a member that told two of them different things convicts
+// itself by what both have shown.
+import { asMixError } from '../base/errors.js';
+import type { NodeId, RoundId } from '../base/ids.js';
+import type { Logger } from '../base/log.js';
+import type { Engine } from '../engine/engine.js';
+import { type GroupName, namedGroup } from '../math/group.js';
+import { decodeEvidence, type Evidence, encodeEvidence, statementsIn, verifyEvidence } from '../round/evidence.js';
+import { type RoundInfo, roundDigest, type SignedRoundInfo } from '../round/roundInfo.js';
+import type { FailureReport } from '../round/schedulerPort.js';
+import { claimOf, isStatement, messageStatement, type PublicFacts, type Statement } from '../round/statements.js';
+import type { Testimony } from './schedulerState.js';
+
+/** Rounds whose statements are remembered: those that fail while others are settled. */
+const ROUNDS_MAX = 100;
+
+export interface CourtDeps {
+  readonly roundOf: (round: RoundId) => SignedRoundInfo | undefined;
+  /** Of a member; undefined of others: nothing that they signed can be checked. */
+  readonly publicKeyOf: (node: NodeId) => Uint8Array | undefined;
+  /** What computes the checks of proofs; opened when it is needed first. */
+  readonly engineOf: (group: GroupName) => Promise<Engine>;
+  readonly log: Logger;
+  /** Evidence holds: it is written down before anything follows from it. */
+  readonly onConvicted: (round: SignedRoundInfo, culprit: NodeId, evidence: Uint8Array) => Promise<void>;
+  /** Statements of all of a team are there, of which these are not what most have signed. */
+  readonly onDissent: (round: RoundId, nodes: readonly NodeId[]) => void;
+  /** A node has brought something in the name of others that is not theirs, or evidence that shows nothing. */
+  readonly onFalse: (round: SignedRoundInfo, node: NodeId, what: string) => void;
+}
+
+/** What is known of a round that fails. */
+interface Case {
+  readonly facts: PublicFacts;
+  readonly signed: SignedRoundInfo;
+  /** By signer and subject, the first statement that was shown. */
+  readonly statements: Map<string, Statement>;
+  readonly convicted: Set<NodeId>;
+}
+
+export class Courtroom {
+  readonly #deps: CourtDeps;
+  readonly #cases = new Map<RoundId, Case>();
+  /** One piece of evidence after the other: a flood of it costs one engine. */
+  #examined: Promise<void> = Promise.resolve();
+
+  constructor(deps: CourtDeps) {
+    this.#deps = deps;
+  }
+
+  /** What a node's report comes to; resolves when its evidence is checked and what follows from it is written down. */
+  async hear(node: NodeId, round: RoundId, failure: FailureReport): Promise<Testimony> {
+    const { code, detail, reporter, evidence } = failure;
+    const named = failure.culprit ?? failure.accused;
+    const about = this.#caseOf(round, node);
+    const source = reporter === node ? node : about && (await this.#sourceOf(about, node, failure, named));
+    const shown = about === undefined || (evidence !== undefined && (await this.#examineNext(about, node, evidence)));
+    return { code, named, source, shown, detail };
+  }
+
+  /** Undefined where nothing that its members sign can be checked, or the node is none of them. */
+  #caseOf(round: RoundId, node: NodeId): Case | undefined {
+    const known = this.#cases.get(round);
+    if (known) return known.facts.info.team.includes(node) ? known : undefined;
+    const signed = this.#deps.roundOf(round);
+    const facts = signed?.info.team.includes(node) ? this.#factsOf(signed.info) : undefined;
+    if (!signed || !facts) return undefined;
+    const opened = { facts, signed, statements: new Map(), convicted: new Set<NodeId>() };
+    this.#cases.set(round, opened);
+    const [oldest] = this.#cases.keys();
+    if (this.#cases.size > ROUNDS_MAX && oldest !== undefined) this.#cases.delete(oldest);
+    return opened;
+  }
+
+  #factsOf(info: RoundInfo): PublicFacts | undefined {
+    const publicKeys = info.team.map((node) => this.#deps.publicKeyOf(node));
+    if (!publicKeys.every((key) => key !== undefined)) return undefined;
+    return { info, digest: roundDigest(info), group: namedGroup(info.group), publicKeys };
+  }
+
+  /** Whose word hearsay is: the one's who signed it, or nobody's. */
+  async #sourceOf(
+    about: Case,
+    node: NodeId,
+    { code, detail, reporter, signature }: FailureReport,
+    named: NodeId | undefined,
+  ): Promise<NodeId | undefined> {
+    if (!signature) return undefined;
+    const said = messageStatement(reporter, { kind: 'roundError', code, culprit: named, detail }, signature);
+    if (!isStatement(about.facts, said)) {
+      this.#deps.onFalse(about.signed, node, `what ${reporter} has not signed`);
+      return undefined;
+    }
+    await this.#compare(about, [said]);
+    return reporter;
+  }
+
+  async #examineNext(about: Case, node: NodeId, bytes: Uint8Array): Promise<boolean> {
+    const examined = this.#examined.then(() => this.#examine(about, node, bytes));
+    this.#examined = examined.then(
+      () => {},
+      // Told to who brought it; the next one is none the worse for it.
+      () => {},
+    );
+    return await examined;
+  }
+
+  /** Whether evidence holds. @throws MixError STORE_FAILED, and the engine's: it will be brought again */
+  async #examine(about: Case, node: NodeId, bytes: Uint8Array): Promise<boolean> {
+    const { facts, signed } = about;
+    let evidence: Evidence;
+    try {
+      evidence = decodeEvidence(bytes);
+      const engine = await this.#deps.engineOf(facts.info.group);
+      const { culprits, certain } = await verifyEvidence(facts, engine, evidence);
+      if (!certain) this.#deps.onDissent(facts.info.round, culprits);
+      else for (const culprit of culprits) await this.#convict(about, culprit, bytes);
+    } catch (thrown) {
+      const error = asMixError(thrown);
+      const isFalse = error.code === 'EVIDENCE_INVALID' || error.code.startsWith('MESSAGE_');
+      if (!isFalse) throw error;
+      this.#deps.onFalse(signed, node, error.message);
+      return false;
+    }
+    await this.#compare(about, statementsIn(evidence));
+    return true;
+  }
+
+  /** Holds statements, each with its signature checked, against those that were shown before. */
+  async #compare(about: Case, statements: readonly Statement[]): Promise<void> {
+    for (const statement of statements) {
+      const { subject, says } = claimOf(about.facts, statement);
+      const key = `${statement.from}/${subject}`;
+      const before = about.statements.get(key);
+      if (!before) about.statements.set(key, statement);
+      else if (claimOf(about.facts, before).says !== says) {
+        const evidence: Evidence = { kind: 'equivocation', first: before, second: statement };
+        await this.#convict(about, statement.from, encodeEvidence(evidence));
+      }
+    }
+  }
+
+  /** Once for each round. */
+  async #convict(about: Case, culprit: NodeId, evidence: Uint8Array): Promise<void> {
+    if (about.convicted.has(culprit)) return;
+    about.convicted.add(culprit);
+    this.#deps.log.warn({ round: about.facts.info.round, node: culprit }, 'evidence convicts a node');
+    await this.#deps.onConvicted(about.signed, culprit, evidence);
+  }
+}

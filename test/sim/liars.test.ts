@@ -1,0 +1,38 @@
+// One liar of any kind, or two that work together, beside honest nodes: rounds go on, nobody else sits out for it, and it is out in
+// the end. Eight nodes, teams of five, the scheduler's own parameters, five minutes of virtual time. Every lie is played in one stage of
+// a round; `npm run sim -- --liars` plays each in every stage.
+import { beforeAll, describe, expect, it } from 'vitest';
+import { faultsOf, type LiarRun, playLiars } from './scheduler/liarRun.js';
+import { LIE_NAMES, LIE_STAGES } from './scheduler/liars.js';
+
+describe('beside a node that lies', () => {
+  let without: LiarRun;
+  beforeAll(async () => {
+    without = await playLiars(undefined, 1);
+  });
+
+  const cases = LIE_NAMES.map((name, index) => [name, LIE_STAGES[(3 * index + 3) % LIE_STAGES.length]!] as const);
+
+  it.each(cases)(
+    '(%s, in %s) no honest node is out, rounds go on, and the liar is out in the end',
+    async (name, stage) => {
+      const run = await playLiars({ name, stage }, 1);
+      expect(run.told).toBeGreaterThan(0);
+      expect(faultsOf(run, without)).toEqual([]);
+    },
+  );
+});
+
+describe('beside two that lie together', () => {
+  it.each([
+    ['another is to blame', 'PRECOMPUTING'],
+    ['another is lost', 'REALTIME'],
+    ['another to each', 'STANDBY'],
+    ['report: another is to blame', 'QUEUED'],
+    ['garbage to one', 'QUEUED'],
+  ] as const)('(%s, in %s) no honest node is out, rounds go on, and both are out in the end', async (name, stage) => {
+    const run = await playLiars({ name, stage }, 2);
+    expect(run.told).toBeGreaterThan(0);
+    expect(faultsOf(run, await playLiars(undefined, 2))).toEqual([]);
+  });
+});

@@ -1,0 +1,100 @@
+// A network with liars in it, measured: how many rounds it completes, how often each node is drawn, and when a liar is drawn last.
+import type { NodeId } from '../../../src/base/ids.js';
+import { areApart } from '../../../src/scheduler/pairs.js';
+import { DEFAULT_PARAMS } from '../../../src/scheduler/schedulerParams.js';
+import { LIE_NAMES, LIE_STAGES, type Lie, type LieStage } from './liars.js';
+import { type SchedulerScenario, SECOND_MS } from './scenario.js';
+import { SchedulerSim } from './world.js';
+
+export interface LiarRun {
+  readonly violations: readonly string[];
+  readonly completed: number;
+  readonly draws: ReadonlyMap<NodeId, number>;
+  /** Draws of which somebody had to be out because of the other half of its pair. */
+  readonly missed: ReadonlyMap<NodeId, number>;
+  readonly liars: ReadonlySet<NodeId>;
+  readonly told: number;
+  /** Draws of liars in the last minute. */
+  readonly drawnLate: number;
+}
+
+const DURATION_MS = 300 * SECOND_MS;
+const LATE_MS = 60 * SECOND_MS;
+
+/** Plays eight nodes with the scheduler's own parameters; the last `liars` of them lie, or would if there were a lie. */
+export async function playLiars(
+  lie: { readonly name: Lie; readonly stage: LieStage } | undefined,
+  liars: number,
+): Promise<LiarRun> {
+  const scenario: SchedulerScenario = {
+    seed: 'liars',
+    nodes: 8,
+    teamSize: 5,
+    faults: new Set(),
+    lie: lie && { ...lie, liars, fromMs: 0 },
+    durationMs: DURATION_MS,
+  };
+  const params = {
+    ...DEFAULT_PARAMS,
+    group: 'TEST-512',
+    slots: 10,
+    chunkSlots: 5,
+    minSenders: 1,
+    quotaPerSender: 10,
+  } as const;
+  const sim = new SchedulerSim(scenario, params);
+  const draws = new Map<NodeId, number>(sim.nodes.map(({ id }) => [id, 0]));
+  const suspects = new Set(sim.nodes.slice(-liars).map(({ id }) => id));
+  let [completed, drawnLate] = [0, 0];
+  const missed = new Map<NodeId, number>(draws);
+  await sim.watch(DURATION_MS, (effect, { pairs }) => {
+    if (effect.type === 'ended' && effect.round.state === 'COMPLETED') completed++;
+    if (effect.type !== 'open') return;
+    for (const { id } of sim.nodes) {
+      const { team } = effect.info;
+      const isPassedOver = !team.includes(id) && team.some((member) => areApart(pairs, member, id));
+      if (isPassedOver) missed.set(id, missed.get(id)! + 1);
+    }
+    for (const node of effect.info.team) {
+      draws.set(node, draws.get(node)! + 1);
+      if (suspects.has(node) && sim.clock.nowMs() > DURATION_MS - LATE_MS) drawnLate++;
+    }
+  });
+  const told = lie ? (sim.coverage.get(`lie: ${lie.name}`) ?? 0) : 0;
+  return { violations: [...sim.invariants.violations], completed, draws, missed, liars: suspects, told, drawnLate };
+}
+
+/** Of the rate without the liar, and of an honest node's draws. */
+const RATE_MIN = 0.8;
+const MISSED_MAX = 0.1;
+
+/** What liars have cost the others beyond what they may; nothing where all is well. */
+export function faultsOf(run: LiarRun, without: LiarRun): readonly string[] {
+  const faults = [...run.violations];
+  const rate = run.completed / without.completed;
+  if (rate < RATE_MIN) faults.push(`rounds go on at ${rate.toFixed(2)} of the rate without a liar`);
+  for (const [node, draws] of run.draws) {
+    const missed = run.missed.get(node)! / (run.missed.get(node)! + draws);
+    if (!run.liars.has(node) && missed > MISSED_MAX)
+      faults.push(`an honest node misses ${missed.toFixed(2)} of its draws`);
+  }
+  if (run.drawnLate > 0) faults.push(`a liar is drawn ${run.drawnLate} times in the last minute`);
+  return faults;
+}
+
+/** Plays every lie in every stage, by one liar. The exit code: 0, or 1 where one of them costs others too much. */
+export async function playAllLiars(json: boolean): Promise<number> {
+  const without = await playLiars(undefined, 1);
+  const bad: string[] = [];
+  for (const name of LIE_NAMES) {
+    for (const stage of LIE_STAGES) {
+      const run = await playLiars({ name, stage }, 1);
+      const faults = faultsOf(run, without);
+      const rate = (run.completed / without.completed).toFixed(2);
+      console.log(`${name}, in ${stage}: told ${run.told} times, rate ${rate}; ${faults.join('; ') || 'harmless'}`);
+      if (faults.length > 0) bad.push(`${name}, in ${stage}`);
+    }
+  }
+  if (json) console.log(JSON.stringify({ ok: bad.length === 0, lies: LIE_NAMES.length * LIE_STAGES.length, bad }));
+  return bad.length === 0 ? 0 : 1;
+}

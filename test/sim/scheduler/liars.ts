@@ -1,0 +1,136 @@
+// Nodes that lie: what one of them says to its scheduler, and to its team, when a round of its comes to a stage. Each lie has a name;
+// the liar tells it in every round that it can.
+import type { NodeId } from '../../../src/base/ids.js';
+import { randomBelow } from '../../../src/base/rng.js';
+import type { RoundInfo } from '../../../src/round/roundInfo.js';
+import type { Stage } from '../../../src/round/roundState.js';
+import type { FailureReport } from '../../../src/round/schedulerPort.js';
+import { count } from './invariants.js';
+import type { SimNode } from './simNode.js';
+import { contradiction, signedError, type Word } from './simRounds.js';
+import type { SchedulerSim } from './world.js';
+
+/** When a liar lies: the first stage that a round comes to and still goes on. */
+export const LIE_STAGES = ['PRECOMPUTING', 'STANDBY', 'QUEUED', 'REALTIME'] as const satisfies readonly Stage[];
+export type LieStage = (typeof LIE_STAGES)[number];
+
+interface Lying {
+  readonly self: SimNode;
+  readonly info: RoundInfo;
+  readonly others: readonly NodeId[];
+  /** One of the others, at random; and one that is the same in all rounds, where it is in this one. */
+  readonly victim: NodeId;
+  readonly target: NodeId | undefined;
+  /** To one of the team. */
+  tell(to: NodeId, word: Word): void;
+  /** Ends the round, with this report to the scheduler. */
+  report(failure: Partial<FailureReport> & Pick<FailureReport, 'code'>): void;
+}
+
+/** Ends the round for all of the team by a signed word, and reports the same. */
+function endBy(lying: Lying, said: Pick<FailureReport, 'code' | 'culprit'> & Partial<FailureReport>): void {
+  const { self, info, others } = lying;
+  const failure = { detail: '', reporter: self.id, ...said };
+  for (const to of others) lying.tell(to, signedError(self.key, info, failure));
+  lying.report(failure);
+}
+
+const nobody = undefined;
+
+/** What it says. `report …`: to the scheduler alone. */
+export const LIES = {
+  'report: another confesses': ({ victim, report }) =>
+    report({ code: 'DECRYPTION_PROOF', culprit: undefined, accused: victim, reporter: victim }),
+  'report: another accuses a third': ({ victim, others, report }) =>
+    report({ code: 'PEER_LOST', accused: victim, reporter: others.find((one) => one !== victim)!, culprit: nobody }),
+  'report: a forged signature': ({ victim, report }) =>
+    report({
+      code: 'PEER_LOST',
+      accused: victim,
+      culprit: nobody,
+      reporter: victim,
+      signature: new Uint8Array(64).fill(1),
+    }),
+  'report: evidence that is none': ({ victim, report }) =>
+    report({ code: 'EQUIVOCATION', culprit: victim, evidence: new Uint8Array(80).fill(1) }),
+  'report: evidence against itself': ({ self, info, victim, report }) =>
+    report({ code: 'EQUIVOCATION', culprit: victim, evidence: contradiction(self.key, info) }),
+  'report: another is to blame': ({ victim, report }) => report({ code: 'ELEMENT_RANGE', culprit: victim }),
+  'report: the scheduler gave it up': ({ report }) => report({ code: 'SCHEDULER_FAILED', culprit: nobody }),
+  'another is to blame': (lying) => endBy(lying, { code: 'ELEMENT_RANGE', culprit: lying.victim }),
+  'another is lost': (lying) => endBy(lying, { code: 'PEER_LOST', culprit: lying.victim }),
+  'another has lied, which could be shown': (lying) =>
+    endBy(lying, { code: 'COMMITMENT_OPENING', culprit: lying.victim }),
+  'one and the same is to blame, by what could be shown': (lying) => {
+    if (lying.target) endBy(lying, { code: 'DECRYPTION_PROOF', culprit: lying.target });
+  },
+  'another to each': (lying) => {
+    for (const to of lying.others) {
+      const failure = { code: 'ELEMENT_RANGE', culprit: to, reporter: lying.self.id, detail: '' } as const;
+      lying.tell(to, signedError(lying.self.key, lying.info, failure));
+    }
+    lying.report({ code: 'ELEMENT_RANGE', culprit: lying.victim });
+  },
+  'nobody is to blame': (lying) => endBy(lying, { code: 'INTERNAL', culprit: nobody }),
+  'its keys have expired': (lying) => endBy(lying, { code: 'EPOCH_EXPIRED', culprit: nobody }),
+  'a deadline is missed': (lying) => endBy(lying, { code: 'DEADLINE_MISSED', culprit: nobody }),
+  'outputs disagree': (lying) => endBy(lying, { code: 'OUTPUTS_DISAGREE', culprit: nobody }),
+  'too few senders': (lying) => {
+    if (lying.info.team[0] === lying.self.id) endBy(lying, { code: 'TOO_FEW_SENDERS', culprit: nobody });
+  },
+  'garbage to one': ({ victim, tell }) => tell(victim, { kind: 'garbage' }),
+  'nothing to its scheduler': () => {},
+} as const satisfies Record<string, (lying: Lying) => void>;
+
+export type Lie = keyof typeof LIES;
+export const LIE_NAMES = Object.keys(LIES) as Lie[];
+
+export class Liars {
+  readonly #sim: SchedulerSim;
+  readonly #ids = new Set<NodeId>();
+
+  constructor(sim: SchedulerSim) {
+    this.#sim = sim;
+  }
+
+  add(node: NodeId): void {
+    this.#ids.add(node);
+  }
+
+  get ids(): ReadonlySet<NodeId> {
+    return this.#ids;
+  }
+
+  onStage(self: SimNode, info: RoundInfo | undefined, stage: Stage): void {
+    const { scenario, clock } = this.#sim;
+    const { lie } = scenario;
+    if (!lie || !info || stage !== lie.stage || clock.nowMs() < lie.fromMs || !this.#ids.has(self.id)) return;
+    clock.after(1, () => this.#tell(self, info, lie.name));
+  }
+
+  /** False where a report does not leave. */
+  lets(node: NodeId, stage: Stage): boolean {
+    const { lie } = this.#sim.scenario;
+    const isSilent = lie?.name === 'nothing to its scheduler' && this.#ids.has(node);
+    return !isSilent || stage !== (lie.stage === 'PRECOMPUTING' ? 'STANDBY' : 'COMPLETED');
+  }
+
+  #tell(self: SimNode, info: RoundInfo, name: Lie): void {
+    const { rng, nodes } = this.#sim;
+    // Liars spare each other.
+    const others = info.team.filter((node) => !this.#ids.has(node));
+    const target = nodes.find(({ id }) => !this.#ids.has(id))!.id;
+    if (!self.rounds?.isOpen(info.round)) return;
+    count(this.#sim.coverage, `lie: ${name}`);
+    LIES[name]({
+      self,
+      info,
+      others,
+      victim: others[randomBelow(rng, others.length)]!,
+      target: others.includes(target) ? target : undefined,
+      tell: (to, word) => this.#sim.tellOne(self, to, info.round, word),
+      report: (failure) =>
+        self.rounds?.abandon(info.round, { culprit: undefined, reporter: self.id, detail: '', ...failure }),
+    });
+  }
+}
