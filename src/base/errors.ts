@@ -205,6 +205,10 @@ const catalogue = {
     what: 'the nodes computed different outputs',
     remedy: 'nothing was accepted; a node lied about what it received',
   },
+  OUTPUTS_INCOMPLETE: {
+    what: 'the outputs are not those of the signed slot table: a dummy is missing, or comes twice',
+    remedy: 'nothing was accepted; a node copied a slot over another one, and its team is not drawn again',
+  },
   TOO_FEW_SENDERS: {
     what: 'the batch has fewer distinct senders than the round requires',
     remedy: 'wait for more senders',

@@ -28,7 +28,8 @@ const TOP_BYTE = 1;
 
 export type Decoded =
   | { readonly kind: 'message'; readonly payload: Uint8Array }
-  | { readonly kind: 'dummy' }
+  /** `salt`: which dummy it is. */
+  | { readonly kind: 'dummy'; readonly salt: Uint8Array }
   | { readonly kind: 'invalid' };
 
 function codeBytes(group: Group, width: number): number {
@@ -165,11 +166,18 @@ export function encodeMessage(group: Group, width: number, payload: Uint8Array, 
   return encode(group, width, KIND_MESSAGE, randomBytes(rng, MESSAGE_SALT_BYTES), payload);
 }
 
-/** What fills an empty slot: no secret, anybody computes the same elements from the round and the slot. */
-export function encodeDummy(group: Group, width: number, roundDigest: Uint8Array, slot: number): Uint8Array {
+/** The salt of the dummy in an empty slot of a settled table: it tells that dummy from all others. */
+export function dummySalt(tableDigest: Uint8Array, slot: number): Uint8Array {
+  return digest('dummy-salt', tableDigest, slot).subarray(0, MESSAGE_SALT_BYTES);
+}
+
+/**
+ * What fills an empty slot: no secret, every node computes the same elements from the settled table's digest and the slot. No sender can
+ * make one ahead of the table, which covers H(M) of all messages: so each comes out exactly once, or a node has not permuted.
+ */
+export function encodeDummy(group: Group, width: number, tableDigest: Uint8Array, slot: number): Uint8Array {
   messageCapacity(group, width);
-  const salt = digest('dummy-salt', roundDigest, slot).subarray(0, MESSAGE_SALT_BYTES);
-  return encode(group, width, KIND_DUMMY, salt, new Uint8Array(0));
+  return encode(group, width, KIND_DUMMY, dummySalt(tableDigest, slot), new Uint8Array(0));
 }
 
 /**
@@ -199,7 +207,7 @@ export function decodeMessage(group: Group, width: number, elements: Uint8Array)
   const length = code[LENGTH_AT]! | (code[LENGTH_AT + 1]! << 8);
   if (code[KIND_AT + 1] !== VERSION || length > capacity) return invalid;
   if (!room.isZeroFrom(PAYLOAD_AT + length)) return invalid;
-  if (kind === KIND_DUMMY) return length === 0 ? { kind: 'dummy' } : invalid;
+  if (kind === KIND_DUMMY) return length === 0 ? { kind: 'dummy', salt: code.slice(HASH_BYTES, KIND_AT) } : invalid;
   if (kind !== KIND_MESSAGE) return invalid;
   return { kind: 'message', payload: code.slice(PAYLOAD_AT, PAYLOAD_AT + length) };
 }

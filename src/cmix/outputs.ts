@@ -1,6 +1,7 @@
 // What comes out of a round: the digest that all nodes sign, and the messages in it. A slot that does not decode is
 // reported, not repaired: somebody mauled it, or its sender never coded it properly, and tracing finds out who.
-import { digest } from '../base/bytes.js';
+import { digest, toHex } from '../base/bytes.js';
+import { MixError } from '../base/errors.js';
 import type { Group } from '../math/group.js';
 import { slotsOf } from './elgamal.js';
 import { decodeMessage } from './messageCoding.js';
@@ -11,6 +12,10 @@ export interface DecodedOutputs {
   readonly messages: Uint8Array[];
   /** How many slots are dummies. */
   readonly dummies: number;
+  /** Which: their salts as hex, in the order of the output slots. */
+  readonly dummySalts: string[];
+  /** Outputs that are equal to one before them. Messages have random salts: it was copied, or its sender sent it twice. */
+  readonly copies: number;
   /** Output slots that do not decode, ascending. */
   readonly invalidSlots: number[];
 }
@@ -26,12 +31,36 @@ export function decodeOutputs(group: Group, width: number, outputs: Uint8Array):
   const slotBytes = width * group.elementBytes;
   const messages: Uint8Array[] = [];
   const invalidSlots: number[] = [];
-  let dummies = 0;
+  const dummySalts: string[] = [];
+  const heads = new Set<string>();
   for (let slot = 0; slot < slots; slot++) {
-    const decoded = decodeMessage(group, width, outputs.subarray(slot * slotBytes, (slot + 1) * slotBytes));
+    const output = outputs.subarray(slot * slotBytes, (slot + 1) * slotBytes);
+    heads.add(headOf(output));
+    const decoded = decodeMessage(group, width, output);
     if (decoded.kind === 'message') messages.push(decoded.payload);
-    else if (decoded.kind === 'dummy') dummies++;
+    else if (decoded.kind === 'dummy') dummySalts.push(toHex(decoded.salt));
     else invalidSlots.push(slot);
   }
-  return { messages, dummies, invalidSlots };
+  return { messages, dummies: dummySalts.length, dummySalts, invalidSlots, copies: slots - heads.size };
+}
+
+/** What a coded message begins with, hash and salt: two that share it are the same. */
+const HEAD_BYTES = 32;
+const headOf = (output: Uint8Array): string =>
+  Buffer.from(output.buffer, output.byteOffset, Math.min(HEAD_BYTES, output.length)).toString('latin1');
+
+/**
+ * Holds the dummies that came out against those that went in: each exactly once. What else decodes as a dummy was coded so by its
+ * sender.
+ * @param expected salts of the dummies of the settled table, as hex
+ * @param found those that came out
+ * @returns how many of those that came out were none of the table's
+ * @throws MixError OUTPUTS_INCOMPLETE: a node has not permuted, but copied a slot over another
+ */
+export function checkDummies(expected: ReadonlySet<string>, found: readonly string[]): number {
+  const ours = found.filter((salt) => expected.has(salt));
+  const distinct = new Set(ours).size;
+  const [missing, twice] = [expected.size - distinct, ours.length - distinct];
+  if (missing + twice > 0) throw new MixError('OUTPUTS_INCOMPLETE', { missing, twice });
+  return found.length - ours.length;
 }

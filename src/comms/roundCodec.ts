@@ -97,7 +97,8 @@ export function encodeReport(report: NodeReport): WireReport {
       const { round, bootId, stage, failure } = report;
       const { code = '', reporter = '', detail = '' } = failure ?? {};
       const culprit = failure?.culprit ?? failure?.accused ?? '';
-      const shown = { reporterSignature: failure?.signature ?? EMPTY, evidence: failure?.evidence ?? EMPTY };
+      const { copies = 0 } = report;
+      const shown = { copies, reporterSignature: failure?.signature ?? EMPTY, evidence: failure?.evidence ?? EMPTY };
       return { stage: { round, bootId, stage, code, culprit, reporter, detail: detail.slice(0, TEXT_MAX), ...shown } };
     }
   }
@@ -143,7 +144,8 @@ function decodeStage(from: NodeId, wire: StageReport__Output): NodeReport {
   require_(isRoundId(round), 'round');
   require_(isBootId(bootId), 'boot id');
   require_((STAGES as readonly string[]).includes(stage), 'stage');
-  return { kind: 'stage', round, bootId, stage: stage as Stage, failure: decodeFailure(from, wire) };
+  const copies = wire.copies > 0 ? { copies: wire.copies } : {};
+  return { kind: 'stage', round, bootId, stage: stage as Stage, failure: decodeFailure(from, wire), ...copies };
 }
 
 function decodeFailure(from: NodeId, wire: StageReport__Output): FailureReport | undefined {

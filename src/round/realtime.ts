@@ -4,8 +4,8 @@ import { toHex } from '../base/bytes.js';
 import { type Deferred, deferred } from '../base/deferred.js';
 import { MixError } from '../base/errors.js';
 import type { SenderId } from '../base/ids.js';
-import { encodeDummy } from '../cmix/messageCoding.js';
-import { decodeOutputs, outputDigest } from '../cmix/outputs.js';
+import { dummySalt, encodeDummy } from '../cmix/messageCoding.js';
+import { checkDummies, decodeOutputs, outputDigest } from '../cmix/outputs.js';
 import { identifyFactor, realtimeDecrypt, realtimePermute } from '../cmix/phases.js';
 import { verifyDecryption } from '../cmix/proofs.js';
 import { type SenderSecret, slotKeys } from '../cmix/senderKeys.js';
@@ -32,6 +32,8 @@ export interface RoundOutputs {
   readonly digest: Uint8Array;
   readonly messages: number;
   readonly dummies: number;
+  /** Outputs that are equal to another: some node, or a sender, copied a message. */
+  readonly copies: number;
   readonly invalidSlots: readonly number[];
 }
 
@@ -69,6 +71,9 @@ export class Realtime {
   /** As proposed, with its digest, and as settled by all verdicts. */
   proposal: { readonly table: SlotTable; readonly digest: Uint8Array } | undefined;
   settled: SlotTable | undefined;
+  #settledDigest: Uint8Array | undefined;
+  /** Salts of the dummies in its empty slots, as hex. */
+  readonly #dummies = new Set<string>();
   /** The proposal as this node has judged it; undefined before. */
   judged: TableJudge | undefined;
   readonly #verdicts: (readonly SlotRejection[])[] = [];
@@ -138,7 +143,9 @@ export class Realtime {
     this.#senders.mixed(senders);
     this.settled = table;
     this.#keys = Array.from({ length: Math.ceil(info.slots / this.#keySlots) }, () => deferred<Prepared>());
-    return verdicts.every(({ length }) => length === 0) ? proposal.digest : tableDigest(roundDigest, table);
+    const isWhole = verdicts.every(({ length }) => length === 0);
+    this.#settledDigest = isWhole ? proposal.digest : tableDigest(roundDigest, table);
+    return this.#settledDigest;
   }
 
   /** A slot that survived has our own MAC: only an epoch that ended in between can have taken its sender away. */
@@ -187,7 +194,10 @@ export class Realtime {
           const slotKey = slotKeys(group, secret, roundDigest, entry.salt, info.width);
           keys.set(slotKey, slot * slotBytes);
           slotKey.fill(0);
-        } else for (let e = 0; e < info.width; e++) keys.set(one, slot * slotBytes + e * group.elementBytes);
+          continue;
+        }
+        this.#dummies.add(toHex(dummySalt(this.#settledDigest!, from + slot)));
+        for (let e = 0; e < info.width; e++) keys.set(one, slot * slotBytes + e * group.elementBytes);
       }
       const r = preparedR.slice(from * info.width, (from + slots) * info.width);
       const combined = secrets.hold(await engine.mul(keys, r, this.#round.realtime));
@@ -224,11 +234,11 @@ export class Realtime {
 
   /** M of every slot; dummies, which anybody can recompute, where a slot is empty or was rejected. */
   #firstInput(): Uint8Array {
-    const { info, group, digest: roundDigest } = this.#round.facts;
+    const { info, group } = this.#round.facts;
     const batch = this.#round.ports.engine.allocate(info.slots, info.width);
     const slotBytes = info.width * group.elementBytes;
     for (const [slot, entry] of this.settled!.entries()) {
-      const payload = entry ? this.payloads![slot]! : encodeDummy(group, info.width, roundDigest, slot);
+      const payload = entry ? this.payloads![slot]! : encodeDummy(group, info.width, this.#settledDigest!, slot);
       batch.set(payload, slot * slotBytes);
     }
     return batch;
@@ -285,7 +295,7 @@ export class Realtime {
 
   /**
    * out = x′ ∘ ∏D_i ∘ c⁻¹, all of which are in. Where an output does not decode, every node's share is checked against its proof.
-   * @throws MixError DECRYPTION_PROOF or EQUIVOCATION with the culprit
+   * @throws MixError DECRYPTION_PROOF or EQUIVOCATION with the culprit; OUTPUTS_INCOMPLETE
    */
   async outputs(mixDigest: Uint8Array, cipherDigest: Uint8Array): Promise<RoundOutputs> {
     const round = this.#round;
@@ -298,10 +308,13 @@ export class Realtime {
     }
     if (this.#factors !== round.size + 1) throw new MixError('INTERNAL', { what: 'factors', got: this.#factors });
     const outputs = (await this.#identified) as Uint8Array;
-    const { messages, dummies, invalidSlots } = decodeOutputs(group, info.width, outputs);
+    const { messages, dummies, dummySalts, invalidSlots, copies } = decodeOutputs(group, info.width, outputs);
+    // A wrong share spoils dummies, too: who sent it is to blame first.
     if (invalidSlots.length > 0) await this.#blameShares(cipherDigest);
+    checkDummies(this.#dummies, dummySalts);
     round.ports.onProgress('identify', 1);
-    return { outputs, digest: outputDigest(roundDigest, outputs), messages: messages.length, dummies, invalidSlots };
+    const digest = outputDigest(roundDigest, outputs);
+    return { outputs, digest, messages: messages.length, dummies, copies, invalidSlots };
   }
 
   /** The slow path: names the node whose share is wrong. All right: the message was mauled elsewhere, and stays invalid. */

@@ -167,8 +167,23 @@ function onRoundError(
 ): Step {
   if (from === state.position) return [state, []];
   if (message.code === 'DEADLINE_MISSED') return onClaim(state, from, message);
+  if (message.code === 'OUTPUTS_INCOMPLETE') return onOutputsDoubted(state, from, message);
   return failBy(state, hearsay(state, from, message, proven));
 }
+
+/**
+ * A member says that a dummy is missing. That can only be seen by who has all openings, this node's among them; and who has opened will
+ * see it, or not, itself.
+ */
+function onOutputsDoubted(state: RoundState, from: number, { code }: TeamMessage & { kind: 'roundError' }): Step {
+  if (state.stage !== 'REALTIME' || !reached(state, 'opening'))
+    return fail(state, code, 'said before it could be', from);
+  const doubted = { from, code };
+  return reached(state, 'outputSignature') ? unfounded(state, doubted) : [{ ...state, doubted }, []];
+}
+
+const unfounded = (state: RoundState, { from, code }: NonNullable<RoundState['doubted']>): Step =>
+  fail(state, code, 'the outputs are those of the table', from);
 
 /** What a member says of the end of a round. Only evidence that we have checked convicts anybody, and what it says of itself. */
 function hearsay(
@@ -355,6 +370,7 @@ function onWorked(before: RoundState, event: RoundEvent & { type: 'worked' }): S
       // The first node says H(x′); every other passes the batch on.
       return [advance(state, 'realtimePermute'), say ? saying : [{ type: 'send', phase: 'realtimePermute' }]];
     case 'outputs':
+      if (state.doubted) return unfounded(state, state.doubted);
       return [advance(state, 'outputSignature'), saying];
   }
 }

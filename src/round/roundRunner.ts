@@ -63,6 +63,10 @@ interface OpenRound {
   readonly desk: SubmissionDesk | undefined;
 }
 
+/** What is said of outputs that are equal: nothing where all differ, as they do among the honest. */
+const copiesOf = (outputs: SignedOutputs | undefined): { readonly copies?: number } =>
+  outputs && outputs.copies > 0 ? { copies: outputs.copies } : {};
+
 export class RoundRunner implements LinkReceiver {
   readonly #deps: RunnerDeps;
   readonly #limits: RunnerLimits;
@@ -75,6 +79,7 @@ export class RoundRunner implements LinkReceiver {
   readonly #watch: PeerWatch;
   readonly #refusals: Refusals;
   readonly #ended;
+  readonly #copied;
   #closing = false;
 
   constructor(deps: RunnerDeps) {
@@ -87,6 +92,7 @@ export class RoundRunner implements LinkReceiver {
       'stage',
       'code',
     ]);
+    this.#copied = metrics.counter('rounds_copied_total', 'Completed rounds of which some outputs are equal');
     this.#courier = new Courier({
       link,
       clock,
@@ -146,7 +152,8 @@ export class RoundRunner implements LinkReceiver {
   reports(): NodeReport[] {
     const { bootId } = this.#deps;
     return [...this.#rounds].map(([id, { round }]) => {
-      return { kind: 'stage', round: id, bootId, stage: round.stage, failure: round.failure };
+      const { stage, failure, outputs } = round;
+      return { kind: 'stage', round: id, bootId, stage, failure, ...copiesOf(outputs) };
     });
   }
 
@@ -230,7 +237,22 @@ export class RoundRunner implements LinkReceiver {
     const id = info.round;
     const report = failure && round.failure;
     this.#deps.care?.onStage(info, stage);
-    this.#deps.report({ kind: 'stage', round: id, bootId: this.#deps.bootId, stage, failure: report });
+    const { copies } = copiesOf(round.outputs);
+    this.#deps.report({
+      kind: 'stage',
+      round: id,
+      bootId: this.#deps.bootId,
+      stage,
+      failure: report,
+      ...copiesOf(round.outputs),
+    });
+    if (copies !== undefined) {
+      this.#copied.inc();
+      this.#deps.log.warn(
+        { round: id, copies },
+        'outputs of a round are equal: a node, or a sender, has copied a message',
+      );
+    }
     if (stage === 'QUEUED' && round.facts.position === 0) {
       this.#deps.clock.after(info.deadlines.collectMs, () => round.closeBatch());
     }

@@ -138,6 +138,8 @@ export interface RoundState {
   readonly late: boolean;
   /** The last time that half of a phase's time was over in this stage. */
   readonly holdUp?: HoldUp | undefined;
+  /** A member ended the round for what this node is about to see itself: which one, and what it said. */
+  readonly doubted?: { readonly from: number; readonly code: ErrorCode } | undefined;
   /** What deadline was missed, in words, once `claims` is set. */
   readonly missed?: string | undefined;
   readonly failure?: RoundFailure;

@@ -79,6 +79,8 @@ export type NodeReport =
       readonly bootId: BootId;
       readonly stage: Stage;
       readonly failure: FailureReport | undefined;
+      /** Of a completed round: outputs that are equal to another. */
+      readonly copies?: number | undefined;
     }
   /** Measured round trips to other members, milliseconds: what rings are ordered by. */
   | { readonly kind: 'roundTrips'; readonly roundTrips: readonly { readonly peer: NodeId; readonly ms: number }[] }

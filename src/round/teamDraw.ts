@@ -51,3 +51,6 @@ export function drawTeam(
   }
   return [...team, ...passedOver].slice(0, size);
 }
+
+/** A team as a set: the same for the same nodes in any order. */
+export const teamKey = (team: readonly NodeId[]): string => [...team].sort().join('/');

@@ -101,7 +101,7 @@ export class Scheduler implements SchedulerFeed {
   static async open(deps: SchedulerDeps): Promise<Scheduler> {
     const { key, network, store, log, clock } = deps;
     const params = checkParams(deps.params);
-    const { updates, ended, assigned, nodes, lastRound } = await store.recover();
+    const { updates, ended, assigned, nodes, barred, lastRound } = await store.recover();
     let failed = false;
     const onFailure = (reason: unknown) => {
       if (!failed) log.error({ err: reason }, 'an update cannot be written down: no more rounds are opened');
@@ -112,7 +112,7 @@ export class Scheduler implements SchedulerFeed {
       return store.keep(update);
     };
     const feed = new RoundFeed(key, network, deps.listener, { published: updates, keep, onFailure });
-    const state = { ...initialState(network, deps.membership().generation, params), lastRound };
+    const state = { ...initialState(network, deps.membership().generation, params), barred, lastRound };
     const scheduler = new Scheduler(deps, feed, state);
     for (const [node, entry] of nodes) scheduler.#registered.set(node, entry);
     await scheduler.#registerMembers();
@@ -216,10 +216,10 @@ export class Scheduler implements SchedulerFeed {
       this.#dispatch({ type: 'online', node, bootId, openRounds, atMs });
     }
     if (report.kind === 'stage') {
-      const { bootId, round, stage } = report;
+      const { bootId, round, stage, copies } = report;
       const failure = report.failure && (await this.#court.hear(node, round, report.failure));
       if (this.#closed) throw stopping();
-      this.#dispatch({ type: 'report', node, bootId, round, stage, failure, atMs: this.#deps.clock.nowMs() });
+      this.#dispatch({ type: 'report', node, bootId, round, stage, failure, copies, atMs: this.#deps.clock.nowMs() });
     }
     if (report.kind === 'progress' && this.#state.rounds.get(report.round)?.info.team.includes(node)) {
       this.#records.progress(node, report.round, report.phase, report.fraction, atMs);
@@ -327,6 +327,14 @@ export class Scheduler implements SchedulerFeed {
         return;
       case 'ended':
         this.#ended(effect.round, effect.blamed);
+        return;
+      case 'barred':
+        this.#metrics.barred();
+        log.error(
+          { round: effect.round, team: effect.team.split('/') },
+          'a team has copied a message: it is not drawn again',
+        );
+        this.feed.inOrder(() => store.bar(effect.team));
         return;
       case 'outByPairs':
         this.#metrics.outByPairs(effect.node);

@@ -4,7 +4,7 @@
 import type { NodeId, RoundId } from '../base/ids.js';
 import { phaseMs } from '../round/deadlines.js';
 import { STAGES, type Stage } from '../round/roundState.js';
-import { drawTeam } from '../round/teamDraw.js';
+import { drawTeam, teamKey } from '../round/teamDraw.js';
 import { Draft, isOver } from './draft.js';
 import {
   behind,
@@ -23,7 +23,7 @@ import { accuse, areApart, commonMember, explained, recent } from './pairs.js';
 import { type Distance, shortestRing } from './ringOrder.js';
 import type { RoundRecord, SchedulerEvent, SchedulerState, SchedulerStep } from './schedulerState.js';
 import { consumed, missed, precomputed, stockTarget } from './stock.js';
-import { isDone, isEmptyLead, silentMembers, type Verdict, verdictOf } from './verdict.js';
+import { isDone, isEmptyLead, isIncomplete, silentMembers, type Verdict, verdictOf } from './verdict.js';
 
 /** What a link is taken for that nobody has measured yet, milliseconds. */
 const UNKNOWN_ROUND_TRIP_MS = 100;
@@ -162,10 +162,19 @@ function complete(draft: Draft, round: RoundRecord, nowMs: number): void {
   }
   const [first] = round.info.team;
   draft.node(first!, (record) => led(record, false));
+  // All of them have signed the outputs: that some are equal is no single one's word.
+  if (2 * round.copied.size > round.info.team.length) bar(draft, round);
   // One that is away may still be at work on it and come to the same end: it is not told to stop.
   const isUnheard = round.info.team.some((node) => round.stages.get(node) !== 'COMPLETED');
   if (isUnheard) draft.state = { ...draft.state, told: [...draft.state.told, round.info.round].slice(-TOLD_MAX) };
   end(draft, { ...round, state: 'COMPLETED', endedMs: nowMs, settled: true }, []);
+}
+
+/** Somebody in this team has not permuted, and who cannot be known: the same nodes are no team again. */
+function bar(draft: Draft, { info }: RoundRecord): void {
+  const team = teamKey(info.team);
+  draft.state = { ...draft.state, barred: new Set([...draft.state.barred, team]) };
+  draft.effects.push({ type: 'barred', team, round: info.round });
 }
 
 /** Ends a round by the scheduler's own decision; nobody is blamed but for what it has seen itself. */
@@ -189,7 +198,7 @@ function end(draft: Draft, round: RoundRecord, blamed: readonly NodeId[]): void 
 }
 
 function report(draft: Draft, event: SchedulerEvent & { type: 'report' }): void {
-  const { node, bootId, round: id, stage, failure, atMs } = event;
+  const { node, bootId, round: id, stage, failure, copies = 0, atMs } = event;
   const ignored = (what: string) => draft.effects.push({ type: 'ignored', node, what });
   const record = draft.state.nodes.get(node);
   if (!record) return void ignored('a report, but not registered');
@@ -223,7 +232,8 @@ function report(draft: Draft, event: SchedulerEvent & { type: 'report' }): void 
   // A node cannot be ahead of what it was told: it takes no messages before it was assigned any.
   if (rank(stage) >= rank('QUEUED') && round.queuedMs === undefined)
     return void ignored(`${stage} before it was assigned`);
-  advance(draft, { ...round, stages }, atMs);
+  const copied = copies > 0 ? new Set([...round.copied, node]) : round.copied;
+  advance(draft, { ...round, stages, copied }, atMs);
 }
 
 /** A node is in a round that is over for us: it was away when that was said, or we died before we could say it. Said once. */
@@ -301,6 +311,7 @@ function countEmptyLead(draft: Draft, round: RoundRecord, nowMs: number): void {
 /** What a verdict means for the team: who is to blame sits out when that is so too often, and so does who is common to many pairs. */
 function pass(draft: Draft, round: RoundRecord, { blamed, lied, accusations }: Verdict, nowMs: number): void {
   const { params } = draft.state;
+  if (isIncomplete(round)) bar(draft, round);
   for (const node of lied) takeOut(draft, node, nowMs + params.sitOutMs, nowMs);
   for (const node of round.info.team) {
     if (!round.convicted.has(node)) draft.node(node, (record) => judged(record, blamed.includes(node), params, nowMs));
@@ -411,6 +422,7 @@ function begin(
     stages: new Map(),
     failures: new Map(),
     convicted: new Set(),
+    copied: new Set(),
     dissenters: new Set(),
     most: { stage: 'PENDING', sinceMs: openedMs },
     openedMs,
@@ -444,12 +456,27 @@ function open(draft: Draft, randomness: Uint8Array, nowMs: number): void {
     if (pool.length < params.teamSize) return;
     const round = (draft.state.lastRound + 1) as RoundId;
     const { pairs } = draft.state;
-    const drawn = drawTeam(pool, params.teamSize, round, randomness, (a, b) => areApart(pairs, a, b));
+    const draw = (nodes: readonly NodeId[]) =>
+      drawTeam(nodes, params.teamSize, round, randomness, (a, b) => areApart(pairs, a, b));
+    const drawn = unbarred(pool, params.teamSize, draft.state.barred, draw);
     const info = infoOf(draft.state, round, shortestRing(drawn, distanceIn(draft.state)));
     draft.state = { ...draft.state, lastRound: round };
     begin(draft, info, nowMs, { queuedMs: undefined, resumed: false });
     draft.effects.push({ type: 'open', info });
   }
+}
+
+/** A team that is not barred, where there is one: one that differs from the first draw by a member. */
+function unbarred(
+  pool: readonly NodeId[],
+  size: number,
+  barred: ReadonlySet<string>,
+  draw: (nodes: readonly NodeId[]) => NodeId[],
+): NodeId[] {
+  const first = draw(pool);
+  if (!barred.has(teamKey(first)) || pool.length === size) return first;
+  const others = first.map((left) => draw(pool.filter((node) => node !== left)));
+  return others.find((team) => !barred.has(teamKey(team))) ?? first;
 }
 
 function infoOf(

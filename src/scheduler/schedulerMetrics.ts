@@ -13,6 +13,7 @@ export class SchedulerMetrics {
   readonly #convicted;
   readonly #false;
   readonly #outByPairs;
+  readonly #barred;
 
   constructor(metrics: Metrics, show: () => SchedulerView) {
     const view = oncePerLook(show);
@@ -23,6 +24,10 @@ export class SchedulerMetrics {
     this.#convicted = metrics.counter('scheduler_convicted_total', 'Rounds in which evidence convicted a node', [
       'node',
     ]);
+    this.#barred = metrics.counter(
+      'scheduler_barred_total',
+      'Rounds in which some node has copied a message over another',
+    );
     this.#false = metrics.counter(
       'scheduler_false_reports_total',
       'Reports with evidence or signatures that are none',
@@ -77,6 +82,10 @@ export class SchedulerMetrics {
 
   falseReport(node: NodeId): void {
     this.#false.inc({ node });
+  }
+
+  barred(): void {
+    this.#barred.inc();
   }
 
   outByPairs(node: NodeId): void {

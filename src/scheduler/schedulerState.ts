@@ -64,6 +64,8 @@ export interface RoundRecord {
   /** Whom evidence has convicted in it, and who has signed something else than more than half of the team has. */
   readonly convicted: ReadonlySet<NodeId>;
   readonly dissenters: ReadonlySet<NodeId>;
+  /** Who says that some of its outputs are equal. */
+  readonly copied: ReadonlySet<NodeId>;
   /** The stage that more than half of its team has said to be at, or beyond, and since when. */
   readonly most: { readonly stage: Stage; readonly sinceMs: number };
   readonly openedMs: number;
@@ -87,6 +89,8 @@ export interface SchedulerState {
   readonly lastRound: number;
   /** By the ids of both: who accuses whom, by words alone. */
   readonly pairs: ReadonlyMap<string, Pair>;
+  /** Teams in which somebody has copied a slot over another, by their members. */
+  readonly barred: ReadonlySet<string>;
   /** Rounds that are over, of which nodes are not told that, or not once more. */
   readonly told: readonly RoundId[];
   readonly lastQueuedMs: number;
@@ -126,6 +130,8 @@ export type SchedulerEvent =
       readonly round: RoundId;
       readonly stage: Stage;
       readonly failure?: Testimony | undefined;
+      /** Of a completed round: outputs that are equal to another. */
+      readonly copies?: number | undefined;
       readonly atMs: number;
     }
   /** Evidence holds against a node, or what it brought as such was false: it sits out. `round`: in which that was, where it is known. */
@@ -159,6 +165,8 @@ export type SchedulerEffect =
   | { readonly type: 'over'; readonly round: RoundId }
   /** It has been settled, too: for the tables. */
   | { readonly type: 'ended'; readonly round: RoundRecord; readonly blamed: readonly NodeId[] }
+  /** A team has copied a slot: it is not drawn again. */
+  | { readonly type: 'barred'; readonly team: string; readonly round: RoundId }
   /** A node is one half of so many pairs that it sits out. */
   | { readonly type: 'outByPairs'; readonly node: NodeId }
   /** Something was said that changes nothing: late, twice, out of order, of an unknown round or of another run. */
@@ -215,6 +223,7 @@ export function initialState(network: string, membership: number, params: Schedu
     nodes: new Map(),
     rounds: new Map(),
     pairs: new Map(),
+    barred: new Set(),
     lastRound: 0,
     told: [],
     lastQueuedMs: -Infinity,

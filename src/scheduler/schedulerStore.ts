@@ -21,6 +21,7 @@ const endedKey = (round: RoundId): string => `ended/${String(round).padStart(16,
 const evidenceKey = (round: RoundId, node: NodeId): string => `evidence/${String(round).padStart(16, '0')}/${node}`;
 const nodeKey = (node: NodeId): string => `node/${node}`;
 const codeKey = (hash: string): string => `code/${hash}`;
+const BARRED = 'barred/';
 const LAST_ROUND = 'last-round';
 /** What is written of a code until a node uses it; then it is the node. */
 const UNUSED = 'unused';
@@ -60,6 +61,8 @@ export interface Recovered {
   readonly ended: ReadonlySet<RoundId>;
   readonly assigned: ReadonlySet<RoundId>;
   readonly nodes: ReadonlyMap<NodeId, NodeEntry>;
+  /** Teams that are not drawn again, by their members. */
+  readonly barred: ReadonlySet<string>;
   readonly lastRound: number;
 }
 
@@ -94,6 +97,7 @@ export class SchedulerStore {
       ended: await rounds('ended/'),
       assigned: await rounds('assigned/'),
       nodes,
+      barred: new Set((await this.#store.keys(BARRED)).map((key) => key.slice(BARRED.length))),
       lastRound: last ? Number(Buffer.from(last).toString()) : 0,
     };
   }
@@ -116,6 +120,10 @@ export class SchedulerStore {
 
   async node(node: NodeId, entry: NodeEntry): Promise<void> {
     await this.#store.put(nodeKey(node), utf8(JSON.stringify(entry)));
+  }
+
+  async bar(team: string): Promise<void> {
+    await this.#store.put(`${BARRED}${team}`, utf8('1'));
   }
 
   /** Keeps what has convicted a node, with the round that it was in: anybody may check it again. */

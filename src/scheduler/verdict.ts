@@ -156,6 +156,8 @@ function mayEnd(round: RoundRecord, voices: readonly Voice[], voice: Voice): boo
     case 'DEADLINE_MISSED':
       // Where somebody is late, others see that, too.
       return agree > 1 || (standbyMs !== undefined && endedMs! - standbyMs > EXPIRED_SHARE * info.deadlines.standbyMs);
+    case 'OUTPUTS_INCOMPLETE':
+      return isIncomplete(round);
     case 'TOO_FEW_SENDERS':
       if (2 * agree > info.team.length) return true;
       // Who turns senders away shows in many rounds.
@@ -170,6 +172,14 @@ export function isEmptyLead({ info, failures, queuedMs }: RoundRecord): boolean 
   if (queuedMs === undefined) return false;
   const sources = [...failures.values()].flatMap(({ code, source }) => (code === 'TOO_FEW_SENDERS' ? [source] : []));
   return sources.length > 0 && sources.every((source) => source === info.team[0]);
+}
+
+/** Whether half of a team at least has found that its outputs are not those of the table: each sees that by itself. */
+export function isIncomplete({ info, failures }: RoundRecord): boolean {
+  const own = [...failures].filter(
+    ([node, { code, source, named }]) => code === 'OUTPUTS_INCOMPLETE' && source === node && named === undefined,
+  );
+  return 2 * own.length >= info.team.length;
 }
 
 /** Members that have not said to be where more than half of the team is. */

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { concat, digest, toHex, utf8, xof } from '../../src/base/bytes.js';
 import { SeededRng } from '../../src/base/rng.js';
-import { decodeMessage, encodeDummy, encodeMessage, messageCapacity } from '../../src/cmix/messageCoding.js';
+import { decodeMessage, dummySalt, encodeDummy, encodeMessage, messageCapacity } from '../../src/cmix/messageCoding.js';
 import { decodeOutputs, outputDigest } from '../../src/cmix/outputs.js';
 import { bigintToBytes, checkElements, elementOf, elementsOf } from '../../src/math/batch.js';
 import { GROUP_NAMES, type Group, namedGroup } from '../../src/math/group.js';
@@ -189,7 +189,7 @@ describe('a dummy', () => {
     expect(encodeDummy(group, 2, roundDigest, 4)).not.toEqual(dummy);
     expect(encodeDummy(group, 2, otherRound, 3)).not.toEqual(dummy);
     checkElements(group, dummy, 'dummy', 2);
-    expect(decodeMessage(group, 2, dummy)).toEqual({ kind: 'dummy' });
+    expect(decodeMessage(group, 2, dummy)).toEqual({ kind: 'dummy', salt: dummySalt(roundDigest, 3) });
   });
 });
 
@@ -207,7 +207,13 @@ describe('outputs', () => {
     expect(decoded.dummies).toBe(1);
     expect(decoded.invalidSlots).toEqual([2, 3]);
     expect(outcome(() => decodeOutputs(group, width, outputs.subarray(1)))).toBe('LENGTH_MISMATCH');
-    expect(decodeOutputs(group, width, new Uint8Array(0))).toEqual({ messages: [], dummies: 0, invalidSlots: [] });
+    expect(decodeOutputs(group, width, new Uint8Array(0))).toEqual({
+      messages: [],
+      dummies: 0,
+      dummySalts: [],
+      invalidSlots: [],
+      copies: 0,
+    });
   });
 
   test('have a digest that depends on the round and every byte', () => {

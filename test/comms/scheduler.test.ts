@@ -230,6 +230,7 @@ describe('reports', () => {
     { kind: 'progress', round, phase: 'generate', fraction: 0 },
     { kind: 'progress', round, phase: 'identify', fraction: 1 },
     { kind: 'stage', round, bootId, stage: 'STANDBY', failure: undefined },
+    { kind: 'stage', round, bootId, stage: 'COMPLETED', failure: undefined, copies: 2 },
     {
       kind: 'stage',
       round,

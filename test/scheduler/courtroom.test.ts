@@ -195,6 +195,8 @@ describe('a node that evidence convicts', () => {
     const second = await schedulerOf(attack, content, clock);
     expect(statusOf(second, attack.node(2).id)).toBe('sittingOut');
     const [conviction] = await new SchedulerStore(content).convictions();
+    await new SchedulerStore(content).bar('a/b');
+    expect((await new SchedulerStore(content).recover()).barred).toEqual(new Set(['a/b']));
     expect(conviction).toMatchObject({ culprit: attack.node(2).id, signed: { info: { round } } });
     await second.ban(attack.node(2).id, false);
     expect(statusOf(second, attack.node(2).id)).toBe('active');

@@ -5,6 +5,7 @@ import { randomBytes, SeededRng } from '../../src/base/rng.js';
 import { nodeIdOf } from '../../src/cmix/signatures.js';
 import type { RoundInfo } from '../../src/round/roundInfo.js';
 import type { Stage } from '../../src/round/roundState.js';
+import { teamKey } from '../../src/round/teamDraw.js';
 import { reduceScheduler } from '../../src/scheduler/schedulerMachine.js';
 import { DEFAULT_PARAMS, type SchedulerParams } from '../../src/scheduler/schedulerParams.js';
 import {
@@ -55,6 +56,11 @@ class Pool {
   report(node: NodeId, round: RoundId, stage: Stage, failure?: Testimony): void {
     const bootId = this.#boots.get(node)!;
     this.send({ type: 'report', node, bootId, round, stage, failure, atMs: this.atMs });
+  }
+
+  done(node: NodeId, round: RoundId, copies: number): void {
+    const bootId = this.#boots.get(node)!;
+    this.send({ type: 'report', node, bootId, round, stage: 'COMPLETED', copies, atMs: this.atMs });
   }
 
   refuse(node: NodeId, round: RoundId): void {
@@ -417,6 +423,65 @@ describe('words', () => {
     const later = pool.opened.slice(before + 1);
     expect(later.length).toBeGreaterThan(20);
     for (const { team } of later) expect([a, b].every((node) => team.includes(node))).toBe(false);
+  });
+});
+
+describe('a team in which somebody has copied a message', () => {
+  /** Brings a round to its end; `copiers` say that some of its outputs are equal. */
+  function completed(nodes: number, copiers: number) {
+    const pool = new Pool(nodes, { teamSize: 3, stockMin: 1, minimumDelayMs: 0 });
+    pool.tick();
+    const info = pool.opened[0]!;
+    pool.standby(info);
+    pool.tick();
+    for (const stage of ['QUEUED', 'REALTIME'] as const)
+      for (const node of info.team) pool.report(node, info.round, stage);
+    for (const [index, node] of info.team.entries()) pool.done(node, info.round, index < copiers ? 1 : 0);
+    return { pool, info, key: teamKey(info.team) };
+  }
+
+  /** Teams that are drawn from now on, as sets. */
+  function drawn(pool: Pool, rounds: number): Set<string> {
+    const before = pool.opened.length;
+    for (let round = 0; round < rounds; round++) {
+      pool.tick();
+      pool.send({ type: 'convicted', node: pool.opened.at(-1)!.team[0]!, untilMs: 0, atMs: pool.atMs });
+    }
+    return new Set(pool.opened.slice(before).map(({ team }) => teamKey(team)));
+  }
+
+  it('is not drawn again, by the word of most of it', () => {
+    const { pool, info, key } = completed(4, 2);
+    expect(pool.of('barred')).toEqual([{ type: 'barred', team: key, round: info.round }]);
+    const teams = drawn(pool, 60);
+    expect(teams.size).toBe(3);
+    expect(teams.has(key)).toBe(false);
+  });
+
+  it('is, by the word of one: the outputs are there for all to see', () => {
+    const { pool, key } = completed(4, 1);
+    expect(pool.of('barred')).toEqual([]);
+    expect(drawn(pool, 60).has(key)).toBe(true);
+  });
+
+  it('is drawn all the same where there are no other nodes', () => {
+    const { pool, key } = completed(3, 3);
+    expect([...drawn(pool, 5)]).toEqual([key]);
+  });
+
+  it('and one whose outputs are not those of its table: nobody is to blame for saying so but who says it alone', () => {
+    const pool = new Pool(4, { teamSize: 3, stockMin: 1 });
+    pool.tick();
+    const { round, team } = pool.opened[0]!;
+    for (const node of team.slice(0, 2)) pool.say(node, round, { code: 'OUTPUTS_INCOMPLETE' });
+    pool.tick(SETTLED_MS);
+    expect(pool.blamed[0]).toEqual([]);
+    expect(pool.of('barred')).toEqual([{ type: 'barred', team: teamKey(team), round }]);
+    const next = pool.opened.at(-1)!;
+    pool.say(next.team[0]!, next.round, { code: 'OUTPUTS_INCOMPLETE' });
+    pool.tick(SETTLED_MS);
+    expect(pool.blamed[1]).toEqual([next.team[0]]);
+    expect(pool.of('barred')).toHaveLength(1);
   });
 });
 

@@ -15,6 +15,7 @@ function record(round: number, state: Stage, times: Partial<RoundRecord> = {}): 
     stages: new Map(),
     failures: new Map(),
     convicted: new Set(),
+    copied: new Set(),
     dissenters: new Set(),
     most: { stage: 'PENDING', sinceMs: 0 },
     openedMs: 0,

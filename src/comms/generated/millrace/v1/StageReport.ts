@@ -12,6 +12,7 @@ export interface StageReport {
   'detail'?: (string);
   'reporterSignature'?: (Buffer | Uint8Array | string);
   'evidence'?: (Buffer | Uint8Array | string);
+  'copies'?: (number);
 }
 
 export interface StageReport__Output {
@@ -24,4 +25,5 @@ export interface StageReport__Output {
   'detail': (string);
   'reporterSignature': (Buffer);
   'evidence': (Buffer);
+  'copies': (number);
 }
