@@ -200,6 +200,18 @@ describe('src', () => {
     expect(places(isMember('Math', 'random'))).toEqual([]);
   });
 
+  it('takes the time from the Clock port only', () => {
+    const inClock = (path: string) => path === 'base/clock.ts';
+    expect(places(isMember('Date', 'now'), inClock)).toEqual([]);
+    expect(places(isMember('performance', 'now'), inClock)).toEqual([]);
+    const isNow = (node: ts.Node) =>
+      ts.isNewExpression(node) &&
+      ts.isIdentifier(node.expression) &&
+      node.expression.text === 'Date' &&
+      (node.arguments?.length ?? 0) === 0;
+    expect(places(isNow, inClock)).toEqual([]);
+  });
+
   it('prints and exits in commands only', () => {
     expect(places(isMember('console'), inCli)).toEqual([]);
     expect(places(isMember('process', 'exit'), inCli)).toEqual([]);

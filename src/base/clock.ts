@@ -23,6 +23,15 @@ export const systemClock: Clock = {
   },
 };
 
+/**
+ * A time of day so far from now: what grpc-js wants for a deadline. It is turned into a duration as soon as a call begins, so that a
+ * clock that is set meanwhile changes nothing.
+ */
+export const timeOfDayIn = (delayMs: number): Date => new Date(systemClock.wallMs() + delayMs);
+
+/** Now, as people write it: 2026-11-30T23:59:59.000Z. */
+export const timestamp = (): string => new Date(systemClock.wallMs()).toISOString();
+
 /** Waits `delayMs`, or until `signal` aborts: never rejects, look at the signal afterwards. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -264,7 +264,7 @@ const catalogue = {
   },
   LINK_TIMEOUT: { what: 'the call ran past its deadline', remedy: 'check the peer and the network', retry: true },
   PEER_UNKNOWN: {
-    what: 'the certificate of the caller is not on the membership list',
+    what: 'the certificate that the other side shows is not on the membership list',
     remedy: 'use the certificate that the list pins',
   },
   TOKEN_REFUSED: {

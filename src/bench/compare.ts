@@ -1,6 +1,8 @@
 // `millrace bench compare`: engines and other libraries side by side in one run. Contestants take turns, one sample each,
 // round after round, so that whatever else the machine does meets all of them.
+
 import { availableParallelism, cpus } from 'node:os';
+import { timestamp } from '../base/clock.js';
 import { COMPARED, type ComparedOperation, type Contestant, type Entry, openContestants } from './contestants.js';
 import { describeMachine, type Machine } from './machine.js';
 import type { BenchShape } from './options.js';
@@ -132,7 +134,7 @@ export async function compare(options: BenchShape, command: string, say: (line: 
   }
   say(`precomputation: ${rounds} rounds`);
   const precompute = await benchPrecompute({ ...options, threads: 1 });
-  const date = new Date().toISOString();
+  const date = timestamp();
   const facts = { date, machine, command, bits: group.bits, exponentBits, batch, rounds, absent, tables, precompute };
   return { ...facts, targets: targetsOf(facts) };
 }

@@ -1,6 +1,8 @@
 // `millrace bench gpu`: a card through the real engine, from the host's memory to the host's memory, the cpu engine beside it as a
 // peer, and what kernels/dev/check found on the card itself, put together with the limits and the targets.
+
 import { availableParallelism } from 'node:os';
+import { systemClock, timestamp } from '../base/clock.js';
 import type { Engine } from '../engine/engine.js';
 import { cudaEngine, degradedBy, openEngine, probeEngines } from '../engine/open.js';
 import { QUEUE_LIMIT } from '../engine/pooled.js';
@@ -124,7 +126,7 @@ async function openPeer(group: Group, threads: number): Promise<Engine> {
 class GpuBench {
   readonly #options: GpuOptions;
   readonly #say: (line: string) => void;
-  readonly #startMs = performance.now();
+  readonly #startMs = systemClock.nowMs();
   readonly card: GpuFigure[] = [];
   readonly cpu: GpuFigure[] = [];
   readonly precompute: PrecomputeCost[] = [];
@@ -140,7 +142,7 @@ class GpuBench {
 
   async run(): Promise<void> {
     const { widths, minutes } = this.#options;
-    const until = (share: number) => new Budget(this.#startMs + share * minutes * 60_000, () => performance.now());
+    const until = (share: number) => new Budget(this.#startMs + share * minutes * 60_000, () => systemClock.nowMs());
     const [short, full] = [until(SHORT_SHARE), until(1)];
     for (const [index, bits] of widths.entries()) {
       await this.#width(bits, SHORT_BITS, index === 0 ? full : short, index === 0);
@@ -273,7 +275,7 @@ export async function benchGpu(options: GpuOptions, say: (line: string) => void)
   const card = check?.card ?? { name: bench.cardName };
   const skipped = (check?.skipped ?? []).map((one): SkippedCase => ({ ...one, where: `resident, ${one.lanes} lanes` }));
   return {
-    date: new Date().toISOString(),
+    date: timestamp(),
     machine: describeMachine(),
     ...{ command, minutes, quick, card, state },
     issue: check?.issue ?? [],

@@ -1,8 +1,10 @@
 // `millrace bench link`: how long a batch takes from one node to the next over a link of a chosen round trip and bandwidth, until
 // it is acknowledged. Streamed and unary, with wide and with default windows, on a cold and on a warm connection, with reno and
 // with the kernel's own congestion control: all in one run, repeat by repeat, beside what an ideal link would take.
+
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { timestamp } from '../base/clock.js';
 import { MixError } from '../base/errors.js';
 import { WINDOW_BYTES } from '../comms/http2Windows.js';
 import { type Carried, CLIENT_ADDRESS, Forwarder } from './linkForwarder.js';
@@ -218,7 +220,7 @@ export async function benchLink(options: LinkOptions, command: string, say: (lin
       };
       results.push({ ...result, targets: linkTargets(result) });
     }
-    return { date: new Date().toISOString(), command, machine: describeMachine(), results };
+    return { date: timestamp(), command, machine: describeMachine(), results };
   } finally {
     await bench.close();
   }

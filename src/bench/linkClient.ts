@@ -12,7 +12,6 @@ import { createMetrics } from '../base/metrics.js';
 import { systemRng } from '../base/rng.js';
 import { SIGNATURE_BYTES } from '../cmix/signatures.js';
 import { unary } from '../comms/call.js';
-import { deadlineIn } from '../comms/channels.js';
 import type { TeamClient } from '../comms/generated/millrace/v1/Team.js';
 import { services } from '../comms/grpc.js';
 import { factsOf, HostManager } from '../comms/hostManager.js';
@@ -70,17 +69,17 @@ class Sender {
   /** Dials the connection that batches of realtime go over. */
   async dial(windows: LinkWindows): Promise<number> {
     const host = this.hosts.current(factsOf(this.member), OPTIONS);
-    const startMs = performance.now();
-    await dialling(windows, () => host.wire('realtime', deadlineIn(LIMIT_MS), never));
-    return performance.now() - startMs;
+    const startMs = systemClock.nowMs();
+    await dialling(windows, () => host.wire('realtime', systemClock.nowMs() + LIMIT_MS, never));
+    return systemClock.nowMs() - startMs;
   }
 
   async send(mode: LinkMode, content: Uint8Array, slots: number): Promise<number> {
     const { node } = this.member;
-    const startMs = performance.now();
+    const startMs = systemClock.nowMs();
     if (mode === 'stream') await this.link.transfer(node, sourceOf(content, slots), never);
     else await this.#sendWhole(content);
-    return performance.now() - startMs;
+    return systemClock.nowMs() - startMs;
   }
 
   /** The whole batch in one unary call, on the connection that the stream would take. */
@@ -132,21 +131,21 @@ function roundOf(own: OwnEnd, member: Member, { payloads, bits }: Measurement): 
 /** Keeps a link warm for as long as messages are collected, as a node does; ends with the end of a warming. */
 async function collect(own: OwnEnd, { link, member }: Sender, measurement: Measurement): Promise<readonly number[]> {
   const pauseMs = keepWarmMs(KEEP_WARM_MS);
-  const untilMs = performance.now() + measurement.collectMs;
+  const untilMs = systemClock.nowMs() + measurement.collectMs;
   const warmMs: number[] = [];
   const enough: Deferred<void> = deferred();
   const probe = {
     warm: async (...[to, phase, bytes, signal]: Parameters<TeamLink['warm']>) => {
       // The test batch goes over another connection, long before.
       if (!isRealtime(phase)) return;
-      const startMs = performance.now();
+      const startMs = systemClock.nowMs();
       try {
         await link.warm(to, phase, bytes, signal);
       } catch (thrown) {
         enough.reject(thrown);
         throw thrown;
       }
-      const endMs = performance.now();
+      const endMs = systemClock.nowMs();
       warmMs.push(endMs - startMs);
       if (pauseMs === Infinity) sleep(Math.max(0, untilMs - endMs)).then(() => enough.resolve());
       else if (endMs >= untilMs) enough.resolve();
@@ -204,11 +203,11 @@ async function blast(port: number, ms: number): Promise<{ bytes: number; ms: num
   const socket = connect(port, SERVER_ADDRESS);
   await once(socket, 'connect');
   const filler = new Uint8Array(BLAST_BYTES);
-  const startMs = performance.now();
-  while (performance.now() - startMs < ms) if (!socket.write(filler)) await once(socket, 'drain');
+  const startMs = systemClock.nowMs();
+  while (systemClock.nowMs() - startMs < ms) if (!socket.write(filler)) await once(socket, 'drain');
   socket.end();
   const [said] = (await once(socket, 'data')) as [Buffer];
-  return { bytes: Number(said.toString()), ms: performance.now() - startMs };
+  return { bytes: Number(said.toString()), ms: systemClock.nowMs() - startMs };
 }
 
 export function clientAnswers(own: OwnEnd): Answers {

@@ -26,8 +26,6 @@ export function pinnedCredentials(trusted: string | readonly string[], own?: Cer
 /** Everything after this many milliseconds without an answer is a LINK_TIMEOUT. */
 export const UNARY_DEADLINE_MS = 10_000;
 
-export const deadlineIn = (ms: number): Date => new Date(Date.now() + ms);
-
 /** Options that keep a channel's connection its own: equal channels would share one otherwise. */
 export const ownConnection: grpc.ChannelOptions = {
   ...channelOptions,

@@ -1,6 +1,7 @@
 // One TLS connection to a peer, from its dialling to its end. It never reconnects by itself: what is down stays down, and who
 // holds it dials another one, so a failing call can tell its own connection from a newer one by its fingerprint.
 import type { TLSSocket } from 'node:tls';
+import { timeOfDayIn } from '../base/clock.js';
 import { MixError } from '../base/errors.js';
 import type { CertificatePair } from './certificates.js';
 import { bindingOf } from './channelBinding.js';
@@ -120,13 +121,16 @@ export class Connection {
     );
     const channel = new grpc.Channel(address, credentials, { ...ownConnection, ...options.channel, ...ONCE });
     try {
-      await settled(channel, Date.now() + timeoutMs);
+      await settled(channel, timeOfDayIn(timeoutMs));
     } catch (thrown) {
+      if (thrown instanceof DialTimeout) {
+        channel.close();
+        const detail = failure?.message ?? `no answer from ${address}`;
+        throw new MixError('LINK_TIMEOUT', { peer, address, timeoutMs, detail });
+      }
       const reason = failure?.message ?? (await reasonOf(channel));
       channel.close();
-      if (thrown instanceof DialTimeout)
-        throw new MixError('LINK_TIMEOUT', { peer, address, timeoutMs, detail: reason });
-      throw transportError(reason, peer);
+      throw transportError(reason, peer, address);
     }
     if (!socket) throw new MixError('INTERNAL', { message: 'a ready channel without a socket' });
     try {
@@ -181,7 +185,7 @@ export class Connection {
 class DialTimeout extends Error {}
 
 /** Resolves when the channel is ready, rejects at its first failure or the deadline: grpc-js would go on trying. */
-function settled(channel: grpc.Channel, deadline: number): Promise<void> {
+function settled(channel: grpc.Channel, deadline: Date): Promise<void> {
   return new Promise((resolve, reject) => {
     const look = (timedOut?: Error) => {
       const state = channel.getConnectivityState(true);
@@ -194,13 +198,20 @@ function settled(channel: grpc.Channel, deadline: number): Promise<void> {
   });
 }
 
-/** Why a channel is not ready: only a call is told. This one never leaves the process. */
+/** A channel that has failed fails a call at once, with the reason; the time is a bound, and not waited for. */
+const REASON_MS = 1_000;
+
+/** Why a channel has failed, as the system said it: only a call is told. This one never leaves the process. */
 function reasonOf(channel: grpc.Channel): Promise<string> {
   const probe = new grpc.Client('', grpc.credentials.createInsecure(), { channelOverride: channel });
   const same = (bytes: Buffer) => bytes;
   return new Promise((resolve) => {
-    probe.makeUnaryRequest('/none', same, same, Buffer.alloc(0), { deadline: Date.now() }, (error) =>
-      resolve(error?.details ?? ''),
+    probe.makeUnaryRequest('/none', same, same, Buffer.alloc(0), { deadline: timeOfDayIn(REASON_MS) }, (error) =>
+      resolve(systemError(error?.details ?? '')),
     );
   });
 }
+
+/** What grpc-js wraps around the system's own words: `connect ECONNREFUSED 127.0.0.1:7410`. */
+const systemError = (details: string): string =>
+  /Last error: (?:Error: )?(.+?)\.? Resolution note:/.exec(details)?.[1] ?? details;

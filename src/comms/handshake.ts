@@ -1,5 +1,6 @@
 // The client's half of a handshake: asks for a challenge, signs it together with the TLS channel binding and what both sides say
 // of themselves, and gets the session's token, signed by the server's identity. A peer of 1.0 knows no handshake.
+import { timeOfDayIn } from '../base/clock.js';
 import { MixError } from '../base/errors.js';
 import { SIGNATURE_BYTES, verifySignature } from '../cmix/signatures.js';
 import { stubOf } from './call.js';
@@ -52,7 +53,7 @@ export async function authenticate(
   timeoutMs: number,
 ): Promise<Session> {
   const client = stubOf(services.Handshake, connection);
-  const deadline = new Date(Date.now() + timeoutMs);
+  const deadline = timeOfDayIn(timeoutMs);
   const ask = <Reply>(make: (options: grpc.CallOptions, done: grpc.requestCallback<Reply>) => void): Promise<Reply> =>
     new Promise((resolve, reject) => {
       make({ deadline }, (error, reply) => (error ? reject(error) : resolve(reply!)));

@@ -2,7 +2,7 @@
 // chunk never waits behind a precomputation's megabytes. One connection attempt runs at a time, and all who wait for the same
 // connection share its outcome; after a failure the next attempt waits, longer each time; a peer that keeps failing is left
 // alone for a while, where that is wanted. What calls do with a connection is comms/transmit.ts's business.
-import { type Clock, sleep } from '../base/clock.js';
+import { type Clock, sleep, timeOfDayIn } from '../base/clock.js';
 import { asMixError, MixError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { type Rng, randomFraction } from '../base/rng.js';
@@ -123,6 +123,10 @@ export class Host {
     return lines.some(({ opening }) => opening) ? 'connecting' : 'down';
   }
 
+  get clock(): Clock {
+    return this.#deps.clock;
+  }
+
   /** Connections that are up, and which ones. */
   connections(): readonly { readonly lane: Lane; readonly fingerprint: number; readonly hello: Hello }[] {
     return [...this.#lines.values()].flatMap(({ lane, connection, hello }) =>
@@ -134,7 +138,7 @@ export class Host {
    * A connection of a lane that is up and authenticated; dials where there is none.
    * @throws MixError LINK_DOWN, LINK_TIMEOUT, COOLING_OFF, PEER_UNKNOWN, HANDSHAKE_REFUSED, PROTOCOL_UNSUPPORTED, ABORTED
    */
-  async wire(lane: Lane, deadline: Date, signal: AbortSignal): Promise<Wire> {
+  async wire(lane: Lane, endMs: number, signal: AbortSignal): Promise<Wire> {
     const line = this.#line(lane);
     // What was opened may have ended by the time we go on, and is then opened again.
     while (!this.#isReady(line)) {
@@ -146,10 +150,16 @@ export class Host {
         // Whoever waits hears of a failure; it is nobody's where all have gone.
         line.opening.catch(() => {});
       }
-      await this.#waitFor(line.opening, deadline, signal);
+      await this.#waitFor(line.opening, endMs, signal);
     }
     const { connection, token, hello } = line;
-    return { peer: this.facts.id, connection: connection!, token: token.get(), hello: hello!, deadline };
+    return {
+      peer: this.facts.id,
+      connection: connection!,
+      token: token.get(),
+      hello: hello!,
+      deadline: timeOfDayIn(endMs - this.clock.nowMs()),
+    };
   }
 
   /** Waits before a call is made again whose connection has failed under it; not before the first time: it may just be old. */
@@ -292,12 +302,12 @@ export class Host {
     }
   }
 
-  async #waitFor(opening: Promise<void>, deadline: Date, signal: AbortSignal): Promise<void> {
+  async #waitFor(opening: Promise<void>, endMs: number, signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps;
     const waited = new AbortController();
     const stop = () => waited.abort();
     signal.addEventListener('abort', stop, { once: true });
-    const late = sleep(clock, Math.max(0, deadline.getTime() - Date.now()), waited.signal).then(() => {
+    const late = sleep(clock, Math.max(0, endMs - clock.nowMs()), waited.signal).then(() => {
       if (signal.aborted) throw new MixError('ABORTED');
       throw new MixError('LINK_TIMEOUT', { peer: this.facts.id, detail: 'not connected in time' });
     });

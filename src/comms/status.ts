@@ -87,8 +87,8 @@ export function fromStatus(thrown: unknown, peer: string): MixError {
 }
 
 /** What a connection that could not be made failed with; `reason` is what TCP or TLS said. */
-export function transportError(reason: string, peer: string): MixError {
-  return new MixError(transportCode(undefined, reason), { peer, detail: reason });
+export function transportError(reason: string, peer: string, address: string): MixError {
+  return new MixError(transportCode(undefined, reason), { peer, address, detail: reason });
 }
 
 /** True where the peer does not know the method: it speaks an older minor version. */

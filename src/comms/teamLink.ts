@@ -1,6 +1,7 @@
 // The Link port over gRPC. One call is one attempt, for the rounds insist by themselves (round/courier.ts); what comms mends on
 // the way is what they cannot see: a token or certificate that has changed. Precomputation and realtime have connections of
 // their own, so that a realtime chunk never waits behind a precomputation's megabytes.
+import { systemClock } from '../base/clock.js';
 import { MixError } from '../base/errors.js';
 import { type BootId, isBootId, type NodeId, type RoundId } from '../base/ids.js';
 import type { BatchPhase } from '../round/batchPhases.js';
@@ -80,12 +81,12 @@ export class TeamLink implements Link, LinkProbe {
     let startMs = 0;
     const attempt = unary<TeamClient, { bootId: string }>(services.Team, (client, metadata, options, done) => {
       // From here, so that what is measured is the round trip and not the dialling.
-      startMs = performance.now();
+      startMs = systemClock.nowMs();
       return client.ping({}, metadata, options, done);
     });
     const { bootId } = await this.#send(to, 'control', attempt, signal);
     if (!isBootId(bootId)) throw new MixError('MESSAGE_MALFORMED', { what: 'boot id', peer: to });
-    const roundTripMs = performance.now() - startMs;
+    const roundTripMs = systemClock.nowMs() - startMs;
     this.#roundTrips.set(to, roundTripMs);
     this.#hosts.deps.metrics.roundTrip(to, roundTripMs);
     return bootId;
@@ -115,7 +116,7 @@ export class TeamLink implements Link, LinkProbe {
     const attempt: Attempt<unknown> = (wire) => {
       // A peer of 1.0 has a connection now, which is all that can be done for it.
       if (!hasFeature(wire.hello, 'warm')) return { done: Promise.resolve(), cancel: () => {} };
-      startMs = performance.now();
+      startMs = systemClock.nowMs();
       return clientStream(
         services.Team,
         (client: TeamClient, metadata, options, done) => client.warm(metadata, options, done),
@@ -129,7 +130,7 @@ export class TeamLink implements Link, LinkProbe {
     };
     const { sendTimeoutMs } = this.#host(to).options;
     await this.#send(to, lane, attempt, signal, sendTimeoutMs + (bytes * 8) / SLOW_LINK_BITS_PER_MS);
-    if (startMs > 0) this.#hosts.deps.metrics.transferred(to, lane, bytes, performance.now() - startMs);
+    if (startMs > 0) this.#hosts.deps.metrics.transferred(to, lane, bytes, systemClock.nowMs() - startMs);
   }
 
   async circle(to: NodeId, ping: CirclePing, signal: AbortSignal): Promise<void> {

@@ -41,14 +41,15 @@ export async function transmit<Result>(
 ): Promise<Result> {
   const { lane, signal, timeoutMs } = options;
   const retriesMax = options.retriesMax ?? host.options.retriesMax;
-  const deadline = new Date(Date.now() + timeoutMs);
+  const { clock } = host;
+  const endMs = clock.nowMs() + timeoutMs;
   let retries = 0;
   let refusals = 0;
   for (;;) {
     checkSignal(signal);
     let wire: Wire | undefined;
     try {
-      wire = await host.wire(lane, deadline, signal);
+      wire = await host.wire(lane, endMs, signal);
       return await run(attempt, wire, signal);
     } catch (thrown) {
       if (signal.aborted) throw new MixError('ABORTED');
@@ -59,7 +60,7 @@ export async function transmit<Result>(
       const mayRepeat = failure === 'connection' ? options.idempotent : failure !== 'call';
       const limit =
         failure === 'token' || failure === 'certificate' ? ++refusals < REFUSALS_MAX : retries++ < retriesMax;
-      if (!mayRepeat || !limit || Date.now() >= deadline.getTime()) throw error;
+      if (!mayRepeat || !limit || clock.nowMs() >= endMs) throw error;
       metrics.retry(host.facts.id);
       if (failure === 'connection') await host.pauseBefore(retries - 1, signal);
     }

@@ -1,5 +1,6 @@
 // Hosts and their manager: adding never overwrites, removal is explicit, the membership list may change while connections are
 // up, a peer that fails is left alone in measure, and nothing is reported before it was measured.
+
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/base/clock.js';
 import { createMetrics, type Metrics } from '../../src/base/metrics.js';
@@ -7,6 +8,7 @@ import { CoolOff } from '../../src/comms/coolOff.js';
 import { factsOf, type HostManager } from '../../src/comms/hostManager.js';
 import { LinkMetrics } from '../../src/comms/linkMetrics.js';
 import { Membership } from '../../src/comms/peers.js';
+import { OWN_HELLO } from '../../src/comms/protocol.js';
 import { keepWarmMs, slowsDownIdle } from '../../src/comms/slowStart.js';
 import { codeOf, hostsOf, identity, Loopback, never, OwnLink } from './support.js';
 
@@ -79,7 +81,7 @@ describe('the manager', () => {
     await link.transfer(b().node, open(), never);
     const { peer, address, state, lanes, protocolMinor } = hosts.report()[0]!;
     expect([peer, address, state]).toEqual([b().node, b().member.address, 'up']);
-    expect([[...lanes].sort(), protocolMinor]).toEqual([['control', 'precompute'], 1]);
+    expect([[...lanes].sort(), protocolMinor]).toEqual([['control', 'precompute'], OWN_HELLO.minor]);
   });
 });
 
