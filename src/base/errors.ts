@@ -295,8 +295,12 @@ const catalogue = {
   },
   PEER_ROLE: { what: 'the caller is known but has not the role this call needs', remedy: 'ask the right service' },
   CERTIFICATE_EXPIRED: {
-    what: 'the certificate is not valid at this time',
-    remedy: 'renew it with `millrace keys`, check the clock',
+    what: 'the time of the certificate is over, by the clock of the one who checks it',
+    remedy: 'renew it with `millrace keys`; where the clocks named here differ, set the wrong one',
+  },
+  CERTIFICATE_NOT_YET_VALID: {
+    what: 'the certificate is not valid yet, by the clock of the one who checks it',
+    remedy: 'compare the clocks named here and set the wrong one; the certificate needs no renewal',
   },
   CERTIFICATE_INVALID: { what: 'a certificate cannot be used', remedy: 'create a new one with `millrace keys`' },
   MESSAGE_TOO_LARGE: { what: 'a message is larger than its limit', remedy: 'keep to the limits of docs/protocol.md' },

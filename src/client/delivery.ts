@@ -97,7 +97,7 @@ const PASSES: readonly ErrorCode[] = [
   ...(['ROUND_FULL', 'SENDER_QUOTA', 'ROUND_NOT_COLLECTING', 'ROUND_OVER', 'ROUND_UNKNOWN', 'ROUND_REUSED'] as const),
   ...(['SENDER_UNKNOWN', 'MAC_INVALID', 'INTERNAL'] as const),
   // The list of members is older or newer than the round: another round has other nodes, and a list may be replaced.
-  ...(['PEER_UNKNOWN', 'CERTIFICATE_EXPIRED', 'EPOCH_EXPIRED'] as const),
+  ...(['PEER_UNKNOWN', 'CERTIFICATE_EXPIRED', 'CERTIFICATE_NOT_YET_VALID', 'EPOCH_EXPIRED'] as const),
 ];
 const passes = (error: MixError): boolean => error.retryable || PASSES.includes(error.code);
 

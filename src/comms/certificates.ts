@@ -57,6 +57,12 @@ function parsed(certificatePem: string): X509Certificate {
   }
 }
 
+/** From when to when a PEM certificate is valid, milliseconds since 1970. @throws MixError CERTIFICATE_INVALID */
+export function validTimeOf(certificatePem: string): { readonly fromMs: number; readonly toMs: number } {
+  const { validFrom, validTo } = parsed(certificatePem);
+  return { fromMs: Date.parse(validFrom), toMs: Date.parse(validTo) };
+}
+
 /** When a PEM certificate ends, milliseconds since 1970. @throws MixError CERTIFICATE_INVALID */
 export function expiryOf(certificatePem: string): number {
   return Date.parse(parsed(certificatePem).validTo);

@@ -88,15 +88,21 @@ function peerFacts(context: AuthContext): PeerFacts | undefined {
 }
 
 /**
- * The member that makes a call. @throws MixError PEER_UNKNOWN without a pinned certificate, CERTIFICATE_EXPIRED
+ * The member that makes a call. @throws MixError PEER_UNKNOWN without a pinned certificate, CERTIFICATE_EXPIRED, CERTIFICATE_NOT_YET_VALID
  */
 export function authenticatePeer(context: AuthContext, membership: Membership, clock: Clock): Member {
   const facts = peerFacts(context);
   const member = facts && membership.byFingerprint(facts.fingerprint);
   if (!facts || !member) throw new MixError('PEER_UNKNOWN', { certificate: facts?.fingerprint ?? 'none' });
   const nowMs = clock.wallMs();
-  if (nowMs < facts.validFromMs || nowMs > facts.validToMs) {
-    throw new MixError('CERTIFICATE_EXPIRED', { node: member.node });
+  const clockSays = new Date(nowMs).toISOString();
+  if (nowMs < facts.validFromMs) {
+    const validFrom = new Date(facts.validFromMs).toISOString();
+    throw new MixError('CERTIFICATE_NOT_YET_VALID', { node: member.node, clockSays, validFrom });
+  }
+  if (nowMs > facts.validToMs) {
+    const validTo = new Date(facts.validToMs).toISOString();
+    throw new MixError('CERTIFICATE_EXPIRED', { node: member.node, clockSays, validTo });
   }
   return member;
 }

@@ -84,8 +84,8 @@ function decodeChange(wire: Update__Output): RoundUpdate {
 export function encodeReport(report: NodeReport): WireReport {
   switch (report.kind) {
     case 'online': {
-      const { bootId, engine, enginePath, openRounds = 0 } = report;
-      return { online: { bootId, engine, enginePath, openRounds } };
+      const { bootId, engine, enginePath, openRounds = 0, paused = '' } = report;
+      return { online: { bootId, engine, enginePath, openRounds, paused: paused.slice(0, TEXT_MAX) } };
     }
     case 'roundTrips':
       return { roundTrips: { roundTrips: [...report.roundTrips] } };
@@ -108,10 +108,11 @@ export function encodeReport(report: NodeReport): WireReport {
 export function decodeReport(from: NodeId, wire: NodeReport__Output): NodeReport {
   switch (wire.report) {
     case 'online': {
-      const { bootId, engine, enginePath, openRounds } = wire.online!;
+      const { bootId, engine, enginePath, openRounds, paused } = wire.online!;
       require_(isBootId(bootId), 'boot id');
       require_(engine.length <= TEXT_MAX && enginePath.length <= TEXT_MAX, 'engine');
-      const said = openRounds > 0 ? { openRounds } : {};
+      require_(paused.length <= TEXT_MAX, 'paused');
+      const said = { ...(openRounds > 0 && { openRounds }), ...(paused !== '' && { paused }) };
       return { kind: 'online', bootId, engine, enginePath, ...said };
     }
     case 'progress': {

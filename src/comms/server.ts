@@ -2,6 +2,7 @@
 // file turns what they throw into statuses, counts it, and never lets one take the process down.
 
 import type { SecureContextOptions } from 'node:tls';
+import { systemClock } from '../base/clock.js';
 import { asMixError, MixError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
@@ -19,7 +20,7 @@ import {
   serverOptions,
 } from './grpc.js';
 import { LOOPBACK_PREFIXES, Places } from './places.js';
-import { isTyped, refusalOf, toStatus } from './status.js';
+import { isOutOfTime, isTyped, refusalOf, toStatus } from './status.js';
 
 export interface ListenerOptions {
   /** host:port; port 0 takes a free one. */
@@ -151,10 +152,13 @@ function closeServer(server: grpc.Server, graceMs: number): Promise<void> {
   });
 }
 
+const OUT_OF_TIME_MS = 60_000;
+
 /** Turns thrown errors into statuses and counts them. */
 export class CallErrors {
   readonly #log: Logger;
   readonly #count;
+  #saidMs = Number.NEGATIVE_INFINITY;
 
   constructor(log: Logger, metrics: Metrics) {
     this.#log = log;
@@ -168,8 +172,17 @@ export class CallErrors {
     const error = asMixError(thrown);
     this.#count.inc({ method, code: error.code });
     if (error.code === 'INTERNAL') this.#log.error({ err: thrown, method }, 'a call failed');
+    else if (isOutOfTime(error.code)) this.#sayOutOfTime(error);
     else this.#log.debug({ method, code: error.code }, 'call refused');
     return toStatus(error);
+  }
+
+  /** Once a minute: every call of such a peer is refused, and the operator of either side has a clock to set. */
+  #sayOutOfTime({ code, message }: MixError): void {
+    const nowMs = systemClock.nowMs();
+    if (nowMs - this.#saidMs < OUT_OF_TIME_MS) return;
+    this.#saidMs = nowMs;
+    this.#log.warn({ code, reason: message }, 'a peer is refused for the time of its certificate: is a clock wrong?');
   }
 
   /** A status that is not one of ours, as the one of ours that says the same. */

@@ -1,5 +1,6 @@
 // Errors on the wire: a MixError becomes a gRPC status whose metadata carries its code and values, and the caller gets the
 // same MixError back. Whatever grpc-js itself reports (connections, deadlines, sizes) becomes a LINK_* or peer error.
+import { timestamp } from '../base/clock.js';
 import { asMixError, type ErrorCode, type ErrorValues, isErrorCode, MixError } from '../base/errors.js';
 import { type EndStatus, grpc } from './grpc.js';
 
@@ -14,6 +15,7 @@ const CALLERS_FAULT = /^(Error deserializing request|Failed to decompress messag
 const statusByCode: Partial<Record<ErrorCode, grpc.status>> = {
   PEER_UNKNOWN: grpc.status.UNAUTHENTICATED,
   CERTIFICATE_EXPIRED: grpc.status.UNAUTHENTICATED,
+  CERTIFICATE_NOT_YET_VALID: grpc.status.UNAUTHENTICATED,
   TOKEN_REFUSED: grpc.status.UNAUTHENTICATED,
   HANDSHAKE_REFUSED: grpc.status.UNAUTHENTICATED,
   PEER_ROLE: grpc.status.PERMISSION_DENIED,
@@ -51,6 +53,10 @@ function valuesOf(text: string | undefined): ErrorValues {
   }
 }
 
+/** Refusals that a wrong clock may be behind. */
+export const isOutOfTime = (code: ErrorCode): boolean =>
+  code === 'CERTIFICATE_EXPIRED' || code === 'CERTIFICATE_NOT_YET_VALID';
+
 /** True for success, and for a failure that carries a code of ours. */
 export function isTyped({ code, metadata }: EndStatus): boolean {
   return code === grpc.status.OK || isErrorCode(metadata?.get(CODE_KEY)[0]);
@@ -77,7 +83,10 @@ export function fromStatus(thrown: unknown, peer: string): MixError {
   const { code, details, metadata } = Object(thrown) as Partial<grpc.ServiceError>;
   const mixCode = metadata?.get(CODE_KEY)[0];
   if (isErrorCode(mixCode)) {
-    return new MixError(mixCode, valuesOf(metadata?.get(VALUES_KEY)[0]?.toString()), { cause: thrown });
+    const values = valuesOf(metadata?.get(VALUES_KEY)[0]?.toString());
+    // Whose clock is wrong shows only beside the other one.
+    const shown = isOutOfTime(mixCode) ? { ...values, ownClockSays: timestamp() } : values;
+    return new MixError(mixCode, shown, { cause: thrown });
   }
   return new MixError(
     transportCode(code, details ?? ''),
@@ -88,7 +97,8 @@ export function fromStatus(thrown: unknown, peer: string): MixError {
 
 /** What a connection that could not be made failed with; `reason` is what TCP or TLS said. */
 export function transportError(reason: string, peer: string, address: string): MixError {
-  return new MixError(transportCode(undefined, reason), { peer, address, detail: reason });
+  const code = transportCode(undefined, reason);
+  return new MixError(code, { peer, address, detail: reason, ...(isOutOfTime(code) && { clockSays: timestamp() }) });
 }
 
 /** True where the peer does not know the method: it speaks an older minor version. */
@@ -97,9 +107,8 @@ export function isUnimplemented(thrown: unknown): boolean {
 }
 
 function transportCode(code: grpc.status | undefined, details: string): ErrorCode {
-  if (/certificate (has expired|is not yet valid)|CERT_HAS_EXPIRED|CERT_NOT_YET_VALID/i.test(details)) {
-    return 'CERTIFICATE_EXPIRED';
-  }
+  if (/certificate has expired|CERT_HAS_EXPIRED/i.test(details)) return 'CERTIFICATE_EXPIRED';
+  if (/certificate is not yet valid|CERT_NOT_YET_VALID/i.test(details)) return 'CERTIFICATE_NOT_YET_VALID';
   if (/self.signed certificate|unable to verify|UNABLE_TO|DEPTH_ZERO|certificate pin/i.test(details))
     return 'PEER_UNKNOWN';
   switch (code) {

@@ -12,6 +12,7 @@ import type { SignedTeamMessage } from '../round/teamMessages.js';
 import { type Attempt, clientStream, unary } from './call.js';
 import { checkSignal } from './channels.js';
 import type { BatchFrame } from './generated/millrace/v1/BatchFrame.js';
+import type { PingReply__Output } from './generated/millrace/v1/PingReply.js';
 import type { ScreenReply__Output } from './generated/millrace/v1/ScreenReply.js';
 import type { TeamClient } from './generated/millrace/v1/Team.js';
 import type { WarmFrame } from './generated/millrace/v1/WarmFrame.js';
@@ -41,6 +42,7 @@ export class TeamLink implements Link, LinkProbe {
   readonly #hosts: HostManager;
   readonly #options: Partial<HostOptions>;
   readonly #roundTrips = new Map<NodeId, number>();
+  readonly #clockOffsets = new Map<NodeId, number>();
 
   /** `hosts` is the caller's to close. */
   constructor(membership: () => Membership, hosts: HostManager, options: Partial<HostOptions> = {}) {
@@ -79,17 +81,24 @@ export class TeamLink implements Link, LinkProbe {
 
   async ping(to: NodeId, signal: AbortSignal): Promise<BootId> {
     let startMs = 0;
-    const attempt = unary<TeamClient, { bootId: string }>(services.Team, (client, metadata, options, done) => {
+    const attempt = unary<TeamClient, PingReply__Output>(services.Team, (client, metadata, options, done) => {
       // From here, so that what is measured is the round trip and not the dialling.
       startMs = systemClock.nowMs();
       return client.ping({}, metadata, options, done);
     });
-    const { bootId } = await this.#send(to, 'control', attempt, signal);
+    const { bootId, timeMs } = await this.#send(to, 'control', attempt, signal);
+    const endMs = systemClock.nowMs();
     if (!isBootId(bootId)) throw new MixError('MESSAGE_MALFORMED', { what: 'boot id', peer: to });
-    const roundTripMs = systemClock.nowMs() - startMs;
+    const roundTripMs = endMs - startMs;
+    // What it said was true half a round trip ago.
+    if (timeMs > 0) this.#clockOffsets.set(to, timeMs + roundTripMs / 2 - systemClock.wallMs());
     this.#roundTrips.set(to, roundTripMs);
     this.#hosts.deps.metrics.roundTrip(to, roundTripMs);
     return bootId;
+  }
+
+  clockOffsetMs(of: NodeId): number | undefined {
+    return this.#clockOffsets.get(of);
   }
 
   roundTripMs(to: NodeId): number | undefined {

@@ -1,5 +1,6 @@
 // The team service: takes messages and batch streams from teammates and hands them to the rounds. Who calls is known from
 // the pinned certificate; a stream is checked frame by frame, so that a wrong one ends at its first wrong byte.
+import { systemClock } from '../base/clock.js';
 import { asMixError, MixError } from '../base/errors.js';
 import { isRoundId } from '../base/ids.js';
 import type { BatchSink, LinkReceiver } from '../round/link.js';
@@ -43,7 +44,10 @@ export function addTeamService(server: grpc.Server, errors: CallErrors, deps: Te
       await receiver.onMessage(identify(context).node, decodeEnvelope(request));
       return {};
     }),
-    Ping: errors.unary('Ping', (_request, context) => ({ bootId: receiver.onPing(identify(context).node) })),
+    Ping: errors.unary('Ping', (_request, context) => ({
+      bootId: receiver.onPing(identify(context).node),
+      timeMs: Math.round(systemClock.wallMs()),
+    })),
     Circle: errors.unary('Circle', ({ round, id, hop }, context) => {
       require_(isRoundId(round), 'round');
       require_(Number.isInteger(hop) && hop >= 1 && hop <= HOPS_MAX, 'hop');

@@ -14,7 +14,7 @@ import type { Attempt, Wire } from './call.js';
 import { cancelOn, checkSignal } from './channels.js';
 import type { Host, Lane } from './host.js';
 import type { LinkMetrics } from './linkMetrics.js';
-import { fromStatus } from './status.js';
+import { fromStatus, isOutOfTime } from './status.js';
 
 export interface TransmitOptions {
   readonly lane: Lane;
@@ -74,7 +74,7 @@ function failureOf({ code }: MixError, wire: Wire | undefined, host: Host): Fail
   if (!wire) return code === 'LINK_DOWN' || code === 'LINK_TIMEOUT' ? 'dial' : 'call';
   if (code === 'TOKEN_REFUSED') return wire.token ? 'token' : 'call';
   if (code === 'LINK_DOWN') return 'connection';
-  const refusedCertificate = code === 'PEER_UNKNOWN' || code === 'CERTIFICATE_EXPIRED';
+  const refusedCertificate = code === 'PEER_UNKNOWN' || isOutOfTime(code);
   return refusedCertificate && host.isOutdated(wire) ? 'certificate' : 'call';
 }
 

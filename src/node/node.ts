@@ -9,7 +9,8 @@ import { keepingAlive } from '../base/keepAlive.js';
 import { createLog, type Logger } from '../base/log.js';
 import { createMetrics, type Metrics } from '../base/metrics.js';
 import { randomBytes, systemRng } from '../base/rng.js';
-import { openLevelStore } from '../base/store.js';
+import { type DiskStore, openLevelStore } from '../base/store.js';
+import { validTimeOf } from '../comms/certificates.js';
 import { type CallFacts, Gate } from '../comms/gate.js';
 import { addGatewayService } from '../comms/gatewayService.js';
 import type { AuthContext } from '../comms/grpc.js';
@@ -35,7 +36,8 @@ import { SenderRegistry } from '../round/submissions/senderRegistry.js';
 import { checkConfig, floorsOf, type NodeConfig } from './config.js';
 import { Engines } from './engines.js';
 import { SchedulerFollower } from './follow.js';
-import { type Readiness, serveHttp } from './http.js';
+import { NodeHealth } from './health.js';
+import { serveHttp } from './http.js';
 import { loadCode, openDataDirectory } from './keyFiles.js';
 import { Material } from './material.js';
 import { measureRoundTrips } from './roundTrips.js';
@@ -184,7 +186,36 @@ async function openRunner(common: Common, engines: Engines, follower: SchedulerF
   void measureRoundTrips({ link, others, clock: systemClock, report }, measuring.signal);
   const rotation = setInterval(() => runner.rotateEpoch(), limits.epoch_hours * HOUR_MS);
   own(rotation, clearInterval).unref();
-  return { runner, registry };
+  return { runner, registry, store, link };
+}
+
+/** What says whether the node can mix. */
+function openHealth(
+  { material, log, metrics, own }: Common,
+  parts: {
+    readonly store: DiskStore;
+    readonly link: TeamLink;
+    readonly follower: SchedulerFollower;
+    readonly engine: Engine;
+    readonly pause: (reason: string) => void;
+  },
+): NodeHealth {
+  const { store, link, follower, engine, pause } = parts;
+  const others = () => material.membership.members.filter(({ node }) => node !== material.key.nodeId);
+  const health = new NodeHealth({
+    clock: systemClock,
+    log,
+    metrics,
+    store,
+    isConnected: () => follower.connected,
+    degraded: () => degradedBy(engine),
+    clockOffsetsMs: () => others().flatMap(({ node }) => link.clockOffsetMs(node) ?? []),
+    otherCertificates: () => others().map(({ node, certificate }) => ({ node, ...validTimeOf(certificate) })),
+    onPaused: (reason) => pause(reason ?? ''),
+  });
+  const watching = own(new AbortController(), (it) => it.abort());
+  void health.watch(watching.signal);
+  return health;
 }
 
 /** The two listeners: team members and senders. */
@@ -249,20 +280,22 @@ async function assemble(
   const engine = await engines.get(config.engine.groups[0]!);
   let rounds: RoundRunner | undefined;
   const directory = new RoundDirectory(key.nodeId, systemClock);
-  const follower = openFollower(common, directory, () => [
-    { kind: 'online', bootId, engine: engine.name, enginePath: engine.path, openRounds: config.limits.open_rounds },
-    ...(rounds?.reports() ?? []),
-  ]);
-  const { runner, registry } = await openRunner(common, engines, follower);
+  let paused = '';
+  const online = (): NodeReport => {
+    const openRounds = config.limits.open_rounds;
+    return { kind: 'online', bootId, engine: engine.name, enginePath: engine.path, openRounds, paused };
+  };
+  const follower = openFollower(common, directory, () => [online(), ...(rounds?.reports() ?? [])]);
+  const pause = (reason: string) => {
+    paused = reason;
+    follower.report(online());
+  };
+  const { runner, registry, store, link } = await openRunner(common, engines, follower);
   rounds = runner;
   await runner.start();
   const listeners = await openListeners(common, runner, registry, directory);
-  const readiness = (): Readiness => {
-    const { connected } = follower;
-    const missing = connected ? [] : ['no connection to the scheduler'];
-    // An engine that is slower than hoped for mixes all the same.
-    return { ready: connected, reasons: [...missing, ...degradedBy(engine)] };
-  };
+  const health = openHealth(common, { store, link, follower, engine, pause });
+  const readiness = () => health.readiness();
   const status = () => ({
     node: key.nodeId,
     network: config.network,

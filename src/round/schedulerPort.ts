@@ -72,6 +72,8 @@ export type NodeReport =
       readonly enginePath: string;
       /** Rounds that it can have open; releases before this one do not say. */
       readonly openRounds?: number | undefined;
+      /** Why it takes no new rounds for now; empty where it does. */
+      readonly paused?: string | undefined;
     }
   | {
       readonly kind: 'stage';

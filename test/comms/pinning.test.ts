@@ -214,7 +214,7 @@ describe('a membership list', () => {
     const { raw, fingerprint256, validFrom, validTo } = new X509Certificate(certificate.certificate);
     const shown = { raw, fingerprint256, valid_from: validFrom, valid_to: validTo };
     const context = { sslPeerCertificate: shown } as unknown as Parameters<typeof authenticatePeer>[0];
-    expect(outcome(() => authenticatePeer(context, membership, systemClock))).toBe('CERTIFICATE_EXPIRED');
+    expect(outcome(() => authenticatePeer(context, membership, systemClock))).toBe('CERTIFICATE_NOT_YET_VALID');
     expect(outcome(() => authenticatePeer({} as never, membership, systemClock))).toBe('PEER_UNKNOWN');
   });
 });

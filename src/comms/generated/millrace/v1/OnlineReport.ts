@@ -6,6 +6,7 @@ export interface OnlineReport {
   'engine'?: (string);
   'enginePath'?: (string);
   'openRounds'?: (number);
+  'paused'?: (string);
 }
 
 export interface OnlineReport__Output {
@@ -13,4 +14,5 @@ export interface OnlineReport__Output {
   'engine': (string);
   'enginePath': (string);
   'openRounds': (number);
+  'paused': (string);
 }
