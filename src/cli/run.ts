@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { asMixError } from '../base/errors.js';
 import { loadConfig } from '../node/config.js';
 import { logOf, startNode } from '../node/node.js';
+import { takeSignals } from './signals.js';
 
 interface RunOptions {
   readonly config: string;
@@ -12,7 +13,8 @@ interface RunOptions {
 
 const HELP = `
 Every key of the configuration can be set by an environment variable (MILLRACE_LOG_LEVEL for log.level) and by --set,
-which wins over both. SIGHUP reads certificate and membership list again, while rounds go on. SIGTERM and SIGINT fail open rounds, tell the team, and stop; a second one stops at once.
+which wins over both. SIGHUP reads certificate and membership list again, while rounds go on. SIGTERM and SIGINT drain: no new rounds, and an end
+when those are over that take messages or mix (limits.drain_ms at the latest); a second one stops at once.
 
 Example:
   millrace run --config /etc/millrace/node.toml --set log.level=debug`;
@@ -38,31 +40,31 @@ async function run(options: RunOptions): Promise<void> {
   const node = await startNode(config, log);
   await new Promise<void>((resolve) => {
     let stopping = false;
-    const stop = (reason: string) => {
+    const stop = (reason: string, end: (reason: string) => Promise<void>) => {
       if (stopping) {
         log.warn({ reason }, 'forced');
         process.exit(1);
       }
       stopping = true;
-      void node.close(reason).then(resolve);
+      void end(reason).then(resolve);
     };
-    process.on('SIGTERM', () => stop('SIGTERM'));
-    process.on('SIGINT', () => stop('SIGINT'));
-    process.on('SIGHUP', () => {
+    const reload = () => {
       try {
         node.reload();
       } catch (thrown) {
         const { code, message, remedy } = asMixError(thrown);
         log.error({ code, reason: message, hint: remedy }, 'not read again; everything stays as it was');
       }
-    });
+    };
+    takeSignals({ stop: (signal) => stop(signal, node.drain), reload });
     process.on('uncaughtException', (err) => {
       log.error({ err }, 'uncaught exception: the node stops');
       process.exitCode = 1;
-      stop('uncaught exception');
+      stop('uncaught exception', node.close);
     });
     if (options.exitWithParent) {
-      process.stdin.on('end', () => stop('the parent process ended')).on('error', () => {});
+      // An error of the pipe is followed by its end.
+      process.stdin.on('end', () => stop('the parent process ended', node.close)).on('error', () => {});
       process.stdin.resume();
     }
   });

@@ -9,6 +9,7 @@ import { Dashboard } from '../dashboard/dashboard.js';
 import { createKeyFiles, keyFilesIn, makePrivateDirectory, writePrivate } from '../node/keyFiles.js';
 import { loadSchedulerConfig, SCHEDULER_TEMPLATE } from '../node/schedulerConfig.js';
 import { createCodes, startScheduler } from '../node/schedulerProcess.js';
+import { takeSignals } from './signals.js';
 
 const HELP = `
 Nodes follow its numbered, signed updates and report back; it draws teams, keeps a stock of precomputed rounds, and lets them take
@@ -60,14 +61,14 @@ async function scheduler(options: SchedulerOptions): Promise<void> {
   const log = createLog({ name: 'millrace', ...config.log });
   const running = await startScheduler(config, log, (scheduler) => new Dashboard(scheduler));
   log.info({ page: `http://127.0.0.1:${running.httpPort}/` }, 'live page');
-  process.on('SIGHUP', () => {
+  const reload = () => {
     Promise.resolve()
       .then(() => running.reload(loadSchedulerConfig(file, options.set)))
       .catch((thrown) => {
         const { code, message, remedy } = asMixError(thrown);
         log.error({ code, reason: message, hint: remedy }, 'not read again; everything stays as it was');
       });
-  });
+  };
   await new Promise<void>((resolve) => {
     let stopping = false;
     const stop = () => {
@@ -75,8 +76,7 @@ async function scheduler(options: SchedulerOptions): Promise<void> {
       stopping = true;
       void running.close().then(resolve);
     };
-    process.on('SIGTERM', stop);
-    process.on('SIGINT', stop);
+    takeSignals({ stop, reload });
     if (options.exitWithParent) {
       process.stdin.on('end', stop).on('error', () => {});
       process.stdin.resume();

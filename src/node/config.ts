@@ -93,6 +93,7 @@ const schema = z.strictObject({
       senders: whole(1, 10_000_000).default(100_000),
       epoch_hours: z.number().positive().max(24).default(24),
       peer_lost_ms: whole(500, 600_000).default(8_000),
+      drain_ms: whole(0, 3_600_000).default(60_000),
     })
     .prefault({}),
   floors: floorsSection,

@@ -22,6 +22,7 @@ import { listen } from '../comms/server.js';
 import { keepWarmMs } from '../comms/slowStart.js';
 import { TeamLink } from '../comms/teamLink.js';
 import { addTeamService } from '../comms/teamService.js';
+import type { Engine } from '../engine/engine.js';
 import { degradedBy, openEngine } from '../engine/open.js';
 import type { GroupName } from '../math/group.js';
 import { isOver } from '../round/admission.js';
@@ -48,6 +49,8 @@ const MIB = 1 << 20;
 const STREAM_IDLE_MS = 120_000;
 /** How long a closing node lets calls end and reports leave. */
 const GRACE_MS = 2_000;
+/** How often a draining node looks whether its rounds are over. */
+const DRAIN_LOOK_MS = 100;
 /** How long a node that fails open rounds goes on telling its team. */
 const FAREWELL_MS = 500;
 
@@ -56,6 +59,11 @@ export interface RunningNode {
   readonly httpPort: number;
   /** Reads certificate and membership list again. @throws MixError where they cannot be used: nothing has changed then */
   reload(): void;
+  /**
+   * Takes no new rounds, lets those come to their end that take messages or mix, at most for limits.drain_ms, then closes: nobody is to
+   * blame for a departure that was announced.
+   */
+  drain(reason: string): Promise<void>;
   /** Fails open rounds, tells everybody, and closes what was opened, in reverse order. Idempotent. */
   close(reason: string): Promise<void>;
 }
@@ -319,12 +327,26 @@ async function assemble(
   log.info({ node: key.nodeId, team, gateway, http: http.port, bootId }, 'node is up');
 
   const close = closerOf(common, runner, follower, closeAll);
+  const drain = async (reason: string) => {
+    log.info({ reason, limitMs: config.limits.drain_ms }, 'node drains');
+    pause(`draining: ${reason}`);
+    await emptied(runner, follower, config.limits.drain_ms);
+    await close(reason);
+  };
   return {
     node: key.nodeId,
     httpPort: http.port,
     reload: () => reload(common, runner, listeners),
+    drain: (reason) => keepingAlive(() => drain(reason)),
     close,
   };
+}
+
+/** Resolves when no round is open, or nothing tells the scheduler that none should be, or after `limitMs`. */
+async function emptied(runner: RoundRunner, follower: SchedulerFollower, limitMs: number): Promise<void> {
+  const endMs = systemClock.nowMs() + limitMs;
+  const isOpen = () => [...runner.stages.values()].some((stage) => !isOver(stage));
+  while (isOpen() && follower.connected && systemClock.nowMs() < endMs) await sleep(systemClock, DRAIN_LOOK_MS);
 }
 
 /** Fails open rounds, tells everybody, and closes all; once, whoever asks again. */

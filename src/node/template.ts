@@ -107,6 +107,8 @@ senders = 100000
 epoch_hours = 24
 # A team member that cannot be reached for this long is lost, and with it the round.
 peer_lost_ms = 8000
+# On SIGTERM the node takes no new rounds, and stops when those that take messages or mix are over, after this long at the latest.
+drain_ms = 60000
 
 [comms]
 # Whether members whose release knows no session tokens (protocol 1.0) may still call: optional or required.

@@ -11,6 +11,9 @@ import { silentMembers } from './verdict.js';
 /** Failures of one node within so long of each other are one event: it had many rounds open when it went away. */
 const EVENT_MS = 5_000;
 
+/** How long after its return a node is still blamed for rounds that ended by its departure: its team takes a node for lost after 8 s. */
+const AFTER_DEPARTURE_MS = 30_000;
+
 /** Rounds that a node has led which are looked back on, and how many in a row must have been empty. */
 const LEADS_KEPT = 8;
 const EMPTY_LEADS = 4;
@@ -28,6 +31,9 @@ export function newNode(node: NodeId, atMs: number): NodeRecord {
     banned: false,
     bootId: undefined,
     connected: false,
+    paused: false,
+    awayMs: undefined,
+    backMs: undefined,
     lastSeenMs: atMs,
     activity: new Map(),
     blamed: [],
@@ -52,7 +58,8 @@ export function isThere(
 export function statusOf(record: NodeRecord, params: SchedulerParams, nowMs: number): NodeStatus {
   if (record.banned) return 'banned';
   if (nowMs < record.sitsOutUntilMs) return 'sittingOut';
-  return isThere(record, params, nowMs) ? 'active' : 'inactive';
+  if (!isThere(record, params, nowMs)) return 'inactive';
+  return record.paused ? 'paused' : 'active';
 }
 
 const inPrecomputation = (stage: Stage): boolean => stage === 'PENDING' || stage === 'PRECOMPUTING';
@@ -120,7 +127,7 @@ export const isLackOfRoom = ({ node, activity }: NodeRecord, { code, named, sour
 
 /** Remembers whether a node was to blame for the end of a round, and lets it sit out where that is so too often. */
 export function judged(before: NodeRecord, wasBlamed: boolean, params: SchedulerParams, nowMs: number): NodeRecord {
-  if (wasBlamed && nowMs - before.blamedMs < EVENT_MS) return before;
+  if (wasBlamed && (nowMs - before.blamedMs < EVENT_MS || isSameDeparture(before, nowMs))) return before;
   const record = wasBlamed ? { ...before, blamedMs: nowMs } : before;
   const blamed = [...record.blamed, wasBlamed].slice(-params.failureWindowRounds);
   const failures = blamed.filter(Boolean).length;
@@ -129,6 +136,18 @@ export function judged(before: NodeRecord, wasBlamed: boolean, params: Scheduler
   // It begins anew afterwards.
   return { ...record, blamed: [], sitsOutUntilMs: nowMs + params.sitOutMs };
 }
+
+/** A node goes away: whatever fails by that is one event. */
+export const departed = (record: NodeRecord, atMs: number): NodeRecord => ({
+  ...record,
+  connected: false,
+  awayMs: atMs,
+  backMs: undefined,
+});
+
+/** Whether a node was blamed for its last departure already: every round of its stock ends by it, some only when it is back. */
+const isSameDeparture = ({ awayMs, backMs, blamedMs }: NodeRecord, nowMs: number): boolean =>
+  awayMs !== undefined && blamedMs >= awayMs && (backMs === undefined || nowMs - backMs < AFTER_DEPARTURE_MS);
 
 /** Remembers how a round ended that a node led. */
 export const led = (record: NodeRecord, isEmpty: boolean): NodeRecord => ({

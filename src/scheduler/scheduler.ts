@@ -212,8 +212,8 @@ export class Scheduler implements SchedulerFeed {
     if (report.kind === 'online' && forgotten) await this.#register(node);
     const atMs = this.#deps.clock.nowMs();
     if (report.kind === 'online') {
-      const { bootId, openRounds } = report;
-      this.#dispatch({ type: 'online', node, bootId, openRounds, atMs });
+      const { bootId, openRounds, paused } = report;
+      this.#dispatch({ type: 'online', node, bootId, openRounds, paused, atMs });
     }
     if (report.kind === 'stage') {
       const { bootId, round, stage, copies } = report;

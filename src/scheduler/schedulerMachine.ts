@@ -8,6 +8,7 @@ import { drawTeam, teamKey } from '../round/teamDraw.js';
 import { Draft, isOver } from './draft.js';
 import {
   behind,
+  departed,
   drawable,
   isHeldUp,
   isLackOfRoom,
@@ -59,7 +60,7 @@ export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): S
       online(draft, event);
       break;
     case 'offline':
-      draft.node(event.node, (record) => ({ ...record, connected: false }));
+      draft.node(event.node, (record) => (record.connected ? departed(record, event.atMs) : record));
       break;
     case 'report':
       report(draft, event);
@@ -90,7 +91,8 @@ export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): S
   return { state: draft.state, effects: draft.effects };
 }
 
-function online(draft: Draft, { node, bootId, openRounds, atMs }: SchedulerEvent & { type: 'online' }): void {
+function online(draft: Draft, event: SchedulerEvent & { type: 'online' }): void {
+  const { node, bootId, openRounds, atMs } = event;
   const before = draft.state.nodes.get(node);
   if (!before) {
     draft.effects.push({ type: 'ignored', node, what: 'online, but not registered' });
@@ -98,10 +100,24 @@ function online(draft: Draft, { node, bootId, openRounds, atMs }: SchedulerEvent
   }
   const isAnother = before.bootId !== undefined && before.bootId !== bootId;
   const room = isAnother ? Infinity : before.room;
-  draft.node(node, (record) => ({ ...record, bootId, connected: true, lastSeenMs: atMs, openRounds, room }));
+  const paused = event.paused !== undefined;
+  draft.node(node, (record) => {
+    const { awayMs, backMs = atMs } = isAnother && record.connected ? departed(record, atMs) : record;
+    const seen = { connected: true, lastSeenMs: atMs, awayMs, backMs: awayMs === undefined ? undefined : backMs };
+    return { ...record, ...seen, bootId, openRounds, room, paused };
+  });
   // Another run of its process: what the last one had open died with it.
   if (isAnother) {
     failRoundsOf(draft, new Set([node]), 'a member of the team restarted', atMs);
+  }
+  if (paused) standDown(draft, node, atMs);
+}
+
+/** What a node that pauses has not begun to use is given up, by nobody's fault; what takes messages comes to its end. */
+function standDown(draft: Draft, node: NodeId, nowMs: number): void {
+  for (const round of draft.state.rounds.values()) {
+    if (isOver(round.state) || round.queuedMs !== undefined || !round.info.team.includes(node)) continue;
+    giveUp(draft, round, 'a member of the team takes no rounds for now', nowMs);
   }
 }
 

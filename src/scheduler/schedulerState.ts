@@ -6,8 +6,8 @@ import type { RoundInfo } from '../round/roundInfo.js';
 import type { Stage } from '../round/roundState.js';
 import type { SchedulerParams } from './schedulerParams.js';
 
-/** `inactive` is away or silent, `sittingOut` has failed too many rounds, `banned` is out until somebody says otherwise. */
-export type NodeStatus = 'active' | 'inactive' | 'sittingOut' | 'banned';
+/** `inactive` is away or silent, `paused` takes no new rounds by its own word, `sittingOut` has failed too many rounds, `banned` is out until somebody says otherwise. */
+export type NodeStatus = 'active' | 'inactive' | 'paused' | 'sittingOut' | 'banned';
 
 export interface NodeRecord {
   readonly node: NodeId;
@@ -16,6 +16,11 @@ export interface NodeRecord {
   /** Of its running process; undefined until it has been online. */
   readonly bootId: BootId | undefined;
   readonly connected: boolean;
+  /** It takes no new rounds for now, as it says itself: it drains, or something is wrong with its machine. */
+  readonly paused: boolean;
+  /** When it went away last, and when it was back: what fails by that is one event. */
+  readonly awayMs: number | undefined;
+  readonly backMs: number | undefined;
   readonly lastSeenMs: number;
   /** Rounds that it is in and that have not ended, each with the stage that it reported last. */
   readonly activity: ReadonlyMap<RoundId, Stage>;
@@ -120,6 +125,7 @@ export type SchedulerEvent =
       readonly node: NodeId;
       readonly bootId: BootId;
       readonly openRounds?: number | undefined;
+      readonly paused?: string | undefined;
       readonly atMs: number;
     }
   | { readonly type: 'offline'; readonly node: NodeId; readonly atMs: number }

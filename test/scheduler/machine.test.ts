@@ -42,10 +42,10 @@ class Pool {
     this.effects.push(...effects);
   }
 
-  online(node: NodeId, openRounds?: number): void {
+  online(node: NodeId, openRounds?: number, paused?: string): void {
     const bootId = this.#boots.get(node) ?? (Buffer.from(randomBytes(this.rng, 16)).toString('hex') as BootId);
     this.#boots.set(node, bootId);
-    this.send({ type: 'online', node, bootId, openRounds, atMs: this.atMs });
+    this.send({ type: 'online', node, bootId, openRounds, paused, atMs: this.atMs });
   }
 
   tick(passedMs = 0): void {
@@ -494,5 +494,85 @@ describe('round trips', () => {
     expect([...pool.state.nodes.get(a)!.roundTripsMs]).toEqual([[b, 7]]);
     pool.send({ type: 'roundTrips', node: a, roundTrips: [], atMs: 10_000 });
     expect(pool.state.nodes.get(a)!.lastSeenMs).toBe(10_000);
+  });
+});
+
+describe('a node that says that it takes no rounds for now', () => {
+  const four = () => new Pool(4, { stockMin: 4, minimumDelayMs: 0, collecting: 1 });
+
+  it('is drawn for none, and those that it had not begun to use are over by nobody\u2019s fault', () => {
+    const pool = four();
+    pool.tick();
+    const leaving = pool.ids[0]!;
+    const before = pool.opened.length;
+    expect(pool.opened.some(({ team }) => team.includes(leaving))).toBe(true);
+    pool.online(leaving, undefined, 'draining: SIGTERM');
+    expect(pool.rounds(leaving)).toBe(0);
+    expect(pool.blamed.flat()).toEqual([]);
+    for (let i = 0; i < 5; i++) pool.tick(1_000);
+    const since = pool.opened.slice(before);
+    expect(since.length).toBeGreaterThan(0);
+    expect(since.some(({ team }) => team.includes(leaving))).toBe(false);
+    // It leaves, and is another process a moment later: it is drawn again.
+    pool.offline(leaving);
+    pool.restart(leaving);
+    expect(pool.blamed.flat()).toEqual([]);
+    for (const round of pool.state.rounds.values())
+      pool.say(round.info.team[0]!, round.info.round, { code: 'PEER_LOST' });
+    pool.tick(SETTLED_MS);
+    pool.tick(SETTLED_MS);
+    expect(pool.opened.slice(before + since.length).some(({ team }) => team.includes(leaving))).toBe(true);
+  });
+
+  it('brings those to their end that take messages', () => {
+    const pool = new Pool(3, { minimumDelayMs: 0 });
+    pool.tick();
+    const info = pool.opened[0]!;
+    pool.standby(info);
+    pool.tick(1_000);
+    expect(pool.of('assign')).toHaveLength(1);
+    pool.online(info.team[0]!, undefined, 'draining');
+    expect(pool.state.rounds.get(info.round)?.queuedMs).toBeDefined();
+    for (const stage of ['QUEUED', 'REALTIME', 'COMPLETED'] as const)
+      for (const node of info.team) pool.report(node, info.round, stage);
+    expect(pool.state.rounds.has(info.round)).toBe(false);
+    expect(pool.blamed.flat()).toEqual([]);
+  });
+});
+
+describe('one departure', () => {
+  it('is one event, however many rounds of the stock it ends and however late they are heard of', () => {
+    const pool = new Pool(4, { stockMin: 6, teamSize: 3 });
+    pool.tick();
+    const away = pool.ids[0]!;
+    const rounds = pool.opened.filter(({ team }) => team.includes(away));
+    expect(rounds.length).toBeGreaterThan(3);
+    pool.offline(away);
+    // Their teams notice one after the other, over half a minute.
+    for (const { round, team } of rounds) {
+      pool.tick(6_000);
+      for (const node of team.filter((member) => member !== away)) pool.accuse(node, away, round, 'PEER_LOST');
+      pool.tick(SETTLED_MS);
+    }
+    const { blamed, sitsOutUntilMs } = pool.state.nodes.get(away)!;
+    expect(blamed.filter(Boolean)).toHaveLength(1);
+    expect(sitsOutUntilMs).toBe(0);
+  });
+
+  it('is not all: the next one is another event', () => {
+    const pool = new Pool(4, { stockMin: 6, teamSize: 3, failuresMin: 100 });
+    const away = pool.ids[0]!;
+    for (let departure = 0; departure < 3; departure++) {
+      pool.tick(60_000);
+      for (const node of pool.ids) pool.online(node);
+      pool.tick();
+      const open = [...pool.state.rounds.values()].filter(({ info }) => info.team.includes(away));
+      pool.offline(away);
+      for (const { info } of open)
+        for (const node of info.team) if (node !== away) pool.accuse(node, away, info.round, 'PEER_LOST');
+      pool.tick(SETTLED_MS);
+      pool.online(away);
+    }
+    expect(pool.state.nodes.get(away)!.blamed.filter(Boolean)).toHaveLength(3);
   });
 });

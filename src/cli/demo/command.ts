@@ -9,6 +9,7 @@ import { createLog } from '../../base/log.js';
 import { systemRng } from '../../base/rng.js';
 import type { Fate } from '../../client/delivery.js';
 import { openEngine } from '../../engine/open.js';
+import { takeSignals } from '../signals.js';
 import { DemoDisplay } from './display.js';
 import { DemoNetwork } from './network.js';
 import { type DemoOptions, parseOptions, type RawDemoOptions } from './options.js';
@@ -207,19 +208,17 @@ async function keep(network: DemoNetwork, display: DemoDisplay, interrupted: Pro
 function onInterrupt(network: DemoNetwork, display: DemoDisplay): Promise<never> {
   const signalled = new Promise<never>((_, reject) => {
     let seen = false;
-    for (const [signal, code] of [
-      ['SIGINT', 130],
-      ['SIGTERM', 143],
-    ] as const) {
-      process.on(signal, () => {
+    takeSignals({
+      stop: (signal) => {
+        const code = signal === 'SIGINT' ? 130 : 143;
         if (seen) process.exit(code);
         seen = true;
         display.say(`\n${signal}: stopping all processes`);
         process.exitCode = code;
         network.stopping = true;
         reject(new MixError('ABORTED', { signal }));
-      });
-    }
+      },
+    });
   });
   signalled.catch(() => {});
   return signalled;

@@ -16,6 +16,8 @@ import type { RoundFloors } from '../../round/floors.js';
 import { freePorts, settingFlags, startMillrace, stopProcess, tailOf } from './processes.js';
 
 export const CERTIFICATE_DAYS = 2;
+/** Networks that are stopped as a whole have nobody to drain for. */
+const QUICK = { 'limits.drain_ms': 0 };
 
 export interface NodeProcessesOptions {
   readonly network: string;
@@ -128,7 +130,12 @@ export class NodeProcesses {
   }
 
   #spawn(directory: string): ChildProcess {
-    const args = ['run', '--config', join(directory, 'node.toml'), ...settingFlags(this.#options.settings ?? {})];
+    const args = [
+      'run',
+      '--config',
+      join(directory, 'node.toml'),
+      ...settingFlags({ ...QUICK, ...this.#options.settings }),
+    ];
     return startMillrace(args, join(directory, 'node.log'));
   }
 

@@ -4,6 +4,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { MixError } from '../../base/errors.js';
+import { childExecArgv } from '../signals.js';
 
 /** The compiled command, from src/cli/demo and from dist/cli/demo alike. */
 const MAIN = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
@@ -23,7 +24,9 @@ export function startMillrace(args: readonly string[], logFile: string): ChildPr
   const log = openSync(logFile, 'a');
   try {
     // The pipe to its standard input is how it learns that this process is gone.
-    return spawn(process.execPath, [MAIN, ...args, '--exit-with-parent'], { stdio: ['pipe', 'ignore', log] });
+    return spawn(process.execPath, [...childExecArgv(), MAIN, ...args, '--exit-with-parent'], {
+      stdio: ['pipe', 'ignore', log],
+    });
   } finally {
     closeSync(log);
   }
