@@ -560,7 +560,7 @@ describe('one departure', () => {
   });
 
   it('is not all: the next one is another event', () => {
-    const pool = new Pool(4, { stockMin: 6, teamSize: 3, failuresMin: 100 });
+    const pool = trio({ stockMin: 6, failuresMin: 100 });
     const away = pool.ids[0]!;
     for (let departure = 0; departure < 3; departure++) {
       pool.tick(60_000);
