@@ -93,7 +93,7 @@ async function hasHandlers(pid: number): Promise<void> {
 it('SIGHUP in the first moment does not kill, and is not forgotten: what was read is read again', {
   timeout: LIMIT_MS,
 }, async () => {
-  const { child, says, said } = await scheduler();
+  const { child, says } = await scheduler();
   await hasHandlers(child.pid!);
   // Before the program is loaded, with the native code that comes with it.
   expect(readFileSync(`/proc/${child.pid}/maps`, 'utf8')).not.toMatch(/\.node$/m);
