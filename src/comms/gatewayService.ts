@@ -14,7 +14,7 @@ import type { CallErrors } from './server.js';
 import { bytesOf, require_ } from './teamCodec.js';
 
 /** Bytes of one frame of an output stream. */
-const FRAME_BYTES = 256 * 1024;
+const FRAME_BYTES = 64 * 1024 - 1024;
 
 /** What a node's identity key signs about its epoch key. */
 export function descriptionDigest(network: string, node: NodeId, epoch: number, epochKey: Uint8Array): Uint8Array {
@@ -92,8 +92,8 @@ async function streamOutputs(deps: GatewayDeps, call: Parameters<GatewayHandlers
   // A cancelled call never drains.
   const cancelled = new Promise<void>((resolve) => call.once('cancelled', resolve));
   for (let offset = 0; offset < outputs.length && !call.cancelled; offset += FRAME_BYTES) {
-    // A copy: protobuf would serialise a view of shared memory just as well, but grpc-js keeps it until it is sent.
-    const accepted = call.write({ content: outputs.slice(offset, offset + FRAME_BYTES) });
+    // A view: all callers share one copy, of which grpc-js copies a frame when it is the next one to be sent.
+    const accepted = call.write({ content: outputs.subarray(offset, offset + FRAME_BYTES) });
     if (!accepted) await Promise.race([cancelled, new Promise((resolve) => call.once('drain', resolve))]);
   }
   if (!call.cancelled) call.end();

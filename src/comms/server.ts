@@ -19,7 +19,9 @@ import {
   STREAMS_MAX,
   serverOptions,
 } from './grpc.js';
+import { CONNECTIONS_MAX, GUARD } from './http2Windows.js';
 import { LOOPBACK_PREFIXES, Places } from './places.js';
+import { ServerGuard, type ServerLimits, type ServerLoad } from './serverLimits.js';
 import { isOutOfTime, isTyped, refusalOf, toStatus } from './status.js';
 
 export interface ListenerOptions {
@@ -30,8 +32,8 @@ export interface ListenerOptions {
   readonly authenticate?: (call: CallFacts) => void;
   /** Streams that one connection may have open; more wait at the caller's. */
   readonly streamsMax?: number;
-  /** Tells callers apart, for their shares under load. */
-  readonly places?: Places;
+  /** What callers may have; without `streamBytes`, members of a team whose windows are wide. */
+  readonly limits?: Partial<ServerLimits>;
   readonly log: Logger;
   readonly metrics: Metrics;
 }
@@ -44,9 +46,17 @@ export interface CallerContext extends AuthContext {
   readonly place: string;
 }
 
+/** Calls of one connection that nobody need know; more wait at the caller's. */
+const STRANGER_STREAMS_MAX = 32;
+/** Bytes that the calls of all strangers may hold: some 1,000 calls at once. */
+const STRANGER_BYTES = 128 * 1024 * 1024;
+const STRANGER_SESSION_MIB = 16;
+
 export interface Listener {
   readonly server: grpc.Server;
   readonly port: number;
+  /** What its callers hold now. */
+  readonly load: () => ServerLoad;
   /** Shows another certificate to whoever connects from now on. @throws MixError CERTIFICATE_INVALID */
   setCertificate(pair: CertificatePair): void;
   /** Ends the connections whose callers' certificates `keep` (given the SHA-256, hex) is false for; how many there were. */
@@ -63,12 +73,20 @@ export async function listen(
   add: (server: grpc.Server, errors: CallErrors) => void,
 ): Promise<Listener> {
   const errors = new CallErrors(options.log, options.metrics);
-  const { authenticate, streamsMax = STREAMS_MAX, places = new Places(LOOPBACK_PREFIXES) } = options;
+  const { authenticate, streamsMax = authenticate ? STREAMS_MAX : STRANGER_STREAMS_MAX } = options;
+  const limits: ServerLimits = {
+    places: new Places(LOOPBACK_PREFIXES),
+    connections: CONNECTIONS_MAX,
+    ...(authenticate ? {} : { streamBytes: STRANGER_BYTES }),
+    ...options.limits,
+  };
+  const loads = new ServerGuard(limits);
   const server = new grpc.Server({
     ...serverOptions,
     'grpc.max_concurrent_streams': streamsMax,
     'grpc.max_receive_message_length': authenticate ? MESSAGE_BYTES_MAX : PUBLIC_BYTES_MAX,
-    interceptors: [guard(authenticate, places, errors)],
+    ...(authenticate ? {} : { 'grpc-node.max_session_memory': STRANGER_SESSION_MIB }),
+    interceptors: [guard(authenticate, limits.places, errors)],
   });
   add(server, errors);
   checkPair(options.certificate);
@@ -76,6 +94,7 @@ export async function listen(
   const pair = { private_key: Buffer.from(privateKey), cert_chain: Buffer.from(certificate) };
   // Its own certificate as the only root: no authority of the machine has a say here.
   const credentials = grpc.ServerCredentials.createSsl(Buffer.from(certificate), [pair], authenticate !== undefined);
+  guardConnections(credentials, loads);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(options.address, credentials, (error, bound) => {
       if (error)
@@ -86,6 +105,7 @@ export async function listen(
   return {
     server,
     port,
+    load: () => loads.load,
     setCertificate: (next) => replaceCertificate(credentials, next),
     closeConnections: (keep) => closeServed(port, keep),
     close: (graceMs) => closeServer(server, graceMs),
@@ -95,6 +115,17 @@ export async function listen(
 /** What grpc-js keeps for itself: it lets credentials change under a server that runs, but only its own kinds of them. */
 interface ChangeableCredentials {
   updateSecureContextOptions(options: SecureContextOptions): void;
+}
+
+/** Another thing that it keeps for itself: what its credentials add to the options of the HTTP/2 server (http2Windows.ts). */
+interface OwnCredentials {
+  _getConstructorOptions(): SecureContextOptions;
+}
+
+function guardConnections(credentials: grpc.ServerCredentials, loads: ServerGuard): void {
+  const own = credentials as unknown as OwnCredentials;
+  const options = own._getConstructorOptions.bind(own);
+  own._getConstructorOptions = () => ({ ...options(), [GUARD]: loads });
 }
 
 function replaceCertificate(credentials: grpc.ServerCredentials, pair: CertificatePair): void {

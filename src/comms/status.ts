@@ -41,6 +41,14 @@ export function toStatus(thrown: unknown): grpc.StatusObject {
   return { code: statusByCode[error.code] ?? grpc.status.FAILED_PRECONDITION, details: error.code, metadata };
 }
 
+/** The same for a call that gRPC has not seen: the headers of an answer that is nothing else. */
+export function trailersOf(thrown: unknown): Record<string, string | number> {
+  const { code, details, metadata } = toStatus(thrown);
+  const own = Object.fromEntries(Object.entries(metadata.getMap()).map(([key, value]) => [key, value.toString()]));
+  const head = { ':status': 200, 'content-type': 'application/grpc+proto' };
+  return { ...head, ...own, 'grpc-status': code, 'grpc-message': encodeURIComponent(details) };
+}
+
 function valuesOf(text: string | undefined): ErrorValues {
   if (!text || text.length > VALUES_BYTES_MAX) return {};
   try {

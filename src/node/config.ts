@@ -11,6 +11,7 @@ import { MixError } from '../base/errors.js';
 import { isNodeId } from '../base/ids.js';
 import { LOG_LEVELS } from '../base/log.js';
 import { type Member, Membership } from '../comms/peers.js';
+import { LOOPBACK_PREFIXES } from '../comms/places.js';
 import { ENGINE_NAMES } from '../engine/engine.js';
 import { GROUP_NAMES, type GroupName, namedGroup, TEST_GROUP_NAMES } from '../math/group.js';
 import { type RoundFloors, SAFE_FLOORS } from '../round/floors.js';
@@ -101,6 +102,13 @@ const schema = z.strictObject({
     .strictObject({
       tokens: z.enum(['optional', 'required']).default('optional'),
       keep_warm_ms: whole(0, 60_000).default(200),
+    })
+    .prefault({}),
+  strangers: z
+    .strictObject({
+      by_connection: z.array(z.string()).default([...LOOPBACK_PREFIXES]),
+      connections: whole(8, 65_536).default(4_096),
+      memory_mib: whole(4, 65_536).default(128),
     })
     .prefault({}),
   log: logSection,

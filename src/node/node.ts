@@ -17,6 +17,7 @@ import type { AuthContext } from '../comms/grpc.js';
 import { addHandshakeService } from '../comms/handshakeService.js';
 import { HostManager } from '../comms/hostManager.js';
 import { LinkMetrics } from '../comms/linkMetrics.js';
+import { Places } from '../comms/places.js';
 import { SCHEDULER_ID, SchedulerClient } from '../comms/schedulerClient.js';
 import { listen } from '../comms/server.js';
 import { keepWarmMs } from '../comms/slowStart.js';
@@ -35,6 +36,7 @@ import type { NodeReport } from '../round/schedulerPort.js';
 import { RegistrationDesk } from '../round/submissions/registration.js';
 import { SenderRegistry } from '../round/submissions/senderRegistry.js';
 import { checkConfig, floorsOf, type NodeConfig } from './config.js';
+import { descriptorLimit, descriptorShares } from './descriptors.js';
 import { Engines } from './engines.js';
 import { SchedulerFollower } from './follow.js';
 import { NodeHealth } from './health.js';
@@ -233,12 +235,19 @@ async function openListeners(common: Common, runner: RoundRunner, registry: Send
   const identify = (context: AuthContext) => gate.identify(context);
   const options = { certificate, log, metrics };
   const authenticate = (call: CallFacts) => void gate.admit(call);
-  const team = await listen({ ...options, address: config.listen.team, authenticate }, (server, errors) => {
+  const { by_connection: byConnection, connections, memory_mib: memoryMib } = config.strangers;
+  const places = new Places(byConnection);
+  const descriptors = descriptorShares(descriptorLimit(), material.membership.members.length, connections);
+  log.info({ ...descriptors }, 'descriptors of this process, and the connections that have a share of them');
+  const knows = (fingerprint: string) => material.membership.byFingerprint(fingerprint) !== undefined;
+  const ofTeam = { ...options, authenticate, limits: { places, connections: descriptors.team, knows } };
+  const team = await listen({ ...ofTeam, address: config.listen.team }, (server, errors) => {
     addHandshakeService(server, errors, gate);
     addTeamService(server, errors, { receiver: runner, identify, idleMs: STREAM_IDLE_MS });
   });
   own(team, (it) => it.close(GRACE_MS));
-  const gateway = await listen({ ...options, address: config.listen.gateway }, (server, errors) =>
+  const limits = { places, connections: descriptors.gateway, streamBytes: memoryMib * MIB };
+  const gateway = await listen({ ...options, limits, address: config.listen.gateway }, (server, errors) =>
     addGatewayService(server, errors, {
       network: config.network,
       node: key.nodeId,
@@ -251,6 +260,13 @@ async function openListeners(common: Common, runner: RoundRunner, registry: Send
     }),
   );
   own(gateway, (it) => it.close(GRACE_MS));
+  metrics.observed('gateway_connections_open', 'Connections to the gateway', () => gateway.load().connections);
+  metrics.observed('gateway_calls_open', 'Calls of strangers that are under way', () => gateway.load().streams);
+  metrics.observed(
+    'gateway_connections_refused',
+    'Connections to the gateway that were closed at once: their address had its share',
+    () => gateway.load().refusedConnections,
+  );
   return { team, gateway };
 }
 

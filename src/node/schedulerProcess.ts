@@ -80,7 +80,8 @@ export async function startScheduler(
   const self = { id: SCHEDULER_ID, sign: (digest: Uint8Array) => key.sign(digest) };
   const gate = new Gate({ network, self, membership: () => membership, ...ports });
   const authenticate = (call: CallFacts) => void gate.admit(call);
-  const options = { address: config.listen.nodes, certificate, authenticate, log, metrics };
+  const limits = { knows: (fingerprint: string) => membership.byFingerprint(fingerprint) !== undefined };
+  const options = { address: config.listen.nodes, certificate, authenticate, limits, log, metrics };
   const listener = await listen(options, (server, errors) => {
     addHandshakeService(server, errors, gate);
     addSchedulerService(server, errors, { feed: scheduler, identify: (context) => gate.identify(context) });

@@ -118,6 +118,14 @@ tokens = "optional"
 # net.ipv4.tcp_slow_start_after_idle is 0.
 keep_warm_ms = 200
 
+[strangers]
+# Senders and receivers have shares of what this node can give, by address (an IPv6 /64 is one), once more than half of it is in use.
+# Behind these prefixes there are many who do not know each other, a proxy or this very machine: there each connection counts.
+by_connection = ["127.0.0.0/8", "::1/128"]
+# Connections to the gateway, where the process may have so many descriptors, and what all their calls may hold.
+connections = 4096
+memory_mib = 128
+
 [log]
 # silent, error, warn, info, debug, trace
 level = ${JSON.stringify(logLevel)}

@@ -246,7 +246,7 @@ describe('a client whose node lies', () => {
     const forger = SigningKey.generate(systemRng);
     const huge = signRoundInfo({ ...info, slots: 1 << 20, width: 15 }, forger);
     // 960 MiB announced, nothing sent.
-    const bytes = { length: (1 << 20) * 15 * 64, slice: () => new Uint8Array(0) };
+    const bytes = { length: (1 << 20) * 15 * 64, subarray: () => new Uint8Array(0) };
     expect(await fetched({ signed: huge, outputs: bytes })).toBe('SIGNATURE_INVALID');
     expect(await fetched({ signed: signRoundInfo(info, forger) })).toBe('SIGNATURE_INVALID');
     expect(await fetched({}, 777 as RoundId)).toBe('MESSAGE_MALFORMED');
@@ -259,9 +259,9 @@ describe('a client whose node lies', () => {
   it('takes neither too many bytes nor too few', async () => {
     expect(await fetched({ outputs: real.outputs.subarray(1) })).toBe('MESSAGE_MALFORMED');
     expect(await fetched({ outputs: new Uint8Array(real.outputs.length + 64) })).toBe('MESSAGE_MALFORMED');
-    const truncated = { length: real.outputs.length, slice: () => new Uint8Array(10) };
+    const truncated = { length: real.outputs.length, subarray: () => new Uint8Array(10) };
     expect(await fetched({ outputs: truncated })).toBe('MESSAGE_MALFORMED');
-    const overflowing = { length: real.outputs.length, slice: () => new Uint8Array(real.outputs.length + 1) };
+    const overflowing = { length: real.outputs.length, subarray: () => new Uint8Array(real.outputs.length + 1) };
     expect(await fetched({ outputs: overflowing })).toBe('MESSAGE_MALFORMED');
   });
 

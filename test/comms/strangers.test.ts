@@ -1,0 +1,267 @@
+// What strangers may have of a node: connections, calls, bytes and time. Each of these attacks is played against a real listener; the
+// limits are those of a node, only smaller and shorter, and nothing here asserts how long a thing takes.
+import http2 from 'node:http2';
+import { createConnection, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.js';
+import { silentLog } from '../../src/base/log.js';
+import { createMetrics } from '../../src/base/metrics.js';
+import { systemRng } from '../../src/base/rng.js';
+import { fingerprintOf } from '../../src/comms/certificates.js';
+import { GatewayClient } from '../../src/comms/gatewayClient.js';
+import { addGatewayService } from '../../src/comms/gatewayService.js';
+import { Places } from '../../src/comms/places.js';
+import { type Listener, listen } from '../../src/comms/server.js';
+import { type ServerLimits, STREAM_BYTES } from '../../src/comms/serverLimits.js';
+import { descriptorLimit, descriptorShares } from '../../src/node/descriptors.js';
+import { RegistrationDesk } from '../../src/round/submissions/registration.js';
+import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
+import { codeOf, identity, memberOf } from './support.js';
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+const OUTPUT_BYTES = 4 * 1024 * 1024;
+const byAddress = new Places([]);
+
+/** A gateway whose runner has outputs to give, and answers no submission. */
+async function gatewayWith(limits: Partial<ServerLimits>) {
+  const own = await identity('gateway of strangers');
+  const registry = new SenderRegistry(systemRng, 3, 10);
+  const signed = { info: { network: 'n', round: 1, team: [own.node], deadlines: {} }, signature: new Uint8Array(64) };
+  const outputs = { outputs: new Uint8Array(OUTPUT_BYTES), digest: new Uint8Array(32), signatures: [], signed };
+  const runner = { outputs: () => outputs, submit: () => new Promise(() => {}) } as never;
+  const listener = await listen(
+    {
+      address: '127.0.0.1:0',
+      certificate: own.certificate,
+      log: silentLog,
+      metrics: createMetrics(),
+      limits,
+    },
+    (server, errors) =>
+      addGatewayService(server, errors, {
+        network: 'n',
+        node: own.node,
+        identityKey: own.key.publicKey,
+        sign: (digest) => own.key.sign(digest),
+        registry,
+        registrations: new RegistrationDesk(own.node, registry, systemClock),
+        runner,
+        collecting: () => [],
+      }),
+  );
+  closers.push(() => listener.close(0));
+  const client = () => {
+    const made = new GatewayClient(memberOf(own, 1, listener.port), 'n', { retriesMax: 0 });
+    closers.push(() => made.close());
+    return made;
+  };
+  return { listener, client };
+}
+
+/** A raw session of an attacker. */
+function sessionTo({ port }: Listener): http2.ClientHttp2Session {
+  const session = http2.connect(`https://127.0.0.1:${port}`, {
+    createConnection: () => connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2'] }),
+  });
+  session.on('error', () => {});
+  closers.push(() => session.destroy());
+  return session;
+}
+
+const framed = (message: Uint8Array): Buffer => {
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(message.length, 1);
+  return Buffer.concat([head, message]);
+};
+
+/** A call whose body is what it is told, ended or not, and whose answer nobody reads. */
+function call(session: http2.ClientHttp2Session, method: string, body: Uint8Array, end: boolean) {
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': `/millrace.v1.Gateway/${method}`,
+    'content-type': 'application/grpc+proto',
+    te: 'trailers',
+  });
+  stream.on('error', () => {});
+  stream.write(body);
+  if (end) stream.end();
+  return stream;
+}
+
+const closed = (emitter: { once(event: 'close', done: () => void): unknown }) =>
+  new Promise<void>((resolve) => emitter.once('close', () => resolve()));
+const settings = (session: http2.ClientHttp2Session) =>
+  new Promise<http2.Settings>((resolve) => session.once('remoteSettings', resolve));
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+describe('a stranger’s calls', () => {
+  it('are 32 a connection, with windows of one message each', async () => {
+    const { listener } = await gatewayWith({});
+    const { maxConcurrentStreams, initialWindowSize } = await settings(sessionTo(listener));
+    expect([maxConcurrentStreams, initialWindowSize]).toEqual([32, 64 * 1024]);
+  });
+
+  it('are ended where their requests are not, and the connection goes on', async () => {
+    const { listener, client } = await gatewayWith({ times: { requestMs: 50, lookMs: 10 } });
+    const session = sessionTo(listener);
+    const streams = Array.from({ length: 32 }, () =>
+      call(session, 'Submit', framed(new Uint8Array(60_000)).subarray(0, 50_000), false),
+    );
+    await until(() => listener.load().streams === 32);
+    await Promise.all(streams.map(closed));
+    expect(listener.load().streams).toBe(0);
+    expect((await client().describe()).epoch).toBe(3);
+    const again = call(session, 'Describe', framed(new Uint8Array(0)), true);
+    again.resume();
+    await closed(again);
+    expect(session.destroyed).toBe(false);
+  });
+
+  it('are ended where nobody reads their answers', async () => {
+    const { listener } = await gatewayWith({ times: { stallMs: 50, lookMs: 10 } });
+    const session = sessionTo(listener);
+    const streams = Array.from({ length: 8 }, () => call(session, 'Outputs', framed(Uint8Array.of(8, 1)), true));
+    await until(() => listener.load().streams === 8);
+    await until(() => listener.load().streams === 0);
+    for (const stream of streams) stream.close();
+  });
+
+  it('are ended when they take too long, whatever they wait for', async () => {
+    const { listener } = await gatewayWith({ times: { callMs: 50, lookMs: 10 } });
+    const session = sessionTo(listener);
+    const submit = Buffer.concat([Buffer.from([8, 1, 0x12, 64]), Buffer.from('a'.repeat(64))]);
+    const stream = call(session, 'Submit', framed(submit), true);
+    await closed(stream);
+    expect(listener.load().streams).toBe(0);
+  });
+
+  it('have a budget of bytes: who is over its share is told so, by a listener that stays up', async () => {
+    const { listener, client } = await gatewayWith({ streamBytes: 16 * STREAM_BYTES, places: byAddress });
+    const session = sessionTo(listener);
+    const streams = Array.from({ length: 32 }, () => call(session, 'Outputs', framed(Uint8Array.of(8, 1)), true));
+    await until(() => listener.load().refusedStreams > 0);
+    expect(listener.load().streams).toBeLessThanOrEqual(14);
+    expect(await codeOf(client().describe())).toBe('SHARE_USED');
+    for (const stream of streams) stream.close();
+    await until(() => listener.load().streams === 0);
+    expect((await client().describe()).epoch).toBe(3);
+  });
+});
+
+describe('a stranger’s connections', () => {
+  it('are closed where they ask nothing, and where they have asked nothing more', async () => {
+    const { listener } = await gatewayWith({ times: { silentMs: 50, idleMs: 50, graceMs: 50, lookMs: 10 } });
+    const silent = Array.from({ length: 20 }, () => sessionTo(listener));
+    const idle = sessionTo(listener);
+    const asked = call(idle, 'Describe', framed(new Uint8Array(0)), true);
+    asked.resume();
+    await Promise.all([...silent, idle].map(closed));
+    await until(() => listener.load().connections === 0);
+  });
+
+  it('have a cap by address, within which others find their seats', async () => {
+    const { listener } = await gatewayWith({ connections: 32, places: byAddress });
+    const sockets: Socket[] = [];
+    const open = (localAddress: string) =>
+      new Promise<boolean>((resolve) => {
+        const tcp = createConnection({ port: listener.port, host: '127.0.0.1', localAddress });
+        tcp.on('error', () => resolve(false));
+        const socket: TLSSocket = connectTls({ socket: tcp, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
+        sockets.push(socket);
+        socket.on('error', () => resolve(false));
+        socket.once('close', () => resolve(false));
+        socket.once('secureConnect', () => resolve(true));
+      });
+    closers.push(() => {
+      for (const socket of sockets) socket.destroy();
+    });
+    let taken = 0;
+    for (let i = 0; i < 60; i++) if (await open('127.0.0.2')) taken++;
+    expect(taken).toBe(28);
+    expect(listener.load().refusedConnections).toBe(32);
+    for (const address of ['127.0.0.3', '127.0.0.4']) expect(await open(address)).toBe(true);
+  });
+
+  it('count by connection behind prefixes that are known to have many', () => {
+    const places = new Places(['10.0.0.0/8', '2001:db8:1::/48']);
+    const of = (remoteAddress: string, remotePort = 1) => places.of({ remoteAddress, remotePort });
+    expect(of('10.1.2.3', 1)).not.toBe(of('10.1.2.3', 2));
+    expect(of('2001:db8:1::5', 1)).not.toBe(of('2001:db8:1::5', 2));
+    expect(of('192.0.2.1', 1)).toBe(of('192.0.2.1', 2));
+    expect(of('::ffff:192.0.2.1')).toBe(of('192.0.2.1'));
+    expect(of('2001:db8:2:3:4::1')).toBe(of('2001:db8:2:3::9'));
+    expect(of('2001:db8:2:3:4::1')).not.toBe(of('2001:db8:2:4::1'));
+    for (const bad of ['10.0.0.0', '10.0.0.0/33', 'example/8', '::1/129']) {
+      expect(() => new Places([bad])).toThrow(/CONFIG_INVALID/);
+    }
+  });
+
+  it('to the team’s port are closed in the handshake without a certificate, and soon with one that nobody knows', async () => {
+    const own = await identity('team of strangers');
+    const [member, unknown] = [await identity('member'), await identity('nobody')];
+    const known = fingerprintOf(member.certificate.certificate);
+    const listener = await listen(
+      {
+        address: '127.0.0.1:0',
+        certificate: own.certificate,
+        log: silentLog,
+        metrics: createMetrics(),
+        authenticate: () => {},
+        limits: { knows: (fingerprint) => fingerprint === known, times: { silentMs: 50, lookMs: 10 } },
+      },
+      () => {},
+    );
+    closers.push(() => listener.close(0));
+    const connect = (pair?: { certificate: string; privateKey: string }) => {
+      const socket = connectTls({
+        ...{ port: listener.port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2'] },
+        ...(pair ? { cert: pair.certificate, key: pair.privateKey } : {}),
+      });
+      socket.on('error', () => {});
+      socket.resume();
+      closers.push(() => socket.destroy());
+      return socket;
+    };
+    const stays = connect(member.certificate);
+    await closed(connect());
+    await closed(connect(unknown.certificate));
+    await until(() => listener.load().connections === 1);
+    expect(stays.destroyed).toBe(false);
+  });
+
+  it('that never begin a handshake are counted, too', async () => {
+    const { listener } = await gatewayWith({ connections: 16, places: byAddress });
+    const sockets = Array.from({ length: 40 }, () => createConnection({ port: listener.port, host: '127.0.0.1' }));
+    for (const socket of sockets) socket.on('error', () => {});
+    closers.push(() => {
+      for (const socket of sockets) socket.destroy();
+    });
+    await until(() => listener.load().refusedConnections === 26);
+    expect(listener.load().connections).toBe(14);
+  });
+});
+
+describe('descriptors', () => {
+  it('are counted at the start, and kept for team, HTTP and store before strangers have any', () => {
+    expect(descriptorLimit(() => 'Max open files            400                  524288               files')).toBe(
+      400,
+    );
+    expect(descriptorLimit(() => 'Max open files  unlimited  unlimited files')).toBe(Infinity);
+    expect(descriptorLimit(() => 'nothing')).toBe(1_024);
+    expect(descriptorLimit()).toBeGreaterThan(0);
+    const { team, gateway } = descriptorShares(400, 8, 4_096);
+    expect(team).toBe(128);
+    expect(team + gateway + 64 + 96).toBeLessThanOrEqual(400);
+    expect(gateway).toBeGreaterThan(50);
+    expect(descriptorShares(Infinity, 8, 4_096).gateway).toBe(4_096);
+    expect(descriptorShares(64, 8, 4_096).gateway).toBe(1);
+  });
+});
