@@ -3,7 +3,7 @@
 import http2 from 'node:http2';
 import { createConnection, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
 import { silentLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
@@ -18,6 +18,8 @@ import { descriptorLimit, descriptorShares } from '../../src/node/descriptors.js
 import { RegistrationDesk } from '../../src/round/submissions/registration.js';
 import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
 import { codeOf, identity, memberOf } from './support.js';
+
+vi.setConfig({ testTimeout: 15_000 });
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -98,8 +100,12 @@ const closed = (emitter: { once(event: 'close', done: () => void): unknown }) =>
 const settings = (session: http2.ClientHttp2Session) =>
   new Promise<http2.Settings>((resolve) => session.once('remoteSettings', resolve));
 
+/** Waits for a condition; one that never comes true must not keep the test alive. */
 async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
+  for (let looks = 0; !holds(); looks++) {
+    if (looks > 2_000) throw new Error('it never comes true');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 describe('a stranger’s calls', () => {
@@ -233,6 +239,12 @@ describe('a stranger’s connections', () => {
     const stays = connect(member.certificate);
     await closed(connect());
     await closed(connect(unknown.certificate));
+    const told = http2.connect(`https://127.0.0.1:${listener.port}`, {
+      createConnection: () => connect(unknown.certificate),
+    });
+    told.on('error', () => {});
+    call(told, 'Describe', framed(new Uint8Array(0)), true).resume();
+    await closed(told);
     await until(() => listener.load().connections === 1);
     expect(stays.destroyed).toBe(false);
   });
