@@ -4,6 +4,7 @@
 import type * as http2 from 'node:http2';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { systemClock } from '../base/clock.js';
 import { MixError } from '../base/errors.js';
 import { Shares } from '../round/submissions/admission.js';
 import type { Places } from './places.js';
@@ -136,7 +137,7 @@ export class ServerGuard {
 
   #onSession(session: http2.ServerHttp2Session): void {
     const place = this.#limits.places.of(session.socket);
-    const sinceMs = performance.now();
+    const sinceMs = systemClock.nowMs();
     const caller = { place, session, sinceMs, idleSinceMs: undefined, streams: 0, endingSinceMs: undefined };
     this.#callers.set(session, caller);
     session.once('close', () => this.#callers.delete(session));
@@ -154,21 +155,21 @@ export class ServerGuard {
       stream.close();
       return false;
     }
-    const nowMs = performance.now();
+    const nowMs = systemClock.nowMs();
     const open = { stream, sinceMs: nowMs, waiting: 0, waitingSinceMs: nowMs };
     this.#streams.add(open);
     caller.streams++;
     stream.once('close', () => {
       this.#streams.delete(open);
       this.#bytes?.give(caller.place, STREAM_BYTES);
-      caller.idleSinceMs = performance.now();
+      caller.idleSinceMs = systemClock.nowMs();
       caller.streams--;
     });
     return true;
   }
 
   #lookAround(): void {
-    const nowMs = performance.now();
+    const nowMs = systemClock.nowMs();
     if (this.#bytes) for (const open of this.#streams) this.#lookAt(open, nowMs);
     for (const caller of this.#callers.values()) this.#lookAfter(caller, nowMs);
   }
