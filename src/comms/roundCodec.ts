@@ -87,6 +87,10 @@ export function encodeReport(report: NodeReport): WireReport {
       const { bootId, engine, enginePath, openRounds = 0, paused = '' } = report;
       return { online: { bootId, engine, enginePath, openRounds, paused: paused.slice(0, TEXT_MAX) } };
     }
+    case 'seen': {
+      const { last, newest } = report;
+      return { seen: { last: encodeUpdate(last), newest: newest ? encodeRound(newest) : null } };
+    }
     case 'roundTrips':
       return { roundTrips: { roundTrips: [...report.roundTrips] } };
     case 'progress': {
@@ -121,6 +125,11 @@ export function decodeReport(from: NodeId, wire: NodeReport__Output): NodeReport
       require_(isPhase(phase), 'phase');
       require_(fraction >= 0 && fraction <= 1, 'fraction');
       return { kind: 'progress', round, phase, fraction };
+    }
+    case 'seen': {
+      const { last, newest } = wire.seen!;
+      require_(last !== null, 'last update');
+      return { kind: 'seen', last: decodeUpdate(last), newest: newest ? decodeRound(newest) : undefined };
     }
     case 'stage':
       return decodeStage(from, wire.stage!);

@@ -6,7 +6,7 @@ import type { BootId, NodeId } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import type { Secret } from '../base/secret.js';
 import type { RoundDirectory } from '../round/roundDirectory.js';
-import type { RoundInfo } from '../round/roundInfo.js';
+import type { RoundInfo, SignedRoundInfo } from '../round/roundInfo.js';
 import type { RoundRunner } from '../round/roundRunner.js';
 import {
   isUpdateOf,
@@ -45,6 +45,8 @@ export class SchedulerFollower {
   readonly #stop = new AbortController();
   readonly #reports: NodeReport[] = [];
   #last = 0;
+  #lastUpdate: SignedUpdate | undefined;
+  #newest: SignedRoundInfo | undefined;
   #sending = false;
   #connected = false;
 
@@ -90,18 +92,28 @@ export class SchedulerFollower {
         log.error({ code, reason: message }, 'the scheduler does not register this node: it will be in no round');
       }
     }
+    // Before the scheduler counts us in and opens rounds.
+    if (this.#lastUpdate) this.report({ kind: 'seen', last: this.#lastUpdate, newest: this.#newest });
     for (const report of this.#deps.greeting?.() ?? []) this.report(report);
   }
 
   /** The first update of a stream may be a later one than expected: what is no longer kept is of rounds that are over. */
   async #take(signed: SignedUpdate, runner: FollowedRounds, first: boolean): Promise<void> {
     const { schedulerKey, network, log } = this.#deps;
-    if (signed.number <= this.#last) return;
+    if (signed.number <= this.#last) {
+      // It has been told what we have seen, and goes on above it: what it says until then is lost, and not to be silent about.
+      const values = { number: signed.number, seen: this.#last, update: signed.update.kind };
+      if (first) log.error(values, 'the scheduler goes on below what it has said before: was an older copy restored?');
+      return;
+    }
     if (signed.number !== this.#last + 1 && !first) {
       throw new MixError('UPDATE_INVALID', { number: signed.number, expected: this.#last + 1 });
     }
     if (!isUpdateOf(schedulerKey, network, signed)) throw new MixError('UPDATE_INVALID', { number: signed.number });
     this.#last = signed.number;
+    this.#lastUpdate = signed;
+    const { update: heard } = signed;
+    if (heard.kind === 'open' && heard.round.info.round > (this.#newest?.info.round ?? 0)) this.#newest = heard.round;
     try {
       if (this.#deps.directory.heard(signed.update)) await apply(signed.update, runner);
     } catch (thrown) {

@@ -5,7 +5,7 @@ import { systemClock } from '../base/clock.js';
 import { createLog, type Logger } from '../base/log.js';
 import { createMetrics } from '../base/metrics.js';
 import { randomBytes, systemRng } from '../base/rng.js';
-import { openLevelStore } from '../base/store.js';
+import { type DiskStore, openLevelStore } from '../base/store.js';
 import { type CallFacts, Gate } from '../comms/gate.js';
 import { addHandshakeService } from '../comms/handshakeService.js';
 import { SCHEDULER_ID } from '../comms/schedulerClient.js';
@@ -92,7 +92,7 @@ export async function startScheduler(
     hosts: config.listen.http_hosts,
     metrics,
     pages: (path, response) => pages.answer(path, response),
-    readiness: () => readinessOf(scheduler, config.rounds.team_size),
+    readiness: () => readinessOf(scheduler, store, config.rounds.team_size),
     status: () => ({ network, membership: membership.generation, ...scheduler.view() }),
   });
   log.info({ nodes: config.listen.nodes, http: http.port, members: membership.members.length }, 'scheduler is up');
@@ -121,11 +121,18 @@ export async function startScheduler(
   };
 }
 
-/** Ready is a scheduler that can draw a team. */
-function readinessOf(scheduler: Scheduler, teamSize: number): Readiness {
+/** Ready is a scheduler that can draw a team and write down what it decides. */
+function readinessOf(scheduler: Scheduler, store: DiskStore, teamSize: number): Readiness {
   const active = scheduler.view().nodes.filter(({ status }) => status === 'active').length;
   const enough = active >= teamSize;
-  return { ready: enough, reasons: enough ? [] : [`${active} of ${teamSize} nodes for a team`] };
+  const { faults } = scheduler;
+  const unwritable =
+    store.trouble !== undefined && !faults.some(({ fatal }) => fatal) ? [`store: ${store.trouble}`] : [];
+  const missing = enough ? [] : [`${active} of ${teamSize} nodes for a team`];
+  return {
+    ready: enough && store.trouble === undefined && !faults.some(({ fatal }) => fatal),
+    reasons: [...missing, ...unwritable, ...faults.map(({ reason }) => reason)],
+  };
 }
 
 /** Makes registration codes; they are shown once, and only their hashes are kept. The scheduler must not be running. */

@@ -84,6 +84,8 @@ export type NodeReport =
       /** Of a completed round: outputs that are equal to another. */
       readonly copies?: number | undefined;
     }
+  /** What it has seen last, as the scheduler has signed it: said before anything else on each new connection. */
+  | { readonly kind: 'seen'; readonly last: SignedUpdate; readonly newest: SignedRoundInfo | undefined }
   /** Measured round trips to other members, milliseconds: what rings are ordered by. */
   | { readonly kind: 'roundTrips'; readonly roundTrips: readonly { readonly peer: NodeId; readonly ms: number }[] }
   | { readonly kind: 'progress'; readonly round: RoundId; readonly phase: PhaseName; readonly fraction: number };

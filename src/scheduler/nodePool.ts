@@ -32,6 +32,7 @@ export function newNode(node: NodeId, atMs: number): NodeRecord {
     bootId: undefined,
     connected: false,
     paused: false,
+    reused: 0,
     awayMs: undefined,
     backMs: undefined,
     lastSeenMs: atMs,
@@ -124,6 +125,13 @@ export const refused = (record: NodeRecord, round: RoundId): NodeRecord => ({
 /** Whether a node says of itself that it has no room for a round while it is in others: nobody is to blame for that. */
 export const isLackOfRoom = ({ node, activity }: NodeRecord, { code, named, source }: Testimony): boolean =>
   ROOM_CODES.includes(code) && named === node && source === node && activity.size > 1;
+
+/** Refusals in a row of ids as used, which an older history may be behind: leaps double, so that it is over after so many. */
+const REUSED_MAX = 20;
+
+/** Whether a node says of itself that it has run a round of this id before: this history is older than it, and nobody is to blame. */
+export const isReused = ({ node, reused }: NodeRecord, { code, named, source }: Testimony): boolean =>
+  code === 'ROUND_REUSED' && named === node && source === node && reused < REUSED_MAX;
 
 /** Remembers whether a node was to blame for the end of a round, and lets it sit out where that is so too often. */
 export function judged(before: NodeRecord, wasBlamed: boolean, params: SchedulerParams, nowMs: number): NodeRecord {

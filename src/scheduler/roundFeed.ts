@@ -40,8 +40,8 @@ export interface UpdateKeeper {
   readonly published: readonly SignedUpdate[];
   /** Durable when it resolves. */
   keep(update: SignedUpdate): Promise<void>;
-  /** An update could not be written down: nothing more is published. */
-  onFailure(reason: unknown): void;
+  /** Does a write again until it is done: what comes after it waits. Rejects only when the scheduler stops. */
+  insist(write: () => Promise<void>): Promise<void>;
 }
 
 export interface FeedListener {
@@ -137,17 +137,29 @@ export class RoundFeed implements SchedulerFeed {
     const keeper = this.#keeper;
     if (!keeper) this.#announce(signed);
     else {
-      this.inOrder(async () => {
-        await keeper.keep(signed);
-        this.#announce(signed);
-      });
+      this.inOrder(() => keeper.keep(signed));
+      this.#kept = this.#kept.then(() => this.#announce(signed));
+      // Never announced where it was not written.
+      this.#kept.catch(() => {});
     }
+  }
+
+  /** Number of the last update. */
+  get number(): number {
+    return this.#number;
+  }
+
+  /** Goes on above a number that this history does not know: nodes have seen it. */
+  goOnAbove(number: number): void {
+    if (number > this.#number) this.#number = number;
   }
 
   /** Writes something down after what was published before, and before what is published later. */
   inOrder(write: () => Promise<void>): void {
-    this.#kept = this.#kept.then(write);
-    this.#kept.catch((reason) => this.#keeper?.onFailure(reason));
+    const { insist = (work: () => Promise<void>) => work() } = this.#keeper ?? {};
+    this.#kept = this.#kept.then(() => insist(write));
+    // Where the scheduler stops, the next run takes up what is written.
+    this.#kept.catch(() => {});
   }
 
   #announce(signed: SignedUpdate): void {

@@ -1,8 +1,8 @@
 // The scheduler of a network: the machine that decides (schedulerMachine.ts) between the feed that talks to nodes (roundFeed.ts) and
 // the store that outlives it. Everything happens in one order: an event is reduced, and its effects are carried out, before the
 // next one; nothing is published before it is written down.
-import type { Clock } from '../base/clock.js';
-import { MixError } from '../base/errors.js';
+import { type Clock, sleep } from '../base/clock.js';
+import { asMixError, MixError } from '../base/errors.js';
 import type { NodeId, RoundId } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
@@ -13,8 +13,9 @@ import type { SchedulerFeed } from '../comms/schedulerService.js';
 import type { Engine } from '../engine/engine.js';
 import type { GroupName } from '../math/group.js';
 import type { SignedRoundInfo } from '../round/roundInfo.js';
+import { isSignedBy } from '../round/roundInfo.js';
 import type { Stage } from '../round/roundState.js';
-import type { NodeReport, SignedUpdate } from '../round/schedulerPort.js';
+import { isUpdateOf, type NodeReport, type SignedUpdate } from '../round/schedulerPort.js';
 import { Courtroom } from './courtroom.js';
 import { medianRoundTripMs, statusOf } from './nodePool.js';
 import { Registration } from './registration.js';
@@ -37,6 +38,8 @@ import { stockTarget } from './stock.js';
 
 /** Decisions are made as things happen, and this often besides. */
 const TICK_MS = 200;
+/** A write that has failed is done again after this long. */
+const WRITE_RETRY_MS = 1_000;
 
 export interface SchedulerDeps {
   readonly network: string;
@@ -71,7 +74,10 @@ export class Scheduler implements SchedulerFeed {
   readonly #court: Courtroom;
   /** Nodes that have registered, now or in an earlier run, and whether they are banned or out: also while they are no members. */
   readonly #registered = new Map<NodeId, NodeEntry>();
+  readonly #writer: InsistentWriter;
   #state: SchedulerState;
+  /** By how many updates nodes were ahead of this history: it is an older copy, or another one. */
+  #lag = 0;
   #ticking = false;
   /** Nothing is decided until all that an earlier run left is taken up. */
   #scheduling = false;
@@ -79,7 +85,15 @@ export class Scheduler implements SchedulerFeed {
   #completed = 0;
   #failed = 0;
 
-  private constructor(deps: SchedulerDeps, feed: RoundFeed, state: SchedulerState) {
+  private constructor(deps: SchedulerDeps, feed: RoundFeed, state: SchedulerState, writer: InsistentWriter) {
+    this.#writer = writer;
+    const { metrics } = deps;
+    metrics.observed('store_failing', 'Whether the store cannot be written now', () => (writer.trouble ? 1 : 0));
+    metrics.observed(
+      'history_lag_updates',
+      'Updates that nodes had seen and this history did not know',
+      () => this.#lag,
+    );
     this.#deps = deps;
     this.feed = feed;
     this.#state = state;
@@ -101,19 +115,14 @@ export class Scheduler implements SchedulerFeed {
   static async open(deps: SchedulerDeps): Promise<Scheduler> {
     const { key, network, store, log, clock } = deps;
     const params = checkParams(deps.params);
-    const { updates, ended, assigned, nodes, barred, lastRound } = await store.recover();
-    let failed = false;
-    const onFailure = (reason: unknown) => {
-      if (!failed) log.error({ err: reason }, 'an update cannot be written down: no more rounds are opened');
-      failed = true;
-    };
-    const keep = (update: SignedUpdate) => {
-      if (failed) throw new MixError('STORE_FAILED', { what: 'an earlier update' });
-      return store.keep(update);
-    };
-    const feed = new RoundFeed(key, network, deps.listener, { published: updates, keep, onFailure });
+    const { updates, torn, ended, assigned, nodes, barred, lastRound } = await store.recover();
+    if (torn !== undefined) log.warn({ record: torn }, 'the last update was torn and is dropped; nobody has seen it');
+    const writer = new InsistentWriter(clock, log);
+    const keep = (update: SignedUpdate) => store.keep(update);
+    const insist = (write: () => Promise<void>) => writer.insist(write);
+    const feed = new RoundFeed(key, network, deps.listener, { published: updates, keep, insist });
     const state = { ...initialState(network, deps.membership().generation, params), barred, lastRound };
-    const scheduler = new Scheduler(deps, feed, state);
+    const scheduler = new Scheduler(deps, feed, state, writer);
     for (const [node, entry] of nodes) scheduler.#registered.set(node, entry);
     await scheduler.#registerMembers();
     for (const { update } of updates) {
@@ -224,11 +233,44 @@ export class Scheduler implements SchedulerFeed {
     if (report.kind === 'progress' && this.#state.rounds.get(report.round)?.info.team.includes(node)) {
       this.#records.progress(node, report.round, report.phase, report.fraction, atMs);
     }
+    if (report.kind === 'seen') this.#heardOf(node, report, atMs);
     if (report.kind === 'roundTrips') {
       this.#dispatch({ type: 'roundTrips', node, roundTrips: report.roundTrips, atMs });
     }
     this.feed.onReport(node, report);
     await this.feed.settled();
+  }
+
+  /**
+   * A node has seen more than this history knows: an older copy was restored, or an empty one begun. It shows what we have signed, so
+   * nobody can make the numbers up. We go on above them: nodes would drop lower numbers, and refuse rounds that they have run.
+   */
+  #heardOf(node: NodeId, { last, newest }: NodeReport & { kind: 'seen' }, atMs: number): void {
+    const { key, network, store, log } = this.#deps;
+    const { publicKey } = key;
+    if (last.number > this.feed.number && isUpdateOf(publicKey, network, last)) {
+      const lag = last.number - this.feed.number;
+      this.#lag += lag;
+      log.error(
+        { node, seen: last.number, known: this.feed.number, lag },
+        'this history is older than what nodes have seen; going on above it',
+      );
+      this.feed.goOnAbove(last.number);
+      this.feed.inOrder(() => store.skipTo(last.number + 1));
+    }
+    const { lastRound } = this.#state;
+    if (!newest || newest.info.round <= lastRound || newest.info.network !== network) return;
+    if (isSignedBy(newest, publicKey)) this.#dispatch({ type: 'heardOf', round: newest.info.round, atMs });
+  }
+
+  /** In which ways it is worse than it should be, now; `fatal` where it can open no round. */
+  get faults(): readonly { readonly reason: string; readonly fatal: boolean }[] {
+    const { trouble } = this.#writer;
+    const lag = `history: older than what nodes have seen, by ${this.#lag} updates (an older copy was restored); it goes on above`;
+    return [
+      ...(trouble === undefined ? [] : [{ reason: `store: ${trouble}`, fatal: true }]),
+      ...(this.#lag === 0 ? [] : [{ reason: lag, fatal: false }]),
+    ];
   }
 
   /** Other parameters from now on; open rounds keep theirs. @throws MixError CONFIG_INVALID: nothing has changed then */
@@ -368,6 +410,8 @@ export class Scheduler implements SchedulerFeed {
 
   #tick(): void {
     const { rng, clock } = this.#deps;
+    // What could not be announced is not to be decided either.
+    if (this.#writer.trouble !== undefined) return;
     this.#dispatch({ type: 'tick', randomness: randomBytes(rng, 32), atMs: clock.nowMs() });
   }
 
@@ -380,7 +424,52 @@ export class Scheduler implements SchedulerFeed {
   /** Opens and assigns nothing any more; resolves when all that was published is written down. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#writer.stop();
     await this.feed.settled();
+  }
+}
+
+/** Does a write again and again until it is done: a disk that is full for a moment is no reason to open no round ever again. */
+class InsistentWriter {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #stop = new AbortController();
+  #trouble: string | undefined;
+
+  constructor(clock: Clock, log: Logger) {
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** Why the last write has failed; undefined where it has not. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  async insist(write: () => Promise<void>): Promise<void> {
+    for (;;) {
+      try {
+        await write();
+        if (this.#trouble !== undefined) this.#log.info('updates can be written down again');
+        this.#trouble = undefined;
+        return;
+      } catch (thrown) {
+        const error = asMixError(thrown);
+        if (this.#trouble === undefined) {
+          this.#log.error(
+            { code: error.code, reason: error.message },
+            'an update cannot be written down: no round is opened',
+          );
+        }
+        this.#trouble = error.message;
+        if (this.#stop.signal.aborted) throw error;
+        await sleep(this.#clock, WRITE_RETRY_MS, this.#stop.signal);
+      }
+    }
+  }
+
+  stop(): void {
+    this.#stop.abort();
   }
 }
 

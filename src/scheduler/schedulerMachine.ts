@@ -12,6 +12,7 @@ import {
   drawable,
   isHeldUp,
   isLackOfRoom,
+  isReused,
   isThere,
   judged,
   led,
@@ -34,6 +35,8 @@ const SETTLE_MS = 5_000;
 const GRACE_MS = 10_000;
 /** Rounds that nodes were told once more to be over, or are not to be: enough for all that a restart can find. */
 const TOLD_MAX = 1_000;
+/** An id leaps by 2^20 at most. */
+const LEAP_BITS_MAX = 20;
 /** Rounds opened in one tick: the next one comes soon. */
 const OPENED_A_TICK_MAX = 64;
 
@@ -58,6 +61,9 @@ export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): S
       break;
     case 'online':
       online(draft, event);
+      break;
+    case 'heardOf':
+      draft.state = { ...state, lastRound: Math.max(state.lastRound, event.round) };
       break;
     case 'offline':
       draft.node(event.node, (record) => (record.connected ? departed(record, event.atMs) : record));
@@ -235,6 +241,13 @@ function report(draft: Draft, event: SchedulerEvent & { type: 'report' }): void 
   }
   if (stage !== 'FAILED' && rank(stage) <= rank(before)) return void ignored(`${stage} after ${before}`);
   const stages = new Map(round.stages).set(node, stage);
+  if (stage === 'FAILED' && failure && isReused(record, failure)) {
+    const leap = 2 ** Math.min(draft.state.reused, LEAP_BITS_MAX);
+    draft.state = { ...draft.state, reused: draft.state.reused + 1, lastRound: draft.state.lastRound + leap };
+    draft.node(node, (known) => ({ ...known, reused: known.reused + 1 }));
+    giveUp(draft, round, 'a member of the team has run a round of this id before', atMs);
+    return;
+  }
   if (stage === 'FAILED' && failure && isLackOfRoom(record, failure)) {
     draft.node(node, (known) => refused(known, id));
     giveUp(draft, round, 'a member of the team has no room for it', atMs);
@@ -273,6 +286,9 @@ function advance(draft: Draft, round: RoundRecord, nowMs: number): void {
   draft.activity(changed, (node) => activityOf(round, node));
   if (next === 'STANDBY' && round.standbyMs === undefined) {
     changed = { ...changed, standbyMs: nowMs };
+    // Their ids are new to all of them.
+    draft.state = { ...draft.state, reused: 0 };
+    for (const node of round.info.team) draft.node(node, (known) => ({ ...known, reused: 0 }));
     draft.state = { ...draft.state, demand: precomputed(draft.state.demand, nowMs - round.openedMs) };
   }
   if (next === 'REALTIME' && round.realtimeMs === undefined) changed = { ...changed, realtimeMs: nowMs };

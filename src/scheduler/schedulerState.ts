@@ -18,6 +18,8 @@ export interface NodeRecord {
   readonly connected: boolean;
   /** It takes no new rounds for now, as it says itself: it drains, or something is wrong with its machine. */
   readonly paused: boolean;
+  /** Rounds in a row that it refused since it had run one of that id. */
+  readonly reused: number;
   /** When it went away last, and when it was back: what fails by that is one event. */
   readonly awayMs: number | undefined;
   readonly backMs: number | undefined;
@@ -92,6 +94,8 @@ export interface SchedulerState {
   /** Rounds that have not ended, and those whose failure is not settled yet. */
   readonly rounds: ReadonlyMap<RoundId, RoundRecord>;
   readonly lastRound: number;
+  /** Rounds in a row that somebody refused since it had run one of that id: how far the next id leaps. */
+  readonly reused: number;
   /** By the ids of both: who accuses whom, by words alone. */
   readonly pairs: ReadonlyMap<string, Pair>;
   /** Teams in which somebody has copied a slot over another, by their members. */
@@ -128,6 +132,8 @@ export type SchedulerEvent =
       readonly paused?: string | undefined;
       readonly atMs: number;
     }
+  /** A round that this history did not know: ids go on above it. */
+  | { readonly type: 'heardOf'; readonly round: RoundId; readonly atMs: number }
   | { readonly type: 'offline'; readonly node: NodeId; readonly atMs: number }
   | {
       readonly type: 'report';
@@ -231,6 +237,7 @@ export function initialState(network: string, membership: number, params: Schedu
     pairs: new Map(),
     barred: new Set(),
     lastRound: 0,
+    reused: 0,
     told: [],
     lastQueuedMs: -Infinity,
     demand,

@@ -23,6 +23,8 @@ const nodeKey = (node: NodeId): string => `node/${node}`;
 const codeKey = (hash: string): string => `code/${hash}`;
 const BARRED = 'barred/';
 const LAST_ROUND = 'last-round';
+/** Numbers that begin anew after a gap. */
+const SKIP = 'skip/';
 /** What is written of a code until a node uses it; then it is the node. */
 const UNUSED = 'unused';
 
@@ -57,6 +59,8 @@ const openUpdate = (round: SignedRoundInfo): SignedUpdate => ({
 /** What a restart finds. */
 export interface Recovered {
   readonly updates: readonly SignedUpdate[];
+  /** A last record that was torn, and is dropped: nobody has seen it. */
+  readonly torn: string | undefined;
   /** Rounds that ended, and those that were let take messages. */
   readonly ended: ReadonlySet<RoundId>;
   readonly assigned: ReadonlySet<RoundId>;
@@ -78,12 +82,24 @@ export class SchedulerStore {
     const updates: SignedUpdate[] = [];
     const keys = await this.#store.keys('update/');
     for (const key of keys.slice(0, -HISTORY_MAX)) await this.#store.delete(key);
+    const skips = new Set((await this.#store.keys(SKIP)).map((key) => Number(key.slice(SKIP.length))));
+    let torn: string | undefined;
     for (const key of keys.slice(-HISTORY_MAX)) {
+      // Only what was written last can be torn; it was never published, and its number is given again.
+      if (torn !== undefined) throw corrupt(torn, 'it cannot be read, and is not the last one');
       const bytes = await this.#store.get(key);
-      // A torn last record was never published: its number is simply given again.
       const update = bytes && readUpdate(bytes);
-      if (update) updates.push(update);
+      if (!update || updateKey(update.number) !== key) {
+        torn = key;
+        continue;
+      }
+      const before = updates.at(-1)?.number;
+      if (before !== undefined && update.number !== before + 1 && !skips.has(update.number)) {
+        throw corrupt(key, `number ${before + 1} is missing before it`);
+      }
+      updates.push(update);
     }
+    if (torn !== undefined) await this.#store.delete(torn);
     const rounds = async (prefix: string) =>
       new Set((await this.#store.keys(prefix)).map((key) => Number(key.slice(prefix.length)) as RoundId));
     const nodes = new Map<NodeId, NodeEntry>();
@@ -92,14 +108,22 @@ export class SchedulerStore {
       if (bytes) nodes.set(key.slice('node/'.length) as NodeId, JSON.parse(Buffer.from(bytes).toString()) as NodeEntry);
     }
     const last = await this.#store.get(LAST_ROUND);
+    const lastRound = last ? Number(Buffer.from(last).toString()) : 0;
+    if (!Number.isSafeInteger(lastRound) || lastRound < 0) throw corrupt(LAST_ROUND, 'it is no round id');
     return {
       updates,
+      torn,
       ended: await rounds('ended/'),
       assigned: await rounds('assigned/'),
       nodes,
       barred: new Set((await this.#store.keys(BARRED)).map((key) => key.slice(BARRED.length))),
-      lastRound: last ? Number(Buffer.from(last).toString()) : 0,
+      lastRound,
     };
+  }
+
+  /** The next update has this number, though those before it are not in this history: nodes have seen them. */
+  async skipTo(number: number): Promise<void> {
+    await this.#store.put(`${SKIP}${String(number).padStart(16, '0')}`, utf8('1'));
   }
 
   /** Writes an update down; for a new round its id first, which is never given again. */
@@ -174,10 +198,13 @@ export class SchedulerStore {
 
 const hashOf = (code: string): string => toHex(new Uint8Array(createHash('sha256').update(code.trim()).digest()));
 
+const corrupt = (record: string, why: string): MixError => new MixError('STORE_CORRUPT', { record, why });
+
 function readUpdate(bytes: Uint8Array): SignedUpdate | undefined {
   try {
     return decodeUpdate(responseDeserialize(Buffer.from(bytes)) as Update__Output);
   } catch {
+    // The caller refuses the history, or drops a torn end.
     return undefined;
   }
 }

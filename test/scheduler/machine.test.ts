@@ -576,3 +576,35 @@ describe('one departure', () => {
     expect(pool.state.nodes.get(away)!.blamed.filter(Boolean)).toHaveLength(3);
   });
 });
+
+describe('an id that a node has run before', () => {
+  it('is nobody\u2019s fault: ids leap until they are new, and soon', () => {
+    const pool = trio({ stockMin: 1, failuresMin: 1 });
+    // What the nodes have run, of which this history knows nothing.
+    const used = 700;
+    for (let refusals = 0; refusals < 12; refusals++) {
+      pool.tick();
+      const { round, team } = pool.opened.at(-1)!;
+      if (round > used) break;
+      pool.say(team[refusals % 3]!, round, { code: 'ROUND_REUSED', named: team[refusals % 3]! });
+    }
+    expect(pool.opened.at(-1)!.round).toBeGreaterThan(used);
+    pool.tick(SETTLED_MS);
+    expect(pool.blamed.flat()).toEqual([]);
+    expect([...pool.state.nodes.values()].every(({ sitsOutUntilMs }) => sitsOutUntilMs === 0)).toBe(true);
+  });
+
+  it('is a lie where it goes on and on', () => {
+    const pool = trio({ stockMin: 1, failuresMin: 1 });
+    const liar = pool.ids[0]!;
+    for (let i = 0; i < 120 && pool.state.nodes.get(liar)!.sitsOutUntilMs === 0; i++) {
+      pool.tick(SETTLED_MS);
+      for (const node of pool.ids) pool.online(node);
+      for (const round of [...pool.state.rounds.values()].filter(({ state }) => state === 'PENDING')) {
+        const { info } = round;
+        pool.say(liar, info.round, { code: 'ROUND_REUSED', named: liar });
+      }
+    }
+    expect(pool.state.nodes.get(liar)!.sitsOutUntilMs).toBeGreaterThan(0);
+  });
+});

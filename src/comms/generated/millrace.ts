@@ -40,6 +40,7 @@ import type { RoundsRequest as _millrace_v1_RoundsRequest, RoundsRequest__Output
 import type { SchedulerClient as _millrace_v1_SchedulerClient, SchedulerDefinition as _millrace_v1_SchedulerDefinition } from './millrace/v1/Scheduler.js';
 import type { ScreenReply as _millrace_v1_ScreenReply, ScreenReply__Output as _millrace_v1_ScreenReply__Output } from './millrace/v1/ScreenReply.js';
 import type { ScreenRequest as _millrace_v1_ScreenRequest, ScreenRequest__Output as _millrace_v1_ScreenRequest__Output } from './millrace/v1/ScreenRequest.js';
+import type { SeenReport as _millrace_v1_SeenReport, SeenReport__Output as _millrace_v1_SeenReport__Output } from './millrace/v1/SeenReport.js';
 import type { SignedRoundInfo as _millrace_v1_SignedRoundInfo, SignedRoundInfo__Output as _millrace_v1_SignedRoundInfo__Output } from './millrace/v1/SignedRoundInfo.js';
 import type { StageReport as _millrace_v1_StageReport, StageReport__Output as _millrace_v1_StageReport__Output } from './millrace/v1/StageReport.js';
 import type { SubmitRequest as _millrace_v1_SubmitRequest, SubmitRequest__Output as _millrace_v1_SubmitRequest__Output } from './millrace/v1/SubmitRequest.js';
@@ -99,6 +100,7 @@ export interface ProtoGrpcType {
       Scheduler: SubtypeConstructor<typeof grpc.Client, _millrace_v1_SchedulerClient> & { service: _millrace_v1_SchedulerDefinition }
       ScreenReply: MessageTypeDefinition<_millrace_v1_ScreenReply, _millrace_v1_ScreenReply__Output>
       ScreenRequest: MessageTypeDefinition<_millrace_v1_ScreenRequest, _millrace_v1_ScreenRequest__Output>
+      SeenReport: MessageTypeDefinition<_millrace_v1_SeenReport, _millrace_v1_SeenReport__Output>
       SignedRoundInfo: MessageTypeDefinition<_millrace_v1_SignedRoundInfo, _millrace_v1_SignedRoundInfo__Output>
       StageReport: MessageTypeDefinition<_millrace_v1_StageReport, _millrace_v1_StageReport__Output>
       SubmitRequest: MessageTypeDefinition<_millrace_v1_SubmitRequest, _millrace_v1_SubmitRequest__Output>

@@ -4,13 +4,15 @@ import type { OnlineReport as _millrace_v1_OnlineReport, OnlineReport__Output as
 import type { StageReport as _millrace_v1_StageReport, StageReport__Output as _millrace_v1_StageReport__Output } from '../../millrace/v1/StageReport.js';
 import type { ProgressReport as _millrace_v1_ProgressReport, ProgressReport__Output as _millrace_v1_ProgressReport__Output } from '../../millrace/v1/ProgressReport.js';
 import type { RoundTripsReport as _millrace_v1_RoundTripsReport, RoundTripsReport__Output as _millrace_v1_RoundTripsReport__Output } from '../../millrace/v1/RoundTripsReport.js';
+import type { SeenReport as _millrace_v1_SeenReport, SeenReport__Output as _millrace_v1_SeenReport__Output } from '../../millrace/v1/SeenReport.js';
 
 export interface NodeReport {
   'online'?: (_millrace_v1_OnlineReport | null);
   'stage'?: (_millrace_v1_StageReport | null);
   'progress'?: (_millrace_v1_ProgressReport | null);
   'roundTrips'?: (_millrace_v1_RoundTripsReport | null);
-  'report'?: "online"|"stage"|"progress"|"roundTrips";
+  'seen'?: (_millrace_v1_SeenReport | null);
+  'report'?: "online"|"stage"|"progress"|"roundTrips"|"seen";
 }
 
 export interface NodeReport__Output {
@@ -18,5 +20,6 @@ export interface NodeReport__Output {
   'stage'?: (_millrace_v1_StageReport__Output | null);
   'progress'?: (_millrace_v1_ProgressReport__Output | null);
   'roundTrips'?: (_millrace_v1_RoundTripsReport__Output | null);
-  'report'?: "online"|"stage"|"progress"|"roundTrips";
+  'seen'?: (_millrace_v1_SeenReport__Output | null);
+  'report'?: "online"|"stage"|"progress"|"roundTrips"|"seen";
 }
