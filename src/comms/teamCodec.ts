@@ -20,6 +20,8 @@ import type { TeamEnvelope, TeamEnvelope__Output } from './generated/millrace/v1
 const EMPTY = new Uint8Array(0);
 const DIGEST = 32;
 const DETAIL_MAX = 500;
+/** A round error: its detail, a code, two names, a signature. */
+const HEARD_BYTES_MAX = 4_096;
 const REJECTION_BYTES = 5;
 const SENDER = 32;
 const CLAIM_BYTES = SENDER + SALT_BYTES + DIGEST + MAC_BYTES;
@@ -58,7 +60,12 @@ export function encodeEnvelope(signed: SignedTeamMessage): TeamEnvelope {
     case 'roundError':
       return {
         ...head,
-        roundError: { ...message, culprit: message.culprit ?? '', evidence: message.evidence ?? EMPTY },
+        roundError: {
+          ...message,
+          culprit: message.culprit ?? '',
+          evidence: message.evidence ?? EMPTY,
+          heard: message.heard ?? EMPTY,
+        },
       };
     default:
       return { ...head, [message.kind]: { digest: message.digest } };
@@ -99,12 +106,16 @@ function decodeMessage(wire: TeamEnvelope__Output): TeamMessage {
     case 'tableVerdict':
       return decodeVerdict(wire);
     case 'roundError': {
-      const { code, culprit, detail, evidence } = wire.roundError!;
+      const { code, culprit, detail, evidence, heard } = wire.roundError!;
       require_(isErrorCode(code), 'code');
       require_(culprit === '' || isNodeId(culprit), 'culprit');
       require_(detail.length <= DETAIL_MAX, 'detail');
       require_(evidence.length <= EVIDENCE_BYTES_MAX, 'evidence');
-      const shown = evidence.length > 0 ? { evidence: bytesOf(evidence) } : {};
+      require_(heard.length <= HEARD_BYTES_MAX, 'heard');
+      const shown = {
+        ...(evidence.length > 0 ? { evidence: bytesOf(evidence) } : {}),
+        ...(heard.length > 0 ? { heard: bytesOf(heard) } : {}),
+      };
       return { kind, code, culprit: culprit === '' ? undefined : culprit, detail, ...shown };
     }
     default:

@@ -18,7 +18,15 @@ import type { Precompute } from './precompute.js';
 import type { Realtime } from './realtime.js';
 import { blame, type RoundContext } from './roundContext.js';
 import type { RoundEvent, RoundFailure, RoundState } from './roundState.js';
-import { checkMessage, checkTrailer, isLocal, messageStatement, type Statement } from './statements.js';
+import {
+  checkMessage,
+  checkTrailer,
+  decodeStatement,
+  isLocal,
+  isStatement,
+  messageStatement,
+  type Statement,
+} from './statements.js';
 import {
   type BatchTrailer,
   isSaidBy,
@@ -113,6 +121,10 @@ export class Intake {
     const refused = refusal(this.#deps.state(), message.kind, position);
     if (refused) throw new MixError(refused, { kind: message.kind, stage: this.#deps.state().stage });
     this.#heard.set(`${message.kind}/${position}`, { ...signed, digest });
+    if (message.kind === 'roundError' && message.heard) {
+      await this.#onHeard(position, message);
+      return;
+    }
     let proven: number | undefined;
     try {
       proven = await this.#verify(position, message);
@@ -147,6 +159,28 @@ export class Intake {
         return await this.#convicted(position, message);
       default:
         return undefined;
+    }
+  }
+
+  /** What a member has ended the round for, and passes on: another's signed word, which is that one's, as if it had come from there. */
+  async #onHeard(position: number, { heard, evidence }: TeamMessage & { kind: 'roundError' }): Promise<void> {
+    const { facts } = this.#deps.round;
+    try {
+      const statement = decodeStatement(heard!);
+      const source = this.#position(statement.from);
+      const isWord =
+        statement.kind === 'message' && statement.message.kind === 'roundError' && isStatement(facts, statement);
+      if (!isWord) throw blame('SIGNATURE_INVALID', position, 'heard');
+      if (source === facts.position || this.#heard.has(`roundError/${source}`)) return;
+      const message = { ...statement.message, evidence };
+      const proven = await this.#verify(source, message);
+      const digest = toHex(messageDigest(facts.digest, statement.from, message));
+      const { signature, from } = statement;
+      this.#heard.set(`roundError/${source}`, { round: facts.info.round, from, message, signature, digest });
+      this.#deps.dispatch({ type: 'said', from: source, message, proven });
+    } catch (thrown) {
+      // Nobody passes on what it has not checked: whatever is wrong, it is who passes it on that is to blame.
+      throw this.#fault(new MixError(asMixError(thrown).code, { culprit: position }, { cause: thrown }));
     }
   }
 

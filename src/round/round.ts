@@ -24,6 +24,7 @@ import { initialState, step } from './roundMachine.js';
 import { RoundSecrets } from './roundSecrets.js';
 import type { RoundEffect, RoundEvent, RoundFailure, RoundState, Stage, Task } from './roundState.js';
 import { type FailureReport, failureReport } from './schedulerPort.js';
+import { encodeStatement, messageStatement } from './statements.js';
 import type { SubmissionDesk } from './submissions/desk.js';
 import type { Claim, ClaimRejection } from './submissions/screening.js';
 import { messageDigest, type SignedTeamMessage, type TeamMessage } from './teamMessages.js';
@@ -449,12 +450,27 @@ export class Round {
   }
 
   #announce(failure: RoundFailure): void {
-    // Somebody else said it, or we did already, when the deadline was missed.
-    if (failure.reporter !== this.facts.position || this.intake.heard('roundError', this.facts.position)) return;
+    // We said so already, when the deadline was missed.
+    if (this.intake.heard('roundError', this.facts.position)) return;
+    if (failure.reporter !== this.facts.position) {
+      this.#passOn(failure);
+      return;
+    }
     const culprit: NodeId | undefined =
       failure.culprit === undefined ? undefined : this.facts.info.team[failure.culprit];
     const detail = failure.detail.slice(0, 500);
     this.#say({ kind: 'roundError', code: failure.code, culprit, detail, evidence: this.#evidence });
+  }
+
+  /** Somebody may have told us alone: who then hears nothing of us any more would think that it is we who hold it up. */
+  #passOn({ code, reporter, culprit }: RoundFailure): void {
+    const source = this.intake.heard('roundError', reporter);
+    if (!source) return;
+    const heard = encodeStatement(messageStatement(source.from, source.message, source.signature));
+    const { evidence } = source.message;
+    const isSmall = evidence !== undefined && evidence.length <= EVIDENCE_AGAIN_BYTES;
+    const shown = culprit !== undefined && isSmall ? { evidence } : {};
+    this.#say({ kind: 'roundError', code, culprit: undefined, detail: '', heard, ...shown });
   }
 
   /** The error that senders and peers are told once the round has ended. */

@@ -42,6 +42,8 @@ export type TeamMessage =
       readonly detail: string;
       /** What convicts the culprit (round/evidence.ts), where there is such a thing. It stands by itself: it is not signed over. */
       readonly evidence?: Uint8Array | undefined;
+      /** The round error of another, with its signature (round/statements.ts), for which the speaker has ended the round. Not signed over. */
+      readonly heard?: Uint8Array | undefined;
     };
 
 export type TeamMessageKind = TeamMessage['kind'];

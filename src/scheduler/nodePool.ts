@@ -80,8 +80,12 @@ export function hasRoom(record: NodeRecord, params: SchedulerParams): boolean {
 }
 
 /** Whether members of a round have not said for a while to be where most of its team is. */
-export const isHeldUp = ({ most, state }: RoundRecord, nowMs: number): boolean =>
-  state !== most.stage && most.stage !== 'PENDING' && most.stage !== 'PRECOMPUTING' && nowMs - most.sinceMs > LAG_MS;
+export const isHeldUp = ({ most, state, resumed }: RoundRecord, nowMs: number): boolean =>
+  !resumed &&
+  state !== most.stage &&
+  most.stage !== 'PENDING' &&
+  most.stage !== 'PRECOMPUTING' &&
+  nowMs - most.sinceMs > LAG_MS;
 
 /**
  * Nodes that are behind their teams. Each may be held up by another, and then says so in time; or say nothing itself: until that shows

@@ -389,6 +389,8 @@ function giveUpSilent(draft: Draft, round: RoundRecord, nowMs: number): void {
   const { most, info } = round;
   const stage = rank(most.stage) <= rank('STANDBY') ? 'PRECOMPUTING' : 'REALTIME';
   if (rank(most.stage) < rank('STANDBY') || nowMs - most.sinceMs <= phaseMs(info.deadlines, stage) + GRACE_MS) return;
+  // Of a round of an earlier run they may have said it to that one.
+  if (round.resumed) return;
   const silent = silentMembers(round).filter((node) => nodes.get(node)?.connected);
   if (silent.length === 0) return;
   for (const node of silent) {

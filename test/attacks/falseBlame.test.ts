@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/base/ids.js';
 import { type Evidence, encodeEvidence } from '../../src/round/evidence.js';
 import type { Stage } from '../../src/round/roundState.js';
-import { messageStatement } from '../../src/round/statements.js';
+import { encodeStatement, messageStatement } from '../../src/round/statements.js';
 import { isSaidBy, type TeamMessage } from '../../src/round/teamMessages.js';
 import { Attack, expectFailed } from './attack.js';
 
@@ -79,6 +79,41 @@ describe('a member that ends the round and names another', () => {
     );
     await attack.play();
     expectHearsay(attack, 'DECRYPTION_PROOF');
+  });
+
+  it.each(['PRECOMPUTING', 'REALTIME'] as const)(
+    'to one of its team alone, in %s, does not make that one look as if it held the others up',
+    async (stage) => {
+      const attack = await Attack.begin([LIAR]);
+      attack.at(
+        () => attack.stage(VICTIM) === stage,
+        async () => {
+          const words = { kind: 'roundError', code: 'ELEMENT_RANGE', culprit: attack.node(1).id, detail: '' } as const;
+          const told = attack.message(LIAR, words);
+          await attack.team.network.tell(attack.node(LIAR).id, attack.node(VICTIM).id, told).catch(() => {});
+        },
+      );
+      await attack.play();
+      for (const node of attack.honest()) {
+        const failure = attack.team.failure(node, attack.info.round)!;
+        expect(failure).toMatchObject({ code: 'ELEMENT_RANGE', culprit: undefined, reporter: attack.node(LIAR).id });
+      }
+    },
+  );
+
+  it('in the name of a third, which has not said so, is to blame itself', async () => {
+    const attack = await Attack.begin([LIAR]);
+    const forged = messageStatement(
+      attack.node(VICTIM).id,
+      { kind: 'roundError', code: 'PEER_LOST', culprit: attack.node(1).id, detail: '' },
+      new Uint8Array(64),
+    );
+    lie(
+      attack,
+      () => attack.stage(1) === 'STANDBY',
+      () => ({ code: 'PEER_LOST', culprit: undefined, detail: '', heard: encodeStatement(forged) }),
+    );
+    for (const { culprit, accused } of await attack.play()) expect([culprit, accused]).toEqual([LIAR, undefined]);
   });
 
   it('that is not in the team is to blame itself', async () => {

@@ -32,8 +32,7 @@ export function checkEnded(team: SimTeam, watch: Watch, { info }: PlayedRound): 
 }
 
 /**
- * Whom a node blames has done something. Only a lost connection may be anybody's; and who is itself cut off, or hears it
- * from such a one, may be wrong.
+ * Whom a node blames has done something. Only a lost connection may be anybody's; and who is itself cut off may be wrong.
  */
 export function checkBlame(team: SimTeam, watch: Watch, { info }: PlayedRound, suspects: ReadonlySet<number>): void {
   for (const node of living(team)) {
@@ -41,7 +40,8 @@ export function checkBlame(team: SimTeam, watch: Watch, { info }: PlayedRound, s
     const indexOf = (id: string | undefined) => team.nodes.findIndex((other) => other.id === id);
     const culprit = indexOf(failure?.culprit);
     if (!failure || culprit < 0 || failure.code === 'PEER_LOST' || suspects.has(culprit)) continue;
-    if (suspects.has(node.index) || suspects.has(indexOf(failure.reporter))) continue;
+    // Whoever is cut off may be wrong; whom another names is that one's word, and no culprit here.
+    if (suspects.has(node.index)) continue;
     const who = `node ${culprit + 1} for ${failure.code}`;
     watch.violate('nobody is blamed without cause', `node ${node.index + 1} blames ${who} in round ${info.round}`);
   }

@@ -2,8 +2,10 @@
 // ended, and checks the invariants. The result of a seed is always the same, to the hash of its trace.
 import { asMixError } from '../../src/base/errors.js';
 import { isOver } from '../../src/round/admission.js';
+import { roundDigest } from '../../src/round/roundInfo.js';
 import type { Stage } from '../../src/round/roundState.js';
 import { type Break, brokenNode } from './breaks.js';
+import { forgeMessage } from './forge.js';
 import {
   checkBlame,
   checkEnded,
@@ -166,6 +168,7 @@ class Simulation {
       this.#watch.note('mishap', mishap.kind, mishap.node);
       if (mishap.kind === 'crash') this.#crash(mishap);
       else if (mishap.kind === 'stall') network.stall(node.id, mishap.silent);
+      else if (mishap.kind === 'lie') this.#lie(mishap);
       else this.#partition(mishap);
     }
   }
@@ -180,6 +183,20 @@ class Simulation {
       this.#watch.note('restart', index);
       void this.#team.restart(node).then(() => this.#restarts--);
     });
+  }
+
+  /** Of every round that is open, by the liar's own signature, to all others at once. */
+  #lie({ node: index, victim, code }: Mishap & { kind: 'lie' }): void {
+    const { nodes, network } = this.#team;
+    const liar = nodes[index]!;
+    for (const { signed, opened } of this.#plays) {
+      if (!opened || !liar.alive) continue;
+      const facts = { info: signed.info, digest: roundDigest(signed.info), group: this.#team.engine.group };
+      const message = { kind: 'roundError', code, culprit: nodes[victim]!.id, detail: 'a lie' } as const;
+      const said = forgeMessage(facts, liar.key, message);
+      // Who is cut off does not hear it.
+      for (const { id } of nodes) if (id !== liar.id) network.tell(liar.id, id, said).catch(() => {});
+    }
   }
 
   #partition({ node: index, healMs }: Mishap & { kind: 'partition' }): void {

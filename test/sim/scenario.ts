@@ -21,8 +21,26 @@ export type Mishap =
   | { readonly kind: 'crash'; readonly node: number; readonly atPacket: number; readonly restartMs: number | undefined }
   /** One node is cut off from all others. */
   | { readonly kind: 'partition'; readonly node: number; readonly atPacket: number; readonly healMs: number }
+  /** One node ends the rounds that it is in, and says that another is to blame. */
+  | {
+      readonly kind: 'lie';
+      readonly node: number;
+      readonly atPacket: number;
+      readonly victim: number;
+      readonly code: LieCode;
+    }
   /** One node answers, but sends no batch any more; a silent one says nothing any more, either. */
   | { readonly kind: 'stall'; readonly node: number; readonly atPacket: number; readonly silent: boolean };
+
+export const LIE_CODES = [
+  'DECRYPTION_PROOF',
+  'EQUIVOCATION',
+  'ELEMENT_RANGE',
+  'PEER_LOST',
+  'DEADLINE_MISSED',
+  'OUTPUTS_INCOMPLETE',
+] as const;
+export type LieCode = (typeof LIE_CODES)[number];
 
 export interface RoundPlan {
   readonly messages: number;
@@ -92,6 +110,15 @@ function drawMishap(dice: Dice, nodes: number): Mishap {
   return { kind, node, atPacket, healMs: dice.range(200, 14_000) };
 }
 
+/** In a quarter of all scenarios, whatever else is in them. */
+function drawLies(seed: string | number, nodes: number): Mishap[] {
+  const dice = new Dice(new SeededRng(`lies/${seed}`));
+  if (!dice.chance(0.25)) return [];
+  const node = dice.range(0, nodes - 1);
+  const victim = (node + dice.range(1, nodes - 1)) % nodes;
+  return [{ kind: 'lie', node, victim, atPacket: dice.range(1, nodes * 160), code: dice.pick(LIE_CODES) }];
+}
+
 function drawPlan(dice: Dice, slots: number): RoundPlan {
   const bad = dice.chance(0.5) ? Array.from({ length: dice.range(1, 3) }, () => dice.pick(BAD_KINDS)) : [];
   // Sometimes too few for a full batch, sometimes more than the batch takes.
@@ -115,6 +142,9 @@ export function drawScenario(seed: string | number): Scenario {
     faults: drawFaults(dice),
     rounds: Array.from({ length: dice.chance(0.35) ? 2 : 1 }, () => drawPlan(dice, slots)),
     overlap: dice.chance(0.5),
-    mishaps: Array.from({ length: dice.chance(0.45) ? dice.range(1, 2) : 0 }, () => drawMishap(dice, nodes)),
+    mishaps: [
+      ...Array.from({ length: dice.chance(0.45) ? dice.range(1, 2) : 0 }, () => drawMishap(dice, nodes)),
+      ...drawLies(seed, nodes),
+    ],
   };
 }

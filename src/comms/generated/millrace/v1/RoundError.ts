@@ -6,6 +6,7 @@ export interface RoundError {
   'culprit'?: (string);
   'detail'?: (string);
   'evidence'?: (Buffer | Uint8Array | string);
+  'heard'?: (Buffer | Uint8Array | string);
 }
 
 export interface RoundError__Output {
@@ -13,4 +14,5 @@ export interface RoundError__Output {
   'culprit': (string);
   'detail': (string);
   'evidence': (Buffer);
+  'heard': (Buffer);
 }
