@@ -41,11 +41,16 @@ function reference(round: number, sender: string): { readonly round: RoundId; re
 
 export function addGatewayService(server: grpc.Server, errors: CallErrors, deps: GatewayDeps): void {
   const { network, node, identityKey, sign, registry, registrations, runner, collecting } = deps;
+  let described: { readonly epoch: number; readonly signature: Uint8Array } | undefined;
   const handlers: GatewayHandlers = {
     Describe: errors.unary('Describe', () => {
       const { epoch, publicKey: epochKey } = registry;
       const registerBits = registrations.difficultyBits;
-      const signature = sign(descriptionDigest(network, node, epoch, epochKey));
+      // Once an epoch: anybody may ask, again and again.
+      if (described?.epoch !== epoch) {
+        described = { epoch, signature: sign(descriptionDigest(network, node, epoch, epochKey)) };
+      }
+      const { signature } = described;
       return { node, network, protocol: PROTOCOL_VERSION, identityKey, epoch, epochKey, signature, registerBits };
     }),
     Register: errors.unary('Register', async ({ senderKeys, epoch, nonces }, { place }) => {

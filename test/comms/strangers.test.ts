@@ -33,6 +33,7 @@ const byAddress = new Places([]);
 async function gatewayWith(limits: Partial<ServerLimits>) {
   const own = await identity('gateway of strangers');
   const registry = new SenderRegistry(systemRng, 3, 10);
+  let signatures = 0;
   const signed = { info: { network: 'n', round: 1, team: [own.node], deadlines: {} }, signature: new Uint8Array(64) };
   const outputs = { outputs: new Uint8Array(OUTPUT_BYTES), digest: new Uint8Array(32), signatures: [], signed };
   const runner = { outputs: () => outputs, submit: () => new Promise(() => {}) } as never;
@@ -49,7 +50,10 @@ async function gatewayWith(limits: Partial<ServerLimits>) {
         network: 'n',
         node: own.node,
         identityKey: own.key.publicKey,
-        sign: (digest) => own.key.sign(digest),
+        sign: (digest) => {
+          signatures++;
+          return own.key.sign(digest);
+        },
         registry,
         registrations: new RegistrationDesk(own.node, registry, systemClock),
         runner,
@@ -62,7 +66,7 @@ async function gatewayWith(limits: Partial<ServerLimits>) {
     closers.push(() => made.close());
     return made;
   };
-  return { listener, client };
+  return { listener, client, signed: () => signatures };
 }
 
 /** A raw session of an attacker. */
@@ -113,6 +117,12 @@ describe('a stranger’s calls', () => {
     const { listener } = await gatewayWith({});
     const { maxConcurrentStreams, initialWindowSize } = await settings(sessionTo(listener));
     expect([maxConcurrentStreams, initialWindowSize]).toEqual([32, 64 * 1024]);
+  });
+
+  it('cost no signature each: a description is signed once an epoch', async () => {
+    const { client, signed } = await gatewayWith({});
+    for (let i = 0; i < 5; i++) expect((await client().describe()).epoch).toBe(3);
+    expect(signed()).toBe(1);
   });
 
   it('are ended where their requests are not, and the connection goes on', async () => {

@@ -1,0 +1,300 @@
+// `npm run abuse [-- --json]`: strangers attack a real network, a scheduler and its nodes as processes, beside honest senders. The
+// network and its senders have one core, the attackers another, in the run without attackers, too. It prints what honest senders get
+// mixed with and without each kind of attack, and what the nodes' memory has grown by.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { setMaxListeners } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { sleep, systemClock } from '../../src/base/clock.js';
+import { silentLog } from '../../src/base/log.js';
+import { DemoNetwork } from '../../src/cli/demo/network.js';
+import { Client } from '../../src/client/client.js';
+import type { Sender } from '../../src/client/compose.js';
+import { openEngine } from '../../src/engine/open.js';
+import { groupOfBits } from '../../src/math/group.js';
+import type { AttackCount, AttackPlan, Kind } from './attacks.js';
+import { KINDS } from './attacks.js';
+
+const HELP = `Usage: npm run abuse -- [--seconds S] [--kinds LIST] [--addresses LIST] [--bits B] [--batch N] [--json]
+
+  --seconds S        of each attack, and of the time without one before it (default 60)
+  --kinds LIST       some of ${KINDS.join(', ')} (default: all)
+  --addresses LIST   from how many loopback addresses (default 1,200)
+  --times N          how many times what honest senders ask for, in calls and connections (default 10)
+  --bits B           group: 2048, 3072 or 4096 (default 2048)
+  --batch N          messages a round (default 100)
+  --json             end with one line of JSON`;
+
+const NODES = 4;
+const TEAM = 3;
+const SENDERS = 50;
+/** Honest load as a part of what the network can do. */
+const LOAD = 0.5;
+const CAPACITY_SHARE = 1 / 2;
+/** Messages are sent so many times a second, a part of the load each time. */
+const SENDS_PER_S = 4;
+/** Where nodes count strangers by connection: honest senders are behind one address. */
+const HONEST_PREFIX = '127.0.0.1/32';
+/** What memory is given to come back. */
+const SETTLE_S = 60;
+/** Until as many messages come out as go in. */
+const STEADY_S = 20;
+const MIB = 1024;
+
+const say = (line: string) => void process.stderr.write(`${line}\n`);
+
+interface Options {
+  readonly seconds: number;
+  readonly kinds: readonly Kind[];
+  readonly addresses: readonly number[];
+  readonly times: number;
+  readonly bits: number;
+  readonly batch: number;
+  readonly json: boolean;
+}
+
+function optionsOf(): Options {
+  const { values } = parseArgs({
+    options: {
+      seconds: { type: 'string', default: '60' },
+      kinds: { type: 'string', default: KINDS.join(',') },
+      addresses: { type: 'string', default: '1,200' },
+      times: { type: 'string', default: '10' },
+      bits: { type: 'string', default: '2048' },
+      batch: { type: 'string', default: '100' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const fail = (what: string): never => {
+    say(`error: cannot use ${what}\nhint: npm run abuse -- --help`);
+    process.exit(2);
+  };
+  if (values.help) {
+    process.stdout.write(`${HELP}\n`);
+    process.exit(0);
+  }
+  const whole = (text: string, most: number) =>
+    /^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= most ? Number(text) : fail(text);
+  const kinds = values.kinds.split(',').map((kind) => KINDS.find((known) => known === kind) ?? fail(kind));
+  const addresses = values.addresses.split(',').map((count) => whole(count, 250));
+  const { json } = values;
+  const [seconds, times] = [whole(values.seconds, 3_600), whole(values.times, 1_000)];
+  return {
+    ...{ seconds, kinds, addresses, times, json },
+    bits: whole(values.bits, 4_096),
+    batch: whole(values.batch, 10_000),
+  };
+}
+
+/** Puts this process, and all that it starts from now on, on one core. */
+function pin(core: number): void {
+  const { status } = spawnSync('taskset', ['-a', '-p', '-c', String(core), String(process.pid)]);
+  if (status !== 0) {
+    say('error: taskset is needed to give the network and its attackers a core each\nhint: install util-linux');
+    process.exit(1);
+  }
+}
+
+/** Honest senders: as many messages a second as they are told, each followed to its end. */
+class HonestSenders {
+  readonly #client: Client;
+  readonly #senders: Sender[];
+  /** Messages that came out, ever. */
+  mixed = 0;
+  underWay = 0;
+  #perS = 0;
+  #due = 0;
+  #sent = 0;
+  readonly #stop = new AbortController();
+
+  constructor(client: Client) {
+    this.#client = client;
+    // Each batch that is under way listens to it.
+    setMaxListeners(0, this.#stop.signal);
+    this.#senders = Array.from({ length: SENDERS }, () => client.createSender());
+  }
+
+  async register(): Promise<void> {
+    await this.#client.register(this.#senders);
+  }
+
+  /** From now on so many messages a second; never more under way than `most`. */
+  async run(most: () => number): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      this.#due += this.#perS / SENDS_PER_S;
+      const count = Math.min(Math.floor(this.#due), most() - this.underWay);
+      this.#due = Math.min(this.#due - Math.max(0, count), 2 * this.#perS);
+      if (count > 0) this.#send(count);
+      await sleep(systemClock, 1_000 / SENDS_PER_S, signal);
+    }
+  }
+
+  set perS(perS: number) {
+    this.#perS = perS;
+    this.#due = 0;
+  }
+
+  #send(count: number): void {
+    const messages = Array.from({ length: count }, (_, i) => ({
+      sender: this.#senders[(this.#sent + i) % SENDERS]!,
+      payload: Buffer.from(`message ${this.#sent + i}`),
+    }));
+    this.#sent += count;
+    this.underWay += count;
+    const { signal } = this.#stop;
+    this.#client.send(messages, { signal }).then(
+      (fates) => {
+        this.mixed += fates.filter(({ state }) => state === 'mixed').length;
+        this.underWay -= count;
+      },
+      (thrown) => {
+        say(`honest senders were refused: ${(thrown as Error).message}`);
+        this.underWay -= count;
+      },
+    );
+  }
+
+  /** Messages a second that came out in this time. */
+  async measure(seconds: number): Promise<number> {
+    const [before, startMs] = [this.mixed, systemClock.nowMs()];
+    await sleep(systemClock, seconds * 1_000);
+    return (this.mixed - before) / ((systemClock.nowMs() - startMs) / 1_000);
+  }
+
+  /** Resolves when all that was sent has come to its end. */
+  async drained(): Promise<void> {
+    while (this.underWay > 0) await sleep(systemClock, 100, this.#stop.signal);
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+}
+
+function attack(plan: AttackPlan, core: number): Promise<AttackCount> {
+  const script = fileURLToPath(new URL('./attacker.ts', import.meta.url));
+  const args = ['-c', String(core), process.execPath, '--import', 'tsx', script, JSON.stringify(plan)];
+  const child = spawn('taskset', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  child.stdout.on('data', (part: Buffer) => {
+    text += part.toString();
+  });
+  return new Promise((resolve, reject) => {
+    child.once('exit', () => {
+      try {
+        resolve(JSON.parse(text) as AttackCount);
+      } catch (cause) {
+        reject(new Error('the attacker died', { cause }));
+      }
+    });
+  });
+}
+
+/** Memory of the nodes, MiB. */
+function memoryMib(network: DemoNetwork): number {
+  return network.nodes.nodes.reduce((sum, { process: child }) => {
+    const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+    return sum + Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / MIB;
+  }, 0);
+}
+
+interface Result {
+  readonly kind: Kind;
+  readonly addresses: number;
+  readonly honestPerS: number;
+  readonly honestAlonePerS: number;
+  readonly ratio: number;
+  readonly attacker: AttackCount;
+}
+
+async function play(options: Options, network: DemoNetwork, honest: HonestSenders): Promise<void> {
+  const { seconds, batch } = options;
+  let most = 4 * batch;
+  void honest.run(() => most);
+  honest.perS = 1e6;
+  say('measuring what the network can do …');
+  await honest.measure(seconds * CAPACITY_SHARE);
+  const capacity = await honest.measure(seconds);
+  const load = capacity * LOAD;
+  most = 1e6;
+  honest.perS = 0;
+  await honest.drained();
+  honest.perS = load;
+  // The first batches fill and come out.
+  await honest.measure(Math.max(STEADY_S, seconds * CAPACITY_SHARE));
+  say(`capacity ${capacity.toFixed(1)} messages a second · honest load ${load.toFixed(1)}`);
+  const memoryBefore = memoryMib(network);
+  const targets = network.nodes.nodes.map(({ id, httpAddress }) => {
+    const { gatewayAddress, address } = network.nodes.membership.get(id);
+    return { node: id, gateway: gatewayAddress, team: address, http: httpAddress };
+  });
+  const results: Result[] = [];
+  for (const count of options.addresses) {
+    const addresses = Array.from({ length: count }, (_, i) => `127.0.${count > 1 ? 1 : 0}.${i + (count > 1 ? 1 : 2)}`);
+    for (const kind of options.kinds) {
+      const plan = { kind, targets, addresses, perS: Math.max(50, options.times * load), seconds };
+      // Before each attack: what else the machine does is in both.
+      const alone = await honest.measure(seconds);
+      const failedBefore = network.view?.failed ?? 0;
+      const [honestPerS, attacker] = await Promise.all([honest.measure(seconds), attack(plan, 1)]);
+      const ratio = honestPerS / alone;
+      results.push({ kind, addresses: count, honestPerS, honestAlonePerS: alone, ratio, attacker });
+      const { calls, refused, connections } = attacker;
+      say(
+        `${kind.padEnd(13)} from ${String(count).padStart(3)} addresses: ${honestPerS.toFixed(1)} of ${alone.toFixed(1)} messages a second (${Math.round(100 * ratio)} %) · ${calls} calls, ${refused} refused, ${connections} connections · ${(network.view?.failed ?? 0) - failedBefore} rounds failed · ${Math.round(memoryMib(network))} MiB`,
+      );
+    }
+  }
+  await honest.measure(Math.min(SETTLE_S, seconds));
+  const memoryGrowthMiB = Math.round(memoryMib(network) - memoryBefore);
+  say(`memory of the nodes grew by ${memoryGrowthMiB} MiB`);
+  const worst = options.kinds.map((kind) =>
+    results.filter((result) => result.kind === kind).reduce((a, b) => (a.ratio <= b.ratio ? a : b)),
+  );
+  if (options.json)
+    process.stdout.write(`${JSON.stringify({ kinds: worst, memoryGrowthMiB, capacityPerS: capacity })}\n`);
+  if (worst.some(({ ratio }) => ratio < 0.9)) process.exitCode = 1;
+}
+
+async function main(): Promise<void> {
+  const options = optionsOf();
+  if (availableParallelism() < 2) say('there is one core only: the network and its attackers share it');
+  pin(0);
+  const group = groupOfBits(options.bits);
+  const { batch } = options;
+  const floors = { team: TEAM, slots: 1, senders: 1, groupBits: options.bits };
+  const network = new DemoNetwork({
+    ...{ nodes: NODES, engine: 'auto', threads: 1, groups: [group.name], floors },
+    settings: { 'strangers.by_connection': [HONEST_PREFIX] as never, 'limits.peer_lost_ms': 20_000 },
+    scheduler: {
+      ...{ 'rounds.team_size': TEAM, 'rounds.group': group.name, 'rounds.slots': batch, 'rounds.min_senders': 1 },
+      ...{ 'floors.team': TEAM, 'floors.slots': 1, 'floors.senders': 1, 'floors.group_bits': options.bits },
+      ...{ 'rounds.chunk_slots': Math.min(64, batch), 'rounds.quota_per_sender': batch, 'rounds.collect_ms': 5_000 },
+      ...{ 'pool.stock_min': 2, 'pool.stock_max': 6, 'pool.precomputing_per_node': 2 },
+    },
+  });
+  process.on('exit', () => network.abandon());
+  const engine = await openEngine({ engine: 'auto', group, threads: 1, log: silentLog });
+  try {
+    await network.start();
+    const { membership } = network.nodes;
+    const { roundAuthority, name } = network;
+    const client = new Client({ network: name, membership, roundAuthority, engine, floors });
+    const honest = new HonestSenders(client);
+    await honest.register();
+    await play(options, network, honest);
+    honest.stop();
+    client.close();
+  } finally {
+    await engine.close();
+    await network.stop();
+  }
+}
+
+await main();
+process.exit();
