@@ -34,7 +34,7 @@ import {
 } from './delivery.js';
 
 /** Register calls under way at once over one connection. */
-const REGISTER_WINDOW = 8;
+const REGISTER_WINDOW = 4;
 /** Submissions under way at once over one connection. */
 const SUBMIT_WINDOW = 64;
 /** What is as true of the next submission as of the one that is refused so. */
