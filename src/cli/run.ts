@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { asMixError } from '../base/errors.js';
 import { loadConfig } from '../node/config.js';
 import { logOf, startNode } from '../node/node.js';
+import { forbidCoreFiles, sayCoreFiles } from '../node/undumpable.js';
 import { takeSignals } from './signals.js';
 
 interface RunOptions {
@@ -35,8 +36,10 @@ export function runCommand(): Command {
 }
 
 async function run(options: RunOptions): Promise<void> {
+  const coreFiles = forbidCoreFiles();
   const config = loadConfig(options.config, options.set);
   const log = logOf(config);
+  sayCoreFiles(log, coreFiles);
   const node = await startNode(config, log);
   await new Promise<void>((resolve) => {
     let stopping = false;

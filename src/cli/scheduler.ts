@@ -9,6 +9,7 @@ import { Dashboard } from '../dashboard/dashboard.js';
 import { createKeyFiles, keyFilesIn, makePrivateDirectory, writePrivate } from '../node/keyFiles.js';
 import { loadSchedulerConfig, SCHEDULER_TEMPLATE } from '../node/schedulerConfig.js';
 import { createCodes, startScheduler } from '../node/schedulerProcess.js';
+import { forbidCoreFiles, sayCoreFiles } from '../node/undumpable.js';
 import { takeSignals } from './signals.js';
 
 const HELP = `
@@ -46,6 +47,7 @@ export function schedulerCommand(): Command {
 }
 
 async function scheduler(options: SchedulerOptions): Promise<void> {
+  const coreFiles = forbidCoreFiles();
   if (options.init !== undefined) return init(options.init);
   const file = options.config;
   if (file === undefined) throw new MixError('INPUT_INVALID', { option: '--config', why: 'it is missing' });
@@ -59,6 +61,7 @@ async function scheduler(options: SchedulerOptions): Promise<void> {
     return;
   }
   const log = createLog({ name: 'millrace', ...config.log });
+  sayCoreFiles(log, coreFiles);
   const running = await startScheduler(config, log, (scheduler) => new Dashboard(scheduler));
   log.info({ page: `http://127.0.0.1:${running.httpPort}/` }, 'live page');
   const reload = () => {
