@@ -1,5 +1,6 @@
 // Logging: pino, readable on a terminal, one JSON object a line otherwise. Secrets are of type Secret, which prints as
 // `[secret]`; on top of that, fields whose names say that they hold key material are redacted.
+import { writeSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
 import pretty from 'pino-pretty';
@@ -24,18 +25,68 @@ export function createLog(options: LogOptions): Logger {
   const { name, level, format = 'auto' } = options;
   const usePretty = format === 'pretty' || (format === 'auto' && !options.destination && process.stderr.isTTY);
   const settings = { name, level, redact: { paths: REDACTED, censor: '[secret]' } };
-  const destination = options.destination ?? pino.destination({ dest: 2, sync: true });
+  const destination = options.destination ?? standardError;
   if (!usePretty) return pino(settings, destination);
   return pino(
     settings,
     pretty({
-      destination: options.destination ? streamTo(options.destination) : 2,
+      destination: streamTo(destination),
+      colorize: !options.destination && process.stderr.isTTY,
       sync: true,
       ignore: 'pid,hostname',
       translateTime: 'SYS:HH:MM:ss.l',
     }),
   );
 }
+
+const STANDARD_ERROR = 2;
+/** A reader that is slow is waited for so often, a millisecond each: a log is no reason to stop for longer. */
+const WAITS_MAX = 5;
+
+/**
+ * Standard error, which may be a file on a disk that is full, or a pipe that nobody reads any more: a line that cannot be written is
+ * dropped and counted, and mixing goes on. The first line that can be written again says how many were lost.
+ */
+class StandardError implements DestinationStream {
+  #dropped = 0;
+  #unsaid = 0;
+
+  /** Lines that could not be written. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  write(line: string): void {
+    if (!writeWhole(line)) {
+      this.#dropped++;
+      this.#unsaid++;
+    } else if (
+      this.#unsaid > 0 &&
+      writeWhole(`${JSON.stringify({ level: 40, msg: 'log lines were dropped', lines: this.#unsaid })}\n`)
+    ) {
+      this.#unsaid = 0;
+    }
+  }
+}
+
+/** False where it could not be written, or not all of it. */
+function writeWhole(line: string): boolean {
+  const bytes = Buffer.from(line);
+  for (let at = 0, waits = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(STANDARD_ERROR, bytes, at);
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== 'EAGAIN' || ++waits > WAITS_MAX) return false;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
+  return true;
+}
+
+const standardError = new StandardError();
+
+/** Log lines of this process that could not be written. */
+export const droppedLogLines = (): number => standardError.dropped;
 
 /** The readable form is a pipeline, and needs a whole stream at its end. */
 const streamTo = (destination: DestinationStream): Writable =>

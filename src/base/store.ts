@@ -84,7 +84,9 @@ const PROBE_KEY = '\u0000probe';
 const EMPTY_SUM = new Uint8Array(32);
 /** A full disk is tried again this often, and one that was last written to so long ago, too. */
 const RETRY_MS = 1_000;
-const PROBE_MS = 30_000;
+const PROBE_MS = 10_000;
+/** A page of a file: less might still fit where there is no room for more. */
+const PROBE_BYTES = 4096;
 
 const hashOf = (key: string, value: Uint8Array): Uint8Array =>
   createHash('sha256').update(key).update('\0').update(value).digest();
@@ -320,7 +322,7 @@ class LevelStore implements DiskStore {
     if (this.#closed) return;
     this.#cancelProbe = this.#clock.after(delayMs, () => {
       // What went wrong is kept as trouble.
-      this.put(PROBE_KEY, Buffer.from(String(this.#sequence))).catch(() => {});
+      this.put(PROBE_KEY, new Uint8Array(PROBE_BYTES)).catch(() => {});
     });
   }
 

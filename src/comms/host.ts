@@ -2,6 +2,7 @@
 // chunk never waits behind a precomputation's megabytes. One connection attempt runs at a time, and all who wait for the same
 // connection share its outcome; after a failure the next attempt waits, longer each time; a peer that keeps failing is left
 // alone for a while, where that is wanted. What calls do with a connection is comms/transmit.ts's business.
+
 import { type Clock, sleep, timeOfDayIn } from '../base/clock.js';
 import { asMixError, MixError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
@@ -14,6 +15,7 @@ import type { grpc } from './grpc.js';
 import { authenticate, type PeerIdentity, type Self } from './handshake.js';
 import type { LinkMetrics } from './linkMetrics.js';
 import { FIRST_HELLO, type Hello, hasFeature } from './protocol.js';
+import { isOutOfTime } from './status.js';
 import { LiveToken } from './token.js';
 
 export const LANES = ['control', 'precompute', 'realtime'] as const;
@@ -253,7 +255,9 @@ export class Host {
       this.#nextDialMs = clock.nowMs() + backoffMs * (0.5 + randomFraction(rng) / 2);
       this.#coolOff?.count();
       metrics.dialFailed(this.facts.id);
-      log.debug({ peer: this.facts.id, lane: line.lane, code: error.code, backoffMs }, 'no connection');
+      const said = { peer: this.facts.id, lane: line.lane, code: error.code, reason: error.message, backoffMs };
+      // A clock is wrong somewhere: that is for a person to set.
+      log[isOutOfTime(error.code) ? 'warn' : 'debug'](said, 'no connection');
       throw error;
     }
   }
