@@ -195,6 +195,10 @@ const catalogue = {
     remedy: 'look at the named node: it is stalled, overloaded or cut off',
   },
   PEER_LOST: { what: 'a team member cannot be reached', remedy: 'look at the named node and at the network to it' },
+  LINK_REFUSED: {
+    what: 'a team member lets nothing in that another one sends',
+    remedy: 'look at the two nodes that are named: certificates, membership lists and clocks',
+  },
   PEER_RESTARTED: { what: 'a team member restarted and lost the round', remedy: 'the round is void; open a new one' },
   TABLE_DISAGREE: {
     what: 'the nodes hold different slot tables',

@@ -3,7 +3,7 @@
 // round touches no other; an error of a round never leaves this file as anything but a report.
 import { equalBytes } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
-import { MixError } from '../base/errors.js';
+import { type ErrorCode, MixError } from '../base/errors.js';
 import type { BootId, NodeId, RoundId, SenderId } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
@@ -66,6 +66,16 @@ interface OpenRound {
 /** What is said of outputs that are equal: nothing where all differ, as they do among the honest. */
 const copiesOf = (outputs: SignedOutputs | undefined): { readonly copies?: number } =>
   outputs && outputs.copies > 0 ? { copies: outputs.copies } : {};
+
+/** By these a peer refuses whoever we are, and not what we say. */
+const REFUSED_FOR_GOOD: readonly ErrorCode[] = [
+  'PEER_UNKNOWN',
+  'PEER_ROLE',
+  'CERTIFICATE_EXPIRED',
+  'CERTIFICATE_NOT_YET_VALID',
+  'HANDSHAKE_REFUSED',
+  'PROTOCOL_UNSUPPORTED',
+];
 
 export class RoundRunner implements LinkReceiver {
   readonly #deps: RunnerDeps;
@@ -436,6 +446,11 @@ export class RoundRunner implements LinkReceiver {
     // It ran this round before and does not know it any more.
     if (error.code === 'ROUND_REUSED' && round && culprit !== undefined)
       round.dispatch({ type: 'fault', code: 'PEER_RESTARTED', culprit, detail: `node ${peer}` });
+    // Nothing of ours reaches it any more, and a round cannot do without: who of the two is wrong does not show here.
+    if (REFUSED_FOR_GOOD.includes(error.code) && round && culprit !== undefined) {
+      const detail = `node ${peer} refuses node ${this.#deps.key.nodeId}: ${error.message}`;
+      round.dispatch({ type: 'fault', code: 'LINK_REFUSED', culprit, detail });
+    }
   }
 
   #forgetOldRounds(): void {
