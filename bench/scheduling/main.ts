@@ -27,7 +27,7 @@ const ids = Array.from({ length: nodes }, () => nodeIdOf(randomBytes(rng, 32)));
 
 /** A pool of nodes that are all there, with measured round trips to fifty others each. */
 function pool(): SchedulerState {
-  let state = initialState('bench', 0, { ...DEFAULT_PARAMS, stockMin: 200, stockMax: 400 });
+  let state = initialState('bench', 0, { ...DEFAULT_PARAMS, demandMs: Infinity, stockMin: 200, stockMax: 400 });
   for (const node of ids) {
     state = reduceScheduler(state, { type: 'registered', node, atMs: 0 }).state;
     state = reduceScheduler(state, { type: 'online', node, bootId: 'ab'.repeat(16) as BootId, atMs: 0 }).state;

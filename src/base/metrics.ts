@@ -1,6 +1,8 @@
 // The metrics factory: prom-client behind one small object per process (or per simulated node), so that no module
 // touches a global registry. No metric may carry a sender, a slot, a permutation or a per-message time as label or value.
+
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { droppedLogLines } from './log.js';
 
 export interface Metrics {
   counter<L extends string>(name: string, help: string, labels?: readonly L[]): Counter<L>;
@@ -27,7 +29,7 @@ export function createMetrics(options: { processMetrics?: boolean } = {}): Metri
   if (options.processMetrics) collectDefaultMetrics({ register: registry });
   const registers = [registry];
   const known = <M>(name: string, make: () => M): M => (registry.getSingleMetric(name) as M | undefined) ?? make();
-  return {
+  const made: Metrics = {
     counter: <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
       known(PREFIX + name, () => new Counter<L>({ name: PREFIX + name, help, labelNames: [...labelNames], registers })),
     gauge: <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
@@ -62,4 +64,8 @@ export function createMetrics(options: { processMetrics?: boolean } = {}): Metri
     render: () => registry.metrics(),
     contentType: registry.contentType,
   };
+  if (options.processMetrics) {
+    made.observed('log_lines_dropped', 'Log lines that could not be written', droppedLogLines);
+  }
+  return made;
 }

@@ -31,6 +31,8 @@ export interface GatewayDeps {
   readonly runner: RoundRunner;
   /** Rounds that take messages, here or elsewhere. */
   readonly collecting: () => readonly SignedRoundInfo[];
+  /** Told whenever somebody asks for them. */
+  readonly onWanted?: () => void;
 }
 
 function reference(round: number, sender: string): { readonly round: RoundId; readonly sender: SenderId } {
@@ -40,7 +42,7 @@ function reference(round: number, sender: string): { readonly round: RoundId; re
 }
 
 export function addGatewayService(server: grpc.Server, errors: CallErrors, deps: GatewayDeps): void {
-  const { network, node, identityKey, sign, registry, registrations, runner, collecting } = deps;
+  const { network, node, identityKey, sign, registry, registrations, runner, collecting, onWanted = () => {} } = deps;
   let described: { readonly epoch: number; readonly signature: Uint8Array } | undefined;
   const handlers: GatewayHandlers = {
     Describe: errors.unary('Describe', () => {
@@ -57,7 +59,10 @@ export function addGatewayService(server: grpc.Server, errors: CallErrors, deps:
       const request = { senderKeys: senderKeys.map(bytesOf), epoch, nonces: nonces.map(bytesOf) };
       return { senders: await registrations.register(request, place) };
     }),
-    Rounds: errors.unary('Rounds', () => ({ rounds: collecting().map(encodeRound) })),
+    Rounds: errors.unary('Rounds', () => {
+      onWanted();
+      return { rounds: collecting().map(encodeRound) };
+    }),
     Submit: errors.unary('Submit', async (request, { place }) => {
       const { round, sender } = reference(request.round, request.sender);
       const submission: Submission = {

@@ -87,6 +87,8 @@ export function encodeReport(report: NodeReport): WireReport {
       const { bootId, engine, enginePath, openRounds = 0, paused = '' } = report;
       return { online: { bootId, engine, enginePath, openRounds, paused: paused.slice(0, TEXT_MAX) } };
     }
+    case 'wanted':
+      return { wanted: {} };
     case 'seen': {
       const { last, newest } = report;
       return { seen: { last: encodeUpdate(last), newest: newest ? encodeRound(newest) : null } };
@@ -126,6 +128,8 @@ export function decodeReport(from: NodeId, wire: NodeReport__Output): NodeReport
       require_(fraction >= 0 && fraction <= 1, 'fraction');
       return { kind: 'progress', round, phase, fraction };
     }
+    case 'wanted':
+      return { kind: 'wanted' };
     case 'seen': {
       const { last, newest } = wire.seen!;
       require_(last !== null, 'last update');

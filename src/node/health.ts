@@ -1,7 +1,7 @@
 // Whether a node can mix, and in which way it is worse than it could be: everything that can fail is asked, for /readyz, the metrics and
 // the log. What takes rounds away from a node is told to its scheduler, so that nobody waits for it.
 import { type Clock, sleep } from '../base/clock.js';
-import { droppedLogLines, type Logger } from '../base/log.js';
+import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
 import type { DiskStore } from '../base/store.js';
 import { clockErrorMs, clockTrouble, type ValidTime } from './clockWatch.js';
@@ -34,7 +34,6 @@ export class NodeHealth {
   constructor(deps: HealthDeps) {
     this.#deps = deps;
     const { metrics, store, clockOffsetsMs } = deps;
-    metrics.observed('log_lines_dropped', 'Log lines that could not be written', droppedLogLines);
     metrics.observed('store_failing', 'Whether the store cannot be written now', () => (store.trouble ? 1 : 0));
     metrics.observed(
       'clock_error_seconds',

@@ -51,6 +51,8 @@ const MIB = 1 << 20;
 const STREAM_IDLE_MS = 120_000;
 /** How long a closing node lets calls end and reports leave. */
 const GRACE_MS = 2_000;
+/** The scheduler is told at most this often that senders ask for rounds. */
+const WANTED_MS = 1_000;
 /** How often a draining node looks whether its rounds are over. */
 const DRAIN_LOOK_MS = 100;
 /** How long a node that fails open rounds goes on telling its team. */
@@ -199,6 +201,17 @@ async function openRunner(common: Common, engines: Engines, follower: SchedulerF
   return { runner, registry, store, link };
 }
 
+/** `act`, but not again within so long. */
+function atMostEvery(intervalMs: number, act: () => void): () => void {
+  let lastMs = Number.NEGATIVE_INFINITY;
+  return () => {
+    const nowMs = systemClock.nowMs();
+    if (nowMs - lastMs < intervalMs) return;
+    lastMs = nowMs;
+    act();
+  };
+}
+
 /** What says whether the node can mix. */
 function openHealth(
   { material, log, metrics, own }: Common,
@@ -229,7 +242,16 @@ function openHealth(
 }
 
 /** The two listeners: team members and senders. */
-async function openListeners(common: Common, runner: RoundRunner, registry: SenderRegistry, directory: RoundDirectory) {
+async function openListeners(
+  common: Common,
+  parts: {
+    readonly runner: RoundRunner;
+    readonly registry: SenderRegistry;
+    readonly directory: RoundDirectory;
+    readonly onWanted: () => void;
+  },
+) {
+  const { runner, registry, directory, onWanted } = parts;
   const { config, material, log, metrics, own, gate } = common;
   const { key, certificate } = material;
   const identify = (context: AuthContext) => gate.identify(context);
@@ -257,6 +279,7 @@ async function openListeners(common: Common, runner: RoundRunner, registry: Send
       registrations: new RegistrationDesk(key.nodeId, registry, systemClock),
       runner,
       collecting: () => runner.collecting(directory.collecting()),
+      onWanted,
     }),
   );
   own(gateway, (it) => it.close(GRACE_MS));
@@ -304,21 +327,21 @@ async function assemble(
   const engine = await engines.get(config.engine.groups[0]!);
   let rounds: RoundRunner | undefined;
   const directory = new RoundDirectory(key.nodeId, systemClock);
-  let paused = '';
-  const online = (): NodeReport => {
-    const openRounds = config.limits.open_rounds;
-    return { kind: 'online', bootId, engine: engine.name, enginePath: engine.path, openRounds, paused };
-  };
-  const follower = openFollower(common, directory, () => [online(), ...(rounds?.reports() ?? [])]);
-  const pause = (reason: string) => {
-    paused = reason;
-    follower.report(online());
-  };
+  const presence = new Presence(common, engine);
+  const follower = openFollower(common, directory, () => [presence.online(), ...(rounds?.reports() ?? [])]);
+  presence.onChange = (online) => follower.report(online);
   const { runner, registry, store, link } = await openRunner(common, engines, follower);
   rounds = runner;
   await runner.start();
-  const listeners = await openListeners(common, runner, registry, directory);
-  const health = openHealth(common, { store, link, follower, engine, pause });
+  const onWanted = atMostEvery(WANTED_MS, () => follower.report({ kind: 'wanted' }));
+  const listeners = await openListeners(common, { runner, registry, directory, onWanted });
+  const health = openHealth(common, {
+    store,
+    link,
+    follower,
+    engine,
+    pause: (reason) => presence.pause('machine', reason),
+  });
   const readiness = () => health.readiness();
   const status = () => ({
     node: key.nodeId,
@@ -345,7 +368,7 @@ async function assemble(
   const close = closerOf(common, runner, follower, closeAll);
   const drain = async (reason: string) => {
     log.info({ reason, limitMs: config.limits.drain_ms }, 'node drains');
-    pause(`draining: ${reason}`);
+    presence.pause('drain', `draining: ${reason}`);
     await emptied(runner, follower, config.limits.drain_ms);
     await close(reason);
   };
@@ -356,6 +379,33 @@ async function assemble(
     drain: (reason) => keepingAlive(() => drain(reason)),
     close,
   };
+}
+
+/** What the scheduler is told of this node: that it is there, and why it takes no new rounds where it does not. */
+class Presence {
+  readonly #common: Common;
+  readonly #engine: Engine;
+  readonly #pauses = new Map<'drain' | 'machine', string>();
+  onChange: (online: NodeReport) => void = () => {};
+
+  constructor(common: Common, engine: Engine) {
+    this.#common = common;
+    this.#engine = engine;
+  }
+
+  online(): NodeReport {
+    const { bootId, config } = this.#common;
+    const { name, path } = this.#engine;
+    const paused = [...this.#pauses.values()].join('; ');
+    return { kind: 'online', bootId, engine: name, enginePath: path, openRounds: config.limits.open_rounds, paused };
+  }
+
+  /** No new rounds for this reason; an empty one takes it back. */
+  pause(why: 'drain' | 'machine', reason: string): void {
+    if (reason === '') this.#pauses.delete(why);
+    else this.#pauses.set(why, reason);
+    this.onChange(this.online());
+  }
 }
 
 /** Resolves when no round is open, or nothing tells the scheduler that none should be, or after `limitMs`. */

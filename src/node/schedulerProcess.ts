@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.js';
-import { createLog, droppedLogLines, type Logger } from '../base/log.js';
+import { createLog, type Logger } from '../base/log.js';
 import { createMetrics } from '../base/metrics.js';
 import { randomBytes, systemRng } from '../base/rng.js';
 import { type DiskStore, openLevelStore } from '../base/store.js';
@@ -62,7 +62,6 @@ export async function startScheduler(
   let membership = loadMembership(config.membership_file);
   const metrics = createMetrics({ processMetrics: true });
   openDataDirectory(config.data_dir);
-  metrics.observed('log_lines_dropped', 'Log lines that could not be written', droppedLogLines);
   const store = await openLevelStore(join(config.data_dir, 'store'));
   const ports = { clock: systemClock, rng: systemRng };
   const engines = openEngines(log);

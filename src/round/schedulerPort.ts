@@ -86,6 +86,8 @@ export type NodeReport =
     }
   /** What it has seen last, as the scheduler has signed it: said before anything else on each new connection. */
   | { readonly kind: 'seen'; readonly last: SignedUpdate; readonly newest: SignedRoundInfo | undefined }
+  /** Senders ask it for rounds that take messages. How many, and who, is nobody's business. */
+  | { readonly kind: 'wanted' }
   /** Measured round trips to other members, milliseconds: what rings are ordered by. */
   | { readonly kind: 'roundTrips'; readonly roundTrips: readonly { readonly peer: NodeId; readonly ms: number }[] }
   | { readonly kind: 'progress'; readonly round: RoundId; readonly phase: PhaseName; readonly fraction: number };

@@ -233,6 +233,7 @@ export class Scheduler implements SchedulerFeed {
     if (report.kind === 'progress' && this.#state.rounds.get(report.round)?.info.team.includes(node)) {
       this.#records.progress(node, report.round, report.phase, report.fraction, atMs);
     }
+    if (report.kind === 'wanted') this.#dispatch({ type: 'wanted', node, atMs });
     if (report.kind === 'seen') this.#heardOf(node, report, atMs);
     if (report.kind === 'roundTrips') {
       this.#dispatch({ type: 'roundTrips', node, roundTrips: report.roundTrips, atMs });
@@ -359,7 +360,8 @@ export class Scheduler implements SchedulerFeed {
         this.feed.assign(effect.round);
         return;
       case 'fail':
-        log.warn({ round: effect.round, reason: effect.reason }, 'round given up');
+        // A stock that nobody wanted has served its time: no news.
+        log[effect.isExpiry ? 'info' : 'warn']({ round: effect.round, reason: effect.reason }, 'round given up');
         this.feed.fail(effect.round, effect.reason);
         return;
       case 'over':

@@ -62,6 +62,9 @@ export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): S
     case 'online':
       online(draft, event);
       break;
+    case 'wanted':
+      if (state.nodes.has(event.node)) draft.state = { ...state, wantedMs: event.atMs };
+      break;
     case 'heardOf':
       draft.state = { ...state, lastRound: Math.max(state.lastRound, event.round) };
       break;
@@ -201,7 +204,8 @@ function bar(draft: Draft, { info }: RoundRecord): void {
 
 /** Ends a round by the scheduler's own decision; nobody is blamed but for what it has seen itself. */
 function giveUp(draft: Draft, round: RoundRecord, reason: string, nowMs: number, blamed: readonly NodeId[] = []): void {
-  draft.effects.push({ type: 'fail', round: round.info.round, reason });
+  const isExpiry = round.state === 'STANDBY' && round.queuedMs === undefined && reason.endsWith('for too long');
+  draft.effects.push({ type: 'fail', round: round.info.round, reason, ...(isExpiry && { isExpiry }) });
   end(draft, { ...round, state: 'FAILED', endedMs: nowMs, settled: true }, blamed);
 }
 
@@ -413,7 +417,8 @@ function prune(draft: Draft, nowMs: number): void {
 
 /** Lets the rounds take messages that are precomputed longest, as many at once as are wanted. */
 function assign(draft: Draft, nowMs: number): void {
-  const { params } = draft.state;
+  const { params, wantedMs } = draft.state;
+  if (nowMs - wantedMs > params.demandMs) return;
   const rounds = [...draft.state.rounds.values()];
   let taking = rounds.filter(
     ({ queuedMs, realtimeMs, state }) => queuedMs !== undefined && realtimeMs === undefined && !isOver(state),

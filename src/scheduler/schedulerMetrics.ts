@@ -17,7 +17,10 @@ export class SchedulerMetrics {
 
   constructor(metrics: Metrics, show: () => SchedulerView) {
     const view = oncePerLook(show);
-    this.#rounds = metrics.counter('scheduler_rounds_total', 'Rounds that ended', ['state']);
+    this.#rounds = metrics.counter('scheduler_rounds_total', 'Rounds that ended, failed ones by why', [
+      'state',
+      'code',
+    ]);
     this.#blamed = metrics.counter('scheduler_blamed_total', 'Failed rounds that a node was to blame for', ['node']);
     this.#stages = metrics.histogram('scheduler_stage_seconds', 'How long rounds were in a stage', SECONDS, ['stage']);
     this.#ignored = metrics.counter('scheduler_ignored_total', 'Reports that were late, repeated or of no round');
@@ -62,7 +65,7 @@ export class SchedulerMetrics {
   }
 
   ended(round: RoundRecord, blamed: readonly NodeId[]): void {
-    this.#rounds.inc({ state: round.state });
+    this.#rounds.inc({ state: round.state, code: codeOf(round) });
     for (const node of blamed) this.#blamed.inc({ node });
     // When those of an earlier run were where, this run does not know.
     if (round.resumed) return;
@@ -110,3 +113,7 @@ function oncePerLook(show: () => SchedulerView): () => SchedulerView {
     return seen;
   };
 }
+
+/** Why a round failed, as the first member said; empty where it did not, or the scheduler gave it up. */
+const codeOf = ({ state, failures }: RoundRecord): string =>
+  state === 'FAILED' ? ([...failures.values()][0]?.code ?? '') : '';

@@ -31,6 +31,8 @@ export interface SchedulerParams {
   readonly collecting: number;
   /** Least time between two rounds that begin to take messages. */
   readonly minimumDelayMs: number;
+  /** How long after senders have asked for a round the next one takes messages: where nobody asks, the stock waits. */
+  readonly demandMs: number;
   /** How long a precomputation is good for; nodes give it up by themselves after deadlines.standbyMs. */
   readonly standbyLifetimeMs: number;
   /** A node that says nothing for so long is inactive; after the longer time it is forgotten. */
@@ -78,6 +80,7 @@ export const DEFAULT_PARAMS: SchedulerParams = {
   openPerNode: 48,
   collecting: 1,
   minimumDelayMs: 0,
+  demandMs: 10_000,
   standbyLifetimeMs: 3.5 * HOUR_MS,
   staleMs: 3 * MINUTE_MS,
   pruneMs: 168 * HOUR_MS,

@@ -103,6 +103,8 @@ export interface SchedulerState {
   /** Rounds that are over, of which nodes are not told that, or not once more. */
   readonly told: readonly RoundId[];
   readonly lastQueuedMs: number;
+  /** When senders last asked for a round, as any node said. */
+  readonly wantedMs: number;
   readonly demand: Demand;
 }
 
@@ -132,6 +134,8 @@ export type SchedulerEvent =
       readonly paused?: string | undefined;
       readonly atMs: number;
     }
+  /** Senders ask a node for rounds that take messages. */
+  | { readonly type: 'wanted'; readonly node: NodeId; readonly atMs: number }
   /** A round that this history did not know: ids go on above it. */
   | { readonly type: 'heardOf'; readonly round: RoundId; readonly atMs: number }
   | { readonly type: 'offline'; readonly node: NodeId; readonly atMs: number }
@@ -172,7 +176,8 @@ export type SchedulerEvent =
 export type SchedulerEffect =
   | { readonly type: 'open'; readonly info: RoundInfo }
   | { readonly type: 'assign'; readonly round: RoundId }
-  | { readonly type: 'fail'; readonly round: RoundId; readonly reason: string }
+  /** `isExpiry`: its time in STANDBY is over. */
+  | { readonly type: 'fail'; readonly round: RoundId; readonly reason: string; readonly isExpiry?: boolean }
   /** A round has ended: whatever happens now, it is not taken up again. */
   | { readonly type: 'over'; readonly round: RoundId }
   /** It has been settled, too: for the tables. */
@@ -240,6 +245,7 @@ export function initialState(network: string, membership: number, params: Schedu
     reused: 0,
     told: [],
     lastQueuedMs: -Infinity,
+    wantedMs: -Infinity,
     demand,
   };
 }

@@ -29,7 +29,13 @@ class Pool {
 
   constructor(count: number, params: Partial<SchedulerParams> = {}) {
     this.ids = Array.from({ length: count }, () => nodeIdOf(randomBytes(this.rng, 32)));
-    this.state = initialState('test', 0, { ...DEFAULT_PARAMS, teamSize: 3, minimumDelayMs: 3_600_000, ...params });
+    this.state = initialState('test', 0, {
+      ...DEFAULT_PARAMS,
+      teamSize: 3,
+      minimumDelayMs: 3_600_000,
+      demandMs: Infinity,
+      ...params,
+    });
     for (const node of this.ids) {
       this.send({ type: 'registered', node, atMs: 0 });
       this.online(node);
@@ -606,5 +612,34 @@ describe('an id that a node has run before', () => {
       }
     }
     expect(pool.state.nodes.get(liar)!.sitsOutUntilMs).toBeGreaterThan(0);
+  });
+});
+
+describe('a network that nobody sends to', () => {
+  it('lets its stock wait until somebody asks, and again when nobody has for a while', () => {
+    const pool = trio({ minimumDelayMs: 0, demandMs: 10_000, stockMin: 2 });
+    pool.tick();
+    for (const info of pool.opened) pool.standby(info);
+    for (let i = 0; i < 100; i++) {
+      pool.tick(1_000);
+      for (const node of pool.ids) pool.online(node);
+    }
+    expect(pool.opened).toHaveLength(2);
+    expect(pool.of('assign')).toEqual([]);
+    expect(pool.of('fail')).toEqual([]);
+    // A stranger to the pool wants nothing.
+    pool.send({ type: 'wanted', node: 'somebody' as NodeId, atMs: pool.atMs });
+    pool.tick();
+    expect(pool.of('assign')).toEqual([]);
+    pool.send({ type: 'wanted', node: pool.ids[1]!, atMs: pool.atMs });
+    pool.tick();
+    expect(pool.of('assign')).toHaveLength(1);
+    pool.tick(11_000);
+    // It fails for lack of senders, and nobody has asked since: no other takes its place.
+    const [first] = pool.opened;
+    for (const node of first!.team) pool.report(node, first!.round, 'QUEUED');
+    for (const node of first!.team) pool.say(node, first!.round, { code: 'TOO_FEW_SENDERS' });
+    for (let i = 0; i < 15; i++) pool.tick(1_000);
+    expect(pool.of('assign')).toHaveLength(1);
   });
 });

@@ -33,7 +33,7 @@ describe('metrics of a scheduler', () => {
     kept.ended(ended(false), []);
     const text = await metrics.render();
     expect(text).toContain('millrace_scheduler_stage_seconds_sum{stage="precomputing"} 2');
-    expect(text).toContain('millrace_scheduler_rounds_total{state="COMPLETED"} 2');
+    expect(text).toContain('millrace_scheduler_rounds_total{state="COMPLETED",code=""} 2');
   });
 });
 

@@ -25,7 +25,7 @@ class Bench {
   #atMs = 0;
 
   constructor(changes: Partial<SchedulerParams>) {
-    this.#state = initialState('test', 0, { ...DEFAULT_PARAMS, ...changes });
+    this.#state = initialState('test', 0, { ...DEFAULT_PARAMS, demandMs: Infinity, ...changes });
     for (const node of this.nodes) {
       this.take({ type: 'registered', node, atMs: 0 });
       this.take({ type: 'online', node, bootId: BOOT, atMs: 0 });

@@ -52,6 +52,7 @@ import type { TokenReply as _millrace_v1_TokenReply, TokenReply__Output as _mill
 import type { TokenRequest as _millrace_v1_TokenRequest, TokenRequest__Output as _millrace_v1_TokenRequest__Output } from './millrace/v1/TokenRequest.js';
 import type { Update as _millrace_v1_Update, Update__Output as _millrace_v1_Update__Output } from './millrace/v1/Update.js';
 import type { UpdatesRequest as _millrace_v1_UpdatesRequest, UpdatesRequest__Output as _millrace_v1_UpdatesRequest__Output } from './millrace/v1/UpdatesRequest.js';
+import type { WantedReport as _millrace_v1_WantedReport, WantedReport__Output as _millrace_v1_WantedReport__Output } from './millrace/v1/WantedReport.js';
 import type { WarmFrame as _millrace_v1_WarmFrame, WarmFrame__Output as _millrace_v1_WarmFrame__Output } from './millrace/v1/WarmFrame.js';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
@@ -112,6 +113,7 @@ export interface ProtoGrpcType {
       TokenRequest: MessageTypeDefinition<_millrace_v1_TokenRequest, _millrace_v1_TokenRequest__Output>
       Update: MessageTypeDefinition<_millrace_v1_Update, _millrace_v1_Update__Output>
       UpdatesRequest: MessageTypeDefinition<_millrace_v1_UpdatesRequest, _millrace_v1_UpdatesRequest__Output>
+      WantedReport: MessageTypeDefinition<_millrace_v1_WantedReport, _millrace_v1_WantedReport__Output>
       WarmFrame: MessageTypeDefinition<_millrace_v1_WarmFrame, _millrace_v1_WarmFrame__Output>
     }
   }

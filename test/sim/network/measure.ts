@@ -44,7 +44,7 @@ function paramsOf(setting: Setting, changes: Partial<SchedulerParams>): Schedule
   const chunkSlots = Math.min(DEFAULT_PARAMS.chunkSlots, slots);
   // Who runs a large network raises the limit of the stock: the default is for some two hundred nodes.
   const stockMax = Math.max(DEFAULT_PARAMS.stockMax, 2 * nodes);
-  return { ...DEFAULT_PARAMS, teamSize, slots, chunkSlots, stockMax, ...changes };
+  return { ...DEFAULT_PARAMS, demandMs: Infinity, teamSize, slots, chunkSlots, stockMax, ...changes };
 }
 
 function networkOf(setting: Setting, changes: Partial<SchedulerParams>): Network {

@@ -36,6 +36,7 @@ export async function playLiars(
   };
   const params = {
     ...DEFAULT_PARAMS,
+    demandMs: Infinity,
     group: 'TEST-512',
     slots: 10,
     chunkSlots: 5,

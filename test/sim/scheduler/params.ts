@@ -6,6 +6,8 @@ import { SECOND_MS } from './scenario.js';
 export function paramsOf(teamSize: number): SchedulerParams {
   return {
     ...DEFAULT_PARAMS,
+    // Senders are always there.
+    demandMs: Infinity,
     teamSize,
     slots: 10,
     chunkSlots: 5,
@@ -39,6 +41,7 @@ export function otherParams(rng: Rng, nodes: number): SchedulerParams {
   const [precomputeMs, realtimeMs, failureWindowRounds] = [seconds(5, 15), seconds(4, 12), between(3, 20)];
   const stockMin = between(1, 4);
   return checkParams({
+    demandMs: Infinity,
     teamSize: between(2, Math.min(6, nodes)),
     group: 'TEST-512',
     slots,

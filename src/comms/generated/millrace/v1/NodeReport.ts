@@ -5,6 +5,7 @@ import type { StageReport as _millrace_v1_StageReport, StageReport__Output as _m
 import type { ProgressReport as _millrace_v1_ProgressReport, ProgressReport__Output as _millrace_v1_ProgressReport__Output } from '../../millrace/v1/ProgressReport.js';
 import type { RoundTripsReport as _millrace_v1_RoundTripsReport, RoundTripsReport__Output as _millrace_v1_RoundTripsReport__Output } from '../../millrace/v1/RoundTripsReport.js';
 import type { SeenReport as _millrace_v1_SeenReport, SeenReport__Output as _millrace_v1_SeenReport__Output } from '../../millrace/v1/SeenReport.js';
+import type { WantedReport as _millrace_v1_WantedReport, WantedReport__Output as _millrace_v1_WantedReport__Output } from '../../millrace/v1/WantedReport.js';
 
 export interface NodeReport {
   'online'?: (_millrace_v1_OnlineReport | null);
@@ -12,7 +13,8 @@ export interface NodeReport {
   'progress'?: (_millrace_v1_ProgressReport | null);
   'roundTrips'?: (_millrace_v1_RoundTripsReport | null);
   'seen'?: (_millrace_v1_SeenReport | null);
-  'report'?: "online"|"stage"|"progress"|"roundTrips"|"seen";
+  'wanted'?: (_millrace_v1_WantedReport | null);
+  'report'?: "online"|"stage"|"progress"|"roundTrips"|"seen"|"wanted";
 }
 
 export interface NodeReport__Output {
@@ -21,5 +23,6 @@ export interface NodeReport__Output {
   'progress'?: (_millrace_v1_ProgressReport__Output | null);
   'roundTrips'?: (_millrace_v1_RoundTripsReport__Output | null);
   'seen'?: (_millrace_v1_SeenReport__Output | null);
-  'report'?: "online"|"stage"|"progress"|"roundTrips"|"seen";
+  'wanted'?: (_millrace_v1_WantedReport__Output | null);
+  'report'?: "online"|"stage"|"progress"|"roundTrips"|"seen"|"wanted";
 }
