@@ -9,7 +9,7 @@ import {
   blindMessage,
   payloadDigest,
   SALT_BYTES,
-  type SenderKey,
+  SenderKey,
   type SenderSecret,
   slotKeys,
   submissionMac,
@@ -23,7 +23,9 @@ export class Sender {
   readonly key: SenderKey;
   readonly #secrets = new Map<NodeId, { readonly epoch: number; readonly secret: SenderSecret }>();
 
+  /** @throws MixError ARGUMENT_INVALID */
   constructor(key: SenderKey) {
+    if (!(key instanceof SenderKey)) refuse('key', 'a SenderKey (see createSender of Client)', key);
     this.key = key;
   }
 

@@ -1,5 +1,6 @@
 // Who may talk: the membership list (identity key, address and pinned certificate of every node) and the check that every
 // call on a mutual-TLS listener passes before any of its messages is read.
+import { checkBytes, checkObject, checkText, checkWhole, refuse } from '../base/checks.js';
 import type { Clock } from '../base/clock.js';
 import { MixError } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
@@ -26,6 +27,16 @@ export function certificatesOf({ certificate, nextCertificate }: Member): readon
   return nextCertificate === undefined ? [certificate] : [certificate, nextCertificate];
 }
 
+/** @throws MixError ARGUMENT_INVALID */
+function checkMember(member: Member, argument: string): void {
+  checkObject(member, argument);
+  for (const name of ['node', 'address', 'gatewayAddress', 'certificate'] as const) {
+    checkText(member[name], `${argument}.${name}`);
+  }
+  checkBytes(member.identityKey, `${argument}.identityKey`);
+  if (member.nextCertificate !== undefined) checkText(member.nextCertificate, `${argument}.nextCertificate`);
+}
+
 /** An immutable membership list of one generation. */
 export class Membership {
   readonly generation: number;
@@ -33,8 +44,11 @@ export class Membership {
   readonly #byNode = new Map<NodeId, Member>();
   readonly #byFingerprint = new Map<string, Member>();
 
-  /** @throws MixError CERTIFICATE_INVALID, CONFIG_INVALID where two members share an id or a certificate */
+  /** @throws MixError ARGUMENT_INVALID, CERTIFICATE_INVALID, CONFIG_INVALID where two members share an id or a certificate */
   constructor(generation: number, members: readonly Member[]) {
+    checkWhole(generation, 'generation', 0, Number.MAX_SAFE_INTEGER);
+    if (!Array.isArray(members)) refuse('members', 'an array', members);
+    for (const [i, member] of members.entries()) checkMember(member, `members[${i}]`);
     this.generation = generation;
     this.members = members;
     for (const member of members) {
