@@ -56,7 +56,7 @@ export class Sender {
   wipe(): void {
     for (const { secret } of this.#secrets.values()) secret.wipe();
     this.#secrets.clear();
-    this.key.seed.wipe();
+    this.key.wipe();
   }
 }
 

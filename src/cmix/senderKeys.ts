@@ -177,7 +177,7 @@ export class SenderKey {
   readonly publicKey: Uint8Array;
   readonly senderId: SenderId;
   readonly seed: Secret;
-  readonly #key: KeyObject;
+  #key: KeyObject | undefined;
 
   private constructor(seed: Secret) {
     this.seed = seed;
@@ -195,10 +195,20 @@ export class SenderKey {
     return new SenderKey(new Secret(randomBytes(rng, AGREEMENT_KEY_BYTES)));
   }
 
-  /** The secret shared with a node in an epoch, 32 bytes. @throws MixError DH_SECRET_ZERO, LENGTH_MISMATCH */
+  /**
+   * The secret shared with a node in an epoch, 32 bytes.
+   * @throws MixError DH_SECRET_ZERO, LENGTH_MISMATCH, EPOCH_EXPIRED after wipe()
+   */
   agree(nodeEpochPublicKey: Uint8Array, epoch: number): SenderSecret {
+    if (!this.#key) throw new MixError('EPOCH_EXPIRED', { what: 'sender key' });
     const shared = x25519(this.#key, nodeEpochPublicKey);
     return secretOf(shared, { node: nodeEpochPublicKey, sender: this.publicKey, epoch });
+  }
+
+  /** Ends the key, as {@link EpochKey.wipe} does. */
+  wipe(): void {
+    this.seed.wipe();
+    this.#key = undefined;
   }
 }
 

@@ -49,10 +49,12 @@ export interface TeamNode extends Identity {
 export interface RealTeamOptions {
   readonly log?: Logger;
   readonly rng?: Rng;
+  /** Default: the reference engine in TEST-512. */
+  readonly engine?: Engine;
 }
 
 export class RealTeam {
-  readonly engine: Engine = referenceEngine(namedGroup('TEST-512'));
+  readonly engine: Engine;
   readonly authority = SigningKey.generate(systemRng);
   readonly feed = new RoundFeed(this.authority, NETWORK);
   readonly nodes: TeamNode[] = [];
@@ -66,9 +68,10 @@ export class RealTeam {
   readonly log: Logger;
   readonly rng: Rng;
 
-  private constructor({ log = silentLog, rng = systemRng }: RealTeamOptions) {
+  private constructor({ log = silentLog, rng = systemRng, engine }: RealTeamOptions) {
     this.log = log;
     this.rng = rng;
+    this.engine = engine ?? referenceEngine(namedGroup('TEST-512'));
   }
 
   static async start(size = 3, options: RealTeamOptions = {}): Promise<RealTeam> {
@@ -191,7 +194,7 @@ export class RealTeam {
       round: ++this.#rounds as RoundId,
       membership: 0,
       team: this.nodes.map(({ node }) => node),
-      group: 'TEST-512',
+      group: this.engine.group.name as RoundInfo['group'],
       slots: 6,
       width: 1,
       chunkSlots: 2,
