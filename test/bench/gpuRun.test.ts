@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GpuResult } from '../../src/bench/gpu.js';
 import { parseCheck } from '../../src/bench/gpuCheck.js';
 import { OPERATIONS } from '../../src/engine/engine.js';
+import { describeWith } from '../support/requires.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const load = async <T>(path: string): Promise<T> =>
@@ -38,7 +39,7 @@ function gpu(args: readonly string[], env: Record<string, string> = {}) {
 /** A machine with nothing but Node.js. */
 const BARE = { PATH: dirname(process.execPath), NVCC: '' };
 
-describe.skipIf(!compiler)(`npm run gpu on host lanes${compiler ? '' : ' (skipped: no C++ compiler)'}`, () => {
+describeWith(compiler ? undefined : 'no C++ compiler', 'npm run gpu on host lanes', () => {
   let library = '';
   beforeAll(async () => {
     library = await buildCudaHost(root, compiler!);

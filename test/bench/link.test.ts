@@ -21,6 +21,7 @@ import { linkPlot } from '../../src/bench/linkPlot.js';
 import { linkReport } from '../../src/bench/linkReport.js';
 import { linkTargets } from '../../src/bench/linkTargets.js';
 import { describeMachine } from '../../src/bench/machine.js';
+import { describeWith } from '../support/requires.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const raw: RawLinkOptions = {
@@ -192,21 +193,18 @@ describe('what is missing', () => {
 
 const { compiler } = surroundings();
 
-describe('the forwarder', () => {
-  it.skipIf(!compiler)(
-    `delays, serialises, drops and keeps order on virtual time${compiler ? '' : ': no compiler'}`,
-    () => {
-      const directory = mkdtempSync(join(tmpdir(), 'millrace-line-'));
-      try {
-        const program = join(directory, 'line');
-        const source = fileURLToPath(new URL('linkLine.c', import.meta.url));
-        const built = spawnSync(compiler!, ['-std=c11', '-O1', '-Wall', '-Wextra', '-Werror', source, '-o', program]);
-        expect(String(built.stderr)).toBe('');
-        const { status, stderr } = spawnSync(program, { encoding: 'utf8' });
-        expect([stderr, status]).toEqual(['', 0]);
-      } finally {
-        rmSync(directory, { recursive: true });
-      }
-    },
-  );
+describeWith(compiler ? undefined : 'no C compiler', 'the forwarder', () => {
+  it('delays, serialises, drops and keeps order on virtual time', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'millrace-line-'));
+    try {
+      const program = join(directory, 'line');
+      const source = fileURLToPath(new URL('linkLine.c', import.meta.url));
+      const built = spawnSync(compiler!, ['-std=c11', '-O1', '-Wall', '-Wextra', '-Werror', source, '-o', program]);
+      expect(String(built.stderr)).toBe('');
+      const { status, stderr } = spawnSync(program, { encoding: 'utf8' });
+      expect([stderr, status]).toEqual(['', 0]);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
 });

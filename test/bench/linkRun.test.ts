@@ -5,9 +5,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import type { LinkResult, LinkRun } from '../../src/bench/link.js';
 import { Forwarder } from '../../src/bench/linkForwarder.js';
+import { describeWith } from '../support/requires.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'millrace-link-'));
@@ -38,7 +39,7 @@ function below(pid: number): number[] {
 const isAlive = (pid: number): boolean =>
   existsSync(`/proc/${pid}/stat`) && !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 
-describe.skipIf(why !== undefined)(`a run${why === undefined ? '' : `: ${why}`}`, () => {
+describeWith(why, 'a run', () => {
   it('ends with one line of JSON, and writes it down with machine and command', () => {
     const { status, stdout, stderr } = spawnSync(process.execPath, args('--repeat', '1', '--json'), {
       encoding: 'utf8',

@@ -2,13 +2,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
 import { Dashboard } from '../../src/dashboard/dashboard.js';
 import type { NodeSpan } from '../../src/scheduler/roundRecords.js';
 import type { SchedulerView } from '../../src/scheduler/schedulerState.js';
 import { Browser, findBrowser } from '../support/browser.js';
+import { describeWith } from '../support/requires.js';
 
 const command = findBrowser();
 const IDS = Array.from({ length: 8 }, (_, i) => String(i + 1).repeat(32) as NodeId);
@@ -44,7 +45,7 @@ const spans = (nowMs: number): NodeSpan[] =>
     { node, round: 2 as RoundId, kind: 'realtime', fromMs: nowMs - 20_000, toMs: nowMs - 15_000 },
   ]);
 
-describe.skipIf(command === undefined)('the live page in a browser', () => {
+describeWith(command ? undefined : 'no browser', 'the live page in a browser', () => {
   let shown: SchedulerView;
   let dashboard: Dashboard;
   let server: Server;

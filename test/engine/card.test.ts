@@ -1,10 +1,11 @@
 // The cuda engine on a real card: the compliance suite at every width that there are kernels for. Skipped where there is no card,
 // with the reason; `npm run gpu` runs it. The engine on host lanes is tested by cuda.test.ts everywhere.
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { CUDA_LIBRARY, probeCards } from '../../src/engine/cudaLibrary.js';
 import { cudaEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
 import { engineCompliance } from '../engine.compliance.js';
+import { describeWith } from '../support/requires.js';
 
 /** Another library, and some of the widths: `npm run gpu -- --library FILE --widths 2048`. */
 const library = process.env.MILLRACE_GPU_LIBRARY ?? CUDA_LIBRARY;
@@ -13,19 +14,24 @@ const widths = (process.env.MILLRACE_GPU_WIDTHS ?? '2048,3072,4096').split(',');
 const { devices, reason } = probeCards(namedGroup('MODP-4096'), library);
 const none = devices.length === 0;
 
-describe.skipIf(none)(`the cuda engine on a card${none ? ` (skipped: ${reason})` : ''}`, () => {
-  const sick: string[] = [];
-  const settings = {
-    ...{ threads: 2, queueLimit: 64, library, crossover: { products: 1, powers: 1 } },
-    // Nothing is computed again on the CPU, and a card that gives up is not replaced unseen: what passes here, the card computed.
-    checkRate: 0,
-    onSick: (device: string, why: string) => void sick.push(`${device}: ${why}`),
-  };
-  engineCompliance(
-    'cuda',
-    (group) => cudaEngine({ ...settings, group }),
-    widths.map((bits) => `MODP-${bits}`),
-  );
+describeWith(
+  none ? reason : undefined,
+  'the cuda engine on a card',
+  () => {
+    const sick: string[] = [];
+    const settings = {
+      ...{ threads: 2, queueLimit: 64, library, crossover: { products: 1, powers: 1 } },
+      // Nothing is computed again on the CPU, and a card that gives up is not replaced unseen: what passes here, the card computed.
+      checkRate: 0,
+      onSick: (device: string, why: string) => void sick.push(`${device}: ${why}`),
+    };
+    engineCompliance(
+      'cuda',
+      (group) => cudaEngine({ ...settings, group }),
+      widths.map((bits) => `MODP-${bits}`),
+    );
 
-  it('was in service to the end', () => expect(sick).toEqual([]));
-});
+    it('was in service to the end', () => expect(sick).toEqual([]));
+  },
+  true,
+);

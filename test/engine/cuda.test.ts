@@ -21,6 +21,7 @@ import { namedGroup } from '../../src/math/group.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
 import { engineCompliance } from '../engine.compliance.js';
 import { root } from '../kernels/librarySupport.js';
+import { describeWith } from '../support/requires.js';
 
 interface Scripts {
   findCompiler(): string | undefined;
@@ -31,7 +32,7 @@ const script = async (name: string) =>
 const { findCompiler } = await script('native');
 const { buildCudaHost } = await script('cuda');
 const compiler = findCompiler();
-const title = compiler ? '' : ' (skipped: no C++ compiler)';
+const missing = compiler ? undefined : 'no C++ compiler';
 const BUILD_MS = 300_000;
 
 const group = namedGroup('MODP-2048');
@@ -45,7 +46,7 @@ beforeAll(async () => {
   if (compiler) library = await buildCudaHost(root, compiler);
 }, BUILD_MS);
 
-describe.skipIf(!compiler)(`the cuda engine on host lanes${title}`, () => {
+describeWith(missing, 'the cuda engine on host lanes', () => {
   engineCompliance(
     'cuda',
     (inGroup) => cudaEngine({ ...settings, group: inGroup, library, crossover: always, checkRate: 0.25 }),
@@ -53,7 +54,7 @@ describe.skipIf(!compiler)(`the cuda engine on host lanes${title}`, () => {
   );
 });
 
-describe.skipIf(!compiler)(`cards behind the cuda engine${title}`, () => {
+describeWith(missing, 'cards behind the cuda engine', () => {
   const engines: Engine[] = [];
   const lines: { level: number; msg: string; device?: string }[] = [];
   const sick: string[] = [];

@@ -1,9 +1,9 @@
 // The compliance suite on every engine and every path of it that this machine can run.
-import { describe } from 'vitest';
 import { native } from '../../src/engine/nativeLibrary.js';
 import { pooledEngine, referenceEngine } from '../../src/engine/open.js';
 import { openssl } from '../../src/engine/opensslLibrary.js';
 import { engineCompliance } from '../engine.compliance.js';
+import { describeWith } from '../support/requires.js';
 
 const settings = { threads: 2, queueLimit: 64 };
 
@@ -20,15 +20,21 @@ try {
   // This Node.js does not export OpenSSL: the path above is the one it has.
 }
 
-describe.skipIf(!binding)('OpenSSL through koffi', () => {
+const hidden = 'this Node.js does not export OpenSSL';
+describeWith(binding ? undefined : hidden, 'OpenSSL through koffi', () => {
   engineCompliance('openssl, public functions', async (group) =>
     pooledEngine('openssl', 'bignum', { group, ...settings }),
   );
 });
 
-describe.skipIf(!binding?.words)('OpenSSL on words', () => {
-  engineCompliance('openssl', async (group) => pooledEngine('openssl', 'words', { group, ...settings }));
-});
+/** A build of Node.js that hides it has the path above. */
+const OPTIONAL = true;
+describeWith(
+  binding?.words ? undefined : 'this Node.js does not export products of words',
+  'OpenSSL on words',
+  () => engineCompliance('openssl', async (group) => pooledEngine('openssl', 'words', { group, ...settings })),
+  OPTIONAL,
+);
 
 let paths: readonly string[] = [];
 try {
@@ -37,10 +43,16 @@ try {
   // No compiler built the native library here.
 }
 
-describe.skipIf(!paths.includes('ifma'))('the native library on AVX-512 IFMA', () => {
-  engineCompliance('cpu', async (group) => pooledEngine('cpu', 'ifma', { group, ...settings }));
-});
+const notBuilt = paths.length > 0 ? undefined : 'the native library is not built';
+// A machine cannot be made to have it.
+const cpuLacks = paths.includes('ifma') ? undefined : 'no AVX-512 IFMA';
+describeWith(
+  notBuilt ?? cpuLacks,
+  'the native library on AVX-512 IFMA',
+  () => engineCompliance('cpu', async (group) => pooledEngine('cpu', 'ifma', { group, ...settings })),
+  notBuilt === undefined,
+);
 
-describe.skipIf(!paths.includes('portable'))('the native library on 64-bit words', () => {
+describeWith(notBuilt, 'the native library on 64-bit words', () => {
   engineCompliance('cpu, portable words', async (group) => pooledEngine('cpu', 'portable', { group, ...settings }));
 });

@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { describeWith } from '../support/requires.js';
 
 interface Job {
   readonly name: string;
@@ -42,7 +43,7 @@ it('are tested on the primes of the named groups', () => {
   for (const bits of [2048, 3072, 4096]) expect(cases.specialModulus(bits)).toBe(namedGroup(`MODP-${bits}`).p);
 });
 
-describe.skipIf(!compiler)(`the kernels on host lanes${compiler ? '' : ' (skipped: no C++ compiler)'}`, () => {
+describeWith(compiler ? undefined : 'no C++ compiler', 'the kernels on host lanes', () => {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-kernels-'));
   let program = '';
   beforeAll(async () => {
@@ -101,18 +102,15 @@ describe.skipIf(!compiler)(`the kernels on host lanes${compiler ? '' : ' (skippe
   });
 });
 
-describe.skipIf(!compiler)(
-  `the kernels on host lanes, sanitized${compiler ? '' : ' (skipped: no C++ compiler)'}`,
-  () => {
-    const directory = mkdtempSync(join(tmpdir(), 'millrace-kernels-'));
-    let program = '';
-    beforeAll(async () => {
-      program = await buildHost(root, compiler ?? '', directory, SANITIZERS);
-    }, BUILD_MS);
-    afterAll(() => rmSync(directory, { recursive: true, force: true }));
+describeWith(compiler ? undefined : 'no C++ compiler', 'the kernels on host lanes, sanitized', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-kernels-'));
+  let program = '';
+  beforeAll(async () => {
+    program = await buildHost(root, compiler ?? '', directory, SANITIZERS);
+  }, BUILD_MS);
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-    it('touch no memory but theirs and do nothing undefined', () => {
-      expect(runHost(program, cases.allJobs({ seed: 2, quick: true }))).toEqual([]);
-    });
-  },
-);
+  it('touch no memory but theirs and do nothing undefined', () => {
+    expect(runHost(program, cases.allJobs({ seed: 2, quick: true }))).toEqual([]);
+  });
+});

@@ -3,12 +3,13 @@
 // callers that make mistakes; and the library for cards where it is built.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { SeededRng } from '../../src/base/rng.js';
 import { catalogue } from '../../src/engine/catalogue.js';
 import { power } from '../../src/math/arithmetic.js';
 import { bytesToBigint } from '../../src/math/batch.js';
 import { type Group, groupOfBits, namedGroup } from '../../src/math/group.js';
+import { describeWith } from '../support/requires.js';
 import {
   at,
   declaredIn,
@@ -60,7 +61,7 @@ const statusOf = (compute: () => unknown): number => {
   }
 };
 
-describe.skipIf(!compiler)(`the device library on host lanes${compiler ? '' : ' (skipped: no C++ compiler)'}`, () => {
+describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on host lanes', () => {
   let library: Library;
   const group = namedGroup('MODP-2048');
   let on: ReturnType<typeof operationsOn>;
@@ -328,25 +329,30 @@ describe.skipIf(!compiler)(`the device library on host lanes${compiler ? '' : ' 
 });
 
 const cuda = `${root}/${LIBRARY}`;
-const absent = existsSync(cuda) ? '' : ' (skipped: npm run build:cuda has not been run)';
-describe.skipIf(absent)(`the library for cards${absent}`, () => {
-  it('loads on any machine, and says why it has no device where it has none', () => {
-    // In a process of its own: a driver would stay in this one.
-    const program = `const { loadLibrary } = await import('./test/kernels/librarySupport.ts');
+const absent = existsSync(cuda) ? undefined : 'npm run build:cuda has not been run';
+describeWith(
+  absent,
+  'the library for cards',
+  () => {
+    it('loads on any machine, and says why it has no device where it has none', () => {
+      // In a process of its own: a driver would stay in this one.
+      const program = `const { loadLibrary } = await import('./test/kernels/librarySupport.ts');
       const { call, text, names, handle } = loadLibrary(${JSON.stringify(cuda)});
       const count = call('device_count');
       const made = handle('group_create', count, 0, 64).status;
       console.log(JSON.stringify({ count, functions: names.length, made, why: text('device_error'),
         name: count > 0 ? text('device_name', 0) : '' }));`;
-    const { status, stdout, stderr } = spawnSync(
-      process.execPath,
-      ['--import', 'tsx', '--input-type=module', '-e', program],
-      { cwd: root, encoding: 'utf8' },
-    );
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    const said = JSON.parse(stdout);
-    expect(said).toMatchObject({ functions: declaredIn('kernels/api.h').size, made: INVALID_ARGUMENT });
-    if (said.count === 0) expect(said.why).toMatch(/cudaError|no device/);
-    else expect(said.name).not.toBe('');
-  });
-});
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath,
+        ['--import', 'tsx', '--input-type=module', '-e', program],
+        { cwd: root, encoding: 'utf8' },
+      );
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      const said = JSON.parse(stdout);
+      expect(said).toMatchObject({ functions: declaredIn('kernels/api.h').size, made: INVALID_ARGUMENT });
+      if (said.count === 0) expect(said.why).toMatch(/cudaError|no device/);
+      else expect(said.name).not.toBe('');
+    });
+  },
+  true,
+);

@@ -5,7 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { describeWith } from '../support/requires.js';
 
 interface Scripts {
   findCompiler(): string | undefined;
@@ -51,7 +52,7 @@ function run(program: string, args: readonly string[] = []) {
 const compiler = findCompiler();
 const reason = unavailable(compiler);
 
-describe.skipIf(reason)(`the device library where things fail${reason ? ` (skipped: ${reason})` : ''}`, () => {
+describeWith(reason, 'the device library where things fail', () => {
   const program = join(directory, 'check');
   beforeAll(async () => {
     const library = await buildCudaHost(root, compiler!, { library: LIBRARY, extra: SANITIZERS });

@@ -5,7 +5,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { describeWith } from '../support/requires.js';
 
 interface Kernel {
   readonly name: string;
@@ -53,57 +54,62 @@ const nvcc = findNvcc();
 /** What a squaring of 4096 bits may issue to a multiplication, by lanes: little above what docs/gpu.md has. */
 const ISSUED_MAX: Readonly<Record<number, number>> = { 8: 0.8, 16: 0.8, 32: 0.8 };
 
-describe.skipIf(!nvcc)(`the kernels under nvcc${nvcc ? '' : ' (skipped: no nvcc)'}`, () => {
-  const directory = mkdtempSync(join(tmpdir(), 'millrace-nvcc-'));
-  const compiled: Compiled[] = [];
-  beforeAll(async () => {
-    for (const target of ['sm_75', 'sm_90']) {
-      compiled.push(await compileFor(nvcc ?? '', root, 'kernels/dev/model.cu', target, directory));
-    }
-  }, 300_000);
-  afterAll(() => rmSync(directory, { recursive: true, force: true }));
-
-  it('multiply and square without a spill, in registers that leave room for twelve warps', () => {
-    for (const { target, kernels } of compiled) {
-      expect(kernels).toHaveLength(27);
-      for (const kernel of kernels) {
-        const { name, registers, stack, spillStores, spillLoads } = kernel;
-        expect({ target, name, stack, spillStores, spillLoads }).toEqual({
-          target,
-          name,
-          stack: 0,
-          spillStores: 0,
-          spillLoads: 0,
-        });
-        expect(registers, `${target} ${name}`).toBeLessThanOrEqual(168);
+describeWith(
+  nvcc ? undefined : 'no nvcc',
+  'the kernels under nvcc',
+  () => {
+    const directory = mkdtempSync(join(tmpdir(), 'millrace-nvcc-'));
+    const compiled: Compiled[] = [];
+    beforeAll(async () => {
+      for (const target of ['sm_75', 'sm_90']) {
+        compiled.push(await compileFor(nvcc ?? '', root, 'kernels/dev/model.cu', target, directory));
       }
-    }
-  });
+    }, 300_000);
+    afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  it('issue fewer instructions a wide multiply-add than CGBN, and fewer for a square than for a product', () => {
-    const rows = instructionModel(compiled.at(-1)?.cubin ?? '');
-    expect(rows).toHaveLength(9);
-    for (const { bits, tpi, multiply, square, wideSquareToMultiply } of rows) {
-      const limbs = bits / 32;
-      const padded = bits === 3072 && tpi === 32 ? 4 / 3 : 1;
-      // Two products of n by n limbs over the lanes.
-      expect(multiply.wide).toBeCloseTo((2 * limbs * limbs * padded) / tpi, 6);
-      expect(multiply.issued).toBeGreaterThan(multiply.wide);
-      expect(square.issued).toBeLessThanOrEqual(multiply.issued);
-      if (bits === 2048 && tpi === 32) continue;
-      expect(wideSquareToMultiply).toBeLessThan(0.82);
-      if (bits === 4096) expect(square.issued / multiply.issued).toBeLessThan(ISSUED_MAX[tpi] ?? 0);
-    }
-    for (const { tpi, multiply } of rows.filter(({ bits }) => bits === 4096)) {
-      expect(multiply.perWide, `${tpi} lanes`).toBeLessThan(CGBN[tpi] ?? 0);
-    }
-  });
+    it('multiply and square without a spill, in registers that leave room for twelve warps', () => {
+      for (const { target, kernels } of compiled) {
+        expect(kernels).toHaveLength(27);
+        for (const kernel of kernels) {
+          const { name, registers, stack, spillStores, spillLoads } = kernel;
+          expect({ target, name, stack, spillStores, spillLoads }).toEqual({
+            target,
+            name,
+            stack: 0,
+            spillStores: 0,
+            spillLoads: 0,
+          });
+          expect(registers, `${target} ${name}`).toBeLessThanOrEqual(168);
+        }
+      }
+    });
 
-  it('are refused where a count does not fit: another file, a body that was cut', () => {
-    expect(() => functionsOf(readFileSync(fileURLToPath(import.meta.url)))).toThrow('not a 64-bit ELF file');
-    expect(() => instructionModel(compiled[0]?.cubin.replace('sm_75', 'sm_00') ?? '')).toThrow();
-  });
-});
+    it('issue fewer instructions a wide multiply-add than CGBN, and fewer for a square than for a product', () => {
+      const rows = instructionModel(compiled.at(-1)?.cubin ?? '');
+      expect(rows).toHaveLength(9);
+      for (const { bits, tpi, multiply, square, wideSquareToMultiply } of rows) {
+        const limbs = bits / 32;
+        const padded = bits === 3072 && tpi === 32 ? 4 / 3 : 1;
+        // Two products of n by n limbs over the lanes.
+        expect(multiply.wide).toBeCloseTo((2 * limbs * limbs * padded) / tpi, 6);
+        expect(multiply.issued).toBeGreaterThan(multiply.wide);
+        expect(square.issued).toBeLessThanOrEqual(multiply.issued);
+        if (bits === 2048 && tpi === 32) continue;
+        expect(wideSquareToMultiply).toBeLessThan(0.82);
+        if (bits === 4096) expect(square.issued / multiply.issued).toBeLessThan(ISSUED_MAX[tpi] ?? 0);
+      }
+      for (const { tpi, multiply } of rows.filter(({ bits }) => bits === 4096)) {
+        expect(multiply.perWide, `${tpi} lanes`).toBeLessThan(CGBN[tpi] ?? 0);
+      }
+    });
+
+    it('are refused where a count does not fit: another file, a body that was cut', () => {
+      expect(() => functionsOf(readFileSync(fileURLToPath(import.meta.url)))).toThrow('not a 64-bit ELF file');
+      expect(() => instructionModel(compiled[0]?.cubin.replace('sm_75', 'sm_00') ?? '')).toThrow();
+    });
+  },
+  true,
+);
 
 it('reads what ptxas says of a kernel, spills above all', () => {
   const said = `ptxas info    : 0 bytes gmem

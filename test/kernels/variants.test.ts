@@ -5,7 +5,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
+import { describeWith } from '../support/requires.js';
 
 interface Kernel {
   readonly name: string;
@@ -58,7 +59,7 @@ const run = (program: string, ...options: string[]) => spawnSync(program, option
 /** Lines of variants: number, name, what each kind came to. */
 const linesOf = (stdout: string) => stdout.split('\n').filter((line) => /^ ?\d+ {2}/.test(line));
 
-describe.skipIf(!compiler)(`variants of the kernels${compiler ? '' : ' (skipped: no C++ compiler)'}`, () => {
+describeWith(compiler ? undefined : 'no C++ compiler', 'variants of the kernels', () => {
   it(
     'have the result of the reference, each of them, in every kind of work',
     () => {
@@ -100,15 +101,20 @@ describe.skipIf(!compiler)(`variants of the kernels${compiler ? '' : ' (skipped:
   );
 });
 
-describe.skipIf(!nvcc)(`variants of the kernels under nvcc${nvcc ? '' : ' (skipped: no nvcc)'}`, () => {
-  it(
-    'compile for a card, three kernels each, without a spill',
-    async () => {
-      const defines = ['MILLRACE_BITS=2048', 'MILLRACE_LANES=32'];
-      const { kernels } = await compileFor(nvcc ?? '', root, 'kernels/dev/variants.cu', 'sm_90', directory, defines);
-      expect(kernels).toHaveLength(3 * VARIANTS);
-      expect(kernels.filter(({ spillStores, spillLoads }) => spillStores + spillLoads > 0)).toEqual([]);
-    },
-    BUILD_MS,
-  );
-});
+describeWith(
+  nvcc ? undefined : 'no nvcc',
+  'variants of the kernels under nvcc',
+  () => {
+    it(
+      'compile for a card, three kernels each, without a spill',
+      async () => {
+        const defines = ['MILLRACE_BITS=2048', 'MILLRACE_LANES=32'];
+        const { kernels } = await compileFor(nvcc ?? '', root, 'kernels/dev/variants.cu', 'sm_90', directory, defines);
+        expect(kernels).toHaveLength(3 * VARIANTS);
+        expect(kernels.filter(({ spillStores, spillLoads }) => spillStores + spillLoads > 0)).toEqual([]);
+      },
+      BUILD_MS,
+    );
+  },
+  true,
+);

@@ -1,12 +1,13 @@
 // One header, two libraries: each exports every function of kernels/api.h, and says of what it cannot do that it is unsupported.
 import { existsSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { at, declaredIn, loadLibrary, OK, root, shared, UNSUPPORTED } from '../kernels/librarySupport.js';
+import { describeWith } from '../support/requires.js';
 
 const path = `${root}/build/native/libmillrace_cpu.so`;
-const reason = existsSync(path) ? '' : ' (skipped: the native library is not built)';
+const missing = existsSync(path) ? undefined : 'the native library is not built';
 
-describe.skipIf(reason)(`the native library${reason}`, () => {
+describeWith(missing, 'the native library', () => {
   it('exports every function that the header declares', () => {
     const declared = declaredIn('kernels/api.h');
     expect(declared.size).toBeGreaterThan(25);

@@ -5,7 +5,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
+import { describeWith } from '../support/requires.js';
 import { nativePaths } from './support.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -29,7 +30,7 @@ const missing = [
   ...(findCompiler() ? [] : ['no C++ compiler']),
 ];
 
-describe.skipIf(missing.length > 0)(`the timing test${missing.map((why) => ` (skipped: ${why})`).join('')}`, () => {
+describeWith(missing[0], 'the timing test', () => {
   it('measures every secret operation, and finds what leaks on purpose', () => {
     const directory = mkdtempSync(join(tmpdir(), 'millrace-ct-'));
     try {

@@ -1,12 +1,13 @@
 // Every function of the native library on both paths against BigInt: 10^5 products and more, 10^3 powers and more, random
 // and structured; every count around the eight lanes; every odd modulus; every table; and callers that make mistakes.
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import { type Rng, randomBelow, randomBytes, SeededRng } from '../../src/base/rng.js';
 import { catalogue } from '../../src/engine/catalogue.js';
 import { native } from '../../src/engine/nativeLibrary.js';
 import { multiply } from '../../src/math/arithmetic.js';
 import { bytesToBigint } from '../../src/math/batch.js';
 import { type Group, namedGroup } from '../../src/math/group.js';
+import { describeWith } from '../support/requires.js';
 import {
   at,
   flat,
@@ -20,7 +21,7 @@ import {
 } from './support.js';
 
 const paths = nativePaths();
-const reason = paths.length === 0 ? ' (skipped: the native library is not built)' : '';
+const missing = paths.length > 0 ? undefined : 'the native library is not built';
 const CHUNK = 1000;
 
 const exponentOf = (rng: Rng, bytes: number) => bytesToBigint(randomBytes(rng, bytes));
@@ -47,7 +48,7 @@ function modulus(rng: Rng, bits: number, ends?: bigint): bigint {
   return p;
 }
 
-describe.skipIf(reason)(`products of the native library${reason}`, () => {
+describeWith(missing, 'products of the native library', () => {
   it.each([
     { name: 'MODP-2048', random: 100_000 },
     { name: 'MODP-3072', random: 5000 },
@@ -122,7 +123,7 @@ describe.skipIf(reason)(`products of the native library${reason}`, () => {
   });
 });
 
-describe.skipIf(reason)(`powers of the native library${reason}`, () => {
+describeWith(missing, 'powers of the native library', () => {
   it.each([
     { name: 'MODP-2048', count: 600 },
     { name: 'MODP-3072', count: 240 },
@@ -200,7 +201,7 @@ describe.skipIf(reason)(`powers of the native library${reason}`, () => {
   });
 });
 
-describe.skipIf(reason)(`batches of every size${reason}`, () => {
+describeWith(missing, 'batches of every size', () => {
   it.each([namedGroup('TEST-512'), namedGroup('MODP-2048')])('from 0 to 20, in $name, of every operation', (group) => {
     const rng = new SeededRng(`counts ${group.name}`);
     const all = onAllPaths(group);
@@ -295,7 +296,7 @@ describe.skipIf(reason)(`batches of every size${reason}`, () => {
   });
 });
 
-describe.skipIf(reason)(`moduli of every form${reason}`, () => {
+describeWith(missing, 'moduli of every form', () => {
   const rng = new SeededRng('moduli');
   const ONES = (1n << 64n) - 1n;
   // Around the edges of the sizes that kernels come in, and far from them.
@@ -336,7 +337,7 @@ describe.skipIf(reason)(`moduli of every form${reason}`, () => {
   });
 });
 
-describe.skipIf(reason)(`callers that make mistakes${reason}`, () => {
+describeWith(missing, 'callers that make mistakes', () => {
   const INVALID = 1;
 
   it.each(['ifma', 'portable'] as const)('get a status, and nothing crashes (%s)', (path) => {

@@ -2,10 +2,11 @@
 // engine, with handles made and released, and large batches between them. In a process of its own, so that nothing but this
 // engine allocates.
 import { spawn } from 'node:child_process';
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
+import { describeWith } from '../support/requires.js';
 import { nativePaths } from './support.js';
 
-const reason = nativePaths().length === 0 ? ' (skipped: the native library is not built)' : '';
+const missing = nativePaths().length > 0 ? undefined : 'the native library is not built';
 const BATCHES = 10_000;
 /** What may come and go by garbage collection and the allocator; a leak of 4 KiB a batch is more in half of the batches. */
 const NOISE_MIB = 16;
@@ -76,7 +77,7 @@ function run(): Promise<{ code: number | null; stdout: string; stderr: string }>
 
 const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
-describe.skipIf(reason)(`memory of the cpu engine${reason}`, () => {
+describeWith(missing, 'memory of the cpu engine', () => {
   it(`is flat over ${BATCHES} batches`, async () => {
     const { code, stdout, stderr } = await run();
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

@@ -15,7 +15,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
+import { describeWith } from '../support/requires.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const FLAGS = ['-O1', '-g1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
@@ -90,7 +91,7 @@ function run(program: string, args: readonly string[] = []) {
 const compiler = findCompiler();
 const reason = unavailable(compiler);
 
-describe.skipIf(reason)(`the native library under sanitizers${reason ? ` (skipped: ${reason})` : ''}`, () => {
+describeWith(reason, 'the native library under sanitizers', () => {
   let program = '';
   beforeAll(async () => {
     program = await build(compiler!);

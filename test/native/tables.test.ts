@@ -1,11 +1,12 @@
 // Tables of the cpu engine are cut by how often they will be used, and by their size: whichever way, the powers are the same.
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { SeededRng } from '../../src/base/rng.js';
 import { nativeTable, nativeTableCovers } from '../../src/engine/nativeKernel.js';
 import { native } from '../../src/engine/nativeLibrary.js';
 import { pooledEngine, referenceEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
+import { describeWith } from '../support/requires.js';
 
 let built = true;
 try {
@@ -14,7 +15,7 @@ try {
   built = false;
 }
 
-describe.skipIf(!built)('tables of the native library', () => {
+describeWith(built ? undefined : 'the native library is not built', 'tables of the native library', () => {
   it('are smaller for few powers and for large ones, and say for which exponents they are', () => {
     const group = namedGroup('MODP-4096');
     const often = nativeTable('portable', group, 32);

@@ -88,7 +88,7 @@ function isAt(memory: Buffer, at: number, bytes: Buffer): boolean {
 
 /** The bytes of a secret. */
 export const revealed = ({ disguised }: Noted): Buffer =>
-  Buffer.from(disguised, 'base64').map((byte) => byte ^ DISGUISE);
+  Buffer.from(Buffer.from(disguised, 'base64').map((byte) => byte ^ DISGUISE));
 
 /** Those of the canaries that stand in `memory`, anywhere; in one pass, however many are looked for. */
 export function findAll(memory: Buffer, canaries: readonly Canary[]): Set<Canary> {
