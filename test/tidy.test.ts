@@ -187,6 +187,22 @@ function places(find: (node: ts.Node, tree: ts.SourceFile) => boolean, but: (pat
   return found;
 }
 
+const COMMENT = /\/\/ \S|\/\*\*? ?\S/;
+
+/** Throws, or has a comment within. */
+function isExplained(node: ts.Node, tree: ts.SourceFile): boolean {
+  const doesThrow = (inner: ts.Node): boolean =>
+    ts.isThrowStatement(inner) || (ts.forEachChild(inner, doesThrow) ?? false);
+  return doesThrow(node) || COMMENT.test(node.getText(tree));
+}
+
+/** Has a comment directly before its statement. */
+function isCommented(node: ts.Node, tree: ts.SourceFile): boolean {
+  let statement = node;
+  while (!ts.isStatement(statement) && statement.parent) statement = statement.parent;
+  return COMMENT.test(tree.text.slice(statement.getFullStart(), statement.getStart(tree)));
+}
+
 const isMember = (object: string, name?: string) => (node: ts.Node) =>
   ts.isPropertyAccessExpression(node) &&
   ts.isIdentifier(node.expression) &&
@@ -225,6 +241,28 @@ describe('src', () => {
   it('leaves nothing to do, and nothing to ignore', () => {
     const marks = /\b(TODO|FIXME|XXX|HACK)\b|@ts-(ignore|nocheck|expect-error)|biome-ignore/;
     expect(files.filter(({ text }) => marks.test(text)).map(({ path }) => path)).toEqual([]);
+  });
+
+  it('catches nothing in silence: a catch rethrows, takes the error, or says in a word why nothing is lost', () => {
+    const isSilent = (node: ts.Node, tree: ts.SourceFile): boolean => {
+      if (ts.isCatchClause(node)) return !node.variableDeclaration && !isExplained(node.block, tree);
+      if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return false;
+      const [handler] = node.arguments;
+      if (node.expression.name.text !== 'catch' || !handler || !ts.isArrowFunction(handler)) return false;
+      return handler.parameters.length === 0 && !isExplained(handler, tree) && !isCommented(node, tree);
+    };
+    expect(places(isSilent)).toEqual([]);
+    const planted = (text: string) => {
+      const tree = ts.createSourceFile('planted.ts', text, ts.ScriptTarget.Latest, true);
+      const visit = (node: ts.Node): boolean => isSilent(node, tree) || (ts.forEachChild(node, visit) ?? false);
+      return visit(tree);
+    };
+    expect(planted('try { a(); } catch { }')).toBe(true);
+    expect(planted('// Before it.\na().catch(() => {});\nb().catch(() => undefined);')).toBe(true);
+    expect(planted('try { a(); } catch { throw new Error(); }')).toBe(false);
+    expect(planted('try { a(); } catch {\n  // It is gone already.\n}')).toBe(false);
+    expect(planted('// It is gone already.\nawait a().catch(() => {});')).toBe(false);
+    expect(planted('a().catch((error) => log(error));')).toBe(false);
   });
 
   it('names no place on a machine', () => {

@@ -23,6 +23,7 @@ function isDetached(view: ArrayBufferView): boolean {
   try {
     return new Uint8Array(view.buffer).length > 0;
   } catch {
+    // That it throws is the answer.
     return true;
   }
 }

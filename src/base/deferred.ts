@@ -16,6 +16,7 @@ export function deferred<T>(): Deferred<T> {
     resolvePromise = resolve;
     rejectPromise = reject;
   });
+  // Whoever awaits it hears of a failure; where nobody does, it is no error.
   promise.catch(() => {});
   return {
     promise,

@@ -44,6 +44,7 @@ function tunState(): Surroundings['tun'] {
     accessSync(DEVICE, constants.R_OK | constants.W_OK);
     return 'usable';
   } catch {
+    // That it throws is the answer.
     return 'forbidden';
   }
 }

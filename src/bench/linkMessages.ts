@@ -92,6 +92,7 @@ export class End {
     const stop = new AbortController();
     const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(ANSWER_MS_MAX)]);
     const exited = once(child, 'exit', { signal }).then(([status]) => Promise.reject(fault(`ended with ${status}`)));
+    // It is raced with the answer: where that comes first, nobody asks.
     exited.catch(() => {});
     try {
       const [answered] = (await Promise.race([once(child, 'message', { signal }), exited])) as [Answered];

@@ -90,6 +90,7 @@ export class Aftermath {
   }
 
   #outcomes(submission: Submission, nodes: readonly NodeId[]): Promise<(Outcome | undefined)[]> {
+    // A node that does not answer says nothing of the round; the others decide.
     return Promise.all(nodes.map((node) => this.#ask.outcome(this.#info, submission, node).catch(() => undefined)));
   }
 

@@ -234,6 +234,7 @@ export async function verifyDecryption(
     checkElements(group, proof.first, 'first message', 2 * width);
     checkScalars(group, proof.responses, 'response', width);
   } catch {
+    // Out of range: no proof.
     return false;
   }
   const combination = await combine(engine, context, statement, options);

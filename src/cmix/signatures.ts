@@ -99,6 +99,7 @@ export function verifySignature(publicKey: Uint8Array, digest: Uint8Array, signa
     const key = parsed(publicKey);
     return key !== undefined && verify(null, digest, key, signature);
   } catch {
+    // A key that is no point of the curve has signed nothing.
     return false;
   }
 }

@@ -72,6 +72,7 @@ function responseInRange(group: Group, proof: KnowledgeProof): boolean {
     checkScalars(group, proof.response, 'response', 1);
     return true;
   } catch {
+    // Out of range: no proof.
     return false;
   }
 }

@@ -231,6 +231,7 @@ export class Host {
   /** Runs `work` when the attempts before it have ended. */
   #inTurn(work: () => Promise<void>): Promise<void> {
     const mine = this.#turn.then(work);
+    // The caller hears of a failure; the next in turn only waits for the end.
     this.#turn = mine.catch(() => {});
     return mine;
   }
@@ -315,6 +316,7 @@ export class Host {
       if (signal.aborted) throw new MixError('ABORTED');
       throw new MixError('LINK_TIMEOUT', { peer: this.facts.id, detail: 'not connected in time' });
     });
+    // It is raced with the connection: where that comes first, nobody asks.
     late.catch(() => {});
     try {
       if (signal.aborted) throw new MixError('ABORTED');

@@ -57,6 +57,7 @@ function valuesOf(text: string | undefined): ErrorValues {
     const plain = Object.entries(parsed).filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value));
     return Object.fromEntries(plain) as ErrorValues;
   } catch {
+    // Another's words, and only for people to read: code and message say the rest.
     return {};
   }
 }

@@ -66,6 +66,7 @@ export class DhKernel extends BigintKernel {
         secret.fill(0);
         return result > group.q ? group.p - result : result;
       } catch {
+        // The result is ±1: which it is, is computed the plain way.
         return power(group, value, bytesToBigint(exponent));
       }
     };

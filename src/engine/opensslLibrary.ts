@@ -69,6 +69,7 @@ export function openssl(): OpensslBinding {
     try {
       return self.func(prototype);
     } catch {
+      // Not exported by this build: the engine says which path it takes without.
       return undefined;
     }
   };

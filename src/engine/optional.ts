@@ -11,6 +11,7 @@ export function findPackage(name: string): string | undefined {
   try {
     return require.resolve(name);
   } catch {
+    // Not installed.
     return undefined;
   }
 }

@@ -78,6 +78,7 @@ export function yieldingExecutor(group: Group): Executor {
         if (options.signal?.aborted) throw new MixError('ABORTED');
         return executor.execute(request, options);
       });
+      // The caller hears of a failure; the next in turn only waits for the end.
       last = done.catch(() => {});
       return done;
     },

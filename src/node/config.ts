@@ -154,6 +154,7 @@ function parseValue(text: string): unknown {
   try {
     return (parse(`value = ${text}`) as { value: unknown }).value;
   } catch {
+    // No TOML: text, and the schema says whether text may stand there.
     return text;
   }
 }

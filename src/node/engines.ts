@@ -22,12 +22,16 @@ export class Engines {
     if (!engine) {
       engine = this.#make(group);
       this.#open.set(group, engine);
+      // Who asked hears of it; the next one opens it anew.
       engine.catch(() => this.#open.delete(group));
     }
     return engine;
   }
 
   async close(): Promise<void> {
-    for (const engine of this.#open.values()) await engine.then((opened) => opened.close()).catch(() => {});
+    for (const engine of this.#open.values()) {
+      // One that did not open has said so; and nothing is computed any more that a failure to close could spoil.
+      await engine.then((opened) => opened.close()).catch(() => {});
+    }
   }
 }

@@ -67,6 +67,7 @@ export class PeerWatch {
       record.lastAnswerMs = clock.nowMs();
       if (before !== undefined && before !== bootId) this.#deps.onTrouble(peer, 'PEER_RESTARTED');
     } catch {
+      // One missed answer is nothing yet; how long it lasts decides.
       if (clock.nowMs() - record.lastAnswerMs >= options.lostMs) this.#deps.onTrouble(peer, 'PEER_LOST');
     } finally {
       cancel();

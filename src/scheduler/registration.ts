@@ -31,6 +31,7 @@ export class Registration {
   async use(node: NodeId, code: string): Promise<void> {
     this.#count(node);
     const judged = this.#turn.then(() => this.#store.useCode(code, node));
+    // The caller hears of a failure; the next in turn only waits for the end.
     this.#turn = judged.catch(() => {});
     await judged;
     this.#attempts.delete(node);

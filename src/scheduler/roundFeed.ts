@@ -198,6 +198,7 @@ export class RoundFeed implements SchedulerFeed {
 
   /** Resolves when all that was published is written down. */
   async settled(): Promise<void> {
+    // The keeper insists, and ends the scheduler where it cannot.
     await this.#kept.catch(() => {});
   }
 

@@ -163,6 +163,7 @@ async function hopeless(network: DemoNetwork, teamSize: number): Promise<never> 
     }
     const { completed = 0, failed = 0 } = network.view ?? {};
     if (completed > 0 || failed < FAILURES_MAX) continue;
+    // Asked again a moment later.
     const table = await network.rounds().catch(() => undefined);
     const row = table?.rounds.findLast(({ failure }) => failure !== undefined);
     if (!row?.failure) continue;
@@ -199,6 +200,7 @@ async function keep(network: DemoNetwork, display: DemoDisplay, interrupted: Pro
   const result = process.exitCode;
   // A referenced timer keeps the process alive.
   const alive = setInterval(() => {}, 60_000);
+  // The interruption is what is waited for.
   await interrupted.catch(() => {});
   clearInterval(alive);
   process.exitCode = result;
@@ -220,6 +222,7 @@ function onInterrupt(network: DemoNetwork, display: DemoDisplay): Promise<never>
       },
     });
   });
+  // Whoever waits hears of it; where nobody does, it is no error.
   signalled.catch(() => {});
   return signalled;
 }

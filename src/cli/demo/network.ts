@@ -99,6 +99,7 @@ export class DemoNetwork {
   /** Reads the page's events until the network is stopped; it may go away and come back. */
   async #follow(): Promise<void> {
     while (!this.#stop.signal.aborted) {
+      // The page is away: read again; that a scheduler has died is told by its process.
       await this.#read().catch(() => {});
       await sleep(systemClock, POLL_MS, this.#stop.signal);
     }

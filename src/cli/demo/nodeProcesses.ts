@@ -155,6 +155,7 @@ export class NodeProcesses {
         });
       }
     });
+    // Whoever waits hears of it; where nobody does, it is no error.
     died.catch(() => {});
     return died;
   }

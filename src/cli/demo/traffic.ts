@@ -154,6 +154,7 @@ export class DemoTraffic {
   async #rowOf(round: RoundId, isGood: (row: RoundRow) => boolean): Promise<RoundRow> {
     const endMs = systemClock.nowMs() + ROW_LIMIT_MS;
     for (;;) {
+      // Asked again until it is late: the scheduler may be away for a moment.
       const table = await this.#network.rounds().catch(() => undefined);
       const row = table?.rounds.find((known) => known.round === round);
       const isLate = systemClock.nowMs() > endMs;
