@@ -3,7 +3,7 @@
 // connection share its outcome; after a failure the next attempt waits, longer each time; a peer that keeps failing is left
 // alone for a while, where that is wanted. What calls do with a connection is comms/transmit.ts's business.
 
-import { type Clock, sleep, timeOfDayIn } from '../base/clock.js';
+import { type Clock, sleep, timeOfDayIn, timestamp } from '../base/clock.js';
 import { asMixError, MixError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { type Rng, randomFraction } from '../base/rng.js';
@@ -257,8 +257,9 @@ export class Host {
       this.#coolOff?.count();
       metrics.dialFailed(this.facts.id);
       const said = { peer: this.facts.id, lane: line.lane, code: error.code, reason: error.message, backoffMs };
-      // A clock is wrong somewhere: that is for a person to set.
-      log[isOutOfTime(error.code) ? 'warn' : 'debug'](said, 'no connection');
+      // A clock is wrong somewhere: that is for a person to set, who needs both to tell which.
+      if (isOutOfTime(error.code)) log.warn({ ...said, ownClockSays: timestamp() }, 'no connection');
+      else log.debug(said, 'no connection');
       throw error;
     }
   }

@@ -92,10 +92,7 @@ export function fromStatus(thrown: unknown, peer: string): MixError {
   const { code, details, metadata } = Object(thrown) as Partial<grpc.ServiceError>;
   const mixCode = metadata?.get(CODE_KEY)[0];
   if (isErrorCode(mixCode)) {
-    const values = valuesOf(metadata?.get(VALUES_KEY)[0]?.toString());
-    // Whose clock is wrong shows only beside the other one.
-    const shown = isOutOfTime(mixCode) ? { ...values, ownClockSays: timestamp() } : values;
-    return new MixError(mixCode, shown, { cause: thrown });
+    return new MixError(mixCode, valuesOf(metadata?.get(VALUES_KEY)[0]?.toString()), { cause: thrown });
   }
   return new MixError(
     transportCode(code, details ?? ''),
