@@ -69,8 +69,11 @@ export class LinkMetrics {
 
   /** Forgets a peer that is no longer one. */
   remove(peer: string, lanes: readonly string[]): void {
-    this.#roundTrip.remove({ peer });
+    for (const metric of [this.#roundTrip, this.#retries, this.#reauthentications, this.#dialFailures]) {
+      metric.remove({ peer });
+    }
     for (const lane of lanes) {
+      this.#throughput.remove({ peer, lane });
       this.#connected.remove({ peer, lane });
       this.#window.remove({ peer, lane });
     }

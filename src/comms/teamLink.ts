@@ -51,6 +51,14 @@ export class TeamLink implements Link, LinkProbe {
     this.#options = { ...TEAM_HOST_OPTIONS, ...options };
   }
 
+  /** Forgets what was measured of whoever is a member no more. */
+  membershipChanged(): void {
+    const membership = this.#membership();
+    for (const measured of [this.#roundTrips, this.#clockOffsets]) {
+      for (const node of measured.keys()) if (!membership.find(node)) measured.delete(node);
+    }
+  }
+
   async deliver(to: NodeId, message: SignedTeamMessage, signal: AbortSignal): Promise<void> {
     const envelope = encodeEnvelope(message);
     const attempt = unary(services.Team, (client: TeamClient, metadata, options, done) =>

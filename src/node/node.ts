@@ -296,7 +296,7 @@ async function openListeners(
 type Listeners = Awaited<ReturnType<typeof openListeners>>;
 
 /** Certificate and membership list as the files say now, while rounds go on. @throws MixError: nothing has changed then */
-function reload(common: Common, runner: RoundRunner, { team, gateway }: Listeners): void {
+function reload(common: Common, runner: RoundRunner, link: TeamLink, { team, gateway }: Listeners): void {
   const { material, hosts, gate, log } = common;
   const change = material.reload();
   const { certificate, membership } = material;
@@ -304,6 +304,7 @@ function reload(common: Common, runner: RoundRunner, { team, gateway }: Listener
   if (change.membership) {
     gate.follow(membership);
     hosts.follow(membership, [SCHEDULER_ID]);
+    link.membershipChanged();
     runner.membershipChanged();
     // Whoever is a member no more is not heard again, not even on what it has open.
     team.closeConnections((fingerprint) => membership.byFingerprint(fingerprint) !== undefined);
@@ -375,7 +376,7 @@ async function assemble(
   return {
     node: key.nodeId,
     httpPort: http.port,
-    reload: () => reload(common, runner, listeners),
+    reload: () => reload(common, runner, link, listeners),
     drain: (reason) => keepingAlive(() => drain(reason)),
     close,
   };

@@ -9,6 +9,8 @@ import type { Stage } from './roundState.js';
 
 /** Records kept; 10,000 rounds of a few dozen bytes each. */
 const RECORDS_MAX = 10_000;
+/** Records above that which go together: the floor is written once for all of them. */
+const PRUNED_AT_ONCE = 100;
 const FLOOR_KEY = 'rounds/floor';
 
 interface RoundRecord {
@@ -30,11 +32,17 @@ const roundOf = (key: string): RoundId => Number(key.slice(key.indexOf('/') + 1)
 export class RoundLog {
   readonly #store: Store;
   readonly #bootId: BootId;
+  readonly #recordsMax: number;
   #floor = 0;
+  /** Rounds that there are records of. */
+  #ids: RoundId[] = [];
+  #pruning = false;
 
-  constructor(store: Store, bootId: BootId) {
+  /** `recordsMax`: records that are kept; up to PRUNED_AT_ONCE more, and those that are open, until they are pruned. */
+  constructor(store: Store, bootId: BootId, recordsMax = RECORDS_MAX) {
     this.#store = store;
     this.#bootId = bootId;
+    this.#recordsMax = recordsMax;
   }
 
   /** Marks what an earlier run left open as failed, and returns those rounds. Call once, before any round is opened. */
@@ -50,7 +58,8 @@ export class RoundLog {
       open.push({ round, realtime: (await this.#store.get(realtimeKey(round))) !== undefined });
       await this.#write(key, 'FAILED');
     }
-    await this.#prune(keys);
+    this.#ids = keys.map(roundOf);
+    await this.#prune();
     return open;
   }
 
@@ -59,6 +68,7 @@ export class RoundLog {
     const key = recordKey(round);
     if (round <= this.#floor || (await this.#store.get(key))) throw new MixError('ROUND_REUSED', { round });
     await this.#write(key, 'PRECOMPUTING');
+    this.#ids.push(round);
   }
 
   /** Writes down that the precomputation is being used, before it is. @throws MixError ROUND_REUSED, STORE_FAILED */
@@ -68,8 +78,10 @@ export class RoundLog {
     await this.#store.put(key, utf8(this.#bootId));
   }
 
+  /** Writes down how a round has ended; a process that runs for weeks prunes here. @throws MixError STORE_FAILED */
   async end(round: RoundId, stage: Stage): Promise<void> {
     await this.#write(recordKey(round), stage);
+    if (this.#ids.length >= this.#recordsMax + PRUNED_AT_ONCE) await this.#prune();
   }
 
   async #read(key: string): Promise<RoundRecord | undefined> {
@@ -88,15 +100,26 @@ export class RoundLog {
     return this.#store.put(key, utf8(JSON.stringify(record)));
   }
 
-  async #prune(keys: readonly string[]): Promise<void> {
-    const old = keys.slice(0, Math.max(0, keys.length - RECORDS_MAX));
-    const last = old.at(-1);
-    if (!last) return;
-    this.#floor = roundOf(last);
-    await this.#store.put(FLOOR_KEY, utf8(String(this.#floor)));
-    for (const key of old) {
-      await this.#store.delete(key);
-      await this.#store.delete(realtimeKey(roundOf(key)));
+  /** The floor first: an id whose record is gone is below it. Where a write fails, all is done again after the next round. */
+  async #prune(): Promise<void> {
+    if (this.#pruning) return;
+    this.#pruning = true;
+    try {
+      this.#ids.sort((a, b) => a - b);
+      const old = this.#ids.slice(0, Math.max(0, this.#ids.length - this.#recordsMax));
+      const last = old.at(-1);
+      if (last === undefined) return;
+      this.#floor = last;
+      await this.#store.put(FLOOR_KEY, utf8(String(last)));
+      for (let from = 0; from < old.length; from += PRUNED_AT_ONCE) {
+        const group = old.slice(from, from + PRUNED_AT_ONCE);
+        await Promise.all(
+          group.flatMap((round) => [recordKey(round), realtimeKey(round)].map((key) => this.#store.delete(key))),
+        );
+      }
+      this.#ids = this.#ids.filter((round) => round > last);
+    } finally {
+      this.#pruning = false;
     }
   }
 }

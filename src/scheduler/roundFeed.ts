@@ -67,7 +67,8 @@ export class RoundFeed implements SchedulerFeed {
   readonly #ended = new Set<RoundId>();
   readonly #waits = new Set<StageWait>();
   readonly #onlineWaits = new Set<() => void>();
-  readonly #keeper: UpdateKeeper | undefined;
+  /** Without what an earlier run has published: the history has that, and lets it go. */
+  readonly #keeper: Pick<UpdateKeeper, 'keep' | 'insist'> | undefined;
   #number = 0;
   /** Ends when what was published last is written down. */
   #kept: Promise<void> = Promise.resolve();
@@ -76,7 +77,7 @@ export class RoundFeed implements SchedulerFeed {
     this.#key = key;
     this.#network = network;
     this.#listener = listener;
-    this.#keeper = keeper;
+    this.#keeper = keeper && { keep: (update) => keeper.keep(update), insist: (write) => keeper.insist(write) };
     for (const update of keeper?.published ?? []) this.#history.push(update);
     this.#number = this.#history.at(-1)?.number ?? 0;
   }
@@ -108,6 +109,11 @@ export class RoundFeed implements SchedulerFeed {
       case 'stage':
         this.#onStage(node, report);
     }
+  }
+
+  /** Whom the list does not have any more says nothing, and is not remembered. */
+  keep(members: ReadonlySet<NodeId>): void {
+    for (const node of this.nodes.keys()) if (!members.has(node)) this.nodes.delete(node);
   }
 
   #onStage(node: NodeId, { round, stage, failure }: NodeReport & { kind: 'stage' }): void {

@@ -116,8 +116,9 @@ export class RoundRecords {
     for (const node of team) this.#close(node, round, nowMs);
     this.#rows.set(round, this.#row(record, blamed));
     this.#phases.delete(round);
-    const stale = this.#closed.findIndex(({ toMs }) => nowMs - toMs < TIMELINE_MS);
-    if (stale > 0) this.#closed.splice(0, stale);
+    const recent = this.#closed.findIndex(({ toMs }) => nowMs - toMs < TIMELINE_MS);
+    // None of them where rounds end that nobody has worked on lately: a stock that was not wanted.
+    this.#closed.splice(0, recent < 0 ? this.#closed.length : recent);
     const [oldest] = this.#rows.keys();
     if (this.#rows.size > ROWS_MAX && oldest !== undefined) this.#rows.delete(oldest);
   }

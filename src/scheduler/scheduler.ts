@@ -207,7 +207,8 @@ export class Scheduler implements SchedulerFeed {
       over = true;
       stop();
       const left = (this.#streams.get(node) ?? 1) - 1;
-      this.#streams.set(node, left);
+      if (left > 0) this.#streams.set(node, left);
+      else this.#streams.delete(node);
       // It may have come back over another stream before this one was found dead.
       if (left === 0 && !this.#closed) this.#dispatch({ type: 'offline', node, atMs: this.#deps.clock.nowMs() });
     };
@@ -283,7 +284,9 @@ export class Scheduler implements SchedulerFeed {
   async membershipChanged(): Promise<void> {
     const { generation, members } = this.#deps.membership();
     const nodes = members.map(({ node }) => node);
-    this.#registration.keep(new Set(nodes));
+    const kept = new Set(nodes);
+    this.#registration.keep(kept);
+    this.feed.keep(kept);
     this.#dispatch({ type: 'members', generation, nodes, atMs: this.#deps.clock.nowMs() });
     await this.#registerMembers();
   }

@@ -23,7 +23,7 @@ import {
 } from './nodePool.js';
 import { accuse, areApart, commonMember, explained, recent } from './pairs.js';
 import { type Distance, shortestRing } from './ringOrder.js';
-import type { RoundRecord, SchedulerEvent, SchedulerState, SchedulerStep } from './schedulerState.js';
+import type { NodeRecord, RoundRecord, SchedulerEvent, SchedulerState, SchedulerStep } from './schedulerState.js';
 import { consumed, missed, precomputed, stockTarget } from './stock.js';
 import { isDone, isEmptyLead, isIncomplete, silentMembers, type Verdict, verdictOf } from './verdict.js';
 
@@ -304,9 +304,18 @@ function members(draft: Draft, generation: number, nodes: readonly NodeId[], now
   const kept = new Set(nodes);
   const gone = new Set([...draft.state.nodes.keys()].filter((node) => !kept.has(node)));
   failRoundsOf(draft, gone, 'a member of the team has left', nowMs);
-  const left = new Map([...draft.state.nodes].filter(([node]) => kept.has(node)));
+  const left = new Map(
+    [...draft.state.nodes].flatMap(([node, known]) => (kept.has(node) ? [[node, near(known, kept)]] : [])),
+  );
   const pairs = recent(draft.state.pairs, (node) => kept.has(node), draft.state.params, nowMs);
   draft.state = { ...draft.state, membership: generation, nodes: left, pairs };
+}
+
+/** A node without its round trips to those who are gone. */
+function near(record: NodeRecord, kept: ReadonlySet<NodeId>): NodeRecord {
+  const gone = [...record.roundTripsMs.keys()].some((peer) => !kept.has(peer));
+  if (!gone) return record;
+  return { ...record, roundTripsMs: new Map([...record.roundTripsMs].filter(([peer]) => kept.has(peer))) };
 }
 
 function tick(draft: Draft, randomness: Uint8Array, nowMs: number): void {

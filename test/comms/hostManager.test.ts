@@ -109,12 +109,15 @@ describe('metrics of a link', () => {
     expect((await of('link_throughput_mbit_per_s_count')).map((line) => line.slice(-2))).toEqual([' 1']);
     hosts.remove(b().node);
     expect([...(await of('link_round_trip_ms')), ...(await of('link_window_bytes'))]).toEqual([]);
+    expect(await of('link_throughput_mbit_per_s_count')).toEqual([]);
   });
 
   it('count attempts to connect that fail', async () => {
     await b().stop();
     expect(await codeOf(link.ping(b().node, never))).toBe('LINK_DOWN');
     expect(await of('link_dial_failures_total')).toEqual([`millrace_link_dial_failures_total{peer="${b().node}"} 1`]);
+    hosts.remove(b().node);
+    expect(await of('link_dial_failures_total')).toEqual([]);
   });
 });
 

@@ -298,6 +298,13 @@ describe('a peer that is away', () => {
     expect(await codeOf(link.ping(one.node, never))).toBe('LINK_DOWN');
     list = new Membership(1, [other.nodes[0]!.member]);
     expect(await codeOf(link.ping(one.node, never))).toBe('ok');
+    expect([link.roundTripMs(one.node), link.clockOffsetMs(one.node)]).not.toContain(undefined);
+    // What was measured of a node goes with it.
+    link.membershipChanged();
+    expect(link.roundTripMs(one.node)).toBeDefined();
+    list = new Membership(2, []);
+    link.membershipChanged();
+    expect([link.roundTripMs(one.node), link.clockOffsetMs(one.node)]).toEqual([undefined, undefined]);
     link.close();
     await other.close();
   });

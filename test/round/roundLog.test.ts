@@ -74,4 +74,23 @@ describe('the round log', () => {
     expect((await rejection(again.log.open(id(1))))?.code).toBe('ROUND_REUSED');
     await again.log.open(id(10_004));
   });
+
+  it('forgets old records while it runs, too: a process of weeks keeps no more than one that was just started', async () => {
+    const store = new MemoryStore();
+    const log = new RoundLog(store, boot('a'), 50);
+    await log.recover();
+    let most = 0;
+    for (let round = 1; round <= 1_000; round++) {
+      await log.open(id(round));
+      await log.reserveRealtime(id(round));
+      await log.end(id(round), 'COMPLETED');
+      most = Math.max(most, (await store.keys('round/')).length);
+    }
+    expect(most).toBeLessThan(150);
+    expect((await store.keys('realtime/')).length).toBeLessThanOrEqual(150);
+    for (const round of [1, 500, 1_000]) {
+      expect((await rejection(log.open(id(round))))?.code).toBe('ROUND_REUSED');
+      expect((await rejection((await opened(store, 'b')).log.open(id(round))))?.code).toBe('ROUND_REUSED');
+    }
+  });
 });

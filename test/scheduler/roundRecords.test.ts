@@ -4,6 +4,7 @@ import type { NodeId, RoundId } from '../../src/base/ids.js';
 import type { Stage } from '../../src/round/roundState.js';
 import { RoundRecords, TIMELINE_MS } from '../../src/scheduler/roundRecords.js';
 import type { RoundRecord, Testimony } from '../../src/scheduler/schedulerState.js';
+import { containersOf } from '../support/containers.js';
 
 const nodes = ['a', 'b', 'c'] as NodeId[];
 const id = (round: number) => round as RoundId;
@@ -57,6 +58,18 @@ describe('phases', () => {
 });
 
 describe('the timeline', () => {
+  it('forgets what is older than it shows, also where rounds end that nobody has worked on lately', () => {
+    const records = new RoundRecords(0);
+    for (let round = 1; round <= 500; round++) {
+      const atMs = round * 10 * TIMELINE_MS;
+      for (const node of nodes) records.stage(node, id(round), 'PRECOMPUTING', atMs);
+      for (const node of nodes) records.stage(node, id(round), 'STANDBY', atMs + 1_000);
+      // Nobody sends: it is given up when its time is over.
+      records.ended(record(round, 'FAILED', { endedMs: atMs + 5 * TIMELINE_MS }), []);
+    }
+    expect(containersOf([records]).get('RoundRecords.#closed')).toEqual({ most: 0, total: 0 });
+  });
+
   it('has a span for each node and round, open while it goes on, closed when the round ends', () => {
     const records = new RoundRecords(0);
     records.stage(nodes[0]!, id(1), 'PRECOMPUTING', 10);

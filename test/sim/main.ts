@@ -1,8 +1,9 @@
-// npm run sim -- [--scheduler | --liars] [--seed S | --seeds N] [--from N] [--break NAME] [--json]: plays seeds, stops at the first that breaks an
+// npm run sim -- [--scheduler | --liars | --days N] [--seed S | --seeds N] [--from N] [--break NAME] [--json]: plays seeds, stops at the first that breaks an
 // invariant, and says how to play it again. Exit code 0, 1 where an invariant broke, 2 for a wrong option. With --network it is
 // another command: how many rounds a network of many nodes mixes, and how fast (network/command.ts).
 import { parseArgs } from 'node:util';
 import { BREAKS, type Break, isBreak } from './breaks.js';
+import { DAYS_MIN, playAllDays } from './days/command.js';
 import { playNetworks } from './network/command.js';
 import { NETWORK_USAGE } from './network/options.js';
 import { playSeed, type SimResult } from './run.js';
@@ -15,6 +16,8 @@ const USAGE = `npm run sim -- [options]
   --from N      begin with seed N
   --scheduler   play the scheduler and its nodes instead of a team's rounds
   --liars       play each lie of a node to its scheduler and its team, in every stage of a round, for five minutes
+  --days N      play a scheduler and its nodes for N days of virtual time (14 take a minute or two): they are started again, keys and
+                certificates are replaced, members come and go; nothing that they keep may grow, no rotation may be missed
   --break NAME  break an invariant on purpose:
 ${Object.entries(BREAKS)
   .map(([name, what]) => `                ${name}: ${what}`)
@@ -30,6 +33,7 @@ interface Options {
   readonly json: boolean;
   readonly scheduler: boolean;
   readonly liars: boolean;
+  readonly days: number | undefined;
 }
 
 function readOptions(): Options {
@@ -42,6 +46,7 @@ function readOptions(): Options {
       json: { type: 'boolean', default: false },
       scheduler: { type: 'boolean', default: false },
       liars: { type: 'boolean', default: false },
+      days: { type: 'string' },
       network: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -61,8 +66,11 @@ function readOptions(): Options {
   const count = number(values.seeds ?? '200', 'seeds');
   const seeds = values.seed ? [values.seed] : Array.from({ length: count }, (_, i) => String(first + i));
   if (values.scheduler && broken) throw new Error('--break is not for --scheduler');
+  const days = values.days === undefined ? undefined : number(values.days, 'days');
+  if (days !== undefined && days < DAYS_MIN) throw new Error(`--days must be ${DAYS_MIN} or more: they are compared`);
   return {
     seeds,
+    days,
     single: values.seed !== undefined,
     broken,
     json: values.json,
@@ -94,6 +102,7 @@ async function main(): Promise<number> {
     return 2;
   }
   const { seeds, single, broken, json } = options;
+  if (options.days !== undefined) return await playAllDays(options.days, seeds[0]!, json);
   if (options.liars) return await playAllLiars(json);
   if (options.scheduler) return await playScheduler(seeds, single, json);
   const startMs = performance.now();

@@ -1,0 +1,92 @@
+// The certificates of a simulated node, one after the other, and what a listener learns of a call that shows one.
+import { X509Certificate } from 'node:crypto';
+import type { Clock } from '../../../src/base/clock.js';
+import { type Rng, randomBytes } from '../../../src/base/rng.js';
+import type { SigningKey } from '../../../src/cmix/signatures.js';
+import { type CertificatePair, createCertificate } from '../../../src/comms/certificates.js';
+import type { CallFacts, Gate } from '../../../src/comms/gate.js';
+import type { AuthContext } from '../../../src/comms/grpc.js';
+import type { Member } from '../../../src/comms/peers.js';
+import { clientProof, OWN_HELLO } from '../../../src/comms/protocol.js';
+import type { Token } from '../../../src/comms/token.js';
+
+/** Longer than the day after which it is renewed, shorter than two: one that is missed shows. */
+const VALID_DAYS = 1.5;
+
+export class Papers {
+  readonly #name: string;
+  readonly #clock: Clock;
+  readonly #rng: Rng;
+  #pair: CertificatePair;
+  #next: CertificatePair | undefined;
+  #context: AuthContext;
+  #before: AuthContext | undefined;
+
+  private constructor(name: string, clock: Clock, rng: Rng, pair: CertificatePair) {
+    this.#name = name;
+    this.#clock = clock;
+    this.#rng = rng;
+    this.#pair = pair;
+    this.#context = contextOf(pair);
+  }
+
+  static async issue(name: string, clock: Clock, rng: Rng): Promise<Papers> {
+    return new Papers(name, clock, rng, await createCertificate(name, VALID_DAYS, clock.wallMs()));
+  }
+
+  get pair(): CertificatePair {
+    return this.#pair;
+  }
+
+  get next(): CertificatePair | undefined {
+    return this.#next;
+  }
+
+  /** What a listener knows of who shows the certificate in use, and the one before it. */
+  get context(): AuthContext {
+    return this.#context;
+  }
+
+  get before(): AuthContext | undefined {
+    return this.#before;
+  }
+
+  /** To be listed beside the one in use. */
+  async prepare(): Promise<void> {
+    this.#next = await createCertificate(this.#name, VALID_DAYS, this.#clock.wallMs());
+  }
+
+  /** The owner changes over. */
+  change(): void {
+    this.#before = this.#context;
+    this.#pair = this.#next!;
+    this.#next = undefined;
+    this.#context = contextOf(this.#pair);
+  }
+
+  #binding: Uint8Array = new Uint8Array(32);
+
+  get call(): Pick<CallFacts, 'context' | 'binding'> {
+    return { context: this.#context, binding: this.#binding };
+  }
+
+  /** A session at a gate, over a connection of its own. */
+  handshake(
+    gate: Gate,
+    member: Member,
+    who: { readonly network: string; readonly client: SigningKey; readonly server: string },
+  ): Token {
+    this.#binding = randomBytes(this.#rng, 32);
+    const { token } = gate.challenge(member, this.#binding, OWN_HELLO);
+    const proof = clientProof({
+      ...{ network: who.network, client: who.client.nodeId, server: who.server },
+      ...{ token: token.reveal(), binding: this.#binding, clientHello: OWN_HELLO, serverHello: OWN_HELLO },
+    });
+    return gate.authenticate(member, this.#binding, token, who.client.sign(proof)).token;
+  }
+}
+
+function contextOf({ certificate }: CertificatePair): AuthContext {
+  const sslPeerCertificate = new X509Certificate(certificate).toLegacyObject();
+  return { transportSecurityType: 'ssl', sslPeerCertificate } as AuthContext;
+}

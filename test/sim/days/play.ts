@@ -1,0 +1,135 @@
+// Plays days and compares: what every container that can be reached holds on an early day, when all have filled up, and on the last one.
+
+import { Secret } from '../../../src/base/secret.js';
+import { MemoryStore } from '../../../src/base/store.js';
+import { allEntries, type ContainerSize, type Containers, containersOf } from '../../support/containers.js';
+import { SimConnection } from '../scheduler/connection.js';
+import { SimRounds } from '../scheduler/simRounds.js';
+import { DAY_MS, DaysNetwork } from './network.js';
+import { OPEN_MAX, RECORDS_MAX } from './node.js';
+
+/**
+ * Entries that a container may have, whatever it had before: bounds of the code that are reached late or never here, and what grows on
+ * purpose. All else is as large on the last day as on the early one, up to the rounds and members of the moment.
+ */
+const BOUNDS: Readonly<Record<string, (network: DaysNetwork) => number>> = {
+  'RoundFeed.#history': () => 10_000,
+  'RoundFeed.#ended': () => 10_000,
+  'RoundFeed.rounds': () => 10_000 + SLACK,
+  'RoundRecords.#rows': () => 500,
+  'RoundDirectory.#rounds': () => 4_096,
+  'RoundDirectory.#own': () => 4_096,
+  'Scheduler.#state.told': () => 1_000,
+  'Courtroom.#cases': () => 100,
+  'Scheduler.#state.nodes[].blamed': () => 20,
+  'Scheduler.#state.nodes[].leads': () => 8,
+  // Those that are pruned together, and those that are open.
+  'RoundLog.#ids': () => RECORDS_MAX + 100 + OPEN_MAX,
+  'disk of a node: round': () => RECORDS_MAX + 100 + OPEN_MAX,
+  'disk of a node: realtime': () => RECORDS_MAX + 100 + OPEN_MAX,
+  'disk: update': () => 10_000,
+  'disk: ended': () => 10_000,
+  // One for each node that was ever registered: it stays banned if it is, and needs no second code. And one for each code.
+  'Scheduler.#registered': ({ tally, residents }) => tally.visitors + residents.length,
+  'disk: node': ({ tally, residents }) => tally.visitors + residents.length,
+  'disk: code': ({ tally, residents }) => tally.visitors + residents.length,
+};
+/** Rounds, reports and tokens of the moment. */
+const SLACK = 8;
+const GROWTH_MAX = 1.25;
+
+export interface Grown {
+  readonly name: string;
+  readonly before: ContainerSize;
+  readonly after: ContainerSize;
+}
+
+export interface DaysResult {
+  readonly violations: readonly string[];
+  readonly earlyDay: number;
+  /** Everything that was counted, largest first. */
+  readonly sizes: readonly Grown[];
+  /** Of the whole heap, where it was counted. */
+  readonly entries: readonly { readonly day: number; readonly maps: number; readonly sets: number }[];
+  readonly epochs: readonly number[];
+  readonly ends: DaysNetwork['ends'];
+  readonly tally: DaysNetwork['tally'];
+}
+
+/** Plays so many days, 2 at least. `busy`: a first day with many rounds, so that what is bounded is full. */
+export async function playDays(days: number, seed: string, busy: boolean): Promise<DaysResult> {
+  const earlyDay = days > 3 ? 3 : 1;
+  const network = new DaysNetwork(seed, busy);
+  const entries: { day: number; maps: number; sets: number }[] = [];
+  let early: Containers = new Map();
+  let late: Containers = new Map();
+  await network.begin();
+  for (let day = 1; day <= days; day++) {
+    // Between two of the things that happen every hour: no visitor has just come.
+    await network.until(day * DAY_MS - 1);
+    if (busy && (day === earlyDay || day === days)) entries.push({ day, ...allEntries() });
+    if (day === earlyDay) early = await sizesIn(network);
+    if (day === days) late = await sizesIn(network);
+  }
+  const sizes = [...late].map(([name, after]) => ({ name, before: early.get(name) ?? { most: 0, total: 0 }, after }));
+  sizes.sort((a, b) => b.after.total - a.after.total);
+  for (const grown of sizes) if (hasGrown(grown, network)) network.violate(`${grown.name} grows: ${told(grown)}`);
+  checkRotations(network, days);
+  await network.end();
+  const { violations, ends, tally, residents } = network;
+  return { violations, earlyDay, sizes, entries, epochs: residents.map(({ epochs }) => epochs), ends, tally };
+}
+
+const told = ({ before, after }: Grown): string =>
+  `${before.total} entries before, ${after.total} after, the largest ${before.most} and ${after.most}`;
+
+async function sizesIn(network: DaysNetwork): Promise<Containers> {
+  const roots: object[] = [network.scheduler, network.clock];
+  for (const { process } of network.nodes) {
+    if (!process) continue;
+    const { follower, directory, log, registry, desk, gate, hosts } = process;
+    roots.push(follower, directory, log, registry, desk, gate, hosts);
+  }
+  // Disks are counted by what their records are.
+  const ofSimulator = [SimConnection, SimRounds, DaysNetwork, MemoryStore, Secret];
+  const found = new Map(containersOf(roots, (value) => ofSimulator.some((one) => value instanceof one)));
+  const disks = [
+    ['disk', network.disk] as const,
+    ...network.residents.map(({ disk }) => ['disk of a node', disk] as const),
+  ];
+  for (const [disk, store] of disks) {
+    const counts = new Map<string, number>();
+    for (const key of await store.keys('')) {
+      const [kind] = key.split('/') as [string];
+      counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    }
+    for (const [kind, count] of counts) {
+      const name = `${disk}: ${kind}`;
+      const before = found.get(name) ?? { most: 0, total: 0 };
+      found.set(name, { most: Math.max(before.most, count), total: before.total + count });
+    }
+  }
+  return found;
+}
+
+function hasGrown({ name, before, after }: Grown, network: DaysNetwork): boolean {
+  const bound = BOUNDS[name];
+  // Each of them is bounded by itself.
+  if (bound) return after.most > bound(network);
+  const most = (was: number) => GROWTH_MAX * was + SLACK;
+  // What is in a container with a bound of its own may be as many.
+  const isWithin = Object.keys(BOUNDS).some((outer) => name.startsWith(`${outer}[]`));
+  return after.most > most(before.most) || (!isWithin && after.total > most(before.total));
+}
+
+/** Every node has had a key of its own each day, and a certificate; each is judged every hour besides. */
+function checkRotations(network: DaysNetwork, days: number): void {
+  const { residents, tally } = network;
+  for (const [index, { id, epochs }] of residents.entries()) {
+    // A process that is started again has another key at once.
+    const isRight = index % 2 === 0 ? epochs === days : epochs > days;
+    if (!isRight) network.violate(`${id}: ${epochs} key epochs in ${days} days`);
+  }
+  const renewed = days * residents.length;
+  if (tally.certificates !== renewed) network.violate(`${tally.certificates} certificates renewed, of ${renewed}`);
+}
