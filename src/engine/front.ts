@@ -7,10 +7,10 @@ import {
   allocateBatch,
   allocateElements,
   CHECK_SLICE,
-  checkElements,
   checkElementsInTurns,
   checkWidth,
   countElements,
+  scanElements,
 } from '../math/batch.js';
 import type { Group } from '../math/group.js';
 import type { Engine, EngineName, FixedBase, Prepared, WorkOptions } from './engine.js';
@@ -36,6 +36,8 @@ export class EngineFront implements Engine {
   readonly #live = new Set<HandleStorage>();
   readonly #dropped = (storage: HandleStorage): void => void this.#live.delete(storage);
   readonly #forget = (storage: ArrayBufferLike): void => this.#executor.forget?.(storage);
+  /** Of batches that were not checked to their end: from which element on, and by what name. */
+  readonly #unchecked = new WeakMap<Uint8Array, { readonly what: string; readonly from: number }>();
   #closing: Promise<void> | undefined;
 
   constructor(name: EngineName, group: Group, executor: Executor, meters: EngineMeters = NO_METERS) {
@@ -195,27 +197,30 @@ export class EngineFront implements Engine {
     return storage;
   }
 
-  /** Counts elements and checks them, a long batch's later: see {@link EngineFront.#checkLong}. */
+  /** Counts elements and checks them; what a hostile batch would hold the main thread for, later: see {@link EngineFront.#checkRest}. */
   #count(batch: Uint8Array, what: string, expected?: number): number {
     checkBytes(batch, what);
     const count = countElements(this.group, batch, what);
-    return count <= CHECK_SLICE || (expected !== undefined && count !== expected)
-      ? checkElements(this.group, batch, what, expected)
-      : count;
+    if (expected !== undefined && count !== expected) {
+      throw new MixError('LENGTH_MISMATCH', { what, elements: count, expected });
+    }
+    const from = scanElements(this.group, batch, what, 0, CHECK_SLICE);
+    if (from < count) this.#unchecked.set(batch, { what, from });
+    return count;
   }
 
-  /**
-   * The ranges of batches so long that a hostile one would hold the main thread: slice by slice, while their handles are held.
-   * Short ones were checked at once, so that what computes synchronously stays so.
-   */
-  #checkLong(request: Request): Promise<unknown> | undefined {
-    const plain: [string, Uint8Array][] = [];
-    if ('a' in request) plain.push([request.op === 'prepare' ? 'elements' : 'a', request.a]);
-    if ('bases' in request) plain.push(['bases', request.bases]);
-    if ('b' in request && !request.b.prepared) plain.push(['b', request.b.data]);
-    const long = plain.filter(([, batch]) => batch.length > CHECK_SLICE * this.group.elementBytes);
-    if (long.length === 0) return undefined;
-    return Promise.all(long.map(([what, batch]) => checkElementsInTurns(this.group, batch, what)));
+  /** Elements that are left to check, slice by slice, while their handles are held. None of an honest batch: it goes on at once. */
+  #checkRest(request: Request): Promise<unknown> | undefined {
+    const operands = [
+      'a' in request && request.a,
+      'bases' in request && request.bases,
+      'b' in request && request.b.data,
+    ];
+    const rest = operands.flatMap((batch) => {
+      const left = batch ? this.#unchecked.get(batch) : undefined;
+      return batch && left ? [checkElementsInTurns(this.group, batch, left.what, left.from)] : [];
+    });
+    return rest.length > 0 ? Promise.all(rest) : undefined;
   }
 
   #operand(b: Uint8Array | Prepared, expected: number): Held<Operand> {
@@ -257,7 +262,7 @@ export class EngineFront implements Engine {
     type Result = R extends { out: Uint8Array } ? Uint8Array : undefined;
     storage?.begin();
     try {
-      const checking = this.#checkLong(request);
+      const checking = this.#checkRest(request);
       if (checking) await checking;
     } catch (refusal) {
       storage?.end();

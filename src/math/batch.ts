@@ -2,7 +2,7 @@
 // that nothing is converted between the socket and a kernel. This file sizes, checks, reads and writes them.
 import { setImmediate } from 'node:timers/promises';
 import { checkBytes, kindName } from '../base/checks.js';
-import { asMixError, MixError } from '../base/errors.js';
+import { MixError } from '../base/errors.js';
 import type { Group } from './group.js';
 
 export const WIDTH_MAX = 16;
@@ -96,14 +96,27 @@ export function checkElements(group: Group, batch: Uint8Array, what: string, exp
   if (expected !== undefined && count !== expected) {
     throw new MixError('LENGTH_MISMATCH', { what, elements: count, expected });
   }
+  scanElements(group, batch, what, 0, Number.POSITIVE_INFINITY);
+  return count;
+}
+
+/**
+ * Checks elements from `from` on until all are, or `slowMax` were looked at word by word: that is what a hostile batch costs, an honest
+ * one has none of them.
+ * @returns the index of the first element that is not checked yet
+ * @throws MixError ELEMENT_RANGE
+ */
+export function scanElements(group: Group, batch: Uint8Array, what: string, from: number, slowMax: number): number {
+  const count = batch.length / group.elementBytes;
   const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
   const limit = wordsOfQ(group);
   const topOfQ = limit[limit.length - 1]!;
   const topOffset = group.elementBytes - 4;
   let words: Uint32Array | undefined;
-  for (let index = 0; index < count; index++) {
+  for (let index = from, slow = 0; index < count; index++) {
     const top = view.getUint32(index * group.elementBytes + topOffset, true);
     if (top !== 0 && top < topOfQ) continue;
+    if (slow++ >= slowMax) return index;
     words ??= alignedWords(batch);
     const at = index * limit.length;
     if (isZero(words, at, limit.length) || isAbove(words, at, limit)) {
@@ -119,21 +132,15 @@ function alignedWords(batch: Uint8Array): Uint32Array {
   return new Uint32Array(buffer, byteOffset, byteLength / 4);
 }
 
-/** Elements checked in one go: the worst of a slice take 2 ms at 4096 bits. */
+/** Elements that are looked at word by word in one go: the worst of them take 2 ms at 4096 bits. */
 export const CHECK_SLICE = 4096;
 
-/** {@link checkElements} in slices, between which the event loop has its turn: for batches that strangers may have made long. */
-export async function checkElementsInTurns(group: Group, batch: Uint8Array, what: string): Promise<number> {
+/** {@link checkElements} from an element on, in slices between which the event loop has its turn: for what strangers may have made. */
+export async function checkElementsInTurns(group: Group, batch: Uint8Array, what: string, from = 0): Promise<number> {
   const count = countElements(group, batch, what);
-  for (let from = 0; from < count; from += CHECK_SLICE) {
-    if (from > 0) await setImmediate();
-    const to = Math.min(count, from + CHECK_SLICE);
-    try {
-      checkElements(group, batch.subarray(from * group.elementBytes, to * group.elementBytes), what);
-    } catch (thrown) {
-      const { values } = asMixError(thrown);
-      throw new MixError('ELEMENT_RANGE', { ...values, index: from + Number(values.index) }, { cause: thrown });
-    }
+  for (let at = from; at < count; ) {
+    at = scanElements(group, batch, what, at, CHECK_SLICE);
+    if (at < count) await setImmediate();
   }
   return count;
 }

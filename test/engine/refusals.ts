@@ -6,7 +6,7 @@ import { type ErrorCode, MixError } from '../../src/base/errors.js';
 import { SeededRng } from '../../src/base/rng.js';
 import { catalogue } from '../../src/engine/catalogue.js';
 import type { Engine, Prepared } from '../../src/engine/engine.js';
-import { bigintToBytes, elementsOf } from '../../src/math/batch.js';
+import { batchOf, bigintToBytes, CHECK_SLICE, elementsOf } from '../../src/math/batch.js';
 import type { Group } from '../../src/math/group.js';
 import { randomElements } from '../../src/math/sampling.js';
 import type { Harness, OpenForTest } from '../engine.compliance.js';
@@ -212,6 +212,16 @@ export function typeTests(harness: Harness): void {
     expect(elementsOf(group, await gathered)).toEqual(
       catalogue.mulGather(group, elementsOf(group, a), given, elementsOf(group, b), 1),
     );
+  });
+
+  it('refuses what is wrong at the end of a long batch that is made to be slow to check', async () => {
+    const count = CHECK_SLICE + 10;
+    const slow = batchOf(group, new Array<bigint>(count).fill(1n));
+    await harness.engine.prepare(slow).then((operand) => operand.release());
+    slow.set(bigintToBytes(0n, group.elementBytes), (count - 1) * group.elementBytes);
+    const refused = { code: 'ELEMENT_RANGE', values: { index: count - 1 } };
+    await expect(harness.engine.prepare(slow)).rejects.toMatchObject(refused);
+    await expect(harness.engine.invertBatch(slow)).rejects.toMatchObject(refused);
   });
 
   it('refuses a batch that no buffer can hold, before it is allocated', () => {
