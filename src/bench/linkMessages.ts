@@ -131,5 +131,6 @@ export async function answerAll(answers: Answers): Promise<void> {
       },
     );
   });
-  await once(process, 'disconnect');
+  // Whoever asks may be gone before this end has come so far.
+  if (process.connected) await once(process, 'disconnect');
 }
