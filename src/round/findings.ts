@@ -10,6 +10,7 @@ import {
   type PublicFacts,
   proposalStatement,
   revealStatement,
+  STATEMENT_KINDS,
   type Statement,
 } from './statements.js';
 import type { BatchTrailer, SignedTeamMessage, TeamMessage } from './teamMessages.js';
@@ -95,22 +96,11 @@ function equivocation(facts: PublicFacts, heard: Heard, culprit: number): Eviden
   return undefined;
 }
 
-const KINDS = [
-  'keyShare',
-  'sharesDigest',
-  'commitment',
-  'tableProposal',
-  'tableVerdict',
-  'tableSignature',
-  'mixCommit',
-  'outputSignature',
-] as const;
-
 function* statementsOf(facts: PublicFacts, heard: Heard, culprit: number): Iterable<Statement> {
   const from = facts.info.team[culprit]!;
   const direct = [
     heard.second(culprit),
-    ...KINDS.map((kind) => said(heard, kind, culprit)),
+    ...STATEMENT_KINDS.map((kind) => said(heard, kind, culprit)),
     ...(['reveal', 'mixed', 'opening'] as const).map((phase) => opened(heard, culprit, from, phase)),
   ];
   for (const statement of direct) if (statement) yield statement;

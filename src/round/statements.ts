@@ -145,7 +145,8 @@ export function checkTrailer(facts: PublicFacts, phase: BatchPhase, extra: Uint8
 
 // The canonical encoding: fields one after the other, each with its length in 32 bits, little-endian; lists with their count.
 
-const MESSAGE_KINDS = [
+/** Kinds of team messages that say something of their sender's work: two of one kind that differ are an equivocation. */
+export const STATEMENT_KINDS = [
   'keyShare',
   'sharesDigest',
   'commitment',
@@ -154,8 +155,8 @@ const MESSAGE_KINDS = [
   'tableSignature',
   'mixCommit',
   'outputSignature',
-  'roundError',
 ] as const;
+const MESSAGE_KINDS = [...STATEMENT_KINDS, 'roundError'] as const;
 const REJECTION_BYTES = 5;
 const DIGEST_BYTES = 32;
 const NODE_BYTES = 32;

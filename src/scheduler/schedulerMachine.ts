@@ -203,8 +203,13 @@ function bar(draft: Draft, { info }: RoundRecord): void {
 }
 
 /** Ends a round by the scheduler's own decision; nobody is blamed but for what it has seen itself. */
-function giveUp(draft: Draft, round: RoundRecord, reason: string, nowMs: number, blamed: readonly NodeId[] = []): void {
-  const isExpiry = round.state === 'STANDBY' && round.queuedMs === undefined && reason.endsWith('for too long');
+function giveUp(
+  draft: Draft,
+  round: RoundRecord,
+  reason: string,
+  nowMs: number,
+  { blamed = [], isExpiry = false }: { readonly blamed?: readonly NodeId[]; readonly isExpiry?: boolean } = {},
+): void {
   draft.effects.push({ type: 'fail', round: round.info.round, reason, ...(isExpiry && { isExpiry }) });
   end(draft, { ...round, state: 'FAILED', endedMs: nowMs, settled: true }, blamed);
 }
@@ -387,7 +392,8 @@ function expire(draft: Draft, nowMs: number): void {
     // A round that was assigned and whose nodes have not said so is still in STANDBY for us.
     const unheard = round.state === 'STANDBY' && round.queuedMs !== undefined;
     const isLate = unheard ? since(round.queuedMs) > collectMs + realtimeMs + GRACE_MS : late[round.state];
-    if (isLate) giveUp(draft, round, `${round.state} for too long`, nowMs);
+    const isExpiry = round.state === 'STANDBY' && !unheard;
+    if (isLate) giveUp(draft, round, `${round.state} for too long`, nowMs, { isExpiry });
     else giveUpSilent(draft, round, nowMs);
   }
 }
@@ -409,7 +415,7 @@ function giveUpSilent(draft: Draft, round: RoundRecord, nowMs: number): void {
   for (const node of silent) {
     draft.node(node, (record) => judged({ ...record, blamedMs: Number.NEGATIVE_INFINITY }, true, params, nowMs));
   }
-  giveUp(draft, round, 'a member of the team says nothing of it', nowMs, silent);
+  giveUp(draft, round, 'a member of the team says nothing of it', nowMs, { blamed: silent });
 }
 
 function prune(draft: Draft, nowMs: number): void {
