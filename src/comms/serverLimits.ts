@@ -60,6 +60,8 @@ export const SERVER_TIMES: ServerTimes = {
 interface Caller {
   readonly place: string;
   readonly session: http2.ServerHttp2Session;
+  /** SHA-256 of the certificate that it showed, hex; empty without one. Read once: a session that ends has no socket any more. */
+  readonly certificate: string;
   readonly sinceMs: number;
   /** When its last call ended; undefined before its first. */
   idleSinceMs: number | undefined;
@@ -137,9 +139,11 @@ export class ServerGuard {
 
   #onSession(session: http2.ServerHttp2Session): void {
     const place = this.#limits.places.of(session.socket);
+    const { fingerprint256 } = (session.socket as TLSSocket).getPeerCertificate();
+    const certificate = fingerprint256?.replaceAll(':', '').toLowerCase() ?? '';
     const sinceMs = systemClock.nowMs();
-    const caller = { place, session, sinceMs, idleSinceMs: undefined, streams: 0, endingSinceMs: undefined };
-    this.#callers.set(session, caller);
+    const begun = { idleSinceMs: undefined, streams: 0, endingSinceMs: undefined };
+    this.#callers.set(session, { place, session, certificate, sinceMs, ...begun });
     session.once('close', () => this.#callers.delete(session));
   }
 
@@ -192,7 +196,7 @@ export class ServerGuard {
       if (nowMs - endingSinceMs > this.#times.graceMs) session.destroy();
       return;
     }
-    const isStranger = this.#isStranger(session);
+    const isStranger = this.#isStranger(caller);
     const idleMs = !isStranger
       ? Infinity
       : this.#connections.load > 1 / 2
@@ -210,11 +214,9 @@ export class ServerGuard {
   }
 
   /** A member keeps its connections; whoever shows a certificate that nobody knows is told so, and then closed. */
-  #isStranger({ socket }: http2.ServerHttp2Session): boolean {
+  #isStranger({ certificate }: Caller): boolean {
     const { knows } = this.#limits;
-    if (!knows) return this.#bytes !== undefined;
-    const { fingerprint256 } = (socket as TLSSocket).getPeerCertificate();
-    return !knows(fingerprint256?.replaceAll(':', '').toLowerCase() ?? '');
+    return knows ? !knows(certificate) : this.#bytes !== undefined;
   }
 }
 

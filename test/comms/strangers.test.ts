@@ -1,7 +1,7 @@
 // What strangers may have of a node: connections, calls, bytes and time. Each of these attacks is played against a real listener; the
 // limits are those of a node, only smaller and shorter, and nothing here asserts how long a thing takes.
 import http2 from 'node:http2';
-import { createConnection, type Socket } from 'node:net';
+import { type AddressInfo, createConnection, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
@@ -13,7 +13,7 @@ import { GatewayClient } from '../../src/comms/gatewayClient.js';
 import { addGatewayService } from '../../src/comms/gatewayService.js';
 import { Places } from '../../src/comms/places.js';
 import { type Listener, listen } from '../../src/comms/server.js';
-import { type ServerLimits, STREAM_BYTES } from '../../src/comms/serverLimits.js';
+import { ServerGuard, type ServerLimits, STREAM_BYTES } from '../../src/comms/serverLimits.js';
 import { descriptorLimit, descriptorShares } from '../../src/node/descriptors.js';
 import { RegistrationDesk } from '../../src/round/submissions/registration.js';
 import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
@@ -70,7 +70,7 @@ async function gatewayWith(limits: Partial<ServerLimits>) {
 }
 
 /** A raw session of an attacker. */
-function sessionTo({ port }: Listener): http2.ClientHttp2Session {
+function sessionTo({ port }: Pick<Listener, 'port'>): http2.ClientHttp2Session {
   const session = http2.connect(`https://127.0.0.1:${port}`, {
     createConnection: () => connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2'] }),
   });
@@ -257,6 +257,37 @@ describe('a stranger’s connections', () => {
     await closed(told);
     await until(() => listener.load().connections === 1);
     expect(stays.destroyed).toBe(false);
+  });
+
+  it('may be broken at any moment, and those that have just ended are looked at without harm', async () => {
+    const own = await identity('team whose members leave');
+    const certificate = { cert: own.certificate.certificate, key: own.certificate.privateKey };
+    const server = http2.createSecureServer(certificate);
+    const times = { lookMs: 5 };
+    const guard = new ServerGuard({ places: byAddress, connections: 100, knows: () => true, times });
+    const sessions: http2.ServerHttp2Session[] = [];
+    const faults: unknown[] = [];
+    const onFault = (error: unknown) => faults.push(error);
+    process.on('uncaughtExceptionMonitor', onFault);
+    closers.push(() => process.off('uncaughtExceptionMonitor', onFault));
+    let endings = 0;
+    // In front of the guard's look in the same list of timers, and long enough that both are due: it looks before "close" comes.
+    const ending = setInterval(() => {
+      for (const session of sessions.splice(0)) {
+        session.destroy();
+        endings++;
+        for (const fromMs = systemClock.nowMs(); systemClock.nowMs() < fromMs + 2 * times.lookMs; );
+      }
+    }, times.lookMs);
+    closers.push(() => clearInterval(ending));
+    guard.guard(server);
+    server.on('session', (session) => sessions.push(session));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    closers.push(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    for (let made = 0; made < 10; made++) await closed(sessionTo({ port }));
+    expect({ endings, faults }).toEqual({ endings: 10, faults: [] });
+    await until(() => guard.load.connections === 0);
   });
 
   it('that never begin a handshake are counted, too', async () => {
