@@ -167,7 +167,9 @@ function onRoundError(
 ): Step {
   if (from === state.position) return [state, []];
   if (message.code === 'DEADLINE_MISSED') return onClaim(state, from, message);
-  if (message.code === 'OUTPUTS_INCOMPLETE') return onOutputsDoubted(state, from, message);
+  // Who names somebody has seen no dummy missing, but heard one say so without ground: that is its word, like any other.
+  const doubts = message.code === 'OUTPUTS_INCOMPLETE' && message.culprit === undefined;
+  if (doubts) return onOutputsDoubted(state, from, message);
   return failBy(state, hearsay(state, from, message, proven));
 }
 

@@ -16,7 +16,7 @@ const AFTER_DEPARTURE_MS = 30_000;
 
 /** Rounds that a node has led which are looked back on, and how many in a row must have been empty. */
 const LEADS_KEPT = 8;
-const EMPTY_LEADS = 4;
+const EMPTY_LEADS = 3;
 
 /** How long members of a team may be at different stages: far longer than the last message takes, far shorter than a phase. */
 const LAG_MS = 10_000;

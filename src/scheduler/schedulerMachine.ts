@@ -112,8 +112,7 @@ function online(draft: Draft, event: SchedulerEvent & { type: 'online' }): void 
   const paused = event.paused !== undefined;
   draft.node(node, (record) => {
     const { awayMs, backMs = atMs } = isAnother && record.connected ? departed(record, atMs) : record;
-    const seen = { connected: true, lastSeenMs: atMs, awayMs, backMs: awayMs === undefined ? undefined : backMs };
-    return { ...record, ...seen, bootId, openRounds, room, paused };
+    return { ...record, connected: true, lastSeenMs: atMs, awayMs, backMs, bootId, openRounds, room, paused };
   });
   // Another run of its process: what the last one had open died with it.
   if (isAnother) {

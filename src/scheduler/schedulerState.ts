@@ -20,7 +20,7 @@ export interface NodeRecord {
   readonly paused: boolean;
   /** Rounds in a row that it refused since it had run one of that id. */
   readonly reused: number;
-  /** When it went away last, and when it was back: what fails by that is one event. */
+  /** When it went away last, and when it was back, or first here: what fails by that is one event. */
   readonly awayMs: number | undefined;
   readonly backMs: number | undefined;
   readonly lastSeenMs: number;

@@ -100,18 +100,20 @@ function voicesOf({ info, failures, resumed }: RoundRecord): readonly Voice[] {
 const confessed = (voices: readonly Voice[]): readonly NodeId[] =>
   voices.filter(({ source, named }) => source === named).map(({ source }) => source);
 
-/** Who is named by more than half of the others, and more than may lie together; or is said to be lost and is away from here, too. */
+/** Who is named by more than half of the others, and more than may lie together; or is said to be lost and was away from here, too. */
 function outvoted(
   { nodes }: SchedulerState,
-  { info, failures }: RoundRecord,
+  { info, failures, openedMs }: RoundRecord,
   voices: readonly Voice[],
 ): readonly NodeId[] {
   const needed = Math.max(Math.floor((info.team.length - 1) / 2), liarsIn(nodes.size)) + 1;
   return info.team.filter((node) => {
     const against = voices.filter(({ named, source }) => named === node && source !== node);
-    // Who speaks of the round is not lost, though its stream to us may have broken for a moment.
-    const isAway = nodes.get(node)?.connected === false && !failures.has(node);
-    const isLost = isAway && against.some(({ code }) => code === 'PEER_LOST');
+    const { connected = true, backMs = Number.NEGATIVE_INFINITY } = nodes.get(node) ?? {};
+    // Who speaks of the round is not lost, though its stream to us may have broken for a moment. Who is back by now was lost all the
+    // same: its accusers are right, and no half of a pair.
+    const wasAway = (!connected || backMs > openedMs) && !failures.has(node);
+    const isLost = wasAway && against.some(({ code }) => code === 'PEER_LOST');
     return isLost || against.length >= needed;
   });
 }

@@ -7,7 +7,7 @@ import { blindMessage, slotKeys } from '../../src/cmix/senderKeys.js';
 import type { Engine } from '../../src/engine/engine.js';
 import type { RunnerDeps } from '../../src/round/roundRunner.js';
 import { sealed } from '../sim/senders.js';
-import { Attack, engine, expectFailed, group, lyingEngine, TEXTS } from './attack.js';
+import { Attack, engine, expectAccused, expectFailed, group, lyingEngine, TEXTS } from './attack.js';
 
 const LAST = 4;
 const SLOTS = 6;
@@ -87,6 +87,18 @@ describe('a member that says falsely that a dummy is missing', () => {
       expectFailed(await attack.play(TEXTS.slice(0, 3)), 'OUTPUTS_INCOMPLETE', 2);
     },
   );
+
+  it('to one alone, before it could be, does not bring the blame on that one, which tells the others', async () => {
+    const attack = await Attack.begin([2]);
+    attack.at(
+      () => attack.stage(1) === 'STANDBY',
+      async () => {
+        const words = { kind: 'roundError', code: 'OUTPUTS_INCOMPLETE', culprit: undefined, detail: '' } as const;
+        await attack.team.network.tell(attack.node(2).id, attack.node(1).id, attack.message(2, words));
+      },
+    );
+    expectAccused(await attack.play(TEXTS.slice(0, 3)), 'OUTPUTS_INCOMPLETE', 2);
+  });
 
   it('after all openings are in, too', async () => {
     const attack = await Attack.begin([2]);

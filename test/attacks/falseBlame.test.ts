@@ -13,7 +13,7 @@ type RoundError = TeamMessage & { kind: 'roundError' };
 const LIAR = 2;
 const VICTIM = 3;
 const STAGES: readonly Stage[] = ['PRECOMPUTING', 'STANDBY', 'QUEUED', 'REALTIME'];
-const CODES = ['DECRYPTION_PROOF', 'ELEMENT_RANGE', 'PEER_LOST', 'DEADLINE_MISSED'] as const;
+const CODES = ['DECRYPTION_PROOF', 'ELEMENT_RANGE', 'PEER_LOST', 'DEADLINE_MISSED', 'OUTPUTS_INCOMPLETE'] as const;
 
 /** The liar ends the round with these words, once something is so. */
 function lie(attack: Attack, when: () => boolean, words: (culprit: NodeId) => Omit<RoundError, 'kind'>): void {

@@ -565,6 +565,27 @@ describe('one departure', () => {
     expect(sitsOutUntilMs).toBe(0);
   });
 
+  it('makes no pair of a node that was lost and of those that say so, though it is back when the round is settled', () => {
+    const pool = new Pool(4, { stockMin: 1, teamSize: 3 });
+    pool.tick();
+    const { round, team } = pool.opened[0]!;
+    const [away, ...others] = team;
+    pool.tick(1_000);
+    pool.offline(away!);
+    pool.tick(1_000);
+    pool.online(away!);
+    pool.accuse(others[0]!, away!, round, 'PEER_LOST');
+    pool.tick(SETTLED_MS);
+    expect(pool.blamed).toEqual([[away]]);
+    expect([...pool.state.pairs]).toEqual([]);
+    // One that was there all the time is no lost one by the word of another.
+    const next = pool.opened.at(-1)!;
+    pool.accuse(next.team[1]!, next.team[2]!, next.round, 'PEER_LOST');
+    pool.tick(SETTLED_MS);
+    expect(pool.blamed.at(-1)).toEqual([]);
+    expect(pool.state.pairs.size).toBe(1);
+  });
+
   it('is not all: the next one is another event', () => {
     const pool = trio({ stockMin: 6, failuresMin: 100 });
     const away = pool.ids[0]!;

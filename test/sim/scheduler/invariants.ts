@@ -5,7 +5,7 @@ import type { NodeId, RoundId } from '../../../src/base/ids.js';
 import { isOver } from '../../../src/round/admission.js';
 import type { Stage } from '../../../src/round/roundState.js';
 import type { SignedUpdate } from '../../../src/round/schedulerPort.js';
-import { hasRoom, openMax, statusOf } from '../../../src/scheduler/nodePool.js';
+import { behind, hasRoom, openMax, statusOf } from '../../../src/scheduler/nodePool.js';
 import type {
   NodeRecord,
   RoundRecord,
@@ -152,8 +152,10 @@ export class Invariants {
     if (record.activity.size > most) this.violate(`a node was given ${record.activity.size} rounds of ${most}`);
   }
 
-  /** No node is in more of the stock than its share while enough others would not be. */
-  #share(drawn: readonly NodeId[], { nodes, rounds, params, demand }: SchedulerState, nowMs: number): void {
+  /** No node is in more of the stock than its share while enough others, none of which holds rounds up, would not be. */
+  #share(drawn: readonly NodeId[], state: SchedulerState, nowMs: number): void {
+    const { nodes, rounds, params, demand } = state;
+    const late = behind(state, nowMs);
     const held = new Map<NodeId, number>();
     for (const { state, info } of rounds.values()) {
       if (!['PENDING', 'PRECOMPUTING', 'STANDBY'].includes(state)) continue;
@@ -161,7 +163,10 @@ export class Invariants {
     }
     const most = Math.max(1, Math.ceil(params.nodeShareMax * stockTarget(demand, params)));
     const free = (record: NodeRecord) =>
-      statusOf(record, params, nowMs) === 'active' && hasRoom(record, params) && (held.get(record.node) ?? 0) < most;
+      !late.has(record.node) &&
+      statusOf(record, params, nowMs) === 'active' &&
+      hasRoom(record, params) &&
+      (held.get(record.node) ?? 0) < most;
     if (!drawn.some((node) => (held.get(node) ?? 0) > most)) return;
     const others = [...nodes.values()].filter(free).length;
     if (others >= params.teamSize) this.violate(`a node is in more than its share while ${others} others are free`);

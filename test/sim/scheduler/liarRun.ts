@@ -1,8 +1,7 @@
 // A network with liars in it, measured: how many rounds it completes, how often each node is drawn, and when a liar is drawn last.
 import type { NodeId } from '../../../src/base/ids.js';
-import { areApart } from '../../../src/scheduler/pairs.js';
 import { DEFAULT_PARAMS } from '../../../src/scheduler/schedulerParams.js';
-import { LIE_NAMES, LIE_STAGES, type Lie, type LieStage } from './liars.js';
+import { FEUD, LIE_NAMES, LIE_STAGES, type Lie, type LieStage } from './liars.js';
 import { type SchedulerScenario, SECOND_MS } from './scenario.js';
 import { SchedulerSim } from './world.js';
 
@@ -10,8 +9,6 @@ export interface LiarRun {
   readonly violations: readonly string[];
   readonly completed: number;
   readonly draws: ReadonlyMap<NodeId, number>;
-  /** Draws of which somebody had to be out because of the other half of its pair. */
-  readonly missed: ReadonlyMap<NodeId, number>;
   readonly liars: ReadonlySet<NodeId>;
   readonly told: number;
   /** Draws of liars in the last minute. */
@@ -47,55 +44,69 @@ export async function playLiars(
   const draws = new Map<NodeId, number>(sim.nodes.map(({ id }) => [id, 0]));
   const suspects = new Set(sim.nodes.slice(-liars).map(({ id }) => id));
   let [completed, drawnLate] = [0, 0];
-  const missed = new Map<NodeId, number>(draws);
-  await sim.watch(DURATION_MS, (effect, { pairs }) => {
+  await sim.watch(DURATION_MS, (effect) => {
     if (effect.type === 'ended' && effect.round.state === 'COMPLETED') completed++;
     if (effect.type !== 'open') return;
-    for (const { id } of sim.nodes) {
-      const { team } = effect.info;
-      const isPassedOver = !team.includes(id) && team.some((member) => areApart(pairs, member, id));
-      if (isPassedOver) missed.set(id, missed.get(id)! + 1);
-    }
     for (const node of effect.info.team) {
       draws.set(node, draws.get(node)! + 1);
       if (suspects.has(node) && sim.clock.nowMs() > DURATION_MS - LATE_MS) drawnLate++;
     }
   });
   const told = lie ? (sim.coverage.get(`lie: ${lie.name}`) ?? 0) : 0;
-  return { violations: [...sim.invariants.violations], completed, draws, missed, liars: suspects, told, drawnLate };
+  return { violations: [...sim.invariants.violations], completed, draws, liars: suspects, told, drawnLate };
 }
 
-/** Of the rate without the liar, and of an honest node's draws. */
+/** Of the rate without a liar: what one liar must leave. Two of eight leave teams of five from six nodes. */
 const RATE_MIN = 0.8;
-const MISSED_MAX = 0.1;
+/** Of an honest node's draws without a liar: what liars must leave it. */
+const DRAWS_MIN = 0.9;
+/**
+ * The same where a liar says of one node, and of no other, what nothing can show: that is one word against one word, and the two are
+ * kept out of common teams for good. Each loses the draws in which the other comes first: (teamSize − 1) / (2 · (nodes − 1)) of its own,
+ * 0.29 of them with teams of five of eight, a tenth with teams of five of twenty-one.
+ */
+const FEUD_DRAWS_MIN = 0.6;
 
 /** What liars have cost the others beyond what they may; nothing where all is well. */
-export function faultsOf(run: LiarRun, without: LiarRun): readonly string[] {
+export function faultsOf(lie: Lie, run: LiarRun, without: LiarRun): readonly string[] {
   const faults = [...run.violations];
   const rate = run.completed / without.completed;
-  if (rate < RATE_MIN) faults.push(`rounds go on at ${rate.toFixed(2)} of the rate without a liar`);
-  for (const [node, draws] of run.draws) {
-    const missed = run.missed.get(node)! / (run.missed.get(node)! + draws);
-    if (!run.liars.has(node) && missed > MISSED_MAX)
-      faults.push(`an honest node misses ${missed.toFixed(2)} of its draws`);
-  }
-  if (run.drawnLate > 0) faults.push(`a liar is drawn ${run.drawnLate} times in the last minute`);
+  if (run.liars.size === 1 && rate < RATE_MIN)
+    faults.push(`rounds go on at ${rate.toFixed(2)} of the rate without a liar`);
+  const least = leastDraws(run, without);
+  if (least < (lie === FEUD ? FEUD_DRAWS_MIN : DRAWS_MIN))
+    faults.push(`an honest node has ${least.toFixed(2)} of its draws`);
+  if (run.drawnLate > 0 && lie !== FEUD) faults.push(`a liar is drawn ${run.drawnLate} times in the last minute`);
   return faults;
 }
 
-/** Plays every lie in every stage, by one liar. The exit code: 0, or 1 where one of them costs others too much. */
+/** Draws of the honest node that has fewest, of the mean of all nodes without liars. */
+function leastDraws({ draws, liars }: LiarRun, without: LiarRun): number {
+  const usual = [...without.draws.values()].reduce((sum, drawn) => sum + drawn, 0) / without.draws.size;
+  return Math.min(...[...draws].flatMap(([node, drawn]) => (liars.has(node) ? [] : [drawn / usual])));
+}
+
+/** Plays every lie in every stage, by one liar and by two. The exit code: 0, or 1 where one of them costs others too much. */
 export async function playAllLiars(json: boolean): Promise<number> {
-  const without = await playLiars(undefined, 1);
   const bad: string[] = [];
-  for (const name of LIE_NAMES) {
-    for (const stage of LIE_STAGES) {
-      const run = await playLiars({ name, stage }, 1);
-      const faults = faultsOf(run, without);
-      const rate = (run.completed / without.completed).toFixed(2);
-      console.log(`${name}, in ${stage}: told ${run.told} times, rate ${rate}; ${faults.join('; ') || 'harmless'}`);
-      if (faults.length > 0) bad.push(`${name}, in ${stage}`);
+  let plays = 0;
+  for (const liars of [1, 2]) {
+    const without = await playLiars(undefined, liars);
+    for (const name of LIE_NAMES) {
+      for (const stage of LIE_STAGES) {
+        const run = await playLiars({ name, stage }, liars);
+        const faults = faultsOf(name, run, without);
+        const what = `${liars === 1 ? 'one liar' : 'two liars'}, ${name}, in ${stage}`;
+        const rate = (run.completed / without.completed).toFixed(2);
+        const draws = leastDraws(run, without).toFixed(2);
+        console.log(
+          `${what}: told ${run.told} times, rate ${rate}, least draws ${draws}; ${faults.join('; ') || (name === FEUD ? 'one word against another' : 'harmless')}`,
+        );
+        plays++;
+        if (faults.length > 0) bad.push(what);
+      }
     }
   }
-  if (json) console.log(JSON.stringify({ ok: bad.length === 0, lies: LIE_NAMES.length * LIE_STAGES.length, bad }));
+  if (json) console.log(JSON.stringify({ ok: bad.length === 0, lies: plays, bad }));
   return bad.length === 0 ? 0 : 1;
 }

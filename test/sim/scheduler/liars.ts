@@ -64,6 +64,9 @@ export const LIES = {
   'one and the same is to blame, by what could be shown': (lying) => {
     if (lying.target) endBy(lying, { code: 'DECRYPTION_PROOF', culprit: lying.target });
   },
+  'one and the same is lost': (lying) => {
+    if (lying.target) endBy(lying, { code: 'PEER_LOST', culprit: lying.target });
+  },
   'another to each': (lying) => {
     for (const to of lying.others) {
       const failure = { code: 'ELEMENT_RANGE', culprit: to, reporter: lying.self.id, detail: '' } as const;
@@ -84,6 +87,8 @@ export const LIES = {
 
 export type Lie = keyof typeof LIES;
 export const LIE_NAMES = Object.keys(LIES) as Lie[];
+/** What cannot be told from its opposite: nothing shows which of the two has lost the other, and nobody else is in it. */
+export const FEUD: Lie = 'one and the same is lost';
 
 export class Liars {
   readonly #sim: SchedulerSim;
@@ -119,6 +124,7 @@ export class Liars {
     const { rng, nodes } = this.#sim;
     // Liars spare each other.
     const others = info.team.filter((node) => !this.#ids.has(node));
+    if (others.length === 0) return;
     const target = nodes.find(({ id }) => !this.#ids.has(id))!.id;
     if (!self.rounds?.isOpen(info.round)) return;
     count(this.#sim.coverage, `lie: ${name}`);
