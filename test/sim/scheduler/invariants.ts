@@ -124,8 +124,9 @@ export class Invariants {
     const silent = info.team.filter((node) => stages.get(node) !== 'COMPLETED');
     if (silent.length === 0) return;
     count(this.#coverage, UNHEARD);
-    const isBack = (node: NodeId) => event.type === 'online' && event.node === node;
-    const there = silent.filter((node) => nodes.get(node)?.connected && !isBack(node));
+    // Who is back with another process, or is banned, says nothing of it any more that counts.
+    const isGone = (node: NodeId) => (event.type === 'online' || event.type === 'banned') && event.node === node;
+    const there = silent.filter((node) => nodes.get(node)?.connected && !isGone(node));
     if (there.length > 0 || 2 * silent.length > info.team.length) {
       this.violate(
         `round ${info.round} completed, of which ${silent.length} nodes have not said so, ${there.length} of them there`,
