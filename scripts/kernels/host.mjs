@@ -6,8 +6,17 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 
 const FLAGS = ['-std=c++17', '-O1', '-Wall', '-Wextra', '-Wno-psabi'];
-/** MILLRACE_LEAN: the general form only and no broken lanes, for sanitizers make every unit five times as long to compile. */
-export const SANITIZERS = ['-DMILLRACE_LEAN', '-g1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+/**
+ * MILLRACE_LEAN: the general form only and no broken lanes, for sanitizers make every unit three times as long to compile; -Og takes a
+ * third of the time of -O1 for that, and runs as fast.
+ */
+export const SANITIZERS = [
+  '-DMILLRACE_LEAN',
+  '-Og',
+  '-g1',
+  '-fsanitize=address,undefined',
+  '-fno-sanitize-recover=all',
+];
 
 /** What the program is linked from: name, source, flags. The longest first. */
 const units = (flags) => [

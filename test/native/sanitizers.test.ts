@@ -19,7 +19,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { describeWith } from '../support/requires.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const FLAGS = ['-O1', '-g1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+const FLAGS = ['-Og', '-g1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
 /** Long: a cold build on a busy machine. */
 const BUILD_MS = 300_000;
 
