@@ -21,7 +21,7 @@ const QUEUE_MAX = 8_192;
 const BURST_KEYS = 4_096;
 const KEYS_PER_S = 32;
 /** What a submission that the team rejects counts: it costs five nodes a MAC, and an honest sender has none. */
-const STRIKE_KEYS = 8;
+const STRIKE_KEYS = 4;
 
 export interface RegistrationRequest {
   readonly senderKeys: readonly Uint8Array[];
