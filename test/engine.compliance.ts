@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Rng, randomBelow, randomBytes, SeededRng } from '../src/base/rng.js';
 import { catalogue } from '../src/engine/catalogue.js';
 import type { Engine } from '../src/engine/engine.js';
-import { exponentsOf } from '../src/engine/reference.js';
+import { exponentsOf } from '../src/engine/kernels/reference.js';
 import { batchOf, bigintToBytes, elementsOf } from '../src/math/batch.js';
 import { type Group, namedGroup } from '../src/math/group.js';
 import { randomElements } from '../src/math/sampling.js';

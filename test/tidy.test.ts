@@ -15,10 +15,12 @@ const ROOMS: readonly string[] = [
   'math',
   'engine',
   'cmix',
+  'protocol',
+  'transport',
   'round',
-  'comms',
-  'overlay',
   'section',
+  'overlay',
+  'comms',
   'scheduler',
   'client',
   'node',
@@ -29,7 +31,7 @@ const ROOMS: readonly string[] = [
 const FILE_LINES_MAX = 800;
 const FUNCTION_LINES_MAX = 70;
 /** Where a process begins; the worker is loaded by its path. */
-const ENTRIES = ['cli/main.ts', 'index.ts', 'engine/worker.ts'];
+const ENTRIES = ['cli/main.ts', 'index.ts', 'engine/pool/worker.ts'];
 
 interface SourceFile {
   /** Path below src, with slashes. */
@@ -78,9 +80,9 @@ function isTypeOnly({ importClause }: ts.ImportDeclaration): boolean {
 }
 
 const all = readdirSync(src, { recursive: true, encoding: 'utf8' }).map((path) => path.replaceAll('\\', '/'));
-const files = all.filter((path) => path.endsWith('.ts') && !path.startsWith('comms/generated/')).map(read);
+const files = all.filter((path) => path.endsWith('.ts') && !path.startsWith('transport/proto/generated/')).map(read);
 const byPath = new Map(files.map((file) => [file.path, file]));
-const isGenerated = (path: string) => path.startsWith('comms/generated');
+const isGenerated = (path: string) => path.startsWith('transport/proto/generated');
 const roomOf = (path: string): string | undefined =>
   path.includes('/') ? path.slice(0, path.indexOf('/')) : undefined;
 

@@ -11,7 +11,7 @@ import { rootOfLeaves } from '../../src/cmix/merkle.js';
 import { encodeMessage } from '../../src/cmix/messageCoding.js';
 import { decodeOutputs, outputDigest } from '../../src/cmix/outputs.js';
 import { randomPermutation } from '../../src/cmix/permutation.js';
-import { proveDecryption } from '../../src/cmix/proofs.js';
+import { proveDecryption } from '../../src/cmix/proofs/proofs.js';
 import { SenderSecret, slotKeys, submissionMac } from '../../src/cmix/senderKeys.js';
 import { SigningKey, verifySignature } from '../../src/cmix/signatures.js';
 import {
@@ -26,11 +26,11 @@ import {
 import { createKeyShare, verifyKeyShare } from '../../src/cmix/teamKey.js';
 import type { Engine, Priority } from '../../src/engine/engine.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
-import type { BatchPhase } from '../../src/round/batchPhases.js';
-import { IncomingBatch, OutgoingBatch } from '../../src/round/batchStreams.js';
-import type { RoundInfo } from '../../src/round/roundInfo.js';
-import { RoundLog } from '../../src/round/roundLog.js';
-import { DEFAULT_PARAMS } from '../../src/scheduler/schedulerParams.js';
+import type { BatchPhase } from '../../src/protocol/batchPhases.js';
+import type { RoundInfo } from '../../src/protocol/roundInfo.js';
+import { IncomingBatch, OutgoingBatch } from '../../src/round/exchange/batches.js';
+import { RoundLog } from '../../src/round/journal.js';
+import { DEFAULT_PARAMS } from '../../src/scheduler/parameters.js';
 import type { EngineWork, MainWork } from './costFile.js';
 
 /** Does a piece of work on so many units, once. */

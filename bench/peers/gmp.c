@@ -1,5 +1,5 @@
 /* GMP as a peer of `millrace bench compare`: a child process that answers one measurement per line, so that it takes its
- * turns among the other contestants of a run. Built by src/bench/gmp.ts where libgmp and its header are there.
+ * turns among the other contestants of a run. Built by src/bench/compare/gmp.ts where libgmp and its header are there.
  *
  *   modulus HEX              ok
  *   check BASE EXPONENT      BASE^EXPONENT mod the modulus, in hex

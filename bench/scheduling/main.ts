@@ -8,10 +8,10 @@ import { parseArgs } from 'node:util';
 import type { BootId, NodeId } from '../../src/base/ids.js';
 import { randomBytes, randomFraction, SeededRng } from '../../src/base/rng.js';
 import { nodeIdOf } from '../../src/cmix/signatures.js';
-import { type Distance, ringLength, shortestRing } from '../../src/scheduler/ringOrder.js';
-import { reduceScheduler } from '../../src/scheduler/schedulerMachine.js';
-import { DEFAULT_PARAMS } from '../../src/scheduler/schedulerParams.js';
-import { initialState, type SchedulerState } from '../../src/scheduler/schedulerState.js';
+import { reduceScheduler } from '../../src/scheduler/machine/reducer.js';
+import { initialState, type SchedulerState } from '../../src/scheduler/machine/state.js';
+import { DEFAULT_PARAMS } from '../../src/scheduler/parameters.js';
+import { type Distance, ringLength, shortestRing } from '../../src/scheduler/ring.js';
 
 const { values } = parseArgs({
   options: {

@@ -1,6 +1,6 @@
 // The one error type of the project. Every failure a caller can meet has a code in the catalogue below, with what it
 // means, what to do about it, and whether the same call may succeed when it is simply made again (retry).
-// A MixError crosses the network as its code and values (comms/status.ts) and comes out as the same MixError.
+// A MixError crosses the network as its code and values (transport/status.ts) and comes out as the same MixError.
 
 interface CatalogueEntry {
   /** What happened, without the values. */

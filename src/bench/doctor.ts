@@ -6,7 +6,7 @@ import type { Engine, EngineName } from '../engine/engine.js';
 import { openEngine, probeEngines } from '../engine/open.js';
 import type { Group } from '../math/group.js';
 import { randomElements, randomExponents } from '../math/sampling.js';
-import { markdown } from './report.js';
+import { markdown } from './compare/report.js';
 import { figure } from './stats.js';
 
 /** One engine as `--json` has it. */

@@ -2,7 +2,7 @@
 import { MixError } from '../base/errors.js';
 import { ENGINE_NAMES, type EngineName, OPERATIONS, type OperationName } from '../engine/engine.js';
 import { type Group, groupOfBits } from '../math/group.js';
-import { BATCHES, QUICK_BATCHES, WIDTHS } from './gpuPlan.js';
+import { BATCHES, QUICK_BATCHES, WIDTHS } from './gpu/plan.js';
 
 /** As the command line gives them: text. */
 export interface RawBenchOptions {

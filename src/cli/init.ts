@@ -3,9 +3,15 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { MixError } from '../base/errors.js';
-import { membershipEntry } from '../node/config.js';
-import { createKeyFiles, keyFilesIn, loadCertificate, makePrivateDirectory, writePrivate } from '../node/keyFiles.js';
-import { configTemplate, TEMPLATE_DEFAULTS } from '../node/template.js';
+import {
+  createKeyFiles,
+  keyFilesIn,
+  loadCertificate,
+  makePrivateDirectory,
+  writePrivate,
+} from '../node/settings/keyFiles.js';
+import { membershipEntry } from '../node/settings/nodeConfig.js';
+import { configTemplate, TEMPLATE_DEFAULTS } from '../node/settings/template.js';
 
 const CERTIFICATE_DAYS = 365;
 

@@ -1,9 +1,10 @@
 // `millrace keys`: creates a node's identity and certificate, and shows what others need to know of them.
 import { Command } from 'commander';
 import { toHex } from '../base/bytes.js';
-import { expiryOf, fingerprintOf } from '../comms/certificates.js';
-import { membershipEntry } from '../node/config.js';
-import { createKeyFiles, keyFilesIn, loadCertificate, loadSigningKey } from '../node/keyFiles.js';
+import { createKeyFiles, keyFilesIn, loadCertificate, loadSigningKey } from '../node/settings/keyFiles.js';
+import { membershipEntry } from '../node/settings/nodeConfig.js';
+import { fingerprintOf } from '../protocol/membership.js';
+import { expiryOf } from '../transport/certificates.js';
 
 const DAYS = 365;
 

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { asMixError } from '../base/errors.js';
-import { keepingAlive } from '../base/keepAlive.js';
+import { keepingAlive } from '../base/promises.js';
 import { benchCommand } from './bench.js';
 import { demoCommand } from './demo/command.js';
 import { doctorCommand } from './doctor.js';

@@ -6,10 +6,10 @@ import { toHex } from '../base/bytes.js';
 import { asMixError, MixError } from '../base/errors.js';
 import { createLog } from '../base/log.js';
 import { Dashboard } from '../dashboard/dashboard.js';
-import { createKeyFiles, keyFilesIn, makePrivateDirectory, writePrivate } from '../node/keyFiles.js';
-import { loadSchedulerConfig, SCHEDULER_TEMPLATE } from '../node/schedulerConfig.js';
+import { forbidCoreFiles, sayCoreFiles } from '../node/machine/undumpable.js';
 import { createCodes, startScheduler } from '../node/schedulerProcess.js';
-import { forbidCoreFiles, sayCoreFiles } from '../node/undumpable.js';
+import { createKeyFiles, keyFilesIn, makePrivateDirectory, writePrivate } from '../node/settings/keyFiles.js';
+import { loadSchedulerConfig, SCHEDULER_TEMPLATE } from '../node/settings/schedulerConfig.js';
 import { takeSignals } from './signals.js';
 
 const HELP = `

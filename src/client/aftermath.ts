@@ -4,8 +4,8 @@
 import { type Clock, sleep } from '../base/clock.js';
 import { asMixError } from '../base/errors.js';
 import type { NodeId, RoundId } from '../base/ids.js';
-import { isAbsent, type Outcome, verdictOf } from '../round/outcome.js';
-import type { RoundInfo } from '../round/roundInfo.js';
+import { isAbsent, type Outcome, verdictOf } from '../protocol/outcome.js';
+import type { RoundInfo } from '../protocol/roundInfo.js';
 import type { Submission } from '../round/submissions/desk.js';
 
 /** What of a round's outputs a sender looks at. Every node of the round has signed them. */

@@ -6,22 +6,22 @@ import { checkBytes, checkMethods, checkObject, checkSignal, checkText, checkWho
 import { systemClock } from '../base/clock.js';
 import { asMixError, type ErrorCode, MixError } from '../base/errors.js';
 import type { NodeId, RoundId } from '../base/ids.js';
-import { keepingAlive } from '../base/keepAlive.js';
+import { keepingAlive } from '../base/promises.js';
 import { type Rng, randomBelow, systemRng } from '../base/rng.js';
 import { codeId } from '../cmix/messageCoding.js';
 import { type DecodedOutputs, decodeOutputs, outputDigest } from '../cmix/outputs.js';
 import { SenderKey } from '../cmix/senderKeys.js';
-import { GatewayClient } from '../comms/gatewayClient.js';
-import { certificatesOf, type Member, Membership } from '../comms/peers.js';
+import { GatewayClient } from '../comms/gateway/client.js';
 import type { Engine } from '../engine/engine.js';
 import { referenceEngine } from '../engine/open.js';
 import { type GroupName, namedGroup } from '../math/group.js';
-import { checkFloors, type RoundFloors, SAFE_FLOORS } from '../round/floors.js';
-import type { Outcome } from '../round/outcome.js';
-import { isSignedBy, type RoundInfo, roundDigest, type SignedRoundInfo } from '../round/roundInfo.js';
+import { checkFloors, type RoundFloors, SAFE_FLOORS } from '../protocol/floors.js';
+import { certificatesOf, type Member, Membership } from '../protocol/membership.js';
+import type { Outcome } from '../protocol/outcome.js';
+import { isSignedBy, type RoundInfo, roundDigest, type SignedRoundInfo } from '../protocol/roundInfo.js';
+import { isSaidBy } from '../protocol/teamMessages.js';
 import type { Submission } from '../round/submissions/desk.js';
 import { REGISTER_MAX } from '../round/submissions/registration.js';
-import { isSaidBy } from '../round/teamMessages.js';
 import { type ComposedSubmission, composeSubmissions, type OutgoingMessage, Sender } from './compose.js';
 import {
   Delivery,

@@ -15,7 +15,7 @@ import {
   submissionMac,
 } from '../cmix/senderKeys.js';
 import type { Engine } from '../engine/engine.js';
-import { type RoundInfo, roundDigest } from '../round/roundInfo.js';
+import { type RoundInfo, roundDigest } from '../protocol/roundInfo.js';
 import type { Submission } from '../round/submissions/desk.js';
 
 /** A sender: its key, and the secret it shares with each node in the node's current epoch. */

@@ -10,7 +10,7 @@ import type { NodeId, RoundId } from '../base/ids.js';
 import { type Rng, randomBelow } from '../base/rng.js';
 import { messageCapacity } from '../cmix/messageCoding.js';
 import { namedGroup } from '../math/group.js';
-import type { RoundInfo, SignedRoundInfo } from '../round/roundInfo.js';
+import type { RoundInfo, SignedRoundInfo } from '../protocol/roundInfo.js';
 import type { Submission } from '../round/submissions/desk.js';
 import { Aftermath, type CameOut, type Ending, type Missing, type Questions } from './aftermath.js';
 import { type ComposedSubmission, type OutgoingMessage, Sender } from './compose.js';

@@ -4,7 +4,7 @@
 import { digest, equalBytes } from '../base/bytes.js';
 import { MixError } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
-import type { DecryptionProof } from './proofCodec.js';
+import type { DecryptionProof } from './proofs/codec.js';
 
 export const NONCE_BYTES = 32;
 

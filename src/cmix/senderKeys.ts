@@ -5,7 +5,6 @@
 import { createHash, createHmac, createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
 import { concat, type DigestPart, digest, equalBytes, fromHex } from '../base/bytes.js';
 import { MixError } from '../base/errors.js';
-import { HMAC_KEY_BYTES, HmacKey } from '../base/hmac.js';
 import type { SenderId } from '../base/ids.js';
 import { type Rng, randomBytes } from '../base/rng.js';
 import { Secret } from '../base/secret.js';
@@ -14,6 +13,7 @@ import { checkWidth, elementOf } from '../math/batch.js';
 import type { Group } from '../math/group.js';
 import { hashIntoElement } from '../math/sampling.js';
 import { type PhaseOptions, phaseOptions } from './elgamal.js';
+import { HMAC_KEY_BYTES, HmacKey } from './hmac.js';
 
 /** Bytes of the public salt of a submission: fresh for every message. */
 export const SALT_BYTES = 16;

@@ -9,10 +9,10 @@ import type { Engine } from '../engine/engine.js';
 import { checkElements, checkWidth, elementOf } from '../math/batch.js';
 import type { Group } from '../math/group.js';
 import { randomExponents } from '../math/sampling.js';
-import { checkScalars, type KeyShare, type KnowledgeProof, type ShareContext } from './proofCodec.js';
-import { findBadKnowledgeProof, generatorOf, type ProofOptions, proveKnowledge } from './proofs.js';
+import { checkScalars, type KeyShare, type KnowledgeProof, type ShareContext } from './proofs/codec.js';
+import { findBadKnowledgeProof, generatorOf, type ProofOptions, proveKnowledge } from './proofs/proofs.js';
 
-export { decodeKeyShare, encodeKeyShare, type KeyShare, keyShareBytes, type ShareContext } from './proofCodec.js';
+export { decodeKeyShare, encodeKeyShare, type KeyShare, keyShareBytes, type ShareContext } from './proofs/codec.js';
 
 /** The identity of the group, the number 1. */
 function isIdentity(element: Uint8Array): boolean {

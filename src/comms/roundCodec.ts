@@ -1,20 +1,25 @@
 // RoundInfos, scheduler updates and node reports between their wire form and their meaning. Ranges of a RoundInfo are
-// round/roundInfo.ts's to check; here every field gets its type or the message is refused.
+// protocol/roundInfo.ts's to check; here every field gets its type or the message is refused.
 import { isErrorCode } from '../base/errors.js';
 import { isBootId, isNodeId, isRoundId, type NodeId } from '../base/ids.js';
 import { SIGNATURE_BYTES } from '../cmix/signatures.js';
 import type { GroupName } from '../math/group.js';
-import { EVIDENCE_BYTES_MAX } from '../round/evidence.js';
-import { PHASES, type PhaseName } from '../round/roundContext.js';
-import { checkRoundInfo, type RoundInfo, type SignedRoundInfo } from '../round/roundInfo.js';
-import { STAGES, type Stage } from '../round/roundState.js';
-import type { FailureReport, NodeReport, RoundUpdate, SignedUpdate } from '../round/schedulerPort.js';
-import type { NodeReport__Output, NodeReport as WireReport } from './generated/millrace/v1/NodeReport.js';
-import type { RoundTrip__Output } from './generated/millrace/v1/RoundTrip.js';
-import type { SignedRoundInfo__Output, SignedRoundInfo as WireRound } from './generated/millrace/v1/SignedRoundInfo.js';
-import type { StageReport__Output } from './generated/millrace/v1/StageReport.js';
-import type { Update__Output, Update as WireUpdate } from './generated/millrace/v1/Update.js';
-import { bytesOf, fixed, malformed, require_ } from './teamCodec.js';
+import { EVIDENCE_BYTES_MAX } from '../protocol/evidence.js';
+import { checkRoundInfo, type RoundInfo, type SignedRoundInfo } from '../protocol/roundInfo.js';
+import type { FailureReport, NodeReport, RoundUpdate, SignedUpdate } from '../protocol/schedulerPort.js';
+import { PHASES, type PhaseName, STAGES, type Stage } from '../protocol/stages.js';
+import type {
+  NodeReport__Output,
+  NodeReport as WireReport,
+} from '../transport/proto/generated/millrace/v1/NodeReport.js';
+import type { RoundTrip__Output } from '../transport/proto/generated/millrace/v1/RoundTrip.js';
+import type {
+  SignedRoundInfo__Output,
+  SignedRoundInfo as WireRound,
+} from '../transport/proto/generated/millrace/v1/SignedRoundInfo.js';
+import type { StageReport__Output } from '../transport/proto/generated/millrace/v1/StageReport.js';
+import type { Update__Output, Update as WireUpdate } from '../transport/proto/generated/millrace/v1/Update.js';
+import { bytesOf, fixed, malformed, require_ } from '../transport/wire.js';
 
 const EMPTY = new Uint8Array(0);
 const TEXT_MAX = 1_000;

@@ -2,8 +2,8 @@
 // read is dropped, and so is one too many.
 import type { ServerResponse } from 'node:http';
 import { type Clock, systemClock } from '../base/clock.js';
-import type { NodeSpan, RoundRow } from '../scheduler/roundRecords.js';
-import type { SchedulerView } from '../scheduler/schedulerState.js';
+import type { SchedulerView } from '../scheduler/machine/state.js';
+import type { NodeSpan, RoundRow } from '../scheduler/records.js';
 import { PAGE, PAGE_POLICY } from './page.js';
 import { type Timeline, timelineOf } from './timeline.js';
 

@@ -2,8 +2,8 @@
 // and the priority, and nothing else: a metric never says whose batch it was.
 import type { ErrorCode } from '../base/errors.js';
 import type { Metrics } from '../base/metrics.js';
+import type { RequestOperation } from './checked/request.js';
 import type { EngineName, Priority } from './engine.js';
-import type { RequestOperation } from './request.js';
 
 export interface EngineMeters {
   done(operation: RequestOperation, elements: number): void;

@@ -1,16 +1,16 @@
 // Which engines can run on this machine, and by what code. A probe computes nothing in earnest: whether an engine is
 // right is for the self-check (self-check.ts) to say.
 import type { Group } from '../math/group.js';
-import { probeCards } from './cudaLibrary.js';
-import { dhUnavailable } from './dhKernel.js';
+import { GPUJS_PACKAGES } from './arrays/gpujs.js';
+import { installedBackends, TFJS_PACKAGES } from './arrays/tensors.js';
+import { probeCards } from './cuda/library.js';
 import { ENGINE_NAMES, type EngineName } from './engine.js';
-import { GPUJS_PACKAGES } from './gpujs.js';
-import type { KernelName } from './job.js';
-import { native } from './nativeLibrary.js';
-import { openssl } from './opensslLibrary.js';
-import { missingPackages } from './optional.js';
-import { workersUnavailable } from './pool.js';
-import { installedBackends, TFJS_PACKAGES } from './tensors.js';
+import { dhUnavailable } from './kernels/diffieHellman.js';
+import { native } from './kernels/native/library.js';
+import { openssl } from './kernels/openssl/library.js';
+import { missingPackages } from './optionalPackages.js';
+import type { KernelName } from './pool/job.js';
+import { workersUnavailable } from './pool/workers.js';
 
 export interface EngineProbe {
   readonly name: EngineName;

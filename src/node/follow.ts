@@ -5,16 +5,16 @@ import { asMixError, MixError } from '../base/errors.js';
 import type { BootId, NodeId } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import type { Secret } from '../base/secret.js';
-import type { RoundDirectory } from '../round/roundDirectory.js';
-import type { RoundInfo, SignedRoundInfo } from '../round/roundInfo.js';
-import type { RoundRunner } from '../round/roundRunner.js';
+import type { RoundInfo, SignedRoundInfo } from '../protocol/roundInfo.js';
 import {
   isUpdateOf,
   type NodeReport,
   type RoundUpdate,
   type SchedulerPort,
   type SignedUpdate,
-} from '../round/schedulerPort.js';
+} from '../protocol/schedulerPort.js';
+import type { RoundDirectory } from '../round/directory.js';
+import type { RoundRunner } from '../round/manager.js';
 
 const RETRY_MS = 500;
 const RETRY_MS_MAX = 5_000;

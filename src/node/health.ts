@@ -4,8 +4,8 @@ import { type Clock, sleep } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
 import type { DiskStore } from '../base/store.js';
-import { clockErrorMs, clockTrouble, type ValidTime } from './clockWatch.js';
 import type { Readiness } from './http.js';
+import { clockErrorMs, clockTrouble, type ValidTime } from './machine/clockWatch.js';
 
 /** How often what nobody tells is looked at. */
 const LOOK_MS = 5_000;

@@ -1,8 +1,8 @@
 // Measures the round trip to every other member now and then, and tells the scheduler, which orders rings by it.
 import { type Clock, sleep } from '../base/clock.js';
 import type { NodeId } from '../base/ids.js';
-import type { Link, LinkProbe } from '../round/link.js';
-import type { NodeReport } from '../round/schedulerPort.js';
+import type { Link, LinkProbe } from '../protocol/link.js';
+import type { NodeReport } from '../protocol/schedulerPort.js';
 
 /** Routes change rarely; a thousand members are pinged in this time without haste. */
 const PERIOD_MS = 60_000;

@@ -7,11 +7,11 @@ import type { NodeId, RoundId } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import type { Engine } from '../engine/engine.js';
 import { type GroupName, namedGroup } from '../math/group.js';
-import { decodeEvidence, type Evidence, encodeEvidence, statementsIn, verifyEvidence } from '../round/evidence.js';
-import { type RoundInfo, roundDigest, type SignedRoundInfo } from '../round/roundInfo.js';
-import type { FailureReport } from '../round/schedulerPort.js';
-import { claimOf, isStatement, messageStatement, type PublicFacts, type Statement } from '../round/statements.js';
-import type { Testimony } from './schedulerState.js';
+import { decodeEvidence, type Evidence, encodeEvidence, statementsIn, verifyEvidence } from '../protocol/evidence.js';
+import { type RoundInfo, roundDigest, type SignedRoundInfo } from '../protocol/roundInfo.js';
+import type { FailureReport } from '../protocol/schedulerPort.js';
+import { claimOf, isStatement, messageStatement, type PublicFacts, type Statement } from '../protocol/statements.js';
+import type { Testimony } from './machine/state.js';
 
 /** Rounds whose statements are remembered: those that fail while others are settled. */
 const ROUNDS_MAX = 100;

@@ -3,7 +3,7 @@
 import type { Clock } from '../base/clock.js';
 import { MixError } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
-import type { SchedulerStore } from './schedulerStore.js';
+import type { SchedulerStore } from './store.js';
 
 /** Codes that one member may try in that time: whoever mistypes one has more, who guesses has none to speak of. */
 export const ATTEMPTS_MAX = 5;

@@ -8,22 +8,17 @@ import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
 import { type Rng, randomBytes } from '../base/rng.js';
 import type { SigningKey } from '../cmix/signatures.js';
-import type { Membership } from '../comms/peers.js';
-import type { SchedulerFeed } from '../comms/schedulerService.js';
+import type { SchedulerFeed } from '../comms/scheduler/service.js';
 import type { Engine } from '../engine/engine.js';
 import type { GroupName } from '../math/group.js';
-import type { SignedRoundInfo } from '../round/roundInfo.js';
-import { isSignedBy } from '../round/roundInfo.js';
-import type { Stage } from '../round/roundState.js';
-import { isUpdateOf, type NodeReport, type SignedUpdate } from '../round/schedulerPort.js';
+import type { Membership } from '../protocol/membership.js';
+import { isSignedBy, type SignedRoundInfo } from '../protocol/roundInfo.js';
+import { isUpdateOf, type NodeReport, type SignedUpdate } from '../protocol/schedulerPort.js';
+import type { Stage } from '../protocol/stages.js';
 import { Courtroom } from './courtroom.js';
-import { medianRoundTripMs, statusOf } from './nodePool.js';
-import { Registration } from './registration.js';
-import { type FeedListener, RoundFeed } from './roundFeed.js';
-import { type NodeSpan, RoundRecords, type RoundRow } from './roundRecords.js';
-import { reduceScheduler } from './schedulerMachine.js';
-import { SchedulerMetrics } from './schedulerMetrics.js';
-import { checkParams, type SchedulerParams } from './schedulerParams.js';
+import { type FeedListener, RoundFeed } from './feed.js';
+import { medianRoundTripMs, statusOf } from './machine/pool.js';
+import { reduceScheduler } from './machine/reducer.js';
 import {
   initialState,
   type RoundRecord,
@@ -32,9 +27,13 @@ import {
   type SchedulerState,
   type SchedulerStep,
   type SchedulerView,
-} from './schedulerState.js';
-import type { NodeEntry, SchedulerStore } from './schedulerStore.js';
-import { stockTarget } from './stock.js';
+} from './machine/state.js';
+import { stockTarget } from './machine/stock.js';
+import { SchedulerMetrics } from './metrics.js';
+import { checkParams, type SchedulerParams } from './parameters.js';
+import { type NodeSpan, RoundRecords, type RoundRow } from './records.js';
+import { Registration } from './registration.js';
+import type { NodeEntry, SchedulerStore } from './store.js';
 
 /** Decisions are made as things happen, and this often besides. */
 const TICK_MS = 200;

@@ -7,10 +7,10 @@ import { createConnection, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { systemRng } from '../../src/base/rng.js';
 import { payloadDigest, SenderKey, type SenderSecret, submissionMac } from '../../src/cmix/senderKeys.js';
-import { type grpc, services } from '../../src/comms/grpc.js';
 import { decodeRound } from '../../src/comms/roundCodec.js';
 import { namedGroup } from '../../src/math/group.js';
-import { roundDigest, type SignedRoundInfo } from '../../src/round/roundInfo.js';
+import { roundDigest, type SignedRoundInfo } from '../../src/protocol/roundInfo.js';
+import { type grpc, services } from '../../src/transport/grpc.js';
 
 export const KINDS = [
   'freeKeys',

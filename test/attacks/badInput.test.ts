@@ -6,8 +6,8 @@ import { SeededRng } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import { encodeTable } from '../../src/cmix/slotTable.js';
 import { createKeyShare, encodeKeyShare } from '../../src/cmix/teamKey.js';
-import type { BatchHeader } from '../../src/round/link.js';
-import type { TeamMessage } from '../../src/round/teamMessages.js';
+import type { BatchHeader } from '../../src/protocol/link.js';
+import type { TeamMessage } from '../../src/protocol/teamMessages.js';
 import { forgeBatch, forgeMessage } from '../sim/forge.js';
 import { Attack, codeOf, engine, expectAccused, expectFailed, group, refusals, TEXTS, tag } from './attack.js';
 

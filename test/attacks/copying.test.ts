@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeDummy } from '../../src/cmix/messageCoding.js';
 import { blindMessage, slotKeys } from '../../src/cmix/senderKeys.js';
 import type { Engine } from '../../src/engine/engine.js';
-import type { RunnerDeps } from '../../src/round/roundRunner.js';
+import type { RunnerDeps } from '../../src/round/manager.js';
 import { sealed } from '../sim/senders.js';
 import { Attack, engine, expectAccused, expectFailed, group, lyingEngine, TEXTS } from './attack.js';
 

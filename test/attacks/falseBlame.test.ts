@@ -2,10 +2,10 @@
 // nobody blames anybody for it. What it brings as evidence is checked, and counts against itself where it shows nothing.
 import { describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/base/ids.js';
-import { type Evidence, encodeEvidence } from '../../src/round/evidence.js';
-import type { Stage } from '../../src/round/roundState.js';
-import { encodeStatement, messageStatement } from '../../src/round/statements.js';
-import { isSaidBy, type TeamMessage } from '../../src/round/teamMessages.js';
+import { type Evidence, encodeEvidence } from '../../src/protocol/evidence.js';
+import type { Stage } from '../../src/protocol/stages.js';
+import { encodeStatement, messageStatement } from '../../src/protocol/statements.js';
+import { isSaidBy, type TeamMessage } from '../../src/protocol/teamMessages.js';
 import { Attack, expectFailed } from './attack.js';
 
 type RoundError = TeamMessage & { kind: 'roundError' };

@@ -4,8 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/base/clock.js';
 import { MixError } from '../../src/base/errors.js';
 import { composeSubmissions, type Sender } from '../../src/client/compose.js';
+import { CLAIMS_MAX, type Claim } from '../../src/protocol/link.js';
 import type { Submission } from '../../src/round/submissions/desk.js';
-import { CLAIMS_MAX, type Claim, type Screened, Screening } from '../../src/round/submissions/screening.js';
+import { type Screened, Screening } from '../../src/round/submissions/screening.js';
 import { flipped } from '../sim/senders.js';
 import { Attack, codeOf, engine, expectFailed, TEXTS } from './attack.js';
 

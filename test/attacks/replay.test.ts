@@ -3,9 +3,9 @@
 import { describe, expect, it } from 'vitest';
 import { payloadDigest } from '../../src/cmix/senderKeys.js';
 import type { SlotEntry } from '../../src/cmix/slotTable.js';
-import type { BatchPhase } from '../../src/round/batchPhases.js';
-import { Round } from '../../src/round/round.js';
-import type { RunnerDeps } from '../../src/round/roundRunner.js';
+import type { BatchPhase } from '../../src/protocol/batchPhases.js';
+import type { RunnerDeps } from '../../src/round/manager.js';
+import { Round } from '../../src/round/run/round.js';
 import type { Submission, SubmissionDesk } from '../../src/round/submissions/desk.js';
 import { forgeBatch } from '../sim/forge.js';
 import { Attack, engine, expectAccused, expectFailed, lyingEngine, TEXTS, tag } from './attack.js';

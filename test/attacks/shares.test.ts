@@ -2,7 +2,7 @@
 // a mixed batch that nobody committed to. Each is found by every honest node, which names the liar and accepts nothing.
 import { describe, it } from 'vitest';
 import type { Engine } from '../../src/engine/engine.js';
-import type { RunnerDeps } from '../../src/round/roundRunner.js';
+import type { RunnerDeps } from '../../src/round/manager.js';
 import { Attack, engine, expectFailed, group, lyingEngine, tag } from './attack.js';
 
 /** D_i is the one power of many bases; the proof's own are of one. */

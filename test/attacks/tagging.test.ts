@@ -4,9 +4,9 @@
 import { describe, expect, it } from 'vitest';
 import { decodeOutputs, outputDigest } from '../../src/cmix/outputs.js';
 import { invert } from '../../src/math/arithmetic.js';
-import type { BatchPhase } from '../../src/round/batchPhases.js';
-import { Round } from '../../src/round/round.js';
-import type { RunnerDeps } from '../../src/round/roundRunner.js';
+import type { BatchPhase } from '../../src/protocol/batchPhases.js';
+import type { RunnerDeps } from '../../src/round/manager.js';
+import { Round } from '../../src/round/run/round.js';
 import { identify } from '../support/cmix.js';
 import { Attack, engine, expectFailed, group, lyingEngine, TAG, TEXTS, tag, taggingPermuter } from './attack.js';
 

@@ -1,7 +1,7 @@
 // Time as a port: the virtual clock fires in order and only when told, and sleeping ends early where its signal aborts.
 import { describe, expect, it } from 'vitest';
 import { sleep, systemClock, VirtualClock } from '../../src/base/clock.js';
-import { deferred } from '../../src/base/deferred.js';
+import { deferred } from '../../src/base/promises.js';
 import { randomBelow, SeededRng } from '../../src/base/rng.js';
 
 describe('the virtual clock', () => {

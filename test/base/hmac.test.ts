@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concat, type DigestPart, framed, toHex, utf8 } from '../../src/base/bytes.js';
-import { HmacKey } from '../../src/base/hmac.js';
+import { HmacKey } from '../../src/cmix/hmac.js';
 
 type Parts = readonly DigestPart[];
 

@@ -8,7 +8,7 @@ import type { MixError } from '../../src/base/errors.js';
 import type { BootId, RoundId } from '../../src/base/ids.js';
 import { randomBelow, SeededRng } from '../../src/base/rng.js';
 import { MemoryStore, openLevelStore, type Store } from '../../src/base/store.js';
-import { RoundLog } from '../../src/round/roundLog.js';
+import { RoundLog } from '../../src/round/journal.js';
 import { rejection } from '../support/cmix.js';
 
 let directory: string;

@@ -2,11 +2,11 @@
 // tables. The figures are made up; nothing here is timed.
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type GpuFigure, type GpuResult, related } from '../../src/bench/gpu.js';
-import { madsPerSecond, parseCheck } from '../../src/bench/gpuCheck.js';
-import { DOCUMENTED, gpuTargets, limitOf, limitsOf, workOf } from '../../src/bench/gpuLimits.js';
-import { Budget, casesOf, SHORT_BITS } from '../../src/bench/gpuPlan.js';
-import { gpuReport, rate } from '../../src/bench/gpuReport.js';
+import { madsPerSecond, parseCheck } from '../../src/bench/gpu/check.js';
+import { type GpuFigure, type GpuResult, related } from '../../src/bench/gpu/gpu.js';
+import { DOCUMENTED, gpuTargets, limitOf, limitsOf, workOf } from '../../src/bench/gpu/limits.js';
+import { Budget, casesOf, SHORT_BITS } from '../../src/bench/gpu/plan.js';
+import { gpuReport, rate } from '../../src/bench/gpu/report.js';
 import { describeMachine, parseCardState } from '../../src/bench/machine.js';
 import { parseGpuOptions } from '../../src/bench/options.js';
 import { OPERATIONS } from '../../src/engine/engine.js';
@@ -36,7 +36,7 @@ describe('limits', () => {
     const read = (file: string, pattern: RegExp) =>
       Number(pattern.exec(readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8'))?.[1]);
     const window = read('kernels/shape.h', /kWindow = (\d+);/);
-    const digit = read('src/engine/cudaCalls.ts', /TABLE_DIGIT_BITS = (\d+);/);
+    const digit = read('src/engine/cuda/calls.ts', /TABLE_DIGIT_BITS = (\d+);/);
     const [fan, share, bases] = [
       read('kernels/invert.h', /kFan = (\d+);/),
       read('kernels/product.h', /kShare = (\d+);/),

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { GpuResult } from '../../src/bench/gpu.js';
-import { parseCheck } from '../../src/bench/gpuCheck.js';
+import { parseCheck } from '../../src/bench/gpu/check.js';
+import type { GpuResult } from '../../src/bench/gpu/gpu.js';
 import { OPERATIONS } from '../../src/engine/engine.js';
 import { describeWith } from '../support/requires.js';
 

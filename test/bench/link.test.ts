@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { MixError } from '../../src/base/errors.js';
-import type { LinkFigure, LinkResult, LinkRun } from '../../src/bench/link.js';
-import { buildForwarder, missingOf, type Surroundings, surroundings } from '../../src/bench/linkForwarder.js';
+import { buildForwarder, missingOf, type Surroundings, surroundings } from '../../src/bench/link/forwarder.js';
+import type { LinkFigure, LinkResult, LinkRun } from '../../src/bench/link/link.js';
 import {
   casesOf,
   idealMs,
@@ -16,10 +16,10 @@ import {
   lineOf,
   parseLinkOptions,
   type RawLinkOptions,
-} from '../../src/bench/linkPlan.js';
-import { linkPlot } from '../../src/bench/linkPlot.js';
-import { linkReport } from '../../src/bench/linkReport.js';
-import { linkTargets } from '../../src/bench/linkTargets.js';
+} from '../../src/bench/link/plan.js';
+import { linkPlot } from '../../src/bench/link/plot.js';
+import { linkReport } from '../../src/bench/link/report.js';
+import { linkTargets } from '../../src/bench/link/targets.js';
 import { describeMachine } from '../../src/bench/machine.js';
 import { describeWith } from '../support/requires.js';
 

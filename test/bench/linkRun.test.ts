@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
-import type { LinkResult, LinkRun } from '../../src/bench/link.js';
-import { Forwarder } from '../../src/bench/linkForwarder.js';
+import { Forwarder } from '../../src/bench/link/forwarder.js';
+import type { LinkResult, LinkRun } from '../../src/bench/link/link.js';
 import { describeWith } from '../support/requires.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));

@@ -1,10 +1,10 @@
 // What a comparison becomes: tables, targets and a plot. The figures are made up; nothing here is timed.
 import { describe, expect, it } from 'vitest';
-import type { ComparedRow, ComparedTable, Comparison } from '../../src/bench/compare.js';
+import type { ComparedRow, ComparedTable, Comparison } from '../../src/bench/compare/compare.js';
+import { escapeXml, plotOf } from '../../src/bench/compare/plot.js';
+import { comparisonReport, markdown } from '../../src/bench/compare/report.js';
+import { targetsOf } from '../../src/bench/compare/targets.js';
 import { cpuSlug, describeMachine } from '../../src/bench/machine.js';
-import { escapeXml, plotOf } from '../../src/bench/plot.js';
-import { comparisonReport, markdown } from '../../src/bench/report.js';
-import { targetsOf } from '../../src/bench/targets.js';
 
 const row = (contestant: string, us: number, gmpUs: number | undefined, threads = 1): ComparedRow => ({
   ...{ contestant, what: `what <${contestant}> & more`, threads, count: 8 },

@@ -6,7 +6,7 @@ import { cellsOf, DemoDisplay, drawLane } from '../../src/cli/demo/display.js';
 import { MessageBook } from '../../src/cli/demo/messageBook.js';
 import { resultOf, roundLine, roundTable } from '../../src/cli/demo/results.js';
 import type { LiveView } from '../../src/dashboard/dashboard.js';
-import type { RoundRow } from '../../src/scheduler/roundRecords.js';
+import type { RoundRow } from '../../src/scheduler/records.js';
 
 /** Lines of the picture beside its lanes. */
 const FRAME = 5;

@@ -1,8 +1,8 @@
 // A Client says at once what is wrong with its options; floors hold whatever is signed; a list may change while a client lives.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Client, type ClientOptions } from '../../src/client/client.js';
-import { Membership } from '../../src/comms/peers.js';
-import { checkFloors, NO_FLOORS, SAFE_FLOORS } from '../../src/round/floors.js';
+import { checkFloors, NO_FLOORS, SAFE_FLOORS } from '../../src/protocol/floors.js';
+import { Membership } from '../../src/protocol/membership.js';
 import { identity, memberOf } from '../comms/support.js';
 
 let good: ClientOptions;

@@ -14,8 +14,8 @@ import {
   type Steps,
 } from '../../src/client/delivery.js';
 import { SenderKey } from '../../src/cmix/senderKeys.js';
-import type { Outcome } from '../../src/round/outcome.js';
-import type { RoundInfo, SignedRoundInfo } from '../../src/round/roundInfo.js';
+import type { Outcome } from '../../src/protocol/outcome.js';
+import type { RoundInfo, SignedRoundInfo } from '../../src/protocol/roundInfo.js';
 import type { Submission } from '../../src/round/submissions/desk.js';
 
 export const COLLECT_MS = 10_000;

@@ -11,8 +11,8 @@ import {
   encodeDecryptionProof,
   proveDecryption,
   verifyDecryption,
-} from '../../src/cmix/proofs.js';
-import { proofResponse } from '../../src/cmix/scalar.js';
+} from '../../src/cmix/proofs/proofs.js';
+import { proofResponse } from '../../src/cmix/proofs/scalar.js';
 import { createKeyShare } from '../../src/cmix/teamKey.js';
 import { referenceEngine } from '../../src/engine/open.js';
 import { invert, multiply, power } from '../../src/math/arithmetic.js';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { concat, digest } from '../../src/base/bytes.js';
 import { type Rng, SeededRng } from '../../src/base/rng.js';
-import { type KeyShare, proveKnowledge } from '../../src/cmix/proofs.js';
+import { type KeyShare, proveKnowledge } from '../../src/cmix/proofs/proofs.js';
 import {
   combineTeamKey,
   createKeyShare,

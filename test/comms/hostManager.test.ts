@@ -4,12 +4,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/base/clock.js';
 import { createMetrics, type Metrics } from '../../src/base/metrics.js';
-import { CoolOff } from '../../src/comms/coolOff.js';
-import { factsOf, type HostManager } from '../../src/comms/hostManager.js';
-import { LinkMetrics } from '../../src/comms/linkMetrics.js';
-import { Membership } from '../../src/comms/peers.js';
-import { OWN_HELLO } from '../../src/comms/protocol.js';
-import { keepWarmMs, slowsDownIdle } from '../../src/comms/slowStart.js';
+import { Membership } from '../../src/protocol/membership.js';
+import { CoolOff } from '../../src/transport/calling/coolOff.js';
+import { factsOf, type HostManager } from '../../src/transport/calling/hosts.js';
+import { keepWarmMs, slowsDownIdle } from '../../src/transport/calling/slowStart.js';
+import { LinkMetrics } from '../../src/transport/linkMetrics.js';
+import { OWN_HELLO } from '../../src/transport/versions.js';
 import { codeOf, hostsOf, identity, Loopback, never, OwnLink } from './support.js';
 
 let loopback: Loopback;

@@ -3,8 +3,8 @@
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { RoundId } from '../../src/base/ids.js';
-import { grpc, services } from '../../src/comms/grpc.js';
-import type { RoundInfo } from '../../src/round/roundInfo.js';
+import type { RoundInfo } from '../../src/protocol/roundInfo.js';
+import { grpc, services } from '../../src/transport/grpc.js';
 import { encoded, HostileSetting, METHODS, pathOf, type Service } from './hostileSetting.js';
 import { counted, zeros } from './support.js';
 import type { RealTeam, TeamNode } from './team.js';

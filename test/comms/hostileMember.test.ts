@@ -1,8 +1,8 @@
 // Hostile team members: wrong messages, headers, chunks, trailers and orders of frames. Each gets its own code, the round goes
 // on where it can, and ends with the name of who broke it where it cannot.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type RoundInfo, roundDigest } from '../../src/round/roundInfo.js';
-import { messageDigest } from '../../src/round/teamMessages.js';
+import { type RoundInfo, roundDigest } from '../../src/protocol/roundInfo.js';
+import { messageDigest } from '../../src/protocol/teamMessages.js';
 import { encoded, HostileSetting, pathOf, rawMember, type Service } from './hostileSetting.js';
 import { counted, keyShareMessage, wireCode, zeros } from './support.js';
 import type { RealTeam, TeamNode } from './team.js';

@@ -1,9 +1,9 @@
 // Raw clients on a real team, for tests that send what no honest client would: one that is node 1 of the team, one that is
 // anybody, one that is node 2 at its scheduler.
 import { expect } from 'vitest';
-import { type grpc, services } from '../../src/comms/grpc.js';
-import { SCHEDULER_ID } from '../../src/comms/schedulerClient.js';
-import type { RoundInfo } from '../../src/round/roundInfo.js';
+import { SCHEDULER_ID } from '../../src/comms/scheduler/client.js';
+import type { RoundInfo } from '../../src/protocol/roundInfo.js';
+import { type grpc, services } from '../../src/transport/grpc.js';
 import { never, RawClient, wireCode, zeros } from './support.js';
 import { NETWORK, RealTeam, type TeamNode } from './team.js';
 

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
 import type { NodeId } from '../../src/base/ids.js';
-import type { RoundInfo } from '../../src/round/roundInfo.js';
+import type { RoundInfo } from '../../src/protocol/roundInfo.js';
 import { counted } from './support.js';
 import { RealTeam } from './team.js';
 

@@ -7,15 +7,16 @@ import { isErrorCode } from '../../src/base/errors.js';
 import { silentLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
 import { systemRng } from '../../src/base/rng.js';
-import { type CertificatePair, createCertificate, expiryOf, fingerprintOf } from '../../src/comms/certificates.js';
-import { ownConnection, pinnedCredentials } from '../../src/comms/channels.js';
-import { GatewayClient } from '../../src/comms/gatewayClient.js';
-import { addGatewayService } from '../../src/comms/gatewayService.js';
-import { grpc, services } from '../../src/comms/grpc.js';
-import { authenticatePeer, type Member, Membership } from '../../src/comms/peers.js';
-import { listen } from '../../src/comms/server.js';
+import { GatewayClient } from '../../src/comms/gateway/client.js';
+import { addGatewayService } from '../../src/comms/gateway/service.js';
+import { fingerprintOf, type Member, Membership } from '../../src/protocol/membership.js';
 import { RegistrationDesk } from '../../src/round/submissions/registration.js';
 import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
+import { ownConnection, pinnedCredentials } from '../../src/transport/calling/channels.js';
+import { type CertificatePair, createCertificate, expiryOf } from '../../src/transport/certificates.js';
+import { grpc, services } from '../../src/transport/grpc.js';
+import { authenticatePeer } from '../../src/transport/serving/peers.js';
+import { listen } from '../../src/transport/serving/server.js';
 import { outcome } from '../support/cmix.js';
 import {
   batchSource,
@@ -94,7 +95,7 @@ describe('a team listener', () => {
   it('tells the receiver who calls by the certificate, whatever the message says', async () => {
     const { receiver } = node(1);
     await node(0).link.deliver(node(1).node, keyShareMessage(stranger.node), never);
-    // round/intake.ts refuses a message whose speaker is not its caller: it is told both.
+    // round/exchange/inbox.ts refuses a message whose speaker is not its caller: it is told both.
     const { from, message } = receiver.messages.at(-1)!;
     expect(from).toBe(node(0).node);
     expect(message.from).toBe(stranger.node);

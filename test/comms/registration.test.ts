@@ -2,7 +2,7 @@
 // others is registered with again.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
-import { GatewayClient } from '../../src/comms/gatewayClient.js';
+import { GatewayClient } from '../../src/comms/gateway/client.js';
 import { codeOf } from './support.js';
 import { NETWORK, RealTeam } from './team.js';
 

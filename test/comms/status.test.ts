@@ -3,8 +3,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ErrorValues, errorCodes, MixError } from '../../src/base/errors.js';
-import { grpc } from '../../src/comms/grpc.js';
-import { fromStatus, isTyped, refusalOf, toStatus } from '../../src/comms/status.js';
+import { grpc } from '../../src/transport/grpc.js';
+import { fromStatus, isTyped, refusalOf, toStatus } from '../../src/transport/status.js';
 import { identity, keyShareMessage, Loopback, never } from './support.js';
 
 let loopback: Loopback;

@@ -8,24 +8,31 @@ import { silentLog } from '../../src/base/log.js';
 import { createMetrics, type Metrics } from '../../src/base/metrics.js';
 import { SeededRng, systemRng } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
-import { TOKEN_KEY } from '../../src/comms/call.js';
-import { type CertificatePair, createCertificate } from '../../src/comms/certificates.js';
-import { ownConnection, pinnedCredentials } from '../../src/comms/channels.js';
-import { Connection, type DialOptions } from '../../src/comms/connection.js';
-import { type CallFacts, Gate, type GateOptions } from '../../src/comms/gate.js';
-import { type AuthContext, grpc } from '../../src/comms/grpc.js';
-import { authenticate, type PeerIdentity, type Self } from '../../src/comms/handshake.js';
-import { addHandshakeService } from '../../src/comms/handshakeService.js';
-import type { HostDeps, HostOptions } from '../../src/comms/host.js';
-import { HostManager } from '../../src/comms/hostManager.js';
-import { LinkMetrics } from '../../src/comms/linkMetrics.js';
-import { type Member, Membership } from '../../src/comms/peers.js';
-import { type Listener, listen } from '../../src/comms/server.js';
-import { TeamLink } from '../../src/comms/teamLink.js';
-import { addTeamService } from '../../src/comms/teamService.js';
-import type { BatchHeader, BatchSink, BatchSource, CirclePing, LinkReceiver } from '../../src/round/link.js';
-import type { Claim, ClaimRejection } from '../../src/round/submissions/screening.js';
-import type { BatchTrailer, SignedTeamMessage } from '../../src/round/teamMessages.js';
+import { TeamLink } from '../../src/comms/team/link.js';
+import { addTeamService } from '../../src/comms/team/service.js';
+import type {
+  BatchHeader,
+  BatchSink,
+  BatchSource,
+  CirclePing,
+  Claim,
+  ClaimRejection,
+  LinkReceiver,
+} from '../../src/protocol/link.js';
+import { type Member, Membership } from '../../src/protocol/membership.js';
+import type { BatchTrailer, SignedTeamMessage } from '../../src/protocol/teamMessages.js';
+import { TOKEN_KEY } from '../../src/transport/calling/call.js';
+import { ownConnection, pinnedCredentials } from '../../src/transport/calling/channels.js';
+import { Connection, type DialOptions } from '../../src/transport/calling/connection.js';
+import { authenticate, type PeerIdentity, type Self } from '../../src/transport/calling/handshake.js';
+import type { HostDeps, HostOptions } from '../../src/transport/calling/host.js';
+import { HostManager } from '../../src/transport/calling/hosts.js';
+import { type CertificatePair, createCertificate } from '../../src/transport/certificates.js';
+import { type AuthContext, grpc } from '../../src/transport/grpc.js';
+import { LinkMetrics } from '../../src/transport/linkMetrics.js';
+import { type CallFacts, Gate, type GateOptions } from '../../src/transport/serving/gate.js';
+import { addHandshakeService } from '../../src/transport/serving/handshakeService.js';
+import { type Listener, listen } from '../../src/transport/serving/server.js';
 
 /** The network that all of these are of. */
 export const NETWORK = 'test';

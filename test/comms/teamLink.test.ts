@@ -1,15 +1,15 @@
 // The Link port over real connections: what it promises to rounds about messages, batches, aborts, and peers that are away.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { toHex } from '../../src/base/bytes.js';
-import { deferred } from '../../src/base/deferred.js';
 import { MixError } from '../../src/base/errors.js';
 import type { BootId, NodeId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
-import { services } from '../../src/comms/grpc.js';
-import { Membership } from '../../src/comms/peers.js';
-import { listen } from '../../src/comms/server.js';
-import type { BatchTrailer, TeamMessage } from '../../src/round/teamMessages.js';
+import { deferred } from '../../src/base/promises.js';
+import { Membership } from '../../src/protocol/membership.js';
+import type { BatchTrailer, TeamMessage } from '../../src/protocol/teamMessages.js';
+import { services } from '../../src/transport/grpc.js';
+import { listen } from '../../src/transport/serving/server.js';
 import {
   batchSource,
   codeOf,

@@ -7,8 +7,8 @@ import * as x509 from '@peculiar/x509';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
-import { type CertificatePair, createCertificate } from '../../src/comms/certificates.js';
-import { type Listener, listen } from '../../src/comms/server.js';
+import { type CertificatePair, createCertificate } from '../../src/transport/certificates.js';
+import { type Listener, listen } from '../../src/transport/serving/server.js';
 import { codeOf, identity, Loopback, never } from './support.js';
 
 /** A certificate as releases before P-256 issued them. */

@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/base/clock.js';
 import { createLog } from '../../src/base/log.js';
 import { SeededRng } from '../../src/base/rng.js';
-import { LiveToken, Token } from '../../src/comms/token.js';
-import { TokenStore } from '../../src/comms/tokenStore.js';
+import { TokenStore } from '../../src/transport/serving/tokenStore.js';
+import { LiveToken, Token } from '../../src/transport/tokens.js';
 import { outcome } from '../support/cmix.js';
 
 const rng = new SeededRng('tokens');

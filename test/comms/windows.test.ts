@@ -1,12 +1,12 @@
 // The windows and the TLS version that a real connection has, read off its sessions: the options of grpc-js and the wrapped
-// function of comms/http2Windows.ts are only how we ask for them. Fails if an upgrade of grpc-js stops asking.
+// function of transport/http2Windows.ts are only how we ask for them. Fails if an upgrade of grpc-js stops asking.
 import type http2 from 'node:http2';
 import type { ClientHttp2Session, Http2Server, ServerHttp2Session } from 'node:http2';
 import { createRequire } from 'node:module';
 import { connect as dialTcp, type Server } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterEach, expect, it, vi } from 'vitest';
-import { CONNECTIONS_MAX, WINDOW_BYTES } from '../../src/comms/http2Windows.js';
+import { CONNECTIONS_MAX, WINDOW_BYTES } from '../../src/transport/http2Windows.js';
 import { identity, Loopback, never } from './support.js';
 
 const cjs = createRequire(import.meta.url)('node:http2') as typeof http2;

@@ -6,8 +6,8 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
 import { Dashboard } from '../../src/dashboard/dashboard.js';
-import type { NodeSpan } from '../../src/scheduler/roundRecords.js';
-import type { SchedulerView } from '../../src/scheduler/schedulerState.js';
+import type { SchedulerView } from '../../src/scheduler/machine/state.js';
+import type { NodeSpan } from '../../src/scheduler/records.js';
 import { Browser, findBrowser } from '../support/browser.js';
 import { describeWith } from '../support/requires.js';
 

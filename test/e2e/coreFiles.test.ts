@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { createLog } from '../../src/base/log.js';
 import { freePorts } from '../../src/cli/demo/processes.js';
-import { createKeyFiles, keyFilesIn } from '../../src/node/keyFiles.js';
-import { SCHEDULER_TEMPLATE } from '../../src/node/schedulerConfig.js';
-import { forbidCoreFiles, sayCoreFiles } from '../../src/node/undumpable.js';
+import { forbidCoreFiles, sayCoreFiles } from '../../src/node/machine/undumpable.js';
+import { createKeyFiles, keyFilesIn } from '../../src/node/settings/keyFiles.js';
+import { SCHEDULER_TEMPLATE } from '../../src/node/settings/schedulerConfig.js';
 import { Nodes } from '../support/nodes.js';
 import { describeWith, missingCommand } from '../support/requires.js';
 

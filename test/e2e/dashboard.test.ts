@@ -4,8 +4,8 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
 import { Dashboard, type LiveView, type RoundTable } from '../../src/dashboard/dashboard.js';
-import type { NodeSpan, RoundRow } from '../../src/scheduler/roundRecords.js';
-import type { SchedulerView } from '../../src/scheduler/schedulerState.js';
+import type { SchedulerView } from '../../src/scheduler/machine/state.js';
+import type { NodeSpan, RoundRow } from '../../src/scheduler/records.js';
 
 const NODE = 'ab'.repeat(16) as NodeId;
 

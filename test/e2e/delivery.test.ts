@@ -6,8 +6,8 @@ import { utf8 } from '../../src/base/bytes.js';
 import type { RoundId } from '../../src/base/ids.js';
 import { Client } from '../../src/client/client.js';
 import type { Fate } from '../../src/client/delivery.js';
-import { NO_FLOORS } from '../../src/round/floors.js';
-import type { RoundInfo } from '../../src/round/roundInfo.js';
+import { NO_FLOORS } from '../../src/protocol/floors.js';
+import type { RoundInfo } from '../../src/protocol/roundInfo.js';
 import { NETWORK, Nodes } from '../support/nodes.js';
 
 const LIMIT_MS = 60_000;

@@ -7,8 +7,8 @@ import { asMixError } from '../../src/base/errors.js';
 import { randomBytes, systemRng } from '../../src/base/rng.js';
 import type { NodeProcess } from '../../src/cli/demo/nodeProcesses.js';
 import { Client } from '../../src/client/client.js';
-import { NO_FLOORS } from '../../src/round/floors.js';
-import type { PhaseName } from '../../src/round/roundContext.js';
+import { NO_FLOORS } from '../../src/protocol/floors.js';
+import type { PhaseName } from '../../src/protocol/stages.js';
 import { FeedNetwork } from '../support/feedNetwork.js';
 
 const MINUTE_MS = 60_000;

@@ -3,8 +3,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createCertificate } from '../../src/comms/certificates.js';
-import { keyFilesIn } from '../../src/node/keyFiles.js';
+import { keyFilesIn } from '../../src/node/settings/keyFiles.js';
+import { createCertificate } from '../../src/transport/certificates.js';
 import { Nodes } from '../support/nodes.js';
 
 const LIMIT_MS = 60_000;

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { DemoNetwork } from '../../src/cli/demo/network.js';
 import { Client } from '../../src/client/client.js';
-import { SAFE_FLOORS } from '../../src/round/floors.js';
+import { SAFE_FLOORS } from '../../src/protocol/floors.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const LIMIT_MS = 120_000;

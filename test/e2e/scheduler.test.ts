@@ -10,10 +10,10 @@ import type { RoundId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
 import { statusText } from '../../src/cli/status.js';
 import { Client } from '../../src/client/client.js';
-import { createKeyFiles, keyFilesIn } from '../../src/node/keyFiles.js';
-import { loadSchedulerConfig, SCHEDULER_TEMPLATE } from '../../src/node/schedulerConfig.js';
 import { createCodes, type RunningScheduler, startScheduler } from '../../src/node/schedulerProcess.js';
-import { NO_FLOORS } from '../../src/round/floors.js';
+import { createKeyFiles, keyFilesIn } from '../../src/node/settings/keyFiles.js';
+import { loadSchedulerConfig, SCHEDULER_TEMPLATE } from '../../src/node/settings/schedulerConfig.js';
+import { NO_FLOORS } from '../../src/protocol/floors.js';
 import { NETWORK, Nodes } from '../support/nodes.js';
 
 const LIMIT_MS = 60_000;

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { freePorts } from '../../src/cli/demo/processes.js';
-import { membershipEntry } from '../../src/node/config.js';
-import { createKeyFiles, keyFilesIn } from '../../src/node/keyFiles.js';
-import { SCHEDULER_TEMPLATE } from '../../src/node/schedulerConfig.js';
+import { createKeyFiles, keyFilesIn } from '../../src/node/settings/keyFiles.js';
+import { membershipEntry } from '../../src/node/settings/nodeConfig.js';
+import { SCHEDULER_TEMPLATE } from '../../src/node/settings/schedulerConfig.js';
 import { identity, memberOf } from '../comms/support.js';
 import { describeWith, missingCommand } from '../support/requires.js';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { DemoNetwork } from '../../src/cli/demo/network.js';
 import { Client } from '../../src/client/client.js';
-import { NO_FLOORS } from '../../src/round/floors.js';
+import { NO_FLOORS } from '../../src/protocol/floors.js';
 import { describeWith, missingCommand } from '../support/requires.js';
 
 const LIMIT_MS = 180_000;

@@ -1,7 +1,7 @@
 // The cuda engine on a real card: the compliance suite at every width that there are kernels for. Skipped where there is no card,
 // with the reason; `npm run gpu` runs it. The engine on host lanes is tested by cuda.test.ts everywhere.
 import { expect, it } from 'vitest';
-import { CUDA_LIBRARY, probeCards } from '../../src/engine/cudaLibrary.js';
+import { CUDA_LIBRARY, probeCards } from '../../src/engine/cuda/library.js';
 import { cudaEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
 import { engineCompliance } from '../engine.compliance.js';

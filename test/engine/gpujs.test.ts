@@ -1,8 +1,8 @@
 // The gpujs engine in gpu.js's cpu mode, which every machine has; and that no sum of its kernels leaves what float32 holds.
 import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
-import { openGpujs } from '../../src/engine/gpujs.js';
-import { type Gpu, GpujsKernels, LIMB_MAX, rowsOf, SEGMENT_MAX } from '../../src/engine/gpujsKernels.js';
+import { openGpujs } from '../../src/engine/arrays/gpujs.js';
+import { type Gpu, GpujsKernels, LIMB_MAX, rowsOf, SEGMENT_MAX } from '../../src/engine/arrays/gpujsKernels.js';
 import { composedEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
 import { arrayEngineTests } from './arrays.js';

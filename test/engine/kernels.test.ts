@@ -1,7 +1,7 @@
 // The compliance suite on every engine and every path of it that this machine can run.
-import { native } from '../../src/engine/nativeLibrary.js';
+import { native } from '../../src/engine/kernels/native/library.js';
+import { openssl } from '../../src/engine/kernels/openssl/library.js';
 import { pooledEngine, referenceEngine } from '../../src/engine/open.js';
-import { openssl } from '../../src/engine/opensslLibrary.js';
 import { engineCompliance } from '../engine.compliance.js';
 import { describeWith } from '../support/requires.js';
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
 import { SeededRng } from '../../src/base/rng.js';
+import { selfCheck } from '../../src/engine/checked/selfCheck.js';
 import { ENGINE_NAMES, type Engine, type EngineName, OPERATIONS, type OperationName } from '../../src/engine/engine.js';
 import {
   type Candidate,
@@ -12,8 +13,7 @@ import {
   referenceEngine,
   selectEngine,
 } from '../../src/engine/open.js';
-import { loadPackage, missingPackages } from '../../src/engine/optional.js';
-import { selfCheck } from '../../src/engine/selfCheck.js';
+import { loadPackage, missingPackages } from '../../src/engine/optionalPackages.js';
 import { namedGroup } from '../../src/math/group.js';
 
 const group = namedGroup('TEST-64');

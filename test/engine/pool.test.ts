@@ -5,11 +5,11 @@ import { describe, expect, it } from 'vitest';
 import type { MixError } from '../../src/base/errors.js';
 import { SeededRng } from '../../src/base/rng.js';
 import type { Engine } from '../../src/engine/engine.js';
-import type { Job } from '../../src/engine/job.js';
 import { pooledEngine } from '../../src/engine/open.js';
-import { Plan } from '../../src/engine/plan.js';
-import { WorkerPool } from '../../src/engine/pool.js';
-import handle from '../../src/engine/worker.js';
+import { Plan } from '../../src/engine/pool/chunks.js';
+import type { Job } from '../../src/engine/pool/job.js';
+import handle from '../../src/engine/pool/worker.js';
+import { WorkerPool } from '../../src/engine/pool/workers.js';
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
 

@@ -1,7 +1,7 @@
 // The queue in front of the workers, driven by hand: a chunk ends when the test says so, and no clock is involved.
 import { describe, expect, it } from 'vitest';
 import { MixError } from '../../src/base/errors.js';
-import { ChunkQueue, type Failure, type SubmitOptions } from '../../src/engine/queue.js';
+import { ChunkQueue, type Failure, type SubmitOptions } from '../../src/engine/pool/queue.js';
 
 /** Lets everything run that waits for nothing but microtasks. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));

@@ -1,10 +1,10 @@
 // The tfjs engine on the backends that every machine has, wasm and cpu; and that no sum leaves what float32 holds, computed at
 // the largest sizes with the largest values there are.
 import { describe, expect, it } from 'vitest';
+import { BOUNDS, constantsOf, DIGIT } from '../../src/engine/arrays/residues.js';
+import { loadTensors, type TfjsBackend } from '../../src/engine/arrays/tensors.js';
+import { openTfjs } from '../../src/engine/arrays/tfjs.js';
 import { composedEngine } from '../../src/engine/open.js';
-import { BOUNDS, constantsOf, DIGIT } from '../../src/engine/residues.js';
-import { loadTensors, type TfjsBackend } from '../../src/engine/tensors.js';
-import { openTfjs } from '../../src/engine/tfjs.js';
 import { type Group, namedGroup } from '../../src/math/group.js';
 import { arrayEngineTests } from './arrays.js';
 

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
-import { addressOf } from '../../src/engine/opensslLibrary.js';
+import { addressOf } from '../../src/engine/kernels/openssl/library.js';
 import { bigintToBytes, bytesToBigint } from '../../src/math/batch.js';
 import type { Group } from '../../src/math/group.js';
 

@@ -3,7 +3,7 @@
 import { afterAll, expect, it } from 'vitest';
 import { type Rng, randomBelow, randomBytes, SeededRng } from '../../src/base/rng.js';
 import { catalogue } from '../../src/engine/catalogue.js';
-import { native } from '../../src/engine/nativeLibrary.js';
+import { native } from '../../src/engine/kernels/native/library.js';
 import { multiply } from '../../src/math/arithmetic.js';
 import { bytesToBigint } from '../../src/math/batch.js';
 import { type Group, namedGroup } from '../../src/math/group.js';

@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
 import type { Rng } from '../../src/base/rng.js';
 import { randomBytes } from '../../src/base/rng.js';
-import { type NativePath, native } from '../../src/engine/nativeLibrary.js';
-import { addressOf } from '../../src/engine/opensslLibrary.js';
+import { type NativePath, native } from '../../src/engine/kernels/native/library.js';
+import { addressOf } from '../../src/engine/kernels/openssl/library.js';
 import { bigintToBytes, bytesToBigint } from '../../src/math/batch.js';
 import type { Group } from '../../src/math/group.js';
 

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { loadConfig, loadMembership, Membership, namedGroup, Sender, startNode } from '../../src/index.js';
-import { address } from '../../src/node/config.js';
-import { loadSchedulerConfig, SCHEDULER_TEMPLATE } from '../../src/node/schedulerConfig.js';
-import { configTemplate } from '../../src/node/template.js';
+import { address } from '../../src/node/settings/nodeConfig.js';
+import { loadSchedulerConfig, SCHEDULER_TEMPLATE } from '../../src/node/settings/schedulerConfig.js';
+import { configTemplate } from '../../src/node/settings/template.js';
 
 describe('startNode', () => {
   it.each([

@@ -7,10 +7,15 @@ import { silentLog } from '../../src/base/log.js';
 import { SeededRng } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import { type FollowedRounds, SchedulerFollower } from '../../src/node/follow.js';
-import { RoundDirectory } from '../../src/round/roundDirectory.js';
-import { type RoundInfo, signRoundInfo } from '../../src/round/roundInfo.js';
-import type { Stage } from '../../src/round/roundState.js';
-import { type NodeReport, type SchedulerPort, type SignedUpdate, signUpdate } from '../../src/round/schedulerPort.js';
+import { type RoundInfo, signRoundInfo } from '../../src/protocol/roundInfo.js';
+import {
+  type NodeReport,
+  type SchedulerPort,
+  type SignedUpdate,
+  signUpdate,
+} from '../../src/protocol/schedulerPort.js';
+import type { Stage } from '../../src/protocol/stages.js';
+import { RoundDirectory } from '../../src/round/directory.js';
 
 const NETWORK = 'follow';
 const authority = SigningKey.generate(new SeededRng('follow'));

@@ -22,7 +22,7 @@ import {
   loadCode,
   loadSigningKey,
   openDataDirectory,
-} from '../../src/node/keyFiles.js';
+} from '../../src/node/settings/keyFiles.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'millrace-permissions-'));
 const at = (...names: string[]) => join(directory, ...names);

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { CUDA_LIBRARY } from '../../src/engine/cudaLibrary.js';
-import { TEMPLATE_DEFAULTS } from '../../src/node/template.js';
+import { CUDA_LIBRARY } from '../../src/engine/cuda/library.js';
+import { TEMPLATE_DEFAULTS } from '../../src/node/settings/template.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const text = readFileSync(join(root, 'Dockerfile.cuda'), 'utf8');
@@ -76,7 +76,7 @@ describe('Dockerfile.cuda', () => {
   it('has all that the program reads from its package', () => {
     const files = only(runtime, 'COPY').flatMap((rest) => rest.split(/\s+/).slice(0, -1));
     expect(files).toContain('package.json');
-    expect(files).toContain('src/comms/millrace.proto');
+    expect(files).toContain('src/transport/proto/millrace.proto');
   });
 
   it('runs scripts that there are', () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { nextTurn, VirtualClock } from '../../src/base/clock.js';
 import type { RoundId, SenderId } from '../../src/base/ids.js';
 import { SeededRng } from '../../src/base/rng.js';
+import { Shares } from '../../src/base/shares.js';
 import { SenderKey } from '../../src/cmix/senderKeys.js';
 import {
   difficultyBits,
@@ -10,7 +11,6 @@ import {
   MOST_BITS,
   NONCE_BYTES,
   Pressure,
-  Shares,
   solve,
 } from '../../src/round/submissions/admission.js';
 import { REGISTER_MAX, RegistrationDesk } from '../../src/round/submissions/registration.js';

@@ -5,12 +5,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../src/base/bytes.js';
 import type { NodeId } from '../../src/base/ids.js';
-import { isOver, refusal } from '../../src/round/admission.js';
-import type { BatchPhase } from '../../src/round/batchPhases.js';
-import { receiversOf } from '../../src/round/batchPhases.js';
-import { initialState, step } from '../../src/round/roundMachine.js';
-import type { RoundEffect, RoundEvent, RoundState, Task } from '../../src/round/roundState.js';
-import type { TeamMessage } from '../../src/round/teamMessages.js';
+import type { BatchPhase } from '../../src/protocol/batchPhases.js';
+import { receiversOf } from '../../src/protocol/batchPhases.js';
+import type { TeamMessage } from '../../src/protocol/teamMessages.js';
+import { isOver, refusal } from '../../src/round/machine/admission.js';
+import { initialState, step } from '../../src/round/machine/reducer.js';
+import type { RoundEffect, RoundEvent, RoundState, Task } from '../../src/round/machine/state.js';
 
 const same = (fill: number): Uint8Array => new Uint8Array(32).fill(fill);
 const C = same(1);

@@ -5,12 +5,12 @@ import { openSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { utf8 } from '../../src/base/bytes.js';
 import { Secret } from '../../src/base/secret.js';
+import { PreparedHandle } from '../../src/engine/checked/handles.js';
 import type { Prepared } from '../../src/engine/engine.js';
-import { PreparedHandle } from '../../src/engine/handles.js';
 import { openEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
-import { OutgoingBatch } from '../../src/round/batchStreams.js';
-import { RoundSecrets } from '../../src/round/roundSecrets.js';
+import { OutgoingBatch } from '../../src/round/exchange/batches.js';
+import { RoundSecrets } from '../../src/round/run/secrets.js';
 import { RealTeam } from '../comms/team.js';
 import { DISGUISE, type Noted } from './coreSearch.js';
 

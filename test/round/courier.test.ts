@@ -6,10 +6,10 @@ import { type ErrorCode, MixError } from '../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
 import { SeededRng } from '../../src/base/rng.js';
-import { Courier } from '../../src/round/courier.js';
-import type { Link } from '../../src/round/link.js';
-import { PeerWatch } from '../../src/round/peerWatch.js';
-import type { SignedTeamMessage } from '../../src/round/teamMessages.js';
+import type { Link } from '../../src/protocol/link.js';
+import type { SignedTeamMessage } from '../../src/protocol/teamMessages.js';
+import { PeerWatch } from '../../src/round/exchange/liveness.js';
+import { Courier } from '../../src/round/exchange/retryingSender.js';
 
 const PEER = 'p'.repeat(32) as NodeId;
 const message = { round: 4 as RoundId, message: { kind: 'sharesDigest' } } as SignedTeamMessage;

@@ -2,9 +2,9 @@
 // round's secrets. All on the virtual clock.
 import { describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/base/ids.js';
-import { blameOf, NOBODY, ownClaim } from '../../src/round/overdue.js';
-import { initialState, step } from '../../src/round/roundMachine.js';
-import type { RoundEvent, RoundState } from '../../src/round/roundState.js';
+import { blameOf, NOBODY, ownClaim } from '../../src/round/machine/blame.js';
+import { initialState, step } from '../../src/round/machine/reducer.js';
+import type { RoundEvent, RoundState } from '../../src/round/machine/state.js';
 import { Attack, codeOf, expectAccused, TEXTS } from '../attacks/attack.js';
 
 const failedNaming = (code: string, culprit: number | undefined) => ({ stage: 'FAILED', code, culprit });

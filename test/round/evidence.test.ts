@@ -12,10 +12,10 @@ import {
   encodeEvidence,
   type Finding,
   verifyEvidence,
-} from '../../src/round/evidence.js';
-import type { RunnerDeps } from '../../src/round/roundRunner.js';
-import { messageStatement, type PublicFacts, type Statement } from '../../src/round/statements.js';
-import type { TeamMessage } from '../../src/round/teamMessages.js';
+} from '../../src/protocol/evidence.js';
+import { messageStatement, type PublicFacts, type Statement } from '../../src/protocol/statements.js';
+import type { TeamMessage } from '../../src/protocol/teamMessages.js';
+import type { RunnerDeps } from '../../src/round/manager.js';
 import { Attack, codeOf, engine, group, lyingEngine, tag } from '../attacks/attack.js';
 
 const factsOf = (attack: Attack): PublicFacts => ({

@@ -7,9 +7,9 @@ import type { NodeId, RoundId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
 import { createMetrics, type Metrics } from '../../src/base/metrics.js';
 import { SeededRng } from '../../src/base/rng.js';
-import type { CirclePing, LinkProbe } from '../../src/round/link.js';
-import { LinkCare } from '../../src/round/linkCare.js';
-import type { RoundInfo } from '../../src/round/roundInfo.js';
+import type { CirclePing, LinkProbe } from '../../src/protocol/link.js';
+import type { RoundInfo } from '../../src/protocol/roundInfo.js';
+import { LinkCare } from '../../src/round/exchange/warmUp.js';
 import { outcome } from '../support/cmix.js';
 
 const team = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(32)) as NodeId[];

@@ -2,7 +2,7 @@
 // what is refused, so they end at once and not at their deadlines. All on the virtual clock.
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, MixError } from '../../src/base/errors.js';
-import type { TeamMessageKind } from '../../src/round/teamMessages.js';
+import type { TeamMessageKind } from '../../src/protocol/teamMessages.js';
 import { Attack } from '../attacks/attack.js';
 
 const HOUR_MS = 3_600_000;

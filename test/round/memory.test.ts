@@ -2,9 +2,9 @@
 // there is no room is refused before anything is allocated for it, while the others go on.
 import { describe, expect, it } from 'vitest';
 import { namedGroup } from '../../src/math/group.js';
-import { Round } from '../../src/round/round.js';
-import { DEFAULT_LIMITS } from '../../src/round/roundCheck.js';
-import { roundMemoryBytes } from '../../src/round/roundMemory.js';
+import { DEFAULT_LIMITS } from '../../src/round/limits.js';
+import { roundMemoryBytes } from '../../src/round/run/memory.js';
+import { Round } from '../../src/round/run/round.js';
 import { SimTeam, type TeamOptions } from '../sim/team.js';
 
 /** A round whose holdings are read at each of its events, between what it does. */

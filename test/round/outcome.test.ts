@@ -4,11 +4,12 @@ import type { NodeId } from '../../src/base/ids.js';
 import { randomBytes, SeededRng } from '../../src/base/rng.js';
 import { EpochKey, payloadDigest, SALT_BYTES, SenderKey, submissionMac } from '../../src/cmix/senderKeys.js';
 import type { SlotEntry, SlotTable } from '../../src/cmix/slotTable.js';
-import { isAbsent, type Outcome, outcomeOf, type Verdict, verdictOf } from '../../src/round/outcome.js';
-import type { Precompute } from '../../src/round/precompute.js';
-import { Realtime } from '../../src/round/realtime.js';
-import type { Round } from '../../src/round/round.js';
-import type { RoundContext } from '../../src/round/roundContext.js';
+import { isAbsent, type Outcome, type Verdict, verdictOf } from '../../src/protocol/outcome.js';
+import { outcomeOf } from '../../src/round/outcome.js';
+import type { RoundContext } from '../../src/round/run/context.js';
+import type { Precompute } from '../../src/round/run/precompute.js';
+import { Realtime } from '../../src/round/run/realtime.js';
+import type { Round } from '../../src/round/run/round.js';
 import { roundDigest } from '../support/cmix.js';
 
 const mixed: Outcome = { state: 'mixed' };

@@ -3,10 +3,11 @@
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/base/clock.js';
 import type { NodeId } from '../../src/base/ids.js';
-import { Deadlines } from '../../src/round/deadlines.js';
-import { blameOf, NOBODY, ownClaim } from '../../src/round/overdue.js';
-import { initialState, step } from '../../src/round/roundMachine.js';
-import type { Progress, RoundEvent, RoundState, Stage } from '../../src/round/roundState.js';
+import type { Stage } from '../../src/protocol/stages.js';
+import { blameOf, NOBODY, ownClaim } from '../../src/round/machine/blame.js';
+import { Deadlines } from '../../src/round/machine/deadlines.js';
+import { initialState, step } from '../../src/round/machine/reducer.js';
+import type { Progress, RoundEvent, RoundState } from '../../src/round/machine/state.js';
 
 const PRECOMPUTE_PHASE_MS = 10_000;
 const REALTIME_PHASE_MS = 4_000;

@@ -4,8 +4,8 @@
 import { describe, expect, it } from 'vitest';
 import { type Clock, sleep } from '../../src/base/clock.js';
 import type { Engine } from '../../src/engine/engine.js';
-import type { BatchPhase } from '../../src/round/batchPhases.js';
-import type { BatchSource } from '../../src/round/link.js';
+import type { BatchPhase } from '../../src/protocol/batchPhases.js';
+import type { BatchSource } from '../../src/protocol/link.js';
 import { Attack, lyingEngine, engine as reference, type Verdict } from '../attacks/attack.js';
 import { SimTeam } from '../sim/team.js';
 

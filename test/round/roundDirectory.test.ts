@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/base/clock.js';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
-import { RoundDirectory } from '../../src/round/roundDirectory.js';
-import type { SignedRoundInfo } from '../../src/round/roundInfo.js';
+import type { SignedRoundInfo } from '../../src/protocol/roundInfo.js';
+import { RoundDirectory } from '../../src/round/directory.js';
 
 const id = (round: number) => round as RoundId;
 const node = (name: string) => name as NodeId;

@@ -6,8 +6,7 @@ import type { NodeId, RoundId } from '../../src/base/ids.js';
 import { randomBytes, SeededRng } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import type { GroupName } from '../../src/math/group.js';
-import { NO_FLOORS, type RoundFloors, SAFE_FLOORS } from '../../src/round/floors.js';
-import { checkedFacts, type RoundRules } from '../../src/round/roundCheck.js';
+import { NO_FLOORS, type RoundFloors, SAFE_FLOORS } from '../../src/protocol/floors.js';
 import {
   checkRoundInfo,
   chunkCount,
@@ -16,8 +15,9 @@ import {
   type RoundInfo,
   roundDigest,
   signRoundInfo,
-} from '../../src/round/roundInfo.js';
-import { drawTeam } from '../../src/round/teamDraw.js';
+} from '../../src/protocol/roundInfo.js';
+import { drawTeam } from '../../src/protocol/sortition.js';
+import { checkedFacts, type RoundRules } from '../../src/round/limits.js';
 import { outcome } from '../support/cmix.js';
 
 const node = (i: number): NodeId => i.toString(16).padStart(32, '0') as NodeId;

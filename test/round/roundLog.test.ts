@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BootId, RoundId } from '../../src/base/ids.js';
 import { MemoryStore } from '../../src/base/store.js';
-import { type LostRound, RoundLog } from '../../src/round/roundLog.js';
+import { type LostRound, RoundLog } from '../../src/round/journal.js';
 import { rejection } from '../support/cmix.js';
 
 const boot = (name: string): BootId => name.repeat(32).slice(0, 32) as BootId;

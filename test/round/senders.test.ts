@@ -6,7 +6,7 @@ import { SeededRng } from '../../src/base/rng.js';
 import { Sender } from '../../src/client/compose.js';
 import { SenderKey } from '../../src/cmix/senderKeys.js';
 import { randomElements } from '../../src/math/sampling.js';
-import { type RoundInfo, roundDigest } from '../../src/round/roundInfo.js';
+import { type RoundInfo, roundDigest } from '../../src/protocol/roundInfo.js';
 import { type DeskSenders, type Submission, SubmissionDesk } from '../../src/round/submissions/desk.js';
 import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
 import { sealed } from '../sim/senders.js';

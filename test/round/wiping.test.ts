@@ -3,13 +3,13 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { SeededRng } from '../../src/base/rng.js';
 import { Secret } from '../../src/base/secret.js';
+import { PreparedHandle } from '../../src/engine/checked/handles.js';
 import type { Engine, Prepared } from '../../src/engine/engine.js';
-import { PreparedHandle } from '../../src/engine/handles.js';
 import { invert, multiply } from '../../src/math/arithmetic.js';
 import { elementsOf } from '../../src/math/batch.js';
 import { randomElements } from '../../src/math/sampling.js';
-import type { BatchPhase } from '../../src/round/batchPhases.js';
-import { RoundSecrets } from '../../src/round/roundSecrets.js';
+import type { BatchPhase } from '../../src/protocol/batchPhases.js';
+import { RoundSecrets } from '../../src/round/run/secrets.js';
 import { Attack, codeOf, engine, group, tag } from '../attacks/attack.js';
 
 const { slotKeysMade } = vi.hoisted(() => ({ slotKeysMade: [] as Uint8Array[] }));

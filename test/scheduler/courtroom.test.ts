@@ -9,14 +9,14 @@ import { SeededRng } from '../../src/base/rng.js';
 import { MemoryStore } from '../../src/base/store.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import { createKeyShare, encodeKeyShare } from '../../src/cmix/teamKey.js';
-import type { Membership } from '../../src/comms/peers.js';
-import { decodeEvidence, verifyEvidence } from '../../src/round/evidence.js';
-import type { FailureReport } from '../../src/round/schedulerPort.js';
+import { decodeEvidence, verifyEvidence } from '../../src/protocol/evidence.js';
+import type { Membership } from '../../src/protocol/membership.js';
+import type { FailureReport } from '../../src/protocol/schedulerPort.js';
 import { Courtroom } from '../../src/scheduler/courtroom.js';
+import type { Testimony } from '../../src/scheduler/machine/state.js';
+import { DEFAULT_PARAMS } from '../../src/scheduler/parameters.js';
 import { Scheduler } from '../../src/scheduler/scheduler.js';
-import { DEFAULT_PARAMS } from '../../src/scheduler/schedulerParams.js';
-import type { Testimony } from '../../src/scheduler/schedulerState.js';
-import { SchedulerStore } from '../../src/scheduler/schedulerStore.js';
+import { SchedulerStore } from '../../src/scheduler/store.js';
 import { Attack, engine, group, tag } from '../attacks/attack.js';
 
 /** A courtroom that hears what the honest nodes of an attack report. */

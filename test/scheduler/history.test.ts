@@ -8,13 +8,13 @@ import { createMetrics } from '../../src/base/metrics.js';
 import { randomBytes, SeededRng } from '../../src/base/rng.js';
 import { MemoryStore, type Store } from '../../src/base/store.js';
 import { nodeIdOf, SigningKey } from '../../src/cmix/signatures.js';
-import type { Membership } from '../../src/comms/peers.js';
 import { referenceEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
-import { type SignedUpdate, signUpdate } from '../../src/round/schedulerPort.js';
+import type { Membership } from '../../src/protocol/membership.js';
+import { type SignedUpdate, signUpdate } from '../../src/protocol/schedulerPort.js';
+import { DEFAULT_PARAMS } from '../../src/scheduler/parameters.js';
 import { Scheduler } from '../../src/scheduler/scheduler.js';
-import { DEFAULT_PARAMS } from '../../src/scheduler/schedulerParams.js';
-import { SchedulerStore } from '../../src/scheduler/schedulerStore.js';
+import { SchedulerStore } from '../../src/scheduler/store.js';
 import { counted } from '../comms/support.js';
 
 const NETWORK = 'history';

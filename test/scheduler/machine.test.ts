@@ -3,18 +3,18 @@ import { describe, expect, it } from 'vitest';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { randomBytes, SeededRng } from '../../src/base/rng.js';
 import { nodeIdOf } from '../../src/cmix/signatures.js';
-import type { RoundInfo } from '../../src/round/roundInfo.js';
-import type { Stage } from '../../src/round/roundState.js';
-import { teamKey } from '../../src/round/teamDraw.js';
-import { reduceScheduler } from '../../src/scheduler/schedulerMachine.js';
-import { DEFAULT_PARAMS, type SchedulerParams } from '../../src/scheduler/schedulerParams.js';
+import type { RoundInfo } from '../../src/protocol/roundInfo.js';
+import { teamKey } from '../../src/protocol/sortition.js';
+import type { Stage } from '../../src/protocol/stages.js';
+import { reduceScheduler } from '../../src/scheduler/machine/reducer.js';
 import {
   initialState,
   type SchedulerEffect,
   type SchedulerEvent,
   type SchedulerState,
   type Testimony,
-} from '../../src/scheduler/schedulerState.js';
+} from '../../src/scheduler/machine/state.js';
+import { DEFAULT_PARAMS, type SchedulerParams } from '../../src/scheduler/parameters.js';
 
 const SETTLED_MS = 5_000;
 

@@ -2,9 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
 import { createMetrics } from '../../src/base/metrics.js';
-import { medianRoundTripMs } from '../../src/scheduler/nodePool.js';
-import { SchedulerMetrics } from '../../src/scheduler/schedulerMetrics.js';
-import type { NodeRecord, RoundRecord, SchedulerView } from '../../src/scheduler/schedulerState.js';
+import { medianRoundTripMs } from '../../src/scheduler/machine/pool.js';
+import type { NodeRecord, RoundRecord, SchedulerView } from '../../src/scheduler/machine/state.js';
+import { SchedulerMetrics } from '../../src/scheduler/metrics.js';
 
 const view = { nodes: [], stock: 3, stockTarget: 4, precomputing: 1, realtime: 1, waited: 0, overlapShare: null };
 const ended = (resumed: boolean): RoundRecord => {

@@ -4,16 +4,16 @@ import { describe, expect, it } from 'vitest';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { randomBytes, randomFraction, SeededRng } from '../../src/base/rng.js';
 import { nodeIdOf } from '../../src/cmix/signatures.js';
-import type { Stage } from '../../src/round/roundState.js';
-import { reduceScheduler } from '../../src/scheduler/schedulerMachine.js';
-import { DEFAULT_PARAMS, type SchedulerParams } from '../../src/scheduler/schedulerParams.js';
+import type { Stage } from '../../src/protocol/stages.js';
+import { reduceScheduler } from '../../src/scheduler/machine/reducer.js';
 import {
   type Demand,
   initialState,
   type SchedulerEffect,
   type SchedulerEvent,
-} from '../../src/scheduler/schedulerState.js';
-import { consumed, stockTarget } from '../../src/scheduler/stock.js';
+} from '../../src/scheduler/machine/state.js';
+import { consumed, stockTarget } from '../../src/scheduler/machine/stock.js';
+import { DEFAULT_PARAMS, type SchedulerParams } from '../../src/scheduler/parameters.js';
 
 const BOOT = 'ab'.repeat(16) as BootId;
 

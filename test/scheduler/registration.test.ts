@@ -7,13 +7,13 @@ import { createMetrics } from '../../src/base/metrics.js';
 import { randomBytes, SeededRng } from '../../src/base/rng.js';
 import { MemoryStore } from '../../src/base/store.js';
 import { nodeIdOf, SigningKey } from '../../src/cmix/signatures.js';
-import type { Membership } from '../../src/comms/peers.js';
 import { referenceEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
+import type { Membership } from '../../src/protocol/membership.js';
+import { DEFAULT_PARAMS } from '../../src/scheduler/parameters.js';
 import { ATTEMPTS_MAX, ATTEMPTS_WINDOW_MS, Registration } from '../../src/scheduler/registration.js';
 import { Scheduler } from '../../src/scheduler/scheduler.js';
-import { DEFAULT_PARAMS } from '../../src/scheduler/schedulerParams.js';
-import { SchedulerStore } from '../../src/scheduler/schedulerStore.js';
+import { SchedulerStore } from '../../src/scheduler/store.js';
 
 const rng = new SeededRng('registration');
 const [a, b, c] = Array.from({ length: 3 }, () => nodeIdOf(randomBytes(rng, 32))) as [NodeId, NodeId, NodeId];

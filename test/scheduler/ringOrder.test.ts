@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/base/ids.js';
 import { randomFraction, SeededRng } from '../../src/base/rng.js';
-import { type Distance, ringLength, shortestRing } from '../../src/scheduler/ringOrder.js';
+import { type Distance, ringLength, shortestRing } from '../../src/scheduler/ring.js';
 
 const nodes = (count: number) => Array.from({ length: count }, (_, i) => `node ${i}` as NodeId);
 

@@ -1,9 +1,9 @@
 // A scheduler's tables and timeline: right when nodes work at the same time on the same batch, and bounded.
 import { describe, expect, it } from 'vitest';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
-import type { Stage } from '../../src/round/roundState.js';
-import { RoundRecords, TIMELINE_MS } from '../../src/scheduler/roundRecords.js';
-import type { RoundRecord, Testimony } from '../../src/scheduler/schedulerState.js';
+import type { Stage } from '../../src/protocol/stages.js';
+import type { RoundRecord, Testimony } from '../../src/scheduler/machine/state.js';
+import { RoundRecords, TIMELINE_MS } from '../../src/scheduler/records.js';
 import { containersOf } from '../support/containers.js';
 
 const nodes = ['a', 'b', 'c'] as NodeId[];

@@ -1,10 +1,10 @@
 // Nodes, disks and first nodes that break a promise on purpose, so that the simulator can be seen to fail: each break
 // belongs to one invariant. Nothing here is in a product.
 
-import { isOver } from '../../src/round/admission.js';
-import { Round, type RoundDeps, type SignedOutputs } from '../../src/round/round.js';
-import type { RunnerDeps } from '../../src/round/roundRunner.js';
-import type { RoundEvent } from '../../src/round/roundState.js';
+import { isOver } from '../../src/round/machine/admission.js';
+import type { RoundEvent } from '../../src/round/machine/state.js';
+import type { RunnerDeps } from '../../src/round/manager.js';
+import { Round, type RoundDeps, type SignedOutputs } from '../../src/round/run/round.js';
 import { forgeOpening } from './forge.js';
 import type { SimTeam } from './team.js';
 

@@ -1,10 +1,14 @@
 // What a malicious node makes: batches with any content, properly signed with its own key, and messages likewise.
 import type { SigningKey } from '../../src/cmix/signatures.js';
-import type { BatchPhase } from '../../src/round/batchPhases.js';
-import { OutgoingBatch } from '../../src/round/batchStreams.js';
-import { encodeOpening, type OpeningExtra } from '../../src/round/opening.js';
-import type { RoundFacts } from '../../src/round/roundContext.js';
-import { messageDigest, type SignedTeamMessage, signTrailer, type TeamMessage } from '../../src/round/teamMessages.js';
+import { type BatchPhase, encodeOpening, type OpeningExtra } from '../../src/protocol/batchPhases.js';
+import type { RoundFacts } from '../../src/protocol/roundInfo.js';
+import {
+  messageDigest,
+  type SignedTeamMessage,
+  signTrailer,
+  type TeamMessage,
+} from '../../src/protocol/teamMessages.js';
+import { OutgoingBatch } from '../../src/round/exchange/batches.js';
 
 type Facts = Pick<RoundFacts, 'info' | 'group' | 'digest'>;
 

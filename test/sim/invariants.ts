@@ -1,10 +1,10 @@
 // What must hold when a simulated round has ended, whatever went wrong: agreement on the outputs, every message out once or
 // its sender told, nothing secret left, no round id that runs again.
 import { asMixError } from '../../src/base/errors.js';
-import { isOver } from '../../src/round/admission.js';
-import { isAbsent, type Outcome } from '../../src/round/outcome.js';
-import type { RoundInfo, SignedRoundInfo } from '../../src/round/roundInfo.js';
-import type { Stage } from '../../src/round/roundState.js';
+import { isAbsent, type Outcome } from '../../src/protocol/outcome.js';
+import type { RoundInfo, SignedRoundInfo } from '../../src/protocol/roundInfo.js';
+import type { Stage } from '../../src/protocol/stages.js';
+import { isOver } from '../../src/round/machine/admission.js';
 import { refusedBecause, textsOf } from './outputs.js';
 import type { Mishap } from './scenario.js';
 import type { Sent } from './senders.js';

@@ -5,8 +5,8 @@ import type { VirtualClock } from '../../src/base/clock.js';
 import { MixError } from '../../src/base/errors.js';
 import type { BootId, NodeId } from '../../src/base/ids.js';
 import { type Rng, randomFraction } from '../../src/base/rng.js';
-import type { BatchSink, BatchSource, Link, LinkReceiver } from '../../src/round/link.js';
-import type { SignedTeamMessage } from '../../src/round/teamMessages.js';
+import type { BatchSink, BatchSource, Link, LinkReceiver } from '../../src/protocol/link.js';
+import type { SignedTeamMessage } from '../../src/protocol/teamMessages.js';
 
 export interface NetworkFaults {
   /** Probability that a packet is lost. */

@@ -4,9 +4,9 @@ import { equalBytes } from '../../src/base/bytes.js';
 import type { NodeId } from '../../src/base/ids.js';
 import { type DecodedOutputs, decodeOutputs, outputDigest } from '../../src/cmix/outputs.js';
 import { namedGroup } from '../../src/math/group.js';
-import type { SignedOutputs } from '../../src/round/round.js';
-import { type RoundInfo, roundDigest } from '../../src/round/roundInfo.js';
-import { isSaidBy } from '../../src/round/teamMessages.js';
+import { type RoundInfo, roundDigest } from '../../src/protocol/roundInfo.js';
+import { isSaidBy } from '../../src/protocol/teamMessages.js';
+import type { SignedOutputs } from '../../src/round/run/round.js';
 
 /** Why outputs do not count; undefined where they do. */
 export function refusedBecause(

@@ -1,9 +1,9 @@
 // Plays one scenario: opens the rounds, lets them take messages, makes the mishaps happen, waits until everything has
 // ended, and checks the invariants. The result of a seed is always the same, to the hash of its trace.
 import { asMixError } from '../../src/base/errors.js';
-import { isOver } from '../../src/round/admission.js';
-import { roundDigest } from '../../src/round/roundInfo.js';
-import type { Stage } from '../../src/round/roundState.js';
+import { roundDigest } from '../../src/protocol/roundInfo.js';
+import type { Stage } from '../../src/protocol/stages.js';
+import { isOver } from '../../src/round/machine/admission.js';
 import { type Break, brokenNode } from './breaks.js';
 import { forgeMessage } from './forge.js';
 import {

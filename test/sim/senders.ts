@@ -5,7 +5,7 @@ import { randomBelow } from '../../src/base/rng.js';
 import type { Sender } from '../../src/client/compose.js';
 import { payloadDigest, submissionMac } from '../../src/cmix/senderKeys.js';
 import { randomElements } from '../../src/math/sampling.js';
-import { type RoundInfo, roundDigest } from '../../src/round/roundInfo.js';
+import { type RoundInfo, roundDigest } from '../../src/protocol/roundInfo.js';
 import type { Submission } from '../../src/round/submissions/desk.js';
 import type { BadKind, RoundPlan } from './scenario.js';
 import type { SimTeam } from './team.js';

@@ -14,10 +14,15 @@ import { SigningKey } from '../../src/cmix/signatures.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { referenceEngine } from '../../src/engine/open.js';
 import { type GroupName, namedGroup } from '../../src/math/group.js';
-import { type RoundDeadlines, type RoundInfo, type SignedRoundInfo, signRoundInfo } from '../../src/round/roundInfo.js';
-import { RoundLog } from '../../src/round/roundLog.js';
-import { RoundRunner, type RunnerDeps } from '../../src/round/roundRunner.js';
-import type { NodeReport } from '../../src/round/schedulerPort.js';
+import {
+  type RoundDeadlines,
+  type RoundInfo,
+  type SignedRoundInfo,
+  signRoundInfo,
+} from '../../src/protocol/roundInfo.js';
+import type { NodeReport } from '../../src/protocol/schedulerPort.js';
+import { RoundLog } from '../../src/round/journal.js';
+import { RoundRunner, type RunnerDeps } from '../../src/round/manager.js';
 import type { Submission } from '../../src/round/submissions/desk.js';
 import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
 import { CALM, type NetworkFaults, VirtualNetwork } from './network.js';

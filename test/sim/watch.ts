@@ -4,9 +4,9 @@
 import { createHash } from 'node:crypto';
 import { toHex } from '../../src/base/bytes.js';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
-import type { BatchSource } from '../../src/round/link.js';
-import type { RoundInfo } from '../../src/round/roundInfo.js';
-import type { SignedTeamMessage } from '../../src/round/teamMessages.js';
+import type { BatchSource } from '../../src/protocol/link.js';
+import type { RoundInfo } from '../../src/protocol/roundInfo.js';
+import type { SignedTeamMessage } from '../../src/protocol/teamMessages.js';
 import type { SimTeam } from './team.js';
 
 export interface Violation {

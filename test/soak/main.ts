@@ -8,7 +8,7 @@ import { silentLog } from '../../src/base/log.js';
 import { SeededRng } from '../../src/base/rng.js';
 import { openEngine } from '../../src/engine/open.js';
 import { groupOfBits } from '../../src/math/group.js';
-import { NO_FLOORS } from '../../src/round/floors.js';
+import { NO_FLOORS } from '../../src/protocol/floors.js';
 import { FeedNetwork } from '../support/feedNetwork.js';
 import { LeakWatch } from './leaks.js';
 import { Ledger } from './ledger.js';

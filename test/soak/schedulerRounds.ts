@@ -3,8 +3,8 @@ import { sleep, systemClock } from '../../src/base/clock.js';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
 import type { DemoNetwork } from '../../src/cli/demo/network.js';
 import type { Client } from '../../src/client/client.js';
-import type { Stage } from '../../src/round/roundState.js';
-import type { RoundRow } from '../../src/scheduler/roundRecords.js';
+import type { Stage } from '../../src/protocol/stages.js';
+import type { RoundRow } from '../../src/scheduler/records.js';
 import type { Ledger } from './ledger.js';
 
 const POLL_MS = 400;

@@ -5,7 +5,7 @@ import { isErrorCode, MixError } from '../../src/base/errors.js';
 import { SeededRng } from '../../src/base/rng.js';
 import { Secret } from '../../src/base/secret.js';
 import { identifyFactor } from '../../src/cmix/phases.js';
-import type { ShareContext } from '../../src/cmix/proofCodec.js';
+import type { ShareContext } from '../../src/cmix/proofs/codec.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import type { Engine, Prepared } from '../../src/engine/engine.js';
 import { referenceEngine } from '../../src/engine/open.js';

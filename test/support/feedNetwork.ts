@@ -14,16 +14,16 @@ import {
   type NodeProcessesOptions,
 } from '../../src/cli/demo/nodeProcesses.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
-import { createCertificate } from '../../src/comms/certificates.js';
-import { type CallFacts, Gate } from '../../src/comms/gate.js';
-import { addHandshakeService } from '../../src/comms/handshakeService.js';
-import type { Membership } from '../../src/comms/peers.js';
-import { SCHEDULER_ID } from '../../src/comms/schedulerClient.js';
-import { addSchedulerService } from '../../src/comms/schedulerService.js';
-import { type Listener, listen } from '../../src/comms/server.js';
-import type { RoundInfo } from '../../src/round/roundInfo.js';
-import { drawTeam } from '../../src/round/teamDraw.js';
-import { type FeedListener, RoundFeed } from '../../src/scheduler/roundFeed.js';
+import { SCHEDULER_ID } from '../../src/comms/scheduler/client.js';
+import { addSchedulerService } from '../../src/comms/scheduler/service.js';
+import type { Membership } from '../../src/protocol/membership.js';
+import type { RoundInfo } from '../../src/protocol/roundInfo.js';
+import { drawTeam } from '../../src/protocol/sortition.js';
+import { type FeedListener, RoundFeed } from '../../src/scheduler/feed.js';
+import { createCertificate } from '../../src/transport/certificates.js';
+import { type CallFacts, Gate } from '../../src/transport/serving/gate.js';
+import { addHandshakeService } from '../../src/transport/serving/handshakeService.js';
+import { type Listener, listen } from '../../src/transport/serving/server.js';
 
 const START_LIMIT_MS = 60_000;
 const NETWORK = 'feed';

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { sleep, systemClock } from '../../base/clock.js';
 import { MixError } from '../../base/errors.js';
 import type { LiveView, RoundTable } from '../../dashboard/dashboard.js';
-import { createKeyFiles, keyFilesIn } from '../../node/keyFiles.js';
-import { SCHEDULER_TEMPLATE } from '../../node/schedulerConfig.js';
+import { createKeyFiles, keyFilesIn } from '../../node/settings/keyFiles.js';
+import { SCHEDULER_TEMPLATE } from '../../node/settings/schedulerConfig.js';
 import { CERTIFICATE_DAYS, NodeProcesses, type NodeProcessesOptions } from './nodeProcesses.js';
 import { freePorts, settingFlags, startMillrace, stopProcess, tailOf } from './processes.js';
 

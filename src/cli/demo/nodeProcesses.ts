@@ -8,11 +8,11 @@ import { toHex } from '../../base/bytes.js';
 import { MixError } from '../../base/errors.js';
 import type { NodeId } from '../../base/ids.js';
 import type { LogLevel } from '../../base/log.js';
-import { type Member, Membership } from '../../comms/peers.js';
-import { membershipEntry } from '../../node/config.js';
-import { createKeyFiles, keyFilesIn } from '../../node/keyFiles.js';
-import { configTemplate, TEMPLATE_DEFAULTS } from '../../node/template.js';
-import type { RoundFloors } from '../../round/floors.js';
+import { createKeyFiles, keyFilesIn } from '../../node/settings/keyFiles.js';
+import { membershipEntry } from '../../node/settings/nodeConfig.js';
+import { configTemplate, TEMPLATE_DEFAULTS } from '../../node/settings/template.js';
+import type { RoundFloors } from '../../protocol/floors.js';
+import { type Member, Membership } from '../../protocol/membership.js';
 import { freePorts, settingFlags, startMillrace, stopProcess, tailOf } from './processes.js';
 
 export const CERTIFICATE_DAYS = 2;

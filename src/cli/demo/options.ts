@@ -7,7 +7,7 @@ import { type Rng, randomBelow, randomBytes } from '../../base/rng.js';
 import { messageCapacity } from '../../cmix/messageCoding.js';
 import { ENGINE_NAMES, type EngineName } from '../../engine/engine.js';
 import { type Group, groupOfBits } from '../../math/group.js';
-import { TEAM_SIZE_MAX, TEAM_SIZE_MIN } from '../../round/roundInfo.js';
+import { TEAM_SIZE_MAX, TEAM_SIZE_MIN } from '../../protocol/roundInfo.js';
 
 /** As commander gives them: text. */
 export interface RawDemoOptions {

@@ -1,15 +1,15 @@
 // The demo's senders and receivers: each batch of messages is sent by clients as anybody would send it, and followed to its end;
 // then outputs are fetched, verified, and compared with what went in.
 import { sleep, systemClock } from '../../base/clock.js';
-import { deferred } from '../../base/deferred.js';
 import { MixError } from '../../base/errors.js';
 import type { NodeId, RoundId } from '../../base/ids.js';
+import { deferred } from '../../base/promises.js';
 import { Client } from '../../client/client.js';
 import type { Sender } from '../../client/compose.js';
 import type { Fate } from '../../client/delivery.js';
 import type { Engine } from '../../engine/engine.js';
-import { isOver } from '../../round/admission.js';
-import type { RoundRow } from '../../scheduler/roundRecords.js';
+import { isOver } from '../../round/machine/admission.js';
+import type { RoundRow } from '../../scheduler/records.js';
 import { MessageBook } from './messageBook.js';
 import type { DemoNetwork } from './network.js';
 import type { DemoOptions } from './options.js';

@@ -1,11 +1,12 @@
 // Registration for strangers: what a key costs whoever registers it, and what it may cost the node. A few keys a call, a few keys of
 // the main thread at a time, shares of the registry under load, and work that is asked for where more comes than a node can bear.
 import { type Clock, nextTurn, sleep } from '../../base/clock.js';
-import { type Deferred, deferred } from '../../base/deferred.js';
 import { MixError } from '../../base/errors.js';
 import type { SenderId } from '../../base/ids.js';
+import { type Deferred, deferred } from '../../base/promises.js';
+import { Shares } from '../../base/shares.js';
 import { senderIdOf } from '../../cmix/senderKeys.js';
-import { difficultyBits, isSolved, Pressure, Shares } from './admission.js';
+import { difficultyBits, isSolved, Pressure } from './admission.js';
 import type { SenderRegistry } from './senderRegistry.js';
 
 /** Keys of one call: bounds the work that one message can ask for. */

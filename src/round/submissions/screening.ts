@@ -8,24 +8,9 @@ import { MixError } from '../../base/errors.js';
 import type { SenderId } from '../../base/ids.js';
 import { type SenderSecret, verifyMac } from '../../cmix/senderKeys.js';
 import { type RejectionReason, type SlotEntry, submissionKey } from '../../cmix/slotTable.js';
+import type { Claim, ClaimRejection } from '../../protocol/link.js';
+import { CLAIMS_MAX } from '../../protocol/link.js';
 
-/** A submission as one member of the team is to judge it: the payload stays with the first node. */
-export interface Claim {
-  readonly sender: SenderId;
-  readonly salt: Uint8Array;
-  readonly payloadDigest: Uint8Array;
-  /** The one for this member. */
-  readonly mac: Uint8Array;
-}
-
-/** A claim that a member rejects, by its place in what it was asked. */
-export interface ClaimRejection {
-  readonly index: number;
-  readonly reason: RejectionReason;
-}
-
-/** Claims of one message: 64 MACs are a third of a millisecond for a member. */
-export const CLAIMS_MAX = 64;
 /** How long a submission waits for others to go with it: a message a submission would cost more than the MACs. */
 const GATHER_MS = 100;
 /** Messages to one member that are not answered yet; more claims wait with the first node. */

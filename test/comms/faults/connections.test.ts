@@ -2,20 +2,20 @@
 // up on by one call while another one works.
 import { describe, expect } from 'vitest';
 import { systemClock } from '../../../src/base/clock.js';
-import { deferred } from '../../../src/base/deferred.js';
 import type { BootId } from '../../../src/base/ids.js';
 import { silentLog } from '../../../src/base/log.js';
 import { createMetrics } from '../../../src/base/metrics.js';
+import { deferred } from '../../../src/base/promises.js';
 import { systemRng } from '../../../src/base/rng.js';
-import type { Attempt } from '../../../src/comms/call.js';
-import { metadataOf, TOKEN_KEY } from '../../../src/comms/call.js';
-import { grpc } from '../../../src/comms/grpc.js';
-import { LinkMetrics } from '../../../src/comms/linkMetrics.js';
-import { Membership } from '../../../src/comms/peers.js';
-import { listen } from '../../../src/comms/server.js';
-import { addTeamService } from '../../../src/comms/teamService.js';
-import { transmit } from '../../../src/comms/transmit.js';
-import { Courier } from '../../../src/round/courier.js';
+import { addTeamService } from '../../../src/comms/team/service.js';
+import { Membership } from '../../../src/protocol/membership.js';
+import { Courier } from '../../../src/round/exchange/retryingSender.js';
+import type { Attempt } from '../../../src/transport/calling/call.js';
+import { metadataOf, TOKEN_KEY } from '../../../src/transport/calling/call.js';
+import { transmit } from '../../../src/transport/calling/transmit.js';
+import { grpc } from '../../../src/transport/grpc.js';
+import { LinkMetrics } from '../../../src/transport/linkMetrics.js';
+import { listen } from '../../../src/transport/serving/server.js';
 import {
   batchSource,
   codeOf,

@@ -1,8 +1,8 @@
 // Metadata that are missing, malformed or somebody else's, on every call of every listener: each gets a code, none brings a
 // server down, and an honest call works afterwards.
 import { afterAll, beforeAll, describe, expect } from 'vitest';
-import { TOKEN_KEY } from '../../../src/comms/call.js';
-import { grpc } from '../../../src/comms/grpc.js';
+import { TOKEN_KEY } from '../../../src/transport/calling/call.js';
+import { grpc } from '../../../src/transport/grpc.js';
 import { HostileSetting, METHODS, pathOf, type Service } from '../hostileSetting.js';
 import { wireCode, zeros } from '../support.js';
 import { fault } from './setting.js';

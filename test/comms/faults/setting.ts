@@ -2,11 +2,11 @@
 // is run as often as MILLRACE_REPEAT says (`npm run faults -- --repeat 100`), each time from the start.
 import { it } from 'vitest';
 import { createMetrics, type Metrics } from '../../../src/base/metrics.js';
-import type { GateOptions } from '../../../src/comms/gate.js';
-import type { Host, HostDeps, HostOptions } from '../../../src/comms/host.js';
-import { factsOf } from '../../../src/comms/hostManager.js';
-import { LinkMetrics } from '../../../src/comms/linkMetrics.js';
-import { type Member, Membership } from '../../../src/comms/peers.js';
+import { type Member, Membership } from '../../../src/protocol/membership.js';
+import type { Host, HostDeps, HostOptions } from '../../../src/transport/calling/host.js';
+import { factsOf } from '../../../src/transport/calling/hosts.js';
+import { LinkMetrics } from '../../../src/transport/linkMetrics.js';
+import type { GateOptions } from '../../../src/transport/serving/gate.js';
 import { counted, hostsOf, identity, Loopback, OwnLink, type ServingNode } from '../support.js';
 import { FaultyProxy } from './proxy.js';
 

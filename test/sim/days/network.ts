@@ -2,22 +2,22 @@
 // again every day, keys and certificates are replaced, senders come and are forgotten, and visitors come with a registration code, stay
 // an hour and leave the list. Rounds are few, and nothing goes wrong: faults are for the other simulations.
 import { type Clock, nextTurn, sleep, VirtualClock } from '../../../src/base/clock.js';
-import { type Deferred, deferred } from '../../../src/base/deferred.js';
 import { MixError } from '../../../src/base/errors.js';
 import type { NodeId, RoundId } from '../../../src/base/ids.js';
 import { silentLog } from '../../../src/base/log.js';
 import { createMetrics } from '../../../src/base/metrics.js';
+import { type Deferred, deferred } from '../../../src/base/promises.js';
 import { randomFraction, SeededRng } from '../../../src/base/rng.js';
 import { MemoryStore } from '../../../src/base/store.js';
 import { SigningKey } from '../../../src/cmix/signatures.js';
-import { type Member, Membership } from '../../../src/comms/peers.js';
 import { referenceEngine } from '../../../src/engine/open.js';
 import { namedGroup } from '../../../src/math/group.js';
-import { isOver } from '../../../src/round/admission.js';
-import type { RoundInfo } from '../../../src/round/roundInfo.js';
+import { type Member, Membership } from '../../../src/protocol/membership.js';
+import type { RoundInfo } from '../../../src/protocol/roundInfo.js';
+import { isOver } from '../../../src/round/machine/admission.js';
+import { DEFAULT_PARAMS, type SchedulerParams } from '../../../src/scheduler/parameters.js';
 import { Scheduler } from '../../../src/scheduler/scheduler.js';
-import { DEFAULT_PARAMS, type SchedulerParams } from '../../../src/scheduler/schedulerParams.js';
-import { SchedulerStore } from '../../../src/scheduler/schedulerStore.js';
+import { SchedulerStore } from '../../../src/scheduler/store.js';
 import type { Run } from '../scheduler/connection.js';
 import type { Word } from '../scheduler/simRounds.js';
 import { codeOf, DayNode, NETWORK, type Surroundings } from './node.js';

@@ -3,12 +3,12 @@ import { X509Certificate } from 'node:crypto';
 import type { Clock } from '../../../src/base/clock.js';
 import { type Rng, randomBytes } from '../../../src/base/rng.js';
 import type { SigningKey } from '../../../src/cmix/signatures.js';
-import { type CertificatePair, createCertificate } from '../../../src/comms/certificates.js';
-import type { CallFacts, Gate } from '../../../src/comms/gate.js';
-import type { AuthContext } from '../../../src/comms/grpc.js';
-import type { Member } from '../../../src/comms/peers.js';
-import { clientProof, OWN_HELLO } from '../../../src/comms/protocol.js';
-import type { Token } from '../../../src/comms/token.js';
+import type { Member } from '../../../src/protocol/membership.js';
+import { type CertificatePair, createCertificate } from '../../../src/transport/certificates.js';
+import type { AuthContext } from '../../../src/transport/grpc.js';
+import type { CallFacts, Gate } from '../../../src/transport/serving/gate.js';
+import type { Token } from '../../../src/transport/tokens.js';
+import { clientProof, OWN_HELLO } from '../../../src/transport/versions.js';
 
 /** Longer than the day after which it is renewed, shorter than two: one that is missed shows. */
 const VALID_DAYS = 1.5;

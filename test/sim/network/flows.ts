@@ -1,6 +1,6 @@
 // How a team talks, as tasks of a table: signed messages to all, and batches that stream chunk by chunk with their Merkle root behind.
 // Sizes are those of the protocol; frames of gRPC, TLS and TCP are left to the bandwidth.
-import type { Lane } from '../../../src/comms/host.js';
+import type { Lane } from '../../../src/transport/calling/host.js';
 import type { PlanBuilder, TaskId } from './plan.js';
 
 const SIGNATURE_BYTES = 64;

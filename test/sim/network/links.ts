@@ -1,8 +1,8 @@
 // A node's connection to the world: chunks wait for its uplink, travel, and wait for the other end's downlink, whole. There is one
 // connection for each peer and lane, as in src/comms, and connections share the uplink in turn: that is what keeps a realtime chunk
-// from waiting behind a precomputation's megabytes. Links are warm (src/round/linkCare.ts), so there is no slow start.
+// from waiting behind a precomputation's megabytes. Links are warm (src/round/exchange/warmUp.ts), so there is no slow start.
 import type { Clock } from '../../../src/base/clock.js';
-import type { Lane } from '../../../src/comms/host.js';
+import type { Lane } from '../../../src/transport/calling/host.js';
 import type { Done } from './servers.js';
 
 /** One way, milliseconds, between nodes by their number. */

@@ -3,9 +3,9 @@
 import { VirtualClock } from '../../../src/base/clock.js';
 import { randomFraction } from '../../../src/base/rng.js';
 import { medianOf } from '../../../src/bench/stats.js';
-import { DEFAULT_PARAMS, type SchedulerParams } from '../../../src/scheduler/schedulerParams.js';
-import { initialState } from '../../../src/scheduler/schedulerState.js';
-import { stockTarget } from '../../../src/scheduler/stock.js';
+import { initialState } from '../../../src/scheduler/machine/state.js';
+import { stockTarget } from '../../../src/scheduler/machine/stock.js';
+import { DEFAULT_PARAMS, type SchedulerParams } from '../../../src/scheduler/parameters.js';
 import { type RoundShape, shapeOf } from './flows.js';
 import type { Latency } from './links.js';
 import { busiestOnAverage, capacityOf, type Loads, loadsOf, RESOURCES, type Resource } from './loads.js';

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { readCostFile } from '../../../bench/network/costFile.js';
 import { MixError } from '../../../src/base/errors.js';
 import { medianOf } from '../../../src/bench/stats.js';
-import { TEAM_SIZE_MAX, TEAM_SIZE_MIN } from '../../../src/round/roundInfo.js';
+import { TEAM_SIZE_MAX, TEAM_SIZE_MIN } from '../../../src/protocol/roundInfo.js';
 import type { Latency } from './links.js';
 import type { Setting } from './measure.js';
 import { Pricing } from './pricing.js';

@@ -1,8 +1,9 @@
 // A round as a table: every piece of work, transfer and wait of every node, with what it comes after. The table is the same for all
 // rounds of one shape, so that a network of a thousand nodes plays one table many times. phases.ts fills it, world.ts plays it.
-import type { Lane } from '../../../src/comms/host.js';
+
 import type { Priority } from '../../../src/engine/engine.js';
-import type { PhaseName } from '../../../src/round/roundContext.js';
+import type { PhaseName } from '../../../src/protocol/stages.js';
+import type { Lane } from '../../../src/transport/calling/host.js';
 import type { Pricing, Work } from './pricing.js';
 
 export type TaskId = number;

@@ -1,6 +1,6 @@
 // The plot of a run over networks of several sizes: rounds a second, with pipelining and one at a time, a bar each, as a plain SVG that
 // follows the reader's light or dark theme.
-import { escapeXml, STYLE } from '../../../src/bench/plot.js';
+import { escapeXml, STYLE } from '../../../src/bench/compare/plot.js';
 import { figure } from '../../../src/bench/stats.js';
 import type { Row } from './rows.js';
 

@@ -1,9 +1,9 @@
 // What work costs in the simulation: measured prices, cut into chunks by the engine's own plan, so that what realtime work has to wait
 // for is as long as it is on a real node. The same shape with all prices zero gives the floor: latency and bandwidth alone.
 import type { CostFile, EngineWork, MainWork, TransportWork } from '../../../bench/network/costFile.js';
-import { windowsOf } from '../../../src/engine/comb.js';
-import type { KernelName } from '../../../src/engine/job.js';
-import { CHUNK_US, Plan } from '../../../src/engine/plan.js';
+import { windowsOf } from '../../../src/engine/kernels/fixedBase.js';
+import { CHUNK_US, Plan } from '../../../src/engine/pool/chunks.js';
+import type { KernelName } from '../../../src/engine/pool/job.js';
 import { groupOfBits } from '../../../src/math/group.js';
 
 /** An operation of an engine, in chunks of equal length that may run at the same time. */
@@ -18,7 +18,7 @@ const KERNELS: readonly KernelName[] = ['ifma', 'portable', 'words', 'bignum', '
 /** Bases of one chunk of a multi-exponentiation, at least. */
 const MULTI_EXP_BASES_MIN = 64;
 const WEIGHT_BYTES = 16;
-/** Elements of one inversion, at least (src/engine/pooled.ts). */
+/** Elements of one inversion, at least (src/engine/pool/executor.ts). */
 const INVERSION_UNITS_MIN = 200;
 
 /** What has a price: what a node computes, hashes and signs; that and what gRPC and TLS take; or nothing. */

@@ -9,7 +9,7 @@ const NONCE_BYTES = 32;
 /** Of a slot in the table: number of MACs, sender, salt, digest; and of each MAC. */
 const ENTRY_BYTES = 1 + 32 + 16 + 32;
 const MAC_BYTES = 32;
-/** Slots whose keys are derived in one go (src/round/realtime.ts). */
+/** Slots whose keys are derived in one go (src/round/run/realtime.ts). */
 const KEY_SLOTS = 256;
 
 /** The doors by which each position is told that the round takes messages. */

@@ -1,11 +1,11 @@
-// What computes in a simulated node: the engine's workers behind their queue, as src/engine/queue.ts has it, and the one main thread
+// What computes in a simulated node: the engine's workers behind their queue, as src/engine/pool/queue.ts has it, and the one main thread
 // that hashes, checks and signs. Realtime work has workers of its own, and those of precomputation stand
 // still while it has all cores: they would have a tenth, and none at first.
 import type { CancelTimer, Clock } from '../../../src/base/clock.js';
 import type { Priority } from '../../../src/engine/engine.js';
-import { CHUNK_US } from '../../../src/engine/plan.js';
-import { TASKS_PER_WORKER } from '../../../src/engine/pool.js';
-import { shortestOf } from '../../../src/engine/queue.js';
+import { CHUNK_US } from '../../../src/engine/pool/chunks.js';
+import { shortestOf } from '../../../src/engine/pool/queue.js';
+import { TASKS_PER_WORKER } from '../../../src/engine/pool/workers.js';
 import type { Work } from './pricing.js';
 
 export type Done = () => void;

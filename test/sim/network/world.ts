@@ -1,7 +1,7 @@
 // Plays rounds on simulated nodes: each task of a round's table begins when all that it waits for has ended, and takes its node's
 // engine, main thread or link. The world knows nothing of the scheduler: it opens doors when it is told to and reports marks.
 import type { Clock } from '../../../src/base/clock.js';
-import type { PhaseName } from '../../../src/round/roundContext.js';
+import type { PhaseName } from '../../../src/protocol/stages.js';
 import { type Latency, Wires } from './links.js';
 import type { Mark, RoundPlan, TaskId } from './plan.js';
 import { EngineServer, MainThread } from './servers.js';

@@ -1,16 +1,19 @@
 // A node's connection to the scheduler in the simulator: the SchedulerPort over virtual time. Updates and reports take a while, the
 // connection breaks when either end dies, and what is written to a stream that nobody reads piles up as it does in a socket.
 import { type Clock, sleep } from '../../../src/base/clock.js';
-import { deferred } from '../../../src/base/deferred.js';
 import { MixError } from '../../../src/base/errors.js';
 import type { NodeId } from '../../../src/base/ids.js';
+import { deferred } from '../../../src/base/promises.js';
 import { type Rng, randomBelow, randomFraction } from '../../../src/base/rng.js';
-import type { Update__Output, Update as WireUpdate } from '../../../src/comms/generated/millrace/v1/Update.js';
-import { type grpc, services } from '../../../src/comms/grpc.js';
 import { decodeUpdate } from '../../../src/comms/roundCodec.js';
-import { pushUpdates, type UpdateStream } from '../../../src/comms/schedulerService.js';
-import type { NodeReport, SchedulerPort, SignedUpdate } from '../../../src/round/schedulerPort.js';
+import { pushUpdates, type UpdateStream } from '../../../src/comms/scheduler/service.js';
+import type { NodeReport, SchedulerPort, SignedUpdate } from '../../../src/protocol/schedulerPort.js';
 import type { Scheduler } from '../../../src/scheduler/scheduler.js';
+import { type grpc, services } from '../../../src/transport/grpc.js';
+import type {
+  Update__Output,
+  Update as WireUpdate,
+} from '../../../src/transport/proto/generated/millrace/v1/Update.js';
 
 /** Updates that a socket takes before it says that they wait, and that may wait: small, so that it happens. */
 const SOCKET_UPDATES = 2;

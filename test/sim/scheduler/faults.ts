@@ -1,14 +1,15 @@
 // How the faults of a scenario are made to happen, each counted when it has: nothing here is drawn but by the scenario's seed.
-import { type Deferred, deferred } from '../../../src/base/deferred.js';
+
 import { MixError } from '../../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
+import { type Deferred, deferred } from '../../../src/base/promises.js';
 import { randomBelow, randomBytes, randomFraction } from '../../../src/base/rng.js';
 import { nodeIdOf, type SigningKey } from '../../../src/cmix/signatures.js';
-import type { RoundInfo } from '../../../src/round/roundInfo.js';
-import { STAGES, type Stage } from '../../../src/round/roundState.js';
-import type { NodeReport } from '../../../src/round/schedulerPort.js';
+import type { RoundInfo } from '../../../src/protocol/roundInfo.js';
+import type { NodeReport } from '../../../src/protocol/schedulerPort.js';
+import { STAGES, type Stage } from '../../../src/protocol/stages.js';
 import { ATTEMPTS_MAX, ATTEMPTS_WINDOW_MS } from '../../../src/scheduler/registration.js';
-import { SchedulerStore } from '../../../src/scheduler/schedulerStore.js';
+import { SchedulerStore } from '../../../src/scheduler/store.js';
 import { count } from './invariants.js';
 import { Liars } from './liars.js';
 import { otherParams } from './params.js';

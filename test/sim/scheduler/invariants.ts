@@ -2,19 +2,19 @@
 // that a node reads, and in the end, by what was published.
 import { toHex } from '../../../src/base/bytes.js';
 import type { NodeId, RoundId } from '../../../src/base/ids.js';
-import { isOver } from '../../../src/round/admission.js';
-import type { Stage } from '../../../src/round/roundState.js';
-import type { SignedUpdate } from '../../../src/round/schedulerPort.js';
-import { behind, hasRoom, openMax, statusOf } from '../../../src/scheduler/nodePool.js';
+import type { SignedUpdate } from '../../../src/protocol/schedulerPort.js';
+import type { Stage } from '../../../src/protocol/stages.js';
+import { isOver } from '../../../src/round/machine/admission.js';
+import { behind, hasRoom, openMax, statusOf } from '../../../src/scheduler/machine/pool.js';
 import type {
   NodeRecord,
   RoundRecord,
   SchedulerEvent,
   SchedulerState,
   SchedulerStep,
-} from '../../../src/scheduler/schedulerState.js';
-import type { Recovered } from '../../../src/scheduler/schedulerStore.js';
-import { stockTarget } from '../../../src/scheduler/stock.js';
+} from '../../../src/scheduler/machine/state.js';
+import { stockTarget } from '../../../src/scheduler/machine/stock.js';
+import type { Recovered } from '../../../src/scheduler/store.js';
 
 /** Stages that the machine may go through; those in brackets of `RARE` only with reports of long ago after a restart. */
 export const TRANSITIONS = [

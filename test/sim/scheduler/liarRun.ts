@@ -1,6 +1,6 @@
 // A network with liars in it, measured: how many rounds it completes, how often each node is drawn, and when a liar is drawn last.
 import type { NodeId } from '../../../src/base/ids.js';
-import { DEFAULT_PARAMS } from '../../../src/scheduler/schedulerParams.js';
+import { DEFAULT_PARAMS } from '../../../src/scheduler/parameters.js';
 import { FEUD, LIE_NAMES, LIE_STAGES, type Lie, type LieStage } from './liars.js';
 import { type SchedulerScenario, SECOND_MS } from './scenario.js';
 import { SchedulerSim } from './world.js';

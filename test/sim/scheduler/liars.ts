@@ -2,9 +2,9 @@
 // the liar tells it in every round that it can.
 import type { NodeId } from '../../../src/base/ids.js';
 import { randomBelow } from '../../../src/base/rng.js';
-import type { RoundInfo } from '../../../src/round/roundInfo.js';
-import type { Stage } from '../../../src/round/roundState.js';
-import type { FailureReport } from '../../../src/round/schedulerPort.js';
+import type { RoundInfo } from '../../../src/protocol/roundInfo.js';
+import type { FailureReport } from '../../../src/protocol/schedulerPort.js';
+import type { Stage } from '../../../src/protocol/stages.js';
 import { count } from './invariants.js';
 import type { SimNode } from './simNode.js';
 import { contradiction, signedError, type Word } from './simRounds.js';

@@ -1,6 +1,6 @@
 // Parameters of a simulated scheduler: those that it starts with, and others that are as valid, to change to at any moment.
 import { type Rng, randomBelow, randomFraction } from '../../../src/base/rng.js';
-import { checkParams, DEFAULT_PARAMS, type SchedulerParams } from '../../../src/scheduler/schedulerParams.js';
+import { checkParams, DEFAULT_PARAMS, type SchedulerParams } from '../../../src/scheduler/parameters.js';
 import { SECOND_MS } from './scenario.js';
 
 export function paramsOf(teamSize: number): SchedulerParams {

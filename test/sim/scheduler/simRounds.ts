@@ -5,14 +5,14 @@ import { MixError } from '../../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
 import type { SigningKey } from '../../../src/cmix/signatures.js';
 import type { FollowedRounds } from '../../../src/node/follow.js';
-import { isOver } from '../../../src/round/admission.js';
-import { stageMs } from '../../../src/round/deadlines.js';
-import { encodeEvidence } from '../../../src/round/evidence.js';
-import { type RoundInfo, roundDigest, type SignedRoundInfo } from '../../../src/round/roundInfo.js';
-import type { Stage } from '../../../src/round/roundState.js';
-import type { FailureReport, NodeReport } from '../../../src/round/schedulerPort.js';
-import { messageStatement } from '../../../src/round/statements.js';
-import { messageDigest, type TeamMessage } from '../../../src/round/teamMessages.js';
+import { encodeEvidence } from '../../../src/protocol/evidence.js';
+import { type RoundInfo, roundDigest, type SignedRoundInfo } from '../../../src/protocol/roundInfo.js';
+import type { FailureReport, NodeReport } from '../../../src/protocol/schedulerPort.js';
+import type { Stage } from '../../../src/protocol/stages.js';
+import { messageStatement } from '../../../src/protocol/statements.js';
+import { messageDigest, type TeamMessage } from '../../../src/protocol/teamMessages.js';
+import { isOver } from '../../../src/round/machine/admission.js';
+import { stageMs } from '../../../src/round/machine/deadlines.js';
 
 export type Word =
   | { readonly kind: 'ready' | 'close' | 'verdict' | 'mixed' }

@@ -2,30 +2,30 @@
 // Faults of the scenario happen while it lasts; then everything heals and must work; then no more rounds are opened, and all
 // must have ended. A seed replays exactly.
 import { sleep, VirtualClock } from '../../../src/base/clock.js';
-import { deferred } from '../../../src/base/deferred.js';
 import { MixError } from '../../../src/base/errors.js';
 import type { NodeId, RoundId } from '../../../src/base/ids.js';
 import { silentLog } from '../../../src/base/log.js';
 import { createMetrics } from '../../../src/base/metrics.js';
+import { deferred } from '../../../src/base/promises.js';
 import { randomFraction, SeededRng } from '../../../src/base/rng.js';
 import { MemoryStore } from '../../../src/base/store.js';
 import { SigningKey } from '../../../src/cmix/signatures.js';
-import type { Membership } from '../../../src/comms/peers.js';
 import { referenceEngine } from '../../../src/engine/open.js';
 import { namedGroup } from '../../../src/math/group.js';
-import { isOver } from '../../../src/round/admission.js';
-import type { RoundInfo } from '../../../src/round/roundInfo.js';
-import type { Stage } from '../../../src/round/roundState.js';
-import type { NodeReport, SignedUpdate } from '../../../src/round/schedulerPort.js';
-import { Scheduler } from '../../../src/scheduler/scheduler.js';
-import type { SchedulerParams } from '../../../src/scheduler/schedulerParams.js';
+import type { Membership } from '../../../src/protocol/membership.js';
+import type { RoundInfo } from '../../../src/protocol/roundInfo.js';
+import type { NodeReport, SignedUpdate } from '../../../src/protocol/schedulerPort.js';
+import type { Stage } from '../../../src/protocol/stages.js';
+import { isOver } from '../../../src/round/machine/admission.js';
 import type {
   SchedulerEffect,
   SchedulerEvent,
   SchedulerState,
   SchedulerStep,
-} from '../../../src/scheduler/schedulerState.js';
-import { SchedulerStore } from '../../../src/scheduler/schedulerStore.js';
+} from '../../../src/scheduler/machine/state.js';
+import type { SchedulerParams } from '../../../src/scheduler/parameters.js';
+import { Scheduler } from '../../../src/scheduler/scheduler.js';
+import { SchedulerStore } from '../../../src/scheduler/store.js';
 import { AimedStore } from './aimedStore.js';
 import type { Run } from './connection.js';
 import { Faults } from './faults.js';

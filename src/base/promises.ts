@@ -1,0 +1,52 @@
+// Promises: one that somebody else settles, and one that keeps the process alive while a program awaits it.
+export interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly settled: boolean;
+  resolve(value: T): void;
+  reject(reason: unknown): void;
+}
+
+/** A pending promise with its handles. Its rejection never counts as unhandled: whoever awaits it still sees it. */
+export function deferred<T>(): Deferred<T> {
+  let resolvePromise!: (value: T) => void;
+  let rejectPromise!: (reason: unknown) => void;
+  let settled = false;
+  const promise = new Promise<T>((resolve, reject) => {
+    resolvePromise = resolve;
+    rejectPromise = reject;
+  });
+  // Whoever awaits it hears of a failure; where nobody does, it is no error.
+  promise.catch(() => {});
+  return {
+    promise,
+    get settled() {
+      return settled;
+    },
+    resolve(value) {
+      settled = true;
+      resolvePromise(value);
+    },
+    reject(reason) {
+      settled = true;
+      rejectPromise(reason);
+    },
+  };
+}
+
+/**
+ * Timers of the Clock port and idle connections keep no process alive, and neither does a pending promise: a program that awaits one
+ * would end in the middle, with status 0 or 13 and without a word. Functions that a program awaits go through `keepingAlive`.
+ */
+const HEARTBEAT_MS = 2 ** 30;
+let awaited = 0;
+let handle: NodeJS.Timeout | undefined;
+
+/** Runs `work`; the process does not end by itself before its promise settles. */
+export async function keepingAlive<T>(work: () => Promise<T>): Promise<T> {
+  if (awaited++ === 0) handle = setInterval(() => {}, HEARTBEAT_MS);
+  try {
+    return await work();
+  } finally {
+    if (--awaited === 0) clearInterval(handle);
+  }
+}

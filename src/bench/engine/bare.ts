@@ -1,0 +1,55 @@
+// The product by itself, on this thread, to hold the engine against. Two measures of it: `kernel`, Montgomery products of
+// lanes that stay where they are, one after the other, with nothing read or written between them; and `call`, one call of the
+// native library after the other over a batch that stays in the second-level cache, which adds reading and writing elements in
+// their 64-bit form, into and out of eight lanes of 52-bit digits, and the canonical form of each result.
+import { systemRng } from '../../base/rng.js';
+import { type NativeLibrary, type NativePath, native } from '../../engine/kernels/native/library.js';
+import { type Address, addressOf } from '../../engine/kernels/openssl/library.js';
+import { allocateBatch } from '../../math/batch.js';
+import type { Group } from '../../math/group.js';
+import { randomElements } from '../../math/sampling.js';
+
+/** Elements of a call. */
+const ELEMENTS = 64;
+/** Elements of a chain: two groups of lanes, which leave room in the first-level cache. */
+const CHAINED = 16;
+
+export type BareMeasure = 'kernel' | 'call';
+
+export class BareProduct {
+  /** Counts are a multiple of this. */
+  readonly grain = ELEMENTS;
+  readonly #library: NativeLibrary;
+  readonly #handle: Address;
+  readonly #a: Uint8Array;
+  readonly #b: Uint8Array;
+  readonly #out: Uint8Array;
+
+  constructor(group: Group, path: NativePath) {
+    const { library, create, devices } = native();
+    this.#library = library;
+    this.#handle = create(devices.indexOf(path), group);
+    this.#a = randomElements(systemRng, group, ELEMENTS);
+    const plain = randomElements(systemRng, group, ELEMENTS);
+    this.#b = allocateBatch(group, ELEMENTS);
+    this.#out = allocateBatch(group, ELEMENTS);
+    library.millrace_prepare(this.#handle, addressOf(this.#b), addressOf(plain), ELEMENTS);
+  }
+
+  /** Microseconds a product over `count` of them. */
+  sample(measure: BareMeasure, count: number): number {
+    const [out, a, b] = [addressOf(this.#out), addressOf(this.#a), addressOf(this.#b)];
+    const calls = Math.max(1, Math.floor(count / ELEMENTS));
+    const start = process.hrtime.bigint();
+    if (measure === 'kernel') {
+      this.#library.millrace_mul_chain(this.#handle, out, a, b, (calls * ELEMENTS) / CHAINED, CHAINED);
+    } else {
+      for (let i = 0; i < calls; i++) this.#library.millrace_mul(this.#handle, out, a, b, 1, ELEMENTS);
+    }
+    return Number(process.hrtime.bigint() - start) / 1000 / (calls * ELEMENTS);
+  }
+
+  close(): void {
+    this.#library.millrace_group_destroy(this.#handle);
+  }
+}

@@ -1,0 +1,109 @@
+// One operation of an engine, made ready to be measured: operands drawn, prepared and tabled before the clock starts. What is
+// timed is the public interface with everything that a node pays: checks, cutting into chunks, the way to a worker and back.
+import { systemRng } from '../../base/rng.js';
+import { randomPermutation } from '../../cmix/permutation.js';
+import type { Engine, OperationName } from '../../engine/engine.js';
+import { elementOf } from '../../math/batch.js';
+import { randomElements, randomExponents } from '../../math/sampling.js';
+
+/**
+ * Batches of a queued operation that are under way at once, however many workers there are: at least one that computes and
+ * four that wait, and more of short ones, as many as take IN_FLIGHT_MS one after the other.
+ */
+const IN_FLIGHT_MIN = 5;
+const IN_FLIGHT_MAX = 48;
+const IN_FLIGHT_MS = 25;
+/** Long enough that a queue that fills at the start and runs dry at the end does not show: both take about a batch. */
+const QUEUED_MS = 200;
+/** Operations so short that one batch alone would measure how it is handed over. */
+export const QUEUED: readonly OperationName[] = ['mul', 'mulGather', 'invertBatch', 'product'];
+
+export interface OperationShape {
+  readonly exponentBits: number;
+  readonly batch: number;
+}
+
+/** An operation with its operands. */
+export interface ReadyOperation {
+  /** Runs it once and gives microseconds an operation (an element, a power, a base). */
+  sample(): Promise<number>;
+  /** Milliseconds of one batch by itself. */
+  once(): Promise<number>;
+  /** Frees what the engine holds for it. */
+  release(): void;
+}
+
+/** Draws operands for `op` and hands out how to measure it. */
+export async function readyOperation(
+  engine: Engine,
+  op: OperationName,
+  { exponentBits, batch }: OperationShape,
+): Promise<ReadyOperation> {
+  const { call, release } = await operands(engine, op, { exponentBits, batch });
+  const outs = [engine.allocate(outputCount(op, batch))];
+  /** Milliseconds that this many batches take, as many under way at once as there are results to write to. */
+  const run = async (batches: number): Promise<number> => {
+    let started = 0;
+    const lane = async (out: Uint8Array) => {
+      while (started < batches) {
+        started++;
+        await call(out);
+      }
+    };
+    const start = process.hrtime.bigint();
+    await Promise.all(outs.map(lane));
+    return Number(process.hrtime.bigint() - start) / 1e6;
+  };
+  let batches = 1;
+  /** How many batches at once, and how many in all. */
+  const settle = async () => {
+    await run(2);
+    const batchMs = (await run(3)) / 3;
+    const lanes = Math.min(IN_FLIGHT_MAX, Math.max(IN_FLIGHT_MIN, Math.ceil(IN_FLIGHT_MS / batchMs)));
+    while (outs.length < lanes) outs.push(engine.allocate(outputCount(op, batch)));
+    batches = 2 * lanes;
+    batches = Math.max(batches, Math.ceil((QUEUED_MS / (await run(batches))) * batches));
+  };
+  let settled = QUEUED.includes(op) ? undefined : Promise.resolve();
+  return {
+    release,
+    once: () => run(1),
+    async sample() {
+      settled ??= settle();
+      await settled;
+      return ((await run(batches)) * 1000) / (batches * batch);
+    },
+  };
+}
+
+const outputCount = (op: OperationName, batch: number): number => (op === 'product' || op === 'multiExp' ? 1 : batch);
+
+interface Operands {
+  readonly call: (out: Uint8Array) => Promise<Uint8Array>;
+  readonly release: () => void;
+}
+
+async function operands(engine: Engine, op: OperationName, shape: OperationShape): Promise<Operands> {
+  const { group } = engine;
+  const { batch, exponentBits } = shape;
+  const a = randomElements(systemRng, group, batch);
+  if (op === 'invertBatch') return { call: (out) => engine.invertBatch(a, { out }), release: () => {} };
+  if (op === 'product') return { call: (out) => engine.product(a, { out }), release: () => {} };
+  if (op === 'mul' || op === 'mulGather') {
+    const b = await engine.prepare(randomElements(systemRng, group, batch));
+    const release = () => b.release();
+    if (op === 'mul') return { call: (out) => engine.mul(a, b, { out }), release };
+    const source = randomPermutation(systemRng, batch);
+    return { call: (out) => engine.mulGather(a, source, b, { out }), release };
+  }
+  const exponentBytes = exponentBits / 8;
+  const exponents = randomExponents(systemRng, op === 'powShared' ? 1 : batch, exponentBytes);
+  if (op === 'powFixed') {
+    const base = await engine.fixedBase(elementOf(group, a, 0));
+    return {
+      call: (out) => engine.powFixed(base, exponents, { exponentBytes, out }),
+      release: () => base.release(),
+    };
+  }
+  return { call: (out) => engine[op](a, exponents, { exponentBytes, out }), release: () => {} };
+}

@@ -1,0 +1,293 @@
+// `millrace bench gpu`: a card through the real engine, from the host's memory to the host's memory, the cpu engine beside it as a
+// peer, and what kernels/dev/check found on the card itself, put together with the limits and the targets.
+
+import { availableParallelism } from 'node:os';
+import { systemClock, timestamp } from '../../base/clock.js';
+import type { Engine } from '../../engine/engine.js';
+import { cudaEngine, degradedBy, openEngine, probeEngines } from '../../engine/open.js';
+import { QUEUE_LIMIT } from '../../engine/pool/executor.js';
+import { type Group, groupOfBits } from '../../math/group.js';
+import { QUEUED, readyOperation } from '../engine/operations.js';
+import { type CardState, describeMachine, type Machine } from '../machine.js';
+import { measurePrecompute, type PrecomputeCost } from '../round/precompute.js';
+import { type Spread, significant, spreadOf } from '../stats.js';
+import { type CheckReport, madsPerSecond } from './check.js';
+import { DOCUMENTED, type Documented, gpuTargets, type Limits, limitOf, limitsOf } from './limits.js';
+import { Budget, casesOf, type GpuCase, SHORT_BITS, type SkippedCase } from './plan.js';
+
+export interface GpuOptions {
+  /** What the check wrote; undefined where it did not run. */
+  readonly check?: CheckReport;
+  /** Undefined: where `npm run build:cuda` puts it. */
+  readonly library?: string;
+  readonly minutes: number;
+  readonly quick: boolean;
+  readonly widths: readonly number[];
+  readonly batches: readonly number[];
+  /** Slots of the precomputation. */
+  readonly slots: number;
+  readonly threads: number;
+  readonly command: string;
+  /** What else the card is said to be, and how its compliance suite ended. */
+  readonly state: CardState | null;
+  readonly compliance: Compliance | null;
+}
+
+export interface Compliance {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+export interface GpuFigure extends GpuCase {
+  readonly repeats: number;
+  /** Of one batch by itself. */
+  readonly ms: Spread;
+  /** Results (of product and multiExp: elements) a second: the median batch, or batches queued where those are faster. */
+  readonly perSecond: number;
+  /** Microseconds a result with batches queued; absent where batches are not. */
+  readonly queuedUsPerOp?: Spread;
+  /** Share of the limit. */
+  readonly toLimit?: number;
+  /** Lanes a number; absent where the library chose them. */
+  readonly lanes?: number;
+  /** How many times the cpu engine's rate in this run. */
+  readonly toCpu?: number;
+}
+
+export interface Peer {
+  readonly engine: string;
+  readonly path: string;
+  readonly threads: number;
+}
+
+export interface GpuResult {
+  readonly date: string;
+  readonly machine: Machine;
+  readonly command: string;
+  readonly minutes: number;
+  readonly quick: boolean;
+  readonly card: CheckReport['card'] | { readonly name: string };
+  readonly state: CardState | null;
+  readonly issue: CheckReport['issue'];
+  readonly comparisons: { readonly done: number; readonly wrong: readonly string[] } | null;
+  readonly compliance: Compliance | null;
+  readonly limits: readonly Limits[];
+  readonly resident: readonly GpuFigure[];
+  readonly withTransfers: readonly GpuFigure[];
+  readonly cpu: readonly GpuFigure[];
+  /** What computed those: the cpu engine with all its threads, unless it is not there. */
+  readonly peer: Peer | null;
+  readonly precompute: readonly PrecomputeCost[];
+  readonly skipped: readonly SkippedCase[];
+  /** What failed: the card in the middle of work, the check, a result that was wrong. Empty where all is well. */
+  readonly faults: readonly string[];
+  readonly documented: readonly Documented[];
+  readonly targets: ReturnType<typeof gpuTargets>;
+}
+
+/** The cpu engine's batch: a round's, or the largest there is below. */
+const PEER_BATCH = 1024;
+/** Batches from which on queues of them are measured: a lone short one tells more of the way than of the card. */
+const QUEUED_FROM = 1024;
+/** Repeats of a case end here. */
+const CASE_MS = 1500;
+/** The longest exponents may have what short ones leave of the time, but short ones leave them this much. */
+const SHORT_SHARE = 0.75;
+
+/** Measures one case on an engine; a run that is not counted comes first. */
+async function measure(engine: Engine, one: GpuCase, quick: boolean): Promise<GpuFigure> {
+  const { op, batch, exponentBits } = one;
+  const ready = await readyOperation(engine, op, { exponentBits: exponentBits || SHORT_BITS, batch });
+  try {
+    await ready.once();
+    const runs: number[] = [];
+    let spentMs = 0;
+    while (runs.length === 0 || (runs.length < (quick ? 3 : 7) && spentMs < CASE_MS)) {
+      runs.push(await ready.once());
+      spentMs += runs.at(-1)!;
+    }
+    const ms = spreadOf(runs);
+    const alone = (batch / ms.median) * 1000;
+    const figure = { ...one, repeats: runs.length, ms };
+    if (!QUEUED.includes(op) || batch < QUEUED_FROM || quick) return { ...figure, perSecond: significant(alone) };
+    const queuedUsPerOp = spreadOf([await ready.sample(), await ready.sample()]);
+    return { ...figure, perSecond: significant(Math.max(alone, 1e6 / queuedUsPerOp.median)), queuedUsPerOp };
+  } finally {
+    ready.release();
+  }
+}
+
+/** The cpu engine; where it was not built, what a node would run instead. */
+async function openPeer(group: Group, threads: number): Promise<Engine> {
+  const built = probeEngines(group).some(({ name, available }) => name === 'cpu' && available);
+  return openEngine({ engine: built ? 'cpu' : 'openssl', group, threads });
+}
+
+class GpuBench {
+  readonly #options: GpuOptions;
+  readonly #say: (line: string) => void;
+  readonly #startMs = systemClock.nowMs();
+  readonly card: GpuFigure[] = [];
+  readonly cpu: GpuFigure[] = [];
+  readonly precompute: PrecomputeCost[] = [];
+  readonly skipped: SkippedCase[] = [];
+  readonly faults: string[] = [];
+  cardName = '';
+  peer: Peer | undefined;
+
+  constructor(options: GpuOptions, say: (line: string) => void) {
+    this.#options = options;
+    this.#say = say;
+  }
+
+  async run(): Promise<void> {
+    const { widths, minutes } = this.#options;
+    const until = (share: number) => new Budget(this.#startMs + share * minutes * 60_000, () => systemClock.nowMs());
+    const [short, full] = [until(SHORT_SHARE), until(1)];
+    for (const [index, bits] of widths.entries()) {
+      await this.#width(bits, SHORT_BITS, index === 0 ? full : short, index === 0);
+    }
+    for (const bits of widths) await this.#width(bits, bits, full, false);
+  }
+
+  /** All cases of a width, on the card and on the CPU. */
+  async #width(bits: number, exponentBits: number, budget: Budget, withPrecompute: boolean): Promise<void> {
+    const { library, threads, batches } = this.#options;
+    const group = groupOfBits(bits);
+    // Everything goes to the card, and nothing is computed twice: what is measured is the card.
+    const everything = { crossover: { products: 1, powers: 1 }, checkRate: 0, ...(library && { library }) };
+    const card = await cudaEngine({ group, threads, queueLimit: QUEUE_LIMIT, ...everything });
+    try {
+      this.cardName = card.path.split(';')[0]!;
+      const cpu = await openPeer(group, threads);
+      this.peer = { engine: cpu.name, path: cpu.path, threads: cpu.threads };
+      try {
+        if (withPrecompute) await this.#precompute([card, cpu]);
+        const peers = batches.filter((batch) => batch <= PEER_BATCH);
+        const peer = peers.length > 0 ? Math.max(...peers) : Math.min(...batches);
+        await this.#all('cpu', cpu, casesOf(bits, exponentBits, [peer]), budget, this.cpu);
+        await this.#all('card', card, casesOf(bits, exponentBits, batches), budget, this.card);
+      } finally {
+        await cpu.close();
+      }
+    } finally {
+      await card.close();
+    }
+  }
+
+  async #precompute(engines: readonly Engine[]): Promise<void> {
+    const { slots, quick } = this.#options;
+    for (const engine of engines) {
+      const shape = { batch: slots, repeat: quick ? 1 : 3, exponentBits: SHORT_BITS };
+      const cost = await measurePrecompute(engine, shape);
+      const failed = engine.name === 'cuda' ? degradedBy(engine) : [];
+      this.faults.push(...failed);
+      if (failed.length > 0) continue;
+      this.precompute.push(cost);
+      this.#say(
+        `precomputation of ${slots} slots, ${engine.group.bits} bits, ${engine.name}: ${cost.wallMs.median} ms`,
+      );
+    }
+  }
+
+  async #all(
+    where: 'card' | 'cpu',
+    engine: Engine,
+    cases: readonly GpuCase[],
+    budget: Budget,
+    to: GpuFigure[],
+  ): Promise<void> {
+    for (const one of cases) {
+      const why = budget.why(where, one);
+      const { op, bits, batch, exponentBits } = one;
+      const name = `${where} ${op} ${bits} bits × ${batch}${exponentBits > 0 ? `, ${exponentBits}-bit exponents` : ''}`;
+      if (why !== undefined) {
+        this.skipped.push({ ...one, where, why });
+        this.#say(`${name}: skipped, ${why}`);
+        continue;
+      }
+      const figure = await measure(engine, one, this.#options.quick);
+      // A card that fails is replaced without a word to the caller, and what computes then is the CPU.
+      const failed = degradedBy(engine);
+      if (where === 'card' && failed.length > 0) {
+        this.faults.push(...failed);
+        this.#say(`${name}: ${failed.join('; ')}`);
+        return;
+      }
+      budget.took(where, one, figure.ms.median);
+      to.push(figure);
+      this.#say(`${name}: ${figure.ms.median} ms`);
+    }
+  }
+}
+
+/** What the check measured, as figures like the engine's. */
+function residentOf(check: CheckReport): GpuFigure[] {
+  return check.figures.map(({ op, bits, lanes, batch, exponentBits, repeats, ms }) => {
+    const spread = { min: significant(ms.min), median: significant(ms.median), max: significant(ms.max) };
+    const perSecond = significant((batch / ms.median) * 1000);
+    return { op, bits, batch, exponentBits, lanes, repeats, ms: spread, perSecond };
+  });
+}
+
+/** Figures beside their limits and the cpu engine. */
+export function related(
+  figures: readonly GpuFigure[],
+  mads: number | undefined,
+  cpu: readonly GpuFigure[],
+): GpuFigure[] {
+  return figures.map((figure) => {
+    const { op, bits, exponentBits, perSecond } = figure;
+    const peer = cpu.find((one) => one.op === op && one.bits === bits && one.exponentBits === exponentBits);
+    return {
+      ...figure,
+      ...(mads !== undefined && { toLimit: significant(perSecond / limitOf(mads, op, bits, exponentBits)) }),
+      ...(peer && { toCpu: significant(perSecond / peer.perSecond) }),
+    };
+  });
+}
+
+function faultsOf({ check, compliance }: GpuOptions): string[] {
+  return [
+    ...(check?.wrong ?? []).map((one) => `wrong result on the card: ${one}`),
+    ...(check?.error ? [`the check ended: ${check.error}`] : []),
+    ...(compliance && compliance.failed > 0 ? [`compliance suite: ${compliance.failed} failed`] : []),
+  ];
+}
+
+function bestOf(figures: readonly GpuFigure[]) {
+  return (op: GpuFigure['op']): number | undefined => {
+    const rates = figures
+      .filter((one) => one.op === op && one.bits === 4096 && [0, SHORT_BITS].includes(one.exponentBits))
+      .map(({ perSecond }) => perSecond);
+    return rates.length > 0 ? Math.max(...rates) : undefined;
+  };
+}
+
+/** @throws MixError ENGINE_UNAVAILABLE where no card computes */
+export async function benchGpu(options: GpuOptions, say: (line: string) => void): Promise<GpuResult> {
+  const { check, widths, minutes, quick, command, state, compliance } = options;
+  const bench = new GpuBench(options, say);
+  await bench.run();
+  const mads = check && madsPerSecond(check);
+  const resident = related(check ? residentOf(check) : [], mads, bench.cpu);
+  const withTransfers = related(bench.card, mads, bench.cpu);
+  const card = check?.card ?? { name: bench.cardName };
+  const skipped = (check?.skipped ?? []).map((one): SkippedCase => ({ ...one, where: `resident, ${one.lanes} lanes` }));
+  return {
+    date: timestamp(),
+    machine: describeMachine(),
+    ...{ command, minutes, quick, card, state },
+    issue: check?.issue ?? [],
+    comparisons: check ? { done: check.comparisons, wrong: check.wrong } : null,
+    compliance,
+    limits: mads === undefined ? [] : widths.map((bits) => limitsOf(mads, bits)),
+    ...{ resident, withTransfers, cpu: bench.cpu, peer: bench.peer ?? null, precompute: bench.precompute },
+    skipped: [...skipped, ...bench.skipped],
+    faults: [...faultsOf(options), ...bench.faults],
+    documented: DOCUMENTED,
+    targets: gpuTargets(card.name, { resident: bestOf(resident), withTransfers: bestOf(withTransfers) }),
+  };
+}
+
+export const defaultThreads = (): number => availableParallelism();

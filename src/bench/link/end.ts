@@ -1,0 +1,22 @@
+// One end of the link of `millrace bench link`: a process of its own, in a network namespace of its own, with a new identity. It
+// says who it is, sets the kernel settings that it is told, and is then the server or the client.
+import { toHex } from '../../base/bytes.js';
+import { systemRng } from '../../base/rng.js';
+import { SigningKey } from '../../cmix/signatures.js';
+import { createCertificate } from '../../transport/certificates.js';
+import { clientAnswers } from './client.js';
+import { answerAll } from './messages.js';
+import { type OwnEnd, setSysctl } from './self.js';
+import { serverAnswers } from './server.js';
+
+/** Runs until the benchmark is gone. */
+export async function runLinkEnd(role: 'client' | 'server'): Promise<void> {
+  const own: OwnEnd = { key: SigningKey.generate(systemRng), certificate: await createCertificate('millrace', 1) };
+  await answerAll({
+    ...(role === 'server' ? serverAnswers(own) : clientAnswers(own)),
+    hello: async ({ sysctls }) => {
+      for (const [name, value] of Object.entries(sysctls)) setSysctl(name, value);
+      return { identityKey: toHex(own.key.publicKey), certificate: own.certificate.certificate };
+    },
+  });
+}

@@ -1,0 +1,193 @@
+// The link itself: bench/link/forwarder.c, which makes two network namespaces with a TUN device each and carries packets between
+// them, built with the machine's C compiler. What it needs is looked for first, and what is missing is said with how to get it.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { MixError } from '../../base/errors.js';
+
+const fileOf = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+const SOURCES = ['bench/link/forwarder.c', 'bench/link/line.h'].map(fileOf);
+const PROGRAM = fileOf('build/bench/forwarder');
+const DEVICE = '/dev/net/tun';
+/** Its own word for a system call that was refused. */
+const REFUSED = 3;
+
+/** What a machine has of what the link needs. */
+export interface Surroundings {
+  readonly platform: string;
+  readonly hasSource: boolean;
+  readonly compiler: string | undefined;
+  readonly tun: 'usable' | 'forbidden' | 'missing';
+}
+
+/** What is missing first, and how to get it; undefined where nothing is. */
+export function missingOf(found: Surroundings): { readonly missing: string; readonly get: string } | undefined {
+  const { platform, hasSource, compiler, tun } = found;
+  if (platform !== 'linux') return { missing: 'Linux', get: 'run it on Linux: it needs network namespaces and TUN' };
+  if (!hasSource) return { missing: 'bench/link/forwarder.c', get: 'run it from a checkout of the sources' };
+  if (compiler === undefined) return { missing: 'a C compiler', get: 'install gcc or clang, or name one in CC' };
+  if (tun === 'missing') {
+    return {
+      missing: DEVICE,
+      get: 'modprobe tun; in a container: --device=/dev/net/tun --cap-add=NET_ADMIN,SYS_ADMIN',
+    };
+  }
+  if (tun === 'forbidden') return { missing: `the right to open ${DEVICE}`, get: 'run it as root' };
+  return undefined;
+}
+
+function tunState(): Surroundings['tun'] {
+  if (!existsSync(DEVICE)) return 'missing';
+  try {
+    accessSync(DEVICE, constants.R_OK | constants.W_OK);
+    return 'usable';
+  } catch {
+    // That it throws is the answer.
+    return 'forbidden';
+  }
+}
+
+export function surroundings(): Surroundings {
+  const compilers = [process.env.CC, 'cc', 'gcc', 'clang'].filter((name): name is string => !!name);
+  const answers = (name: string) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0;
+  return {
+    platform: process.platform,
+    hasSource: SOURCES.every((file) => existsSync(file)),
+    compiler: compilers.find(answers),
+    tun: tunState(),
+  };
+}
+
+/** Builds the program where it is missing or older than its sources. @throws MixError BENCH_UNAVAILABLE */
+export function buildForwarder(found: Surroundings = surroundings()): string {
+  const missing = missingOf(found);
+  if (missing) throw new MixError('BENCH_UNAVAILABLE', missing);
+  const newest = Math.max(...SOURCES.map((file) => statSync(file).mtimeMs));
+  if (existsSync(PROGRAM) && statSync(PROGRAM).mtimeMs >= newest) return PROGRAM;
+  mkdirSync(dirname(PROGRAM), { recursive: true });
+  const fresh = `${PROGRAM}.${process.pid}`;
+  const args = ['-std=c11', '-O2', '-Wall', '-Wextra', SOURCES[0]!, '-o', fresh];
+  const { status, stderr } = spawnSync(found.compiler!, args, { encoding: 'utf8' });
+  if (status !== 0) {
+    const get = "install the C library's and the kernel's headers (libc6-dev, linux-libc-dev)";
+    throw new MixError('BENCH_UNAVAILABLE', {
+      missing: 'what forwarder.c compiles with',
+      get,
+      said: stderr.slice(0, 500),
+    });
+  }
+  renameSync(fresh, PROGRAM);
+  return PROGRAM;
+}
+
+export interface Line {
+  /** One way. */
+  readonly delayNs: number;
+  /** 0: as fast as the forwarder can. */
+  readonly bitsPerSecond: number;
+  readonly queueBytes: number;
+}
+
+/** What it carried since it was last asked. */
+export interface Carried {
+  readonly packets: number;
+  readonly bytes: number;
+  /** Packets for which the queue had no room, as on a real link. */
+  readonly queueDrops: number;
+  /** Packets that were lost by the forwarder's own fault. */
+  readonly otherDrops: number;
+  /** How much later than due packets left: of 99 of 100 less than this, and of the latest. */
+  readonly lateP99Us: number;
+  readonly lateMaxUs: number;
+  readonly cpuMs: number;
+}
+
+interface Ready {
+  readonly ends: readonly [string, string];
+  readonly realtime: boolean;
+}
+
+/** Who waits for the forwarder's next lines. */
+type Waiting = { resolve: (line: string) => void; reject: (error: MixError) => void }[];
+
+/** Both ends have one address each, in namespaces of their own. */
+export const CLIENT_ADDRESS = '192.0.2.1';
+export const SERVER_ADDRESS = '192.0.2.2';
+
+export class Forwarder {
+  /** Whether it runs ahead of other processes; without, packets may leave late. */
+  readonly realtime: boolean;
+  readonly #program: string;
+  readonly #child: ChildProcess;
+  readonly #ready: Ready;
+  readonly #waiting: Waiting;
+
+  private constructor(program: string, child: ChildProcess, ready: Ready, waiting: Waiting) {
+    this.#program = program;
+    this.#child = child;
+    this.#ready = ready;
+    this.#waiting = waiting;
+    this.realtime = ready.realtime;
+  }
+
+  /** @throws MixError BENCH_UNAVAILABLE where something that it needs is missing or forbidden */
+  static async open(mtu: number): Promise<Forwarder> {
+    const program = buildForwarder();
+    const child = spawn(program, ['forward', String(mtu)], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const waiting: Waiting = [];
+    let said = '';
+    child.stderr.on('data', (text) => {
+      said += text;
+    });
+    createInterface({ input: child.stdout }).on('line', (line) => waiting.shift()?.resolve(line));
+    child.stdin.on('error', () => {});
+    child.on('error', (error) => {
+      said += error.message;
+    });
+    child.on('close', (status) => {
+      const error =
+        status === REFUSED ? refusal(said) : new MixError('INTERNAL', { what: 'the forwarder ended', said });
+      for (const { reject } of waiting.splice(0)) reject(error);
+    });
+    const first = await new Promise<string>((resolve, reject) => waiting.push({ resolve, reject }));
+    return new Forwarder(program, child, JSON.parse(first) as Ready, waiting);
+  }
+
+  /** What is under way is lost. */
+  async set({ delayNs, bitsPerSecond, queueBytes }: Line): Promise<void> {
+    await this.#ask(`set ${delayNs} ${bitsPerSecond} ${queueBytes}`);
+  }
+
+  async carried(): Promise<Carried> {
+    return JSON.parse(await this.#ask('stats')) as Carried;
+  }
+
+  /** Runs Node.js at one end, with messages between it and us. */
+  spawn(end: 'client' | 'server', args: readonly string[]): ChildProcess {
+    const namespace = this.#ready.ends[end === 'client' ? 0 : 1];
+    const command = ['inside', namespace, process.execPath, ...args];
+    return spawn(this.#program, command, { stdio: ['ignore', 2, 2, 'ipc'] });
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null) return resolve();
+      this.#child.once('close', () => resolve());
+      this.#child.stdin!.end();
+    });
+  }
+
+  #ask(line: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.#child.stdin!.write(`${line}\n`);
+    });
+  }
+}
+
+function refusal(said: string): MixError {
+  const get = 'run it as root; in a container: --cap-add=NET_ADMIN,SYS_ADMIN';
+  return new MixError('BENCH_UNAVAILABLE', { missing: said.trim(), get });
+}

@@ -1,0 +1,227 @@
+// `millrace bench link`: how long a batch takes from one node to the next over a link of a chosen round trip and bandwidth, until
+// it is acknowledged. Streamed and unary, with wide and with default windows, on a cold and on a warm connection, with reno and
+// with the kernel's own congestion control: all in one run, repeat by repeat, beside what an ideal link would take.
+
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { timestamp } from '../../base/clock.js';
+import { MixError } from '../../base/errors.js';
+import { WINDOW_BYTES } from '../../transport/http2Windows.js';
+import { describeMachine, type Machine } from '../machine.js';
+import { type Spread, significant, spreadOf } from '../stats.js';
+import { type Carried, CLIENT_ADDRESS, Forwarder } from './forwarder.js';
+import { End, type Measured } from './messages.js';
+import { casesOf, idealMs, isRepeated, type LinkCase, type LinkOptions, lineOf } from './plan.js';
+import { type LinkTarget, linkTargets } from './targets.js';
+import { DEFAULT_WINDOW_BYTES } from './windows.js';
+
+const MAIN = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
+const BLAST_MS = 500;
+/** Faster than any forwarder, so that what it carries is what is measured. */
+const BLAST_LINE = { delayNs: 0, bitsPerSecond: 0, queueBytes: 1 << 26 };
+/** A line that only just keeps up delays what comes in bursts. */
+const MARGIN = 1.25;
+
+export interface LinkFigure extends LinkCase {
+  readonly ms: Spread;
+  /** Of the median. */
+  readonly ratioToIdeal: number;
+  readonly samples: number;
+  /** Making the connection, which is not part of ms. */
+  readonly dialMs: Spread;
+  /** Warmings of a connection before its batch, and how long the last one took; 0 where cold. */
+  readonly warmings: number;
+  readonly lastWarmMs: number;
+  /** Packets that the queue of the link had no room for, over all samples: dialling and warming included. */
+  readonly drops: number;
+}
+
+/** One batch size; the names of DESIGN, and more. */
+export interface LinkResult {
+  readonly rttMs: number;
+  readonly mbitPerS: number;
+  readonly payloads: number;
+  readonly idealMs: number;
+  readonly cases: readonly LinkFigure[];
+  readonly bits: number;
+  readonly mtu: number;
+  readonly queueBytes: number;
+  readonly collectMs: number;
+  readonly idleMs: number;
+  readonly sysctls: Readonly<Record<string, string>>;
+  readonly defaultCongestion: string;
+  /** The round trip of a small call, as a node measures it: the link's own and what both ends take. */
+  readonly pingMs: number;
+  /** What the forwarder could carry here, and how it kept to its times over the whole run. */
+  readonly forwarder: ForwarderFigure;
+  readonly targets: readonly LinkTarget[];
+}
+
+export interface ForwarderFigure {
+  /** Plain TCP, without delay or limit. */
+  readonly carriesMbitPerS: number;
+  readonly packets: number;
+  /** Packets that it lost by its own fault. */
+  readonly otherDrops: number;
+  readonly lateP99Us: number;
+  readonly lateMaxUs: number;
+  readonly cpuMs: number;
+}
+
+export interface LinkRun {
+  readonly date: string;
+  readonly command: string;
+  readonly machine: Machine;
+  readonly results: readonly LinkResult[];
+}
+
+/** Settings that make one sample like the other: no memory of earlier connections to the same address. */
+const OWN_SYSCTLS = { tcp_no_metrics_save: '1' };
+
+function defaultCongestion(): string {
+  try {
+    return readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim();
+  } catch (cause) {
+    throw new MixError(
+      'BENCH_UNAVAILABLE',
+      { missing: 'net.ipv4.tcp_congestion_control', get: 'mount /proc' },
+      { cause },
+    );
+  }
+}
+
+/** The link, both ends running. */
+class Bench {
+  readonly options: LinkOptions;
+  readonly #forwarder: Forwarder;
+  readonly #server: End;
+  readonly #client: End;
+  /** Over the whole run. */
+  #late: Pick<Carried, 'packets' | 'otherDrops' | 'lateP99Us' | 'lateMaxUs' | 'cpuMs'>;
+  carriesMbitPerS = 0;
+  pingMs = 0;
+
+  constructor(options: LinkOptions, forwarder: Forwarder) {
+    this.options = options;
+    this.#forwarder = forwarder;
+    const end = (role: 'client' | 'server') => new End(role, forwarder.spawn(role, [MAIN, 'bench', 'link-end', role]));
+    this.#server = end('server');
+    this.#client = end('client');
+    this.#late = { packets: 0, otherDrops: 0, lateP99Us: 0, lateMaxUs: 0, cpuMs: 0 };
+  }
+
+  async start(): Promise<void> {
+    const hello = { sysctls: { ...OWN_SYSCTLS, ...this.options.sysctls } };
+    const [server, client] = await Promise.all([this.#server.ask('hello', hello), this.#client.ask('hello', hello)]);
+    const ports = await this.#server.ask('serve', { client });
+    await this.#forwarder.set(BLAST_LINE);
+    await this.#client.ask('join', { server, ports });
+    const { bytes, ms } = await this.#client.ask('blast', { ms: BLAST_MS });
+    this.carriesMbitPerS = significant((bytes * 8) / (ms * 1_000));
+    await this.#forwarder.set(lineOf(this.options));
+    this.pingMs = significant((await this.#client.ask('join', { server, ports })).pingMs);
+    await this.#forwarder.carried();
+  }
+
+  /** One batch. @throws MixError INTERNAL where it did not arrive as it was, or not over the windows it was to */
+  async measure(of: LinkCase, payloads: number): Promise<Measured & { readonly drops: number }> {
+    const { bits, collectMs, idleMs } = this.options;
+    const measured = await this.#client.ask('measure', { of, payloads, bits, collectMs, idleMs });
+    const { digest, streamWindow, connectionWindow } = await this.#server.ask('received', {});
+    if (digest !== measured.digest) throw new MixError('INTERNAL', { message: 'another batch arrived', ...of });
+    const expected = of.windows === 'wide' ? WINDOW_BYTES : DEFAULT_WINDOW_BYTES;
+    if (streamWindow !== expected || connectionWindow !== expected) {
+      throw new MixError('INTERNAL', { message: 'other windows', ...of, streamWindow, connectionWindow });
+    }
+    const carried = await this.#forwarder.carried();
+    this.#note(carried);
+    return { ...measured, drops: carried.queueDrops };
+  }
+
+  #note(carried: Carried): void {
+    const sum = this.#late;
+    this.#late = {
+      packets: sum.packets + carried.packets,
+      otherDrops: sum.otherDrops + carried.otherDrops,
+      lateP99Us: Math.max(sum.lateP99Us, carried.lateP99Us),
+      lateMaxUs: Math.max(sum.lateMaxUs, carried.lateMaxUs),
+      cpuMs: Math.round(sum.cpuMs + carried.cpuMs),
+    };
+  }
+
+  get forwarderFigure(): ForwarderFigure {
+    return { carriesMbitPerS: this.carriesMbitPerS, ...this.#late };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#client.close(), this.#server.close()]);
+    await this.#forwarder.close();
+  }
+}
+
+type Sample = Measured & { readonly drops: number };
+
+function figureOf(of: LinkCase, samples: readonly Sample[], ideal: number): LinkFigure {
+  const ms = spreadOf(samples.map((sample) => sample.ms));
+  const last = samples.at(-1)!.warmMs;
+  return {
+    ...of,
+    ms,
+    ratioToIdeal: significant(ms.median / ideal),
+    samples: samples.length,
+    dialMs: spreadOf(samples.map((sample) => sample.dialMs)),
+    warmings: last.length,
+    lastWarmMs: significant(last.at(-1) ?? 0),
+    drops: samples.reduce((sum, { drops }) => sum + drops, 0),
+  };
+}
+
+/** All cases of one batch size, repeat by repeat. */
+async function benchBatch(bench: Bench, payloads: number, say: (line: string) => void): Promise<LinkFigure[]> {
+  const { options } = bench;
+  const ideal = idealMs(options, payloads);
+  const cases = casesOf(defaultCongestion(), options.windows);
+  const samples = cases.map((): Sample[] => []);
+  for (let repeat = 0; repeat < options.repeat; repeat++) {
+    for (const [index, of] of cases.entries()) {
+      const own = samples[index]!;
+      if (isRepeated(own.map(({ ms }) => ms))) own.push(await bench.measure(of, payloads));
+    }
+    say(`${payloads} payloads: ${repeat + 1} of ${options.repeat} repeats`);
+  }
+  return cases.map((of, index) => figureOf(of, samples[index]!, ideal));
+}
+
+/** @throws MixError BENCH_UNAVAILABLE, INPUT_INVALID */
+export async function benchLink(options: LinkOptions, command: string, say: (line: string) => void): Promise<LinkRun> {
+  const forwarder = await Forwarder.open(options.mtu);
+  const bench = new Bench(options, forwarder);
+  try {
+    await bench.start();
+    const { rttMs, mbitPerS, bits, mtu, collectMs, idleMs, sysctls } = options;
+    say(`${CLIENT_ADDRESS}: a ping takes ${bench.pingMs} ms, the forwarder carries ${bench.carriesMbitPerS} Mbit/s`);
+    if (bench.carriesMbitPerS < mbitPerS * MARGIN) {
+      say(`note: that is less than ${MARGIN} times the ${mbitPerS} Mbit/s asked for: times are the forwarder's, too`);
+    }
+    if (!forwarder.realtime) say('note: the forwarder does not run ahead of other processes here, packets may be late');
+    const results: LinkResult[] = [];
+    for (const payloads of options.payloads) {
+      const cases = await benchBatch(bench, payloads, say);
+      const result = {
+        ...{ rttMs, mbitPerS, payloads, idealMs: idealMs(options, payloads), cases, bits, mtu },
+        ...{
+          queueBytes: lineOf(options).queueBytes,
+          collectMs,
+          idleMs,
+          sysctls,
+          defaultCongestion: defaultCongestion(),
+        },
+        ...{ pingMs: bench.pingMs, forwarder: bench.forwarderFigure },
+      };
+      results.push({ ...result, targets: linkTargets(result) });
+    }
+    return { date: timestamp(), command, machine: describeMachine(), results };
+  } finally {
+    await bench.close();
+  }
+}

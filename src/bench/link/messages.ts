@@ -1,0 +1,136 @@
+// What `millrace bench link` and the processes at the ends of its link say to each other: one question at a time, answered in
+// order, over the channel that Node.js has to a child.
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { asMixError, type ErrorCode, type ErrorValues, MixError } from '../../base/errors.js';
+import type { LinkCase } from './plan.js';
+
+/** Who an end is, for the other one's membership list. */
+export interface EndFacts {
+  /** Hex. */
+  readonly identityKey: string;
+  /** PEM */
+  readonly certificate: string;
+}
+
+export interface Ports {
+  readonly wide: number;
+  readonly default: number;
+  /** Plain TCP, for what the link carries. */
+  readonly plain: number;
+}
+
+/** One batch, and what happens before it. */
+export interface Measurement {
+  readonly of: LinkCase;
+  readonly payloads: number;
+  /** Of one payload. */
+  readonly bits: number;
+  readonly collectMs: number;
+  readonly idleMs: number;
+}
+
+export interface Measured {
+  /** TCP, TLS, HTTP/2 and our handshake. */
+  readonly dialMs: number;
+  /** Each warming, in order; none where cold. */
+  readonly warmMs: readonly number[];
+  /** From the batch being there to its acknowledgement being there. */
+  readonly ms: number;
+  readonly digest: string;
+}
+
+export interface Received {
+  readonly digest: string;
+  /** The windows of the session that it came over, as the receiver gave them. */
+  readonly streamWindow: number;
+  readonly connectionWindow: number;
+}
+
+/** What is asked of an end, and what it answers. */
+export interface Questions {
+  hello: { ask: { sysctls: Readonly<Record<string, string>> }; answer: EndFacts };
+  serve: { ask: { client: EndFacts }; answer: Ports };
+  received: { ask: object; answer: Received };
+  join: { ask: { server: EndFacts; ports: Ports }; answer: { pingMs: number } };
+  measure: { ask: Measurement; answer: Measured };
+  /** As many bytes as plain TCP takes in this time. */
+  blast: { ask: { ms: number }; answer: { bytes: number; ms: number } };
+}
+export type Question = keyof Questions;
+
+export type Answers = {
+  readonly [Q in Question]?: (ask: Questions[Q]['ask']) => Promise<Questions[Q]['answer']>;
+};
+
+interface Asked {
+  readonly question: Question;
+  readonly ask: object;
+}
+type Answered = { readonly answer: object } | { readonly code: ErrorCode; readonly values: ErrorValues };
+
+/** Longer than any batch of any case. */
+const ANSWER_MS_MAX = 300_000;
+
+export class End {
+  readonly #child: ChildProcess;
+  readonly #name: string;
+
+  constructor(name: string, child: ChildProcess) {
+    this.#name = name;
+    this.#child = child;
+    // Waited for by whoever asks.
+    child.on('error', () => {});
+  }
+
+  /** @throws MixError what the end throws; INTERNAL where it dies, ABORTED where it says nothing for minutes */
+  async ask<Q extends Question>(question: Q, ask: Questions[Q]['ask']): Promise<Questions[Q]['answer']> {
+    const fault = (message: string) => new MixError('INTERNAL', { end: this.#name, question, message });
+    const child = this.#child;
+    if (!child.connected) throw fault('not running');
+    child.send({ question, ask } satisfies Asked);
+    const stop = new AbortController();
+    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(ANSWER_MS_MAX)]);
+    const exited = once(child, 'exit', { signal }).then(([status]) => Promise.reject(fault(`ended with ${status}`)));
+    // It is raced with the answer: where that comes first, nobody asks.
+    exited.catch(() => {});
+    try {
+      const [answered] = (await Promise.race([once(child, 'message', { signal }), exited])) as [Answered];
+      if ('code' in answered) throw new MixError(answered.code, { end: this.#name, ...answered.values });
+      // Of the type that the question says: what answers is this very program.
+      return answered.answer as Questions[Q]['answer'];
+    } catch (thrown) {
+      throw signal.aborted ? new MixError('ABORTED', { end: this.#name, question, ms: ANSWER_MS_MAX }) : thrown;
+    } finally {
+      stop.abort();
+    }
+  }
+
+  async close(): Promise<void> {
+    const child = this.#child;
+    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+    const gone = once(child, 'exit');
+    if (child.connected) child.disconnect();
+    else child.kill('SIGKILL');
+    await gone;
+  }
+}
+
+/** The other side: answers until whoever asks is gone. */
+export async function answerAll(answers: Answers): Promise<void> {
+  const reply = (answered: Answered) => void process.send?.(answered);
+  process.on('message', ({ question, ask }: Asked) => {
+    // What is asked is of the type that its question says: the asker is this very program.
+    const answer = answers[question] as ((ask: object) => Promise<object>) | undefined;
+    if (!answer) return reply({ code: 'INTERNAL', values: { message: 'not asked of this end', question } });
+    answer(ask).then(
+      (found) => reply({ answer: found }),
+      (thrown) => {
+        const { code, values } = asMixError(thrown);
+        reply({ code, values });
+      },
+    );
+  });
+  // Whoever asks may be gone before this end has come so far.
+  if (process.connected) await once(process, 'disconnect');
+}

@@ -1,0 +1,145 @@
+// What `millrace bench link` measures: its options, the cases of a run and their order, and the time that an ideal link would
+// take. Nothing here touches a network.
+import { MixError } from '../../base/errors.js';
+import { significant } from '../stats.js';
+
+/** stream: one Transfer in chunks; unary: one unary call that carries the whole batch. */
+export type LinkMode = 'stream' | 'unary';
+/** wide: both sides as they are here (16 MiB); default: both as grpc-js has them (64 KiB). */
+export type LinkWindows = 'wide' | 'default';
+/** cold: the first batch on a new connection; warm: after what a node does to a connection while it collects messages. */
+export type LinkState = 'cold' | 'warm';
+
+export interface LinkCase {
+  readonly mode: LinkMode;
+  readonly windows: LinkWindows;
+  readonly state: LinkState;
+  /** Of the sender's kernel: reno, bbr, cubic. */
+  readonly congestion: string;
+}
+
+/** As the command line gives them: text. */
+export interface RawLinkOptions {
+  readonly rttMs: string;
+  readonly mbitPerS: string;
+  readonly payloads?: string;
+  readonly windows?: string;
+  readonly bits: string;
+  readonly repeat: string;
+  readonly mtu: string;
+  readonly collectMs: string;
+  readonly idleMs: string;
+  readonly sysctl?: readonly string[];
+}
+
+export interface LinkOptions {
+  readonly rttMs: number;
+  readonly mbitPerS: number;
+  readonly payloads: readonly number[];
+  readonly windows: readonly LinkWindows[];
+  /** Of one payload. */
+  readonly bits: number;
+  readonly repeat: number;
+  readonly mtu: number;
+  /** How long messages are collected, and connections kept warm, before a batch of state warm. */
+  readonly collectMs: number;
+  /** How long the connection is then left alone before that batch: 0 as a node has it, more to see what keeping warm is for. */
+  readonly idleMs: number;
+  /** Kernel settings of both ends, below net.ipv4. */
+  readonly sysctls: Readonly<Record<string, string>>;
+}
+
+export const PAYLOADS = [100, 1_000, 10_000] as const;
+const BITS = ['2048', '3072', '4096'];
+/** The largest batch that one unary call may carry (comms: 24 MiB) is 49,152 payloads of 4096 bits. */
+const PAYLOADS_MAX = 40_000;
+const RTT_MS_MAX = 2_000;
+const MBIT_PER_S_MAX = 100_000;
+const REPEAT_MAX = 1_000;
+const COLLECT_MS_MAX = 60_000;
+const MTU_LEAST = 576;
+const MTU_MAX = 65_535;
+
+const refuse = (option: string, got: string, expected: string): MixError =>
+  new MixError('INPUT_INVALID', { option: `--${option}`, got, expected });
+
+function number(option: string, text: string, least: number, most: number, digits = /^\d{1,6}$/): number {
+  const value = Number(text);
+  if (!digits.test(text) || value < least || value > most) throw refuse(option, text, `${least} to ${most}`);
+  return value;
+}
+
+const WINDOWS: readonly LinkWindows[] = ['wide', 'default'];
+
+function windowsOf(text: string): LinkWindows {
+  const found = WINDOWS.find((name) => name === text);
+  if (!found) throw refuse('windows', text, WINDOWS.join(', '));
+  return found;
+}
+
+const DECIMAL = /^\d{1,6}(\.\d{1,3})?$/;
+
+function sysctlsOf(texts: readonly string[]): Record<string, string> {
+  const all: Record<string, string> = {};
+  for (const text of texts) {
+    const [, name, value] = /^([a-z][a-z0-9_]*)=([a-z0-9 ]+)$/.exec(text) ?? [];
+    if (!name || !value) throw refuse('sysctl', text, 'NAME=VALUE, NAME below net.ipv4');
+    all[name] = value;
+  }
+  return all;
+}
+
+/** @throws MixError INPUT_INVALID naming the option */
+export function parseLinkOptions(raw: RawLinkOptions): LinkOptions {
+  const { payloads, bits, windows } = raw;
+  if (!BITS.includes(bits)) throw refuse('bits', bits, BITS.join(', '));
+  return {
+    rttMs: number('rtt-ms', raw.rttMs, 0, RTT_MS_MAX, DECIMAL),
+    mbitPerS: number('mbit-per-s', raw.mbitPerS, 0.1, MBIT_PER_S_MAX, DECIMAL),
+    payloads:
+      payloads === undefined ? PAYLOADS : payloads.split(',').map((text) => number('payloads', text, 1, PAYLOADS_MAX)),
+    windows: windows === undefined ? WINDOWS : [windowsOf(windows)],
+    bits: Number(bits),
+    repeat: number('repeat', raw.repeat, 1, REPEAT_MAX),
+    mtu: number('mtu', raw.mtu, MTU_LEAST, MTU_MAX),
+    collectMs: number('collect-ms', raw.collectMs, 0, COLLECT_MS_MAX),
+    idleMs: number('idle-ms', raw.idleMs, 0, COLLECT_MS_MAX),
+    sysctls: sysctlsOf(raw.sysctl ?? []),
+  };
+}
+
+/** Half a round trip for the batch, its bits at the bandwidth, half a round trip for the acknowledgement. */
+export function idealMs({ rttMs, mbitPerS, bits }: LinkOptions, payloads: number): number {
+  return significant(rttMs + (payloads * bits) / (mbitPerS * 1_000));
+}
+
+/** What one direction of the link is: the queue before the line holds the link's own content once, 1 MiB at least. */
+export function lineOf({ rttMs, mbitPerS }: Pick<LinkOptions, 'rttMs' | 'mbitPerS'>): {
+  readonly delayNs: number;
+  readonly bitsPerSecond: number;
+  readonly queueBytes: number;
+} {
+  const queueBytes = Math.max(1 << 20, Math.ceil((rttMs * mbitPerS * 1_000) / 8));
+  return { delayNs: Math.round(rttMs * 500_000), bitsPerSecond: Math.round(mbitPerS * 1e6), queueBytes };
+}
+
+/** Every case once; each repeat goes through all of them, so that a disturbance meets all alike. */
+export function casesOf(defaultCongestion: string, wanted: readonly LinkWindows[] = WINDOWS): readonly LinkCase[] {
+  const cases: LinkCase[] = [];
+  for (const congestion of new Set(['reno', defaultCongestion])) {
+    for (const windows of wanted) {
+      for (const state of ['cold', 'warm'] as const) {
+        for (const mode of ['stream', 'unary'] as const) cases.push({ mode, windows, state, congestion });
+      }
+    }
+  }
+  return cases;
+}
+
+/** A case that takes longer than this is not repeated: 10,000 payloads by windows of 64 KiB are 80 round trips, thrice if warm. */
+const SLOW_MS = 1_000;
+
+/** Whether a case is measured once more. */
+export function isRepeated(samplesMs: readonly number[]): boolean {
+  return samplesMs.every((ms) => ms < SLOW_MS);
+}

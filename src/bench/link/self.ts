@@ -1,0 +1,40 @@
+// Who an end of the link of `millrace bench link` is: an identity of its own, the other end as a member of its list, and the
+// kernel settings of its network namespace.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { MixError } from '../../base/errors.js';
+import { nodeIdOf, type SigningKey } from '../../cmix/signatures.js';
+import type { Member } from '../../protocol/membership.js';
+import type { CertificatePair } from '../../transport/certificates.js';
+import { bytesOf } from '../../transport/wire.js';
+import type { EndFacts } from './messages.js';
+
+export const NETWORK = 'bench';
+
+/** An end that knows who it is. */
+export interface OwnEnd {
+  readonly key: SigningKey;
+  readonly certificate: CertificatePair;
+}
+
+const settingFile = (name: string): string => `/proc/sys/net/ipv4/${name}`;
+
+/** A setting of the kernel for this namespace, below net.ipv4. */
+export function sysctl(name: string): string {
+  return readFileSync(settingFile(name), 'utf8').trim().replaceAll(/\s+/g, ' ');
+}
+
+/** @throws MixError INPUT_INVALID where the kernel does not take it */
+export function setSysctl(name: string, value: string): void {
+  try {
+    writeFileSync(settingFile(name), value);
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new MixError('INPUT_INVALID', { sysctl: `net.ipv4.${name}`, value, why }, { cause });
+  }
+}
+
+/** The other end as a member of the list. */
+export function memberOf({ identityKey, certificate }: EndFacts, address: string): Member {
+  const key = bytesOf(Buffer.from(identityKey, 'hex'));
+  return { node: nodeIdOf(key), address, gatewayAddress: address, identityKey: key, certificate };
+}

@@ -1,0 +1,173 @@
+// What one round's precomputation costs one node: every piece of work for a batch, through the engine's public interface, in
+// CPU time of the whole process (the workers' and the main thread's together).
+import { randomBytes, systemRng } from '../../base/rng.js';
+import { joinCipher, splitCipher } from '../../cmix/elgamal.js';
+import { randomPermutation } from '../../cmix/permutation.js';
+import { decryptionShares, precompDecrypt, precompPermute } from '../../cmix/phases.js';
+import type { ShareContext } from '../../cmix/proofs/codec.js';
+import { generatorOf, proveDecryption } from '../../cmix/proofs/proofs.js';
+import { createKeyShare } from '../../cmix/teamKey.js';
+import type { Engine, EngineName } from '../../engine/engine.js';
+import { openEngine } from '../../engine/open.js';
+import type { Group } from '../../math/group.js';
+import { randomElements, randomExponents } from '../../math/sampling.js';
+import type { BenchShape } from '../options.js';
+import { type Spread, spreadOf } from '../stats.js';
+
+/** One piece of the work. */
+export interface PrecomputeStep {
+  readonly what: string;
+  /** CPU µs a slot. */
+  readonly cpuUsPerSlot: Spread;
+}
+
+export interface PrecomputeCost {
+  readonly engine: string;
+  readonly path: string;
+  readonly slots: number;
+  readonly width: 1;
+  readonly bits: number;
+  readonly exponentBits: number;
+  readonly threads: number;
+  readonly rounds: number;
+  readonly steps: readonly PrecomputeStep[];
+  /** CPU ms a slot of a whole round: the least of the rounds' sums, not the sum of the steps' least. */
+  readonly cpuMsPerSlot: number;
+  readonly cpuMsPerSlotMedian: number;
+  /** Milliseconds by the clock on the wall that a whole round's computing takes. */
+  readonly wallMs: Spread;
+}
+
+/** CPU µs of each step of one round, by name. */
+type Costs = Map<string, number>;
+
+/** Times steps by what the process consumed meanwhile. */
+class Meter {
+  readonly costs: Costs = new Map();
+  wallMs = 0;
+
+  async step<T>(what: string, work: () => T | Promise<T>): Promise<T> {
+    const [before, start] = [process.cpuUsage(), process.hrtime.bigint()];
+    const result = await work();
+    this.wallMs += Number(process.hrtime.bigint() - start) / 1e6;
+    const { user, system } = process.cpuUsage(before);
+    this.costs.set(what, (this.costs.get(what) ?? 0) + user + system);
+    return result;
+  }
+}
+
+const NODE = '00'.repeat(16) as ShareContext['node'];
+
+interface Round {
+  readonly engine: Engine;
+  readonly meter: Meter;
+  readonly slots: number;
+  readonly exponentBytes: number;
+}
+
+/** r, s, their exponents and the permutation. */
+function draw({ engine: { group }, slots, exponentBytes }: Round) {
+  const pair = () => ({
+    plain: randomElements(systemRng, group, slots),
+    exponents: randomExponents(systemRng, slots, exponentBytes),
+  });
+  return { r: pair(), s: pair(), source: randomPermutation(systemRng, slots) };
+}
+
+/** Generate: both encryptions, and what realtime and the rings multiply by. */
+async function generate(round: Round, teamKey: Uint8Array) {
+  const { engine, meter, exponentBytes } = round;
+  const { r, s, source } = await meter.step('drawing r, s, exponents, permutation', () => draw(round));
+  const [g, team] = await meter.step('tables of g and the team key', () =>
+    Promise.all([engine.fixedBase(generatorOf(engine.group)), engine.fixedBase(teamKey)]),
+  );
+  const cipher = async ({ plain, exponents }: typeof r) => {
+    const [heads, keys] = await meter.step('powFixed, 4 a slot', async () => [
+      await engine.powFixed(g, exponents, { exponentBytes }),
+      await engine.powFixed(team, exponents, { exponentBytes }),
+    ]);
+    return meter.step('products of the encryptions, 2 a slot', async () =>
+      joinCipher(engine, heads!, await engine.mul(plain, keys!), 1),
+    );
+  };
+  const [encR, encS] = [await cipher(r), await cipher(s)];
+  const operands = await meter.step('prepare r, s, Enc(r), Enc(s), 6 a slot', async () => ({
+    r: await engine.prepare(r.plain),
+    s: await engine.prepare(s.plain),
+    encR: await engine.prepare(encR),
+    encS: await engine.prepare(encS),
+  }));
+  g.release();
+  team.release();
+  return { operands, source };
+}
+
+/** One round of one node in the middle of a team; the other nodes' batches are random elements. */
+async function precompute(round: Round): Promise<Meter> {
+  const { engine, meter, slots, exponentBytes } = round;
+  const { group } = engine;
+  const context = { group, roundDigest: randomBytes(systemRng, 32), node: NODE, width: 1, exponentBytes };
+  const { exponents, share } = await meter.step('key share with its proof', () =>
+    createKeyShare(engine, systemRng, context),
+  );
+  const { operands, source } = await generate(round, share.elements);
+  const incoming = incomingBatch(group, slots);
+  const ring = await meter.step('ring 1 to N: mul, 2 a slot', () => precompDecrypt(engine, incoming, operands.encR));
+  const mixed = await meter.step('ring N to 1: mulGather, 2 a slot', () =>
+    precompPermute(engine, ring, source, operands.encS, { width: 1 }),
+  );
+  const { c0, payload } = splitCipher(group, mixed, 1);
+  const shares = await meter.step('decryption shares: powShared, 1 a slot', () =>
+    decryptionShares(engine, c0, exponents, { exponentBytes }),
+  );
+  await meter.step('proof of the batch of shares', () => {
+    const batchDigest = randomBytes(systemRng, 32);
+    return proveDecryption(engine, systemRng, context, {
+      ...{ publicShares: share.elements, exponents, c0, shares, batchDigest },
+    });
+  });
+  const inverse = await meter.step('inversion and prepare, 1 a slot', async () =>
+    engine.prepare(await engine.invertBatch(payload)),
+  );
+  for (const operand of [...Object.values(operands), inverse]) operand.release();
+  exponents.wipe();
+  return meter;
+}
+
+const incomingBatch = (group: Group, slots: number): Uint8Array => randomElements(systemRng, group, 2 * slots);
+
+/**
+ * @param options threads: the workers; repeat: rounds that are measured, after one that is not
+ * @throws MixError ENGINE_UNAVAILABLE, ENGINE_SELFCHECK
+ */
+export async function benchPrecompute(
+  options: BenchShape & { readonly engine?: EngineName | 'auto' },
+): Promise<PrecomputeCost> {
+  const { group, threads } = options;
+  const engine = await openEngine({ engine: options.engine ?? 'auto', group, threads });
+  try {
+    return await measurePrecompute(engine, options);
+  } finally {
+    await engine.close();
+  }
+}
+
+/** The same on an engine that is open. */
+export async function measurePrecompute(
+  engine: Engine,
+  { batch: slots, repeat: rounds, exponentBits }: Pick<BenchShape, 'batch' | 'repeat' | 'exponentBits'>,
+): Promise<PrecomputeCost> {
+  const once = () => precompute({ engine, meter: new Meter(), slots, exponentBytes: exponentBits / 8 });
+  await once();
+  const all: Meter[] = [];
+  for (let i = 0; i < rounds; i++) all.push(await once());
+  const sums = spreadOf(all.map(({ costs }) => [...costs.values()].reduce((sum, us) => sum + us, 0) / slots / 1000));
+  const steps = [...all[0]!.costs.keys()].map((what) => ({
+    what,
+    cpuUsPerSlot: spreadOf(all.map(({ costs }) => costs.get(what)! / slots)),
+  }));
+  const { name, path, group, threads } = engine;
+  const shape = { slots, width: 1 as const, bits: group.bits, exponentBits, threads, rounds };
+  const wallMs = spreadOf(all.map((meter) => meter.wallMs));
+  return { engine: name, path, ...shape, steps, cpuMsPerSlot: sums.min, cpuMsPerSlotMedian: sums.median, wallMs };
+}

@@ -1,0 +1,110 @@
+// The gateway: what a node offers to senders and receivers of messages. The server is known by its pinned certificate;
+// callers need none, because MACs authenticate what they submit, and outputs carry every node's signature.
+import { digest } from '../../base/bytes.js';
+import { isRoundId, isSenderId, type NodeId, type RoundId, type SenderId } from '../../base/ids.js';
+import type { SignedRoundInfo } from '../../protocol/roundInfo.js';
+import type { RoundRunner } from '../../round/manager.js';
+import type { Submission } from '../../round/submissions/desk.js';
+import type { RegistrationDesk } from '../../round/submissions/registration.js';
+import type { SenderRegistry } from '../../round/submissions/senderRegistry.js';
+import { type grpc, PROTOCOL_VERSION, services } from '../../transport/grpc.js';
+import type { GatewayHandlers } from '../../transport/proto/generated/millrace/v1/Gateway.js';
+import type { CallErrors } from '../../transport/serving/server.js';
+import { bytesOf, require_ } from '../../transport/wire.js';
+import { encodeRound } from '../roundCodec.js';
+
+/** Bytes of one frame of an output stream. */
+const FRAME_BYTES = 64 * 1024 - 1024;
+
+/** What a node's identity key signs about its epoch key. */
+export function descriptionDigest(network: string, node: NodeId, epoch: number, epochKey: Uint8Array): Uint8Array {
+  return digest('node-description', network, node, epoch, epochKey);
+}
+
+export interface GatewayDeps {
+  readonly network: string;
+  readonly node: NodeId;
+  readonly identityKey: Uint8Array;
+  readonly sign: (digest: Uint8Array) => Uint8Array;
+  readonly registry: SenderRegistry;
+  readonly registrations: RegistrationDesk;
+  readonly runner: RoundRunner;
+  /** Rounds that take messages, here or elsewhere. */
+  readonly collecting: () => readonly SignedRoundInfo[];
+  /** Told whenever somebody asks for them. */
+  readonly onWanted?: () => void;
+}
+
+function reference(round: number, sender: string): { readonly round: RoundId; readonly sender: SenderId } {
+  require_(isRoundId(round), 'round');
+  require_(isSenderId(sender), 'sender');
+  return { round, sender };
+}
+
+export function addGatewayService(server: grpc.Server, errors: CallErrors, deps: GatewayDeps): void {
+  const { network, node, identityKey, sign, registry, registrations, runner, collecting, onWanted = () => {} } = deps;
+  let described: { readonly epoch: number; readonly signature: Uint8Array } | undefined;
+  const handlers: GatewayHandlers = {
+    Describe: errors.unary('Describe', () => {
+      const { epoch, publicKey: epochKey } = registry;
+      const registerBits = registrations.difficultyBits;
+      // Once an epoch: anybody may ask, again and again.
+      if (described?.epoch !== epoch) {
+        described = { epoch, signature: sign(descriptionDigest(network, node, epoch, epochKey)) };
+      }
+      const { signature } = described;
+      return { node, network, protocol: PROTOCOL_VERSION, identityKey, epoch, epochKey, signature, registerBits };
+    }),
+    Register: errors.unary('Register', async ({ senderKeys, epoch, nonces }, { place }) => {
+      const request = { senderKeys: senderKeys.map(bytesOf), epoch, nonces: nonces.map(bytesOf) };
+      return { senders: await registrations.register(request, place) };
+    }),
+    Rounds: errors.unary('Rounds', () => {
+      onWanted();
+      return { rounds: collecting().map(encodeRound) };
+    }),
+    Submit: errors.unary('Submit', async (request, { place }) => {
+      const { round, sender } = reference(request.round, request.sender);
+      const submission: Submission = {
+        sender,
+        salt: bytesOf(request.salt),
+        payload: bytesOf(request.payload),
+        macs: request.macs.map(bytesOf),
+      };
+      await runner.submit(round, submission, place);
+      return {};
+    }),
+    Outcome: errors.unary('Outcome', (request) => {
+      const { round, sender } = reference(request.round, request.sender);
+      const outcome = runner.outcome(round, sender, bytesOf(request.salt));
+      const reason = outcome.state === 'rejected' ? outcome.reason : outcome.state === 'failed' ? outcome.code : '';
+      const resendable = 'resendable' in outcome && outcome.resendable;
+      return { state: outcome.state, reason, node: outcome.state === 'rejected' ? outcome.node : '', resendable };
+    }),
+    Outputs: (call) => {
+      streamOutputs(deps, call).catch((thrown) => call.emit('error', errors.status('Outputs', thrown)));
+    },
+  };
+  server.addService(services.Gateway.service, handlers);
+}
+
+async function streamOutputs(deps: GatewayDeps, call: Parameters<GatewayHandlers['Outputs']>[0]): Promise<void> {
+  const { round } = call.request;
+  require_(isRoundId(round), 'round');
+  const { outputs, digest: outputDigest, signatures, signed } = deps.runner.outputs(round);
+  const header = {
+    round: encodeRound(signed),
+    digest: outputDigest,
+    signatures: [...signatures],
+    bytesTotal: outputs.length,
+  };
+  call.write({ header });
+  // A cancelled call never drains.
+  const cancelled = new Promise<void>((resolve) => call.once('cancelled', resolve));
+  for (let offset = 0; offset < outputs.length && !call.cancelled; offset += FRAME_BYTES) {
+    // A view: all callers share one copy, of which grpc-js copies a frame when it is the next one to be sent.
+    const accepted = call.write({ content: outputs.subarray(offset, offset + FRAME_BYTES) });
+    if (!accepted) await Promise.race([cancelled, new Promise((resolve) => call.once('drain', resolve))]);
+  }
+  if (!call.cancelled) call.end();
+}

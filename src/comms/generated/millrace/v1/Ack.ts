@@ -1,8 +1,0 @@
-// Original file: src/comms/millrace.proto
-
-
-export interface Ack {
-}
-
-export interface Ack__Output {
-}

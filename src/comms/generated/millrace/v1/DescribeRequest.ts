@@ -1,8 +1,0 @@
-// Original file: src/comms/millrace.proto
-
-
-export interface DescribeRequest {
-}
-
-export interface DescribeRequest__Output {
-}

@@ -1,8 +1,0 @@
-// Original file: src/comms/millrace.proto
-
-
-export interface PingRequest {
-}
-
-export interface PingRequest__Output {
-}

@@ -1,8 +1,0 @@
-// Original file: src/comms/millrace.proto
-
-
-export interface RoundsRequest {
-}
-
-export interface RoundsRequest__Output {
-}

@@ -1,8 +1,0 @@
-// Original file: src/comms/millrace.proto
-
-
-export interface WantedReport {
-}
-
-export interface WantedReport__Output {
-}

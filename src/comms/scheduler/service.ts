@@ -1,0 +1,95 @@
+// The scheduler service on the wire: a stream of updates down to each node, reports up. It knows nothing of scheduling; the
+// feed behind it does. Nodes are known by their pinned certificates.
+import type { NodeId } from '../../base/ids.js';
+import type { Member } from '../../protocol/membership.js';
+import type { NodeReport, SignedUpdate } from '../../protocol/schedulerPort.js';
+import { type AuthContext, grpc, services } from '../../transport/grpc.js';
+import type { SchedulerHandlers } from '../../transport/proto/generated/millrace/v1/Scheduler.js';
+import type { Update as WireUpdate } from '../../transport/proto/generated/millrace/v1/Update.js';
+import type { CallErrors } from '../../transport/serving/server.js';
+import { require_ } from '../../transport/wire.js';
+import { decodeReport, encodeUpdate } from '../roundCodec.js';
+
+/** What a scheduler does for the nodes that are connected to it. */
+export interface SchedulerFeed {
+  /** Calls `push` with every update above `after`, in order, those to come included; returns what ends it. */
+  subscribe(node: NodeId, after: number, push: (update: SignedUpdate) => void): () => void;
+  /** Resolves when what follows from it is written down: only then it is acknowledged. */
+  onReport(node: NodeId, report: NodeReport): Promise<void> | void;
+  /** @throws MixError REGISTRATION_REFUSED, REGISTRATION_LIMIT */
+  register(node: NodeId, code: string): Promise<void>;
+}
+
+/** Registration codes are short: a person reads them out. */
+const CODE_LENGTH_MAX = 256;
+
+/** Updates that a node may leave unread before its stream is ended: it asks again from where it is. */
+const BACKLOG_MAX = 1_000;
+
+/** What updates are written to: a call's stream. */
+export interface UpdateStream {
+  /** False where the update waits to be read. */
+  write(update: WireUpdate): boolean;
+  end(): void;
+  once(event: 'cancelled' | 'error' | 'close', listener: () => void): unknown;
+}
+
+export function addSchedulerService(
+  server: grpc.Server,
+  errors: CallErrors,
+  deps: { readonly feed: SchedulerFeed; readonly identify: (context: AuthContext) => Member },
+): void {
+  const { feed, identify } = deps;
+  const handlers: SchedulerHandlers = {
+    Updates: (call) => {
+      try {
+        const { node } = identify(call.getAuthContext());
+        const { after } = call.request;
+        require_(Number.isSafeInteger(after) && after >= 0, 'after');
+        // Headers at once: the node knows that it is connected before there is any update.
+        call.sendMetadata(new grpc.Metadata());
+        pushUpdates(feed, node, after, call);
+      } catch (thrown) {
+        call.emit('error', errors.status('Updates', thrown));
+      }
+    },
+    Report: errors.unary('Report', async (request, context) => {
+      const { node } = identify(context);
+      await feed.onReport(node, decodeReport(node, request));
+      return {};
+    }),
+    Register: errors.unary('Register', async ({ code }, context) => {
+      require_(code.length > 0 && code.length <= CODE_LENGTH_MAX, 'code');
+      await feed.register(identify(context).node, code);
+      return {};
+    }),
+  };
+  server.addService(services.Scheduler.service, handlers);
+}
+
+/** Writes updates as they come, until the node leaves, or leaves too many unread. */
+export function pushUpdates(
+  feed: SchedulerFeed,
+  node: NodeId,
+  after: number,
+  call: UpdateStream,
+  backlogMax = BACKLOG_MAX,
+): void {
+  let backlog = 0;
+  let over = false;
+  const stop = () => {
+    over = true;
+    unsubscribe();
+  };
+  let unsubscribe = () => {};
+  for (const event of ['cancelled', 'error', 'close'] as const) call.once(event, stop);
+  unsubscribe = feed.subscribe(node, after, (update) => {
+    if (over) return;
+    backlog = call.write(encodeUpdate(update)) ? 0 : backlog + 1;
+    if (backlog <= backlogMax) return;
+    stop();
+    call.end();
+  });
+  // It may be over before it began: what was kept for a late node can be too much at once.
+  if (over) unsubscribe();
+}

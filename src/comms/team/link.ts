@@ -1,0 +1,201 @@
+// The Link port over gRPC. One call is one attempt, for the rounds insist by themselves (round/exchange/retryingSender.ts); what comms mends on
+// the way is what they cannot see: a token or certificate that has changed. Precomputation and realtime have connections of
+// their own, so that a realtime chunk never waits behind a precomputation's megabytes.
+import { systemClock } from '../../base/clock.js';
+import { MixError } from '../../base/errors.js';
+import { type BootId, isBootId, type NodeId, type RoundId } from '../../base/ids.js';
+import { type BatchPhase, isRealtime } from '../../protocol/batchPhases.js';
+import type { BatchSource, CirclePing, Claim, ClaimRejection, Link, LinkProbe } from '../../protocol/link.js';
+import type { Membership } from '../../protocol/membership.js';
+import type { SignedTeamMessage } from '../../protocol/teamMessages.js';
+import { type Attempt, clientStream, unary } from '../../transport/calling/call.js';
+import { checkSignal } from '../../transport/calling/channels.js';
+import type { Host, HostOptions, Lane } from '../../transport/calling/host.js';
+import { factsOf, type HostManager } from '../../transport/calling/hosts.js';
+import { transmit } from '../../transport/calling/transmit.js';
+import { MESSAGE_BYTES_MAX, services } from '../../transport/grpc.js';
+import type { BatchFrame } from '../../transport/proto/generated/millrace/v1/BatchFrame.js';
+import type { PingReply__Output } from '../../transport/proto/generated/millrace/v1/PingReply.js';
+import type { ScreenReply__Output } from '../../transport/proto/generated/millrace/v1/ScreenReply.js';
+import type { TeamClient } from '../../transport/proto/generated/millrace/v1/Team.js';
+import type { WarmFrame } from '../../transport/proto/generated/millrace/v1/WarmFrame.js';
+import { hasFeature } from '../../transport/versions.js';
+import { bytesOf } from '../../transport/wire.js';
+import { decodeClaimRejections, encodeClaims, encodeEnvelope } from './codec.js';
+
+/** Rounds ask again themselves, after pauses of up to a second: hosts must not wait for longer. */
+export const TEAM_HOST_OPTIONS: Partial<HostOptions> = {
+  retriesMax: 0,
+  firstBackoffMs: 25,
+  longestBackoffMs: 1_000,
+  replyBytesMax: MESSAGE_BYTES_MAX,
+};
+
+/** 5 Mbit/s: a link that is slower than this is not worth warming. */
+const SLOW_LINK_BITS_PER_MS = 5_000;
+/** A frame of bytes that mean nothing. */
+const FILLER = new Uint8Array(64 * 1024);
+
+export class TeamLink implements Link, LinkProbe {
+  readonly #membership: () => Membership;
+  readonly #hosts: HostManager;
+  readonly #options: Partial<HostOptions>;
+  readonly #roundTrips = new Map<NodeId, number>();
+  readonly #clockOffsets = new Map<NodeId, number>();
+
+  /** `hosts` is the caller's to close. */
+  constructor(membership: () => Membership, hosts: HostManager, options: Partial<HostOptions> = {}) {
+    this.#membership = membership;
+    this.#hosts = hosts;
+    this.#options = { ...TEAM_HOST_OPTIONS, ...options };
+  }
+
+  /** Forgets what was measured of whoever is a member no more. */
+  membershipChanged(): void {
+    const membership = this.#membership();
+    for (const measured of [this.#roundTrips, this.#clockOffsets]) {
+      for (const node of measured.keys()) if (!membership.find(node)) measured.delete(node);
+    }
+  }
+
+  async deliver(to: NodeId, message: SignedTeamMessage, signal: AbortSignal): Promise<void> {
+    const envelope = encodeEnvelope(message);
+    const attempt = unary(services.Team, (client: TeamClient, metadata, options, done) =>
+      client.deliver(envelope, metadata, options, done),
+    );
+    await this.#send(to, 'control', attempt, signal);
+  }
+
+  async screen(
+    to: NodeId,
+    round: RoundId,
+    claims: readonly Claim[],
+    signal: AbortSignal,
+  ): Promise<readonly ClaimRejection[]> {
+    const request = { round, claims: encodeClaims(claims) };
+    const attempt: Attempt<ScreenReply__Output> = (wire) => {
+      // A peer of 1.1 judges when the batch is closed; what it rejects then becomes a dummy.
+      if (!hasFeature(wire.hello, 'screen')) {
+        return { done: Promise.resolve({ rejections: Buffer.alloc(0) }), cancel: () => {} };
+      }
+      return unary<TeamClient, ScreenReply__Output>(services.Team, (client, metadata, options, done) =>
+        client.screen(request, metadata, options, done),
+      )(wire);
+    };
+    const { rejections } = await this.#send(to, 'control', attempt, signal);
+    return decodeClaimRejections(bytesOf(rejections), claims.length);
+  }
+
+  async ping(to: NodeId, signal: AbortSignal): Promise<BootId> {
+    let startMs = 0;
+    const attempt = unary<TeamClient, PingReply__Output>(services.Team, (client, metadata, options, done) => {
+      // From here, so that what is measured is the round trip and not the dialling.
+      startMs = systemClock.nowMs();
+      return client.ping({}, metadata, options, done);
+    });
+    const { bootId, timeMs } = await this.#send(to, 'control', attempt, signal);
+    const endMs = systemClock.nowMs();
+    if (!isBootId(bootId)) throw new MixError('MESSAGE_MALFORMED', { what: 'boot id', peer: to });
+    const roundTripMs = endMs - startMs;
+    // What it said was true half a round trip ago.
+    if (timeMs > 0) this.#clockOffsets.set(to, timeMs + roundTripMs / 2 - systemClock.wallMs());
+    this.#roundTrips.set(to, roundTripMs);
+    this.#hosts.deps.metrics.roundTrip(to, roundTripMs);
+    return bootId;
+  }
+
+  clockOffsetMs(of: NodeId): number | undefined {
+    return this.#clockOffsets.get(of);
+  }
+
+  roundTripMs(to: NodeId): number | undefined {
+    return this.#roundTrips.get(to);
+  }
+
+  async transfer(to: NodeId, source: BatchSource, signal: AbortSignal): Promise<void> {
+    checkSignal(signal);
+    const { options } = this.#host(to);
+    const lane = laneOf(source.header.phase);
+    const attempt = clientStream(
+      services.Team,
+      (client: TeamClient, metadata, options, done) => client.transfer(metadata, options, done),
+      (write: (frame: BatchFrame) => Promise<void>, over) => writeBatch(source, write, over),
+      options.stallMs,
+    );
+    await this.#send(to, lane, attempt, signal, options.streamTimeoutMs);
+  }
+
+  async warm(to: NodeId, phase: BatchPhase, bytes: number, signal: AbortSignal): Promise<void> {
+    const lane = laneOf(phase);
+    const { stallMs } = this.#host(to).options;
+    let startMs = 0;
+    const attempt: Attempt<unknown> = (wire) => {
+      // A peer of 1.0 has a connection now, which is all that can be done for it.
+      if (!hasFeature(wire.hello, 'warm')) return { done: Promise.resolve(), cancel: () => {} };
+      startMs = systemClock.nowMs();
+      return clientStream(
+        services.Team,
+        (client: TeamClient, metadata, options, done) => client.warm(metadata, options, done),
+        async (write: (frame: WarmFrame) => Promise<void>, over) => {
+          for (let left = bytes; left > 0 && !over(); left -= FILLER.length) {
+            await write({ content: left < FILLER.length ? FILLER.subarray(0, left) : FILLER });
+          }
+        },
+        stallMs,
+      )(wire);
+    };
+    const { sendTimeoutMs } = this.#host(to).options;
+    await this.#send(to, lane, attempt, signal, sendTimeoutMs + (bytes * 8) / SLOW_LINK_BITS_PER_MS);
+    if (startMs > 0) this.#hosts.deps.metrics.transferred(to, lane, bytes, systemClock.nowMs() - startMs);
+  }
+
+  async circle(to: NodeId, ping: CirclePing, signal: AbortSignal): Promise<void> {
+    const attempt: Attempt<unknown> = (wire) => {
+      if (!hasFeature(wire.hello, 'circle'))
+        throw new MixError('PROTOCOL_UNSUPPORTED', { peer: to, feature: 'circle' });
+      return unary(services.Team, (client: TeamClient, metadata, options, done) =>
+        client.circle({ ...ping }, metadata, options, done),
+      )(wire);
+    };
+    await this.#send(to, 'control', attempt, signal);
+  }
+
+  #host(to: NodeId): Host {
+    return this.#hosts.current(factsOf(this.#membership().get(to)), this.#options);
+  }
+
+  async #send<Reply>(
+    to: NodeId,
+    lane: Lane,
+    attempt: Attempt<Reply>,
+    signal: AbortSignal,
+    timeoutMs?: number,
+  ): Promise<Reply> {
+    const host = this.#host(to);
+    return await transmit(host, this.#hosts.deps.metrics, attempt, {
+      lane,
+      signal,
+      timeoutMs: timeoutMs ?? host.options.sendTimeoutMs,
+      // Receivers take every message and every slot of a phase once, whatever comes again.
+      idempotent: true,
+    });
+  }
+}
+
+const laneOf = (phase: BatchPhase): Lane => (isRealtime(phase) ? 'realtime' : 'precompute');
+
+/** Header, chunks as they become ready, trailer. */
+async function writeBatch(
+  source: BatchSource,
+  write: (frame: BatchFrame) => Promise<void>,
+  over: () => boolean,
+): Promise<void> {
+  await write({ header: { ...source.header } });
+  for (let index = 0; index < source.chunks; index++) {
+    const content = await source.chunk(index);
+    if (over()) return;
+    await write({ chunk: { index, content } });
+  }
+  const trailer = await source.trailer();
+  if (!over()) await write({ trailer: { ...trailer } });
+}

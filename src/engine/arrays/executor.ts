@@ -1,0 +1,240 @@
+// The executor of engines that compute with an array library (gpujs, tfjs): composes the catalogue of a field's Montgomery
+// products (field.ts), in this thread. Between two products the event loop gets its turn, so that a node keeps its
+// connections; realtime work goes first between chunks. Digits of exponents choose rows: not constant-time.
+import { MixError } from '../../base/errors.js';
+import { bigintToBytes, bytesToBigint } from '../../math/batch.js';
+import type { ExecuteOptions, Executor, Request, RequestOf } from '../checked/request.js';
+import { ChunkQueue, type QueueWatch } from '../pool/queue.js';
+import { Composition } from './composition.js';
+import type { BatchField } from './field.js';
+
+/** From this many powers of one base on, a table of it is worth its products. */
+const TABLE_POWERS_MIN = 8;
+
+export interface ComposedOptions<V> extends QueueWatch {
+  readonly field: BatchField<V>;
+  /** Operations of each priority that may wait or run; one more is refused with ENGINE_BUSY. */
+  readonly queueLimit: number;
+}
+
+type Chunk = () => Promise<void>;
+type Step = (chunks: readonly Chunk[]) => Promise<void>;
+
+/** A table of powers of one base: entry d of window t at row d·windows + t. */
+interface Table<V> {
+  readonly windows: number;
+  readonly rows: V;
+}
+
+export class ComposedExecutor<V> implements Executor {
+  readonly threads = 0;
+  readonly path: string;
+  readonly #field: BatchField<V>;
+  readonly #queue: ChunkQueue<Chunk>;
+  /** Tables of bases with a handle, by the storage of the handle. */
+  readonly #tables = new Map<ArrayBufferLike, Table<V>>();
+
+  constructor({ field, queueLimit, onDepth, onBusy }: ComposedOptions<V>) {
+    this.path = field.path;
+    this.#field = field;
+    this.#queue = new ChunkQueue<Chunk>({
+      inFlightMax: 1,
+      workers: 1,
+      togetherUs: 0,
+      operationsMax: queueLimit,
+      run: async (chunks) => {
+        for (const chunk of chunks) await chunk();
+        return [];
+      },
+      onDepth,
+      onBusy,
+    });
+  }
+
+  execute(request: Request, options: ExecuteOptions): Promise<void> {
+    return this.#queue.operation(options, (step) => this.#steps(request, step, options.signal));
+  }
+
+  forget(storage: ArrayBufferLike): void {
+    const table = this.#tables.get(storage);
+    if (!table) return;
+    this.#tables.delete(storage);
+    this.#field.free(table.rows);
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.close();
+    for (const storage of [...this.#tables.keys()]) this.forget(storage);
+    this.#field.close();
+  }
+
+  async #steps(request: Request, step: Step, signal: AbortSignal | undefined): Promise<void> {
+    const compose = new Composition(this.#field, signal);
+    switch (request.op) {
+      case 'table':
+        return;
+      case 'prepare':
+        return step(this.#products(request.a, (from, to) => compose.enter(request.a, request.out, from, to)));
+      case 'mul':
+        return step(this.#products(request.a, (from, to) => compose.mul(request, from, to)));
+      case 'mulGather':
+        return this.#mulGather(request, compose, step);
+      case 'invertBatch':
+        return step(this.#products(request.a, (from, to) => compose.invert(request.a, request.out, from, to)));
+      case 'product':
+        return this.#product(request, compose, step);
+      case 'powFixed':
+        return this.#powFixed(request, compose, step);
+      case 'powShared':
+        return this.#powShared(request, compose, step);
+      case 'pow':
+        return step(this.#powers(request.out, (from, to) => compose.pow(request, from, to)));
+      default:
+        return this.#multiExp(request, compose, step);
+    }
+  }
+
+  #count(batch: Uint8Array): number {
+    return batch.length / this.#field.group.elementBytes;
+  }
+
+  #products(batch: Uint8Array, work: (from: number, to: number) => Promise<void>): Chunk[] {
+    return cut(this.#count(batch), this.#field.rows.products, work);
+  }
+
+  #powers(batch: Uint8Array, work: (from: number, to: number) => Promise<void>): Chunk[] {
+    return cut(this.#count(batch), this.#field.rows.powers, work);
+  }
+
+  async #mulGather(request: RequestOf<'mulGather'>, compose: Composition<V>, step: Step): Promise<void> {
+    const { source, width, b, out } = request;
+    const slotBytes = width * this.#field.group.elementBytes;
+    const a = new Uint8Array(request.a.length);
+    try {
+      for (const [slot, from] of source.entries()) {
+        a.set(request.a.subarray(from * slotBytes, (from + 1) * slotBytes), slot * slotBytes);
+      }
+      await step(this.#products(a, (from, to) => compose.mul({ a, b, out }, from, to)));
+    } finally {
+      a.fill(0);
+    }
+  }
+
+  /** Chunks fold to one slot each; those are folded again until one is left. */
+  async #product(
+    { a, width, out }: Omit<RequestOf<'product'>, 'op'>,
+    compose: Composition<V>,
+    step: Step,
+  ): Promise<void> {
+    const { group, rows } = this.#field;
+    const slots = this.#count(a) / width;
+    if (slots === 0) return setOnes(out, group.elementBytes);
+    const slotBytes = width * group.elementBytes;
+    const most = Math.max(2, Math.floor(rows.products / width));
+    const parts = Math.ceil(slots / most);
+    const target = parts === 1 ? out : new Uint8Array(parts * slotBytes);
+    const chunks = cut(slots, most, (from, to) => {
+      const at = Math.floor(from / most) * slotBytes;
+      return compose.fold(a.subarray(from * slotBytes, to * slotBytes), width, target.subarray(at, at + slotBytes));
+    });
+    await step(chunks);
+    if (parts > 1) await this.#product({ a: target, width, out }, compose, step);
+  }
+
+  async #powShared(request: RequestOf<'powShared'>, compose: Composition<V>, step: Step): Promise<void> {
+    const { exponentBytes, out } = request;
+    const width = request.exponents.length / exponentBytes;
+    const count = this.#count(request.bases);
+    const bases = repeatEach(request.bases, this.#field.group.elementBytes, width);
+    const exponents = repeatEach(request.exponents, request.exponents.length, count);
+    try {
+      const work = { bases, exponents, exponentBytes, out };
+      await step(this.#powers(out, (from, to) => compose.pow(work, from, to)));
+    } finally {
+      exponents.fill(0);
+    }
+  }
+
+  async #powFixed(request: RequestOf<'powFixed'>, compose: Composition<V>, step: Step): Promise<void> {
+    const { base, exponents, exponentBytes, out } = request;
+    const count = exponents.length / exponentBytes;
+    const kept = base.slot && this.#tables.get(base.element.buffer);
+    if (count < TABLE_POWERS_MIN && !kept) {
+      const bases = repeatEach(base.element, base.element.length, count);
+      const work = { bases, exponents, exponentBytes, out };
+      return step(this.#powers(out, (from, to) => compose.pow(work, from, to)));
+    }
+    const windows = 2 * exponentBytes;
+    let table = kept && kept.windows >= windows ? kept : undefined;
+    if (!table) {
+      await step([
+        async () => {
+          table = { windows, rows: await compose.table(base.element, windows) };
+        },
+      ]);
+    }
+    const { windows: windowsOfTable, rows } = table!;
+    try {
+      const work = { exponents, exponentBytes, out, table: rows, windows: windowsOfTable };
+      await step(this.#powers(out, (from, to) => compose.powByTable(work, from, to)));
+    } finally {
+      this.#keep(request, table!);
+    }
+  }
+
+  /** Keeps a base's first table as long as its handle lives. */
+  #keep({ base }: RequestOf<'powFixed'>, table: Table<V>): void {
+    const storage = base.element.buffer;
+    const before = this.#tables.get(storage);
+    if (before === table) return;
+    // Another call on the same handle may be using the one that is there, so it is not replaced by a longer one.
+    if (base.slot && !before) this.#tables.set(storage, table);
+    else this.#field.free(table.rows);
+  }
+
+  async #multiExp(request: RequestOf<'multiExp'>, compose: Composition<V>, step: Step): Promise<void> {
+    const powers = new Uint8Array(request.bases.length);
+    await step(this.#powers(powers, (from, to) => compose.pow({ ...request, out: powers }, from, to)));
+    await this.#product({ a: powers, width: 1, out: request.out }, compose, step);
+  }
+}
+
+function cut(count: number, most: number, work: (from: number, to: number) => Promise<void>): Chunk[] {
+  return Array.from({ length: Math.ceil(count / most) }, (_, index) => {
+    return () => work(index * most, Math.min(count, (index + 1) * most));
+  });
+}
+
+/** Every piece of `bytes` as often as told, one after the other. */
+function repeatEach(bytes: Uint8Array, pieceBytes: number, times: number): Uint8Array {
+  const out = new Uint8Array(bytes.length * times);
+  for (let index = 0; index * pieceBytes < out.length; index++) {
+    const piece = Math.floor(index / times) * pieceBytes;
+    out.set(bytes.subarray(piece, piece + pieceBytes), index * pieceBytes);
+  }
+  return out;
+}
+
+function setOnes(out: Uint8Array, elementBytes: number): void {
+  out.fill(0);
+  for (let at = 0; at < out.length; at += elementBytes) out[at] = 1;
+}
+
+/**
+ * One product of extremes against BigInt: what tells a field that does not compute exactly here (a driver's fast division, a
+ * lesser precision) before it becomes an engine. @throws MixError ENGINE_SELFCHECK
+ */
+export async function checkField<V>(field: BatchField<V>, engine: 'gpujs' | 'tfjs'): Promise<void> {
+  const { group, rSquared } = field;
+  const { elementBytes, q } = group;
+  const [a, out] = [bigintToBytes(q, elementBytes), new Uint8Array(elementBytes)];
+  const [left, factor] = [await field.read(a), await field.read(bigintToBytes(rSquared, elementBytes))];
+  const inside = await field.multiply(left, factor);
+  const product = await field.multiply(inside, left);
+  await field.write(product, out);
+  for (const values of [left, factor, inside, product]) field.free(values);
+  const square = (q * q) % group.p;
+  if (bytesToBigint(out) !== (square > q ? group.p - square : square)) {
+    throw new MixError('ENGINE_SELFCHECK', { engine, operation: 'mul', group: group.name });
+  }
+}

@@ -1,0 +1,95 @@
+// The one place where an engine's inputs are checked, before any work: lengths, ranges, widths, permutations, and the
+// buffer for the result. What passes here is safe for every kernel, native ones included.
+import { checkBytes, checkIndices, checkObject, checkSignal, refuse } from '../../base/checks.js';
+import { MixError } from '../../base/errors.js';
+import { checkElements, checkWidth, countElements } from '../../math/batch.js';
+import type { Group } from '../../math/group.js';
+import type { WorkOptions } from '../engine.js';
+
+/** Exponents of every group may be this long: so that the test groups take those of the production groups. */
+const EXPONENT_BYTES_ANY_GROUP = 64;
+
+/** Counts the exponents of a flat buffer. @throws MixError EXPONENT_RANGE, LENGTH_MISMATCH */
+export function checkExponents(group: Group, exponents: Uint8Array, exponentBytes: number, expected?: number): number {
+  checkBytes(exponents, 'exponents');
+  const most = Math.max(2 * group.elementBytes, EXPONENT_BYTES_ANY_GROUP);
+  if (typeof exponentBytes !== 'number') refuse('options.exponentBytes', 'a whole number', exponentBytes);
+  if (!Number.isInteger(exponentBytes) || exponentBytes < 1 || exponentBytes > most) {
+    throw new MixError('EXPONENT_RANGE', { exponentBytes, least: 1, most });
+  }
+  if (exponents.length % exponentBytes !== 0) {
+    throw new MixError('LENGTH_MISMATCH', { what: 'exponents', length: exponents.length, exponentBytes });
+  }
+  const count = exponents.length / exponentBytes;
+  if (expected !== undefined && count !== expected) {
+    throw new MixError('LENGTH_MISMATCH', { what: 'exponents', exponents: count, expected });
+  }
+  return count;
+}
+
+/** Checks a base of powFixed. @throws MixError LENGTH_MISMATCH, ELEMENT_RANGE */
+export function checkBase(group: Group, element: Uint8Array): void {
+  checkElements(group, element, 'base', 1);
+}
+
+/** Counts the slots of a batch of checked elements. @throws MixError WIDTH_INVALID, LENGTH_MISMATCH */
+export function checkSlots(group: Group, a: Uint8Array, width: number): number {
+  checkWidth(width);
+  const slots = countElements(group, a, 'a') / width;
+  if (!Number.isInteger(slots)) throw new MixError('LENGTH_MISMATCH', { what: 'a', length: a.length, width });
+  return slots;
+}
+
+/**
+ * A copy of `source`, in shared memory, that names every slot exactly once. Native code indexes by it, so what is checked is the
+ * copy: a caller's own memory could change after the check. The caller of this wipes it.
+ * @throws MixError ARGUMENT_INVALID, PERMUTATION_INVALID
+ */
+export function takePermutation(source: Uint32Array, slots: number): Uint32Array {
+  checkIndices(source, 'source');
+  if (source.length !== slots) throw new MixError('PERMUTATION_INVALID', { length: source.length, slots });
+  const taken = new Uint32Array(new SharedArrayBuffer(4 * slots));
+  taken.set(source);
+  try {
+    checkPermutation(taken, slots);
+    return taken;
+  } catch (refusal) {
+    taken.fill(0);
+    throw refusal;
+  }
+}
+
+function checkPermutation(source: Uint32Array, slots: number): void {
+  const seen = new Uint8Array(slots);
+  for (const index of source) {
+    // The values are secret: the error does not say which index is wrong.
+    if (index >= slots || seen[index] === 1) throw new MixError('PERMUTATION_INVALID', { slots });
+    seen[index] = 1;
+  }
+}
+
+function overlaps(a: Uint8Array | Uint32Array, b: Uint8Array): boolean {
+  if (a.buffer !== b.buffer || a.byteLength === 0 || b.byteLength === 0) return false;
+  return a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength;
+}
+
+/** @throws MixError ARGUMENT_INVALID where an option is of a wrong type: before it is used, or silently not used */
+export function checkOptions(options: WorkOptions): void {
+  checkObject(options, 'options');
+  const { priority, order, signal, out } = options;
+  if (priority !== undefined && priority !== 'realtime' && priority !== 'precompute') {
+    refuse('options.priority', "'realtime' or 'precompute'", priority);
+  }
+  if (order !== undefined && !Number.isFinite(order)) refuse('options.order', 'a number', order);
+  checkSignal(signal, 'options.signal');
+  if (out !== undefined) checkBytes(out, 'options.out');
+}
+
+/** Checks the caller's result buffer. @throws MixError LENGTH_MISMATCH, BUFFER_OVERLAP */
+export function checkOut(out: Uint8Array, length: number, inputs: readonly (Uint8Array | Uint32Array)[]): void {
+  checkBytes(out, 'options.out');
+  if (out.length !== length) {
+    throw new MixError('LENGTH_MISMATCH', { what: 'out', length: out.length, expected: length });
+  }
+  if (inputs.some((input) => overlaps(input, out))) throw new MixError('BUFFER_OVERLAP', {});
+}

@@ -1,0 +1,66 @@
+// From how many elements on is a card faster than the CPU? Both are timed at the start on two sizes, which gives each a fixed
+// cost and a cost an element; where the lines cross, the card takes over. Products have their own crossing: they travel longer
+// over the bus than a card computes.
+import type { Clock } from '../../base/clock.js';
+import type { Group } from '../../math/group.js';
+import type { DeviceRequest } from './calls.js';
+
+export type OperationClass = 'products' | 'powers';
+
+/** Elements from which on the card is worth it, by class. Infinity: never. */
+export type Crossover = Readonly<Record<OperationClass, number>>;
+
+export const operationClass = (op: DeviceRequest['op']): OperationClass =>
+  op === 'mul' || op === 'mulGather' || op === 'product' || op === 'invertBatch' ? 'products' : 'powers';
+
+/** What a request is large by: elements multiplied, or powers raised. */
+export function elementsOfRequest(group: Group, request: DeviceRequest): number {
+  if (operationClass(request.op) === 'products') return (request as { a: Uint8Array }).a.length / group.elementBytes;
+  const { exponents, exponentBytes } = request as { exponents: Uint8Array; exponentBytes: number };
+  const count = exponents.length / exponentBytes;
+  return request.op === 'powShared' ? (count * request.bases.length) / group.elementBytes : count;
+}
+
+/** Milliseconds that a number of elements takes, on the card and on the CPU. */
+export interface Contest {
+  readonly sizes: readonly [small: number, large: number];
+  onDevice(elements: number): Promise<void>;
+  onCpu(elements: number): Promise<void>;
+}
+
+/** Repetitions, of which the fastest counts. */
+const REPEAT = 3;
+
+/** Where the card overtakes the CPU. */
+export async function crossing(clock: Clock, { sizes, onDevice, onCpu }: Contest): Promise<number> {
+  const [small, large] = sizes;
+  const device = [await fastestMs(clock, onDevice, small), await fastestMs(clock, onDevice, large)] as const;
+  const cpu = [await fastestMs(clock, onCpu, small), await fastestMs(clock, onCpu, large)] as const;
+  return crossingOf(sizes, device, cpu);
+}
+
+/** The same from measured times. Exported for tests. */
+export function crossingOf(
+  [small, large]: readonly [number, number],
+  device: readonly [number, number],
+  cpu: readonly [number, number],
+): number {
+  const line = ([atSmall, atLarge]: readonly [number, number]) => {
+    const each = Math.max(0, (atLarge - atSmall) / (large - small));
+    return { each, fixed: Math.max(0, atSmall - each * small) };
+  };
+  const [d, c] = [line(device), line(cpu)];
+  // Never cheaper an element: then all that is left is to be faster at both sizes.
+  if (d.each >= c.each) return device[0] < cpu[0] && device[1] < cpu[1] ? 1 : Infinity;
+  return Math.max(1, Math.ceil((d.fixed - c.fixed) / (c.each - d.each)));
+}
+
+async function fastestMs(clock: Clock, run: (elements: number) => Promise<void>, elements: number): Promise<number> {
+  let fastest = Infinity;
+  for (let i = 0; i < REPEAT; i++) {
+    const start = clock.nowMs();
+    await run(elements);
+    fastest = Math.min(fastest, clock.nowMs() - start);
+  }
+  return fastest;
+}

@@ -1,0 +1,182 @@
+// One card: the worker thread that makes its blocking calls, the queue in front of it with realtime first, and what the card
+// keeps in its memory for the handles of callers. A card that fails once is out of service: who asked computes elsewhere.
+import { asMixError, MixError } from '../../base/errors.js';
+import type { Group } from '../../math/group.js';
+import type { ExecuteOptions } from '../checked/request.js';
+import type { Address } from '../kernels/openssl/library.js';
+import type { DeviceAddress, NativeCall } from '../pool/job.js';
+import { ChunkQueue, type QueueWatch } from '../pool/queue.js';
+import { TASKS_PER_WORKER, WorkerPool } from '../pool/workers.js';
+import { type DeviceRequest, deviceCalls, type KeptOperand, keepPrepared, keepTable, releaseKept } from './calls.js';
+
+/** The executor's own bound counts operations; what it lets through is never refused here. */
+const OPERATIONS_MAX = 2 ** 31;
+
+/** What a card keeps of one buffer: an operand, or tables of a base by the length of their exponents. */
+type Kept = Map<number, Address>;
+
+/** `exponentBytes` of a prepared operand, which has none. */
+const OPERAND = 0;
+
+/** Errors that say nothing about the card. */
+const CALLERS_OWN = ['ABORTED', 'ENGINE_CLOSED', 'ENGINE_BUSY'];
+
+/** What the library says of a call that the card had no memory for: it is full, not broken. */
+const FULL = 'out of memory';
+
+export class Device {
+  readonly name: string;
+  readonly #group: Group;
+  readonly #pool = new WorkerPool(1);
+  readonly #queue: ChunkQueue<NativeCall>;
+  readonly #kept = new Map<ArrayBufferLike, Kept>();
+  readonly #leftOver: NativeCall[] = [];
+  readonly #address: DeviceAddress;
+  readonly #onSick: (device: Device, reason: string) => void;
+  #sick: string | undefined;
+  #running = 0;
+
+  constructor(
+    group: Group,
+    name: string,
+    address: DeviceAddress,
+    onSick: (device: Device, reason: string) => void,
+    onBusy?: QueueWatch['onBusy'],
+  ) {
+    this.name = name;
+    this.#group = group;
+    this.#address = address;
+    this.#onSick = onSick;
+    const pool = this.#pool;
+    this.#queue = new ChunkQueue<NativeCall>({
+      inFlightMax: TASKS_PER_WORKER,
+      workers: 1,
+      togetherUs: 0,
+      operationsMax: OPERATIONS_MAX,
+      run: (works) => pool.run({ kind: 'work', kernel: address, group: group.name, works }),
+      onBusy,
+    });
+  }
+
+  /** Why it is out of service; undefined where it is not. */
+  get sick(): string | undefined {
+    return this.#sick;
+  }
+
+  /** Operations under way: what tells several cards apart. */
+  get load(): number {
+    return this.#running;
+  }
+
+  /** Takes it out of service, for good. */
+  retire(reason: string): void {
+    if (this.#sick !== undefined) return;
+    this.#sick = reason;
+    this.#onSick(this, reason);
+  }
+
+  /** What is kept here for a view: an operand (exponentBytes 0), or a table. */
+  keptFor(view: Uint8Array, exponentBytes = OPERAND): KeptOperand | undefined {
+    const address = this.#kept.get(view.buffer)?.get(exponentBytes);
+    if (address === undefined) return undefined;
+    const first = exponentBytes === OPERAND ? view.byteOffset / this.#group.elementBytes : 0;
+    return { address, exponentBytes, first };
+  }
+
+  /** Keeps elements as a prepared operand, under the storage of their handle. @throws MixError where the card fails */
+  keepOperand(storage: Uint8Array, elements: Uint8Array, options: ExecuteOptions): Promise<void> {
+    return this.#keep(storage, OPERAND, (result) => keepPrepared(this.#group, elements, result), options);
+  }
+
+  /** Keeps a table of a base; one that is there already is enough. */
+  async keepTable(base: Uint8Array, exponentBytes: number, options: ExecuteOptions): Promise<void> {
+    if (this.keptFor(base, exponentBytes)) return;
+    await this.#keep(base, exponentBytes, (result) => keepTable(base, exponentBytes, result), options);
+  }
+
+  /** Frees what is kept under a storage. Nothing computes with it any more. */
+  forget(storage: ArrayBufferLike): void {
+    const kept = this.#kept.get(storage);
+    if (!kept) return;
+    this.#kept.delete(storage);
+    this.#release([...kept.values()]);
+  }
+
+  /** Computes a request into its `out`. @throws MixError of the caller's making, or the card's failure */
+  compute(request: DeviceRequest, options: ExecuteOptions): Promise<void> {
+    const kept =
+      request.op === 'powFixed'
+        ? this.keptFor(request.base.element, request.exponentBytes)
+        : 'b' in request && request.b.prepared
+          ? this.keptFor(request.b.data)
+          : undefined;
+    return this.#run(deviceCalls(this.#group, request, kept), options);
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.close();
+    // Who was refused has heard of it by the next turn, and has left what it made.
+    await new Promise((resolve) => setImmediate(resolve));
+    const calls = [...this.#kept.values()].flatMap((kept) => [...kept.values()]).map(releaseKept);
+    this.#kept.clear();
+    const works = [...calls, ...this.#leftOver.splice(0)];
+    // A worker that is dead has nothing left to free.
+    await this.#pool.run({ kind: 'work', kernel: this.#address, group: this.#group.name, works }).catch(() => {});
+    await this.#pool.close();
+  }
+
+  #release(addresses: readonly Address[]): void {
+    // The queue drops and refuses while it closes: that is freed at the very end. One call an operation, so that one which
+    // was refused has not run.
+    for (const call of addresses.map(releaseKept)) {
+      this.#queue
+        .operation({ priority: 'precompute' }, (step) => step([call]))
+        .catch((thrown: unknown) => {
+          if (asMixError(thrown).code === 'ENGINE_CLOSED') this.#leftOver.push(call);
+        });
+    }
+  }
+
+  async #keep(
+    storage: Uint8Array,
+    exponentBytes: number,
+    call: (result: Uint8Array) => NativeCall,
+    options: ExecuteOptions,
+  ): Promise<void> {
+    const result = new Uint8Array(new SharedArrayBuffer(8));
+    const written = (): Address => Number(new DataView(result.buffer).getBigUint64(0, true));
+    try {
+      await this.#run([call(result)], options);
+    } catch (thrown) {
+      // Aborted while the card was at it: what it kept has no owner. The call has ended, or was never begun.
+      if (written() !== 0) this.#release([written()]);
+      throw thrown;
+    }
+    const address = written();
+    const kept = this.#kept.get(storage.buffer) ?? new Map<number, Address>();
+    // Two calls may have found nothing and made the same table: one is enough.
+    if (kept.has(exponentBytes)) {
+      this.#release([address]);
+      return;
+    }
+    kept.set(exponentBytes, address);
+    this.#kept.set(storage.buffer, kept);
+  }
+
+  async #run(calls: readonly NativeCall[], options: ExecuteOptions): Promise<void> {
+    if (this.#sick !== undefined) throw new MixError('ENGINE_WORKER', { message: this.#sick });
+    this.#running++;
+    try {
+      await this.#queue.operation(options, (step) => step(calls));
+    } catch (thrown) {
+      const error = asMixError(thrown);
+      if (isDeviceFailure(error) && !error.message.includes(FULL)) this.retire(error.message);
+      throw error;
+    } finally {
+      this.#running--;
+    }
+  }
+}
+
+/** True where a card failed, and not the caller's wish: the work may go elsewhere. */
+export const isDeviceFailure = (error: MixError): boolean => !CALLERS_OWN.includes(error.code);

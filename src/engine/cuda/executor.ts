@@ -1,0 +1,191 @@
+// The cuda executor: cards in front, the cpu executor behind. Work goes to the least busy card where that is faster, and to
+// the CPU where it is not, where a card has failed, and for what a card's result is checked with. A card's failure is never
+// the caller's: the request is computed again on the CPU, and the card is out of service.
+//
+// Prepared operands exist twice: in the cpu executor's form in the handle's storage, and on one card, under that storage.
+import { refuse } from '../../base/checks.js';
+import { asMixError } from '../../base/errors.js';
+import { type Logger, silentLog } from '../../base/log.js';
+import type { Group } from '../../math/group.js';
+import type { ExecuteOptions, Executor, Request, RequestOf } from '../checked/request.js';
+import { isRight } from '../checked/spotCheck.js';
+import { Shared } from '../pool/sharedBuffers.js';
+import type { DeviceRequest } from './calls.js';
+import { type Crossover, elementsOfRequest, operationClass } from './crossover.js';
+import { type Device, isDeviceFailure } from './device.js';
+
+/** A table is kept ahead of its first use for exponents of this length: those of a round. */
+const TABLE_EXPONENT_BYTES = 32;
+
+export interface CudaOptions {
+  readonly group: Group;
+  readonly devices: readonly Device[];
+  readonly cpu: Executor;
+  /** From how many elements on a card is worth it. */
+  readonly crossover: Crossover;
+  /** Share of a card's results of which one element is computed again on the CPU: 0 to 1. */
+  readonly checkRate: number;
+  /** A number of [0, 1), fresh each time: which results are checked, and which element of them. */
+  readonly random: () => number;
+  readonly log?: Logger;
+}
+
+export class CudaExecutor implements Executor {
+  readonly #options: CudaOptions;
+  readonly #log: Logger;
+
+  constructor(options: CudaOptions) {
+    this.#options = options;
+    this.#log = options.log ?? silentLog;
+  }
+
+  get devices(): readonly Device[] {
+    return this.#options.devices;
+  }
+
+  /** The same with one card only, to which everything goes: what the self-check of a card runs on. */
+  onlyOn(device: Device): Executor {
+    const everything = { products: 1, powers: 1 };
+    return new CudaExecutor({ ...this.#options, devices: [device], crossover: everything, checkRate: 0 });
+  }
+
+  get threads(): number {
+    return this.#options.cpu.threads;
+  }
+
+  get path(): string {
+    const { devices, cpu } = this.#options;
+    return `${devices.map(({ name }) => name).join(', ')}; small batches: ${cpu.path}`;
+  }
+
+  async execute(request: Request, options: ExecuteOptions): Promise<void> {
+    if (request.op === 'prepare') return this.#prepare(request, options);
+    if (request.op === 'table') return this.#table(request, options);
+    const device = this.#deviceFor(request);
+    if (!device) return this.#options.cpu.execute(request, options);
+    const shared = new Shared();
+    try {
+      const on = sharedRequest(request, shared);
+      if (await this.#onDevice(device, on, options)) shared.finish();
+      else await this.#options.cpu.execute(request, options);
+    } finally {
+      shared.wipe();
+    }
+  }
+
+  degraded(): readonly string[] {
+    return this.devices.flatMap(({ name, sick }) => (sick === undefined ? [] : [`${name} is out of service: ${sick}`]));
+  }
+
+  forget(storage: ArrayBufferLike): void {
+    for (const device of this.#options.devices) device.forget(storage);
+    this.#options.cpu.forget?.(storage);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#options.devices.map((device) => device.close()));
+    await this.#options.cpu.close();
+  }
+
+  /** The least busy card in service. */
+  #idlest(): Device | undefined {
+    const healthy = this.#options.devices.filter(({ sick }) => sick === undefined);
+    return healthy.sort((a, b) => a.load - b.load)[0];
+  }
+
+  /** The card for a request: the one that keeps its operand, or any; undefined where the CPU is the better place. */
+  #deviceFor(request: DeviceRequest): Device | undefined {
+    const { crossover, group, devices } = this.#options;
+    if (elementsOfRequest(group, request) < crossover[operationClass(request.op)]) return undefined;
+    if ('b' in request && request.b.prepared) {
+      return devices.find((device) => device.sick === undefined && device.keptFor(request.b.data));
+    }
+    return this.#idlest();
+  }
+
+  /** True where the card has written the result; false where the CPU has to. */
+  async #onDevice(device: Device, request: DeviceRequest, options: ExecuteOptions): Promise<boolean> {
+    const { checkRate, random, cpu, group } = this.#options;
+    try {
+      if (request.op === 'powFixed') await device.keepTable(request.base.element, request.exponentBytes, options);
+      await device.compute(request, options);
+    } catch (thrown) {
+      return this.#failed(device, thrown);
+    } finally {
+      // A base without a handle has its table for this call only.
+      if (request.op === 'powFixed' && !request.base.slot) device.forget(request.base.element.buffer);
+    }
+    if (random() >= checkRate || (await isRight(group, cpu, request, options, random))) return true;
+    this.#log.error({ device: device.name, operation: request.op }, 'a card computed a wrong result: out of service');
+    device.retire(`a wrong result of ${request.op}`);
+    return false;
+  }
+
+  /** Says what happened to a card; the caller's own errors go on to the caller. */
+  #failed(device: Device, thrown: unknown): false {
+    const error = asMixError(thrown);
+    if (!isDeviceFailure(error)) throw error;
+    this.#log.warn({ device: device.name, reason: error.message }, 'a card failed: its work goes to the CPU');
+    return false;
+  }
+
+  async #prepare(request: RequestOf<'prepare'>, options: ExecuteOptions): Promise<void> {
+    const { crossover, group, cpu } = this.#options;
+    await cpu.execute(request, options);
+    const device = this.#idlest();
+    if (!device || request.a.length / group.elementBytes < crossover.products) return;
+    const shared = new Shared();
+    try {
+      await device.keepOperand(request.out, shared.input(request.a), options);
+    } catch (thrown) {
+      this.#failed(device, thrown);
+    } finally {
+      shared.wipe();
+    }
+  }
+
+  async #table(request: RequestOf<'table'>, options: ExecuteOptions): Promise<void> {
+    await this.#options.cpu.execute(request, options);
+    for (const device of this.#options.devices) {
+      if (device.sick !== undefined) continue;
+      try {
+        await device.keepTable(request.base.element, TABLE_EXPONENT_BYTES, options);
+      } catch (thrown) {
+        this.#failed(device, thrown);
+      }
+    }
+  }
+}
+
+/** The same request on buffers that a card's worker can read. A base without a handle becomes a copy of its own. */
+function sharedRequest(request: DeviceRequest, shared: Shared): DeviceRequest {
+  const out = shared.output(request.out);
+  switch (request.op) {
+    case 'mul':
+      return { ...request, a: shared.input(request.a), b: sharedOperand(request.b, shared), out };
+    case 'mulGather': {
+      const source = shared.indices(request.source);
+      return { ...request, a: shared.input(request.a), source, b: sharedOperand(request.b, shared), out };
+    }
+    case 'invertBatch':
+    case 'product':
+      return { ...request, a: shared.input(request.a), out };
+    case 'powFixed': {
+      const { base } = request;
+      const element = base.slot ? base.element : shared.scratch(base.element.length);
+      if (!base.slot) element.set(base.element);
+      return { ...request, base: { ...base, element }, exponents: shared.input(request.exponents), out };
+    }
+    default:
+      return { ...request, bases: shared.input(request.bases), exponents: shared.input(request.exponents), out };
+  }
+}
+
+const sharedOperand = (b: RequestOf<'mul'>['b'], shared: Shared): RequestOf<'mul'>['b'] =>
+  b.prepared ? b : { ...b, data: shared.input(b.data) };
+
+/** @throws MixError CONFIG_INVALID unless it is a share. */
+export function checkedRate(rate: number): number {
+  if (!(typeof rate === 'number' && rate >= 0 && rate <= 1)) refuse('options.checkRate', 'a number from 0 to 1', rate);
+  return rate;
+}

@@ -1,0 +1,135 @@
+// The CUDA library: where it is, which cards it finds, and why there are none. It loads without a driver, and without a card.
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type Clock, systemClock } from '../../base/clock.js';
+import { type Logger, silentLog } from '../../base/log.js';
+import { systemRng } from '../../base/rng.js';
+import type { Group } from '../../math/group.js';
+import { randomElements, randomExponents } from '../../math/sampling.js';
+import type { Executor } from '../checked/request.js';
+import { bindLibrary } from '../kernels/native/library.js';
+import type { QueueWatch } from '../pool/queue.js';
+import { type Crossover, crossing } from './crossover.js';
+import { Device } from './device.js';
+import { CudaExecutor } from './executor.js';
+
+/** Where scripts/cuda.mjs puts it, from src/engine and dist/engine alike. */
+export const CUDA_LIBRARY = fileURLToPath(new URL('../../../build/cuda/libmillrace_cuda.so', import.meta.url));
+
+/** Bits that the kernels are compiled for. */
+const WIDTHS: readonly number[] = [2048, 3072, 4096];
+
+/** Results of a card of which one element is computed again, unless the caller says otherwise. */
+const CHECK_RATE = 1 / 16;
+
+/** Sizes at which cards and CPU are timed: a launch that is nearly empty, and one that is not. */
+const PRODUCT_SIZES = [64, 4096] as const;
+const POWER_SIZES = [8, 512] as const;
+const EXPONENT_BYTES = 32;
+
+export type CudaProbe =
+  | { readonly devices: readonly string[]; readonly reason: '' }
+  /** `built`: the library is there, so that somebody wanted a card. */
+  | { readonly devices: readonly []; readonly reason: string; readonly built: boolean };
+
+/** The cards that compute in a group, or why there are none. */
+export function probeCards(group: Group, library = CUDA_LIBRARY): CudaProbe {
+  const none = (reason: string, built: boolean): CudaProbe => ({ devices: [], reason, built });
+  if (!existsSync(library)) {
+    return none('the CUDA library is not built (`npm run build:cuda`, where the CUDA toolkit is)', false);
+  }
+  try {
+    const { devices, deviceError } = bindLibrary(library, 'the CUDA library is gone');
+    if (devices.length === 0) return none(`no card: ${deviceError() || 'none found'}`, true);
+    if (!WIDTHS.includes(group.bits)) return none(`no CUDA kernels for ${group.bits} bits`, false);
+    return { devices, reason: '' };
+  } catch (thrown) {
+    return none(`the CUDA library does not load: ${thrown instanceof Error ? thrown.message : thrown}`, true);
+  }
+}
+
+export interface OpenCardsOptions {
+  readonly group: Group;
+  /** What computes small batches, and everything once the cards have failed. Closed with the cards. */
+  readonly cpu: Executor;
+  readonly library?: string;
+  /** Share of a card's results that is checked on the CPU. */
+  readonly checkRate?: number;
+  /** Default: measured. */
+  readonly crossover?: Crossover;
+  readonly log?: Logger;
+  readonly clock?: Clock;
+  readonly onSick?: (device: string, reason: string) => void;
+  readonly onBusy?: QueueWatch['onBusy'];
+}
+
+/** All cards of the library, timed against the CPU. @throws Error where the library is gone */
+export async function openCards(options: OpenCardsOptions): Promise<CudaExecutor> {
+  const { group, cpu, library = CUDA_LIBRARY, log = silentLog, clock = systemClock } = options;
+  const { devices: names } = bindLibrary(library, 'the CUDA library is gone');
+  const onSick = (device: Device, reason: string) => {
+    log.error({ device: device.name, reason }, `${device.name} is out of service: ${reason}`);
+    options.onSick?.(device.name, reason);
+  };
+  const devices = names.map((name, index) => new Device(group, name, { library, index }, onSick, options.onBusy));
+  const crossover = options.crossover ?? (await measuredOnFirst(group, clock, devices, cpu));
+  const shown = (elements: number) => (Number.isFinite(elements) ? elements : 'never');
+  const { products, powers } = crossover;
+  log.info({ products: shown(products), powers: shown(powers) }, 'elements from which on a card computes');
+  const { checkRate = CHECK_RATE } = options;
+  return new CudaExecutor({ group, devices, cpu, crossover, checkRate, random: randomShare, log });
+}
+
+/** A number of [0, 1): nothing secret hangs on it, but a card should not foresee it. */
+function randomShare(): number {
+  const bytes = new Uint8Array(4);
+  systemRng.fill(bytes);
+  return new DataView(bytes.buffer).getUint32(0) / 2 ** 32;
+}
+
+/** On the first card that works; those before it have taken themselves out of service. Never, where none does. */
+async function measuredOnFirst(
+  group: Group,
+  clock: Clock,
+  devices: readonly Device[],
+  cpu: Executor,
+): Promise<Crossover> {
+  for (const device of devices) {
+    const crossover = await measured(group, clock, device, cpu).catch((thrown: unknown) => {
+      if (device.sick === undefined) throw thrown;
+      return undefined;
+    });
+    if (crossover) return crossover;
+  }
+  return { products: Infinity, powers: Infinity };
+}
+
+async function measured(group: Group, clock: Clock, device: Device, cpu: Executor): Promise<Crossover> {
+  const options = { priority: 'precompute' } as const;
+  const element = group.elementBytes;
+  const elements = randomElements(systemRng, group, PRODUCT_SIZES[1]);
+  const exponents = randomExponents(systemRng, POWER_SIZES[1], EXPONENT_BYTES);
+  const out = new Uint8Array(new SharedArrayBuffer(elements.length));
+  const product = (count: number) => {
+    const a = elements.subarray(0, count * element);
+    return { op: 'mul', a, b: { data: a, prepared: false }, out: out.subarray(0, a.length) } as const;
+  };
+  const power = (count: number) => {
+    const bases = elements.subarray(0, count * element);
+    const some = exponents.subarray(0, count * EXPONENT_BYTES);
+    return {
+      op: 'pow',
+      bases,
+      exponents: some,
+      exponentBytes: EXPONENT_BYTES,
+      out: out.subarray(0, bases.length),
+    } as const;
+  };
+  const contest = (sizes: readonly [number, number], request: typeof product | typeof power) =>
+    crossing(clock, {
+      sizes,
+      onDevice: (count) => device.compute(request(count), options),
+      onCpu: (count) => cpu.execute(request(count), options),
+    });
+  return { products: await contest(PRODUCT_SIZES, product), powers: await contest(POWER_SIZES, power) };
+}

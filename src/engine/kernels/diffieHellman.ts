@@ -1,0 +1,91 @@
+// Powers through node:crypto's Diffie-Hellman, for a Node.js whose OpenSSL functions cannot be reached: its shared
+// secret *is* OpenSSL's constant-time power, as fast as the native call, without any native binding of ours. All other
+// operations are BigInt. It recognises the RFC 3526 primes; an unknown prime would be tested for primality at length.
+import { createDiffieHellman, type DiffieHellman } from 'node:crypto';
+import { power } from '../../math/arithmetic.js';
+import { bigintToBytes, bytesToBigint, readElement } from '../../math/batch.js';
+import type { Group } from '../../math/group.js';
+import type { WorkOf } from '../pool/job.js';
+import { BigintKernel, type PowerWork } from './bigint.js';
+
+/** OpenSSL refuses smaller moduli for Diffie-Hellman. Only test groups are smaller. */
+const DH_BITS_MIN = 512;
+
+const isZero = (bytes: Uint8Array): boolean => {
+  let any = 0;
+  for (const byte of bytes) any |= byte;
+  return any === 0;
+};
+
+export class DhKernel extends BigintKernel {
+  readonly #dh: DiffieHellman | undefined;
+
+  constructor(group: Group) {
+    super(group);
+    if (group.bits < DH_BITS_MIN) return;
+    const prime = Buffer.from(bigintToBytes(group.p, group.elementBytes)).reverse();
+    this.#dh = createDiffieHellman(prime, 2);
+  }
+
+  protected override powers(work: PowerWork): void {
+    const { exponents, exponentBytes, from, to } = work;
+    const exponent = (index: number) => exponents.subarray(index * exponentBytes, (index + 1) * exponentBytes);
+    if (work.op === 'powShared') {
+      const width = exponents.length / exponentBytes;
+      for (let e = 0; e < width; e++) {
+        const raise = this.#raise(exponent(e));
+        for (let i = from; i < to; i++) this.write(work.out, i * width + e, [raise(this.element(work.bases, i))]);
+      }
+      return;
+    }
+    for (let i = from; i < to; i++) {
+      const base = work.op === 'pow' ? this.element(work.bases, i) : work.base;
+      this.write(work.out, i, [this.#raise(exponent(i))(base)]);
+    }
+  }
+
+  /** The power to one exponent, little-endian. */
+  #raise(exponent: Uint8Array): (base: Uint8Array) => bigint {
+    const { group } = this;
+    const dh = this.#dh;
+    if (!dh) return (base) => power(group, bytesToBigint(base), bytesToBigint(exponent));
+    // OpenSSL takes private keys from 1 to the size of p; what is longer is reduced by the order of the group first.
+    const long = exponent.length > group.elementBytes;
+    const key = Buffer.from(long ? bigintToBytes(bytesToBigint(exponent) % group.q, group.elementBytes) : exponent);
+    key.reverse();
+    if (isZero(key)) return () => 1n;
+    dh.setPrivateKey(key);
+    key.fill(0);
+    return (base) => {
+      // It refuses 1 as a public key, and ±1 as a secret: those can only be powers of 1, or powers to multiples of q.
+      const value = readElement(group, base, 0);
+      if (value === 1n) return 1n;
+      try {
+        const secret = dh.computeSecret(Buffer.from(base).reverse());
+        const result = bytesToBigint(secret.reverse());
+        secret.fill(0);
+        return result > group.q ? group.p - result : result;
+      } catch {
+        // The result is ±1: which it is, is computed the plain way.
+        return power(group, value, bytesToBigint(exponent));
+      }
+    };
+  }
+}
+
+/** Why this kernel cannot run here; undefined where it can. */
+export function dhUnavailable(group: Group): string | undefined {
+  try {
+    new DhKernel(group).run(probe(group));
+    return undefined;
+  } catch (thrown) {
+    return `node:crypto Diffie-Hellman: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
+  }
+}
+
+function probe(group: Group): WorkOf<'pow'> {
+  const bases = new Uint8Array(group.elementBytes);
+  bases[0] = 3;
+  const out = new Uint8Array(group.elementBytes);
+  return { op: 'pow', bases, exponents: Uint8Array.of(5), exponentBytes: 1, out, from: 0, to: 1 };
+}

@@ -1,0 +1,208 @@
+// The OpenSSL kernel: chunks computed by OpenSSL on elements in shared memory. A prepared operand is x·R mod p, so that
+// a product with it is exactly one Montgomery product. Powers and products are constant-time in exponents and elements;
+// what is not: `mulGather` reads whole elements in the order of the permutation, `product`, `window` and `horner` are for
+// public values, and the inversion's one non-constant-time step works on a value blinded with fresh randomness.
+import { randomFillSync } from 'node:crypto';
+import type { Group } from '../../../math/group.js';
+import type { Kernel, Work, WorkOf } from '../../pool/job.js';
+import { fillTable, powerByTable } from '../fixedBase.js';
+import { horner, windowProduct } from '../multiExp.js';
+import { type Address, addressOf } from './library.js';
+import { MontgomeryField, must, scratch } from './montgomery.js';
+
+/** A flat batch as canonical() writes it. Batches are aligned to 8 bytes (job.ts). */
+export function wordsOf(batch: Uint8Array): Int32Array {
+  return new Int32Array(batch.buffer, batch.byteOffset, batch.length / 4);
+}
+
+export class OpensslKernel implements Kernel {
+  readonly #field: MontgomeryField;
+
+  constructor(group: Group, useWords: boolean) {
+    this.#field = new MontgomeryField(group, useWords);
+  }
+
+  run(work: Work): void {
+    try {
+      this.#compute(work);
+    } finally {
+      this.#field.wipe();
+    }
+  }
+
+  dispose(): void {
+    this.#field.dispose();
+  }
+
+  #compute(work: Work): void {
+    switch (work.op) {
+      case 'prepare':
+        this.#prepare(work);
+        break;
+      case 'mul':
+        this.#mul(work);
+        break;
+      case 'mulGather':
+        this.#mulGather(work);
+        break;
+      case 'pow':
+        this.#pow(work);
+        break;
+      case 'powShared':
+        this.#powShared(work);
+        break;
+      case 'powFixed':
+        this.#powFixed(work);
+        break;
+      case 'table':
+        fillTable(this.#field, work);
+        break;
+      case 'invertBatch':
+        this.#invertBatch(work);
+        break;
+      case 'product':
+        this.#product(work);
+        break;
+      case 'window':
+        windowProduct(this.#field, work);
+        break;
+      case 'horner':
+        horner(this.#field, work);
+        break;
+    }
+  }
+
+  #prepare({ a, out, from, to }: WorkOf<'prepare'>): void {
+    const { bytes, at, multiply } = this.#field;
+    const [source, target] = [addressOf(a), addressOf(out)];
+    for (let i = from; i < to; i++) multiply(target + i * bytes, source + i * bytes, at.rSquared);
+  }
+
+  #mul({ a, b, prepared, out, from, to }: WorkOf<'mul'>): void {
+    const field = this.#field;
+    const { bytes } = field;
+    const [left, right, target] = [addressOf(a), addressOf(b), wordsOf(out)];
+    for (let i = from; i < to; i++) {
+      this.#times(left + i * bytes, right + i * bytes, prepared);
+      field.canonical(target, i);
+    }
+  }
+
+  #mulGather({ a, source, b, prepared, width, out, from, to }: WorkOf<'mulGather'>): void {
+    const field = this.#field;
+    const { bytes } = field;
+    const [left, right, target] = [addressOf(a), addressOf(b), wordsOf(out)];
+    for (let slot = from; slot < to; slot++) {
+      for (let e = 0; e < width; e++) {
+        const index = slot * width + e;
+        this.#times(left + (source[slot]! * width + e) * bytes, right + index * bytes, prepared);
+        field.canonical(target, index);
+      }
+    }
+  }
+
+  /** result = a·b of plain a and plain or prepared b. */
+  #times(a: Address, b: Address, prepared: boolean): void {
+    const { at, multiply } = this.#field;
+    multiply(at.result, a, b);
+    if (!prepared) multiply(at.result, at.result, at.rSquared);
+  }
+
+  #pow({ bases, exponents, exponentBytes, out, from, to }: WorkOf<'pow'>): void {
+    const [base, exponent, target] = [addressOf(bases), addressOf(exponents), wordsOf(out)];
+    for (let i = from; i < to; i++) {
+      this.#loadExponent(exponent + i * exponentBytes, exponentBytes);
+      this.#raise(base + i * this.#field.bytes, target, i);
+    }
+  }
+
+  #powShared({ bases, exponents, exponentBytes, out, from, to }: WorkOf<'powShared'>): void {
+    const [base, exponent, target] = [addressOf(bases), addressOf(exponents), wordsOf(out)];
+    const width = exponents.length / exponentBytes;
+    for (let e = 0; e < width; e++) {
+      this.#loadExponent(exponent + e * exponentBytes, exponentBytes);
+      for (let i = from; i < to; i++) this.#raise(base + i * this.#field.bytes, target, i * width + e);
+    }
+  }
+
+  #powFixed({ base, table, exponents, exponentBytes, out, from, to }: WorkOf<'powFixed'>): void {
+    const target = wordsOf(out);
+    if (table) {
+      powerByTable(this.#field, table, exponents, exponentBytes, from, to, target);
+      return;
+    }
+    const [address, exponent] = [addressOf(base), addressOf(exponents)];
+    for (let i = from; i < to; i++) {
+      this.#loadExponent(exponent + i * exponentBytes, exponentBytes);
+      this.#raise(address, target, i);
+    }
+  }
+
+  #loadExponent(address: Address, exponentBytes: number): void {
+    this.#field.load(this.#field.bn.e, address, exponentBytes);
+  }
+
+  /** Element `index` of `target` = base^(the loaded exponent). */
+  #raise(base: Address, target: Int32Array, index: number): void {
+    const field = this.#field;
+    const { bn, library } = field;
+    field.load(bn.a, base, field.bytes);
+    const done = library.BN_mod_exp_mont_consttime(bn.r, bn.a, bn.e, bn.modulus, bn.ctx, bn.mont);
+    must(done, 'BN_mod_exp_mont_consttime');
+    field.store(bn.r, field.at.result);
+    field.canonical(target, index);
+  }
+
+  /**
+   * Montgomery's trick: one inversion for the chunk, three products an element. Prefixes P[i] = P[i−1]·a[i]·R⁻¹ and
+   * inverses I[i] = P[i]⁻¹ need no conversion: the factors R cancel in I·P[i−1]·R⁻¹ = a[i]⁻¹ and I·a[i]·R⁻¹ = I[i−1].
+   */
+  #invertBatch({ a, out, from, to }: WorkOf<'invertBatch'>): void {
+    const field = this.#field;
+    const { at, bytes, multiply } = field;
+    const [source, target] = [addressOf(a), wordsOf(out)];
+    const prefixes = scratch((to - from) * bytes);
+    const prefix = (i: number) => prefixes.address + (i - from) * bytes;
+    prefixes.bytes.set(a.subarray(from * bytes, (from + 1) * bytes));
+    for (let i = from + 1; i < to; i++) multiply(prefix(i), prefix(i - 1), source + i * bytes);
+    this.#invertBlinded(prefix(to - 1));
+    for (let i = to - 1; i > from; i--) {
+      multiply(at.result, at.temporary, prefix(i - 1));
+      field.canonical(target, i);
+      multiply(at.temporary, at.temporary, source + i * bytes);
+    }
+    field.bytesAt('result').set(field.bytesAt('temporary'));
+    field.canonical(target, from);
+    prefixes.bytes.fill(0);
+  }
+
+  /** temporary = x⁻¹, by BN_mod_inverse of x·ρ·R⁻¹ with a fresh random ρ, whose inverse is then multiplied by ρ. */
+  #invertBlinded(x: Address): void {
+    const field = this.#field;
+    const { at, bn, library, multiply } = field;
+    const blind = randomFillSync(new Uint8Array(field.bytes));
+    blind[field.bytes - 1]! &= 0x7f;
+    // Zero comes with a probability of 2^-63 at most; any other value below 2^(bits−1) is invertible.
+    if (blind.every((byte) => byte === 0)) blind[0] = 1;
+    field.bytesAt('blind').set(blind);
+    blind.fill(0);
+    multiply(at.temporary, x, at.blind);
+    field.load(bn.a, at.temporary, field.bytes);
+    must(library.BN_mod_inverse(bn.r, bn.a, bn.modulus, bn.ctx), 'BN_mod_inverse');
+    field.store(bn.r, at.temporary);
+    multiply(at.temporary, at.temporary, at.blind);
+  }
+
+  #product({ a, width, out, from, to }: WorkOf<'product'>): void {
+    const field = this.#field;
+    const { at, bytes, multiply } = field;
+    const [source, target] = [addressOf(a), wordsOf(out)];
+    for (let e = 0; e < width; e++) {
+      multiply(at.result, source + (from * width + e) * bytes, at.r);
+      for (let slot = from + 1; slot < to; slot++) multiply(at.result, at.result, source + (slot * width + e) * bytes);
+      // Every product but the first one left a factor R⁻¹.
+      multiply(at.result, at.result, field.rPower(to - from));
+      field.canonical(target, e);
+    }
+  }
+}

@@ -1,0 +1,133 @@
+// What travels to a worker: one chunk of an operation. All buffers are in shared memory and aligned to 8 bytes, so that
+// nothing is copied and native code may read them as words. A chunk is the range [from, to) of the operation's units
+// (elements, slots, windows: see each job); workers write disjoint parts of one result.
+import type { Group, GroupName } from '../../math/group.js';
+import type { NativeLibrary } from '../kernels/native/library.js';
+
+/**
+ * The arithmetic a worker does.
+ * - ifma, portable: the native library's paths.
+ * - words: OpenSSL's BN_mod_exp_mont_consttime, and its word-level Montgomery product bn_mul_mont on shared memory.
+ * - bignum: the same through OpenSSL's public functions only (BN_mod_mul_montgomery).
+ * - dh: powers by node:crypto's Diffie-Hellman, the rest BigInt.
+ * - bigint: BigInt only.
+ */
+export const KERNEL_NAMES = ['ifma', 'portable', 'words', 'bignum', 'dh', 'bigint'] as const;
+export type KernelName = (typeof KERNEL_NAMES)[number];
+
+interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+interface Powers {
+  readonly bases: Uint8Array;
+  readonly exponents: Uint8Array;
+  readonly exponentBytes: number;
+  readonly out: Uint8Array;
+}
+
+export type Work =
+  /** Elements of a into the kernel's form. */
+  | ({ readonly op: 'prepare'; readonly a: Uint8Array; readonly out: Uint8Array } & Range)
+  /** Elements. */
+  | ({
+      readonly op: 'mul';
+      readonly a: Uint8Array;
+      readonly b: Uint8Array;
+      readonly prepared: boolean;
+      readonly out: Uint8Array;
+    } & Range)
+  /** Slots of out. */
+  | ({
+      readonly op: 'mulGather';
+      readonly a: Uint8Array;
+      readonly source: Uint32Array;
+      readonly b: Uint8Array;
+      readonly prepared: boolean;
+      readonly width: number;
+      readonly out: Uint8Array;
+    } & Range)
+  /** Bases. */
+  | ({ readonly op: 'pow' } & Powers & Range)
+  | ({ readonly op: 'powShared' } & Powers & Range)
+  /** Exponents. Without a table, a generic power. */
+  | ({
+      readonly op: 'powFixed';
+      readonly base: Uint8Array;
+      readonly table: Uint8Array | undefined;
+      readonly exponents: Uint8Array;
+      readonly exponentBytes: number;
+      readonly out: Uint8Array;
+    } & Range)
+  /** Windows of the table of a base, at least two; those before `from` are filled. Native kernels fill all at once. */
+  | ({ readonly op: 'table'; readonly base: Uint8Array; readonly table: Uint8Array } & Range)
+  /** Elements. */
+  | ({ readonly op: 'invertBatch'; readonly a: Uint8Array; readonly out: Uint8Array } & Range)
+  /** Slots of a; out: `width` elements, the product of this range only. */
+  | ({ readonly op: 'product'; readonly a: Uint8Array; readonly width: number; readonly out: Uint8Array } & Range)
+  /** Plain bases; out: one element, ∏ bases[i]^exponents[i] of this range. Native kernels only. */
+  | ({ readonly op: 'multiExp' } & Powers & Range)
+  /**
+   * Prepared bases; out: one element in the kernel's form, ∏ bases[i]^(`windowBits` bits of exponents[i] from bit
+   * `lowBit` on).
+   */
+  | ({
+      readonly op: 'window';
+      readonly bases: Uint8Array;
+      readonly exponents: Uint8Array;
+      readonly exponentBytes: number;
+      readonly lowBit: number;
+      readonly windowBits: number;
+      readonly out: Uint8Array;
+    } & Range)
+  /** Puts windows together: parts[window · ranges + range] in the kernel's form, lowest window first; out: one element. */
+  | {
+      readonly op: 'horner';
+      readonly parts: Uint8Array;
+      readonly ranges: number;
+      readonly windowBits: number;
+      readonly out: Uint8Array;
+    };
+
+/** A device of a library behind kernels/api.h: computes native calls only. */
+export interface DeviceAddress {
+  readonly library: string;
+  readonly index: number;
+}
+
+/** A chunk as a call of the native library: a function that takes a group, and its other arguments. Pointers are numbers. */
+export interface NativeCall {
+  readonly op: 'native';
+  readonly name: Exclude<keyof NativeLibrary, 'millrace_group_destroy'>;
+  readonly args: readonly number[];
+}
+
+export type WorkOperation = Work['op'];
+export type WorkOf<O extends WorkOperation> = Extract<Work, { op: O }>;
+
+export type Job =
+  /** Chunks, one after the other. */
+  | {
+      readonly kind: 'work';
+      readonly kernel: KernelName | DeviceAddress;
+      readonly group: GroupName;
+      readonly works: readonly (Work | NativeCall)[];
+    }
+  /** Frees a worker's kernels. Every worker waits here until `count` of them have arrived, so each one gets one. */
+  | { readonly kind: 'dispose'; readonly arrived: Int32Array; readonly count: number };
+
+/**
+ * What a worker answers: for each chunk what it threw, undefined where it did not. A chunk that throws is reported, so that
+ * a rejected task can only mean a dead worker.
+ */
+export type JobResult = readonly (string | undefined)[];
+
+/** Computes chunks in one group, in one thread. Native calls are for the native kernels only. */
+export interface Kernel {
+  run(work: Work | NativeCall): void;
+  /** Wipes and frees native memory. */
+  dispose(): void;
+}
+
+export type KernelFactory = (group: Group) => Kernel;

@@ -1,0 +1,297 @@
+// The queue in front of the workers. An operation is a list of chunks of a few milliseconds; realtime operations go
+// before precompute ones. Within a level the one that has least left to do goes first: a ring's chunk, for which the next node
+// waits, does not stand behind another round's whole batch, and nodes work on several rounds without waiting for each other
+// (docs/scheduling.md). Among equals, the smaller order goes first, older rounds before newer ones, and then first come is first served.
+// The queue interrupts no running chunk. Where realtime work has workers of its own, the system does (`apart`), and overtaking costs
+// nothing; elsewhere, on a card, it costs at most what is already in flight: while there is realtime work every now and then, one chunk
+// a worker and not a second one behind it. Where chunks are short and more wait than can be in flight, some of a level are handed over
+// together: each time costs a worker some 50 µs. Knows nothing of threads: tests drive it by hand.
+import { systemClock } from '../../base/clock.js';
+import { MixError } from '../../base/errors.js';
+import type { Priority } from '../engine.js';
+
+/** What a queue tells of itself. */
+export interface QueueWatch {
+  /** Told whenever the number of open operations of a level changes. */
+  readonly onDepth?: ((priority: Priority, operations: number) => void) | undefined;
+  /** Told how long workers have computed for a level, summed over workers, whenever that is known. */
+  readonly onBusy?: ((priority: Priority, seconds: number) => void) | undefined;
+}
+
+export interface QueueOptions<C> extends QueueWatch {
+  /** Calls of `run` that have not yet settled, at most: of each level where they are apart, of both together elsewhere. */
+  readonly inFlightMax: number;
+  /** Each level has workers of its own, and those of precomputation stand back while those of realtime compute. */
+  readonly apart?: boolean;
+  /** Among how many the chunks that wait are shared out, where they are short enough to be handed over together. */
+  readonly workers: number;
+  /** What chunks that are handed over together may take, in µs by their estimates. */
+  readonly togetherUs: number;
+  /** Operations that may be open in each level; one more is refused with ENGINE_BUSY. */
+  readonly operationsMax: number;
+  /** Computes chunks, one after the other, and says of each whether it failed, and with what. Rejects where all did. */
+  run(chunks: readonly C[], level: Priority): Promise<readonly (Failure | undefined)[]>;
+  /** Any clock, in milliseconds. */
+  readonly nowMs?: () => number;
+}
+
+export interface Failure {
+  readonly error: unknown;
+}
+
+export interface SubmitOptions {
+  readonly priority: Priority;
+  /** Smaller goes first within a level; 0 where not given. */
+  readonly order?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Operation<C> {
+  readonly chunks: readonly C[];
+  readonly priority: Priority;
+  readonly order: number;
+  /** What each chunk will take, about. */
+  readonly chunkUs: number;
+  readonly settle: (failure?: Failure) => void;
+  next: number;
+  running: number;
+  failure: Failure | undefined;
+}
+
+const LEVELS: readonly Priority[] = ['realtime', 'precompute'];
+
+/**
+ * Where levels share their workers, as on a card, chunks of precomputation after a chunk of realtime work that are handed over one a
+ * worker: some seconds. A second one in a worker's port saves it 50 to 100 µs a chunk, and costs a realtime operation that comes then a
+ * whole chunk; a round in realtime has some twenty one after the other, on each node. Where there is no realtime work, nothing is lost.
+ */
+const WATCHFUL_CHUNKS = 1_000;
+
+/** What is left to do of operations of this kind, µs; Infinity where nobody knows. */
+interface Left {
+  readonly chunks: { readonly length: number };
+  readonly next: number;
+  readonly chunkUs: number;
+}
+
+/**
+ * Which of the waiting operations is next: the one with least left to do, the first in their order among equals. One that takes nobody knows
+ * how long keeps its turn: none behind it overtakes it, so that it does not wait for ever.
+ */
+export function shortestOf(waiting: readonly Left[]): number {
+  let [shortest, leastUs] = [0, Infinity];
+  for (const [index, { chunks, next, chunkUs }] of waiting.entries()) {
+    if (chunkUs === Infinity) break;
+    const leftUs = (chunks.length - next) * chunkUs;
+    if (leftUs < leastUs) [shortest, leastUs] = [index, leftUs];
+  }
+  return shortest;
+}
+
+export class ChunkQueue<C> {
+  readonly #options: QueueOptions<C>;
+  /** Operations with chunks not yet started, by level, in the order in which they go. */
+  readonly #waiting: Record<Priority, Operation<C>[]> = { realtime: [], precompute: [] };
+  /** Tickets of operations that are open: an operation of several steps holds one over all of them. */
+  readonly #open: Record<Priority, number> = { realtime: 0, precompute: 0 };
+  /** Chunks of those operations. */
+  readonly #backlog: Record<Priority, number> = { realtime: 0, precompute: 0 };
+  /** Calls of `run` that have not settled, by level. */
+  readonly #running: Record<Priority, number> = { realtime: 0, precompute: 0 };
+  readonly #nowMs: () => number;
+  /** When it last changed how many workers compute. */
+  #changedMs: number;
+  /** Chunks of precomputation that are still to be handed over one a worker. */
+  #watchful = 0;
+  #closed = false;
+  #idle: (() => void)[] = [];
+
+  constructor(options: QueueOptions<C>) {
+    this.#options = options;
+    this.#nowMs = options.nowMs ?? (() => systemClock.nowMs());
+    this.#changedMs = this.#nowMs();
+  }
+
+  /** Open operations of a level. */
+  depth(priority: Priority): number {
+    return this.#open[priority];
+  }
+
+  get inFlight(): number {
+    return this.#running.realtime + this.#running.precompute;
+  }
+
+  /**
+   * Runs an operation of any number of steps under one ticket, so that its later steps are never refused for lack of
+   * room. A step says what each of its chunks will take, in µs, where they may be handed over with others.
+   * @throws MixError ENGINE_BUSY, ENGINE_CLOSED, ABORTED
+   */
+  async operation<T>(
+    options: SubmitOptions,
+    steps: (step: (chunks: readonly C[], chunkUs?: number) => Promise<void>) => Promise<T>,
+  ) {
+    const { priority, signal } = options;
+    if (this.#closed) throw new MixError('ENGINE_CLOSED');
+    if (signal?.aborted) throw new MixError('ABORTED');
+    if (this.#open[priority] >= this.#options.operationsMax) {
+      throw new MixError('ENGINE_BUSY', { priority, operations: this.#open[priority] });
+    }
+    this.#changeOpen(priority, 1);
+    try {
+      return await steps((chunks, chunkUs = Infinity) => this.#submit(chunks, chunkUs, options));
+    } finally {
+      this.#changeOpen(priority, -1);
+    }
+  }
+
+  /** Refuses new work and what has not started; resolves when the chunks in flight have ended. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const level of LEVELS) {
+      for (const operation of [...this.#waiting[level]]) this.#drop(operation, new MixError('ENGINE_CLOSED'));
+    }
+    if (this.inFlight > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  #changeOpen(priority: Priority, by: number): void {
+    this.#open[priority] += by;
+    this.#options.onDepth?.(priority, this.#open[priority]);
+  }
+
+  #submit(chunks: readonly C[], chunkUs: number, { priority, order = 0, signal }: SubmitOptions): Promise<void> {
+    if (this.#closed) return Promise.reject(new MixError('ENGINE_CLOSED'));
+    if (signal?.aborted) return Promise.reject(new MixError('ABORTED'));
+    if (chunks.length === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const onAbort = () => this.#drop(operation, new MixError('ABORTED'));
+      const settle = (failure?: Failure) => {
+        signal?.removeEventListener('abort', onAbort);
+        if (failure) reject(failure.error);
+        else resolve();
+      };
+      const cost = { chunks, chunkUs, priority, order };
+      const operation: Operation<C> = { ...cost, settle, next: 0, running: 0, failure: undefined };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      const waiting = this.#waiting[priority];
+      const behind = waiting.findLastIndex((other) => other.order <= order);
+      waiting.splice(behind + 1, 0, operation);
+      this.#backlog[priority] += chunks.length;
+      this.#pump();
+    });
+  }
+
+  /** Starts no further chunk of an operation. It settles when those in flight have ended: they still write its result. */
+  #drop(operation: Operation<C>, error: unknown): void {
+    operation.failure ??= { error };
+    const waiting = this.#waiting[operation.priority];
+    const index = waiting.indexOf(operation);
+    if (index >= 0) {
+      waiting.splice(index, 1);
+      this.#backlog[operation.priority] -= operation.chunks.length - operation.next;
+    }
+    this.#settle(operation);
+  }
+
+  #settle(operation: Operation<C>): void {
+    if (operation.running > 0) return;
+    if (operation.failure || operation.next === operation.chunks.length) operation.settle(operation.failure);
+  }
+
+  #pump(): void {
+    for (let level = this.#nextLevel(); level; level = this.#nextLevel()) this.#start(level);
+  }
+
+  /** Of which level a chunk is to be handed over now. */
+  #nextLevel(): Priority | undefined {
+    const { apart, inFlightMax } = this.#options;
+    if (apart) return LEVELS.find((one) => this.#waiting[one].length > 0 && this.#running[one] < inFlightMax);
+    const level = LEVELS.find((one) => this.#waiting[one].length > 0);
+    return level && this.inFlight < this.#inFlightMax(level) ? level : undefined;
+  }
+
+  #start(level: Priority): void {
+    const taken = this.#take(level);
+    this.#watchful = level === 'realtime' ? WATCHFUL_CHUNKS : Math.max(0, this.#watchful - taken.length);
+    this.#run(level, 1);
+    this.#options
+      .run(
+        taken.map(({ chunk }) => chunk),
+        level,
+      )
+      .then(
+        (failures) =>
+          this.#ended(
+            level,
+            taken.map(({ operation }, i) => ({ operation, failure: failures[i] })),
+          ),
+        (error: unknown) =>
+          this.#ended(
+            level,
+            taken.map(({ operation }) => ({ operation, failure: { error } })),
+          ),
+      );
+  }
+
+  #inFlightMax(level: Priority): number {
+    const { workers, inFlightMax } = this.#options;
+    return level === 'precompute' && this.#watchful > 0 ? Math.min(workers, inFlightMax) : inFlightMax;
+  }
+
+  /** The next chunk of a level, and with it as many more as are a worker's share of what waits and short enough. */
+  #take(level: Priority): { readonly operation: Operation<C>; readonly chunk: C }[] {
+    const waiting = this.#waiting[level];
+    const { workers, togetherUs } = this.#options;
+    const share = Math.ceil(this.#backlog[level] / workers);
+    const taken: { readonly operation: Operation<C>; readonly chunk: C }[] = [];
+    for (let us = 0; taken.length < share; ) {
+      const index = shortestOf(waiting);
+      const operation = waiting[index]!;
+      us += operation.chunkUs;
+      if (taken.length > 0 && us > togetherUs) break;
+      taken.push({ operation, chunk: operation.chunks[operation.next++]! });
+      operation.running++;
+      this.#backlog[level]--;
+      if (operation.next === operation.chunks.length) waiting.splice(index, 1);
+    }
+    return taken;
+  }
+
+  /** Counts the time until now to the levels that had the workers, before one of them has more or less. */
+  #run(level: Priority, by: number): void {
+    const nowMs = this.#nowMs();
+    const { onBusy } = this.#options;
+    for (const one of LEVELS) {
+      const computing = this.#computing(one);
+      if (computing > 0) onBusy?.(one, (computing * (nowMs - this.#changedMs)) / 1_000);
+    }
+    this.#changedMs = nowMs;
+    this.#running[level] += by;
+  }
+
+  /** Workers that compute for a level, of as many as there are cores for; what is in flight besides waits in front of one. */
+  #computing(level: Priority): number {
+    const { workers, apart } = this.#options;
+    const { [level]: own, realtime } = this.#running;
+    if (!apart) return this.inFlight === 0 ? 0 : own * Math.min(1, workers / this.inFlight);
+    return level === 'realtime' ? Math.min(own, workers) : Math.min(own, Math.max(0, workers - realtime));
+  }
+
+  #ended(
+    level: Priority,
+    chunks: readonly { readonly operation: Operation<C>; readonly failure: Failure | undefined }[],
+  ): void {
+    this.#run(level, -1);
+    // All are counted out before one settles: an operation may have several among them.
+    for (const { operation } of chunks) operation.running--;
+    for (const { operation, failure } of chunks) {
+      if (failure) this.#drop(operation, failure.error);
+    }
+    for (const operation of new Set(chunks.map((chunk) => chunk.operation))) this.#settle(operation);
+    // In a microtask, so that what callers submit next is there when the rest is shared out.
+    queueMicrotask(() => {
+      this.#pump();
+      if (this.inFlight > 0) return;
+      for (const resolve of this.#idle.splice(0)) resolve();
+    });
+  }
+}

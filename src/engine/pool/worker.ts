@@ -1,0 +1,103 @@
+// What runs in a worker thread: chunks, one at a time, by the kernel that the job names. Kernels are made once per worker
+// and group, and freed by a dispose job when the engine closes.
+import { setPriority } from 'node:os';
+import { isMainThread, workerData } from 'node:worker_threads';
+import { type Group, namedGroup } from '../../math/group.js';
+import { BigintKernel } from '../kernels/bigint.js';
+import { DhKernel } from '../kernels/diffieHellman.js';
+import { NativeKernel } from '../kernels/native/kernel.js';
+import { bindLibrary, type NativePath, native } from '../kernels/native/library.js';
+import { OpensslKernel } from '../kernels/openssl/kernel.js';
+import type { DeviceAddress, Job, JobResult, Kernel, KernelFactory, KernelName } from './job.js';
+import type { WorkerSetting } from './workers.js';
+
+/**
+ * Of two threads that want one core, one that is nicer by so much gets a tenth of it, and none at first when the other wakes up. So realtime
+ * work does not wait for a chunk of precomputation to end, nor do streams, tables and openings, which pass through main threads, of this
+ * node and of others on the same cores (docs/scheduling.md). On Linux a thread has a niceness of its own; elsewhere this
+ * would slow the whole process.
+ */
+const NICENESS = 10;
+
+function standBack(): void {
+  if (isMainThread || process.platform !== 'linux') return;
+  try {
+    setPriority(0, NICENESS);
+  } catch {
+    // Not allowed here: then they compete.
+  }
+}
+
+if ((workerData as Partial<WorkerSetting> | undefined)?.standsBack) standBack();
+
+/** How long a worker waits for the others at the end; only a worker that died meanwhile makes it wait at all. */
+const DISPOSE_WAIT_MS = 500;
+
+export const KERNELS: Readonly<Record<KernelName, KernelFactory>> = {
+  ifma: (group) => onPath(group, 'ifma'),
+  portable: (group) => onPath(group, 'portable'),
+  words: (group) => new OpensslKernel(group, true),
+  bignum: (group) => new OpensslKernel(group, false),
+  dh: (group) => new DhKernel(group),
+  bigint: (group) => new BigintKernel(group),
+};
+
+function onPath(group: Group, path: NativePath): Kernel {
+  const binding = native();
+  return new NativeKernel(group, binding, binding.devices.indexOf(path));
+}
+
+function onDevice(group: Group, { library, index }: DeviceAddress): Kernel {
+  return new NativeKernel(group, bindLibrary(library, `${library} is gone`), index);
+}
+
+const kernels = new Map<string, Kernel>();
+
+function kernelOf({ kernel: wanted, group }: Extract<Job, { kind: 'work' }>): Kernel {
+  const key = `${group} ${typeof wanted === 'string' ? wanted : `${wanted.index} ${wanted.library}`}`;
+  let kernel = kernels.get(key);
+  if (!kernel) {
+    kernel = typeof wanted === 'string' ? KERNELS[wanted](namedGroup(group)) : onDevice(namedGroup(group), wanted);
+    kernels.set(key, kernel);
+  }
+  return kernel;
+}
+
+function dispose({ arrived, count }: Extract<Job, { kind: 'dispose' }>): void {
+  for (const kernel of kernels.values()) kernel.dispose();
+  kernels.clear();
+  const now = Atomics.add(arrived, 0, 1) + 1;
+  if (now >= count) Atomics.notify(arrived, 0);
+  // Wakes up when the value is no longer `now`, too: then it looks again.
+  for (let seen = now; seen < count; seen = Atomics.load(arrived, 0)) {
+    if (Atomics.wait(arrived, 0, seen, DISPOSE_WAIT_MS) === 'timed-out') return;
+  }
+}
+
+/** What `action` throws; undefined where it does not. */
+function thrownBy(action: () => void): string | undefined {
+  try {
+    action();
+    return undefined;
+  } catch (thrown) {
+    return thrown instanceof Error ? thrown.message : String(thrown);
+  }
+}
+
+let last: Promise<unknown> = Promise.resolve();
+
+/**
+ * Takes a job after the one before it. piscina hands a worker all jobs that wait for it at once and posts what a job answers in
+ * a microtask of its own: called one right after the other, all would compute before any answer left, and the worker would
+ * stand idle until the main thread had seen to the answers. In a chain, each answer leaves before the next job begins.
+ */
+export default function handle(job: Job): Promise<JobResult> {
+  const result = last.then(() => answer(job));
+  last = result;
+  return result;
+}
+
+function answer(job: Job): JobResult {
+  if (job.kind === 'dispose') return [thrownBy(() => dispose(job))];
+  return job.works.map((work) => thrownBy(() => kernelOf(job).run(work)));
+}

@@ -1,0 +1,101 @@
+// What a node is and whom it trusts: identity key, certificates, membership list and scheduler, as its files say. Certificate and
+// membership list may change while it runs: a node that is told to (SIGHUP) reads them again, and everything that uses them
+// asks here for what holds now. A file that cannot be used changes nothing.
+
+import { MixError } from '../../base/errors.js';
+import type { SigningKey } from '../../cmix/signatures.js';
+import { certificatesOf, fingerprintOf, type Membership } from '../../protocol/membership.js';
+import { type CertificatePair, checkPair } from '../../transport/certificates.js';
+import { loadCertificate, loadSigningKey } from './keyFiles.js';
+import { loadMembership, type NodeConfig } from './nodeConfig.js';
+
+export interface SchedulerFacts {
+  readonly address: string;
+  /** PEM, pinned. */
+  readonly certificate: string;
+  /** Ed25519 public key, 32 bytes. */
+  readonly key: Uint8Array;
+}
+
+/** What a reload has changed. */
+export interface MaterialChange {
+  readonly certificate: boolean;
+  readonly membership: boolean;
+}
+
+export class Material {
+  readonly key: SigningKey;
+  readonly scheduler: SchedulerFacts;
+  readonly #config: NodeConfig;
+  #certificate: CertificatePair;
+  #membership: Membership;
+
+  /** Reads everything. @throws MixError CONFIG_INVALID, CERTIFICATE_INVALID, PEER_UNKNOWN where the node is not on its list */
+  constructor(config: NodeConfig) {
+    this.#config = config;
+    this.key = loadSigningKey(config.identity.key_file);
+    const { address, certificate_file: certificateFile, key } = config.scheduler;
+    const certificateKeyFile = config.identity.certificate_key_file;
+    const { certificate } = loadCertificate({ certificateFile, certificateKeyFile });
+    this.scheduler = { address, certificate, key: new Uint8Array(Buffer.from(key, 'hex')) };
+    this.#certificate = this.#readCertificate();
+    this.#membership = this.#readMembership();
+  }
+
+  get certificate(): CertificatePair {
+    return this.#certificate;
+  }
+
+  get membership(): Membership {
+    return this.#membership;
+  }
+
+  /**
+   * Reads certificate and membership list again; nothing changes where either cannot be used.
+   * @throws MixError CONFIG_INVALID, CERTIFICATE_INVALID, PEER_UNKNOWN
+   */
+  reload(): MaterialChange {
+    const certificate = this.#readCertificate();
+    const membership = this.#readMembership();
+    if (membership.generation < this.#membership.generation) {
+      const { generation } = membership;
+      throw new MixError('CONFIG_INVALID', { file: this.#config.membership_file, key: 'generation', got: generation });
+    }
+    const pinned = certificatesOf(membership.get(this.key.nodeId)).map(fingerprintOf);
+    if (!pinned.includes(fingerprintOf(certificate.certificate))) {
+      const why = 'the membership list does not pin it: list it as next_certificate, everywhere, before it is used';
+      throw new MixError('CERTIFICATE_INVALID', { reason: why });
+    }
+    const change = {
+      certificate: certificate.certificate !== this.#certificate.certificate,
+      membership: signatureOf(membership) !== signatureOf(this.#membership),
+    };
+    this.#certificate = certificate;
+    this.#membership = membership;
+    return change;
+  }
+
+  #readCertificate(): CertificatePair {
+    const { certificate_file: certificateFile, certificate_key_file: certificateKeyFile } = this.#config.identity;
+    const pair = loadCertificate({ certificateFile, certificateKeyFile });
+    checkPair(pair);
+    return pair;
+  }
+
+  #readMembership(): Membership {
+    const membership = loadMembership(this.#config.membership_file);
+    membership.get(this.key.nodeId);
+    return membership;
+  }
+}
+
+/** Everything that a membership list says. */
+function signatureOf({ generation, members }: Membership): string {
+  const entries = members.map((member) => [
+    member.node,
+    member.address,
+    member.gatewayAddress,
+    ...certificatesOf(member).map(fingerprintOf),
+  ]);
+  return JSON.stringify([generation, ...entries]);
+}

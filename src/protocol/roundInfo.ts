@@ -1,0 +1,136 @@
+// A RoundInfo says everything that is fixed about a round before it starts: who mixes in which order, in which group, how
+// many slots of which width, and how long each stage may take. It is signed by whoever may open rounds; its digest binds
+// every share, proof, key and message of the round.
+import { type DigestPart, digest } from '../base/bytes.js';
+import { MixError } from '../base/errors.js';
+import { isNodeId, isRoundId, type NodeId, type RoundId } from '../base/ids.js';
+import { type SigningKey, verifySignature } from '../cmix/signatures.js';
+import { SLOTS_MAX, WIDTH_MAX } from '../math/batch.js';
+import { type Group, type GroupName, namedGroup } from '../math/group.js';
+
+export const TEAM_SIZE_MIN = 2;
+export const TEAM_SIZE_MAX = 64;
+/** A day: the longest a stage may last, because key epochs end then. */
+const STAGE_MS_MAX = 24 * 3600 * 1000;
+
+/** How long a round may stay in each stage and in each phase, in milliseconds: durations, never times of day. */
+export interface RoundDeadlines {
+  readonly precomputeMs: number;
+  /** How long a finished precomputation may wait for its batch. */
+  readonly standbyMs: number;
+  /** How long messages are collected before the batch is closed as it is. */
+  readonly collectMs: number;
+  readonly realtimeMs: number;
+  /**
+   * How long a node may be between two steps of its own in PRECOMPUTING, where it computes powers. Between them the batch
+   * passes all others: after its part in a decrypt ring, the first node waits for the rest of that ring and the whole way
+   * back, and for what the slowest has to compute first. So this is to be at least twice what a ring takes there and back
+   * on the machines that are there: half of it without a step makes a node believe in a stall (round/machine/blame.ts).
+   */
+  readonly precomputePhaseMs: number;
+  /** The same once the batch is closed, a time of its own: only multiplications are left, and senders wait for them. */
+  readonly realtimePhaseMs: number;
+}
+
+export interface RoundInfo {
+  /** The network's name: a round of one network means nothing in another. */
+  readonly network: string;
+  readonly round: RoundId;
+  /** Generation of the membership list that the team was drawn from. */
+  readonly membership: number;
+  /** The team in ring order: node 1 of the protocol first. */
+  readonly team: readonly NodeId[];
+  readonly group: GroupName;
+  readonly slots: number;
+  readonly width: number;
+  /** Slots of a chunk: the grain of the pipeline. */
+  readonly chunkSlots: number;
+  /** Bytes of the secret exponents y and z (never of proof nonces). */
+  readonly exponentBytes: number;
+  /** A batch with fewer distinct senders is not mixed. */
+  readonly minSenders: number;
+  /** Slots that one sender may take. */
+  readonly quotaPerSender: number;
+  readonly deadlines: RoundDeadlines;
+}
+
+export interface SignedRoundInfo {
+  readonly info: RoundInfo;
+  readonly signature: Uint8Array;
+}
+
+/** H(RoundInfo): 32 bytes, over every field. */
+export function roundDigest(info: RoundInfo): Uint8Array {
+  const d = info.deadlines;
+  const numbers = [info.slots, info.width, info.chunkSlots, info.exponentBytes, info.minSenders, info.quotaPerSender];
+  const parts: DigestPart[] = [info.network, info.round, info.membership, info.group, ...numbers];
+  parts.push(d.precomputeMs, d.standbyMs, d.collectMs, d.realtimeMs, d.precomputePhaseMs, d.realtimePhaseMs);
+  parts.push(info.team.length, ...info.team);
+  return digest('round-info', ...parts);
+}
+
+const signedDigest = (info: RoundInfo): Uint8Array => digest('round-info-signature', roundDigest(info));
+
+export function signRoundInfo(info: RoundInfo, key: SigningKey): SignedRoundInfo {
+  return { info, signature: key.sign(signedDigest(info)) };
+}
+
+export function isSignedBy(signed: SignedRoundInfo, publicKey: Uint8Array): boolean {
+  return verifySignature(publicKey, signedDigest(signed.info), signed.signature);
+}
+
+const integer = (value: number, least: number, most: number): boolean =>
+  Number.isInteger(value) && value >= least && value <= most;
+
+/**
+ * Checks every field against its range, before anything is allocated for the round.
+ * @throws MixError ROUND_INFO_INVALID naming the field, GROUP_UNKNOWN
+ */
+export function checkRoundInfo(info: RoundInfo): Group {
+  const group = namedGroup(info.group);
+  const d = info.deadlines;
+  const rules: readonly (readonly [string, boolean])[] = [
+    ['network', info.network.length > 0 && info.network.length <= 64],
+    ['round', isRoundId(info.round)],
+    ['membership', integer(info.membership, 0, Number.MAX_SAFE_INTEGER)],
+    ['team', integer(info.team.length, TEAM_SIZE_MIN, TEAM_SIZE_MAX) && info.team.every(isNodeId)],
+    ['team', new Set(info.team).size === info.team.length],
+    ['slots', integer(info.slots, 1, SLOTS_MAX)],
+    // A ciphertext has one element more than a message, and is a batch like any other.
+    ['width', integer(info.width, 1, WIDTH_MAX - 1)],
+    ['chunkSlots', integer(info.chunkSlots, 1, info.slots)],
+    ['exponentBytes', integer(info.exponentBytes, 32, group.elementBytes)],
+    ['minSenders', integer(info.minSenders, 1, info.slots)],
+    ['quotaPerSender', integer(info.quotaPerSender, 1, info.slots)],
+    ['deadlines.precomputeMs', integer(d.precomputeMs, 1, STAGE_MS_MAX)],
+    ['deadlines.standbyMs', integer(d.standbyMs, 1, STAGE_MS_MAX)],
+    ['deadlines.collectMs', integer(d.collectMs, 1, STAGE_MS_MAX)],
+    ['deadlines.realtimeMs', integer(d.realtimeMs, 1, STAGE_MS_MAX)],
+    // A phase that may take longer than its stage has no deadline.
+    ['deadlines.precomputePhaseMs', integer(d.precomputePhaseMs, 1, d.precomputeMs)],
+    ['deadlines.realtimePhaseMs', integer(d.realtimePhaseMs, 1, d.realtimeMs)],
+  ];
+  const broken = rules.find(([, holds]) => !holds);
+  if (broken) throw new MixError('ROUND_INFO_INVALID', { field: broken[0], round: Number(info.round) });
+  return group;
+}
+
+/** Number of chunks of a batch of this round. */
+export const chunkCount = (info: RoundInfo): number => Math.ceil(info.slots / info.chunkSlots);
+
+/** Slots of chunk `index`: all chunks are full but the last. */
+export function chunkRange(info: RoundInfo, index: number): { readonly from: number; readonly to: number } {
+  const from = index * info.chunkSlots;
+  return { from, to: Math.min(from + info.chunkSlots, info.slots) };
+}
+
+/** What is fixed about a round, as one of its members knows it. */
+export interface RoundFacts {
+  readonly info: RoundInfo;
+  readonly digest: Uint8Array;
+  readonly group: Group;
+  readonly position: number;
+  readonly self: NodeId;
+  /** Identity keys of the team, in ring order. */
+  readonly publicKeys: readonly Uint8Array[];
+}

@@ -1,0 +1,76 @@
+// Watches the team members of open rounds: a peer that answers nothing for a while is lost, one that answers with another
+// boot id has restarted and forgotten its rounds. Without it, a dead node that nobody happens to send to would only be
+// noticed when a phase deadline passes.
+import { type CancelTimer, type Clock, sleep } from '../../base/clock.js';
+import type { BootId, NodeId } from '../../base/ids.js';
+import type { Link } from '../../protocol/link.js';
+
+export interface PeerWatchOptions {
+  readonly intervalMs: number;
+  /** No answer for this long: lost. */
+  readonly lostMs: number;
+}
+
+export type PeerTrouble = 'PEER_LOST' | 'PEER_RESTARTED';
+
+export interface PeerWatchDeps {
+  readonly link: Link;
+  readonly clock: Clock;
+  readonly options: PeerWatchOptions;
+  /** Peers of rounds that are open now. */
+  readonly watched: () => Iterable<NodeId>;
+  readonly onTrouble: (peer: NodeId, trouble: PeerTrouble) => void;
+}
+
+interface PeerRecord {
+  bootId: BootId | undefined;
+  lastAnswerMs: number;
+}
+
+export class PeerWatch {
+  readonly #deps: PeerWatchDeps;
+  readonly #records = new Map<NodeId, PeerRecord>();
+  readonly #stop = new AbortController();
+
+  constructor(deps: PeerWatchDeps) {
+    this.#deps = deps;
+  }
+
+  /** Runs until {@link close}. */
+  async run(): Promise<void> {
+    const { clock, options } = this.#deps;
+    while (!this.#stop.signal.aborted) {
+      const peers = new Set(this.#deps.watched());
+      for (const known of this.#records.keys()) if (!peers.has(known)) this.#records.delete(known);
+      await Promise.all([...peers].map((peer) => this.#ask(peer)));
+      await sleep(clock, options.intervalMs, this.#stop.signal);
+    }
+  }
+
+  close(): void {
+    this.#stop.abort();
+  }
+
+  async #ask(peer: NodeId): Promise<void> {
+    const { link, clock, options } = this.#deps;
+    let record = this.#records.get(peer);
+    if (!record) {
+      record = { bootId: undefined, lastAnswerMs: clock.nowMs() };
+      this.#records.set(peer, record);
+    }
+    const attempt = new AbortController();
+    const cancel: CancelTimer = clock.after(options.intervalMs * 2, () => attempt.abort());
+    try {
+      const bootId = await link.ping(peer, attempt.signal);
+      const before = record.bootId;
+      record.bootId = bootId;
+      record.lastAnswerMs = clock.nowMs();
+      if (before !== undefined && before !== bootId) this.#deps.onTrouble(peer, 'PEER_RESTARTED');
+    } catch {
+      // One missed answer is nothing yet; how long it lasts decides.
+      if (clock.nowMs() - record.lastAnswerMs >= options.lostMs) this.#deps.onTrouble(peer, 'PEER_LOST');
+    } finally {
+      cancel();
+    }
+  }
+}

@@ -1,0 +1,35 @@
+// Counts what a node refuses, by error code and by what it was, on its way back to whoever sent it.
+import { asMixError, type MixError } from '../../base/errors.js';
+import type { Metrics } from '../../base/metrics.js';
+
+export class Refusals {
+  readonly #count;
+
+  constructor(metrics: Metrics) {
+    this.#count = metrics.counter('refused_inputs_total', 'Inputs refused, by error code', ['code', 'what']);
+  }
+
+  /** Runs work whose rejection is a refusal. @throws MixError: the work's own */
+  async counted<T>(what: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (thrown) {
+      throw this.#counted(what, thrown);
+    }
+  }
+
+  /** The same for work that is done at once. */
+  countedNow<T>(what: string, work: () => T): T {
+    try {
+      return work();
+    } catch (thrown) {
+      throw this.#counted(what, thrown);
+    }
+  }
+
+  #counted(what: string, thrown: unknown): MixError {
+    const error = asMixError(thrown);
+    this.#count.inc({ code: error.code, what });
+    return error;
+  }
+}

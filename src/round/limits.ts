@@ -1,0 +1,72 @@
+// What a node takes on: its limits, and whether a signed RoundInfo is one that it may open, checked before anything is allocated or
+// written down for it.
+import { MixError } from '../base/errors.js';
+import type { NodeId } from '../base/ids.js';
+import { checkFloors, NO_FLOORS, type RoundFloors } from '../protocol/floors.js';
+import {
+  checkRoundInfo,
+  isSignedBy,
+  type RoundFacts,
+  roundDigest,
+  type SignedRoundInfo,
+} from '../protocol/roundInfo.js';
+
+export interface RunnerLimits {
+  /** The least that it takes part in. */
+  readonly floors: RoundFloors;
+  /** Rounds open at the same time. */
+  readonly openRounds: number;
+  /** Ended rounds whose outputs and outcomes can still be asked for. */
+  readonly keptRounds: number;
+  readonly slots: number;
+  readonly width: number;
+  /** What all rounds may need together, by round/run/memory.ts. */
+  readonly memoryBytes: number;
+}
+
+export const DEFAULT_LIMITS: RunnerLimits = {
+  floors: NO_FLOORS,
+  openRounds: 64,
+  keptRounds: 32,
+  slots: 1 << 16,
+  width: 16,
+  memoryBytes: Infinity,
+};
+
+/** What a node goes by. */
+export interface RoundRules {
+  readonly self: NodeId;
+  readonly network: string;
+  readonly membership: number;
+  /** Whose signature makes a RoundInfo valid. */
+  readonly roundAuthority: Uint8Array;
+  readonly publicKeyOf: (node: NodeId) => Uint8Array | undefined;
+  /** The largest batch that it mixes. */
+  readonly slots: number;
+  readonly width: number;
+  readonly floors: RoundFloors;
+}
+
+/** The facts of a round on this node. @throws MixError ROUND_INFO_INVALID naming the field, ROUND_BELOW_FLOOR, SIGNATURE_INVALID, GROUP_UNKNOWN */
+export function checkedFacts(signed: SignedRoundInfo, rules: RoundRules): RoundFacts {
+  const { info } = signed;
+  const group = checkRoundInfo(info);
+  const { self, network, membership } = rules;
+  if (!isSignedBy(signed, rules.roundAuthority)) throw new MixError('SIGNATURE_INVALID', { what: 'RoundInfo' });
+  if (info.network !== network) throw new MixError('ROUND_INFO_INVALID', { field: 'network', got: info.network });
+  if (info.membership !== membership) {
+    throw new MixError('ROUND_INFO_INVALID', { field: 'membership', got: info.membership });
+  }
+  for (const field of ['slots', 'width'] as const) {
+    if (info[field] > rules[field]) throw new MixError('ROUND_INFO_INVALID', { field, most: rules[field] });
+  }
+  checkFloors(info, rules.floors);
+  const position = info.team.indexOf(self);
+  if (position < 0) throw new MixError('ROUND_INFO_INVALID', { field: 'team', why: 'this node is not in it' });
+  const publicKeys = info.team.map((node) => {
+    const key = rules.publicKeyOf(node);
+    if (!key) throw new MixError('ROUND_INFO_INVALID', { field: 'team', unknown: node });
+    return key;
+  });
+  return { info, digest: roundDigest(info), group, position, self, publicKeys };
+}

@@ -1,0 +1,46 @@
+// What a round takes at which point: which messages and batches can honestly exist now, given how far this node has come.
+import type { ErrorCode } from '../../base/errors.js';
+import type { BatchPhase } from '../../protocol/batchPhases.js';
+import type { Stage } from '../../protocol/stages.js';
+import type { TeamMessageKind } from '../../protocol/teamMessages.js';
+import { PROGRESS, type Progress, type RoundState } from './state.js';
+
+/** What this node must have done before this message or batch can honestly exist. */
+const REQUIRES: Record<Exclude<TeamMessageKind, 'roundError'> | BatchPhase | 'screening', Progress> = {
+  keyShare: 'opened',
+  sharesDigest: 'keyShare',
+  precompDecrypt: 'sharesDigest',
+  precompPermute: 'precompDecrypt',
+  reveal: 'precompPermute',
+  commitment: 'precompPermute',
+  screening: 'commitment',
+  tableProposal: 'commitment',
+  tableVerdict: 'commitment',
+  tableSignature: 'tableVerdict',
+  realtimeDecrypt: 'tableSignature',
+  realtimePermute: 'realtimeDecrypt',
+  mixCommit: 'realtimePermute',
+  mixed: 'realtimePermute',
+  opening: 'realtimePermute',
+  outputSignature: 'opening',
+};
+
+const ONLY_FIRST_NODE: readonly string[] = ['screening', 'tableProposal', 'mixCommit'];
+
+export const isOver = (stage: Stage): boolean => stage === 'COMPLETED' || stage === 'FAILED';
+
+export const reached = (state: RoundState, least: Progress): boolean =>
+  PROGRESS.indexOf(state.progress) >= PROGRESS.indexOf(least);
+
+/** Why this message or batch cannot be taken now; undefined where it can. */
+export function refusal(
+  state: RoundState,
+  kind: TeamMessageKind | BatchPhase | 'screening',
+  from: number,
+): ErrorCode | undefined {
+  // Who failed tells everybody, also those who have ended before.
+  if (kind === 'roundError') return undefined;
+  if (isOver(state.stage)) return 'ROUND_OVER';
+  if (ONLY_FIRST_NODE.includes(kind) && from !== 0) return 'PHASE_SENDER_WRONG';
+  return reached(state, REQUIRES[kind]) ? undefined : 'ROUND_WRONG_PHASE';
+}

@@ -1,0 +1,109 @@
+// Who is to blame when a phase or a stage takes too long. A node knows only whom it waits for, and that one may itself wait
+// for another: along a ring, all but one of the team would name the wrong node. So a missed deadline does not end the round
+// at once: the node says whom it waits for (a signed round error), everybody answers likewise, and each follows the chain of
+// claims to the one that waits for nobody or says nothing. A false claim can at most close a circle, which names nobody.
+//
+// The time of a phase runs from one step of this node to its next, so it covers the pass of the batch through all others. A
+// node that keeps a batch for most of it and then hands it on would have its successor at work when the time is over. That
+// is why half of the time counts, too: a node remembers whom it waited for then, and says so where it waits for nobody now,
+// or has only just been able to take its step.
+import type { BatchPhase } from '../../protocol/batchPhases.js';
+import type { TeamMessageKind } from '../../protocol/teamMessages.js';
+import { type HoldUp, type PhaseWait, PROGRESS, type Progress, type RoundState } from './state.js';
+
+/** Steps after a hold-up for which it still explains a deadline that others miss: the last of a ring takes two at once. */
+const STEPS_REMEMBERED = 2;
+
+/** Claim of a node that waits for nobody: it is late by itself. */
+export const NOBODY = -1;
+
+/** Positions that this node is waiting for, nearest cause first. */
+export function awaited(state: RoundState): readonly number[] {
+  const { size, position } = state;
+  const others = Array.from({ length: size }, (_, other) => other).filter((other) => other !== position);
+  const silent = (kind: TeamMessageKind): number[] => others.filter((other) => state.said[kind]?.[other] === undefined);
+  const unsent = (phase: BatchPhase, from: readonly number[] = others): number[] =>
+    from.filter((other) => others.includes(other) && state.batches[phase]?.[other] === undefined);
+  const first = <T>(...lists: readonly (readonly T[])[]): readonly T[] => lists.find((list) => list.length > 0) ?? [];
+  const proposer = state.said.tableProposal?.[0] === undefined && position > 0 ? [0] : [];
+  const committer = state.said.mixCommit?.[0] === undefined && position > 0 ? [0] : [];
+  const waitsFor: Record<Progress, readonly number[]> = {
+    opened: [],
+    keyShare: silent('keyShare'),
+    sharesDigest: first(silent('sharesDigest'), unsent('precompDecrypt', [position - 1])),
+    precompDecrypt: unsent('precompPermute', [position + 1]),
+    precompPermute: unsent('reveal', [0]),
+    commitment: first(silent('commitment'), proposer),
+    tableVerdict: first(silent('commitment'), silent('tableVerdict')),
+    tableSignature: first(silent('tableSignature'), unsent('realtimeDecrypt', [position - 1])),
+    realtimeDecrypt: unsent('realtimePermute', [position + 1]),
+    realtimePermute: committer,
+    opening: [...unsent('opening'), ...unsent('mixed', [0])],
+    outputSignature: silent('outputSignature'),
+  };
+  return waitsFor[state.progress];
+}
+
+/**
+ * The wait of this node for the team, which a phase's deadline ends; undefined where it waits for the scheduler (STANDBY) or
+ * for senders (QUEUED, until it has judged the table of the closed batch), under the stage's deadline alone.
+ */
+export function phaseWait({ stage, progress }: RoundState): PhaseWait | undefined {
+  const isClosed = stage === 'QUEUED' && progress === 'tableVerdict';
+  return stage === 'PRECOMPUTING' || stage === 'REALTIME' || isClosed ? { stage, progress } : undefined;
+}
+
+/** False where that wait is over. */
+export const isInWait = (state: RoundState, wait: PhaseWait): boolean =>
+  wait.stage === state.stage && wait.progress === state.progress;
+
+/** What this node remembers of a wait of which half of the time is over. */
+export const holdUpOf = (state: RoundState): HoldUp => ({
+  after: state.progress,
+  by: awaited(state)[0] ?? NOBODY,
+});
+
+/** Steps that this node has taken since it was held up; undefined where that is too long ago, or never was. */
+function stepsSince({ holdUp, progress }: RoundState): number | undefined {
+  if (!holdUp) return undefined;
+  const steps = PROGRESS.indexOf(progress) - PROGRESS.indexOf(holdUp.after);
+  return steps <= STEPS_REMEMBERED ? steps : undefined;
+}
+
+/** The phase that this node is in, in words. */
+export const phaseOf = ({ progress }: RoundState): string => `phase after ${progress}`;
+
+/** What is late as this node sees it, in words: the phase where one was held up, else the stage. */
+export const lateAsSeen = (state: RoundState): string =>
+  stepsSince(state) === undefined ? `stage ${state.stage}` : phaseOf(state);
+
+/** True where this node has seen for itself that something is late, and so believes in a deadline that another has missed. */
+export const seesDelay = (state: RoundState): boolean => state.late || stepsSince(state) !== undefined;
+
+/** What this node claims when a phase or a stage is over its time: a position, or NOBODY. */
+export function ownClaim(state: RoundState): number {
+  const steps = stepsSince(state);
+  const heldUpBy = steps === undefined ? undefined : state.holdUp?.by;
+  const now = awaited(state)[0];
+  // In the wait that is late, who is still missing comes first; after it, who made it late.
+  return (steps === 0 ? (now ?? heldUpBy) : (heldUpBy ?? now)) ?? NOBODY;
+}
+
+export interface Blame {
+  /** Where the chain of claims ends, from this node on; undefined where it runs in a circle. */
+  readonly culprit: number | undefined;
+  /** Positions that wait for each other: one of them is wrong, or the link between them is. */
+  readonly circle: readonly number[];
+}
+
+/** Follows the claims. Whoever has made none is silent, and so is the one. */
+export function blameOf(state: RoundState): Blame {
+  const path: number[] = [];
+  for (let suspect = state.position; ; ) {
+    if (path.includes(suspect)) return { culprit: undefined, circle: path.slice(path.indexOf(suspect)) };
+    const claim = state.claims?.[suspect];
+    if (claim === undefined || claim === NOBODY) return { culprit: suspect, circle: [] };
+    path.push(suspect);
+    suspect = claim;
+  }
+}

@@ -1,0 +1,379 @@
+// The rules of one round on one node, as a pure reducer (state, event) → (state, effects). No clock, no network, no bytes
+// of batches: only who said what, which batches are in, and what follows. The order is the security, and it is here:
+// a share is opened (`openShares`) only by a node that holds every commitment over one C *and* H(x′); outputs are signed
+// only over verified openings; realtime starts only when all signed one table. test/round/commitOrder.test.ts walks it.
+import { toHex } from '../../base/bytes.js';
+import type { ErrorCode } from '../../base/errors.js';
+import type { NodeId } from '../../base/ids.js';
+import type { Stage } from '../../protocol/stages.js';
+import type { TeamMessage, TeamMessageKind } from '../../protocol/teamMessages.js';
+import { isOver, reached } from './admission.js';
+import { blameOf, holdUpOf, isInWait, lateAsSeen, NOBODY, ownClaim, phaseOf, phaseWait, seesDelay } from './blame.js';
+import type { Progress, RoundEffect, RoundEvent, RoundFailure, RoundState } from './state.js';
+
+type Step = readonly [RoundState, readonly RoundEffect[]];
+
+export function initialState(team: readonly NodeId[], position: number): RoundState {
+  const size = team.length;
+  return {
+    team,
+    size,
+    position,
+    stage: 'PENDING',
+    progress: 'opened',
+    said: {},
+    batches: {},
+    made: {},
+    assigned: false,
+    late: false,
+  };
+}
+
+const advance = (state: RoundState, progress: Progress): RoundState =>
+  reached(state, progress) ? state : { ...state, progress };
+
+function enter(state: RoundState, stage: Stage): Step {
+  const effects: RoundEffect[] = [{ type: 'stage', stage }];
+  if (!isOver(stage)) effects.push({ type: 'deadline', stage });
+  return [{ ...state, stage, late: false, holdUp: undefined }, effects];
+}
+
+function fail(state: RoundState, code: ErrorCode, detail: string, culprit?: number): Step {
+  return failBy(state, { code, culprit, accused: undefined, detail, reporter: state.position });
+}
+
+function failBy(state: RoundState, failure: RoundFailure): Step {
+  const [next, effects] = enter({ ...state, failure }, 'FAILED');
+  return [next, [...effects, { type: 'fail', failure }]];
+}
+
+/** Records and returns what all positions said of a kind; undefined while somebody is missing. */
+function allSaid(state: RoundState, kind: TeamMessageKind): readonly string[] | undefined {
+  const said = state.said[kind];
+  if (!said) return undefined;
+  const present = said.filter((value) => value !== undefined);
+  return present.length === state.size ? present : undefined;
+}
+
+const unanimous = (values: readonly string[], own: string | undefined): boolean =>
+  values.every((value) => value === own);
+
+function put<K extends string>(
+  table: { readonly [key in K]?: readonly (string | undefined)[] },
+  key: K,
+  size: number,
+  position: number,
+  value: string,
+): { readonly [key in K]?: readonly (string | undefined)[] } {
+  const row = [...(table[key] ?? new Array<string | undefined>(size).fill(undefined))];
+  row[position] = value;
+  return { ...table, [key]: row };
+}
+
+/** The digest by which messages of a kind are compared between positions. */
+function comparable(message: TeamMessage): string {
+  switch (message.kind) {
+    case 'commitment':
+      return toHex(message.cipherDigest);
+    case 'tableVerdict':
+      return toHex(message.proposalDigest);
+    case 'keyShare':
+    case 'roundError':
+      return 'said';
+    default:
+      return toHex(message.digest);
+  }
+}
+
+const SETTLES: readonly RoundEvent['type'][] = ['claimsDue', 'fault'];
+const isRoundError = (event: RoundEvent): boolean => event.type === 'said' && event.message.kind === 'roundError';
+
+/** One step. Events that come after the end, or twice, change nothing; whatever moves the round on restarts its phase's time. */
+export function step(before: RoundState, event: RoundEvent): Step {
+  const [state, effects] = follow(before, event);
+  const wait = phaseWait(state);
+  return !wait || isInWait(before, wait) ? [state, effects] : [state, [...effects, { type: 'phaseDeadline', wait }]];
+}
+
+function follow(state: RoundState, event: RoundEvent): Step {
+  if (isOver(state.stage)) return [state, []];
+  // The round has failed; all that is open is whose fault it is.
+  if (state.claims && !SETTLES.includes(event.type) && !isRoundError(event)) return [state, []];
+  switch (event.type) {
+    case 'open': {
+      const [next, effects] = enter(state, 'PRECOMPUTING');
+      return [next, [...effects, { type: 'work', task: 'keyShare' }]];
+    }
+    case 'said':
+      return onSaid(state, event);
+    case 'batchIn':
+      return onBatch(state, event);
+    case 'ringDone':
+      return onRingDone(state, event.phase);
+    case 'worked':
+      return onWorked(state, event);
+    case 'assign':
+      return state.stage === 'STANDBY' ? enter(state, 'QUEUED') : [{ ...state, assigned: true }, []];
+    case 'tableReady':
+      return state.stage === 'QUEUED' && state.position === 0
+        ? [state, [{ type: 'say', message: event.message }]]
+        : [state, []];
+    case 'deadline':
+      return event.stage === state.stage ? onDeadline(state, `stage ${state.stage}`) : [state, []];
+    case 'late':
+      return [event.stage === state.stage ? { ...state, late: true } : state, []];
+    case 'phaseDeadline':
+      return isInWait(state, event.wait) ? onPhaseDeadline(state) : [state, []];
+    case 'phaseLate':
+      return [isInWait(state, event.wait) ? { ...state, holdUp: holdUpOf(state) } : state, []];
+    case 'claimsDue':
+      return state.claims ? settleClaims(state) : [state, []];
+    case 'fault':
+      return fail(state, event.code, event.detail, event.culprit);
+  }
+}
+
+function onSaid(before: RoundState, { from, message, proven }: RoundEvent & { type: 'said' }): Step {
+  const { kind } = message;
+  if (before.said[kind]?.[from] !== undefined) return [before, []];
+  const state = { ...before, said: put(before.said, kind, before.size, from, comparable(message)) };
+  switch (message.kind) {
+    case 'keyShare':
+      return allSaid(state, kind) ? [state, [{ type: 'work', task: 'teamKey' }]] : [state, []];
+    case 'sharesDigest':
+      return onSharesDigest(state);
+    case 'commitment':
+      return onCommitment(state);
+    case 'tableProposal':
+      return [state, [{ type: 'work', task: 'judgeTable' }]];
+    case 'tableVerdict':
+      return onVerdict(state);
+    case 'tableSignature':
+      return onTableSignature(state);
+    case 'mixCommit':
+      return maybeOpen(state);
+    case 'outputSignature':
+      return onOutputSignature(state);
+    case 'roundError':
+      return onRoundError(state, from, message, proven);
+  }
+}
+
+/** A member ended the round: it is over for us, too, for the reason it gave. Whom it names for that is its word. */
+function onRoundError(
+  state: RoundState,
+  from: number,
+  message: TeamMessage & { kind: 'roundError' },
+  proven: number | undefined,
+): Step {
+  if (from === state.position) return [state, []];
+  if (message.code === 'DEADLINE_MISSED') return onClaim(state, from, message);
+  // Who names somebody has seen no dummy missing, but heard one say so without ground: that is its word, like any other.
+  const doubts = message.code === 'OUTPUTS_INCOMPLETE' && message.culprit === undefined;
+  if (doubts) return onOutputsDoubted(state, from, message);
+  return failBy(state, hearsay(state, from, message, proven));
+}
+
+/**
+ * A member says that a dummy is missing. That can only be seen by who has all openings, this node's among them; and who has opened will
+ * see it, or not, itself.
+ */
+function onOutputsDoubted(state: RoundState, from: number, { code }: TeamMessage & { kind: 'roundError' }): Step {
+  if (state.stage !== 'REALTIME' || !reached(state, 'opening'))
+    return fail(state, code, 'said before it could be', from);
+  const doubted = { from, code };
+  return reached(state, 'outputSignature') ? unfounded(state, doubted) : [{ ...state, doubted }, []];
+}
+
+const unfounded = (state: RoundState, { from, code }: NonNullable<RoundState['doubted']>): Step =>
+  fail(state, code, 'the outputs are those of the table', from);
+
+/** What a member says of the end of a round. Only evidence that we have checked convicts anybody, and what it says of itself. */
+function hearsay(
+  { team }: RoundState,
+  from: number,
+  { code, detail, culprit: named }: TeamMessage & { kind: 'roundError' },
+  proven?: number,
+): RoundFailure {
+  const position = named === undefined ? -1 : team.indexOf(named);
+  const accused = position < 0 ? undefined : position;
+  const culprit = proven ?? (accused === from ? from : undefined);
+  return { code, culprit, accused: culprit === undefined ? accused : undefined, detail, reporter: from };
+}
+
+function onPhaseDeadline(state: RoundState): Step {
+  const holdUp = state.holdUp?.after === state.progress ? state.holdUp : holdUpOf(state);
+  return onDeadline({ ...state, holdUp }, phaseOf(state));
+}
+
+/** Time is over: ask everybody whom they wait for. A precomputation that nobody used in time just expires. */
+function onDeadline(state: RoundState, missed: string): Step {
+  if (state.stage === 'STANDBY') return fail(state, 'DEADLINE_MISSED', 'nobody used the precomputation in time');
+  const claim = ownClaim(state);
+  const claims = Array.from({ length: state.size }, (_, i) => (i === state.position ? claim : undefined));
+  const culprit = claim === NOBODY ? undefined : state.team[claim];
+  return [
+    { ...state, claims, missed },
+    [
+      { type: 'say', message: { kind: 'roundError', code: 'DEADLINE_MISSED', culprit, detail: missed } },
+      { type: 'awaitClaims' },
+    ],
+  ];
+}
+
+/**
+ * Somebody's deadline has passed. Where we have seen no delay ourselves, we answer and end the round, too, but name nobody:
+ * whom another waits for need not be at fault, and that it is late is its word alone.
+ */
+function onClaim(before: RoundState, from: number, message: TeamMessage & { kind: 'roundError' }): Step {
+  if (before.stage === 'STANDBY') return failBy(before, hearsay(before, from, message));
+  const [state, effects] = before.claims ? [before, []] : onDeadline(before, lateAsSeen(before));
+  if (!seesDelay(state)) {
+    const [over, more] = failBy({ ...state, claims: undefined }, hearsay(state, from, message));
+    return [over, [...effects.filter(({ type }) => type === 'say'), ...more]];
+  }
+  const claim = message.culprit === undefined ? NOBODY : state.team.indexOf(message.culprit);
+  const claims = (state.claims ?? []).map((known, i) => (i === from ? claim : known));
+  const [next, more] = claims.includes(undefined) ? [{ ...state, claims }, []] : settleClaims({ ...state, claims });
+  return [next, [...effects, ...more]];
+}
+
+function settleClaims(state: RoundState): Step {
+  const { culprit, circle } = blameOf(state);
+  const among = circle.map((position) => state.team[position]).join(' and ');
+  const detail = `${state.missed}${among === '' ? '' : `: ${among} wait for each other`}`;
+  return fail(state, 'DEADLINE_MISSED', detail, culprit);
+}
+
+function onSharesDigest(state: RoundState): Step {
+  const all = allSaid(state, 'sharesDigest');
+  if (!all) return [state, []];
+  if (!unanimous(all, state.made.teamKey))
+    return fail(state, 'KEY_SHARES_DISAGREE', 'digests of the share lists differ');
+  return [
+    state,
+    [
+      { type: 'work', task: 'generate' },
+      { type: 'runRing', phase: 'precompDecrypt' },
+    ],
+  ];
+}
+
+function onCommitment(state: RoundState): Step {
+  const all = allSaid(state, 'commitment');
+  if (!all) return [state, []];
+  // Every commitment carries node 1's signature under its C, checked on arrival: a difference is node 1's doing.
+  if (!unanimous(all, state.made.shares))
+    return fail(state, 'EQUIVOCATION', 'the first node revealed two ciphertexts', 0);
+  const [standby, effects] = enter(state, 'STANDBY');
+  const [queued, more] = state.assigned ? enter(standby, 'QUEUED') : [standby, []];
+  // A verdict can overtake the last commitment; what all of them allow is done here then.
+  const [next, rest] = onVerdict(queued);
+  return [next, [...effects, ...more, ...rest]];
+}
+
+function onVerdict(state: RoundState): Step {
+  const all = allSaid(state, 'tableVerdict');
+  if (!all || (state.stage !== 'STANDBY' && state.stage !== 'QUEUED')) return [state, []];
+  // Likewise with node 1's signature under the proposal.
+  if (!unanimous(all, state.made.judgeTable))
+    return fail(state, 'EQUIVOCATION', 'the first node proposed two tables', 0);
+  const [next, effects] = enter(state, 'REALTIME');
+  return [next, [...effects, { type: 'work', task: 'settleTable' }]];
+}
+
+function onTableSignature(state: RoundState): Step {
+  const all = allSaid(state, 'tableSignature');
+  if (!all) return [state, []];
+  if (!unanimous(all, state.made.settleTable)) return fail(state, 'TABLE_DISAGREE', 'the settled tables differ');
+  return [state, [{ type: 'runRing', phase: 'realtimeDecrypt' }]];
+}
+
+function onOutputSignature(state: RoundState): Step {
+  const all = allSaid(state, 'outputSignature');
+  if (!all) return [state, []];
+  if (!unanimous(all, state.made.outputs)) return fail(state, 'OUTPUTS_DISAGREE', 'the signed outputs differ');
+  const [next, effects] = enter(state, 'COMPLETED');
+  return [next, [...effects, { type: 'complete' }]];
+}
+
+/** The commit-before-release rule: all com_i over one C, and H(x′), before D_i leaves. */
+function maybeOpen(state: RoundState): Step {
+  const commitments = allSaid(state, 'commitment');
+  const mixCommitted = state.said.mixCommit?.[0] !== undefined;
+  const committed = commitments !== undefined && unanimous(commitments, state.made.shares);
+  if (!committed || !mixCommitted || state.stage !== 'REALTIME' || !reached(state, 'realtimePermute'))
+    return [state, []];
+  if (reached(state, 'opening')) return [state, []];
+  const effects: RoundEffect[] = [{ type: 'openShares' }];
+  if (state.position === 0) effects.push({ type: 'send', phase: 'mixed' });
+  return [advance(state, 'opening'), effects];
+}
+
+function onBatch(before: RoundState, { phase, from, root }: RoundEvent & { type: 'batchIn' }): Step {
+  const state = { ...before, batches: put(before.batches, phase, before.size, from, root) };
+  switch (phase) {
+    case 'precompPermute':
+    case 'realtimePermute':
+      return [state, [{ type: 'work', task: phase }]];
+    case 'reveal':
+      return [state, [{ type: 'work', task: 'shares' }]];
+    case 'mixed':
+    case 'opening': {
+      const [next, effects] = maybeOutputs(state);
+      return [next, [{ type: 'multiplyIn', phase, from }, ...effects]];
+    }
+    default:
+      return [state, []];
+  }
+}
+
+/** Outputs are computed once every opening is in and verified and x′ is the one that was committed to. */
+function maybeOutputs(state: RoundState): Step {
+  const openings = state.batches.opening?.filter((root) => root !== undefined).length ?? 0;
+  const mixed = state.batches.mixed?.[0];
+  if (openings < state.size || mixed === undefined) return [state, []];
+  if (mixed !== state.said.mixCommit?.[0])
+    return fail(state, 'EQUIVOCATION', 'the mixed batch is not the committed one', 0);
+  return [state, [{ type: 'work', task: 'outputs' }]];
+}
+
+function onRingDone(state: RoundState, phase: 'precompDecrypt' | 'realtimeDecrypt'): Step {
+  const next = advance(state, phase);
+  const permute = phase === 'precompDecrypt' ? 'precompPermute' : 'realtimePermute';
+  // The last node turns the ring round: its own output is what it permutes.
+  return [next, state.position === state.size - 1 ? [{ type: 'work', task: permute }] : []];
+}
+
+function onWorked(before: RoundState, event: RoundEvent & { type: 'worked' }): Step {
+  const { task, say, digest } = event;
+  const state = digest === undefined ? before : { ...before, made: { ...before.made, [task]: digest } };
+  const saying: readonly RoundEffect[] = say ? [{ type: 'say', message: say }] : [];
+  switch (task) {
+    case 'keyShare':
+      return [advance(state, 'keyShare'), saying];
+    case 'teamKey':
+      return [advance(state, 'sharesDigest'), saying];
+    case 'generate':
+      return [state, []];
+    case 'precompPermute':
+      return [
+        advance(state, 'precompPermute'),
+        [{ type: 'send', phase: state.position === 0 ? 'reveal' : 'precompPermute' }],
+      ];
+    case 'shares':
+      return [advance(state, 'commitment'), saying];
+    case 'judgeTable':
+      return [advance(state, 'tableVerdict'), saying];
+    case 'settleTable':
+      return [advance(state, 'tableSignature'), [...saying, { type: 'work', task: 'slotKeys' }]];
+    case 'slotKeys':
+      return [state, []];
+    case 'realtimePermute':
+      // The first node says H(x′); every other passes the batch on.
+      return [advance(state, 'realtimePermute'), say ? saying : [{ type: 'send', phase: 'realtimePermute' }]];
+    case 'outputs':
+      if (state.doubted) return unfounded(state, state.doubted);
+      return [advance(state, 'outputSignature'), saying];
+  }
+}

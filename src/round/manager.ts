@@ -1,0 +1,472 @@
+// All rounds of one node: opens them by signed RoundInfo, hands messages and batches to the round they belong to, takes
+// submissions, keeps the outputs of recent rounds, and ends rounds when a peer is lost or the node shuts down. A failing
+// round touches no other; an error of a round never leaves this file as anything but a report.
+import { equalBytes } from '../base/bytes.js';
+import type { Clock } from '../base/clock.js';
+import { type ErrorCode, MixError } from '../base/errors.js';
+import type { BootId, NodeId, RoundId, SenderId } from '../base/ids.js';
+import type { Logger } from '../base/log.js';
+import type { Metrics } from '../base/metrics.js';
+import type { Rng } from '../base/rng.js';
+import type { SigningKey } from '../cmix/signatures.js';
+import type { Engine } from '../engine/engine.js';
+import type { GroupName } from '../math/group.js';
+import type {
+  BatchHeader,
+  BatchSink,
+  CirclePing,
+  Claim,
+  ClaimRejection,
+  Link,
+  LinkReceiver,
+} from '../protocol/link.js';
+import type { Outcome } from '../protocol/outcome.js';
+import type { SignedRoundInfo } from '../protocol/roundInfo.js';
+import type { NodeReport } from '../protocol/schedulerPort.js';
+import type { Stage } from '../protocol/stages.js';
+import type { SignedTeamMessage } from '../protocol/teamMessages.js';
+import { PeerWatch, type PeerWatchOptions } from './exchange/liveness.js';
+import { Refusals } from './exchange/refusals.js';
+import { Courier, DEFAULT_RETRY, type RetryPolicy } from './exchange/retryingSender.js';
+import type { LinkCare } from './exchange/warmUp.js';
+import type { LostRound, RoundLog } from './journal.js';
+import { checkedFacts, DEFAULT_LIMITS, type RoundRules, type RunnerLimits } from './limits.js';
+import { isOver } from './machine/admission.js';
+import type { RoundFailure } from './machine/state.js';
+import { outcomeOf } from './outcome.js';
+import { roundMemoryBytes } from './run/memory.js';
+import { Round, type RoundDeps, type SignedOutputs } from './run/round.js';
+import { type Submission, SubmissionDesk } from './submissions/desk.js';
+import type { SenderRegistry } from './submissions/senderRegistry.js';
+
+export interface RunnerDeps {
+  readonly network: string;
+  readonly bootId: BootId;
+  readonly key: SigningKey;
+  /** Whose signature makes a RoundInfo valid. */
+  readonly roundAuthority: Uint8Array;
+  /** Groups this node mixes in, each with its engine. */
+  readonly engineOf: (group: GroupName) => Promise<Engine>;
+  readonly publicKeyOf: (node: NodeId) => Uint8Array | undefined;
+  readonly membershipGeneration: () => number;
+  readonly registry: SenderRegistry;
+  readonly roundLog: RoundLog;
+  readonly link: Link;
+  /** Looks after links ahead of rounds; rounds do without. */
+  readonly care?: LinkCare;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly report: (report: NodeReport) => void;
+  readonly limits?: RunnerLimits;
+  readonly retry?: RetryPolicy;
+  readonly peerWatch?: PeerWatchOptions;
+  /** Makes the rounds of this node: how the simulator makes malicious ones. */
+  readonly makeRound?: (facts: Round['facts'], deps: RoundDeps) => Round;
+}
+
+interface OpenRound {
+  readonly signed: SignedRoundInfo;
+  readonly round: Round;
+  readonly desk: SubmissionDesk | undefined;
+}
+
+/** What is said of outputs that are equal: nothing where all differ, as they do among the honest. */
+const copiesOf = (outputs: SignedOutputs | undefined): { readonly copies?: number } =>
+  outputs && outputs.copies > 0 ? { copies: outputs.copies } : {};
+
+/** By these a peer refuses whoever we are, and not what we say. */
+const REFUSED_FOR_GOOD: readonly ErrorCode[] = [
+  'PEER_UNKNOWN',
+  'PEER_ROLE',
+  'CERTIFICATE_EXPIRED',
+  'CERTIFICATE_NOT_YET_VALID',
+  'HANDSHAKE_REFUSED',
+  'PROTOCOL_UNSUPPORTED',
+];
+
+export class RoundRunner implements LinkReceiver {
+  readonly #deps: RunnerDeps;
+  readonly #limits: RunnerLimits;
+  readonly #rounds = new Map<RoundId, OpenRound>();
+  /** Rounds that are about to begin, and the memory that is kept for each. */
+  readonly #opening = new Map<RoundId, number>();
+  /** Rounds that an earlier run of this node was in when it ended. */
+  readonly #lostRounds = new Map<RoundId, LostRound>();
+  readonly #courier: Courier;
+  readonly #watch: PeerWatch;
+  readonly #refusals: Refusals;
+  readonly #ended;
+  readonly #copied;
+  #closing = false;
+
+  constructor(deps: RunnerDeps) {
+    this.#deps = deps;
+    this.#limits = deps.limits ?? DEFAULT_LIMITS;
+    const { link, clock, rng, log, metrics } = deps;
+    const retry = deps.retry ?? DEFAULT_RETRY;
+    this.#refusals = new Refusals(metrics);
+    this.#ended = metrics.counter('rounds_ended_total', 'Rounds that ended, by stage and error code', [
+      'stage',
+      'code',
+    ]);
+    this.#copied = metrics.counter('rounds_copied_total', 'Completed rounds of which some outputs are equal');
+    this.#courier = new Courier({
+      link,
+      clock,
+      rng,
+      log,
+      retry,
+      onPeerLost: (peer) => this.#trouble(peer, 'PEER_LOST'),
+      onRefused: (peer, round, what, error) => this.#onRefused(peer, round, what, error),
+    });
+    this.#watch = new PeerWatch({
+      link,
+      clock,
+      options: deps.peerWatch ?? { intervalMs: 1_000, lostMs: retry.peerLostMs },
+      watched: () => this.#peersOfOpenRounds(),
+      onTrouble: (peer, trouble) => this.#trouble(peer, trouble),
+    });
+    metrics.observed('round_secret_bytes', 'Bytes of round secrets alive', () => this.secretBytes);
+    metrics.observed('round_memory_bytes', 'Memory that rounds hold or may come to need', () => this.memoryBytes);
+    metrics.observed('rounds_open', 'Rounds that have not ended', () => this.#openCount());
+  }
+
+  /** Fails what an earlier run left open and starts to watch peers. Call once. */
+  async start(): Promise<void> {
+    for (const lost of await this.#deps.roundLog.recover()) {
+      const { round } = lost;
+      const reporter = this.#deps.key.nodeId;
+      const failure = { code: 'PEER_RESTARTED', culprit: reporter, reporter, detail: 'this node restarted' } as const;
+      this.#deps.report({ kind: 'stage', round, bootId: this.#deps.bootId, stage: 'FAILED', failure });
+      this.#lostRounds.set(round, lost);
+    }
+    void this.#watch.run();
+  }
+
+  get secretBytes(): number {
+    let sum = 0;
+    for (const { round } of this.#rounds.values()) sum += round.secretBytes;
+    return sum;
+  }
+
+  /** What open rounds may come to need, and what ended ones still hold. */
+  get memoryBytes(): number {
+    let sum = 0;
+    for (const bytes of this.#opening.values()) sum += bytes;
+    for (const { round } of this.#rounds.values()) {
+      const { info, group } = round.facts;
+      sum += isOver(round.stage) ? round.heldBytes : roundMemoryBytes(info, group);
+    }
+    return sum;
+  }
+
+  /** Stage of every round this node still knows. */
+  get stages(): ReadonlyMap<RoundId, Stage> {
+    return new Map([...this.#rounds].map(([id, { round }]) => [id, round.stage]));
+  }
+
+  /** Where the rounds are, those that have just ended, too: for a scheduler that was away. */
+  reports(): NodeReport[] {
+    const { bootId } = this.#deps;
+    return [...this.#rounds].map(([id, { round }]) => {
+      const { stage, failure, outputs } = round;
+      return { kind: 'stage', round: id, bootId, stage, failure, ...copiesOf(outputs) };
+    });
+  }
+
+  /**
+   * Opens a round. @throws MixError ROUND_INFO_INVALID, SIGNATURE_INVALID, ROUND_REUSED, ROUND_LIMIT, MEMORY_LIMIT, SHUTTING_DOWN, …
+   */
+  async openRound(signed: SignedRoundInfo): Promise<void> {
+    if (this.#closing) throw new MixError('SHUTTING_DOWN');
+    const facts = checkedFacts(signed, this.#rules());
+    const { info, group, position } = facts;
+    if (this.#rounds.has(info.round) || this.#opening.has(info.round))
+      throw new MixError('ROUND_REUSED', { round: info.round });
+    if (this.#openCount() + this.#opening.size >= this.#limits.openRounds) {
+      throw new MixError('ROUND_LIMIT', { open: this.#limits.openRounds });
+    }
+    const neededBytes = roundMemoryBytes(info, group);
+    const [taken, most] = [this.memoryBytes, this.#limits.memoryBytes];
+    if (taken + neededBytes > most) throw new MixError('MEMORY_LIMIT', { neededBytes, taken, most });
+    this.#opening.set(info.round, neededBytes);
+    try {
+      const engine = await this.#deps.engineOf(group.name);
+      await this.#deps.roundLog.open(info.round);
+      if (this.#closing) throw new MixError('SHUTTING_DOWN');
+      this.#begin(signed, facts, engine);
+    } finally {
+      this.#opening.delete(info.round);
+    }
+    this.#deps.log.debug({ round: info.round, position, bootId: this.#deps.bootId }, 'round opened');
+  }
+
+  #rules(): RoundRules {
+    const { key, network, roundAuthority, publicKeyOf, membershipGeneration } = this.#deps;
+    const { slots, width, floors } = this.#limits;
+    const membership = membershipGeneration();
+    return { self: key.nodeId, network, membership, roundAuthority, publicKeyOf, slots, width, floors };
+  }
+
+  #begin(signed: SignedRoundInfo, facts: Round['facts'], engine: Engine): void {
+    const { clock, rng, key, registry, roundLog, makeRound = (...args) => new Round(...args) } = this.#deps;
+    const { info } = facts;
+    const desk = facts.position === 0 ? this.#openDesk(facts, () => round) : undefined;
+    const round: Round = makeRound(facts, {
+      engine,
+      rng,
+      clock,
+      key,
+      courier: this.#courier,
+      desk,
+      log: this.#deps.log,
+      senders: {
+        secretOf: (sender) => registry.secretOf(sender),
+        hold: (sender) => registry.hold(sender, info.round),
+        mixed: (senders) => registry.mixed(senders),
+      },
+      reserveRealtime: () => roundLog.reserveRealtime(info.round),
+      onStage: (stage, failure) => this.#onStage(round, stage, failure),
+      onProgress: (phase, fraction) => this.#deps.report({ kind: 'progress', round: info.round, phase, fraction }),
+    });
+    this.#rounds.set(info.round, { signed, round, desk });
+    round.dispatch({ type: 'open' });
+  }
+
+  /** The desk of a round whose first node this is. */
+  #openDesk({ info, group, digest }: Round['facts'], round: () => Round): SubmissionDesk {
+    const { registry, clock } = this.#deps;
+    const senders = {
+      get epoch() {
+        return registry.epoch;
+      },
+      secretOf: (sender: SenderId) => registry.secretOf(sender),
+      hold: (sender: SenderId) => registry.hold(sender, info.round),
+      strike: (sender: SenderId) => registry.strike(sender),
+    };
+    const ask = (position: number, claims: readonly Claim[]) =>
+      this.#courier.screen(info.team[position]!, info.round, claims, round().collecting);
+    return new SubmissionDesk(info, group, digest, senders, { clock, ask });
+  }
+
+  #onStage(round: Round, stage: Stage, failure: RoundFailure | undefined): void {
+    const { info } = round.facts;
+    const id = info.round;
+    const report = failure && round.failure;
+    this.#deps.care?.onStage(info, stage);
+    const { copies } = copiesOf(round.outputs);
+    this.#deps.report({
+      kind: 'stage',
+      round: id,
+      bootId: this.#deps.bootId,
+      stage,
+      failure: report,
+      ...copiesOf(round.outputs),
+    });
+    if (copies !== undefined) {
+      this.#copied.inc();
+      this.#deps.log.warn(
+        { round: id, copies },
+        'outputs of a round are equal: a node, or a sender, has copied a message',
+      );
+    }
+    if (stage === 'QUEUED' && round.facts.position === 0) {
+      this.#deps.clock.after(info.deadlines.collectMs, () => round.closeBatch());
+    }
+    if (!isOver(stage)) return;
+    this.#deps.registry.letGo(id);
+    this.#ended.inc({ stage, code: failure?.code ?? '' });
+    if (report) {
+      const { code, culprit, accused, reporter, detail, evidence } = report;
+      const shown = { code, culprit, accused, reporter, detail, evidenceBytes: evidence?.length };
+      this.#deps.log.warn({ round: id, ...shown }, 'round failed');
+    }
+    this.#deps.roundLog
+      .end(id, stage)
+      .catch((err) => this.#deps.log.error({ err, round: id }, 'round record not written'));
+    this.#forgetOldRounds();
+  }
+
+  /** The scheduler lets a round take messages. @throws MixError ROUND_UNKNOWN */
+  assign(id: RoundId): void {
+    this.#get(id).round.dispatch({ type: 'assign' });
+  }
+
+  /** The scheduler gives a round up. */
+  failRound(id: RoundId, reason: string): void {
+    this.#get(id).round.dispatch({ type: 'fault', code: 'SCHEDULER_FAILED', detail: reason });
+  }
+
+  async onMessage(from: NodeId, signed: SignedTeamMessage): Promise<void> {
+    await this.#refusals.counted(signed.message.kind, () =>
+      this.#get(signed.round).round.intake.onMessage(from, signed),
+    );
+  }
+
+  onBatch(from: NodeId, header: BatchHeader): BatchSink {
+    const { phase } = header;
+    const sink = this.#refusals.countedNow(phase, () => this.#get(header.round).round.intake.onBatch(from, header));
+    return {
+      chunk: (index, bytes) => this.#refusals.countedNow(phase, () => sink.chunk(index, bytes)),
+      end: (trailer) => this.#refusals.counted(phase, () => sink.end(trailer)),
+    };
+  }
+
+  onScreen(from: NodeId, id: RoundId, claims: readonly Claim[]): readonly ClaimRejection[] {
+    return this.#refusals.countedNow('screening', () => this.#get(id).round.screen(from, claims));
+  }
+
+  onPing(): BootId {
+    return this.#deps.bootId;
+  }
+
+  onCircle(from: NodeId, ping: CirclePing): void {
+    this.#refusals.countedNow('circle', () => {
+      const { care } = this.#deps;
+      if (!care) throw new MixError('ROUND_UNKNOWN', { round: Number(ping.round) });
+      care.onCircle(from, ping);
+    });
+  }
+
+  /**
+   * Takes a message for a round; where it has to wait for a seat, the promise tells. `place`: where it comes from.
+   * @throws MixError: see SubmissionDesk.take; PHASE_SENDER_WRONG at any but the first node
+   */
+  submit(id: RoundId, submission: Submission, place?: string): Promise<void> | undefined {
+    return this.#refusals.countedNow('submission', () => {
+      const { round, desk } = this.#get(id);
+      if (!desk) throw new MixError('PHASE_SENDER_WRONG', { what: 'not the first node of this round' });
+      if (isOver(round.stage)) throw round.endError();
+      if (round.stage !== 'QUEUED' && !desk.closed)
+        throw new MixError('ROUND_NOT_COLLECTING', { round: id, stage: round.stage });
+      const seat = desk.take(submission, place);
+      if (desk.full) round.closeBatch();
+      return seat;
+    });
+  }
+
+  /** Rounds that take messages: those whose first node this is, and those of `elsewhere` that it does not know to be closed. */
+  collecting(elsewhere: readonly SignedRoundInfo[] = []): SignedRoundInfo[] {
+    const here = [...this.#rounds.values()].filter(
+      ({ round, desk }) => desk && !desk.closing && round.stage === 'QUEUED',
+    );
+    const { nodeId } = this.#deps.key;
+    const mayTake = ({ info }: SignedRoundInfo) => {
+      const own = this.#rounds.get(info.round);
+      // One of its own that it does not have open was lost with an earlier run, or has ended and is forgotten.
+      return own ? !own.desk && own.round.stage === 'QUEUED' : !info.team.includes(nodeId);
+    };
+    return [...here.map(({ signed }) => signed), ...elsewhere.filter(mayTake)];
+  }
+
+  /** What became of a submission; any node of the team can tell. */
+  outcome(id: RoundId, sender: SenderId, salt: Uint8Array): Outcome {
+    const lost = this.#lostRounds.get(id);
+    // Before realtime no share is opened. Later it may have been: that is for those to say who have lived through it.
+    if (lost?.realtime) return { state: 'unknown', resendable: false };
+    if (lost) return { state: 'failed', code: 'PEER_RESTARTED', resendable: true };
+    const { round, desk } = this.#get(id);
+    return outcomeOf(round, desk, sender, salt);
+  }
+
+  /** The outputs of a completed, recent round. @throws MixError ROUND_UNKNOWN, OUTPUTS_UNKNOWN, ROUND_OVER where it failed */
+  outputs(id: RoundId): SignedOutputs & { readonly signed: SignedRoundInfo } {
+    const { round, signed } = this.#get(id);
+    if (round.stage === 'FAILED') throw round.endError();
+    const { outputs } = round;
+    if (!outputs) throw new MixError('OUTPUTS_UNKNOWN', { round: id, stage: round.stage });
+    return { ...outputs, signed };
+  }
+
+  /** Fails rounds that hold messages of the epoch that ends, and starts the next one. */
+  rotateEpoch(): void {
+    for (const { round } of this.#rounds.values()) {
+      const detail = 'the key epoch of this node ended';
+      if (round.stage === 'QUEUED' || round.stage === 'REALTIME' || round.stage === 'STANDBY') {
+        round.dispatch({ type: 'fault', code: 'EPOCH_EXPIRED', detail });
+      }
+    }
+    this.#deps.registry.rotate();
+  }
+
+  /** Fails rounds of whose team somebody is no member any more, or another one than it was. */
+  membershipChanged(): void {
+    for (const { round } of this.#rounds.values()) {
+      const { info, publicKeys } = round.facts;
+      const gone = info.team.findIndex((node, position) => {
+        const key = this.#deps.publicKeyOf(node);
+        return !key || !equalBytes(key, publicKeys[position]!);
+      });
+      if (gone < 0 || isOver(round.stage)) continue;
+      const detail = `node ${info.team[gone]} is no member any more`;
+      round.dispatch({ type: 'fault', code: 'PEER_UNKNOWN', culprit: gone, detail });
+    }
+  }
+
+  /** Takes no more rounds and fails the open ones, so that their teams and senders are told. */
+  shutDown(reason: string): void {
+    this.#closing = true;
+    for (const { round } of this.#rounds.values()) {
+      if (!isOver(round.stage))
+        round.dispatch({ type: 'fault', code: 'SHUTTING_DOWN', culprit: round.facts.position, detail: reason });
+    }
+  }
+
+  close(): void {
+    this.shutDown('the node stops');
+    this.#watch.close();
+    this.#deps.care?.close();
+    for (const { round } of this.#rounds.values()) round.close();
+    this.#deps.registry.wipe();
+  }
+
+  #get(id: RoundId): OpenRound {
+    const found = this.#rounds.get(id);
+    // A teammate that learns this knows at once that it waits for nothing.
+    if (!found && this.#lostRounds.has(id)) throw new MixError('ROUND_REUSED', { round: id });
+    if (!found) throw new MixError('ROUND_UNKNOWN', { round: Number(id) });
+    return found;
+  }
+
+  #openCount(): number {
+    return [...this.#rounds.values()].filter(({ round }) => !isOver(round.stage)).length;
+  }
+
+  *#peersOfOpenRounds(): Iterable<NodeId> {
+    for (const { round } of this.#rounds.values()) {
+      if (isOver(round.stage)) continue;
+      for (const node of round.facts.info.team) if (node !== round.facts.self) yield node;
+    }
+  }
+
+  #trouble(peer: NodeId, code: 'PEER_LOST' | 'PEER_RESTARTED'): void {
+    for (const { round } of this.#rounds.values()) {
+      const culprit = round.facts.info.team.indexOf(peer);
+      if (culprit >= 0) round.dispatch({ type: 'fault', code, culprit, detail: `node ${peer}` });
+    }
+  }
+
+  #onRefused(peer: NodeId, id: RoundId, what: string, error: MixError): void {
+    this.#deps.log.warn({ round: id, peer, what, code: error.code }, 'a peer refused what this node sent');
+    const round = this.#rounds.get(id)?.round;
+    const culprit = round?.facts.info.team.indexOf(peer);
+    // It ran this round before and does not know it any more.
+    if (error.code === 'ROUND_REUSED' && round && culprit !== undefined)
+      round.dispatch({ type: 'fault', code: 'PEER_RESTARTED', culprit, detail: `node ${peer}` });
+    // Nothing of ours reaches it any more, and a round cannot do without: who of the two is wrong does not show here.
+    if (REFUSED_FOR_GOOD.includes(error.code) && round && culprit !== undefined) {
+      const detail = `node ${peer} refuses node ${this.#deps.key.nodeId}: ${error.message}`;
+      round.dispatch({ type: 'fault', code: 'LINK_REFUSED', culprit, detail });
+    }
+  }
+
+  #forgetOldRounds(): void {
+    const ended = [...this.#rounds].filter(([, { round }]) => isOver(round.stage));
+    for (const [id, { round }] of ended.slice(0, Math.max(0, ended.length - this.#limits.keptRounds))) {
+      round.close();
+      this.#rounds.delete(id);
+    }
+  }
+}

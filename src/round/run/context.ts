@@ -1,0 +1,129 @@
+// What the drivers of a round share: its fixed facts, the ports, its secrets, and its batches by phase. A driver computes;
+// it neither decides what comes next (roundMachine.ts) nor talks to the network (round.ts).
+
+import { MixError } from '../../base/errors.js';
+import type { Rng } from '../../base/rng.js';
+import type { SigningKey } from '../../cmix/signatures.js';
+import type { Engine, WorkOptions } from '../../engine/engine.js';
+import { type BatchPhase, phaseElements, receiversOf } from '../../protocol/batchPhases.js';
+import type { RoundFacts } from '../../protocol/roundInfo.js';
+import type { PhaseName } from '../../protocol/stages.js';
+import { type BatchTrailer, signTrailer } from '../../protocol/teamMessages.js';
+import {
+  IncomingBatch as Incoming,
+  type IncomingBatch,
+  type IncomingBatchEvents,
+  OutgoingBatch,
+} from '../exchange/batches.js';
+import type { RoundSecrets } from './secrets.js';
+
+export interface RoundPorts {
+  readonly engine: Engine;
+  readonly rng: Rng;
+  readonly key: SigningKey;
+  /** Aborted when the round ends: engine work and waits stop. */
+  readonly signal: AbortSignal;
+  readonly secrets: RoundSecrets;
+  /** Fraction of a phase that this node has done: 0 when it starts, 1 when it ends. */
+  readonly onProgress: (phase: PhaseName, fraction: number) => void;
+}
+
+export class RoundContext {
+  readonly facts: RoundFacts;
+  readonly ports: RoundPorts;
+  readonly #incoming = new Map<string, IncomingBatch>();
+  readonly #outgoing = new Map<BatchPhase, OutgoingBatch>();
+
+  constructor(facts: RoundFacts, ports: RoundPorts) {
+    this.facts = facts;
+    this.ports = ports;
+  }
+
+  get size(): number {
+    return this.facts.info.team.length;
+  }
+
+  get isFirst(): boolean {
+    return this.facts.position === 0;
+  }
+
+  get isLast(): boolean {
+    return this.facts.position === this.size - 1;
+  }
+
+  /** Older rounds first: they are ready one after the other, and not all of them late together. */
+  get precompute(): WorkOptions {
+    return { priority: 'precompute', order: this.facts.info.round, signal: this.ports.signal };
+  }
+
+  get realtime(): WorkOptions {
+    return { priority: 'realtime', order: this.facts.info.round, signal: this.ports.signal };
+  }
+
+  /** Positions to which this node sends the batch of a phase. */
+  receivers(phase: BatchPhase): readonly number[] {
+    return receiversOf(phase, this.facts.position, this.size);
+  }
+
+  /** The batch of this phase from this position, made on first use. */
+  incoming(phase: BatchPhase, from: number, events: IncomingBatchEvents): IncomingBatch {
+    const key = `${phase}/${from}`;
+    let batch = this.#incoming.get(key);
+    if (!batch) {
+      const { info, group } = this.facts;
+      batch = new Incoming(info, group, phase, this.#allocate(phase), events);
+      this.#incoming.set(key, batch);
+    }
+    return batch;
+  }
+
+  received(phase: BatchPhase, from: number): IncomingBatch | undefined {
+    return this.#incoming.get(`${phase}/${from}`);
+  }
+
+  /** The batch that this node sends (or, at the turn of a ring, keeps) in this phase, made on first use. */
+  outgoing(phase: BatchPhase): OutgoingBatch {
+    let batch = this.#outgoing.get(phase);
+    if (!batch) {
+      const { info, group } = this.facts;
+      batch = new OutgoingBatch(info, group, phase, this.#allocate(phase), this.receivers(phase).length === 0);
+      this.#outgoing.set(phase, batch);
+    }
+    return batch;
+  }
+
+  /** Bytes of all batches that are there. */
+  get batchBytes(): number {
+    let sum = 0;
+    for (const { bytes } of this.#incoming.values()) sum += bytes.byteLength;
+    for (const { bytes } of this.#outgoing.values()) sum += bytes.byteLength;
+    return sum;
+  }
+
+  /** Signs the root of a batch whose chunks are all ready. */
+  trailerOf(phase: BatchPhase, extra?: Uint8Array): BatchTrailer {
+    return signTrailer(this.ports.key, this.facts.digest, phase, this.outgoing(phase).root(), extra);
+  }
+
+  /** Tells everybody who waits for a chunk that none will come. */
+  abortBatches(reason: MixError): void {
+    for (const batch of this.#incoming.values()) batch.abort(reason);
+    for (const batch of this.#outgoing.values()) batch.abort(reason);
+  }
+
+  /** Frees every batch: nobody will ask for them again. */
+  forgetBatches(): void {
+    this.#incoming.clear();
+    this.#outgoing.clear();
+  }
+
+  #allocate(phase: BatchPhase): Uint8Array {
+    const { info } = this.facts;
+    return this.ports.engine.allocate(info.slots, phaseElements(phase, info.width));
+  }
+}
+
+/** An error that names a position of the team as the one to blame. */
+export function blame(code: ConstructorParameters<typeof MixError>[0], culprit: number, detail = ''): MixError {
+  return new MixError(code, detail === '' ? { culprit } : { culprit, detail });
+}

@@ -1,0 +1,484 @@
+// One round on one node: carries out what the state machine asks for. Events come in from the intake, from work that
+// ends, from timers and from the scheduler; they are stepped one at a time, and each effect starts work, sends, arms a
+// timer or ends the round. When it ends, work stops and every secret is wiped before anything else happens.
+import { setMaxListeners } from 'node:events';
+import { toHex } from '../../base/bytes.js';
+import { type CancelTimer, type Clock, sleep } from '../../base/clock.js';
+import { asMixError, MixError } from '../../base/errors.js';
+import type { NodeId } from '../../base/ids.js';
+import type { Logger } from '../../base/log.js';
+import type { Rng } from '../../base/rng.js';
+import type { SigningKey } from '../../cmix/signatures.js';
+import { encodedTableDigest, encodeTable } from '../../cmix/slotTable.js';
+import type { Engine } from '../../engine/engine.js';
+import { type BatchPhase, encodeOpening } from '../../protocol/batchPhases.js';
+import type { Claim, ClaimRejection } from '../../protocol/link.js';
+import type { RoundFacts } from '../../protocol/roundInfo.js';
+import type { FailureReport } from '../../protocol/schedulerPort.js';
+import type { PhaseName, Stage } from '../../protocol/stages.js';
+import { encodeStatement, messageStatement } from '../../protocol/statements.js';
+import { messageDigest, type SignedTeamMessage, type TeamMessage } from '../../protocol/teamMessages.js';
+import { Intake } from '../exchange/inbox.js';
+import { type Courier, roundEnded } from '../exchange/retryingSender.js';
+import { isOver, refusal } from '../machine/admission.js';
+import { Deadlines } from '../machine/deadlines.js';
+import { initialState, step } from '../machine/reducer.js';
+import type { RoundEffect, RoundEvent, RoundFailure, RoundState, Task } from '../machine/state.js';
+import type { SubmissionDesk } from '../submissions/desk.js';
+import { RoundContext } from './context.js';
+import { failureReport } from './findings.js';
+import { Precompute } from './precompute.js';
+import { Realtime, type RoundOutputs, type RoundSenders } from './realtime.js';
+import { RoundSecrets } from './secrets.js';
+
+/** Evidence that is brought again by who has only heard of it: small enough for all of a team to send. */
+const EVIDENCE_AGAIN_BYTES = 64 * 1024;
+
+/** How long an ended round still delivers what others need to end it, too. */
+const LINGER_MS = 30_000;
+
+export interface RoundDeps {
+  readonly engine: Engine;
+  readonly rng: Rng;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly key: SigningKey;
+  readonly courier: Courier;
+  readonly senders: RoundSenders;
+  /** Writes the round down, synced, before its first realtime byte; rejects where it was mixed before. */
+  readonly reserveRealtime: () => Promise<void>;
+  readonly onStage: (stage: Stage, failure: RoundFailure | undefined) => void;
+  readonly onProgress: (phase: PhaseName, fraction: number) => void;
+  /** Takes messages while QUEUED; node 1 only. */
+  readonly desk: SubmissionDesk | undefined;
+}
+
+/** Outputs with everybody's signature under their digest, in ring order. */
+export interface SignedOutputs extends RoundOutputs {
+  readonly signatures: readonly Uint8Array[];
+}
+
+export class Round {
+  readonly facts: RoundFacts;
+  readonly precompute: Precompute;
+  readonly realtime: Realtime;
+  readonly intake: Intake;
+  readonly #deps: RoundDeps;
+  readonly #context: RoundContext;
+  readonly #secrets: RoundSecrets;
+  readonly #work = new AbortController();
+  readonly #sending = new AbortController();
+  readonly #queue: RoundEvent[] = [];
+  #stepping = false;
+  readonly #deadlines: Deadlines;
+  #state: RoundState;
+  #endLinger: CancelTimer = () => {};
+  #cancelWait: CancelTimer = () => {};
+  readonly #screening = new AbortController();
+  #outputs: RoundOutputs | undefined;
+  #cipherDigest: Uint8Array | undefined;
+  /** What this node can show of the failure that it has found. */
+  #evidence: Uint8Array | undefined;
+
+  constructor(facts: RoundFacts, deps: RoundDeps) {
+    this.facts = facts;
+    this.#deps = deps;
+    // Each delivery and transfer under way listens for the end: a few per member and kind, bounded by the team.
+    setMaxListeners(32 * facts.info.team.length, this.#sending.signal, this.#work.signal, this.#screening.signal);
+    this.#state = initialState(facts.info.team, facts.position);
+    this.#deadlines = new Deadlines(facts.info.deadlines, deps.clock, (event) => this.dispatch(event));
+    this.#secrets = new RoundSecrets(facts.group.elementBytes);
+    this.#context = new RoundContext(facts, {
+      engine: deps.engine,
+      rng: deps.rng,
+      key: deps.key,
+      signal: this.#work.signal,
+      secrets: this.#secrets,
+      onProgress: deps.onProgress,
+    });
+    this.precompute = new Precompute(this.#context);
+    this.realtime = new Realtime(this.#context, this.precompute, deps.senders);
+    if (deps.desk) deps.desk.onChange = () => this.#maybeClose();
+    this.intake = new Intake({
+      round: this.#context,
+      precompute: this.precompute,
+      realtime: this.realtime,
+      state: () => this.#state,
+      dispatch: (event) => this.dispatch(event),
+    });
+  }
+
+  get state(): RoundState {
+    return this.#state;
+  }
+
+  get stage(): Stage {
+    return this.#state.stage;
+  }
+
+  /** Aborted when the batch is closed: what was handed on need not be answered any more. */
+  get collecting(): AbortSignal {
+    return this.#screening.signal;
+  }
+
+  /** Bytes of secrets that are alive. */
+  get secretBytes(): number {
+    return this.#secrets.bytes;
+  }
+
+  /** Bytes of batches, secrets and outputs that it holds now. */
+  get heldBytes(): number {
+    return this.#context.batchBytes + this.secretBytes + (this.#outputs?.outputs.byteLength ?? 0);
+  }
+
+  /** The outputs, once all signatures under them are in. */
+  get outputs(): SignedOutputs | undefined {
+    if (this.stage !== 'COMPLETED' || !this.#outputs) return undefined;
+    const signatures = this.facts.info.team.map((_, i) => this.intake.heard('outputSignature', i)!.signature);
+    return { ...this.#outputs, signatures };
+  }
+
+  /** Why the round failed here, with what shows that: this node's own evidence, or its source's signature where it is hearsay. */
+  get failure(): FailureReport | undefined {
+    const { failure } = this.#state;
+    if (!failure) return undefined;
+    const report = failureReport(failure, this.facts.info.team);
+    if (failure.reporter === this.facts.position) return { ...report, evidence: this.#evidence };
+    const heard = this.intake.heard('roundError', failure.reporter);
+    const { evidence } = heard?.message ?? {};
+    const again = evidence && evidence.length <= EVIDENCE_AGAIN_BYTES ? evidence : undefined;
+    return { ...report, signature: heard?.signature, evidence: again };
+  }
+
+  /**
+   * What this node rejects of what the first node has taken.
+   * @throws MixError PHASE_SENDER_WRONG, ROUND_OVER, ROUND_WRONG_PHASE, MESSAGE_TOO_LARGE
+   */
+  screen(from: NodeId, claims: readonly Claim[]): ClaimRejection[] {
+    const refused = refusal(this.#state, 'screening', this.facts.info.team.indexOf(from));
+    if (refused) throw new MixError(refused, { what: 'screening', stage: this.stage });
+    return this.realtime.screen(claims);
+  }
+
+  /** Takes one event; events that effects cause are taken after it, in order. */
+  dispatch(event: RoundEvent): void {
+    this.#queue.push(event);
+    if (this.#stepping) return;
+    this.#stepping = true;
+    try {
+      for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
+        const [state, effects] = step(this.#state, next);
+        this.#state = state;
+        for (const effect of effects) this.#attempt(effect);
+      }
+    } finally {
+      this.#stepping = false;
+    }
+  }
+
+  /** An effect that throws is this node's own fault: it ends the round and nothing else. */
+  #attempt(effect: RoundEffect): void {
+    try {
+      this.#carryOut(effect);
+    } catch (thrown) {
+      const { code, message } = asMixError(thrown);
+      this.#deps.log.error({ err: thrown, effect: effect.type }, 'round effect failed');
+      this.#queue.push({ type: 'fault', code, detail: message });
+    }
+  }
+
+  /**
+   * Closes the batch at node 1: at once where it is full, else when the team has judged all that was taken. A member that does not
+   * answer in half the time of a phase has stalled.
+   */
+  closeBatch(): void {
+    const { desk, clock } = this.#deps;
+    if (!desk || desk.closing || this.stage !== 'QUEUED') return;
+    desk.beginClosing();
+    const { realtimePhaseMs } = this.facts.info.deadlines;
+    // Before the stage is over for anybody: node 1 would be blamed for the member that it waits for.
+    this.#cancelWait = clock.after(realtimePhaseMs / 2, () => this.#endSilence());
+    this.#maybeClose();
+  }
+
+  #maybeClose(): void {
+    const { desk } = this.#deps;
+    if (!desk || desk.closed || this.stage !== 'QUEUED') return;
+    if (desk.full || (desk.closing && desk.silent.length === 0)) this.#propose(desk);
+  }
+
+  #endSilence(): void {
+    const { desk } = this.#deps;
+    const [culprit] = desk?.silent ?? [];
+    if (!desk || desk.closed || culprit === undefined) return;
+    const detail = 'no answer to submissions that were handed on';
+    this.dispatch({ type: 'fault', code: 'DEADLINE_MISSED', culprit, detail });
+  }
+
+  /** Node 1 proposes the slot table; where too few senders are left the round fails closed. */
+  #propose(desk: SubmissionDesk): void {
+    this.#cancelWait();
+    this.#screening.abort();
+    const { minSenders } = this.facts.info;
+    const { table, payloads, distinctSenders } = desk.close();
+    if (distinctSenders < minSenders) {
+      const detail = `${distinctSenders} of ${minSenders}`;
+      this.dispatch({ type: 'fault', code: 'TOO_FEW_SENDERS', detail });
+      return;
+    }
+    this.realtime.payloads = payloads;
+    const encoded = encodeTable(table);
+    const digest = encodedTableDigest(this.facts.digest, encoded);
+    this.realtime.proposal = { table, digest };
+    this.dispatch({ type: 'tableReady', message: { kind: 'tableProposal', digest, table: encoded } });
+  }
+
+  /** Ends every delivery: the round is forgotten. */
+  close(): void {
+    this.#sending.abort();
+    this.#deadlines.disarm();
+    this.#endLinger();
+  }
+
+  #carryOut(effect: RoundEffect): void {
+    switch (effect.type) {
+      case 'stage':
+        this.#deadlines.disarm();
+        if (isOver(effect.stage)) this.#end();
+        if (this.#state.failure?.reporter === this.facts.position)
+          this.#evidence = this.intake.evidenceOf(this.#state.failure);
+        this.#deps.onStage(effect.stage, this.#state.failure);
+        return;
+      case 'deadline':
+        this.#deadlines.armStage(effect.stage);
+        return;
+      case 'phaseDeadline':
+        this.#deadlines.armPhase(effect.wait);
+        return;
+      case 'awaitClaims':
+        this.#deadlines.armClaims();
+        return;
+      case 'work':
+        this.#start(effect.task, () => this.#perform(effect.task));
+        return;
+      case 'say':
+        this.#say(effect.message);
+        return;
+      case 'runRing':
+        this.#runRing(effect.phase);
+        return;
+      case 'send':
+        this.#sendWhole(effect.phase);
+        return;
+      case 'openShares':
+        this.#openShares();
+        return;
+      case 'multiplyIn':
+        this.realtime.multiplyIn(effect.phase, effect.from);
+        return;
+      case 'complete':
+        return;
+      case 'fail':
+        this.#announce(effect.failure);
+        return;
+    }
+  }
+
+  #start(what: Task | BatchPhase, work: () => Promise<RoundEvent | undefined>): void {
+    work().then(
+      (event) => event && this.dispatch(event),
+      (thrown) => {
+        const error = asMixError(thrown);
+        if (error.code === 'ABORTED' && this.#work.signal.aborted) return;
+        const { culprit } = error.values;
+        if (error.code === 'INTERNAL') this.#deps.log.error({ err: thrown, what }, 'round work failed');
+        this.dispatch({
+          type: 'fault',
+          code: error.code,
+          detail: error.message,
+          ...(typeof culprit === 'number' ? { culprit } : {}),
+        });
+      },
+    );
+  }
+
+  async #perform(task: Task): Promise<RoundEvent> {
+    const worked = (say?: TeamMessage, digest?: Uint8Array): RoundEvent => ({
+      type: 'worked',
+      task,
+      ...(say ? { say } : {}),
+      ...(digest ? { digest: toHex(digest) } : {}),
+    });
+    switch (task) {
+      case 'keyShare': {
+        const share = await this.precompute.makeKeyShare();
+        this.#start('generate', async () => {
+          await this.precompute.drawAhead();
+          return undefined;
+        });
+        return worked({ kind: 'keyShare', share });
+      }
+      case 'teamKey': {
+        const digest = await this.precompute.combine(this.precompute.keyShares);
+        return worked({ kind: 'sharesDigest', digest }, digest);
+      }
+      case 'generate':
+        await this.precompute.generate();
+        return worked();
+      case 'precompPermute':
+        await this.precompute.permute();
+        return worked();
+      case 'shares':
+        return this.#makeShares(worked);
+      case 'judgeTable': {
+        const proposal = this.intake.heard('tableProposal', 0)!;
+        const rejections = await this.realtime.judge(() => sleep(this.#deps.clock, 0, this.#work.signal));
+        const { digest: proposalDigest } = proposal.message;
+        const proposalSignature = proposal.signature;
+        return worked({ kind: 'tableVerdict', proposalDigest, proposalSignature, rejections }, proposalDigest);
+      }
+      case 'settleTable': {
+        const digest = this.realtime.settle();
+        await this.#deps.reserveRealtime();
+        return worked({ kind: 'tableSignature', digest }, digest);
+      }
+      case 'slotKeys':
+        // When the signature under the table has left, for which all others wait.
+        await sleep(this.#deps.clock, 0, this.#work.signal);
+        await this.realtime.deriveKeys();
+        return worked();
+      case 'realtimePermute': {
+        await this.realtime.permute();
+        if (!this.#context.isFirst) return worked();
+        return worked({ kind: 'mixCommit', digest: this.#context.outgoing('mixed').root() });
+      }
+      case 'outputs': {
+        const { digest: mixDigest } = this.intake.heard('mixCommit', 0)!.message;
+        this.#outputs = await this.realtime.outputs(mixDigest, this.#cipherDigest!);
+        const { digest } = this.#outputs;
+        return worked({ kind: 'outputSignature', digest }, digest);
+      }
+    }
+  }
+
+  async #makeShares(worked: (say?: TeamMessage, digest?: Uint8Array) => RoundEvent): Promise<RoundEvent> {
+    const own = this.#context.isFirst ? this.#context.outgoing('reveal') : undefined;
+    const cipher = own?.bytes ?? this.#context.received('reveal', 0)!.bytes;
+    const trailer = await own?.trailer();
+    const cipherDigest = trailer?.root ?? Uint8Array.from(Buffer.from(this.#state.batches.reveal![0]!, 'hex'));
+    const revealSignature = trailer?.signature ?? this.intake.revealSignature!;
+    this.#cipherDigest = cipherDigest;
+    const commitment = await this.precompute.makeShares(cipher, cipherDigest);
+    return worked({ kind: 'commitment', cipherDigest, revealSignature, commitment }, cipherDigest);
+  }
+
+  #say(message: TeamMessage): void {
+    const { digest, self, info } = this.facts;
+    const signature = this.#deps.key.sign(messageDigest(digest, self, message));
+    const signed: SignedTeamMessage = { round: info.round, from: self, message, signature };
+    this.intake.note(signed);
+    if (message.kind === 'keyShare') this.precompute.keepOwnKeyShare(message.share);
+    this.dispatch({ type: 'said', from: this.facts.position, message });
+    for (const to of info.team) {
+      if (to !== self) void this.#deps.courier.deliver(to, signed, this.#sending.signal);
+    }
+  }
+
+  #runRing(phase: 'precompDecrypt' | 'realtimeDecrypt'): void {
+    const { position } = this.facts;
+    if (!this.#context.isFirst) this.intake.incoming(phase, position - 1);
+    const out = this.#context.outgoing(phase);
+    this.#transfer(phase);
+    const driver = phase === 'precompDecrypt' ? this.precompute : this.realtime;
+    this.#start(phase, async () => {
+      await driver.runRing();
+      // The state must know that we are done before anybody can answer to it.
+      this.dispatch({ type: 'ringDone', phase });
+      if (!this.#context.isLast) out.finish(this.#context.trailerOf(phase));
+      return undefined;
+    });
+  }
+
+  #sendWhole(phase: 'precompPermute' | 'reveal' | 'realtimePermute' | 'mixed'): void {
+    const out = this.#context.outgoing(phase);
+    const trailer = this.#context.trailerOf(phase);
+    out.finish(trailer);
+    this.#transfer(phase);
+    // What node 1 shows to all, it has itself.
+    if (phase === 'reveal' || phase === 'mixed') {
+      this.dispatch({ type: 'batchIn', phase, from: this.facts.position, root: toHex(trailer.root) });
+    }
+  }
+
+  #openShares(): void {
+    this.#deps.onProgress('identify', 0);
+    const own = this.precompute.own!;
+    const mixCommit = this.intake.heard('mixCommit', 0)!;
+    const out = this.#context.outgoing('opening');
+    out.bytes.set(own.shares);
+    out.readyAll();
+    const extra = encodeOpening({
+      nonce: own.nonce,
+      mixDigest: mixCommit.message.digest,
+      mixSignature: mixCommit.signature,
+      proof: own.proof,
+    });
+    const trailer = this.#context.trailerOf('opening', extra);
+    out.finish(trailer);
+    this.#transfer('opening');
+    this.dispatch({ type: 'batchIn', phase: 'opening', from: this.facts.position, root: toHex(trailer.root) });
+  }
+
+  #transfer(phase: BatchPhase): void {
+    for (const to of this.#context.receivers(phase)) {
+      void this.#deps.courier.transfer(this.facts.info.team[to]!, this.#context.outgoing(phase), this.#sending.signal);
+    }
+  }
+
+  /** Work stops, secrets are wiped; what others still need from us is delivered for a while longer. */
+  #end(): void {
+    this.#work.abort();
+    this.#cancelWait();
+    this.#screening.abort();
+    this.#deps.desk?.abandon(() => this.endError());
+    this.#secrets.wipe();
+    this.#context.abortBatches(roundEnded());
+    this.precompute.abort(roundEnded());
+    this.realtime.forget();
+    this.#endLinger = this.#deps.clock.after(LINGER_MS, () => {
+      this.#sending.abort();
+      this.#context.forgetBatches();
+    });
+  }
+
+  #announce(failure: RoundFailure): void {
+    // We said so already, when the deadline was missed.
+    if (this.intake.heard('roundError', this.facts.position)) return;
+    if (failure.reporter !== this.facts.position) {
+      this.#passOn(failure);
+      return;
+    }
+    const culprit: NodeId | undefined =
+      failure.culprit === undefined ? undefined : this.facts.info.team[failure.culprit];
+    const detail = failure.detail.slice(0, 500);
+    this.#say({ kind: 'roundError', code: failure.code, culprit, detail, evidence: this.#evidence });
+  }
+
+  /** Somebody may have told us alone: who then hears nothing of us any more would think that it is we who hold it up. */
+  #passOn({ code, reporter, culprit }: RoundFailure): void {
+    const source = this.intake.heard('roundError', reporter);
+    if (!source) return;
+    const heard = encodeStatement(messageStatement(source.from, source.message, source.signature));
+    const { evidence } = source.message;
+    const isSmall = evidence !== undefined && evidence.length <= EVIDENCE_AGAIN_BYTES;
+    const shown = culprit !== undefined && isSmall ? { evidence } : {};
+    this.#say({ kind: 'roundError', code, culprit: undefined, detail: '', heard, ...shown });
+  }
+
+  /** The error that senders and peers are told once the round has ended. */
+  endError(): MixError {
+    const { failure } = this.#state;
+    if (!failure) return new MixError('ROUND_OVER', { round: this.facts.info.round, stage: this.stage });
+    return new MixError('ROUND_OVER', { round: this.facts.info.round, stage: this.stage, cause: failure.code });
+  }
+}

@@ -1,0 +1,46 @@
+// A scheduler's state while one event changes it: what is changed, and what that asks for. Only schedulerMachine.ts makes one.
+import type { NodeId, RoundId } from '../../base/ids.js';
+import type { Stage } from '../../protocol/stages.js';
+import type { NodeRecord, RoundRecord, SchedulerEffect, SchedulerState } from './state.js';
+
+export const isOver = (stage: Stage): boolean => stage === 'COMPLETED' || stage === 'FAILED';
+
+/** A state that is being changed by one event, and what that asks for. */
+export class Draft {
+  state: SchedulerState;
+  readonly effects: SchedulerEffect[] = [];
+
+  constructor(state: SchedulerState) {
+    this.state = state;
+  }
+
+  node(node: NodeId, change: (record: NodeRecord) => NodeRecord): void {
+    const record = this.state.nodes.get(node);
+    if (record) this.state = { ...this.state, nodes: new Map(this.state.nodes).set(node, change(record)) };
+  }
+
+  round(round: RoundRecord): void {
+    this.state = { ...this.state, rounds: new Map(this.state.rounds).set(round.info.round, round) };
+  }
+
+  forget(round: RoundId): void {
+    const rounds = new Map(this.state.rounds);
+    rounds.delete(round);
+    this.state = { ...this.state, rounds };
+  }
+
+  /** What the team of a round is at, in its own records. */
+  activity(round: RoundRecord, stageOf: (node: NodeId) => Stage | undefined): void {
+    const nodes = new Map(this.state.nodes);
+    for (const node of round.info.team) {
+      const record = nodes.get(node);
+      if (!record) continue;
+      const activity = new Map(record.activity);
+      const stage = stageOf(node);
+      if (stage === undefined || isOver(stage)) activity.delete(round.info.round);
+      else activity.set(round.info.round, stage);
+      nodes.set(node, { ...record, activity });
+    }
+    this.state = { ...this.state, nodes };
+  }
+}

@@ -1,0 +1,198 @@
+// The pool: which nodes may be drawn for a team, and who sits out. A node that dies leaves the pool before it costs a second
+// round; one that is to blame for too many failures sits out; none is in more of the stock than its share, where others can be.
+import type { ErrorCode } from '../../base/errors.js';
+import type { NodeId, RoundId } from '../../base/ids.js';
+import type { Stage } from '../../protocol/stages.js';
+import type { SchedulerParams } from '../parameters.js';
+import type { NodeRecord, NodeStatus, RoundRecord, SchedulerState, Testimony } from './state.js';
+import { stockTarget } from './stock.js';
+import { silentMembers } from './verdict.js';
+
+/** Failures of one node within so long of each other are one event: it had many rounds open when it went away. */
+const EVENT_MS = 5_000;
+
+/** How long after its return a node is still blamed for rounds that ended by its departure: its team takes a node for lost after 8 s. */
+const AFTER_DEPARTURE_MS = 30_000;
+
+/** Rounds that a node has led which are looked back on, and how many in a row must have been empty. */
+const LEADS_KEPT = 8;
+const EMPTY_LEADS = 3;
+
+/** How long members of a team may be at different stages: far longer than the last message takes, far shorter than a phase. */
+const LAG_MS = 10_000;
+
+/** By these a node refuses a round for lack of room. */
+const ROOM_CODES: readonly ErrorCode[] = ['ROUND_LIMIT', 'MEMORY_LIMIT'];
+
+export function newNode(node: NodeId, atMs: number): NodeRecord {
+  return {
+    node,
+    registeredMs: atMs,
+    banned: false,
+    bootId: undefined,
+    connected: false,
+    paused: false,
+    reused: 0,
+    awayMs: undefined,
+    backMs: undefined,
+    lastSeenMs: atMs,
+    activity: new Map(),
+    blamed: [],
+    blamedMs: Number.NEGATIVE_INFINITY,
+    leads: [],
+    sitsOutUntilMs: 0,
+    openRounds: undefined,
+    room: Infinity,
+    roundTripsMs: new Map(),
+  };
+}
+
+/** Whether a node is connected and has said something lately, whatever else is held against it. */
+export function isThere(
+  { connected, bootId, lastSeenMs }: NodeRecord,
+  params: SchedulerParams,
+  nowMs: number,
+): boolean {
+  return connected && bootId !== undefined && nowMs - lastSeenMs <= params.staleMs;
+}
+
+export function statusOf(record: NodeRecord, params: SchedulerParams, nowMs: number): NodeStatus {
+  if (record.banned) return 'banned';
+  if (nowMs < record.sitsOutUntilMs) return 'sittingOut';
+  if (!isThere(record, params, nowMs)) return 'inactive';
+  return record.paused ? 'paused' : 'active';
+}
+
+const inPrecomputation = (stage: Stage): boolean => stage === 'PENDING' || stage === 'PRECOMPUTING';
+const inRealtime = (stage: Stage): boolean => stage === 'QUEUED' || stage === 'REALTIME';
+
+/** Rounds that a node may have open: as many as the scheduler gives, as it says that it takes, and as it has turned out to. */
+export const openMax = ({ openRounds, room }: NodeRecord, { openPerNode }: SchedulerParams): number =>
+  Math.min(openPerNode, openRounds ?? Infinity, room);
+
+/** Whether a node has room for one more precomputation. */
+export function hasRoom(record: NodeRecord, params: SchedulerParams): boolean {
+  const stages = [...record.activity.values()];
+  const busy = stages.filter(inPrecomputation).length;
+  if (stages.length >= openMax(record, params) || busy >= params.precomputingPerNode) return false;
+  if (!params.pipelining && busy > 0) return false;
+  return params.overlap || !stages.some(inRealtime);
+}
+
+/** Whether members of a round have not said for a while to be where most of its team is. */
+export const isHeldUp = ({ most, state, resumed }: RoundRecord, nowMs: number): boolean =>
+  !resumed &&
+  state !== most.stage &&
+  most.stage !== 'PENDING' &&
+  most.stage !== 'PRECOMPUTING' &&
+  nowMs - most.sinceMs > LAG_MS;
+
+/**
+ * Nodes that are behind their teams. Each may be held up by another, and then says so in time; or say nothing itself: until that shows
+ * it is given no other rounds to hold up.
+ */
+export function behind({ rounds }: SchedulerState, nowMs: number): ReadonlySet<NodeId> {
+  return new Set([...rounds.values()].filter((round) => isHeldUp(round, nowMs)).flatMap(silentMembers));
+}
+
+/** Nodes that may be drawn now, without those that are `behind`; empty where the pool is too small to draw from. */
+export function drawable(state: SchedulerState, nowMs: number, late: ReadonlySet<NodeId>): readonly NodeId[] {
+  const { params, nodes, rounds, demand } = state;
+  const active = [...nodes.values()].filter((record) => statusOf(record, params, nowMs) === 'active');
+  const needed = Math.max(params.teamSize, Math.floor(params.poolThreshold * nodes.size));
+  if (active.length < needed) return [];
+  const ready = active.filter((record) => hasRoom(record, params) && !late.has(record.node));
+  if (ready.length < params.teamSize) return [];
+  const most = Math.max(1, Math.ceil(params.nodeShareMax * stockTarget(demand, params)));
+  const held = stockOf(rounds);
+  const withinShare = ready.filter(({ node }) => (held.get(node) ?? 0) < most);
+  // Where too few are left, the share gives way: a stock that one death voids is better than none.
+  return (withinShare.length >= params.teamSize ? withinShare : ready).map(({ node }) => node);
+}
+
+/** How many rounds of the stock, precomputed or being so, each node is in. */
+function stockOf(rounds: ReadonlyMap<RoundId, RoundRecord>): ReadonlyMap<NodeId, number> {
+  const held = new Map<NodeId, number>();
+  for (const { state, info } of rounds.values()) {
+    if (state !== 'STANDBY' && !inPrecomputation(state)) continue;
+    for (const node of info.team) held.set(node, (held.get(node) ?? 0) + 1);
+  }
+  return held;
+}
+
+/** A node that refuses a round for lack of room takes what it has besides, and one at least. */
+export const refused = (record: NodeRecord, round: RoundId): NodeRecord => ({
+  ...record,
+  room: Math.max(1, [...record.activity.keys()].filter((open) => open !== round).length),
+});
+
+/** Whether a node says of itself that it has no room for a round while it is in others: nobody is to blame for that. */
+export const isLackOfRoom = ({ node, activity }: NodeRecord, { code, named, source }: Testimony): boolean =>
+  ROOM_CODES.includes(code) && named === node && source === node && activity.size > 1;
+
+/** Refusals in a row of ids as used, which an older history may be behind: leaps double, so that it is over after so many. */
+const REUSED_MAX = 20;
+
+/** Whether a node says of itself that it has run a round of this id before: this history is older than it, and nobody is to blame. */
+export const isReused = ({ node, reused }: NodeRecord, { code, named, source }: Testimony): boolean =>
+  code === 'ROUND_REUSED' && named === node && source === node && reused < REUSED_MAX;
+
+/** Remembers whether a node was to blame for the end of a round, and lets it sit out where that is so too often. */
+export function judged(before: NodeRecord, wasBlamed: boolean, params: SchedulerParams, nowMs: number): NodeRecord {
+  if (wasBlamed && (nowMs - before.blamedMs < EVENT_MS || isSameDeparture(before, nowMs))) return before;
+  const record = wasBlamed ? { ...before, blamedMs: nowMs } : before;
+  const blamed = [...record.blamed, wasBlamed].slice(-params.failureWindowRounds);
+  const failures = blamed.filter(Boolean).length;
+  const tooMany = wasBlamed && failures >= params.failuresMin && failures / blamed.length >= params.failureRateMax;
+  if (!tooMany) return { ...record, blamed };
+  // It begins anew afterwards.
+  return { ...record, blamed: [], sitsOutUntilMs: nowMs + params.sitOutMs };
+}
+
+/** A node goes away: whatever fails by that is one event. */
+export const departed = (record: NodeRecord, atMs: number): NodeRecord => ({
+  ...record,
+  connected: false,
+  awayMs: atMs,
+  backMs: undefined,
+});
+
+/** Whether a node was blamed for its last departure already: every round of its stock ends by it, some only when it is back. */
+const isSameDeparture = ({ awayMs, backMs, blamedMs }: NodeRecord, nowMs: number): boolean =>
+  awayMs !== undefined && blamedMs >= awayMs && (backMs === undefined || nowMs - backMs < AFTER_DEPARTURE_MS);
+
+/** Remembers how a round ended that a node led. */
+export const led = (record: NodeRecord, isEmpty: boolean): NodeRecord => ({
+  ...record,
+  leads: [...record.leads, isEmpty].slice(-LEADS_KEPT),
+});
+
+/** Whether a node's rounds lately had too few senders, all of them, while those that most others led had enough. */
+export function turnsAway({ leads, node }: NodeRecord, nodes: Iterable<NodeRecord>): boolean {
+  if (leads.length < EMPTY_LEADS || !leads.slice(-EMPTY_LEADS).every(Boolean)) return false;
+  const others = [...nodes].filter((other) => other.node !== node && other.leads.length > 0);
+  return 2 * others.filter((other) => !other.leads.includes(true)).length > others.length;
+}
+
+/** Lets a node sit out, whatever it was to blame for before; never for less long than it does already. */
+export const putOut = (record: NodeRecord, untilMs: number): NodeRecord => ({
+  ...record,
+  blamed: [],
+  sitsOutUntilMs: Math.max(record.sitsOutUntilMs, untilMs),
+});
+
+/** Medians by the measurements that they are of: a thousand nodes with a thousand round trips each are not sorted at every look. */
+const medians = new WeakMap<NodeRecord['roundTripsMs'], number | null>();
+
+/** Median of the round trips to others that a node has measured, milliseconds; null where it has none. */
+export function medianRoundTripMs({ roundTripsMs }: NodeRecord): number | null {
+  let median = medians.get(roundTripsMs);
+  if (median === undefined) {
+    const sorted = [...roundTripsMs.values()].sort((a, b) => a - b);
+    const middle = sorted.length >> 1;
+    const [low, high] = [sorted[middle - 1 + (sorted.length % 2)], sorted[middle]];
+    median = low === undefined || high === undefined ? null : Math.round(500 * (low + high)) / 1_000;
+    medians.set(roundTripsMs, median);
+  }
+  return median;
+}

@@ -1,0 +1,552 @@
+// The scheduler as a pure reducer: what it decides depends on its state and the event alone, so that the same code schedules real
+// nodes and thousands of simulated ones. Rounds are opened and assigned on ticks only, which bring fresh randomness; everything
+// else takes note of what nodes say.
+import type { NodeId, RoundId } from '../../base/ids.js';
+import { drawTeam, teamKey } from '../../protocol/sortition.js';
+import { STAGES, type Stage } from '../../protocol/stages.js';
+import { phaseMs } from '../../round/machine/deadlines.js';
+import { type Distance, shortestRing } from '../ring.js';
+import { Draft, isOver } from './draft.js';
+import { accuse, areApart, commonMember, explained, recent } from './pairs.js';
+import {
+  behind,
+  departed,
+  drawable,
+  isHeldUp,
+  isLackOfRoom,
+  isReused,
+  isThere,
+  judged,
+  led,
+  newNode,
+  putOut,
+  refused,
+  turnsAway,
+} from './pool.js';
+import type { NodeRecord, RoundRecord, SchedulerEvent, SchedulerState, SchedulerStep } from './state.js';
+import { consumed, missed, precomputed, stockTarget } from './stock.js';
+import { isDone, isEmptyLead, isIncomplete, silentMembers, type Verdict, verdictOf } from './verdict.js';
+
+/** What a link is taken for that nobody has measured yet, milliseconds. */
+const UNKNOWN_ROUND_TRIP_MS = 100;
+/** After a failure, how long the team's reports are waited for before somebody is blamed. */
+const SETTLE_MS = 5_000;
+/** What a scheduler adds to a round's own deadlines before it gives it up: nodes do so themselves, and know more. */
+const GRACE_MS = 10_000;
+/** Rounds that nodes were told once more to be over, or are not to be: enough for all that a restart can find. */
+const TOLD_MAX = 1_000;
+/** An id leaps by 2^20 at most. */
+const LEAP_BITS_MAX = 20;
+/** Rounds opened in one tick: the next one comes soon. */
+const OPENED_A_TICK_MAX = 64;
+
+const rank = (stage: Stage): number => STAGES.indexOf(stage);
+
+/** What a node is at in a round: what it said last, but in realtime as soon as the round was assigned, before it says so. */
+function activityOf({ stages, queuedMs }: RoundRecord, node: NodeId): Stage {
+  const stage = stages.get(node) ?? 'PENDING';
+  return queuedMs !== undefined && rank(stage) < rank('QUEUED') ? 'QUEUED' : stage;
+}
+
+export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): SchedulerStep {
+  const draft = new Draft(state);
+  switch (event.type) {
+    case 'registered':
+      if (!state.nodes.has(event.node)) {
+        draft.state = { ...state, nodes: new Map(state.nodes).set(event.node, newNode(event.node, event.atMs)) };
+      }
+      break;
+    case 'resumed':
+      resume(draft, event);
+      break;
+    case 'online':
+      online(draft, event);
+      break;
+    case 'wanted':
+      if (state.nodes.has(event.node)) draft.state = { ...state, wantedMs: event.atMs };
+      break;
+    case 'heardOf':
+      draft.state = { ...state, lastRound: Math.max(state.lastRound, event.round) };
+      break;
+    case 'offline':
+      draft.node(event.node, (record) => (record.connected ? departed(record, event.atMs) : record));
+      break;
+    case 'report':
+      report(draft, event);
+      break;
+    case 'roundTrips':
+      roundTrips(draft, event);
+      break;
+    case 'banned':
+      draft.node(event.node, (record) => ({ ...record, banned: event.banned, sitsOutUntilMs: 0, blamed: [] }));
+      draft.state = { ...draft.state, pairs: explained(draft.state.pairs, event.node) };
+      if (event.banned) failRoundsOf(draft, new Set([event.node]), 'a member of the team was banned', event.atMs);
+      break;
+    case 'convicted':
+      convicted(draft, event);
+      break;
+    case 'dissent':
+      dissent(draft, event);
+      break;
+    case 'members':
+      members(draft, event.generation, event.nodes, event.atMs);
+      break;
+    case 'params':
+      draft.state = { ...state, params: event.params };
+      break;
+    case 'tick':
+      tick(draft, event.randomness, event.atMs);
+  }
+  return { state: draft.state, effects: draft.effects };
+}
+
+function online(draft: Draft, event: SchedulerEvent & { type: 'online' }): void {
+  const { node, bootId, openRounds, atMs } = event;
+  const before = draft.state.nodes.get(node);
+  if (!before) {
+    draft.effects.push({ type: 'ignored', node, what: 'online, but not registered' });
+    return;
+  }
+  const isAnother = before.bootId !== undefined && before.bootId !== bootId;
+  const room = isAnother ? Infinity : before.room;
+  const paused = event.paused !== undefined;
+  draft.node(node, (record) => {
+    const { awayMs, backMs = atMs } = isAnother && record.connected ? departed(record, atMs) : record;
+    return { ...record, connected: true, lastSeenMs: atMs, awayMs, backMs, bootId, openRounds, room, paused };
+  });
+  // Another run of its process: what the last one had open died with it.
+  if (isAnother) {
+    failRoundsOf(draft, new Set([node]), 'a member of the team restarted', atMs);
+  }
+  if (paused) standDown(draft, node, atMs);
+}
+
+/** What a node that pauses has not begun to use is given up, by nobody's fault; what takes messages comes to its end. */
+function standDown(draft: Draft, node: NodeId, nowMs: number): void {
+  for (const round of draft.state.rounds.values()) {
+    if (isOver(round.state) || round.queuedMs !== undefined || !round.info.team.includes(node)) continue;
+    giveUp(draft, round, 'a member of the team takes no rounds for now', nowMs);
+  }
+}
+
+/** Of nodes in the pool only: names that somebody makes up are not kept. */
+function roundTrips(draft: Draft, event: SchedulerEvent & { type: 'roundTrips' }): void {
+  const { nodes } = draft.state;
+  const known = event.roundTrips.filter(({ peer }) => nodes.has(peer));
+  draft.node(event.node, (record) => ({
+    ...record,
+    lastSeenMs: event.atMs,
+    roundTripsMs: new Map([...record.roundTripsMs, ...known.map(({ peer, ms }) => [peer, ms] as const)]),
+  }));
+}
+
+/** Ends the rounds of nodes that are gone for good: all but those that they have brought to their end before. */
+function failRoundsOf(draft: Draft, gone: ReadonlySet<NodeId>, reason: string, nowMs: number): void {
+  completeWithout(draft, nowMs, gone);
+  for (const round of draft.state.rounds.values()) {
+    if (!isOver(round.state) && round.info.team.some((node) => gone.has(node))) giveUp(draft, round, reason, nowMs);
+  }
+}
+
+/**
+ * Who is convicted sits out. Its precomputations are given up, or it would fail them one after the other; rounds that have messages go
+ * on, which may come out.
+ */
+function convicted(draft: Draft, { node, round: id, untilMs, atMs }: SchedulerEvent & { type: 'convicted' }): void {
+  takeOut(draft, node, untilMs, atMs);
+  const round = id === undefined ? undefined : draft.state.rounds.get(id);
+  if (round) draft.round({ ...round, convicted: new Set([...round.convicted, node]) });
+}
+
+function takeOut(draft: Draft, node: NodeId, untilMs: number, nowMs: number): void {
+  draft.node(node, (record) => putOut(record, untilMs));
+  draft.state = { ...draft.state, pairs: explained(draft.state.pairs, node) };
+  for (const round of draft.state.rounds.values()) {
+    const isStock = !isOver(round.state) && round.queuedMs === undefined;
+    if (isStock && round.info.team.includes(node)) giveUp(draft, round, 'a member of the team sits out', nowMs);
+  }
+}
+
+function dissent(draft: Draft, { round: id, nodes }: SchedulerEvent & { type: 'dissent' }): void {
+  const round = draft.state.rounds.get(id);
+  if (round) draft.round({ ...round, dissenters: new Set([...round.dissenters, ...nodes]) });
+}
+
+/** A node that went away between its signature and its word that it is done: nobody has to wait for that word. */
+function completeWithout(draft: Draft, nowMs: number, gone?: ReadonlySet<NodeId>): void {
+  for (const round of draft.state.rounds.values()) {
+    if (round.state === 'REALTIME' && isDone(draft.state, round, nowMs, gone)) complete(draft, round, nowMs);
+  }
+}
+
+function complete(draft: Draft, round: RoundRecord, nowMs: number): void {
+  const { params } = draft.state;
+  for (const node of round.info.team) {
+    draft.node(node, (record) => ({ ...judged(record, false, params, nowMs), room: record.room + 1 }));
+  }
+  const [first] = round.info.team;
+  draft.node(first!, (record) => led(record, false));
+  // All of them have signed the outputs: that some are equal is no single one's word.
+  if (2 * round.copied.size > round.info.team.length) bar(draft, round);
+  // One that is away may still be at work on it and come to the same end: it is not told to stop.
+  const isUnheard = round.info.team.some((node) => round.stages.get(node) !== 'COMPLETED');
+  if (isUnheard) draft.state = { ...draft.state, told: [...draft.state.told, round.info.round].slice(-TOLD_MAX) };
+  end(draft, { ...round, state: 'COMPLETED', endedMs: nowMs, settled: true }, []);
+}
+
+/** Somebody in this team has not permuted, and who cannot be known: the same nodes are no team again. */
+function bar(draft: Draft, { info }: RoundRecord): void {
+  const team = teamKey(info.team);
+  draft.state = { ...draft.state, barred: new Set([...draft.state.barred, team]) };
+  draft.effects.push({ type: 'barred', team, round: info.round });
+}
+
+/** Ends a round by the scheduler's own decision; nobody is blamed but for what it has seen itself. */
+function giveUp(
+  draft: Draft,
+  round: RoundRecord,
+  reason: string,
+  nowMs: number,
+  { blamed = [], isExpiry = false }: { readonly blamed?: readonly NodeId[]; readonly isExpiry?: boolean } = {},
+): void {
+  draft.effects.push({ type: 'fail', round: round.info.round, reason, ...(isExpiry && { isExpiry }) });
+  end(draft, { ...round, state: 'FAILED', endedMs: nowMs, settled: true }, blamed);
+}
+
+function end(draft: Draft, round: RoundRecord, blamed: readonly NodeId[]): void {
+  const { round: id } = round.info;
+  const before = draft.state.rounds.get(id)?.state;
+  if (before === undefined || !isOver(before)) draft.effects.push({ type: 'over', round: id });
+  // A node that has not heard of the failure has its hands full still: it hears of it before it is given another round.
+  draft.activity(round, (node) => (round.settled ? undefined : (round.stages.get(node) ?? 'PENDING')));
+  if (round.settled) {
+    draft.forget(id);
+    draft.effects.push({ type: 'ended', round, blamed });
+  } else {
+    draft.round(round);
+  }
+}
+
+function report(draft: Draft, event: SchedulerEvent & { type: 'report' }): void {
+  const { node, bootId, round: id, stage, failure, copies = 0, atMs } = event;
+  const ignored = (what: string) => draft.effects.push({ type: 'ignored', node, what });
+  const record = draft.state.nodes.get(node);
+  if (!record) return void ignored('a report, but not registered');
+  draft.node(node, (known) => ({ ...known, lastSeenMs: atMs }));
+  if (record.bootId !== bootId) return void ignored('a report of another run');
+  const round = draft.state.rounds.get(id);
+  if (!round && !isOver(stage)) tellOver(draft, id);
+  if (!round?.info.team.includes(node)) return void ignored('a report of a round that it is not in');
+  const before = round.stages.get(node) ?? 'PENDING';
+  if (round.state === 'FAILED') {
+    // Whoever comes late says whom it blames, and nothing else any more.
+    if (stage !== 'FAILED') return;
+    const failures = failure && !round.failures.has(node) ? new Map(round.failures).set(node, failure) : round.failures;
+    const changed = { ...round, failures, stages: new Map(round.stages).set(node, stage) };
+    draft.round(changed);
+    draft.activity(changed, (member) => changed.stages.get(member) ?? 'PENDING');
+    return;
+  }
+  if (stage !== 'FAILED' && rank(stage) <= rank(before)) return void ignored(`${stage} after ${before}`);
+  const stages = new Map(round.stages).set(node, stage);
+  if (stage === 'FAILED' && failure && isReused(record, failure)) {
+    const leap = 2 ** Math.min(draft.state.reused, LEAP_BITS_MAX);
+    draft.state = { ...draft.state, reused: draft.state.reused + 1, lastRound: draft.state.lastRound + leap };
+    draft.node(node, (known) => ({ ...known, reused: known.reused + 1 }));
+    giveUp(draft, round, 'a member of the team has run a round of this id before', atMs);
+    return;
+  }
+  if (stage === 'FAILED' && failure && isLackOfRoom(record, failure)) {
+    draft.node(node, (known) => refused(known, id));
+    giveUp(draft, round, 'a member of the team has no room for it', atMs);
+    return;
+  }
+  if (stage === 'FAILED') {
+    const failures = failure ? new Map(round.failures).set(node, failure) : round.failures;
+    end(draft, { ...round, stages, failures, state: 'FAILED', endedMs: atMs }, []);
+    return;
+  }
+  // A node cannot be ahead of what it was told: it takes no messages before it was assigned any.
+  if (rank(stage) >= rank('QUEUED') && round.queuedMs === undefined)
+    return void ignored(`${stage} before it was assigned`);
+  const copied = copies > 0 ? new Set([...round.copied, node]) : round.copied;
+  advance(draft, { ...round, stages, copied }, atMs);
+}
+
+/** A node is in a round that is over for us: it was away when that was said, or we died before we could say it. Said once. */
+function tellOver(draft: Draft, round: RoundId): void {
+  const { lastRound, told } = draft.state;
+  if (round > lastRound || told.includes(round)) return;
+  draft.state = { ...draft.state, told: [...told, round].slice(-TOLD_MAX) };
+  draft.effects.push({ type: 'fail', round, reason: 'the round is over' });
+}
+
+/** A round's state from its team's: as far as all are, and in realtime when the first one is. */
+function advance(draft: Draft, round: RoundRecord, nowMs: number): void {
+  const ranks = round.info.team.map((node) => rank(round.stages.get(node) ?? 'PENDING'));
+  const [least, most] = [Math.min(...ranks), Math.max(...ranks)];
+  let next: Stage = STAGES[least]!;
+  if (most >= rank('REALTIME') && least < rank('COMPLETED')) next = 'REALTIME';
+  if (rank(next) < rank(round.state)) next = round.state;
+  const half = [...ranks].sort((a, b) => b - a)[ranks.length >> 1]!;
+  const ahead = half > rank(round.most.stage) ? { stage: STAGES[half]!, sinceMs: nowMs } : round.most;
+  let changed: RoundRecord = { ...round, state: next, most: ahead };
+  draft.activity(changed, (node) => activityOf(round, node));
+  if (next === 'STANDBY' && round.standbyMs === undefined) {
+    changed = { ...changed, standbyMs: nowMs };
+    // Their ids are new to all of them.
+    draft.state = { ...draft.state, reused: 0 };
+    for (const node of round.info.team) draft.node(node, (known) => ({ ...known, reused: 0 }));
+    draft.state = { ...draft.state, demand: precomputed(draft.state.demand, nowMs - round.openedMs) };
+  }
+  if (next === 'REALTIME' && round.realtimeMs === undefined) changed = { ...changed, realtimeMs: nowMs };
+  if (isDone(draft.state, changed, nowMs)) complete(draft, changed, nowMs);
+  else draft.round(changed);
+}
+
+function members(draft: Draft, generation: number, nodes: readonly NodeId[], nowMs: number): void {
+  const kept = new Set(nodes);
+  const gone = new Set([...draft.state.nodes.keys()].filter((node) => !kept.has(node)));
+  failRoundsOf(draft, gone, 'a member of the team has left', nowMs);
+  const left = new Map(
+    [...draft.state.nodes].flatMap(([node, known]) => (kept.has(node) ? [[node, near(known, kept)]] : [])),
+  );
+  const pairs = recent(draft.state.pairs, (node) => kept.has(node), draft.state.params, nowMs);
+  draft.state = { ...draft.state, membership: generation, nodes: left, pairs };
+}
+
+/** A node without its round trips to those who are gone. */
+function near(record: NodeRecord, kept: ReadonlySet<NodeId>): NodeRecord {
+  const gone = [...record.roundTripsMs.keys()].some((peer) => !kept.has(peer));
+  if (!gone) return record;
+  return { ...record, roundTripsMs: new Map([...record.roundTripsMs].filter(([peer]) => kept.has(peer))) };
+}
+
+function tick(draft: Draft, randomness: Uint8Array, nowMs: number): void {
+  settle(draft, nowMs);
+  completeWithout(draft, nowMs);
+  expire(draft, nowMs);
+  prune(draft, nowMs);
+  assign(draft, nowMs);
+  open(draft, randomness, nowMs);
+}
+
+/** Failed rounds whose team has had its say: somebody is blamed, or nobody. */
+function settle(draft: Draft, nowMs: number): void {
+  for (const round of draft.state.rounds.values()) {
+    if (round.state !== 'FAILED' || round.settled) continue;
+    const all = round.failures.size === round.info.team.length;
+    if (!all && nowMs - round.endedMs! < SETTLE_MS) continue;
+    // Also where all have said so: whoever starts again reads of the round's opening, and must read of its end.
+    draft.effects.push({ type: 'fail', round: round.info.round, reason: 'a member of the team has failed it' });
+    const verdict = verdictOf(draft.state, round);
+    countEmptyLead(draft, round, nowMs);
+    pass(draft, round, verdict, nowMs);
+    end(draft, { ...round, settled: true }, verdict.blamed);
+  }
+}
+
+/** Where others run out of senders, too, nobody turns them away. */
+function countEmptyLead(draft: Draft, round: RoundRecord, nowMs: number): void {
+  const [first] = round.info.team;
+  if (first === undefined || !isEmptyLead(round)) return;
+  draft.node(first, (record) => led(record, true));
+  const record = draft.state.nodes.get(first);
+  if (!record || !turnsAway(record, draft.state.nodes.values())) return;
+  draft.node(first, (known) => ({ ...known, leads: [] }));
+  takeOut(draft, first, nowMs + draft.state.params.sitOutMs, nowMs);
+}
+
+/** What a verdict means for the team: who is to blame sits out when that is so too often, and so does who is common to many pairs. */
+function pass(draft: Draft, round: RoundRecord, { blamed, lied, accusations }: Verdict, nowMs: number): void {
+  const { params } = draft.state;
+  if (isIncomplete(round)) bar(draft, round);
+  for (const node of lied) takeOut(draft, node, nowMs + params.sitOutMs, nowMs);
+  for (const node of round.info.team) {
+    if (!round.convicted.has(node)) draft.node(node, (record) => judged(record, blamed.includes(node), params, nowMs));
+  }
+  if (accusations.length === 0) return;
+  draft.state = { ...draft.state, pairs: accuse(draft.state.pairs, accusations, nowMs) };
+  for (;;) {
+    const liar = commonMember(draft.state.pairs, draft.state.nodes.size);
+    if (liar === undefined) return;
+    draft.effects.push({ type: 'outByPairs', node: liar });
+    takeOut(draft, liar, nowMs + params.sitOutMs, nowMs);
+  }
+}
+
+/** Rounds that are too long in a state: nodes give up first, this is for those that say nothing. */
+function expire(draft: Draft, nowMs: number): void {
+  const { standbyLifetimeMs } = draft.state.params;
+  for (const round of draft.state.rounds.values()) {
+    const { precomputeMs, collectMs, realtimeMs } = round.info.deadlines;
+    const since = (ms: number | undefined) => nowMs - (ms ?? round.openedMs);
+    const late: Partial<Record<Stage, boolean>> = {
+      PENDING: since(round.openedMs) > precomputeMs + GRACE_MS,
+      PRECOMPUTING: since(round.openedMs) > precomputeMs + GRACE_MS,
+      STANDBY: since(round.openedMs) > precomputeMs + standbyLifetimeMs || since(round.standbyMs) > standbyLifetimeMs,
+      QUEUED: since(round.queuedMs) > collectMs + realtimeMs + GRACE_MS,
+      REALTIME: since(round.realtimeMs) > realtimeMs + GRACE_MS,
+    };
+    // A round that was assigned and whose nodes have not said so is still in STANDBY for us.
+    const unheard = round.state === 'STANDBY' && round.queuedMs !== undefined;
+    const isLate = unheard ? since(round.queuedMs) > collectMs + realtimeMs + GRACE_MS : late[round.state];
+    const isExpiry = round.state === 'STANDBY' && !unheard;
+    if (isLate) giveUp(draft, round, `${round.state} for too long`, nowMs, { isExpiry });
+    else giveUpSilent(draft, round, nowMs);
+  }
+}
+
+/**
+ * Ends a round of which members have not said for so long to be where most are that it is they who say nothing: had somebody in the
+ * team held them up, they would have missed a phase's deadline themselves by now. Each such round counts: others have no way to tell it
+ * from one that is at work.
+ */
+function giveUpSilent(draft: Draft, round: RoundRecord, nowMs: number): void {
+  const { nodes, params } = draft.state;
+  const { most, info } = round;
+  const stage = rank(most.stage) <= rank('STANDBY') ? 'PRECOMPUTING' : 'REALTIME';
+  if (rank(most.stage) < rank('STANDBY') || nowMs - most.sinceMs <= phaseMs(info.deadlines, stage) + GRACE_MS) return;
+  // Of a round of an earlier run they may have said it to that one.
+  if (round.resumed) return;
+  const silent = silentMembers(round).filter((node) => nodes.get(node)?.connected);
+  if (silent.length === 0) return;
+  for (const node of silent) {
+    draft.node(node, (record) => judged({ ...record, blamedMs: Number.NEGATIVE_INFINITY }, true, params, nowMs));
+  }
+  giveUp(draft, round, 'a member of the team says nothing of it', nowMs, { blamed: silent });
+}
+
+function prune(draft: Draft, nowMs: number): void {
+  const { params, pairs, nodes: known } = draft.state;
+  const { pruneMs } = params;
+  draft.state = { ...draft.state, pairs: recent(pairs, (node) => known.has(node), params, nowMs) };
+  for (const { node, lastSeenMs, banned } of draft.state.nodes.values()) {
+    if (banned || nowMs - lastSeenMs <= pruneMs) continue;
+    const nodes = new Map(draft.state.nodes);
+    nodes.delete(node);
+    draft.state = { ...draft.state, nodes };
+  }
+}
+
+/** Lets the rounds take messages that are precomputed longest, as many at once as are wanted. */
+function assign(draft: Draft, nowMs: number): void {
+  const { params, wantedMs } = draft.state;
+  if (nowMs - wantedMs > params.demandMs) return;
+  const rounds = [...draft.state.rounds.values()];
+  let taking = rounds.filter(
+    ({ queuedMs, realtimeMs, state }) => queuedMs !== undefined && realtimeMs === undefined && !isOver(state),
+  ).length;
+  const ready = rounds
+    .filter((round) => round.state === 'STANDBY' && round.queuedMs === undefined && allThere(draft.state, round, nowMs))
+    .sort((a, b) => a.standbyMs! - b.standbyMs!);
+  while (taking < params.collecting && nowMs - draft.state.lastQueuedMs >= params.minimumDelayMs) {
+    const round = ready.shift();
+    if (!round) {
+      draft.state = { ...draft.state, demand: missed(draft.state.demand) };
+      return;
+    }
+    const assigned = { ...round, queuedMs: nowMs };
+    draft.round(assigned);
+    draft.activity(assigned, (node) => activityOf(assigned, node));
+    draft.effects.push({ type: 'assign', round: round.info.round });
+    draft.state = { ...draft.state, lastQueuedMs: nowMs, demand: consumed(draft.state.demand, nowMs) };
+    taking++;
+  }
+}
+
+/** Whether nobody of a team is known to be away: senders are not sent to a round that cannot be mixed. */
+function allThere({ nodes, params }: SchedulerState, { info }: RoundRecord, nowMs: number): boolean {
+  return info.team.every((node) => {
+    const record = nodes.get(node);
+    return record !== undefined && isThere(record, params, nowMs);
+  });
+}
+
+function begin(
+  draft: Draft,
+  info: RoundRecord['info'],
+  openedMs: number,
+  past: Pick<RoundRecord, 'queuedMs' | 'resumed'>,
+): void {
+  const round: RoundRecord = {
+    info,
+    state: 'PENDING',
+    stages: new Map(),
+    failures: new Map(),
+    convicted: new Set(),
+    copied: new Set(),
+    dissenters: new Set(),
+    most: { stage: 'PENDING', sinceMs: openedMs },
+    openedMs,
+    standbyMs: undefined,
+    realtimeMs: undefined,
+    endedMs: undefined,
+    settled: false,
+    ...past,
+  };
+  draft.round(round);
+  draft.activity(round, (node) => activityOf(round, node));
+}
+
+/** Where somebody was banned or has left the list while there was no scheduler, a round ends as it would have then. */
+function resume(draft: Draft, { info, assigned, atMs }: SchedulerEvent & { type: 'resumed' }): void {
+  begin(draft, info, atMs, { queuedMs: assigned ? atMs : undefined, resumed: true });
+  const gone = info.team.some((node) => draft.state.nodes.get(node)?.banned ?? true);
+  if (gone) giveUp(draft, draft.state.rounds.get(info.round)!, 'a member of the team has left or was banned', atMs);
+}
+
+/** Opens rounds until the stock is at its level, or nobody has room. */
+function open(draft: Draft, randomness: Uint8Array, nowMs: number): void {
+  const late = behind(draft.state, nowMs);
+  for (let opened = 0; opened < OPENED_A_TICK_MAX; opened++) {
+    const { params, rounds, demand } = draft.state;
+    const isStock = (round: RoundRecord) =>
+      !isOver(round.state) && round.queuedMs === undefined && !isHeldUp(round, nowMs);
+    const stock = [...rounds.values()].filter(isStock).length;
+    if (stock >= stockTarget(demand, params)) return;
+    const pool = drawable(draft.state, nowMs, late);
+    if (pool.length < params.teamSize) return;
+    const round = (draft.state.lastRound + 1) as RoundId;
+    const { pairs } = draft.state;
+    const draw = (nodes: readonly NodeId[]) =>
+      drawTeam(nodes, params.teamSize, round, randomness, (a, b) => areApart(pairs, a, b));
+    const drawn = unbarred(pool, params.teamSize, draft.state.barred, draw);
+    const info = infoOf(draft.state, round, shortestRing(drawn, distanceIn(draft.state)));
+    draft.state = { ...draft.state, lastRound: round };
+    begin(draft, info, nowMs, { queuedMs: undefined, resumed: false });
+    draft.effects.push({ type: 'open', info });
+  }
+}
+
+/** A team that is not barred, where there is one: one that differs from the first draw by a member. */
+function unbarred(
+  pool: readonly NodeId[],
+  size: number,
+  barred: ReadonlySet<string>,
+  draw: (nodes: readonly NodeId[]) => NodeId[],
+): NodeId[] {
+  const first = draw(pool);
+  if (!barred.has(teamKey(first)) || pool.length === size) return first;
+  const others = first.map((left) => draw(pool.filter((node) => node !== left)));
+  return others.find((team) => !barred.has(teamKey(team))) ?? first;
+}
+
+function infoOf(
+  { params, network, membership }: SchedulerState,
+  round: RoundId,
+  team: readonly NodeId[],
+): RoundRecord['info'] {
+  const { group, slots, width, chunkSlots, exponentBytes, minSenders, quotaPerSender, deadlines } = params;
+  const shape = { group, slots, width, chunkSlots, exponentBytes, minSenders, quotaPerSender, deadlines };
+  return { network, round, membership, team, ...shape };
+}
+
+/** What both ends of a link have measured, the longer of the two; a guess where neither has. */
+function distanceIn({ nodes }: SchedulerState): Distance {
+  return (a, b) => {
+    const there = nodes.get(a)?.roundTripsMs.get(b);
+    const back = nodes.get(b)?.roundTripsMs.get(a);
+    return Math.max(there ?? back ?? UNKNOWN_ROUND_TRIP_MS, back ?? 0);
+  };
+}

@@ -1,0 +1,210 @@
+// What a scheduler writes down, behind the Store port: every update before anybody sees it, every round until it has ended, which
+// registration codes are used, and who is registered or banned. A restart goes on from here: no number and no round id is
+// given twice, and open rounds are taken up where their nodes say they are.
+import { createHash } from 'node:crypto';
+import { equalBytes, fromHex, toHex, utf8 } from '../base/bytes.js';
+import { MixError } from '../base/errors.js';
+import type { NodeId, RoundId } from '../base/ids.js';
+import type { Store } from '../base/store.js';
+import { SIGNATURE_BYTES } from '../cmix/signatures.js';
+import { decodeUpdate, encodeUpdate } from '../comms/roundCodec.js';
+import type { SignedRoundInfo } from '../protocol/roundInfo.js';
+import type { SignedUpdate } from '../protocol/schedulerPort.js';
+import { decodeFields, encodeFields } from '../protocol/statements.js';
+import { type grpc, services } from '../transport/grpc.js';
+import type { Update__Output } from '../transport/proto/generated/millrace/v1/Update.js';
+import { HISTORY_MAX } from './feed.js';
+
+const updateKey = (number: number): string => `update/${String(number).padStart(16, '0')}`;
+const assignedKey = (round: RoundId): string => `assigned/${String(round).padStart(16, '0')}`;
+const endedKey = (round: RoundId): string => `ended/${String(round).padStart(16, '0')}`;
+const evidenceKey = (round: RoundId, node: NodeId): string => `evidence/${String(round).padStart(16, '0')}/${node}`;
+const nodeKey = (node: NodeId): string => `node/${node}`;
+const codeKey = (hash: string): string => `code/${hash}`;
+const BARRED = 'barred/';
+const LAST_ROUND = 'last-round';
+/** Numbers that begin anew after a gap. */
+const SKIP = 'skip/';
+/** What is written of a code until a node uses it; then it is the node. */
+const UNUSED = 'unused';
+
+const { responseSerialize, responseDeserialize } = services.Scheduler.service.Updates as grpc.MethodDefinition<
+  object,
+  object
+>;
+
+/** Pieces of evidence that are kept, a few kilobytes to a few megabytes each; the oldest go first. */
+const EVIDENCE_MAX = 1_000;
+
+export interface NodeEntry {
+  readonly banned: boolean;
+  /** Until when it sits out, because evidence has convicted it: Unix time, milliseconds. */
+  readonly outUntilMs?: number | undefined;
+}
+
+/** A node that evidence has convicted, in which round, and by what. */
+export interface Conviction {
+  readonly signed: SignedRoundInfo;
+  readonly culprit: NodeId;
+  readonly evidence: Uint8Array;
+}
+
+/** A round as an update carries it: how it is written down. */
+const openUpdate = (round: SignedRoundInfo): SignedUpdate => ({
+  number: 1,
+  signature: new Uint8Array(SIGNATURE_BYTES),
+  update: { kind: 'open', round },
+});
+
+/** What a restart finds. */
+export interface Recovered {
+  readonly updates: readonly SignedUpdate[];
+  /** A last record that was torn, and is dropped: nobody has seen it. */
+  readonly torn: string | undefined;
+  /** Rounds that ended, and those that were let take messages. */
+  readonly ended: ReadonlySet<RoundId>;
+  readonly assigned: ReadonlySet<RoundId>;
+  readonly nodes: ReadonlyMap<NodeId, NodeEntry>;
+  /** Teams that are not drawn again, by their members. */
+  readonly barred: ReadonlySet<string>;
+  readonly lastRound: number;
+}
+
+export class SchedulerStore {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** @throws MixError STORE_FAILED */
+  async recover(): Promise<Recovered> {
+    const updates: SignedUpdate[] = [];
+    const keys = await this.#store.keys('update/');
+    for (const key of keys.slice(0, -HISTORY_MAX)) await this.#store.delete(key);
+    const skips = new Set((await this.#store.keys(SKIP)).map((key) => Number(key.slice(SKIP.length))));
+    let torn: string | undefined;
+    for (const key of keys.slice(-HISTORY_MAX)) {
+      // Only what was written last can be torn; it was never published, and its number is given again.
+      if (torn !== undefined) throw corrupt(torn, 'it cannot be read, and is not the last one');
+      const bytes = await this.#store.get(key);
+      const update = bytes && readUpdate(bytes);
+      if (!update || updateKey(update.number) !== key) {
+        torn = key;
+        continue;
+      }
+      const before = updates.at(-1)?.number;
+      if (before !== undefined && update.number !== before + 1 && !skips.has(update.number)) {
+        throw corrupt(key, `number ${before + 1} is missing before it`);
+      }
+      updates.push(update);
+    }
+    if (torn !== undefined) await this.#store.delete(torn);
+    const rounds = async (prefix: string) =>
+      new Set((await this.#store.keys(prefix)).map((key) => Number(key.slice(prefix.length)) as RoundId));
+    const nodes = new Map<NodeId, NodeEntry>();
+    for (const key of await this.#store.keys('node/')) {
+      const bytes = await this.#store.get(key);
+      if (bytes) nodes.set(key.slice('node/'.length) as NodeId, JSON.parse(Buffer.from(bytes).toString()) as NodeEntry);
+    }
+    const last = await this.#store.get(LAST_ROUND);
+    const lastRound = last ? Number(Buffer.from(last).toString()) : 0;
+    if (!Number.isSafeInteger(lastRound) || lastRound < 0) throw corrupt(LAST_ROUND, 'it is no round id');
+    return {
+      updates,
+      torn,
+      ended: await rounds('ended/'),
+      assigned: await rounds('assigned/'),
+      nodes,
+      barred: new Set((await this.#store.keys(BARRED)).map((key) => key.slice(BARRED.length))),
+      lastRound,
+    };
+  }
+
+  /** The next update has this number, though those before it are not in this history: nodes have seen them. */
+  async skipTo(number: number): Promise<void> {
+    await this.#store.put(`${SKIP}${String(number).padStart(16, '0')}`, utf8('1'));
+  }
+
+  /** Writes an update down; for a new round its id first, which is never given again. */
+  async keep(signed: SignedUpdate): Promise<void> {
+    const { number, update } = signed;
+    if (update.kind === 'open') await this.#store.put(LAST_ROUND, utf8(String(update.round.info.round)));
+    if (update.kind === 'assign') await this.#store.put(assignedKey(update.round), utf8('1'));
+    await this.#store.put(updateKey(number), new Uint8Array(responseSerialize(encodeUpdate(signed))));
+    if (number > HISTORY_MAX) await this.#store.delete(updateKey(number - HISTORY_MAX));
+  }
+
+  async ended(round: RoundId): Promise<void> {
+    await this.#store.put(endedKey(round), utf8('1'));
+    await this.#store.delete(assignedKey(round));
+    const old = (round - HISTORY_MAX) as RoundId;
+    if (old > 0) await this.#store.delete(endedKey(old));
+  }
+
+  async node(node: NodeId, entry: NodeEntry): Promise<void> {
+    await this.#store.put(nodeKey(node), utf8(JSON.stringify(entry)));
+  }
+
+  async bar(team: string): Promise<void> {
+    await this.#store.put(`${BARRED}${team}`, utf8('1'));
+  }
+
+  /** Keeps what has convicted a node, with the round that it was in: anybody may check it again. */
+  async evidence(signed: SignedRoundInfo, culprit: NodeId, evidence: Uint8Array): Promise<void> {
+    const keys = await this.#store.keys('evidence/');
+    for (const key of keys.slice(0, Math.max(0, keys.length + 1 - EVIDENCE_MAX))) await this.#store.delete(key);
+    const round = new Uint8Array(responseSerialize(encodeUpdate(openUpdate(signed))));
+    await this.#store.put(evidenceKey(signed.info.round, culprit), encodeFields([round, evidence]));
+  }
+
+  /** What has convicted nodes, oldest first. */
+  async convictions(): Promise<readonly Conviction[]> {
+    const convictions: Conviction[] = [];
+    for (const key of await this.#store.keys('evidence/')) {
+      const bytes = await this.#store.get(key);
+      const [round, evidence] = bytes ? decodeFields(bytes, 2, 'evidence') : [];
+      const opened = round && readUpdate(round)?.update;
+      if (opened?.kind !== 'open' || !evidence) continue;
+      convictions.push({ signed: opened.round, culprit: key.slice(key.lastIndexOf('/') + 1) as NodeId, evidence });
+    }
+    return convictions;
+  }
+
+  /** Makes a registration code valid, once; only its hash is written down. */
+  async addCode(code: string): Promise<void> {
+    await this.#store.put(codeKey(hashOf(code)), utf8(UNUSED));
+  }
+
+  /**
+   * Uses a code up for a node; that node may bring it again, which may not have heard the answer, or we have died before we
+   * registered it. One call at a time. @throws MixError REGISTRATION_REFUSED where it is unknown, or used by another
+   */
+  async useCode(code: string, node: NodeId): Promise<void> {
+    const hash = hashOf(code);
+    let known = false;
+    // All are looked at, each in constant time: how long it takes tells nothing of any of them.
+    for (const key of await this.#store.keys('code/')) {
+      const same = equalBytes(fromHex(key.slice('code/'.length)) ?? new Uint8Array(0), fromHex(hash)!);
+      known = same || known;
+    }
+    const state = known ? await this.#store.get(codeKey(hash)) : undefined;
+    const usedBy = state && Buffer.from(state).toString();
+    if (usedBy === node) return;
+    if (usedBy !== UNUSED) throw new MixError('REGISTRATION_REFUSED', {});
+    await this.#store.put(codeKey(hash), utf8(node));
+  }
+}
+
+const hashOf = (code: string): string => toHex(new Uint8Array(createHash('sha256').update(code.trim()).digest()));
+
+const corrupt = (record: string, why: string): MixError => new MixError('STORE_CORRUPT', { record, why });
+
+function readUpdate(bytes: Uint8Array): SignedUpdate | undefined {
+  try {
+    return decodeUpdate(responseDeserialize(Buffer.from(bytes)) as Update__Output);
+  } catch {
+    // The caller refuses the history, or drops a torn end.
+    return undefined;
+  }
+}

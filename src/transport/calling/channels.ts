@@ -1,0 +1,52 @@
+// What every channel of ours has: TLS 1.3 that trusts the pinned certificates and nothing else, a connection of its own,
+// deadlines, and calls that end when a signal aborts.
+import { createSecureContext } from 'node:tls';
+import { MixError } from '../../base/errors.js';
+import { fingerprintOf } from '../../protocol/membership.js';
+import type { CertificatePair } from '../certificates.js';
+import { channelOptions, grpc } from '../grpc.js';
+
+/** Credentials that trust exactly these certificates, and show our own where `own` is given. */
+export function pinnedCredentials(trusted: string | readonly string[], own?: CertificatePair): grpc.ChannelCredentials {
+  const certificates = typeof trusted === 'string' ? [trusted] : [...trusted];
+  const expected = new Set(certificates.map(fingerprintOf));
+  const context = createSecureContext({
+    ca: certificates,
+    minVersion: 'TLSv1.3',
+    ...(own ? { cert: own.certificate, key: own.privateKey } : {}),
+  });
+  return grpc.ChannelCredentials.createFromSecureContext(context, {
+    // The pin replaces the host name: a node is its certificate, wherever it runs.
+    checkServerIdentity: (_host, presented) => {
+      const actual = presented.fingerprint256.replaceAll(':', '').toLowerCase();
+      return expected.has(actual) ? undefined : new Error(`certificate pin does not match: ${actual}`);
+    },
+  });
+}
+
+/** Everything after this many milliseconds without an answer is a LINK_TIMEOUT. */
+export const UNARY_DEADLINE_MS = 10_000;
+
+/** Options that keep a channel's connection its own: equal channels would share one otherwise. */
+export const ownConnection: grpc.ChannelOptions = {
+  ...channelOptions,
+  'grpc.use_local_subchannel_pool': 1,
+  // A server name that is an address is forbidden (RFC 6066) and means nothing here: the pin decides.
+  'grpc.ssl_target_name_override': 'node.millrace',
+};
+
+/** Aborts a call when the signal does; returns what stops listening. */
+export function cancelOn(signal: AbortSignal, call: { cancel(): void }): () => void {
+  if (signal.aborted) {
+    call.cancel();
+    return () => {};
+  }
+  const onAbort = () => call.cancel();
+  signal.addEventListener('abort', onAbort, { once: true });
+  return () => signal.removeEventListener('abort', onAbort);
+}
+
+/** Throws where a signal is aborted already, before anything is sent. */
+export function checkSignal(signal: AbortSignal): void {
+  if (signal.aborted) throw new MixError('ABORTED');
+}

@@ -1,0 +1,217 @@
+// One TLS connection to a peer, from its dialling to its end. It never reconnects by itself: what is down stays down, and who
+// holds it dials another one, so a failing call can tell its own connection from a newer one by its fingerprint.
+import type { TLSSocket } from 'node:tls';
+import { timeOfDayIn } from '../../base/clock.js';
+import { MixError } from '../../base/errors.js';
+import type { CertificatePair } from '../certificates.js';
+import { bindingOf } from '../channelBinding.js';
+import { grpc } from '../grpc.js';
+import { transportError } from '../status.js';
+import { ownConnection, pinnedCredentials } from './channels.js';
+
+export interface DialOptions {
+  /** Whom, for errors. */
+  readonly peer: string;
+  /** host:port */
+  readonly address: string;
+  /** Certificates of which the peer must show one, PEM. */
+  readonly trusted: readonly string[];
+  /** Ours, where the peer asks for one. */
+  readonly own?: CertificatePair | undefined;
+  readonly channel: grpc.ChannelOptions;
+  readonly timeoutMs: number;
+}
+
+type SecureConnector = ReturnType<grpc.ChannelCredentials['_createSecureConnector']>;
+
+/** Credentials that trust the given certificates and nothing else, and hand out the socket of each connection they make. */
+class PinnedCredentials extends grpc.ChannelCredentials {
+  readonly #inner: grpc.ChannelCredentials;
+  readonly #onSocket: (socket: TLSSocket) => void;
+  readonly #onFailure: (reason: Error) => void;
+
+  constructor(
+    inner: grpc.ChannelCredentials,
+    onSocket: (socket: TLSSocket) => void,
+    onFailure: (reason: Error) => void,
+  ) {
+    super();
+    this.#inner = inner;
+    this.#onSocket = onSocket;
+    this.#onFailure = onFailure;
+  }
+
+  override _isSecure(): boolean {
+    return true;
+  }
+
+  override _equals(other: grpc.ChannelCredentials): boolean {
+    return this === other;
+  }
+
+  override _createSecureConnector(
+    ...args: Parameters<grpc.ChannelCredentials['_createSecureConnector']>
+  ): SecureConnector {
+    const inner = this.#inner._createSecureConnector(...args);
+    return {
+      connect: async (socket) => {
+        const made = await inner.connect(socket).catch((reason: Error) => {
+          this.#onFailure(reason);
+          throw reason;
+        });
+        this.#onSocket(made.socket as TLSSocket);
+        return made;
+      },
+      waitForReady: () => inner.waitForReady(),
+      getCallCredentials: () => inner.getCallCredentials(),
+      destroy: () => inner.destroy(),
+    };
+  }
+}
+
+/** grpc-js tries again by itself after this long: never, as far as one connection is concerned. */
+const NEVER_MS = 24 * 3_600_000;
+const ONCE: grpc.ChannelOptions = {
+  'grpc.initial_reconnect_backoff_ms': NEVER_MS,
+  'grpc.max_reconnect_backoff_ms': NEVER_MS,
+};
+
+let dialled = 0;
+
+export class Connection {
+  /** Which connection of this process it is: no two have the same. */
+  readonly fingerprint: number;
+  /** RFC 9266, 32 bytes. */
+  readonly binding: Uint8Array;
+  /** The certificate that we showed. */
+  readonly own: CertificatePair | undefined;
+  readonly channel: grpc.Channel;
+  readonly #socket: TLSSocket;
+  readonly #onDown = new Set<() => void>();
+  #up = true;
+  #retired = false;
+  #calls = 0;
+
+  private constructor(channel: grpc.Channel, socket: TLSSocket, own: CertificatePair | undefined) {
+    this.fingerprint = ++dialled;
+    this.channel = channel;
+    this.own = own;
+    this.#socket = socket;
+    this.binding = bindingOf(socket);
+    socket.once('close', () => this.close());
+    channel.watchConnectivityState(grpc.connectivityState.READY, Infinity, () => this.close());
+  }
+
+  /**
+   * Dials once: TCP, TLS 1.3 and the HTTP/2 settings.
+   * @throws MixError LINK_DOWN, LINK_TIMEOUT, PEER_UNKNOWN where somebody else answers, CERTIFICATE_EXPIRED
+   */
+  static async dial(options: DialOptions): Promise<Connection> {
+    const { peer, address, trusted, own, timeoutMs } = options;
+    let socket: TLSSocket | undefined;
+    let failure: Error | undefined;
+    const credentials = new PinnedCredentials(
+      pinnedCredentials(trusted, own),
+      (made) => {
+        socket = made;
+      },
+      (reason) => {
+        failure = reason;
+      },
+    );
+    const channel = new grpc.Channel(address, credentials, { ...ownConnection, ...options.channel, ...ONCE });
+    try {
+      await settled(channel, timeOfDayIn(timeoutMs));
+    } catch (thrown) {
+      if (thrown instanceof DialTimeout) {
+        channel.close();
+        const detail = failure?.message ?? `no answer from ${address}`;
+        throw new MixError('LINK_TIMEOUT', { peer, address, timeoutMs, detail });
+      }
+      const reason = failure?.message ?? (await reasonOf(channel));
+      channel.close();
+      throw transportError(reason, peer, address);
+    }
+    if (!socket) throw new MixError('INTERNAL', { message: 'a ready channel without a socket' });
+    try {
+      if (!socket.destroyed) return new Connection(channel, socket, own);
+    } catch {
+      // Gone while its binding was read.
+    }
+    channel.close();
+    throw new MixError('LINK_DOWN', { peer, address, detail: 'closed at once' });
+  }
+
+  /** Whether new calls may use it. */
+  get up(): boolean {
+    return this.#up && !this.#retired;
+  }
+
+  /** Counts a call that runs on the connection; returns what ends it. */
+  begin(): () => void {
+    this.#calls++;
+    let ended = false;
+    return () => {
+      if (ended) return;
+      ended = true;
+      this.#calls--;
+      if (this.#retired && this.#calls === 0) this.close();
+    };
+  }
+
+  /** Takes no more calls, and is closed when those that run on it have ended: one failing call ends no other. */
+  retire(): void {
+    this.#retired = true;
+    if (this.#calls === 0) this.close();
+  }
+
+  /** Calls `listener` once when the connection ends; at once where it has. */
+  onDown(listener: () => void): void {
+    if (this.#up) this.#onDown.add(listener);
+    else listener();
+  }
+
+  /** Ends the connection and every call on it. Idempotent. */
+  close(): void {
+    if (!this.#up) return;
+    this.#up = false;
+    this.channel.close();
+    this.#socket.destroy();
+    for (const listener of this.#onDown) listener();
+    this.#onDown.clear();
+  }
+}
+
+class DialTimeout extends Error {}
+
+/** Resolves when the channel is ready, rejects at its first failure or the deadline: grpc-js would go on trying. */
+function settled(channel: grpc.Channel, deadline: Date): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const look = (timedOut?: Error) => {
+      const state = channel.getConnectivityState(true);
+      if (state === grpc.connectivityState.READY) resolve();
+      else if (state === grpc.connectivityState.TRANSIENT_FAILURE) reject(new Error('failed'));
+      else if (timedOut) reject(new DialTimeout());
+      else channel.watchConnectivityState(state, deadline, look);
+    };
+    look();
+  });
+}
+
+/** A channel that has failed fails a call at once, with the reason; the time is a bound, and not waited for. */
+const REASON_MS = 1_000;
+
+/** Why a channel has failed, as the system said it: only a call is told. This one never leaves the process. */
+function reasonOf(channel: grpc.Channel): Promise<string> {
+  const probe = new grpc.Client('', grpc.credentials.createInsecure(), { channelOverride: channel });
+  const same = (bytes: Buffer) => bytes;
+  return new Promise((resolve) => {
+    probe.makeUnaryRequest('/none', same, same, Buffer.alloc(0), { deadline: timeOfDayIn(REASON_MS) }, (error) =>
+      resolve(systemError(error?.details ?? '')),
+    );
+  });
+}
+
+/** What grpc-js wraps around the system's own words: `connect ECONNREFUSED 127.0.0.1:7410`. */
+const systemError = (details: string): string =>
+  /Last error: (?:Error: )?(.+?)\.? Resolution note:/.exec(details)?.[1] ?? details;

@@ -1,0 +1,330 @@
+// A peer that we call: where it is, who it must prove to be, and our connections to it, one for each lane, so that a realtime
+// chunk never waits behind a precomputation's megabytes. One connection attempt runs at a time, and all who wait for the same
+// connection share its outcome; after a failure the next attempt waits, longer each time; a peer that keeps failing is left
+// alone for a while, where that is wanted. What calls do with a connection is transport/calling/transmit.ts's business.
+
+import { type Clock, sleep, timeOfDayIn, timestamp } from '../../base/clock.js';
+import { asMixError, MixError } from '../../base/errors.js';
+import type { Logger } from '../../base/log.js';
+import { type Rng, randomFraction } from '../../base/rng.js';
+import type { CertificatePair } from '../certificates.js';
+import type { grpc } from '../grpc.js';
+import type { LinkMetrics } from '../linkMetrics.js';
+import { isOutOfTime } from '../status.js';
+import { LiveToken } from '../tokens.js';
+import { FIRST_HELLO, type Hello, hasFeature } from '../versions.js';
+import type { Wire } from './call.js';
+import { Connection } from './connection.js';
+import { CoolOff, type CoolOffPolicy } from './coolOff.js';
+import { authenticate, type PeerIdentity, type Self } from './handshake.js';
+
+export const LANES = ['control', 'precompute', 'realtime'] as const;
+export type Lane = (typeof LANES)[number];
+
+export interface HostOptions {
+  /** Attempts after the first that a send makes while connections fail. */
+  readonly retriesMax: number;
+  /** Between attempts to connect: doubled after each failure, with jitter. */
+  readonly firstBackoffMs: number;
+  readonly longestBackoffMs: number;
+  /** Of the first attempt to connect; later ones get more, up to the longest. */
+  readonly dialTimeoutMs: number;
+  readonly longestDialTimeoutMs: number;
+  /** Leaves a peer alone that fails too often; undefined never does. */
+  readonly coolOff: CoolOffPolicy | undefined;
+  /** A unary call, all its attempts together. */
+  readonly sendTimeoutMs: number;
+  /** A stream, all its attempts together: a bound for what nobody aborts. */
+  readonly streamTimeoutMs: number;
+  /** How long a peer may leave what a stream writes unread before the stream is given up. */
+  readonly stallMs: number;
+  /**
+   * HTTP/2 pings find out a connection whose other end is gone without a word; and one that was reset at the moment of a write,
+   * which takes the reset's only error and, in Node.js, tells nobody. Both together are to be well below the time after which a
+   * peer counts as lost; the timeout is to be longer than a full socket buffer takes on the slowest link, behind which a ping waits.
+   */
+  readonly keepaliveMs: number;
+  readonly keepaliveTimeoutMs: number;
+  /** Whether connections are authenticated by token on top of TLS. */
+  readonly auth: boolean;
+  /** Largest message that the peer may answer with. */
+  readonly replyBytesMax: number;
+}
+
+export const DEFAULT_HOST_OPTIONS: HostOptions = {
+  retriesMax: 100,
+  firstBackoffMs: 50,
+  longestBackoffMs: 5_000,
+  dialTimeoutMs: 2_000,
+  longestDialTimeoutMs: 15_000,
+  coolOff: undefined,
+  sendTimeoutMs: 10_000,
+  streamTimeoutMs: 3_600_000,
+  stallMs: 30_000,
+  keepaliveMs: 2_000,
+  keepaliveTimeoutMs: 3_000,
+  auth: true,
+  replyBytesMax: 1024 * 1024,
+};
+
+/** A peer as the membership list, or the configuration, names it. */
+export interface PeerFacts extends PeerIdentity {
+  /** host:port */
+  readonly address: string;
+  /** Certificates of which it may show any, PEM: two while it changes from one to the next. */
+  readonly certificates: readonly string[];
+}
+
+export interface HostDeps {
+  readonly self: Self;
+  /** Our certificate now; a connection shows the one of its time. */
+  readonly certificate: () => CertificatePair | undefined;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+  readonly metrics: LinkMetrics;
+}
+
+export type HostState = 'down' | 'connecting' | 'up' | 'coolingOff' | 'closed';
+
+interface Line {
+  readonly lane: Lane;
+  readonly token: LiveToken;
+  connection: Connection | undefined;
+  /** What the peer said of itself; undefined until this connection's handshake. */
+  hello: Hello | undefined;
+  /** Whoever needs the line while it is opened waits for this. */
+  opening: Promise<void> | undefined;
+}
+
+export class Host {
+  readonly facts: PeerFacts;
+  readonly options: HostOptions;
+  readonly #deps: HostDeps;
+  readonly #lines = new Map<Lane, Line>();
+  readonly #coolOff: CoolOff | undefined;
+  readonly #closed = new AbortController();
+  /** Ends when the attempt to connect before this one has. */
+  #turn: Promise<void> = Promise.resolve();
+  #failures = 0;
+  #nextDialMs = 0;
+
+  constructor(facts: PeerFacts, options: Partial<HostOptions>, deps: HostDeps) {
+    this.facts = facts;
+    this.options = { ...DEFAULT_HOST_OPTIONS, ...options };
+    this.#deps = deps;
+    const { coolOff } = this.options;
+    this.#coolOff = coolOff && new CoolOff(coolOff, deps.clock);
+  }
+
+  get state(): HostState {
+    if (this.#closed.signal.aborted) return 'closed';
+    const lines = [...this.#lines.values()];
+    if (lines.some((line) => this.#isReady(line))) return 'up';
+    if ((this.#coolOff?.waitMs() ?? 0) > 0) return 'coolingOff';
+    return lines.some(({ opening }) => opening) ? 'connecting' : 'down';
+  }
+
+  get clock(): Clock {
+    return this.#deps.clock;
+  }
+
+  /** Connections that are up, and which ones. */
+  connections(): readonly { readonly lane: Lane; readonly fingerprint: number; readonly hello: Hello }[] {
+    return [...this.#lines.values()].flatMap(({ lane, connection, hello }) =>
+      connection?.up && hello ? [{ lane, fingerprint: connection.fingerprint, hello }] : [],
+    );
+  }
+
+  /**
+   * A connection of a lane that is up and authenticated; dials where there is none.
+   * @throws MixError LINK_DOWN, LINK_TIMEOUT, COOLING_OFF, PEER_UNKNOWN, HANDSHAKE_REFUSED, PROTOCOL_UNSUPPORTED, ABORTED
+   */
+  async wire(lane: Lane, endMs: number, signal: AbortSignal): Promise<Wire> {
+    const line = this.#line(lane);
+    // What was opened may have ended by the time we go on, and is then opened again.
+    while (!this.#isReady(line)) {
+      this.#checkOpen();
+      if (!line.opening) {
+        line.opening = this.#inTurn(() => this.#open(line)).finally(() => {
+          line.opening = undefined;
+        });
+        // Whoever waits hears of a failure; it is nobody's where all have gone.
+        line.opening.catch(() => {});
+      }
+      await this.#waitFor(line.opening, endMs, signal);
+    }
+    const { connection, token, hello } = line;
+    return {
+      peer: this.facts.id,
+      connection: connection!,
+      token: token.get(),
+      hello: hello!,
+      deadline: timeOfDayIn(endMs - this.clock.nowMs()),
+    };
+  }
+
+  /** Waits before a call is made again whose connection has failed under it; not before the first time: it may just be old. */
+  async pauseBefore(retry: number, signal: AbortSignal): Promise<void> {
+    if (retry === 0) return;
+    const { firstBackoffMs, longestBackoffMs } = this.options;
+    const pauseMs = Math.min(firstBackoffMs * 2 ** (retry - 1), longestBackoffMs);
+    await sleep(this.#deps.clock, pauseMs * (0.5 + randomFraction(this.#deps.rng) / 2), signal);
+  }
+
+  /** Takes a connection out of use on which a call failed, unless the lane has another one by now. */
+  retire(lane: Lane, { connection }: Wire): void {
+    const line = this.#line(lane);
+    connection.retire();
+    if (line.connection?.fingerprint === connection.fingerprint) this.#forget(line);
+  }
+
+  /** Forgets a token that the peer refused, unless a newer one is there: the next call authenticates again. */
+  refuseToken(lane: Lane, { token }: Wire): void {
+    if (this.#line(lane).token.clearIf(token)) this.#deps.metrics.reauthentication(this.facts.id);
+  }
+
+  /** True where our certificate is another one by now than the one that the connection has shown. */
+  isOutdated({ connection }: Wire): boolean {
+    return connection.own?.certificate !== this.#deps.certificate()?.certificate;
+  }
+
+  /** Ends all connections and what runs on them; the next call dials. */
+  disconnect(): void {
+    for (const line of this.#lines.values()) {
+      line.connection?.close();
+      this.#forget(line);
+    }
+  }
+
+  /** The same for good. */
+  close(): void {
+    this.#closed.abort();
+    this.disconnect();
+  }
+
+  #line(lane: Lane): Line {
+    let line = this.#lines.get(lane);
+    if (!line) {
+      line = { lane, token: new LiveToken(), connection: undefined, hello: undefined, opening: undefined };
+      this.#lines.set(lane, line);
+    }
+    return line;
+  }
+
+  #isReady({ connection, token, hello }: Line): boolean {
+    if (!connection?.up || !hello) return false;
+    return token.present || !hasFeature(hello, 'session-tokens');
+  }
+
+  #forget(line: Line): void {
+    line.connection = undefined;
+    line.hello = undefined;
+    line.token.clearIf(line.token.get());
+    this.#deps.metrics.down(this.facts.id, line.lane);
+  }
+
+  #checkOpen(): void {
+    if (this.#closed.signal.aborted) throw new MixError('LINK_DOWN', { peer: this.facts.id, detail: 'removed' });
+  }
+
+  /** Runs `work` when the attempts before it have ended. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const mine = this.#turn.then(work);
+    // The caller hears of a failure; the next in turn only waits for the end.
+    this.#turn = mine.catch(() => {});
+    return mine;
+  }
+
+  async #open(line: Line): Promise<void> {
+    const { clock, rng, metrics, log } = this.#deps;
+    const { firstBackoffMs, longestBackoffMs } = this.options;
+    const waitMs = this.#coolOff?.waitMs() ?? 0;
+    if (waitMs > 0) throw new MixError('COOLING_OFF', { peer: this.facts.id, waitMs: Math.ceil(waitMs) });
+    const pauseMs = this.#nextDialMs - clock.nowMs();
+    if (pauseMs > 0) await sleep(clock, pauseMs, this.#closed.signal);
+    this.#checkOpen();
+    try {
+      const connection = line.connection?.up ? line.connection : await this.#dial(line);
+      await this.#authenticate(line, connection);
+      this.#failures = 0;
+      this.#nextDialMs = 0;
+    } catch (thrown) {
+      const error = asMixError(thrown);
+      const backoffMs = Math.min(firstBackoffMs * 2 ** this.#failures, longestBackoffMs);
+      this.#failures++;
+      this.#nextDialMs = clock.nowMs() + backoffMs * (0.5 + randomFraction(rng) / 2);
+      this.#coolOff?.count();
+      metrics.dialFailed(this.facts.id);
+      const said = { peer: this.facts.id, lane: line.lane, code: error.code, reason: error.message, backoffMs };
+      // A clock is wrong somewhere: that is for a person to set, who needs both to tell which.
+      if (isOutOfTime(error.code)) log.warn({ ...said, ownClockSays: timestamp() }, 'no connection');
+      else log.debug(said, 'no connection');
+      throw error;
+    }
+  }
+
+  async #dial(line: Line): Promise<Connection> {
+    const { id, address, certificates } = this.facts;
+    const { dialTimeoutMs, longestDialTimeoutMs, keepaliveMs, keepaliveTimeoutMs, replyBytesMax } = this.options;
+    const channel: grpc.ChannelOptions = {
+      'grpc.max_receive_message_length': replyBytesMax,
+      'grpc.keepalive_time_ms': keepaliveMs,
+      'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
+    };
+    // A peer far away, or one that is busy, gets more time at each attempt.
+    const timeoutMs = Math.min(dialTimeoutMs * (this.#failures / 4 + 1), longestDialTimeoutMs);
+    const own = this.#deps.certificate();
+    const connection = await Connection.dial({ peer: id, address, trusted: certificates, own, channel, timeoutMs });
+    if (this.#closed.signal.aborted) connection.close();
+    this.#checkOpen();
+    line.connection = connection;
+    this.#deps.metrics.up(id, line.lane);
+    connection.onDown(() => {
+      if (line.connection === connection) this.#forget(line);
+    });
+    return connection;
+  }
+
+  async #authenticate(line: Line, connection: Connection): Promise<void> {
+    if (!this.options.auth) {
+      line.hello = FIRST_HELLO;
+      return;
+    }
+    const end = connection.begin();
+    try {
+      const { self } = this.#deps;
+      const { token, hello } = await authenticate(connection, self, this.facts, this.options.dialTimeoutMs);
+      // What ended in the meantime has left the line to the next connection: its token means nothing there.
+      if (line.connection !== connection) throw new MixError('LINK_DOWN', { peer: this.facts.id, detail: 'ended' });
+      line.hello = hello;
+      if (token) line.token.set(token);
+    } catch (thrown) {
+      // A connection that could not be authenticated is of no use to anybody.
+      connection.close();
+      throw thrown;
+    } finally {
+      end();
+    }
+  }
+
+  async #waitFor(opening: Promise<void>, endMs: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    const waited = new AbortController();
+    const stop = () => waited.abort();
+    signal.addEventListener('abort', stop, { once: true });
+    const late = sleep(clock, Math.max(0, endMs - clock.nowMs()), waited.signal).then(() => {
+      if (signal.aborted) throw new MixError('ABORTED');
+      throw new MixError('LINK_TIMEOUT', { peer: this.facts.id, detail: 'not connected in time' });
+    });
+    // It is raced with the connection: where that comes first, nobody asks.
+    late.catch(() => {});
+    try {
+      if (signal.aborted) throw new MixError('ABORTED');
+      await Promise.race([opening, late]);
+    } finally {
+      signal.removeEventListener('abort', stop);
+      stop();
+    }
+  }
+}

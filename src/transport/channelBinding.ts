@@ -1,0 +1,83 @@
+// What binds a token to one TLS connection: the exported keying material of RFC 9266 (tls-exporter), 32 bytes that both ends of
+// a connection know and nobody else does. A token or signature that is carried to another connection does not fit there.
+//
+// grpc-js shows neither end its socket: on the server a connection is found by its addresses, which no other open connection
+// has; a client catches the socket while it is made (transport/calling/connection.ts).
+import type { TLSSocket } from 'node:tls';
+import { toHex } from '../base/bytes.js';
+
+const LABEL = 'EXPORTER-Channel-Binding';
+const BYTES = 32;
+
+/** Both ends of a TCP connection, as one of them sees it. */
+export interface Endpoints {
+  readonly localPort?: number | undefined;
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+}
+
+/** The channel binding of a socket whose handshake is done. */
+export function bindingOf(socket: TLSSocket): Uint8Array {
+  // The RFC's context is present and empty.
+  return new Uint8Array(socket.exportKeyingMaterial(BYTES, LABEL, Buffer.alloc(0)));
+}
+
+interface Served {
+  readonly socket: TLSSocket;
+  readonly binding: Uint8Array;
+  /** SHA-256 of the caller's certificate, hex; empty where it showed none. */
+  readonly certificate: string;
+}
+
+const nameOf = ({ localPort, remoteAddress, remotePort }: Endpoints) => `${localPort}/${remoteAddress}/${remotePort}`;
+
+const served = new Map<string, Served>();
+const servedBindings = new Set<string>();
+
+/** Remembers a connection that a server of this process has accepted, until it is closed. */
+export function rememberServed(socket: TLSSocket): void {
+  try {
+    remember(socket);
+  } catch {
+    // It was gone before its handshake was looked at; an exception here would end the process.
+    socket.destroy();
+  }
+}
+
+function remember(socket: TLSSocket): void {
+  const name = nameOf(socket);
+  const certificate = socket.getPeerCertificate().fingerprint256 ?? '';
+  const entry = {
+    socket,
+    binding: bindingOf(socket),
+    certificate: certificate.replaceAll(':', '').toLowerCase(),
+  };
+  const binding = toHex(entry.binding);
+  served.set(name, entry);
+  servedBindings.add(binding);
+  socket.once('close', () => {
+    servedBindings.delete(binding);
+    if (served.get(name) === entry) served.delete(name);
+  });
+}
+
+/** The binding of the served connection between these endpoints; undefined where it is closed already. */
+export function servedBinding(endpoints: Endpoints): Uint8Array | undefined {
+  return served.get(nameOf(endpoints))?.binding;
+}
+
+/** Whether the served connection with this binding is still open. */
+export function isServed(binding: Uint8Array): boolean {
+  return servedBindings.has(toHex(binding));
+}
+
+/** Closes the connections to one of our ports whose certificates `keep` is false for, at once, with all that runs on them. */
+export function closeServed(localPort: number, keep: (certificate: string) => boolean): number {
+  let closed = 0;
+  for (const { socket, certificate } of [...served.values()]) {
+    if (socket.localPort !== localPort || keep(certificate)) continue;
+    socket.destroy();
+    closed++;
+  }
+  return closed;
+}

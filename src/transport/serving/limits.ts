@@ -1,0 +1,224 @@
+// What a listener gives to those who connect: connections, streams, bytes and time. Whoever is not known may have its share of them and
+// no more: a connection that asks nothing is closed, a request that does not come to its end, an answer that nobody reads. All of it is
+// found by one look a second, and what is refused never reaches gRPC, so that refusing costs less than asking.
+import type * as http2 from 'node:http2';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { systemClock } from '../../base/clock.js';
+import { MixError } from '../../base/errors.js';
+import { Shares } from '../../base/shares.js';
+import { trailersOf } from '../status.js';
+import type { Places } from './places.js';
+
+export interface ServerLimits {
+  readonly places: Places;
+  /** Connections in all: what descriptors are kept for. */
+  readonly connections: number;
+  /** Bytes that requests and answers of all callers may hold; undefined for members, who are known. */
+  readonly streamBytes?: number;
+  /** Whether a certificate (SHA-256, hex) is a member's; undefined where none is asked for. */
+  readonly knows?: (certificate: string) => boolean;
+  readonly times?: Partial<ServerTimes>;
+}
+
+/** What one stream may hold: a message on its way in, or a frame on its way out and the one behind it. */
+export const STREAM_BYTES = 128 * 1024;
+/** How long callers may take. Milliseconds. */
+export interface ServerTimes {
+  /** A request that is not complete by then never will be: the largest has 64 KiB. */
+  readonly requestMs: number;
+  /** An answer of which nothing was read for this long has no reader. */
+  readonly stallMs: number;
+  /** The longest call: a sender gives up on outputs after a minute. */
+  readonly callMs: number;
+  /** For a connection that has asked nothing yet, or whose certificate nobody knows and which has been told so. */
+  readonly silentMs: number;
+  /** For one without a call: a sender that comes back has a handshake of a millisecond to make. */
+  readonly idleMs: number;
+  /** The same where more than half of the connections are taken. */
+  readonly loadedIdleMs: number;
+  /** However busy, a connection is made anew now and then. */
+  readonly ageMs: number;
+  /** What a connection that is to end may still finish. */
+  readonly graceMs: number;
+  /** Between two looks at all of them. */
+  readonly lookMs: number;
+}
+
+export const SERVER_TIMES: ServerTimes = {
+  requestMs: 10_000,
+  stallMs: 20_000,
+  callMs: 75_000,
+  silentMs: 10_000,
+  idleMs: 600_000,
+  loadedIdleMs: 10_000,
+  ageMs: 4 * 3_600_000,
+  graceMs: 30_000,
+  lookMs: 1_000,
+};
+
+interface Caller {
+  readonly place: string;
+  readonly session: http2.ServerHttp2Session;
+  /** SHA-256 of the certificate that it showed, hex; empty without one. Read once: a session that ends has no socket any more. */
+  readonly certificate: string;
+  readonly sinceMs: number;
+  /** When its last call ended; undefined before its first. */
+  idleSinceMs: number | undefined;
+  /** Streams that are open. */
+  streams: number;
+  endingSinceMs: number | undefined;
+}
+
+interface Stream {
+  readonly stream: http2.ServerHttp2Stream;
+  readonly sinceMs: number;
+  /** Bytes that wait to be read by the caller, and since when they are as many. */
+  waiting: number;
+  waitingSinceMs: number;
+}
+
+/** Of a server, for metrics and tests. */
+export interface ServerLoad {
+  readonly connections: number;
+  readonly streams: number;
+  readonly refusedConnections: number;
+  readonly refusedStreams: number;
+}
+
+export class ServerGuard {
+  readonly #limits: ServerLimits;
+  readonly #times: ServerTimes;
+  readonly #connections: Shares;
+  readonly #bytes: Shares | undefined;
+  readonly #callers = new Map<http2.Http2Session, Caller>();
+  readonly #streams = new Set<Stream>();
+  #refusedConnections = 0;
+  #refusedStreams = 0;
+  #look: NodeJS.Timeout | undefined;
+
+  constructor(limits: ServerLimits) {
+    this.#limits = limits;
+    this.#times = { ...SERVER_TIMES, ...limits.times };
+    this.#connections = new Shares(limits.connections);
+    this.#bytes = limits.streamBytes === undefined ? undefined : new Shares(limits.streamBytes);
+  }
+
+  get load(): ServerLoad {
+    return {
+      connections: this.#connections.total,
+      streams: this.#streams.size,
+      refusedConnections: this.#refusedConnections,
+      refusedStreams: this.#refusedStreams,
+    };
+  }
+
+  /** Looks after a server from before its first connection. */
+  guard(server: http2.Http2SecureServer): void {
+    server.prependListener('connection', (socket: Socket) => this.#onConnection(socket));
+    server.on('session', (session) => this.#onSession(session));
+    const emit = server.emit.bind(server) as (event: string | symbol, ...args: unknown[]) => boolean;
+    const guarded = (event: string | symbol, ...args: unknown[]): boolean =>
+      event === 'stream' && !this.#admits(args[0] as http2.ServerHttp2Stream) ? false : emit(event, ...args);
+    server.emit = guarded as typeof server.emit;
+    this.#look = setInterval(() => this.#lookAround(), this.#times.lookMs);
+    this.#look.unref();
+    server.once('close', () => clearInterval(this.#look));
+  }
+
+  /** Before TLS: an address that has its share costs an accept and a close. */
+  #onConnection(socket: Socket): void {
+    const place = this.#limits.places.of(socket);
+    if (!this.#connections.take(place)) {
+      this.#refusedConnections++;
+      socket.destroy();
+      return;
+    }
+    socket.once('close', () => this.#connections.give(place));
+  }
+
+  #onSession(session: http2.ServerHttp2Session): void {
+    const place = this.#limits.places.of(session.socket);
+    const { fingerprint256 } = (session.socket as TLSSocket).getPeerCertificate();
+    const certificate = fingerprint256?.replaceAll(':', '').toLowerCase() ?? '';
+    const sinceMs = systemClock.nowMs();
+    const begun = { idleSinceMs: undefined, streams: 0, endingSinceMs: undefined };
+    this.#callers.set(session, { place, session, certificate, sinceMs, ...begun });
+    session.once('close', () => this.#callers.delete(session));
+  }
+
+  /** Whether a stream may go on to gRPC; one that may not is answered here. */
+  #admits(stream: http2.ServerHttp2Stream): boolean {
+    const caller = stream.session && this.#callers.get(stream.session);
+    if (!caller) return true;
+    if (this.#bytes && !this.#bytes.take(caller.place, STREAM_BYTES)) {
+      this.#refusedStreams++;
+      // A stream that breaks while it is refused is refused.
+      stream.on('error', () => {});
+      stream.respond(trailersOf(new MixError('SHARE_USED', { what: 'calls under way' })), { endStream: true });
+      stream.close();
+      return false;
+    }
+    const nowMs = systemClock.nowMs();
+    const open = { stream, sinceMs: nowMs, waiting: 0, waitingSinceMs: nowMs };
+    this.#streams.add(open);
+    caller.streams++;
+    stream.once('close', () => {
+      this.#streams.delete(open);
+      this.#bytes?.give(caller.place, STREAM_BYTES);
+      caller.idleSinceMs = systemClock.nowMs();
+      caller.streams--;
+    });
+    return true;
+  }
+
+  #lookAround(): void {
+    const nowMs = systemClock.nowMs();
+    if (this.#bytes) for (const open of this.#streams) this.#lookAt(open, nowMs);
+    for (const caller of this.#callers.values()) this.#lookAfter(caller, nowMs);
+  }
+
+  #lookAt(open: Stream, nowMs: number): void {
+    const { stream, sinceMs } = open;
+    const waiting = stream.writableLength;
+    if (waiting === 0 || waiting !== open.waiting) open.waitingSinceMs = nowMs;
+    open.waiting = waiting;
+    const isOver =
+      (!stream.readableEnded && nowMs - sinceMs > this.#times.requestMs) ||
+      nowMs - open.waitingSinceMs > this.#times.stallMs ||
+      nowMs - sinceMs > this.#times.callMs;
+    if (isOver) stream.close(ENHANCE_YOUR_CALM);
+  }
+
+  #lookAfter(caller: Caller, nowMs: number): void {
+    const { session, sinceMs, idleSinceMs, streams, endingSinceMs } = caller;
+    if (endingSinceMs !== undefined) {
+      if (nowMs - endingSinceMs > this.#times.graceMs) session.destroy();
+      return;
+    }
+    const isStranger = this.#isStranger(caller);
+    const idleMs = !isStranger
+      ? Infinity
+      : this.#connections.load > 1 / 2
+        ? this.#times.loadedIdleMs
+        : this.#times.idleMs;
+    const asked = streams > 0 || idleSinceMs !== undefined;
+    const isIdle = streams === 0 && idleSinceMs !== undefined && nowMs - idleSinceMs > idleMs;
+    const isSilent = isStranger && !asked && nowMs - sinceMs > this.#times.silentMs;
+    const isUnknown = isStranger && this.#limits.knows !== undefined && nowMs - sinceMs > this.#times.silentMs;
+    if (isSilent || isUnknown) session.destroy();
+    else if (isIdle || (isStranger && nowMs - sinceMs > this.#times.ageMs)) {
+      caller.endingSinceMs = nowMs;
+      session.close();
+    }
+  }
+
+  /** A member keeps its connections; whoever shows a certificate that nobody knows is told so, and then closed. */
+  #isStranger({ certificate }: Caller): boolean {
+    const { knows } = this.#limits;
+    return knows ? !knows(certificate) : this.#bytes !== undefined;
+  }
+}
+
+/** NGHTTP2_ENHANCE_YOUR_CALM: the caller takes more than it may. */
+const ENHANCE_YOUR_CALM = 0xb;
