@@ -1,6 +1,6 @@
 // The timers of a round on one node: one pair for its stage, one pair for the phase within it (half of the time, and all of
 // it), and the wait for the others' claims once a deadline was missed. They only send events, each with what it is about:
-// what a deadline means, and that one of a wait that is over means nothing, is the state machine's (roundMachine.ts).
+// what a deadline means, and that one of a wait that is over means nothing, is the reducer's (machine/reducer.ts).
 import type { CancelTimer, Clock } from '../../base/clock.js';
 import type { RoundDeadlines } from '../../protocol/roundInfo.js';
 import type { Stage } from '../../protocol/stages.js';

@@ -1,5 +1,5 @@
 // The vocabulary of the round's state machine: stages, what a node remembers of a round, the events that reach it and the
-// effects it asks for. The rules are in roundMachine.ts; who carries the effects out is round.ts.
+// effects it asks for. The rules are in reducer.ts; run/round.ts carries the effects out.
 
 import type { ErrorCode } from '../../base/errors.js';
 import type { NodeId } from '../../base/ids.js';

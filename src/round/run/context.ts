@@ -1,5 +1,5 @@
 // What the drivers of a round share: its fixed facts, the ports, its secrets, and its batches by phase. A driver computes;
-// it neither decides what comes next (roundMachine.ts) nor talks to the network (round.ts).
+// it neither decides what comes next (machine/reducer.ts) nor talks to the network (round.ts).
 
 import { MixError } from '../../base/errors.js';
 import type { Rng } from '../../base/rng.js';

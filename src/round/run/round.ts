@@ -1,4 +1,4 @@
-// One round on one node: carries out what the state machine asks for. Events come in from the intake, from work that
+// One round on one node: carries out what the state machine asks for. Events come in from the inbox, from work that
 // ends, from timers and from the scheduler; they are stepped one at a time, and each effect starts work, sends, arms a
 // timer or ends the round. When it ends, work stops and every secret is wiped before anything else happens.
 import { setMaxListeners } from 'node:events';
