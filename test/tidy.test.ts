@@ -28,6 +28,10 @@ const ROOMS: readonly string[] = [
   'dashboard',
   'cli',
 ];
+/** Files of a room that stand for themselves: each loads a library that not everybody who needs the room needs. */
+const OWN_FACES = ['base/log.ts', 'base/metrics.ts', 'base/store.ts'];
+/** Beside its face and its folders. */
+const FOLDER_FILES_MAX = 12;
 const FILE_LINES_MAX = 800;
 const FUNCTION_LINES_MAX = 70;
 /** Where a process begins; the worker is loaded by its path. */
@@ -86,6 +90,29 @@ const isGenerated = (path: string) => path.startsWith('transport/proto/generated
 const roomOf = (path: string): string | undefined =>
   path.includes('/') ? path.slice(0, path.indexOf('/')) : undefined;
 
+/** Names that a file takes from other files, each as `path name`. */
+function namesFrom(path: string, tree: ts.SourceFile): string[] {
+  return tree.statements.flatMap((statement) => {
+    const isImport = ts.isImportDeclaration(statement);
+    if (!isImport && !ts.isExportDeclaration(statement)) return [];
+    const { moduleSpecifier } = statement;
+    const bindings = isImport ? statement.importClause?.namedBindings : statement.exportClause;
+    if (!moduleSpecifier || !ts.isStringLiteral(moduleSpecifier) || !bindings || !('elements' in bindings)) return [];
+    const target = relative(src, resolve(src, dirname(path), moduleSpecifier.text)).replaceAll('\\', '/');
+    return bindings.elements.map(
+      ({ name, propertyName }) => `${target.replace(/\.js$/, '.ts')} ${(propertyName ?? name).text}`,
+    );
+  });
+}
+
+/** Names that a face hands on. */
+const exportedNames = (tree: ts.SourceFile): string[] =>
+  tree.statements.flatMap((statement) =>
+    ts.isExportDeclaration(statement) && statement.exportClause && ts.isNamedExports(statement.exportClause)
+      ? statement.exportClause.elements.map(({ name }) => name.text)
+      : [],
+  );
+
 describe('rooms', () => {
   it('are those of the design, and every file stands in one', () => {
     for (const { path } of files) {
@@ -104,6 +131,25 @@ describe('rooms', () => {
     expect(broken).toEqual([]);
   });
 
+  it('import of other rooms nothing but their faces', () => {
+    const isFace = (path: string) =>
+      path.endsWith('/index.ts') || OWN_FACES.includes(path) || isGenerated(path) || roomOf(path) === undefined;
+    const broken = files.flatMap(({ path, imports }) =>
+      imports
+        .filter((target) => roomOf(target.path) !== roomOf(path) && !isFace(target.path))
+        .map((target) => `${path} imports ${target.path}`),
+    );
+    expect(broken).toEqual([]);
+  });
+
+  it('have faces that offer nothing that nobody uses', () => {
+    const used = new Set(files.flatMap(({ path, tree }) => namesFrom(path, tree)));
+    const idle = files
+      .filter(({ path }) => path.endsWith('/index.ts'))
+      .flatMap(({ path, tree }) => exportedNames(tree).map((name) => `${path} ${name}`));
+    expect(idle.filter((name) => !used.has(name))).toEqual([]);
+  });
+
   it('import files that exist', () => {
     const missing = files.flatMap(({ path, imports }) =>
       imports
@@ -111,6 +157,16 @@ describe('rooms', () => {
         .map((target) => `${path} imports ${target.path}`),
     );
     expect(missing).toEqual([]);
+  });
+});
+
+describe('folders', () => {
+  it(`have at most ${FOLDER_FILES_MAX} files beside their face`, () => {
+    const counts = new Map<string, number>();
+    for (const { path } of files) {
+      if (!path.endsWith('/index.ts')) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
+    }
+    expect([...counts].filter(([, count]) => count > FOLDER_FILES_MAX)).toEqual([]);
   });
 });
 

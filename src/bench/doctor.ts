@@ -1,11 +1,8 @@
 // `millrace doctor`: every engine of this machine, opened by name, so that each proves itself against the reference, and what a
 // power costs it; and of those that do not compute why not, and what would have to be installed.
-import { asMixError } from '../base/errors.js';
-import { systemRng } from '../base/rng.js';
-import type { Engine, EngineName } from '../engine/engine.js';
-import { openEngine, probeEngines } from '../engine/open.js';
-import type { Group } from '../math/group.js';
-import { randomElements, randomExponents } from '../math/sampling.js';
+import { asMixError, systemRng } from '../base/index.js';
+import { type Engine, type EngineName, openEngine, probeEngines } from '../engine/index.js';
+import { type Group, randomElements, randomExponents } from '../math/index.js';
 import { markdown } from './compare/report.js';
 import { figure } from './stats.js';
 

@@ -1,7 +1,7 @@
 // The options of `millrace bench`, checked before anything is opened or measured: a wrong one is refused with its name.
-import { MixError } from '../base/errors.js';
-import { ENGINE_NAMES, type EngineName, OPERATIONS, type OperationName } from '../engine/engine.js';
-import { type Group, groupOfBits } from '../math/group.js';
+import { MixError } from '../base/index.js';
+import { ENGINE_NAMES, type EngineName, OPERATIONS, type OperationName } from '../engine/index.js';
+import { type Group, groupOfBits } from '../math/index.js';
 import { BATCHES, QUICK_BATCHES, WIDTHS } from './gpu/plan.js';
 
 /** As the command line gives them: text. */

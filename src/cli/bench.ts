@@ -3,23 +3,34 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Command } from 'commander';
-import { MixError } from '../base/errors.js';
-import { compare } from '../bench/compare/compare.js';
-import { plotOf } from '../bench/compare/plot.js';
-import { comparisonReport, engineReport, precomputeReport } from '../bench/compare/report.js';
-import { benchEngine } from '../bench/engine/engine.js';
-import { readCheck } from '../bench/gpu/check.js';
-import { benchGpu, type Compliance, defaultThreads } from '../bench/gpu/gpu.js';
-import { gpuReport } from '../bench/gpu/report.js';
-import { runLinkEnd } from '../bench/link/end.js';
-import { benchLink } from '../bench/link/link.js';
-import { parseLinkOptions, type RawLinkOptions } from '../bench/link/plan.js';
-import { linkPlot } from '../bench/link/plot.js';
-import { linkReport } from '../bench/link/report.js';
-import { cardState, cpuSlug } from '../bench/machine.js';
-import { parseBenchOptions, parseGpuOptions, type RawBenchOptions, type RawGpuOptions } from '../bench/options.js';
-import { benchPrecompute } from '../bench/round/precompute.js';
-import { ENGINE_NAMES, OPERATIONS } from '../engine/engine.js';
+import { MixError } from '../base/index.js';
+import {
+  benchEngine,
+  benchGpu,
+  benchLink,
+  benchPrecompute,
+  type Compliance,
+  cardState,
+  compare,
+  comparisonReport,
+  cpuSlug,
+  defaultThreads,
+  engineReport,
+  gpuReport,
+  linkPlot,
+  linkReport,
+  parseBenchOptions,
+  parseGpuOptions,
+  parseLinkOptions,
+  plotOf,
+  precomputeReport,
+  type RawBenchOptions,
+  type RawGpuOptions,
+  type RawLinkOptions,
+  readCheck,
+  runLinkEnd,
+} from '../bench/index.js';
+import { ENGINE_NAMES, OPERATIONS } from '../engine/index.js';
 
 interface Output {
   readonly json: boolean;

@@ -1,8 +1,7 @@
 // `millrace doctor`: which engines compute on this machine, why others do not, and how fast each is.
 import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
-import { doctorReport, examineEngines } from '../bench/doctor.js';
-import { parseBenchOptions } from '../bench/options.js';
+import { doctorReport, examineEngines, parseBenchOptions } from '../bench/index.js';
 
 const HELP = `
 Every engine that can be opened is: it has to compute each operation like the reference, and then a batch of powers against the

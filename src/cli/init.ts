@@ -2,16 +2,17 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { MixError } from '../base/errors.js';
+import { MixError } from '../base/index.js';
 import {
+  configTemplate,
   createKeyFiles,
   keyFilesIn,
   loadCertificate,
   makePrivateDirectory,
+  membershipEntry,
+  TEMPLATE_DEFAULTS,
   writePrivate,
-} from '../node/settings/keyFiles.js';
-import { membershipEntry } from '../node/settings/nodeConfig.js';
-import { configTemplate, TEMPLATE_DEFAULTS } from '../node/settings/template.js';
+} from '../node/index.js';
 
 const CERTIFICATE_DAYS = 365;
 

@@ -1,10 +1,9 @@
 // `millrace keys`: creates a node's identity and certificate, and shows what others need to know of them.
 import { Command } from 'commander';
-import { toHex } from '../base/bytes.js';
-import { createKeyFiles, keyFilesIn, loadCertificate, loadSigningKey } from '../node/settings/keyFiles.js';
-import { membershipEntry } from '../node/settings/nodeConfig.js';
-import { fingerprintOf } from '../protocol/membership.js';
-import { expiryOf } from '../transport/certificates.js';
+import { toHex } from '../base/index.js';
+import { createKeyFiles, keyFilesIn, loadCertificate, loadSigningKey, membershipEntry } from '../node/index.js';
+import { fingerprintOf } from '../protocol/index.js';
+import { expiryOf } from '../transport/index.js';
 
 const DAYS = 365;
 

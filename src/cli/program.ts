@@ -2,8 +2,7 @@
 // use ends with status 2. Loaded by main.ts when signals have their handlers.
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { asMixError } from '../base/errors.js';
-import { keepingAlive } from '../base/promises.js';
+import { asMixError, keepingAlive } from '../base/index.js';
 import { benchCommand } from './bench.js';
 import { demoCommand } from './demo/command.js';
 import { doctorCommand } from './doctor.js';

@@ -1,9 +1,7 @@
 // `millrace run`: one node in the foreground, until SIGTERM or SIGINT drains it; a second one forces.
 import { Command } from 'commander';
-import { asMixError } from '../base/errors.js';
-import { forbidCoreFiles, sayCoreFiles } from '../node/machine/undumpable.js';
-import { logOf, startNode } from '../node/node.js';
-import { loadConfig } from '../node/settings/nodeConfig.js';
+import { asMixError } from '../base/index.js';
+import { forbidCoreFiles, loadConfig, logOf, sayCoreFiles, startNode } from '../node/index.js';
 import { takeSignals } from './signals.js';
 
 interface RunOptions {

@@ -2,14 +2,21 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { toHex } from '../base/bytes.js';
-import { asMixError, MixError } from '../base/errors.js';
+import { asMixError, MixError, toHex } from '../base/index.js';
 import { createLog } from '../base/log.js';
-import { Dashboard } from '../dashboard/dashboard.js';
-import { forbidCoreFiles, sayCoreFiles } from '../node/machine/undumpable.js';
-import { createCodes, startScheduler } from '../node/schedulerProcess.js';
-import { createKeyFiles, keyFilesIn, makePrivateDirectory, writePrivate } from '../node/settings/keyFiles.js';
-import { loadSchedulerConfig, SCHEDULER_TEMPLATE } from '../node/settings/schedulerConfig.js';
+import { Dashboard } from '../dashboard/index.js';
+import {
+  createCodes,
+  createKeyFiles,
+  forbidCoreFiles,
+  keyFilesIn,
+  loadSchedulerConfig,
+  makePrivateDirectory,
+  SCHEDULER_TEMPLATE,
+  sayCoreFiles,
+  startScheduler,
+  writePrivate,
+} from '../node/index.js';
 import { takeSignals } from './signals.js';
 
 const HELP = `

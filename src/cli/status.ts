@@ -1,7 +1,7 @@
 // `millrace status`: what a node or a scheduler says of itself over HTTP, readable, once or again and again.
 import { Command } from 'commander';
 import { z } from 'zod';
-import { MixError } from '../base/errors.js';
+import { MixError } from '../base/index.js';
 
 const PERIOD_MS = 1_000;
 const TIMEOUT_MS = 3_000;

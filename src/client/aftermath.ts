@@ -1,12 +1,9 @@
 // How a round ended for what was submitted to it, found out so that no single node's word can lose a message or bring it out twice:
 // what came out is believed by every node's signature under the outputs, that nothing did by several nodes that kept their shares.
 // Polls slow down as time goes by, and there is one for a whole batch.
-import { type Clock, sleep } from '../base/clock.js';
-import { asMixError } from '../base/errors.js';
-import type { NodeId, RoundId } from '../base/ids.js';
-import { isAbsent, type Outcome, verdictOf } from '../protocol/outcome.js';
-import type { RoundInfo } from '../protocol/roundInfo.js';
-import type { Submission } from '../round/submissions/desk.js';
+import { asMixError, type Clock, type NodeId, type RoundId, sleep } from '../base/index.js';
+import { isAbsent, type Outcome, type RoundInfo, verdictOf } from '../protocol/index.js';
+import type { Submission } from '../round/index.js';
 
 /** What of a round's outputs a sender looks at. Every node of the round has signed them. */
 export interface CameOut {

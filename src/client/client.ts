@@ -1,27 +1,45 @@
 // What a sender or receiver uses: sends messages and follows them to their end, or does each step by itself (register with every
 // node, submit to a round's first node, ask what became of a message); fetches outputs, which count only when every node of the
 // team has signed them.
-import { equalBytes } from '../base/bytes.js';
-import { checkBytes, checkMethods, checkObject, checkSignal, checkText, checkWhole, refuse } from '../base/checks.js';
-import { systemClock } from '../base/clock.js';
-import { asMixError, type ErrorCode, MixError } from '../base/errors.js';
-import type { NodeId, RoundId } from '../base/ids.js';
-import { keepingAlive } from '../base/promises.js';
-import { type Rng, randomBelow, systemRng } from '../base/rng.js';
-import { codeId } from '../cmix/messageCoding.js';
-import { type DecodedOutputs, decodeOutputs, outputDigest } from '../cmix/outputs.js';
-import { SenderKey } from '../cmix/senderKeys.js';
-import { GatewayClient } from '../comms/gateway/client.js';
-import type { Engine } from '../engine/engine.js';
-import { referenceEngine } from '../engine/open.js';
-import { type GroupName, namedGroup } from '../math/group.js';
-import { checkFloors, type RoundFloors, SAFE_FLOORS } from '../protocol/floors.js';
-import { certificatesOf, type Member, Membership } from '../protocol/membership.js';
-import type { Outcome } from '../protocol/outcome.js';
-import { isSignedBy, type RoundInfo, roundDigest, type SignedRoundInfo } from '../protocol/roundInfo.js';
-import { isSaidBy } from '../protocol/teamMessages.js';
-import type { Submission } from '../round/submissions/desk.js';
-import { REGISTER_MAX } from '../round/submissions/registration.js';
+import {
+  asMixError,
+  checkBytes,
+  checkMethods,
+  checkObject,
+  checkSignal,
+  checkText,
+  checkWhole,
+  type ErrorCode,
+  equalBytes,
+  keepingAlive,
+  MixError,
+  type NodeId,
+  type Rng,
+  type RoundId,
+  randomBelow,
+  refuse,
+  systemClock,
+  systemRng,
+} from '../base/index.js';
+import { codeId, type DecodedOutputs, decodeOutputs, outputDigest, SenderKey } from '../cmix/index.js';
+import { GatewayClient } from '../comms/index.js';
+import { type Engine, referenceEngine } from '../engine/index.js';
+import { type GroupName, namedGroup } from '../math/index.js';
+import {
+  certificatesOf,
+  checkFloors,
+  isSaidBy,
+  isSignedBy,
+  type Member,
+  Membership,
+  type Outcome,
+  type RoundFloors,
+  type RoundInfo,
+  roundDigest,
+  SAFE_FLOORS,
+  type SignedRoundInfo,
+} from '../protocol/index.js';
+import { REGISTER_MAX, type Submission } from '../round/index.js';
 import { type ComposedSubmission, composeSubmissions, type OutgoingMessage, Sender } from './compose.js';
 import {
   Delivery,

@@ -1,22 +1,20 @@
 // What a sender computes: codes messages, derives its slot keys with every node of a round's team, blinds, and adds one MAC
 // per node. Many messages at once share their inversions, so a client that sends a batch costs little more than one.
-import { checkBytes, checkObject, refuse } from '../base/checks.js';
-import { MixError } from '../base/errors.js';
-import type { NodeId } from '../base/ids.js';
-import { type Rng, randomBytes } from '../base/rng.js';
-import { codeId, encodeMessage } from '../cmix/messageCoding.js';
+import { checkBytes, checkObject, MixError, type NodeId, type Rng, randomBytes, refuse } from '../base/index.js';
 import {
   blindMessage,
+  codeId,
+  encodeMessage,
   payloadDigest,
   SALT_BYTES,
   SenderKey,
   type SenderSecret,
   slotKeys,
   submissionMac,
-} from '../cmix/senderKeys.js';
-import type { Engine } from '../engine/engine.js';
-import { type RoundInfo, roundDigest } from '../protocol/roundInfo.js';
-import type { Submission } from '../round/submissions/desk.js';
+} from '../cmix/index.js';
+import type { Engine } from '../engine/index.js';
+import { type RoundInfo, roundDigest } from '../protocol/index.js';
+import type { Submission } from '../round/index.js';
 
 /** A sender: its key, and the secret it shares with each node in the node's current epoch. */
 export class Sender {

@@ -3,15 +3,22 @@
 // that said it had refused a message, or that the round had failed, and mixed it all the same, would else see one text in two
 // rounds, and know its sender. Everything that cannot be settled so is told to the caller.
 import { types } from 'node:util';
-import { refuse } from '../base/checks.js';
-import { type Clock, sleep } from '../base/clock.js';
-import { asMixError, type ErrorCode, MixError } from '../base/errors.js';
-import type { NodeId, RoundId } from '../base/ids.js';
-import { type Rng, randomBelow } from '../base/rng.js';
-import { messageCapacity } from '../cmix/messageCoding.js';
-import { namedGroup } from '../math/group.js';
-import type { RoundInfo, SignedRoundInfo } from '../protocol/roundInfo.js';
-import type { Submission } from '../round/submissions/desk.js';
+import {
+  asMixError,
+  type Clock,
+  type ErrorCode,
+  MixError,
+  type NodeId,
+  type Rng,
+  type RoundId,
+  randomBelow,
+  refuse,
+  sleep,
+} from '../base/index.js';
+import { messageCapacity } from '../cmix/index.js';
+import { namedGroup } from '../math/index.js';
+import type { RoundInfo, SignedRoundInfo } from '../protocol/index.js';
+import type { Submission } from '../round/index.js';
 import { Aftermath, type CameOut, type Ending, type Missing, type Questions } from './aftermath.js';
 import { type ComposedSubmission, type OutgoingMessage, Sender } from './compose.js';
 

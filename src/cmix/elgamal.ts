@@ -1,11 +1,9 @@
 // Vector ElGamal over batches: Enc(m_1..m_w; y) = (g^y, m_1∘Z_1^y, …, m_w∘Z_w^y), one exponent per slot, by tables of
 // powers. A cipher batch has width w + 1, c_0 first, so that messages have at most WIDTH_MAX − 1 elements. The heads g^y
 // need no team key: they can be made ahead of the round.
-import { MixError } from '../base/errors.js';
-import { wipeAll } from '../base/secret.js';
-import type { Engine, FixedBase, WorkOptions } from '../engine/engine.js';
-import { checkWidth, countElements, elementOf } from '../math/batch.js';
-import type { Group } from '../math/group.js';
+import { MixError, wipeAll } from '../base/index.js';
+import type { Engine, FixedBase, WorkOptions } from '../engine/index.js';
+import { checkWidth, countElements, elementOf, type Group } from '../math/index.js';
 
 /** How a caller steers engine work: all of a phase function's steps run under it. */
 export type PhaseOptions = Pick<WorkOptions, 'priority' | 'order' | 'signal'>;

@@ -2,8 +2,7 @@
 // MAC is two calls of the one-shot hash, at half the price of node:crypto's object. Key blocks leave their Secret for the length of a
 // call, and never become a string.
 import { createHash, hash } from 'node:crypto';
-import { DIGEST_BYTES, type DigestPart, framedLength, frameInto, sha256, sha256Into } from '../base/bytes.js';
-import { Secret } from '../base/secret.js';
+import { DIGEST_BYTES, type DigestPart, framedLength, frameInto, Secret, sha256, sha256Into } from '../base/index.js';
 
 /** What SHA-256 takes at a time. */
 const BLOCK_BYTES = 64;

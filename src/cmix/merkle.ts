@@ -2,8 +2,7 @@
 // without the others (tracing). Leaves and inner nodes are hashed under different domains (RFC 6962, 2.1); a node
 // without a sibling is promoted unchanged; the root covers the number of slots, so that a tree has one shape only.
 // Digests stand side by side in one buffer, 32 bytes each: a thousand small ones cost more to allocate than to compute.
-import { concat, DIGEST_BYTES, digest, equalBytes, framed, sha256Into, uint64 } from '../base/bytes.js';
-import { MixError } from '../base/errors.js';
+import { concat, DIGEST_BYTES, digest, equalBytes, framed, MixError, sha256Into, uint64 } from '../base/index.js';
 
 const LEAF_DOMAIN = 'merkle-leaf';
 const NODE_DOMAIN = 'merkle-node';

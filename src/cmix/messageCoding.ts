@@ -9,11 +9,18 @@
 //
 // The mask hides nothing, as the salt stands beside it. It leaves no element constant: the zeros of two short messages
 // would otherwise be the same element, and whoever exchanged them on the way would go unseen.
-import { DIGEST_BYTES, digest, equalBytes, framed, sha256Into, xofInto } from '../base/bytes.js';
-import { MixError } from '../base/errors.js';
-import { type Rng, randomBytes } from '../base/rng.js';
-import { checkWidth } from '../math/batch.js';
-import type { Group } from '../math/group.js';
+import {
+  DIGEST_BYTES,
+  digest,
+  equalBytes,
+  framed,
+  MixError,
+  type Rng,
+  randomBytes,
+  sha256Into,
+  xofInto,
+} from '../base/index.js';
+import { checkWidth, type Group } from '../math/index.js';
 
 const HASH_BYTES = 16;
 const MESSAGE_SALT_BYTES = 16;

@@ -1,8 +1,7 @@
 // What comes out of a round: the digest that all nodes sign, and the messages in it. A slot that does not decode is
 // reported, not repaired: somebody mauled it, or its sender never coded it properly, and tracing finds out who.
-import { digest, toHex } from '../base/bytes.js';
-import { MixError } from '../base/errors.js';
-import type { Group } from '../math/group.js';
+import { digest, MixError, toHex } from '../base/index.js';
+import type { Group } from '../math/index.js';
 import { slotsOf } from './elgamal.js';
 import { decodeMessage } from './messageCoding.js';
 

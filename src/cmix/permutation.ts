@@ -1,6 +1,6 @@
 // Secret permutations: uniform, by Fisher and Yates with unbiased draws (the shuffle of Durstenfeld, 1964). A permutation
 // is written as its `source` list, out[k] = in[source[k]], which is what mulGather takes: source is π⁻¹ of the design.
-import { type Rng, randomBelow } from '../base/rng.js';
+import { type Rng, randomBelow } from '../base/index.js';
 
 /** How much is asked of the generator at a time: a call costs far more than the bytes. */
 const BULK_BYTES = 4096;

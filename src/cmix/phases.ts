@@ -1,9 +1,9 @@
 // The formula of every phase, as a pure function over batches: which operands are multiplied, in which order, in which
 // shape. When a phase may run, what is sent and what is kept are not here but in round/. Ring phases take the prepared
 // operand of a chunk (Prepared.slice) or, where the whole batch is permuted, of all slots.
-import type { Secret } from '../base/secret.js';
-import type { Engine, Prepared, WorkOptions } from '../engine/engine.js';
-import { checkWidth } from '../math/batch.js';
+import type { Secret } from '../base/index.js';
+import type { Engine, Prepared, WorkOptions } from '../engine/index.js';
+import { checkWidth } from '../math/index.js';
 
 export { encryptBatch, encryptionHeads, joinCipher, type PhaseOptions, splitCipher } from './elgamal.js';
 

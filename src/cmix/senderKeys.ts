@@ -3,15 +3,20 @@
 // a slot's payload is what the sender sent. Slot keys and MAC keys have separate labels. Node side and sender side meet in
 // the same functions, so that they cannot drift apart.
 import { createHash, createHmac, createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
-import { concat, type DigestPart, digest, equalBytes, fromHex } from '../base/bytes.js';
-import { MixError } from '../base/errors.js';
-import type { SenderId } from '../base/ids.js';
-import { type Rng, randomBytes } from '../base/rng.js';
-import { Secret } from '../base/secret.js';
-import type { Engine } from '../engine/engine.js';
-import { checkWidth, elementOf } from '../math/batch.js';
-import type { Group } from '../math/group.js';
-import { hashIntoElement } from '../math/sampling.js';
+import {
+  concat,
+  type DigestPart,
+  digest,
+  equalBytes,
+  fromHex,
+  MixError,
+  type Rng,
+  randomBytes,
+  Secret,
+  type SenderId,
+} from '../base/index.js';
+import type { Engine } from '../engine/index.js';
+import { checkWidth, elementOf, type Group, hashIntoElement } from '../math/index.js';
 import { type PhaseOptions, phaseOptions } from './elgamal.js';
 import { HMAC_KEY_BYTES, HmacKey } from './hmac.js';
 

@@ -1,11 +1,17 @@
 // Node identities: Ed25519 keys (RFC 8032) by node:crypto, the node id that is derived from a public key, and a verifier
 // that answers false to anything malformed. What is signed is always a digest that names its own domain (base/bytes).
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
-import { concat, equalBytes, fromHex, toHex } from '../base/bytes.js';
-import { MixError } from '../base/errors.js';
-import type { NodeId } from '../base/ids.js';
-import { type Rng, randomBytes } from '../base/rng.js';
-import { Secret } from '../base/secret.js';
+import {
+  concat,
+  equalBytes,
+  fromHex,
+  MixError,
+  type NodeId,
+  type Rng,
+  randomBytes,
+  Secret,
+  toHex,
+} from '../base/index.js';
 
 export const PUBLIC_KEY_BYTES = 32;
 export const SEED_BYTES = 32;

@@ -1,9 +1,7 @@
 // The slot table of a closed batch: who sent which payload in which slot, with one MAC per node. Node 1 builds it, every
 // node judges it by its own MACs and its own count, and what any node rejects becomes a dummy for all, so that one bad
 // submission costs itself and not the round. All nodes sign one digest of the table that is left.
-import { digest, toHex } from '../base/bytes.js';
-import { MixError } from '../base/errors.js';
-import { isSenderId, type SenderId } from '../base/ids.js';
+import { digest, isSenderId, MixError, type SenderId, toHex } from '../base/index.js';
 import { MAC_BYTES, SALT_BYTES, type SenderSecret, verifyMac } from './senderKeys.js';
 
 const SENDER_BYTES = 32;

@@ -1,14 +1,9 @@
 // The team key of one round: every node picks fresh exponents z_{i,e}, publishes Z_{i,e} = g^{z_{i,e}} with proofs of
 // knowledge, and Z_e = ∏ Z_{i,e} encrypts element e of every message. The proofs keep a node from choosing its share as a
 // function of the others' (rogue key); fresh shares keep a later round from asking for this one's decryption.
-import { digest, toHex } from '../base/bytes.js';
-import { MixError } from '../base/errors.js';
-import type { Rng } from '../base/rng.js';
-import { Secret } from '../base/secret.js';
-import type { Engine } from '../engine/engine.js';
-import { checkElements, checkWidth, elementOf } from '../math/batch.js';
-import type { Group } from '../math/group.js';
-import { randomExponents } from '../math/sampling.js';
+import { digest, MixError, type Rng, Secret, toHex } from '../base/index.js';
+import type { Engine } from '../engine/index.js';
+import { checkElements, checkWidth, elementOf, type Group, randomExponents } from '../math/index.js';
 import { checkScalars, type KeyShare, type KnowledgeProof, type ShareContext } from './proofs/codec.js';
 import { findBadKnowledgeProof, generatorOf, type ProofOptions, proveKnowledge } from './proofs/proofs.js';
 

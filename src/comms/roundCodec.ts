@@ -1,13 +1,23 @@
 // RoundInfos, scheduler updates and node reports between their wire form and their meaning. Ranges of a RoundInfo are
 // protocol/roundInfo.ts's to check; here every field gets its type or the message is refused.
-import { isErrorCode } from '../base/errors.js';
-import { isBootId, isNodeId, isRoundId, type NodeId } from '../base/ids.js';
-import { SIGNATURE_BYTES } from '../cmix/signatures.js';
-import type { GroupName } from '../math/group.js';
-import { EVIDENCE_BYTES_MAX } from '../protocol/evidence.js';
-import { checkRoundInfo, type RoundInfo, type SignedRoundInfo } from '../protocol/roundInfo.js';
-import type { FailureReport, NodeReport, RoundUpdate, SignedUpdate } from '../protocol/schedulerPort.js';
-import { PHASES, type PhaseName, STAGES, type Stage } from '../protocol/stages.js';
+import { isBootId, isErrorCode, isNodeId, isRoundId, type NodeId } from '../base/index.js';
+import { SIGNATURE_BYTES } from '../cmix/index.js';
+import type { GroupName } from '../math/index.js';
+import {
+  checkRoundInfo,
+  EVIDENCE_BYTES_MAX,
+  type FailureReport,
+  type NodeReport,
+  PHASES,
+  type PhaseName,
+  type RoundInfo,
+  type RoundUpdate,
+  type SignedRoundInfo,
+  type SignedUpdate,
+  STAGES,
+  type Stage,
+} from '../protocol/index.js';
+import { bytesOf, fixed, malformed, require_ } from '../transport/index.js';
 import type {
   NodeReport__Output,
   NodeReport as WireReport,
@@ -19,7 +29,6 @@ import type {
 } from '../transport/proto/generated/millrace/v1/SignedRoundInfo.js';
 import type { StageReport__Output } from '../transport/proto/generated/millrace/v1/StageReport.js';
 import type { Update__Output, Update as WireUpdate } from '../transport/proto/generated/millrace/v1/Update.js';
-import { bytesOf, fixed, malformed, require_ } from '../transport/wire.js';
 
 const EMPTY = new Uint8Array(0);
 const TEXT_MAX = 1_000;

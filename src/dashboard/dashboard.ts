@@ -1,9 +1,8 @@
 // Serves the live page, its events, and the table of rounds. A reader gets what holds now, and then twice a second; one that does not
 // read is dropped, and so is one too many.
 import type { ServerResponse } from 'node:http';
-import { type Clock, systemClock } from '../base/clock.js';
-import type { SchedulerView } from '../scheduler/machine/state.js';
-import type { NodeSpan, RoundRow } from '../scheduler/records.js';
+import { type Clock, systemClock } from '../base/index.js';
+import type { NodeSpan, RoundRow, SchedulerView } from '../scheduler/index.js';
 import { PAGE, PAGE_POLICY } from './page.js';
 import { type Timeline, timelineOf } from './timeline.js';
 

@@ -1,7 +1,7 @@
 // The last minute of every node, small enough to be sent twice a second: what it was at work on, from how long ago to how long ago.
 // The live page and the demo's terminal draw it.
 import { z } from 'zod';
-import type { NodeSpan } from '../scheduler/records.js';
+import type { NodeSpan } from '../scheduler/index.js';
 
 /** Nodes that are drawn: more would be no picture. */
 export const LANES_MAX = 64;

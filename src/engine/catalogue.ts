@@ -1,8 +1,7 @@
 // The catalogue of operations, each defined once as a pure function on BigInt. The reference engine runs these functions
 // inline, the bigint workers run them chunk by chunk, and every other engine is compared with them: in its self-check
 // before it is handed out, and in the compliance suite. Whoever changes a meaning changes it here.
-import { invert, multiply, power } from '../math/arithmetic.js';
-import type { Group } from '../math/group.js';
+import { type Group, invert, multiply, power } from '../math/index.js';
 
 type Elements = readonly bigint[];
 

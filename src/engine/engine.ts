@@ -1,7 +1,7 @@
 // What an engine is: batched arithmetic in Z⁺p behind one interface. Engines differ in where they compute, never in what:
 // every operation takes and gives flat little-endian batches (math/batch.ts) in canonical form, and the one compliance
 // suite (test/engine.compliance.ts) compares each of them with the bigint reference, bit for bit.
-import type { Group } from '../math/group.js';
+import type { Group } from '../math/index.js';
 
 /** Engines that `openEngine` knows by name; `auto` is the first of them that works, so never one behind `reference`. */
 export const ENGINE_NAMES = ['cuda', 'cpu', 'openssl', 'bigint', 'reference', 'gpujs', 'tfjs'] as const;

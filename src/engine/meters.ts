@@ -1,6 +1,6 @@
 // What an engine counts: operations, elements, failures, and how much work waits. Labels name the engine, the operation
 // and the priority, and nothing else: a metric never says whose batch it was.
-import type { ErrorCode } from '../base/errors.js';
+import type { ErrorCode } from '../base/index.js';
 import type { Metrics } from '../base/metrics.js';
 import type { RequestOperation } from './checked/request.js';
 import type { EngineName, Priority } from './engine.js';

@@ -1,13 +1,10 @@
 // Opens an engine: probes what this machine has, builds the best (or the one asked for), lets it prove itself against the
 // reference, and says in one line which one it is and why. Falling back is never silent: it warns, and the metric says so.
 import { availableParallelism } from 'node:os';
-import { checkMethods, checkObject, checkWhole } from '../base/checks.js';
-import { asMixError, MixError } from '../base/errors.js';
+import { asMixError, checkMethods, checkObject, checkWhole, keepingAlive, MixError, systemRng } from '../base/index.js';
 import { type Logger, silentLog } from '../base/log.js';
 import { createMetrics, type Metrics } from '../base/metrics.js';
-import { keepingAlive } from '../base/promises.js';
-import { systemRng } from '../base/rng.js';
-import { type Group, knownGroup } from '../math/group.js';
+import { type Group, knownGroup } from '../math/index.js';
 import { ComposedExecutor } from './arrays/executor.js';
 import type { BatchField } from './arrays/field.js';
 import { openGpujs } from './arrays/gpujs.js';

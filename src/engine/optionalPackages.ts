@@ -1,7 +1,7 @@
 // Packages that an engine can use where they are installed: found without loading them, loaded by `import()`, and where they
 // are missing an error that says what to install. Nothing of them is known to the compiler: whoever loads one says its shape.
 import { createRequire } from 'node:module';
-import { asMixError, MixError } from '../base/errors.js';
+import { asMixError, MixError } from '../base/index.js';
 import type { EngineName } from './engine.js';
 
 const require = createRequire(import.meta.url);

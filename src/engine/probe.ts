@@ -1,6 +1,6 @@
 // Which engines can run on this machine, and by what code. A probe computes nothing in earnest: whether an engine is
 // right is for the self-check (self-check.ts) to say.
-import type { Group } from '../math/group.js';
+import type { Group } from '../math/index.js';
 import { GPUJS_PACKAGES } from './arrays/gpujs.js';
 import { installedBackends, TFJS_PACKAGES } from './arrays/tensors.js';
 import { probeCards } from './cuda/library.js';

@@ -1,8 +1,7 @@
 // Flat batches: element e of slot j stands at (j·width + e)·elementBytes, little-endian, in memory and on the wire, so
 // that nothing is converted between the socket and a kernel. This file sizes, checks, reads and writes them.
 import { setImmediate } from 'node:timers/promises';
-import { checkBytes, kindName } from '../base/checks.js';
-import { MixError } from '../base/errors.js';
+import { checkBytes, kindName, MixError } from '../base/index.js';
 import type { Group } from './group.js';
 
 export const WIDTH_MAX = 16;

@@ -2,8 +2,7 @@
 // CHVote). It has prime order q, every number of 1..q is a member, and no Legendre symbol can be read off an element.
 // Named groups are the RFC 3526 MODP primes; the TEST groups are small safe primes for tests and the simulator.
 import { getDiffieHellman } from 'node:crypto';
-import { checkObject, checkText } from '../base/checks.js';
-import { MixError } from '../base/errors.js';
+import { checkObject, checkText, MixError } from '../base/index.js';
 
 export const GROUP_NAMES = ['MODP-2048', 'MODP-3072', 'MODP-4096'] as const;
 export const TEST_GROUP_NAMES = ['TEST-64', 'TEST-512'] as const;

@@ -1,7 +1,7 @@
 // The step from a wide hash to an element: (wide mod q) + 1, for any of the groups. As BigInt it costs as much as the hash itself, most
 // of it for the way through hex and back, and leaves what it made in strings: here only the quotient, 129 bits, is BigInt, and
 // the rest is arithmetic on limbs.
-import { MixError } from '../base/errors.js';
+import { MixError } from '../base/index.js';
 import type { Group } from './group.js';
 
 /** Bytes by which a hash is longer than the element that it is reduced to. */

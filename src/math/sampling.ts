@@ -1,9 +1,7 @@
 // Uniform sampling without bias, and hashing to the group. Random elements and scalars come from rejection sampling on
 // exactly as many bits as q has; hashes come from 128 bits more than needed, reduced, which is uniform up to 2^-128.
 
-import { type DigestPart, xof } from '../base/bytes.js';
-import { MixError } from '../base/errors.js';
-import type { Rng } from '../base/rng.js';
+import { type DigestPart, MixError, type Rng, xof } from '../base/index.js';
 import { allocateBatch, bigintToBytes, elementOf } from './batch.js';
 import type { Group } from './group.js';
 import { EXCESS_BYTES, reduceInto } from './reduce.js';

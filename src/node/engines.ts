@@ -1,7 +1,7 @@
 // The engines of a process, one for each group that it computes in, opened when they are needed first.
-import { MixError } from '../base/errors.js';
-import type { Engine } from '../engine/engine.js';
-import type { GroupName } from '../math/group.js';
+import { MixError } from '../base/index.js';
+import type { Engine } from '../engine/index.js';
+import type { GroupName } from '../math/index.js';
 
 /** Engines by group, opened when a round needs one; the default group's at start, so that a bad one shows at once. */
 export class Engines {

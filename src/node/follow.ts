@@ -1,20 +1,17 @@
 // Follows the scheduler: takes its updates in order, each verified, hands them to the rounds, and sends reports back. The
 // scheduler may be away at any moment: the node keeps its rounds, asks again from where it was, and keeps its reports.
-import { type Clock, sleep } from '../base/clock.js';
-import { asMixError, MixError } from '../base/errors.js';
-import type { BootId, NodeId } from '../base/ids.js';
+import { asMixError, type BootId, type Clock, MixError, type NodeId, type Secret, sleep } from '../base/index.js';
 import type { Logger } from '../base/log.js';
-import type { Secret } from '../base/secret.js';
-import type { RoundInfo, SignedRoundInfo } from '../protocol/roundInfo.js';
 import {
   isUpdateOf,
   type NodeReport,
+  type RoundInfo,
   type RoundUpdate,
   type SchedulerPort,
+  type SignedRoundInfo,
   type SignedUpdate,
-} from '../protocol/schedulerPort.js';
-import type { RoundDirectory } from '../round/directory.js';
-import type { RoundRunner } from '../round/manager.js';
+} from '../protocol/index.js';
+import type { RoundDirectory, RoundRunner } from '../round/index.js';
 
 const RETRY_MS = 500;
 const RETRY_MS_MAX = 5_000;

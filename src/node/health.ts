@@ -1,6 +1,6 @@
 // Whether a node can mix, and in which way it is worse than it could be: everything that can fail is asked, for /readyz, the metrics and
 // the log. What takes rounds away from a node is told to its scheduler, so that nobody waits for it.
-import { type Clock, sleep } from '../base/clock.js';
+import { type Clock, sleep } from '../base/index.js';
 import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
 import type { DiskStore } from '../base/store.js';

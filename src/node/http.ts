@@ -2,7 +2,7 @@
 // /status (JSON). Meant for loopback; nothing in it is about a sender, a slot or a single message.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { MixError } from '../base/errors.js';
+import { MixError } from '../base/index.js';
 import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
 

@@ -1,40 +1,47 @@
 // The composition root of a node: reads keys and membership, opens engine and store, and joins rounds, comms, scheduler and
 // HTTP. The only place that knows everybody; nothing else constructs what it is given here.
 import { join } from 'node:path';
-import { toHex } from '../base/bytes.js';
-import { checkMethods } from '../base/checks.js';
-import { sleep, systemClock } from '../base/clock.js';
-import type { BootId, NodeId } from '../base/ids.js';
+import {
+  type BootId,
+  checkMethods,
+  keepingAlive,
+  type NodeId,
+  randomBytes,
+  sleep,
+  systemClock,
+  systemRng,
+  toHex,
+} from '../base/index.js';
 import { createLog, type Logger } from '../base/log.js';
 import { createMetrics, type Metrics } from '../base/metrics.js';
-import { keepingAlive } from '../base/promises.js';
-import { randomBytes, systemRng } from '../base/rng.js';
 import { type DiskStore, openLevelStore } from '../base/store.js';
-import { addGatewayService } from '../comms/gateway/service.js';
-import { SCHEDULER_ID, SchedulerClient } from '../comms/scheduler/client.js';
-import { TeamLink } from '../comms/team/link.js';
-import { addTeamService } from '../comms/team/service.js';
-import type { Engine } from '../engine/engine.js';
-import { degradedBy, openEngine } from '../engine/open.js';
-import type { GroupName } from '../math/group.js';
-import type { NodeReport } from '../protocol/schedulerPort.js';
-import { RoundDirectory } from '../round/directory.js';
-import { DEFAULT_RETRY } from '../round/exchange/retryingSender.js';
-import { LinkCare } from '../round/exchange/warmUp.js';
-import { RoundLog } from '../round/journal.js';
-import { isOver } from '../round/machine/admission.js';
-import { RoundRunner, type RunnerDeps } from '../round/manager.js';
-import { RegistrationDesk } from '../round/submissions/registration.js';
-import { SenderRegistry } from '../round/submissions/senderRegistry.js';
-import { HostManager } from '../transport/calling/hosts.js';
-import { keepWarmMs } from '../transport/calling/slowStart.js';
-import { validTimeOf } from '../transport/certificates.js';
-import type { AuthContext } from '../transport/grpc.js';
-import { LinkMetrics } from '../transport/linkMetrics.js';
-import { type CallFacts, Gate } from '../transport/serving/gate.js';
-import { addHandshakeService } from '../transport/serving/handshakeService.js';
-import { Places } from '../transport/serving/places.js';
-import { listen } from '../transport/serving/server.js';
+import { addGatewayService, addTeamService, SCHEDULER_ID, SchedulerClient, TeamLink } from '../comms/index.js';
+import { degradedBy, type Engine, openEngine } from '../engine/index.js';
+import type { GroupName } from '../math/index.js';
+import type { NodeReport } from '../protocol/index.js';
+import {
+  DEFAULT_RETRY,
+  isOver,
+  LinkCare,
+  RegistrationDesk,
+  RoundDirectory,
+  RoundLog,
+  RoundRunner,
+  type RunnerDeps,
+  SenderRegistry,
+} from '../round/index.js';
+import {
+  type AuthContext,
+  addHandshakeService,
+  type CallFacts,
+  Gate,
+  HostManager,
+  keepWarmMs,
+  LinkMetrics,
+  listen,
+  Places,
+  validTimeOf,
+} from '../transport/index.js';
 import { Engines } from './engines.js';
 import { SchedulerFollower } from './follow.js';
 import { NodeHealth } from './health.js';

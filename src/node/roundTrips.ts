@@ -1,8 +1,6 @@
 // Measures the round trip to every other member now and then, and tells the scheduler, which orders rings by it.
-import { type Clock, sleep } from '../base/clock.js';
-import type { NodeId } from '../base/ids.js';
-import type { Link, LinkProbe } from '../protocol/link.js';
-import type { NodeReport } from '../protocol/schedulerPort.js';
+import { type Clock, type NodeId, sleep } from '../base/index.js';
+import type { Link, LinkProbe, NodeReport } from '../protocol/index.js';
 
 /** Routes change rarely; a thousand members are pinged in this time without haste. */
 const PERIOD_MS = 60_000;

@@ -1,20 +1,15 @@
 // The composition root of a scheduler: keys, store, listener and HTTP around scheduler/scheduler.ts.
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { systemClock } from '../base/clock.js';
+import { randomBytes, systemClock, systemRng } from '../base/index.js';
 import { createLog, type Logger } from '../base/log.js';
 import { createMetrics } from '../base/metrics.js';
-import { randomBytes, systemRng } from '../base/rng.js';
 import { type DiskStore, openLevelStore } from '../base/store.js';
-import { SCHEDULER_ID } from '../comms/scheduler/client.js';
-import { addSchedulerService } from '../comms/scheduler/service.js';
-import { openEngine } from '../engine/open.js';
-import { GROUP_NAMES, namedGroup, TEST_GROUP_NAMES } from '../math/group.js';
-import { Scheduler } from '../scheduler/scheduler.js';
-import { SchedulerStore } from '../scheduler/store.js';
-import { type CallFacts, Gate } from '../transport/serving/gate.js';
-import { addHandshakeService } from '../transport/serving/handshakeService.js';
-import { listen } from '../transport/serving/server.js';
+import { addSchedulerService, SCHEDULER_ID } from '../comms/index.js';
+import { openEngine } from '../engine/index.js';
+import { GROUP_NAMES, namedGroup, TEST_GROUP_NAMES } from '../math/index.js';
+import { Scheduler, SchedulerStore } from '../scheduler/index.js';
+import { addHandshakeService, type CallFacts, Gate, listen } from '../transport/index.js';
 import { Engines } from './engines.js';
 import { type Readiness, serveHttp } from './http.js';
 import { loadCertificate, loadSigningKey, openDataDirectory } from './settings/keyFiles.js';

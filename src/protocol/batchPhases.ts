@@ -1,11 +1,9 @@
 // The batches that flow between team members: which phases there are, how many elements a slot has in each, and who sends
 // them to whom. Positions count from 0: position 0 is node 1 of the protocol. The permute rings run back, so that the
 // node that reveals never holds the complete batch unpermuted (docs/protocol.md, "the order is the security").
-import { concat } from '../base/bytes.js';
-import { MixError } from '../base/errors.js';
-import { NONCE_BYTES } from '../cmix/commitment.js';
-import { type DecryptionProof, decodeDecryptionProof, encodeDecryptionProof } from '../cmix/proofs/proofs.js';
-import type { Group } from '../math/group.js';
+import { concat, MixError } from '../base/index.js';
+import { type DecryptionProof, decodeDecryptionProof, encodeDecryptionProof, NONCE_BYTES } from '../cmix/index.js';
+import type { Group } from '../math/index.js';
 
 export const BATCH_PHASES = [
   'precompDecrypt',

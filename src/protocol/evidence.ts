@@ -1,16 +1,10 @@
 // Evidence: what convicts a member in the eyes of anybody who knows the RoundInfo and the identity keys, without believing whoever
 // brings it. One union of kinds, one canonical encoding, one `verifyEvidence`; a later kind is a case in each of the three. Words are
 // not evidence: what only one member has seen (a chunk out of range, a stream that does not come) has no kind here.
-import { concat, equalBytes, toHex } from '../base/bytes.js';
-import { asMixError, MixError } from '../base/errors.js';
-import type { NodeId } from '../base/ids.js';
-import { openCommitment } from '../cmix/commitment.js';
-import { batchRoot } from '../cmix/merkle.js';
-import { splitCipher } from '../cmix/phases.js';
-import { verifyDecryption } from '../cmix/proofs/proofs.js';
-import { decodeKeyShare } from '../cmix/teamKey.js';
-import type { Engine } from '../engine/engine.js';
-import { checkElements } from '../math/batch.js';
+import { asMixError, concat, equalBytes, MixError, type NodeId, toHex } from '../base/index.js';
+import { batchRoot, decodeKeyShare, openCommitment, splitCipher, verifyDecryption } from '../cmix/index.js';
+import type { Engine } from '../engine/index.js';
+import { checkElements } from '../math/index.js';
 import {
   checkMessage,
   checkTrailer,

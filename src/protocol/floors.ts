@@ -1,7 +1,7 @@
 // The least that a node or a sender takes part in, whatever is signed: an authority that is careless, stolen or hostile can sign rounds
 // of one sender, one slot or a toy group, in which nobody hides. Each party has floors of its own.
-import { MixError } from '../base/errors.js';
-import { namedGroup } from '../math/group.js';
+import { MixError } from '../base/index.js';
+import { namedGroup } from '../math/index.js';
 import type { RoundInfo } from './roundInfo.js';
 
 export interface RoundFloors {

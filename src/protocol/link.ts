@@ -2,8 +2,8 @@
 // network that loses, delays, duplicates and reorders. One call is one attempt; retrying is round/exchange/retryingSender.ts's business,
 // and safe because receivers take every (round, phase, slot) and every message kind once.
 
-import type { BootId, NodeId, RoundId, SenderId } from '../base/ids.js';
-import type { RejectionReason } from '../cmix/slotTable.js';
+import type { BootId, NodeId, RoundId, SenderId } from '../base/index.js';
+import type { RejectionReason } from '../cmix/index.js';
 import type { BatchPhase } from './batchPhases.js';
 import type { BatchTrailer, SignedTeamMessage } from './teamMessages.js';
 

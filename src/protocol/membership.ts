@@ -1,9 +1,7 @@
 // The membership list: identity key, addresses and pinned certificates of every node.
 import { createHash, X509Certificate } from 'node:crypto';
-import { checkBytes, checkObject, checkText, checkWhole, refuse } from '../base/checks.js';
-import { MixError } from '../base/errors.js';
-import type { NodeId } from '../base/ids.js';
-import { nodeIdOf } from '../cmix/signatures.js';
+import { checkBytes, checkObject, checkText, checkWhole, MixError, type NodeId, refuse } from '../base/index.js';
+import { nodeIdOf } from '../cmix/index.js';
 
 export interface Member {
   readonly node: NodeId;

@@ -1,7 +1,7 @@
 // What became of a submission, as any node of its team can tell; and what a sender may conclude from what several of them say. A
 // sender must not send a message again that may come out: whoever refused it, took it all the same, and then sees one text in two
 // rounds, knows who wrote it.
-import type { NodeId } from '../base/ids.js';
+import type { NodeId } from '../base/index.js';
 
 /**
  * `resendable`: as far as this node can tell nothing of the submission has come out of the round or will, since it keeps its share

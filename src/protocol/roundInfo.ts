@@ -1,12 +1,9 @@
 // A RoundInfo says everything that is fixed about a round before it starts: who mixes in which order, in which group, how
 // many slots of which width, and how long each stage may take. It is signed by whoever may open rounds; its digest binds
 // every share, proof, key and message of the round.
-import { type DigestPart, digest } from '../base/bytes.js';
-import { MixError } from '../base/errors.js';
-import { isNodeId, isRoundId, type NodeId, type RoundId } from '../base/ids.js';
-import { type SigningKey, verifySignature } from '../cmix/signatures.js';
-import { SLOTS_MAX, WIDTH_MAX } from '../math/batch.js';
-import { type Group, type GroupName, namedGroup } from '../math/group.js';
+import { type DigestPart, digest, isNodeId, isRoundId, MixError, type NodeId, type RoundId } from '../base/index.js';
+import { type SigningKey, verifySignature } from '../cmix/index.js';
+import { type Group, type GroupName, namedGroup, SLOTS_MAX, WIDTH_MAX } from '../math/index.js';
 
 export const TEAM_SIZE_MIN = 2;
 export const TEAM_SIZE_MAX = 64;

@@ -1,10 +1,8 @@
 // How a node and whoever schedules rounds talk, as a port: numbered, signed updates come down, reports go up. The demo's
 // minimal scheduler stands behind it today; the scheduler service will, later. A scheduler has no authority of its own:
 // what makes a round valid is the signature under its RoundInfo.
-import { digest } from '../base/bytes.js';
-import type { ErrorCode } from '../base/errors.js';
-import type { BootId, NodeId, RoundId } from '../base/ids.js';
-import { type SigningKey, verifySignature } from '../cmix/signatures.js';
+import { type BootId, digest, type ErrorCode, type NodeId, type RoundId } from '../base/index.js';
+import { type SigningKey, verifySignature } from '../cmix/index.js';
 import { roundDigest, type SignedRoundInfo } from './roundInfo.js';
 import type { PhaseName, Stage } from './stages.js';
 

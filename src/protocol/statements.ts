@@ -1,13 +1,17 @@
 // What a member has signed in a round, in a form that outlives the round and its network: a message or the end of a batch, with the
 // signature under it. Its checks are the ones that anybody can make who knows the RoundInfo and the identity keys: a member that takes
 // a message in makes them, and so does whoever is shown it as evidence (protocol/evidence.ts).
-import { concat, toHex, utf8 } from '../base/bytes.js';
-import { type ErrorCode, isErrorCode, MixError } from '../base/errors.js';
-import { isNodeId, type NodeId } from '../base/ids.js';
-import { SIGNATURE_BYTES, verifySignature } from '../cmix/signatures.js';
-import { REJECTION_REASONS, type SlotRejection } from '../cmix/slotTable.js';
-import { decodeKeyShare, type ShareContext, verifyKeyShare } from '../cmix/teamKey.js';
-import type { Engine } from '../engine/engine.js';
+import { concat, type ErrorCode, isErrorCode, isNodeId, MixError, type NodeId, toHex, utf8 } from '../base/index.js';
+import {
+  decodeKeyShare,
+  REJECTION_REASONS,
+  type ShareContext,
+  SIGNATURE_BYTES,
+  type SlotRejection,
+  verifyKeyShare,
+  verifySignature,
+} from '../cmix/index.js';
+import type { Engine } from '../engine/index.js';
 import { BATCH_PHASES, type BatchPhase, decodeOpening, type OpeningExtra } from './batchPhases.js';
 import type { RoundFacts } from './roundInfo.js';
 import { type BatchTrailer, isSaidBy, messageDigest, type TeamMessage, trailerDigest } from './teamMessages.js';

@@ -1,10 +1,7 @@
 // What team members say to each other besides batches. Every message is signed by its speaker over H(RoundInfo), speaker,
 // kind and content, so that two different things said are a proof of equivocation that anybody can check.
-import { type DigestPart, digest } from '../base/bytes.js';
-import type { ErrorCode } from '../base/errors.js';
-import type { NodeId, RoundId } from '../base/ids.js';
-import { type SigningKey, verifySignature } from '../cmix/signatures.js';
-import type { SlotRejection } from '../cmix/slotTable.js';
+import { type DigestPart, digest, type ErrorCode, type NodeId, type RoundId } from '../base/index.js';
+import { type SigningKey, type SlotRejection, verifySignature } from '../cmix/index.js';
 import type { BatchPhase } from './batchPhases.js';
 
 export type TeamMessage =

@@ -1,9 +1,7 @@
 // The rounds of the whole network as one node has heard of them from the scheduler: so that a sender may ask any node which
 // rounds take messages now, and so that a node leaves alone what is not its business.
-import type { Clock } from '../base/clock.js';
-import type { NodeId, RoundId } from '../base/ids.js';
-import type { SignedRoundInfo } from '../protocol/roundInfo.js';
-import type { RoundUpdate } from '../protocol/schedulerPort.js';
+import type { Clock, NodeId, RoundId } from '../base/index.js';
+import type { RoundUpdate, SignedRoundInfo } from '../protocol/index.js';
 
 /** Rounds that are remembered; a scheduler has fewer open. */
 const ROUNDS_MAX = 4_096;

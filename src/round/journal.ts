@@ -1,11 +1,9 @@
 // The written record of rounds, so that a round runs once, ever: a round id is down, synced, before the node does anything
 // for it, and once more before its first realtime byte. After a restart no open round is taken up again (its secrets
 // died with the process), and no id is accepted twice. Old records are pruned behind a floor below which ids are refused.
-import { utf8 } from '../base/bytes.js';
-import { MixError } from '../base/errors.js';
-import type { BootId, RoundId } from '../base/ids.js';
+import { type BootId, MixError, type RoundId, utf8 } from '../base/index.js';
 import type { Store } from '../base/store.js';
-import type { Stage } from '../protocol/stages.js';
+import type { Stage } from '../protocol/index.js';
 
 /** Records kept; 10,000 rounds of a few dozen bytes each. */
 const RECORDS_MAX = 10_000;

@@ -1,15 +1,16 @@
 // What a node takes on: its limits, and whether a signed RoundInfo is one that it may open, checked before anything is allocated or
 // written down for it.
-import { MixError } from '../base/errors.js';
-import type { NodeId } from '../base/ids.js';
-import { checkFloors, NO_FLOORS, type RoundFloors } from '../protocol/floors.js';
+import { MixError, type NodeId } from '../base/index.js';
 import {
+  checkFloors,
   checkRoundInfo,
   isSignedBy,
+  NO_FLOORS,
   type RoundFacts,
+  type RoundFloors,
   roundDigest,
   type SignedRoundInfo,
-} from '../protocol/roundInfo.js';
+} from '../protocol/index.js';
 
 export interface RunnerLimits {
   /** The least that it takes part in. */

@@ -1,16 +1,22 @@
 // All rounds of one node: opens them by signed RoundInfo, hands messages and batches to the round they belong to, takes
 // submissions, keeps the outputs of recent rounds, and ends rounds when a peer is lost or the node shuts down. A failing
 // round touches no other; an error of a round never leaves this file as anything but a report.
-import { equalBytes } from '../base/bytes.js';
-import type { Clock } from '../base/clock.js';
-import { type ErrorCode, MixError } from '../base/errors.js';
-import type { BootId, NodeId, RoundId, SenderId } from '../base/ids.js';
+import {
+  type BootId,
+  type Clock,
+  type ErrorCode,
+  equalBytes,
+  MixError,
+  type NodeId,
+  type Rng,
+  type RoundId,
+  type SenderId,
+} from '../base/index.js';
 import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
-import type { Rng } from '../base/rng.js';
-import type { SigningKey } from '../cmix/signatures.js';
-import type { Engine } from '../engine/engine.js';
-import type { GroupName } from '../math/group.js';
+import type { SigningKey } from '../cmix/index.js';
+import type { Engine } from '../engine/index.js';
+import type { GroupName } from '../math/index.js';
 import type {
   BatchHeader,
   BatchSink,
@@ -19,12 +25,12 @@ import type {
   ClaimRejection,
   Link,
   LinkReceiver,
-} from '../protocol/link.js';
-import type { Outcome } from '../protocol/outcome.js';
-import type { SignedRoundInfo } from '../protocol/roundInfo.js';
-import type { NodeReport } from '../protocol/schedulerPort.js';
-import type { Stage } from '../protocol/stages.js';
-import type { SignedTeamMessage } from '../protocol/teamMessages.js';
+  NodeReport,
+  Outcome,
+  SignedRoundInfo,
+  SignedTeamMessage,
+  Stage,
+} from '../protocol/index.js';
 import { PeerWatch, type PeerWatchOptions } from './exchange/liveness.js';
 import { Refusals } from './exchange/refusals.js';
 import { Courier, DEFAULT_RETRY, type RetryPolicy } from './exchange/retryingSender.js';

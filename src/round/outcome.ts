@@ -1,6 +1,6 @@
 // What this node can tell of a submission: it has been mixed, was rejected, or the round has failed.
-import type { SenderId } from '../base/ids.js';
-import type { Outcome } from '../protocol/outcome.js';
+import type { SenderId } from '../base/index.js';
+import type { Outcome } from '../protocol/index.js';
 import { PROGRESS } from './machine/state.js';
 import type { Round } from './run/round.js';
 import type { SubmissionDesk } from './submissions/desk.js';

@@ -2,15 +2,26 @@
 // somebody's word only with that one's signature; evidence is checked, kept, and convicts; what is false counts against who brought it.
 // Statements of one round are held against each other, whoever brings them: a member that told two of them different things convicts
 // itself by what both have shown.
-import { asMixError } from '../base/errors.js';
-import type { NodeId, RoundId } from '../base/ids.js';
+import { asMixError, type NodeId, type RoundId } from '../base/index.js';
 import type { Logger } from '../base/log.js';
-import type { Engine } from '../engine/engine.js';
-import { type GroupName, namedGroup } from '../math/group.js';
-import { decodeEvidence, type Evidence, encodeEvidence, statementsIn, verifyEvidence } from '../protocol/evidence.js';
-import { type RoundInfo, roundDigest, type SignedRoundInfo } from '../protocol/roundInfo.js';
-import type { FailureReport } from '../protocol/schedulerPort.js';
-import { claimOf, isStatement, messageStatement, type PublicFacts, type Statement } from '../protocol/statements.js';
+import type { Engine } from '../engine/index.js';
+import { type GroupName, namedGroup } from '../math/index.js';
+import {
+  claimOf,
+  decodeEvidence,
+  type Evidence,
+  encodeEvidence,
+  type FailureReport,
+  isStatement,
+  messageStatement,
+  type PublicFacts,
+  type RoundInfo,
+  roundDigest,
+  type SignedRoundInfo,
+  type Statement,
+  statementsIn,
+  verifyEvidence,
+} from '../protocol/index.js';
 import type { Testimony } from './machine/state.js';
 
 /** Rounds whose statements are remembered: those that fail while others are settled. */

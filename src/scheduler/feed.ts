@@ -1,20 +1,21 @@
 // What stands behind the scheduler port: it numbers and signs updates, writes them down before anybody sees them, keeps them for
 // nodes that were away, and turns what nodes report into one view per round. It decides nothing: scheduler.ts does.
 
-import { MixError } from '../base/errors.js';
-import type { BootId, NodeId, RoundId } from '../base/ids.js';
-import { deferred } from '../base/promises.js';
-import type { SigningKey } from '../cmix/signatures.js';
-import type { SchedulerFeed } from '../comms/scheduler/service.js';
-import { type RoundInfo, type SignedRoundInfo, signRoundInfo } from '../protocol/roundInfo.js';
+import { type BootId, deferred, MixError, type NodeId, type RoundId } from '../base/index.js';
+import type { SigningKey } from '../cmix/index.js';
+import type { SchedulerFeed } from '../comms/index.js';
 import {
   type FailureReport,
   type NodeReport,
+  type PhaseName,
+  type RoundInfo,
   type RoundUpdate,
+  type SignedRoundInfo,
   type SignedUpdate,
+  type Stage,
+  signRoundInfo,
   signUpdate,
-} from '../protocol/schedulerPort.js';
-import type { PhaseName, Stage } from '../protocol/stages.js';
+} from '../protocol/index.js';
 
 /** Updates kept for nodes that come late. */
 export const HISTORY_MAX = 10_000;

@@ -1,5 +1,5 @@
 // What a scheduler counts: of rounds and nodes, never of senders or messages.
-import type { NodeId } from '../base/ids.js';
+import type { NodeId } from '../base/index.js';
 import type { Metrics } from '../base/metrics.js';
 import type { RoundRecord, SchedulerView } from './machine/state.js';
 

@@ -1,8 +1,8 @@
 // What a scheduler goes by. Every parameter may change while it runs: what is decided afterwards goes by the new ones, rounds that
 // are open keep what is signed in their RoundInfo.
-import { MixError } from '../base/errors.js';
-import { GROUP_NAMES, type GroupName, namedGroup, TEST_GROUP_NAMES } from '../math/group.js';
-import { type RoundDeadlines, TEAM_SIZE_MAX, TEAM_SIZE_MIN } from '../protocol/roundInfo.js';
+import { MixError } from '../base/index.js';
+import { GROUP_NAMES, type GroupName, namedGroup, TEST_GROUP_NAMES } from '../math/index.js';
+import { type RoundDeadlines, TEAM_SIZE_MAX, TEAM_SIZE_MIN } from '../protocol/index.js';
 
 export interface SchedulerParams {
   readonly teamSize: number;

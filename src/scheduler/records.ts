@@ -1,9 +1,8 @@
 // What a scheduler remembers of rounds for its tables and its timeline: when each was opened, ready, taking messages and over, how
 // long each phase took over the whole team, and when each node was at which. One clock measures all of it, the scheduler's, so that
 // nodes that work on the same batch at the same time are not added up. Nothing here is about a sender, a slot or a message.
-import type { ErrorCode } from '../base/errors.js';
-import type { NodeId, RoundId } from '../base/ids.js';
-import type { PhaseName, Stage } from '../protocol/stages.js';
+import type { ErrorCode, NodeId, RoundId } from '../base/index.js';
+import type { PhaseName, Stage } from '../protocol/index.js';
 import type { RoundRecord } from './machine/state.js';
 
 /** Ended rounds whose rows are kept. */

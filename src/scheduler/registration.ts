@@ -1,8 +1,6 @@
 // Who may join the pool by a code: codes are good for one member each, tried one after another, and no member may try many. A
 // flood of wrong ones costs a bounded number of looks into the store, and delays nobody who has a right one by more than those.
-import type { Clock } from '../base/clock.js';
-import { MixError } from '../base/errors.js';
-import type { NodeId } from '../base/ids.js';
+import { type Clock, MixError, type NodeId } from '../base/index.js';
 import type { SchedulerStore } from './store.js';
 
 /** Codes that one member may try in that time: whoever mistypes one has more, who guesses has none to speak of. */

@@ -1,7 +1,7 @@
 // The order of a team: the ring with the shortest way round, because every batch passes every link of it, in both directions.
 // Exact by dynamic programming over subsets (Bellman; Held and Karp, 1962) up to 12 nodes, n²·2ⁿ steps instead of n!; above that
 // by improving nearest-neighbour tours until neither turning round nor moving any stretch helps (2-opt and Or-opt).
-import type { NodeId } from '../base/ids.js';
+import type { NodeId } from '../base/index.js';
 
 /** Above this, 2ⁿ is too much for a decision that is made all the time. */
 const EXACT_NODES_MAX = 12;

@@ -1,20 +1,31 @@
 // The scheduler of a network: the machine that decides (schedulerMachine.ts) between the feed that talks to nodes (roundFeed.ts) and
 // the store that outlives it. Everything happens in one order: an event is reduced, and its effects are carried out, before the
 // next one; nothing is published before it is written down.
-import { type Clock, sleep } from '../base/clock.js';
-import { asMixError, MixError } from '../base/errors.js';
-import type { NodeId, RoundId } from '../base/ids.js';
+import {
+  asMixError,
+  type Clock,
+  MixError,
+  type NodeId,
+  type Rng,
+  type RoundId,
+  randomBytes,
+  sleep,
+} from '../base/index.js';
 import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
-import { type Rng, randomBytes } from '../base/rng.js';
-import type { SigningKey } from '../cmix/signatures.js';
-import type { SchedulerFeed } from '../comms/scheduler/service.js';
-import type { Engine } from '../engine/engine.js';
-import type { GroupName } from '../math/group.js';
-import type { Membership } from '../protocol/membership.js';
-import { isSignedBy, type SignedRoundInfo } from '../protocol/roundInfo.js';
-import { isUpdateOf, type NodeReport, type SignedUpdate } from '../protocol/schedulerPort.js';
-import type { Stage } from '../protocol/stages.js';
+import type { SigningKey } from '../cmix/index.js';
+import type { SchedulerFeed } from '../comms/index.js';
+import type { Engine } from '../engine/index.js';
+import type { GroupName } from '../math/index.js';
+import {
+  isSignedBy,
+  isUpdateOf,
+  type Membership,
+  type NodeReport,
+  type SignedRoundInfo,
+  type SignedUpdate,
+  type Stage,
+} from '../protocol/index.js';
 import { Courtroom } from './courtroom.js';
 import { type FeedListener, RoundFeed } from './feed.js';
 import { medianRoundTripMs, statusOf } from './machine/pool.js';

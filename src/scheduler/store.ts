@@ -2,16 +2,12 @@
 // registration codes are used, and who is registered or banned. A restart goes on from here: no number and no round id is
 // given twice, and open rounds are taken up where their nodes say they are.
 import { createHash } from 'node:crypto';
-import { equalBytes, fromHex, toHex, utf8 } from '../base/bytes.js';
-import { MixError } from '../base/errors.js';
-import type { NodeId, RoundId } from '../base/ids.js';
+import { equalBytes, fromHex, MixError, type NodeId, type RoundId, toHex, utf8 } from '../base/index.js';
 import type { Store } from '../base/store.js';
-import { SIGNATURE_BYTES } from '../cmix/signatures.js';
-import { decodeUpdate, encodeUpdate } from '../comms/roundCodec.js';
-import type { SignedRoundInfo } from '../protocol/roundInfo.js';
-import type { SignedUpdate } from '../protocol/schedulerPort.js';
-import { decodeFields, encodeFields } from '../protocol/statements.js';
-import { type grpc, services } from '../transport/grpc.js';
+import { SIGNATURE_BYTES } from '../cmix/index.js';
+import { decodeUpdate, encodeUpdate } from '../comms/index.js';
+import { decodeFields, encodeFields, type SignedRoundInfo, type SignedUpdate } from '../protocol/index.js';
+import { type grpc, services } from '../transport/index.js';
 import type { Update__Output } from '../transport/proto/generated/millrace/v1/Update.js';
 import { HISTORY_MAX } from './feed.js';
 

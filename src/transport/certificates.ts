@@ -5,9 +5,8 @@ import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import * as x509 from '@peculiar/x509';
-import { systemClock } from '../base/clock.js';
-import { MixError } from '../base/errors.js';
-import { readCertificate } from '../protocol/membership.js';
+import { MixError, systemClock } from '../base/index.js';
+import { readCertificate } from '../protocol/index.js';
 
 x509.cryptoProvider.set(webcrypto as never);
 

@@ -4,7 +4,7 @@
 // grpc-js shows neither end its socket: on the server a connection is found by its addresses, which no other open connection
 // has; a client catches the socket while it is made (transport/calling/connection.ts).
 import type { TLSSocket } from 'node:tls';
-import { toHex } from '../base/bytes.js';
+import { toHex } from '../base/index.js';
 
 const LABEL = 'EXPORTER-Channel-Binding';
 const BYTES = 32;

@@ -1,7 +1,6 @@
 // Errors on the wire: a MixError becomes a gRPC status whose metadata carries its code and values, and the caller gets the
 // same MixError back. Whatever grpc-js itself reports (connections, deadlines, sizes) becomes a LINK_* or peer error.
-import { timestamp } from '../base/clock.js';
-import { asMixError, type ErrorCode, type ErrorValues, isErrorCode, MixError } from '../base/errors.js';
+import { asMixError, type ErrorCode, type ErrorValues, isErrorCode, MixError, timestamp } from '../base/index.js';
 import { type EndStatus, grpc } from './grpc.js';
 
 const CODE_KEY = 'mix-code';

@@ -1,9 +1,7 @@
 // Tokens: 32 random bytes that stand for something a server remembers, a challenge or an authenticated connection. A token is
 // usable as a key of a map by its selector, compared whole in constant time, and never prints.
 import { inspect } from 'node:util';
-import { equalBytes, fromHex, toHex } from '../base/bytes.js';
-import { MixError } from '../base/errors.js';
-import { type Rng, randomBytes } from '../base/rng.js';
+import { equalBytes, fromHex, MixError, type Rng, randomBytes, toHex } from '../base/index.js';
 
 export const TOKEN_BYTES = 32;
 /** The part that a map is searched by: how long that search takes may depend on these bytes, and on no others. */

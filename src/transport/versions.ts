@@ -1,7 +1,6 @@
 // Which protocol a node speaks: a major version that must be equal, a minor version that only adds, and names of features that
 // either side may lack. Both ends say theirs in the handshake, and sign what the other said: nobody can talk them down.
-import { digest } from '../base/bytes.js';
-import { MixError } from '../base/errors.js';
+import { digest, MixError } from '../base/index.js';
 
 /** Features that a peer may not have; what it lacks is not asked of it. */
 export const FEATURES = ['session-tokens', 'warm', 'circle', 'screen'] as const;

@@ -1,6 +1,6 @@
 // Fields of decoded messages, as handlers take them: a field that is missing, of the wrong length or not one of its values is
 // MESSAGE_MALFORMED.
-import { MixError } from '../base/errors.js';
+import { MixError } from '../base/index.js';
 
 export function malformed(what: string): MixError {
   return new MixError('MESSAGE_MALFORMED', { what });

@@ -2,7 +2,7 @@
 // round after round, so that whatever else the machine does meets all of them.
 
 import { availableParallelism, cpus } from 'node:os';
-import { timestamp } from '../../base/clock.js';
+import { timestamp } from '../../base/index.js';
 import { describeMachine, type Machine } from '../machine.js';
 import type { BenchShape } from '../options.js';
 import { benchPrecompute, type PrecomputeCost } from '../round/precompute.js';

@@ -2,12 +2,9 @@
 // asked for one sample of an operation, so that all take turns.
 import { createDiffieHellman } from 'node:crypto';
 import { modInv, modPow } from 'bigint-crypto-utils';
-import { systemRng } from '../../base/rng.js';
-import type { Engine, EngineName, OperationName } from '../../engine/engine.js';
-import { openEngine, probeEngines } from '../../engine/open.js';
-import { bigintToBytes, elementOf, elementsOf } from '../../math/batch.js';
-import type { Group } from '../../math/group.js';
-import { randomElements, randomExponents } from '../../math/sampling.js';
+import { systemRng } from '../../base/index.js';
+import { type Engine, type EngineName, type OperationName, openEngine, probeEngines } from '../../engine/index.js';
+import { bigintToBytes, elementOf, elementsOf, type Group, randomElements, randomExponents } from '../../math/index.js';
 import { type BareMeasure, BareProduct } from '../engine/bare.js';
 import { type ReadyOperation, readyOperation } from '../engine/operations.js';
 import { GmpPeer } from './gmp.js';

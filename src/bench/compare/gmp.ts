@@ -5,8 +5,8 @@ import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { MixError } from '../../base/errors.js';
-import type { Group } from '../../math/group.js';
+import { MixError } from '../../base/index.js';
+import type { Group } from '../../math/index.js';
 
 const SOURCE = fileURLToPath(new URL('../../../bench/peers/gmp.c', import.meta.url));
 const PROGRAM = fileURLToPath(new URL('../../../build/bench/gmp', import.meta.url));

@@ -2,12 +2,9 @@
 // lanes that stay where they are, one after the other, with nothing read or written between them; and `call`, one call of the
 // native library after the other over a batch that stays in the second-level cache, which adds reading and writing elements in
 // their 64-bit form, into and out of eight lanes of 52-bit digits, and the canonical form of each result.
-import { systemRng } from '../../base/rng.js';
-import { type NativeLibrary, type NativePath, native } from '../../engine/kernels/native/library.js';
-import { type Address, addressOf } from '../../engine/kernels/openssl/library.js';
-import { allocateBatch } from '../../math/batch.js';
-import type { Group } from '../../math/group.js';
-import { randomElements } from '../../math/sampling.js';
+import { systemRng } from '../../base/index.js';
+import { type Address, addressOf, type NativeLibrary, type NativePath, native } from '../../engine/index.js';
+import { allocateBatch, type Group, randomElements } from '../../math/index.js';
 
 /** Elements of a call. */
 const ELEMENTS = 64;

@@ -1,6 +1,5 @@
 // `millrace bench engine`: what the operations of one engine cost on this machine, through its public interface.
-import type { Engine, OperationName } from '../../engine/engine.js';
-import { openEngine } from '../../engine/open.js';
+import { type Engine, type OperationName, openEngine } from '../../engine/index.js';
 import type { BenchOptions, BenchShape } from '../options.js';
 import { type Spread, spreadOf } from '../stats.js';
 import { readyOperation } from './operations.js';

@@ -1,10 +1,9 @@
 // One operation of an engine, made ready to be measured: operands drawn, prepared and tabled before the clock starts. What is
 // timed is the public interface with everything that a node pays: checks, cutting into chunks, the way to a worker and back.
-import { systemRng } from '../../base/rng.js';
-import { randomPermutation } from '../../cmix/permutation.js';
-import type { Engine, OperationName } from '../../engine/engine.js';
-import { elementOf } from '../../math/batch.js';
-import { randomElements, randomExponents } from '../../math/sampling.js';
+import { systemRng } from '../../base/index.js';
+import { randomPermutation } from '../../cmix/index.js';
+import type { Engine, OperationName } from '../../engine/index.js';
+import { elementOf, randomElements, randomExponents } from '../../math/index.js';
 
 /**
  * Batches of a queued operation that are under way at once, however many workers there are: at least one that computes and

@@ -2,8 +2,8 @@
 // card already. The program is a C++ one of its own, so what it says is checked like any input.
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { MixError } from '../../base/errors.js';
-import { OPERATIONS } from '../../engine/engine.js';
+import { MixError } from '../../base/index.js';
+import { OPERATIONS } from '../../engine/index.js';
 
 const positive = z.number().positive();
 const rate = z.number().min(0);

@@ -2,11 +2,9 @@
 // peer, and what kernels/dev/check found on the card itself, put together with the limits and the targets.
 
 import { availableParallelism } from 'node:os';
-import { systemClock, timestamp } from '../../base/clock.js';
-import type { Engine } from '../../engine/engine.js';
-import { cudaEngine, degradedBy, openEngine, probeEngines } from '../../engine/open.js';
-import { QUEUE_LIMIT } from '../../engine/pool/executor.js';
-import { type Group, groupOfBits } from '../../math/group.js';
+import { systemClock, timestamp } from '../../base/index.js';
+import { cudaEngine, degradedBy, type Engine, openEngine, probeEngines, QUEUE_LIMIT } from '../../engine/index.js';
+import { type Group, groupOfBits } from '../../math/index.js';
 import { QUEUED, readyOperation } from '../engine/operations.js';
 import { type CardState, describeMachine, type Machine } from '../machine.js';
 import { measurePrecompute, type PrecomputeCost } from '../round/precompute.js';

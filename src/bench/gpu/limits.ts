@@ -1,7 +1,7 @@
 // What a card can give at most, from the one rate that bounds it: wide multiply-adds (32 × 32 bits added to 64) a second, measured
 // in the same run. A multiplication of n limbs needs 2n² of them, half for the product and half for the reduction; a squaring
 // needs half of the products' half only. What the kernels spend beside that shows as the distance to the limit.
-import type { OperationName } from '../../engine/engine.js';
+import type { OperationName } from '../../engine/index.js';
 import type { Target } from '../compare/targets.js';
 import { significant } from '../stats.js';
 import { isPower, SHORT_BITS } from './plan.js';

@@ -1,6 +1,6 @@
 // What `millrace bench gpu` measures, in the order in which it matters, and what it leaves out when time runs short: a card is
 // often lent for minutes, and the largest batches of the longest exponents take seconds a run.
-import { OPERATIONS, type OperationName } from '../../engine/engine.js';
+import { OPERATIONS, type OperationName } from '../../engine/index.js';
 
 /** Sizes of a batch, from what a small round has to what fills any card several times over. */
 export const BATCHES: readonly number[] = [32, 256, 1024, 4096, 16_384, 65_536];

@@ -1,9 +1,8 @@
 // One end of the link of `millrace bench link`: a process of its own, in a network namespace of its own, with a new identity. It
 // says who it is, sets the kernel settings that it is told, and is then the server or the client.
-import { toHex } from '../../base/bytes.js';
-import { systemRng } from '../../base/rng.js';
-import { SigningKey } from '../../cmix/signatures.js';
-import { createCertificate } from '../../transport/certificates.js';
+import { systemRng, toHex } from '../../base/index.js';
+import { SigningKey } from '../../cmix/index.js';
+import { createCertificate } from '../../transport/index.js';
 import { clientAnswers } from './client.js';
 import { answerAll } from './messages.js';
 import { type OwnEnd, setSysctl } from './self.js';

@@ -5,7 +5,7 @@ import { accessSync, constants, existsSync, mkdirSync, renameSync, statSync } fr
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { MixError } from '../../base/errors.js';
+import { MixError } from '../../base/index.js';
 
 const fileOf = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 const SOURCES = ['bench/link/forwarder.c', 'bench/link/line.h'].map(fileOf);

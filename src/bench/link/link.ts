@@ -4,9 +4,8 @@
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { timestamp } from '../../base/clock.js';
-import { MixError } from '../../base/errors.js';
-import { WINDOW_BYTES } from '../../transport/http2Windows.js';
+import { MixError, timestamp } from '../../base/index.js';
+import { WINDOW_BYTES } from '../../transport/index.js';
 import { describeMachine, type Machine } from '../machine.js';
 import { type Spread, significant, spreadOf } from '../stats.js';
 import { type Carried, CLIENT_ADDRESS, Forwarder } from './forwarder.js';

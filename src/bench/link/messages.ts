@@ -2,7 +2,7 @@
 // order, over the channel that Node.js has to a child.
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { asMixError, type ErrorCode, type ErrorValues, MixError } from '../../base/errors.js';
+import { asMixError, type ErrorCode, type ErrorValues, MixError } from '../../base/index.js';
 import type { LinkCase } from './plan.js';
 
 /** Who an end is, for the other one's membership list. */

@@ -1,6 +1,6 @@
 // What `millrace bench link` measures: its options, the cases of a run and their order, and the time that an ideal link would
 // take. Nothing here touches a network.
-import { MixError } from '../../base/errors.js';
+import { MixError } from '../../base/index.js';
 import { significant } from '../stats.js';
 
 /** stream: one Transfer in chunks; unary: one unary call that carries the whole batch. */

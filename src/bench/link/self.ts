@@ -1,11 +1,10 @@
 // Who an end of the link of `millrace bench link` is: an identity of its own, the other end as a member of its list, and the
 // kernel settings of its network namespace.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { MixError } from '../../base/errors.js';
-import { nodeIdOf, type SigningKey } from '../../cmix/signatures.js';
-import type { Member } from '../../protocol/membership.js';
-import type { CertificatePair } from '../../transport/certificates.js';
-import { bytesOf } from '../../transport/wire.js';
+import { MixError } from '../../base/index.js';
+import { nodeIdOf, type SigningKey } from '../../cmix/index.js';
+import type { Member } from '../../protocol/index.js';
+import { bytesOf, type CertificatePair } from '../../transport/index.js';
 import type { EndFacts } from './messages.js';
 
 export const NETWORK = 'bench';

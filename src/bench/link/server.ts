@@ -2,18 +2,12 @@
 // and acknowledges it. TLS, handshake, tokens, streams and codecs are a node's; what a round does with a batch is left out.
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:net';
-import { systemClock } from '../../base/clock.js';
-import type { BootId } from '../../base/ids.js';
+import { type BootId, systemClock, systemRng } from '../../base/index.js';
 import { silentLog } from '../../base/log.js';
 import { createMetrics } from '../../base/metrics.js';
-import { systemRng } from '../../base/rng.js';
-import { addTeamService } from '../../comms/team/service.js';
-import type { BatchSink, LinkReceiver } from '../../protocol/link.js';
-import { Membership } from '../../protocol/membership.js';
-import type { SignedTeamMessage } from '../../protocol/teamMessages.js';
-import { Gate } from '../../transport/serving/gate.js';
-import { addHandshakeService } from '../../transport/serving/handshakeService.js';
-import { listen } from '../../transport/serving/server.js';
+import { addTeamService } from '../../comms/index.js';
+import { type BatchSink, type LinkReceiver, Membership, type SignedTeamMessage } from '../../protocol/index.js';
+import { addHandshakeService, Gate, listen } from '../../transport/index.js';
 import { SERVER_ADDRESS } from './forwarder.js';
 import type { Answers } from './messages.js';
 import type { LinkWindows } from './plan.js';

@@ -3,7 +3,7 @@
 // has no switch for it. Each end reports the windows that its sessions really have.
 import type * as http2 from 'node:http2';
 import { createRequire } from 'node:module';
-import { ownConnection } from '../../transport/calling/channels.js';
+import { ownConnection } from '../../transport/index.js';
 import type { LinkWindows } from './plan.js';
 
 /** RFC 9113, and what grpc-js leaves as it is. */

@@ -1,16 +1,20 @@
 // What one round's precomputation costs one node: every piece of work for a batch, through the engine's public interface, in
 // CPU time of the whole process (the workers' and the main thread's together).
-import { randomBytes, systemRng } from '../../base/rng.js';
-import { joinCipher, splitCipher } from '../../cmix/elgamal.js';
-import { randomPermutation } from '../../cmix/permutation.js';
-import { decryptionShares, precompDecrypt, precompPermute } from '../../cmix/phases.js';
-import type { ShareContext } from '../../cmix/proofs/codec.js';
-import { generatorOf, proveDecryption } from '../../cmix/proofs/proofs.js';
-import { createKeyShare } from '../../cmix/teamKey.js';
-import type { Engine, EngineName } from '../../engine/engine.js';
-import { openEngine } from '../../engine/open.js';
-import type { Group } from '../../math/group.js';
-import { randomElements, randomExponents } from '../../math/sampling.js';
+import { randomBytes, systemRng } from '../../base/index.js';
+import {
+  createKeyShare,
+  decryptionShares,
+  generatorOf,
+  joinCipher,
+  precompDecrypt,
+  precompPermute,
+  proveDecryption,
+  randomPermutation,
+  type ShareContext,
+  splitCipher,
+} from '../../cmix/index.js';
+import { type Engine, type EngineName, openEngine } from '../../engine/index.js';
+import { type Group, randomElements, randomExponents } from '../../math/index.js';
 import type { BenchShape } from '../options.js';
 import { type Spread, spreadOf } from '../stats.js';
 

@@ -3,12 +3,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Command } from 'commander';
-import { sleep, systemClock } from '../../base/clock.js';
-import { MixError } from '../../base/errors.js';
+import { MixError, sleep, systemClock, systemRng } from '../../base/index.js';
 import { createLog } from '../../base/log.js';
-import { systemRng } from '../../base/rng.js';
-import type { Fate } from '../../client/delivery.js';
-import { openEngine } from '../../engine/open.js';
+import type { Fate } from '../../client/index.js';
+import { openEngine } from '../../engine/index.js';
 import { takeSignals } from '../signals.js';
 import { DemoDisplay } from './display.js';
 import { DemoNetwork } from './network.js';

@@ -1,6 +1,6 @@
 // The demo on a terminal: a lane for each node with what it was at work on, drawn over itself a few times a second, and lines above
 // it for what has happened. Elsewhere (a pipe, a log) the lines only.
-import type { LiveView } from '../../dashboard/dashboard.js';
+import type { LiveView } from '../../dashboard/index.js';
 
 const REDRAW_MS = 250;
 /** What the lanes show, in tenths of a second, and how they are drawn at most. */

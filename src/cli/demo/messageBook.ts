@@ -1,5 +1,5 @@
 // What came out of a round against what went in: every message exactly once, and nothing else.
-import type { RoundRow } from '../../scheduler/records.js';
+import type { RoundRow } from '../../scheduler/index.js';
 
 const keyOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 

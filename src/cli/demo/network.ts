@@ -3,11 +3,9 @@
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { sleep, systemClock } from '../../base/clock.js';
-import { MixError } from '../../base/errors.js';
-import type { LiveView, RoundTable } from '../../dashboard/dashboard.js';
-import { createKeyFiles, keyFilesIn } from '../../node/settings/keyFiles.js';
-import { SCHEDULER_TEMPLATE } from '../../node/settings/schedulerConfig.js';
+import { MixError, sleep, systemClock } from '../../base/index.js';
+import type { LiveView, RoundTable } from '../../dashboard/index.js';
+import { createKeyFiles, keyFilesIn, SCHEDULER_TEMPLATE } from '../../node/index.js';
 import { CERTIFICATE_DAYS, NodeProcesses, type NodeProcessesOptions } from './nodeProcesses.js';
 import { freePorts, settingFlags, startMillrace, stopProcess, tailOf } from './processes.js';
 

@@ -4,15 +4,10 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { toHex } from '../../base/bytes.js';
-import { MixError } from '../../base/errors.js';
-import type { NodeId } from '../../base/ids.js';
+import { MixError, type NodeId, toHex } from '../../base/index.js';
 import type { LogLevel } from '../../base/log.js';
-import { createKeyFiles, keyFilesIn } from '../../node/settings/keyFiles.js';
-import { membershipEntry } from '../../node/settings/nodeConfig.js';
-import { configTemplate, TEMPLATE_DEFAULTS } from '../../node/settings/template.js';
-import type { RoundFloors } from '../../protocol/floors.js';
-import { type Member, Membership } from '../../protocol/membership.js';
+import { configTemplate, createKeyFiles, keyFilesIn, membershipEntry, TEMPLATE_DEFAULTS } from '../../node/index.js';
+import { type Member, Membership, type RoundFloors } from '../../protocol/index.js';
 import { freePorts, settingFlags, startMillrace, stopProcess, tailOf } from './processes.js';
 
 export const CERTIFICATE_DAYS = 2;

@@ -2,12 +2,11 @@
 // carry is refused with its name.
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { MixError } from '../../base/errors.js';
-import { type Rng, randomBelow, randomBytes } from '../../base/rng.js';
-import { messageCapacity } from '../../cmix/messageCoding.js';
-import { ENGINE_NAMES, type EngineName } from '../../engine/engine.js';
-import { type Group, groupOfBits } from '../../math/group.js';
-import { TEAM_SIZE_MAX, TEAM_SIZE_MIN } from '../../protocol/roundInfo.js';
+import { MixError, type Rng, randomBelow, randomBytes } from '../../base/index.js';
+import { messageCapacity } from '../../cmix/index.js';
+import { ENGINE_NAMES, type EngineName } from '../../engine/index.js';
+import { type Group, groupOfBits } from '../../math/index.js';
+import { TEAM_SIZE_MAX, TEAM_SIZE_MIN } from '../../protocol/index.js';
 
 /** As commander gives them: text. */
 export interface RawDemoOptions {

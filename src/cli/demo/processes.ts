@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { MixError } from '../../base/errors.js';
+import { MixError } from '../../base/index.js';
 import { childExecArgv } from '../signals.js';
 
 /** The compiled command, from src/cli/demo and from dist/cli/demo alike. */

@@ -1,6 +1,6 @@
 // What a round of the demo came to: its line in the closing table and in the JSON that scripts read.
-import { PHASES, type PhaseName } from '../../protocol/stages.js';
-import type { RoundRow } from '../../scheduler/records.js';
+import { PHASES, type PhaseName } from '../../protocol/index.js';
+import type { RoundRow } from '../../scheduler/index.js';
 import type { MessageBook } from './messageBook.js';
 
 export interface RoundResult {

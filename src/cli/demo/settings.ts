@@ -1,5 +1,5 @@
 // What the demo's scheduler goes by: the demo's options in the words of scheduler.toml.
-import type { RoundFloors } from '../../protocol/floors.js';
+import type { RoundFloors } from '../../protocol/index.js';
 import type { DemoOptions } from './options.js';
 
 /** Senders of the demo at most; a batch that is larger has senders with several messages. */

@@ -1,15 +1,10 @@
 // The demo's senders and receivers: each batch of messages is sent by clients as anybody would send it, and followed to its end;
 // then outputs are fetched, verified, and compared with what went in.
-import { sleep, systemClock } from '../../base/clock.js';
-import { MixError } from '../../base/errors.js';
-import type { NodeId, RoundId } from '../../base/ids.js';
-import { deferred } from '../../base/promises.js';
-import { Client } from '../../client/client.js';
-import type { Sender } from '../../client/compose.js';
-import type { Fate } from '../../client/delivery.js';
-import type { Engine } from '../../engine/engine.js';
-import { isOver } from '../../round/machine/admission.js';
-import type { RoundRow } from '../../scheduler/records.js';
+import { deferred, MixError, type NodeId, type RoundId, sleep, systemClock } from '../../base/index.js';
+import { Client, type Fate, type Sender } from '../../client/index.js';
+import type { Engine } from '../../engine/index.js';
+import { isOver } from '../../round/index.js';
+import type { RoundRow } from '../../scheduler/index.js';
 import { MessageBook } from './messageBook.js';
 import type { DemoNetwork } from './network.js';
 import type { DemoOptions } from './options.js';

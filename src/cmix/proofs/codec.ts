@@ -1,11 +1,8 @@
 // What proofs and key shares are made of, and their fixed-length form on the wire: elements and scalars of elementBytes
 // bytes each, one after the other, no lengths and no tags, as the round's group and width say how many there are.
 // Decoders take hostile bytes and either give values in range or throw a MixError.
-import { concat } from '../../base/bytes.js';
-import { MixError } from '../../base/errors.js';
-import type { NodeId } from '../../base/ids.js';
-import { checkElements, checkWidth, elementOf, readElement } from '../../math/batch.js';
-import type { Group } from '../../math/group.js';
+import { concat, MixError, type NodeId } from '../../base/index.js';
+import { checkElements, checkWidth, elementOf, type Group, readElement } from '../../math/index.js';
 
 /** What a share and its proofs are bound to. */
 export interface ShareContext {

@@ -2,14 +2,9 @@
 // statement, as Bernhard, Pereira and Warinschi require): Schnorr's proof of knowledge of a key share, and one proof for a
 // whole batch that decryption shares are correct (Chaum and Pedersen over random combinations: the small-exponent test of
 // Bellare, Garay and Rabin, sound with 128-bit weights as the group has prime order). Nonces are uniform in [0, q).
-import { concat, digest, equalBytes, xof } from '../../base/bytes.js';
-import { MixError } from '../../base/errors.js';
-import type { Rng } from '../../base/rng.js';
-import { type Secret, wipeAll } from '../../base/secret.js';
-import type { Engine, WorkOptions } from '../../engine/engine.js';
-import { bigintToBytes, bytesToBigint, checkElements, elementOf } from '../../math/batch.js';
-import type { Group } from '../../math/group.js';
-import { randomScalar } from '../../math/sampling.js';
+import { concat, digest, equalBytes, MixError, type Rng, type Secret, wipeAll, xof } from '../../base/index.js';
+import type { Engine, WorkOptions } from '../../engine/index.js';
+import { bigintToBytes, bytesToBigint, checkElements, elementOf, type Group, randomScalar } from '../../math/index.js';
 import { checkScalars, type DecryptionProof, type KnowledgeProof, type ShareContext } from './codec.js';
 import { proofResponse } from './scalar.js';
 

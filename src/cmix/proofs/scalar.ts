@@ -1,8 +1,7 @@
 // The one computation with a secret that no engine does: the response s = w + e·z mod q of a proof. On limbs and masks
 // rather than BigInt, so that it takes the same steps whatever the secrets are and leaves nothing behind: one proof nonce
 // that can be read from the heap gives the team key share away.
-import { bigintToBytes } from '../../math/batch.js';
-import type { Group } from '../../math/group.js';
+import { bigintToBytes, type Group } from '../../math/index.js';
 
 /** Limbs of 16 bits: a product and two carries stay below 2^32, where a JavaScript number is exact. */
 const LIMB_BITS = 16;

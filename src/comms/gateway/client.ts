@@ -1,30 +1,42 @@
 // A sender's connection to one node's gateway: typed calls that return what docs/protocol.md promises, or a MixError.
-import { equalBytes } from '../../base/bytes.js';
-import { nextTurn, systemClock } from '../../base/clock.js';
-import { asMixError, MixError } from '../../base/errors.js';
-import type { NodeId, RoundId, SenderId } from '../../base/ids.js';
+import {
+  asMixError,
+  equalBytes,
+  MixError,
+  type NodeId,
+  nextTurn,
+  type RoundId,
+  type SenderId,
+  systemClock,
+  systemRng,
+} from '../../base/index.js';
 import { silentLog } from '../../base/log.js';
 import { createMetrics } from '../../base/metrics.js';
-import { systemRng } from '../../base/rng.js';
-import { verifySignature } from '../../cmix/signatures.js';
-import { namedGroup } from '../../math/group.js';
-import type { Member } from '../../protocol/membership.js';
-import type { Outcome } from '../../protocol/outcome.js';
-import type { SignedRoundInfo } from '../../protocol/roundInfo.js';
-import { solve } from '../../round/submissions/admission.js';
-import type { Submission } from '../../round/submissions/desk.js';
-import { type Attempt, stubOf, unary } from '../../transport/calling/call.js';
-import { Host, type HostOptions } from '../../transport/calling/host.js';
-import { factsOf } from '../../transport/calling/hosts.js';
-import { transmit } from '../../transport/calling/transmit.js';
-import { type grpc, PROTOCOL_VERSION, REPLY_BYTES_MAX, services } from '../../transport/grpc.js';
-import { LinkMetrics } from '../../transport/linkMetrics.js';
+import { verifySignature } from '../../cmix/index.js';
+import { namedGroup } from '../../math/index.js';
+import type { Member, Outcome, SignedRoundInfo } from '../../protocol/index.js';
+import { type Submission, solve } from '../../round/index.js';
+import {
+  type Attempt,
+  bytesOf,
+  factsOf,
+  type grpc,
+  Host,
+  type HostOptions,
+  LinkMetrics,
+  malformed,
+  PROTOCOL_VERSION,
+  REPLY_BYTES_MAX,
+  services,
+  stubOf,
+  transmit,
+  unary,
+} from '../../transport/index.js';
 import type { GatewayClient as WireClient } from '../../transport/proto/generated/millrace/v1/Gateway.js';
 import type { NodeDescription__Output } from '../../transport/proto/generated/millrace/v1/NodeDescription.js';
 import type { OutcomeReply__Output } from '../../transport/proto/generated/millrace/v1/OutcomeReply.js';
 import type { OutputsFrame__Output } from '../../transport/proto/generated/millrace/v1/OutputsFrame.js';
 import type { RoundsReply__Output } from '../../transport/proto/generated/millrace/v1/RoundsReply.js';
-import { bytesOf, malformed } from '../../transport/wire.js';
 import { decodeRound } from '../roundCodec.js';
 import { descriptionDigest } from './service.js';
 

@@ -1,16 +1,10 @@
 // The gateway: what a node offers to senders and receivers of messages. The server is known by its pinned certificate;
 // callers need none, because MACs authenticate what they submit, and outputs carry every node's signature.
-import { digest } from '../../base/bytes.js';
-import { isRoundId, isSenderId, type NodeId, type RoundId, type SenderId } from '../../base/ids.js';
-import type { SignedRoundInfo } from '../../protocol/roundInfo.js';
-import type { RoundRunner } from '../../round/manager.js';
-import type { Submission } from '../../round/submissions/desk.js';
-import type { RegistrationDesk } from '../../round/submissions/registration.js';
-import type { SenderRegistry } from '../../round/submissions/senderRegistry.js';
-import { type grpc, PROTOCOL_VERSION, services } from '../../transport/grpc.js';
+import { digest, isRoundId, isSenderId, type NodeId, type RoundId, type SenderId } from '../../base/index.js';
+import type { SignedRoundInfo } from '../../protocol/index.js';
+import type { RegistrationDesk, RoundRunner, SenderRegistry, Submission } from '../../round/index.js';
+import { bytesOf, type CallErrors, type grpc, PROTOCOL_VERSION, require_, services } from '../../transport/index.js';
 import type { GatewayHandlers } from '../../transport/proto/generated/millrace/v1/Gateway.js';
-import type { CallErrors } from '../../transport/serving/server.js';
-import { bytesOf, require_ } from '../../transport/wire.js';
 import { encodeRound } from '../roundCodec.js';
 
 /** Bytes of one frame of an output stream. */

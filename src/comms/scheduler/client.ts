@@ -1,16 +1,20 @@
 // A node's connection to its scheduler: the SchedulerPort over gRPC. A report is sent until it is acknowledged or the host's
 // retries are used up; following and reporting again after that is node/follow.ts's business.
-import { MixError } from '../../base/errors.js';
-import type { NodeReport, SchedulerPort, SignedUpdate } from '../../protocol/schedulerPort.js';
-import { metadataOf, stubOf, unary } from '../../transport/calling/call.js';
-import { cancelOn } from '../../transport/calling/channels.js';
-import type { Host } from '../../transport/calling/host.js';
-import type { HostManager } from '../../transport/calling/hosts.js';
-import { transmit } from '../../transport/calling/transmit.js';
-import { services } from '../../transport/grpc.js';
+import { MixError } from '../../base/index.js';
+import type { NodeReport, SchedulerPort, SignedUpdate } from '../../protocol/index.js';
+import {
+  cancelOn,
+  fromStatus,
+  type Host,
+  type HostManager,
+  metadataOf,
+  services,
+  stubOf,
+  transmit,
+  unary,
+} from '../../transport/index.js';
 import type { SchedulerClient as WireClient } from '../../transport/proto/generated/millrace/v1/Scheduler.js';
 import type { Update__Output } from '../../transport/proto/generated/millrace/v1/Update.js';
-import { fromStatus } from '../../transport/status.js';
 import { decodeUpdate, encodeReport } from '../roundCodec.js';
 
 /** What a scheduler is called in handshakes, logs and metrics. */

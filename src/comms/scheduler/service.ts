@@ -1,13 +1,10 @@
 // The scheduler service on the wire: a stream of updates down to each node, reports up. It knows nothing of scheduling; the
 // feed behind it does. Nodes are known by their pinned certificates.
-import type { NodeId } from '../../base/ids.js';
-import type { Member } from '../../protocol/membership.js';
-import type { NodeReport, SignedUpdate } from '../../protocol/schedulerPort.js';
-import { type AuthContext, grpc, services } from '../../transport/grpc.js';
+import type { NodeId } from '../../base/index.js';
+import type { Member, NodeReport, SignedUpdate } from '../../protocol/index.js';
+import { type AuthContext, type CallErrors, grpc, require_, services } from '../../transport/index.js';
 import type { SchedulerHandlers } from '../../transport/proto/generated/millrace/v1/Scheduler.js';
 import type { Update as WireUpdate } from '../../transport/proto/generated/millrace/v1/Update.js';
-import type { CallErrors } from '../../transport/serving/server.js';
-import { require_ } from '../../transport/wire.js';
 import { decodeReport, encodeUpdate } from '../roundCodec.js';
 
 /** What a scheduler does for the nodes that are connected to it. */

@@ -1,21 +1,25 @@
 // Team messages and batch frames between their wire form and their meaning. Decoders take nothing on trust: a field that
 // is missing, of the wrong length or not one of its values is MESSAGE_MALFORMED, and nothing was allocated for it.
 
-import { concat, fromHex, toHex } from '../../base/bytes.js';
-import { isErrorCode } from '../../base/errors.js';
-import { isNodeId, isRoundId, type SenderId } from '../../base/ids.js';
-import { MAC_BYTES, SALT_BYTES } from '../../cmix/senderKeys.js';
-import { SIGNATURE_BYTES } from '../../cmix/signatures.js';
-import { REJECTION_REASONS, type SlotRejection } from '../../cmix/slotTable.js';
-import { SLOTS_MAX } from '../../math/batch.js';
-import { BATCH_PHASES, type BatchPhase } from '../../protocol/batchPhases.js';
-import { EVIDENCE_BYTES_MAX } from '../../protocol/evidence.js';
-import { type BatchHeader, CLAIMS_MAX, type Claim, type ClaimRejection } from '../../protocol/link.js';
-import type { BatchTrailer, SignedTeamMessage, TeamMessage } from '../../protocol/teamMessages.js';
+import { concat, fromHex, isErrorCode, isNodeId, isRoundId, type SenderId, toHex } from '../../base/index.js';
+import { MAC_BYTES, REJECTION_REASONS, SALT_BYTES, SIGNATURE_BYTES, type SlotRejection } from '../../cmix/index.js';
+import { SLOTS_MAX } from '../../math/index.js';
+import {
+  BATCH_PHASES,
+  type BatchHeader,
+  type BatchPhase,
+  type BatchTrailer,
+  CLAIMS_MAX,
+  type Claim,
+  type ClaimRejection,
+  EVIDENCE_BYTES_MAX,
+  type SignedTeamMessage,
+  type TeamMessage,
+} from '../../protocol/index.js';
+import { bytesOf, fixed, malformed, require_ } from '../../transport/index.js';
 import type { BatchHeader__Output } from '../../transport/proto/generated/millrace/v1/BatchHeader.js';
 import type { BatchTrailer__Output } from '../../transport/proto/generated/millrace/v1/BatchTrailer.js';
 import type { TeamEnvelope, TeamEnvelope__Output } from '../../transport/proto/generated/millrace/v1/TeamEnvelope.js';
-import { bytesOf, fixed, malformed, require_ } from '../../transport/wire.js';
 
 const EMPTY = new Uint8Array(0);
 const DIGEST = 32;

@@ -1,26 +1,40 @@
 // The Link port over gRPC. One call is one attempt, for the rounds insist by themselves (round/exchange/retryingSender.ts); what comms mends on
 // the way is what they cannot see: a token or certificate that has changed. Precomputation and realtime have connections of
 // their own, so that a realtime chunk never waits behind a precomputation's megabytes.
-import { systemClock } from '../../base/clock.js';
-import { MixError } from '../../base/errors.js';
-import { type BootId, isBootId, type NodeId, type RoundId } from '../../base/ids.js';
-import { type BatchPhase, isRealtime } from '../../protocol/batchPhases.js';
-import type { BatchSource, CirclePing, Claim, ClaimRejection, Link, LinkProbe } from '../../protocol/link.js';
-import type { Membership } from '../../protocol/membership.js';
-import type { SignedTeamMessage } from '../../protocol/teamMessages.js';
-import { type Attempt, clientStream, unary } from '../../transport/calling/call.js';
-import { checkSignal } from '../../transport/calling/channels.js';
-import type { Host, HostOptions, Lane } from '../../transport/calling/host.js';
-import { factsOf, type HostManager } from '../../transport/calling/hosts.js';
-import { transmit } from '../../transport/calling/transmit.js';
-import { MESSAGE_BYTES_MAX, services } from '../../transport/grpc.js';
+import { type BootId, isBootId, MixError, type NodeId, type RoundId, systemClock } from '../../base/index.js';
+import {
+  type BatchPhase,
+  type BatchSource,
+  type CirclePing,
+  type Claim,
+  type ClaimRejection,
+  isRealtime,
+  type Link,
+  type LinkProbe,
+  type Membership,
+  type SignedTeamMessage,
+} from '../../protocol/index.js';
+import {
+  type Attempt,
+  bytesOf,
+  checkSignal,
+  clientStream,
+  factsOf,
+  type Host,
+  type HostManager,
+  type HostOptions,
+  hasFeature,
+  type Lane,
+  MESSAGE_BYTES_MAX,
+  services,
+  transmit,
+  unary,
+} from '../../transport/index.js';
 import type { BatchFrame } from '../../transport/proto/generated/millrace/v1/BatchFrame.js';
 import type { PingReply__Output } from '../../transport/proto/generated/millrace/v1/PingReply.js';
 import type { ScreenReply__Output } from '../../transport/proto/generated/millrace/v1/ScreenReply.js';
 import type { TeamClient } from '../../transport/proto/generated/millrace/v1/Team.js';
 import type { WarmFrame } from '../../transport/proto/generated/millrace/v1/WarmFrame.js';
-import { hasFeature } from '../../transport/versions.js';
-import { bytesOf } from '../../transport/wire.js';
 import { decodeClaimRejections, encodeClaims, encodeEnvelope } from './codec.js';
 
 /** Rounds ask again themselves, after pauses of up to a second: hosts must not wait for longer. */

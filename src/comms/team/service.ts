@@ -1,17 +1,20 @@
 // The team service: takes messages and batch streams from teammates and hands them to the rounds. Who calls is known from
 // the pinned certificate; a stream is checked frame by frame, so that a wrong one ends at its first wrong byte.
-import { systemClock } from '../../base/clock.js';
-import { asMixError, MixError } from '../../base/errors.js';
-import { isRoundId } from '../../base/ids.js';
-import type { BatchSink, LinkReceiver } from '../../protocol/link.js';
-import type { Member } from '../../protocol/membership.js';
-import { TEAM_SIZE_MAX } from '../../protocol/roundInfo.js';
-import { type AuthContext, type grpc, services } from '../../transport/grpc.js';
+import { asMixError, isRoundId, MixError, systemClock } from '../../base/index.js';
+import { type BatchSink, type LinkReceiver, type Member, TEAM_SIZE_MAX } from '../../protocol/index.js';
+import {
+  type AuthContext,
+  bytesOf,
+  type CallErrors,
+  fixed,
+  type grpc,
+  malformed,
+  require_,
+  services,
+} from '../../transport/index.js';
 import type { BatchFrame__Output } from '../../transport/proto/generated/millrace/v1/BatchFrame.js';
 import type { TeamHandlers } from '../../transport/proto/generated/millrace/v1/Team.js';
 import type { WarmFrame__Output } from '../../transport/proto/generated/millrace/v1/WarmFrame.js';
-import type { CallErrors } from '../../transport/serving/server.js';
-import { bytesOf, fixed, malformed, require_ } from '../../transport/wire.js';
 import { decodeClaims, decodeEnvelope, decodeHeader, decodeTrailer, encodeClaimRejections } from './codec.js';
 
 export interface TeamServiceDeps {

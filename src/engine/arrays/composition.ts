@@ -2,9 +2,8 @@
 // operand carries one factor R, so that a product with it costs one step. Every product is followed by a turn of the event
 // loop, and by a look at the signal.
 import { setImmediate as turn } from 'node:timers/promises';
-import { MixError } from '../../base/errors.js';
-import { invert } from '../../math/arithmetic.js';
-import { bigintToBytes, bytesToBigint } from '../../math/batch.js';
+import { MixError } from '../../base/index.js';
+import { bigintToBytes, bytesToBigint, invert } from '../../math/index.js';
 import type { Operand } from '../checked/request.js';
 import type { BatchField } from './field.js';
 

@@ -1,8 +1,8 @@
 // The executor of engines that compute with an array library (gpujs, tfjs): composes the catalogue of a field's Montgomery
 // products (field.ts), in this thread. Between two products the event loop gets its turn, so that a node keeps its
 // connections; realtime work goes first between chunks. Digits of exponents choose rows: not constant-time.
-import { MixError } from '../../base/errors.js';
-import { bigintToBytes, bytesToBigint } from '../../math/batch.js';
+import { MixError } from '../../base/index.js';
+import { bigintToBytes, bytesToBigint } from '../../math/index.js';
 import type { ExecuteOptions, Executor, Request, RequestOf } from '../checked/request.js';
 import { ChunkQueue, type QueueWatch } from '../pool/queue.js';
 import { Composition } from './composition.js';

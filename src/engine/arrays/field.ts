@@ -1,6 +1,6 @@
 // What the executor of composed engines (composed.ts) asks of a library that knows arrays and nothing of large numbers:
 // Montgomery products of whole batches. Everything else of the catalogue is composed of them.
-import type { Group } from '../../math/group.js';
+import type { Group } from '../../math/index.js';
 
 /**
  * Batches of numbers modulo p, in a form V of the field's own; a row is a number. A product is a·b·R⁻¹ for a constant R, and

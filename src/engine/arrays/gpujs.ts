@@ -1,11 +1,9 @@
 // The gpujs engine's field: Montgomery products on gpu.js with limbs of 8 bits (gpujsKernels.ts), in its cpu mode everywhere
 // and in WebGL or WebGPU where they are. R = 256^(limbs), with one limb more than an element has bytes, so that R > 256·p and
 // results need no subtraction. A way onto a card without CUDA and a second opinion; never constant-time, never fast.
-import { asMixError, MixError } from '../../base/errors.js';
+import { asMixError, MixError } from '../../base/index.js';
 import { type Logger, silentLog } from '../../base/log.js';
-import { absolute } from '../../math/arithmetic.js';
-import { bigintToBytes, bytesToBigint } from '../../math/batch.js';
-import type { Group } from '../../math/group.js';
+import { absolute, bigintToBytes, bytesToBigint, type Group } from '../../math/index.js';
 import { loadPackage } from '../optionalPackages.js';
 import { checkField } from './executor.js';
 import type { BatchField } from './field.js';

@@ -5,7 +5,7 @@
 // - A column of a product is summed in segments of at most 254 terms (SEGMENT_MAX): 254·257² = 16,776,446 < 2^24. 257 limbs
 //   (2048 bits) have 2 segments of 129, 385 have 2 of 193, 513 have 3 of 171.
 // - `settle` adds the three bytes of each segment's sum to three columns: at most 3·3·255 = 2,295 a column.
-import { MixError } from '../../base/errors.js';
+import { MixError } from '../../base/index.js';
 
 export const LIMB_BITS = 8;
 export const LIMB_MAX = 257;

@@ -3,9 +3,8 @@
 //
 // All remainders are below 2^14 and are cut into two digits of 7 bits before a product, so that float32, which is exact for
 // integers up to 2^24, holds every sum; 7 bits are exact in TF32, too. With k ≤ 303, the bounds are in `BOUNDS`.
-import { MixError } from '../../base/errors.js';
-import { bigintToBytes } from '../../math/batch.js';
-import type { Group } from '../../math/group.js';
+import { MixError } from '../../base/index.js';
+import { bigintToBytes, type Group } from '../../math/index.js';
 
 export const DIGIT_BITS = 7;
 export const DIGIT = 1 << DIGIT_BITS;

@@ -1,6 +1,6 @@
 // The part of the TensorFlow.js core API that the tfjs engine uses, as a port, and which package and backend give it here:
 // @tensorflow/tfjs-node-gpu or tfjs-node where one is installed, else the core with its wasm backend, else its cpu backend.
-import { asMixError, MixError } from '../../base/errors.js';
+import { asMixError, MixError } from '../../base/index.js';
 import { findPackage, loadPackage } from '../optionalPackages.js';
 
 export interface Tensor {

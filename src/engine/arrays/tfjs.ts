@@ -1,11 +1,9 @@
 // The tfjs engine's field: Montgomery products in a residue number system (residues.ts) on TensorFlow.js tensors, float32. A
 // product is element-wise in both bases, and two base extensions, which are matrix products with constant matrices. A second
 // opinion, and a way onto what TensorFlow.js runs on; never constant-time.
-import { asMixError, MixError } from '../../base/errors.js';
+import { asMixError, MixError } from '../../base/index.js';
 import { type Logger, silentLog } from '../../base/log.js';
-import { absolute } from '../../math/arithmetic.js';
-import { bigintToBytes, bytesToBigint } from '../../math/batch.js';
-import type { Group } from '../../math/group.js';
+import { absolute, bigintToBytes, bytesToBigint, type Group } from '../../math/index.js';
 import { checkField } from './executor.js';
 import type { BatchField } from './field.js';
 import { type Constants, constantsOf, DIGIT } from './residues.js';

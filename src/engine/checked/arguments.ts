@@ -1,9 +1,7 @@
 // The one place where an engine's inputs are checked, before any work: lengths, ranges, widths, permutations, and the
 // buffer for the result. What passes here is safe for every kernel, native ones included.
-import { checkBytes, checkIndices, checkObject, checkSignal, refuse } from '../../base/checks.js';
-import { MixError } from '../../base/errors.js';
-import { checkElements, checkWidth, countElements } from '../../math/batch.js';
-import type { Group } from '../../math/group.js';
+import { checkBytes, checkIndices, checkObject, checkSignal, MixError, refuse } from '../../base/index.js';
+import { checkElements, checkWidth, countElements, type Group } from '../../math/index.js';
 import type { WorkOptions } from '../engine.js';
 
 /** Exponents of every group may be this long: so that the test groups take those of the production groups. */

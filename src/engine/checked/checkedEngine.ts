@@ -1,8 +1,6 @@
 // The front of every engine: checks a call (input.ts), allocates its result, holds the handles, counts, and passes one
 // request to the executor. Engines differ in their executor only, so they cannot differ in what they refuse.
-import { checkBytes } from '../../base/checks.js';
-import { asMixError, MixError } from '../../base/errors.js';
-import { keepingAlive } from '../../base/promises.js';
+import { asMixError, checkBytes, keepingAlive, MixError } from '../../base/index.js';
 import {
   allocateBatch,
   allocateElements,
@@ -10,9 +8,9 @@ import {
   checkElementsInTurns,
   checkWidth,
   countElements,
+  type Group,
   scanElements,
-} from '../../math/batch.js';
-import type { Group } from '../../math/group.js';
+} from '../../math/index.js';
 import type { Engine, EngineName, FixedBase, Prepared, WorkOptions } from '../engine.js';
 import { type EngineMeters, NO_METERS } from '../meters.js';
 import { checkBase, checkExponents, checkOptions, checkOut, checkSlots, takePermutation } from './arguments.js';

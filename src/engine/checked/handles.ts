@@ -1,6 +1,6 @@
 // Handles that callers hold: prepared operands and fixed bases. Their storage is wiped when it is released and nothing
 // computes with it any more, so a release in the middle of an operation never turns its operand into zeros.
-import { MixError } from '../../base/errors.js';
+import { MixError } from '../../base/index.js';
 import type { FixedBase, Prepared } from '../engine.js';
 import type { TableSlot } from './request.js';
 

@@ -1,10 +1,8 @@
 // The self-check: an engine computes every operation on random and extreme inputs, and each result is compared with the
 // catalogue's before the engine is handed out. It finds a broken library or machine, not every bug: that is the task of
 // the compliance suite.
-import { MixError } from '../../base/errors.js';
-import { type Rng, randomBytes } from '../../base/rng.js';
-import { allocateBatch, batchOf, bytesToBigint, elementsOf } from '../../math/batch.js';
-import { randomElements } from '../../math/sampling.js';
+import { MixError, type Rng, randomBytes } from '../../base/index.js';
+import { allocateBatch, batchOf, bytesToBigint, elementsOf, randomElements } from '../../math/index.js';
 import { catalogue } from '../catalogue.js';
 import type { Engine, OperationName } from '../engine.js';
 import { exponentsOf } from '../kernels/reference.js';

@@ -1,6 +1,6 @@
 // Is a card right? One element of a result, chosen at random, is computed again on the CPU; of an operation whose result is one
 // element, all of it. A card with a broken memory or a driver's bug is found after a few results, not after a lost round.
-import type { Group } from '../../math/group.js';
+import type { Group } from '../../math/index.js';
 import type { DeviceRequest } from '../cuda/calls.js';
 import type { ExecuteOptions, Executor } from './request.js';
 

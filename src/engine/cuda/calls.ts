@@ -1,6 +1,6 @@
 // The catalogue's operations as calls of the CUDA library: which function, on which part of which batch. A call is cut so that
 // a card works on it for some tens of milliseconds at most: long enough to fill it, short enough for realtime to overtake.
-import type { Group } from '../../math/group.js';
+import type { Group } from '../../math/index.js';
 import type { Request } from '../checked/request.js';
 import { type Address, addressOf } from '../kernels/openssl/library.js';
 import type { NativeCall } from '../pool/job.js';

@@ -1,8 +1,8 @@
 // From how many elements on is a card faster than the CPU? Both are timed at the start on two sizes, which gives each a fixed
 // cost and a cost an element; where the lines cross, the card takes over. Products have their own crossing: they travel longer
 // over the bus than a card computes.
-import type { Clock } from '../../base/clock.js';
-import type { Group } from '../../math/group.js';
+import type { Clock } from '../../base/index.js';
+import type { Group } from '../../math/index.js';
 import type { DeviceRequest } from './calls.js';
 
 export type OperationClass = 'products' | 'powers';

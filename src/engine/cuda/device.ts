@@ -1,7 +1,7 @@
 // One card: the worker thread that makes its blocking calls, the queue in front of it with realtime first, and what the card
 // keeps in its memory for the handles of callers. A card that fails once is out of service: who asked computes elsewhere.
-import { asMixError, MixError } from '../../base/errors.js';
-import type { Group } from '../../math/group.js';
+import { asMixError, MixError } from '../../base/index.js';
+import type { Group } from '../../math/index.js';
 import type { ExecuteOptions } from '../checked/request.js';
 import type { Address } from '../kernels/openssl/library.js';
 import type { DeviceAddress, NativeCall } from '../pool/job.js';

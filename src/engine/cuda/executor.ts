@@ -3,10 +3,9 @@
 // the caller's: the request is computed again on the CPU, and the card is out of service.
 //
 // Prepared operands exist twice: in the cpu executor's form in the handle's storage, and on one card, under that storage.
-import { refuse } from '../../base/checks.js';
-import { asMixError } from '../../base/errors.js';
+import { asMixError, refuse } from '../../base/index.js';
 import { type Logger, silentLog } from '../../base/log.js';
-import type { Group } from '../../math/group.js';
+import type { Group } from '../../math/index.js';
 import type { ExecuteOptions, Executor, Request, RequestOf } from '../checked/request.js';
 import { isRight } from '../checked/spotCheck.js';
 import { Shared } from '../pool/sharedBuffers.js';

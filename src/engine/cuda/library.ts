@@ -1,11 +1,9 @@
 // The CUDA library: where it is, which cards it finds, and why there are none. It loads without a driver, and without a card.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type Clock, systemClock } from '../../base/clock.js';
+import { type Clock, systemClock, systemRng } from '../../base/index.js';
 import { type Logger, silentLog } from '../../base/log.js';
-import { systemRng } from '../../base/rng.js';
-import type { Group } from '../../math/group.js';
-import { randomElements, randomExponents } from '../../math/sampling.js';
+import { type Group, randomElements, randomExponents } from '../../math/index.js';
 import type { Executor } from '../checked/request.js';
 import { bindLibrary } from '../kernels/native/library.js';
 import type { QueueWatch } from '../pool/queue.js';

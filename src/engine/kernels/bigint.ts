@@ -1,8 +1,15 @@
 // The BigInt kernel: decodes a chunk, calls the catalogue, encodes. A prepared operand is a plain copy. The dh kernel
 // (dhKernel.ts) is this one with better powers.
-import { multiply, power } from '../../math/arithmetic.js';
-import { bigintToBytes, bytesToBigint, elementOf, readElement, writeElement } from '../../math/batch.js';
-import type { Group } from '../../math/group.js';
+import {
+  bigintToBytes,
+  bytesToBigint,
+  elementOf,
+  type Group,
+  multiply,
+  power,
+  readElement,
+  writeElement,
+} from '../../math/index.js';
 import { catalogue } from '../catalogue.js';
 import type { Kernel, Work, WorkOf } from '../pool/job.js';
 

@@ -2,9 +2,7 @@
 // secret *is* OpenSSL's constant-time power, as fast as the native call, without any native binding of ours. All other
 // operations are BigInt. It recognises the RFC 3526 primes; an unknown prime would be tested for primality at length.
 import { createDiffieHellman, type DiffieHellman } from 'node:crypto';
-import { power } from '../../math/arithmetic.js';
-import { bigintToBytes, bytesToBigint, readElement } from '../../math/batch.js';
-import type { Group } from '../../math/group.js';
+import { bigintToBytes, bytesToBigint, type Group, power, readElement } from '../../math/index.js';
 import type { WorkOf } from '../pool/job.js';
 import { BigintKernel, type PowerWork } from './bigint.js';
 

@@ -2,9 +2,8 @@
 // executor, but all work is done when the call returns and nothing but microtasks is left: the seeded simulator depends
 // on that. Slow, and never constant-time.
 import { setImmediate } from 'node:timers/promises';
-import { MixError } from '../../base/errors.js';
-import { batchOf, bytesToBigint, elementsOf } from '../../math/batch.js';
-import type { Group } from '../../math/group.js';
+import { MixError } from '../../base/index.js';
+import { batchOf, bytesToBigint, elementsOf, type Group } from '../../math/index.js';
 import { catalogue } from '../catalogue.js';
 import type { Executor, Request } from '../checked/request.js';
 

@@ -1,7 +1,7 @@
 // How an operation is cut into chunks. A chunk should take a few milliseconds: long enough that handing it over (some
 // 50 µs) does not count, short enough that realtime work soon overtakes and an abort is soon seen. Costs need only be right
 // within a factor of two; they are in Montgomery products, whose time grows with the square of the bit length.
-import type { Group } from '../../math/group.js';
+import type { Group } from '../../math/index.js';
 import type { KernelName } from './job.js';
 
 /** One product at 4096 bits, in µs, on a machine of some years ago. */

@@ -1,8 +1,7 @@
 // The pooled executor, shared by the engines `cpu`, `openssl` and `bigint`: brings a request's buffers into shared memory,
 // cuts it into chunks (plan.ts), and runs those through the queue (queue.ts) on the workers (pool.ts). Which arithmetic
 // the workers do is the kernel's name and nothing else.
-import { bytesToBigint } from '../../math/batch.js';
-import type { Group } from '../../math/group.js';
+import { bytesToBigint, type Group } from '../../math/index.js';
 import type { ExecuteOptions, Executor, Request, RequestOf } from '../checked/request.js';
 import type { Priority } from '../engine.js';
 import { tableBytes, windowsOf } from '../kernels/fixedBase.js';

@@ -1,7 +1,7 @@
 // What travels to a worker: one chunk of an operation. All buffers are in shared memory and aligned to 8 bytes, so that
 // nothing is copied and native code may read them as words. A chunk is the range [from, to) of the operation's units
 // (elements, slots, windows: see each job); workers write disjoint parts of one result.
-import type { Group, GroupName } from '../../math/group.js';
+import type { Group, GroupName } from '../../math/index.js';
 import type { NativeLibrary } from '../kernels/native/library.js';
 
 /**

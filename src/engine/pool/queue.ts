@@ -6,8 +6,7 @@
 // nothing; elsewhere, on a card, it costs at most what is already in flight: while there is realtime work every now and then, one chunk
 // a worker and not a second one behind it. Where chunks are short and more wait than can be in flight, some of a level are handed over
 // together: each time costs a worker some 50 µs. Knows nothing of threads: tests drive it by hand.
-import { systemClock } from '../../base/clock.js';
-import { MixError } from '../../base/errors.js';
+import { MixError, systemClock } from '../../base/index.js';
 import type { Priority } from '../engine.js';
 
 /** What a queue tells of itself. */

@@ -2,7 +2,7 @@
 // and group, and freed by a dispose job when the engine closes.
 import { setPriority } from 'node:os';
 import { isMainThread, workerData } from 'node:worker_threads';
-import { type Group, namedGroup } from '../../math/group.js';
+import { type Group, namedGroup } from '../../math/index.js';
 import { BigintKernel } from '../kernels/bigint.js';
 import { DhKernel } from '../kernels/diffieHellman.js';
 import { NativeKernel } from '../kernels/native/kernel.js';

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
-import { MixError } from '../../base/errors.js';
+import { MixError } from '../../base/index.js';
 import type { Job, JobResult } from './job.js';
 import type { Failure } from './queue.js';
 

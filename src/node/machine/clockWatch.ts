@@ -1,6 +1,6 @@
 // Whether this machine's clock is right, by what others say: certificates have times, and a clock that is hours wrong cuts a node off
 // while everything on it looks well. What it is compared with is the median of the team, which no single member can move.
-import type { NodeId } from '../../base/ids.js';
+import type { NodeId } from '../../base/index.js';
 
 /** A certificate's time, milliseconds since 1970. */
 export interface ValidTime {

@@ -1,12 +1,9 @@
 // Key material on disk: a node's Ed25519 identity seed (64 hex digits, readable by its owner only) and its TLS certificate.
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fromHex, toHex } from '../../base/bytes.js';
-import { MixError } from '../../base/errors.js';
-import { systemRng } from '../../base/rng.js';
-import { Secret } from '../../base/secret.js';
-import { SigningKey } from '../../cmix/signatures.js';
-import { type CertificatePair, createCertificate } from '../../transport/certificates.js';
+import { fromHex, MixError, Secret, systemRng, toHex } from '../../base/index.js';
+import { SigningKey } from '../../cmix/index.js';
+import { type CertificatePair, createCertificate } from '../../transport/index.js';
 
 export interface KeyFiles {
   readonly keyFile: string;

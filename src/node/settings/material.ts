@@ -2,10 +2,10 @@
 // membership list may change while it runs: a node that is told to (SIGHUP) reads them again, and everything that uses them
 // asks here for what holds now. A file that cannot be used changes nothing.
 
-import { MixError } from '../../base/errors.js';
-import type { SigningKey } from '../../cmix/signatures.js';
-import { certificatesOf, fingerprintOf, type Membership } from '../../protocol/membership.js';
-import { type CertificatePair, checkPair } from '../../transport/certificates.js';
+import { MixError } from '../../base/index.js';
+import type { SigningKey } from '../../cmix/index.js';
+import { certificatesOf, fingerprintOf, type Membership } from '../../protocol/index.js';
+import { type CertificatePair, checkPair } from '../../transport/index.js';
 import { loadCertificate, loadSigningKey } from './keyFiles.js';
 import { loadMembership, type NodeConfig } from './nodeConfig.js';
 

@@ -5,16 +5,12 @@ import { totalmem } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'smol-toml';
 import { z } from 'zod';
-import { fromHex } from '../../base/bytes.js';
-import { checkText, refuse } from '../../base/checks.js';
-import { MixError } from '../../base/errors.js';
-import { isNodeId } from '../../base/ids.js';
+import { checkText, fromHex, isNodeId, MixError, refuse } from '../../base/index.js';
 import { LOG_LEVELS } from '../../base/log.js';
-import { ENGINE_NAMES } from '../../engine/engine.js';
-import { GROUP_NAMES, type GroupName, namedGroup, TEST_GROUP_NAMES } from '../../math/group.js';
-import { type RoundFloors, SAFE_FLOORS } from '../../protocol/floors.js';
-import { type Member, Membership } from '../../protocol/membership.js';
-import { LOOPBACK_PREFIXES } from '../../transport/serving/places.js';
+import { ENGINE_NAMES } from '../../engine/index.js';
+import { GROUP_NAMES, type GroupName, namedGroup, TEST_GROUP_NAMES } from '../../math/index.js';
+import { type Member, Membership, type RoundFloors, SAFE_FLOORS } from '../../protocol/index.js';
+import { LOOPBACK_PREFIXES } from '../../transport/index.js';
 
 const PORT_MAX = 65_535;
 /** host:port, with a port that can be. An IPv6 host stands in brackets. */

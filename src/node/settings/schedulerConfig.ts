@@ -2,11 +2,10 @@
 // everything else is read at the start.
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
-import { asMixError, MixError } from '../../base/errors.js';
-import type { NodeId } from '../../base/ids.js';
-import { GROUP_NAMES, type GroupName, TEST_GROUP_NAMES } from '../../math/group.js';
-import { checkFloors, SAFE_FLOORS } from '../../protocol/floors.js';
-import { checkParams, DEFAULT_PARAMS, type SchedulerParams } from '../../scheduler/parameters.js';
+import { asMixError, MixError, type NodeId } from '../../base/index.js';
+import { GROUP_NAMES, type GroupName, TEST_GROUP_NAMES } from '../../math/index.js';
+import { checkFloors, SAFE_FLOORS } from '../../protocol/index.js';
+import { checkParams, DEFAULT_PARAMS, type SchedulerParams } from '../../scheduler/index.js';
 import { address, floorsOf, floorsSection, httpHosts, logSection, validated, whole, withFlags } from './nodeConfig.js';
 
 const groups = [...GROUP_NAMES, ...TEST_GROUP_NAMES] as [GroupName, ...GroupName[]];

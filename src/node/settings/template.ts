@@ -1,6 +1,6 @@
 // The commented configuration file that `millrace init` writes and the demo fills in: the one place that documents keys.
 
-import { type RoundFloors, SAFE_FLOORS } from '../../protocol/floors.js';
+import { type RoundFloors, SAFE_FLOORS } from '../../protocol/index.js';
 
 export interface TemplateValues {
   readonly network: string;

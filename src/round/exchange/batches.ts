@@ -2,16 +2,20 @@
 // and change nothing, other bytes are a conflict that ends the round. An OutgoingBatch keeps what it sent, so that every
 // attempt to send it again sends the very same bytes. Both hash slot by slot as chunks come, for the signed Merkle root;
 // what is sent to nobody is not hashed.
-import { DIGEST_BYTES, equalBytes } from '../../base/bytes.js';
-import { MixError } from '../../base/errors.js';
-import { type Deferred, deferred } from '../../base/promises.js';
-import { batchLeaves, rootOfLeaves } from '../../cmix/merkle.js';
-import { checkElements } from '../../math/batch.js';
-import type { Group } from '../../math/group.js';
-import { type BatchPhase, phaseElements } from '../../protocol/batchPhases.js';
-import type { BatchHeader, BatchSink, BatchSource } from '../../protocol/link.js';
-import { chunkCount, chunkRange, type RoundInfo } from '../../protocol/roundInfo.js';
-import type { BatchTrailer } from '../../protocol/teamMessages.js';
+import { type Deferred, DIGEST_BYTES, deferred, equalBytes, MixError } from '../../base/index.js';
+import { batchLeaves, rootOfLeaves } from '../../cmix/index.js';
+import { checkElements, type Group } from '../../math/index.js';
+import {
+  type BatchHeader,
+  type BatchPhase,
+  type BatchSink,
+  type BatchSource,
+  type BatchTrailer,
+  chunkCount,
+  chunkRange,
+  phaseElements,
+  type RoundInfo,
+} from '../../protocol/index.js';
 
 /** Shape of a batch of one phase, and where its chunks lie. */
 class BatchShape {

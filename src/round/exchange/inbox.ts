@@ -1,33 +1,30 @@
 // What a round takes in from its team: every message and batch is checked here before the state machine hears of it. Who
 // says a thing twice must say the same thing; a message comes only when it can; signatures, proofs, roots and openings
 // are verified. What is wrong goes back to its sender as an error, and ends the round where it cannot go on.
-import { equalBytes, toHex } from '../../base/bytes.js';
-import { asMixError, MixError } from '../../base/errors.js';
-import type { NodeId } from '../../base/ids.js';
-import { openCommitment } from '../../cmix/commitment.js';
-import { verifySignature } from '../../cmix/signatures.js';
-import { decodeTable, encodedTableDigest } from '../../cmix/slotTable.js';
-import { decodeKeyShare } from '../../cmix/teamKey.js';
-import { type BatchPhase, type OpeningExtra, sendsPhase } from '../../protocol/batchPhases.js';
-import { decodeEvidence, verifyEvidence } from '../../protocol/evidence.js';
-import type { BatchHeader, BatchSink } from '../../protocol/link.js';
+import { asMixError, equalBytes, MixError, type NodeId, toHex } from '../../base/index.js';
+import { decodeKeyShare, decodeTable, encodedTableDigest, openCommitment, verifySignature } from '../../cmix/index.js';
 import {
+  type BatchHeader,
+  type BatchPhase,
+  type BatchSink,
+  type BatchTrailer,
   checkMessage,
   checkTrailer,
+  decodeEvidence,
   decodeStatement,
   isLocal,
-  isStatement,
-  messageStatement,
-  type Statement,
-} from '../../protocol/statements.js';
-import {
-  type BatchTrailer,
   isSaidBy,
+  isStatement,
   messageDigest,
+  messageStatement,
+  type OpeningExtra,
   type SignedTeamMessage,
+  type Statement,
+  sendsPhase,
   type TeamMessage,
   trailerDigest,
-} from '../../protocol/teamMessages.js';
+  verifyEvidence,
+} from '../../protocol/index.js';
 import { refusal } from '../machine/admission.js';
 import type { RoundEvent, RoundFailure, RoundState } from '../machine/state.js';
 import { blame, type RoundContext } from '../run/context.js';

@@ -1,9 +1,8 @@
 // Watches the team members of open rounds: a peer that answers nothing for a while is lost, one that answers with another
 // boot id has restarted and forgotten its rounds. Without it, a dead node that nobody happens to send to would only be
 // noticed when a phase deadline passes.
-import { type CancelTimer, type Clock, sleep } from '../../base/clock.js';
-import type { BootId, NodeId } from '../../base/ids.js';
-import type { Link } from '../../protocol/link.js';
+import { type BootId, type CancelTimer, type Clock, type NodeId, sleep } from '../../base/index.js';
+import type { Link } from '../../protocol/index.js';
 
 export interface PeerWatchOptions {
   readonly intervalMs: number;

@@ -1,5 +1,5 @@
 // Counts what a node refuses, by error code and by what it was, on its way back to whoever sent it.
-import { asMixError, type MixError } from '../../base/errors.js';
+import { asMixError, type MixError } from '../../base/index.js';
 import type { Metrics } from '../../base/metrics.js';
 
 export class Refusals {

@@ -1,12 +1,17 @@
 // Gets messages and batches to team members over a Link that may fail: tries again with growing, jittered pauses while the
 // failure is one that may pass, reports a peer that stays unreachable, and never sends anything but the same bytes.
-import { type Clock, sleep } from '../../base/clock.js';
-import { asMixError, MixError } from '../../base/errors.js';
-import type { NodeId, RoundId } from '../../base/ids.js';
+import {
+  asMixError,
+  type Clock,
+  MixError,
+  type NodeId,
+  type Rng,
+  type RoundId,
+  randomFraction,
+  sleep,
+} from '../../base/index.js';
 import type { Logger } from '../../base/log.js';
-import { type Rng, randomFraction } from '../../base/rng.js';
-import type { BatchSource, Claim, ClaimRejection, Link } from '../../protocol/link.js';
-import type { SignedTeamMessage } from '../../protocol/teamMessages.js';
+import type { BatchSource, Claim, ClaimRejection, Link, SignedTeamMessage } from '../../protocol/index.js';
 
 export interface RetryPolicy {
   readonly firstPauseMs: number;

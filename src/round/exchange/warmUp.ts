@@ -7,18 +7,21 @@
 //
 // Nothing of it is needed: a round neither waits for it nor fails with it.
 
-import { equalBytes } from '../../base/bytes.js';
-import { type Clock, sleep } from '../../base/clock.js';
-import { asMixError, MixError } from '../../base/errors.js';
-import type { NodeId, RoundId } from '../../base/ids.js';
+import {
+  asMixError,
+  type Clock,
+  equalBytes,
+  MixError,
+  type NodeId,
+  type Rng,
+  type RoundId,
+  randomBytes,
+  sleep,
+} from '../../base/index.js';
 import type { Logger } from '../../base/log.js';
 import type { Metrics } from '../../base/metrics.js';
-import { type Rng, randomBytes } from '../../base/rng.js';
-import { namedGroup } from '../../math/group.js';
-import type { BatchPhase } from '../../protocol/batchPhases.js';
-import type { CirclePing, LinkProbe } from '../../protocol/link.js';
-import type { RoundInfo } from '../../protocol/roundInfo.js';
-import type { Stage } from '../../protocol/stages.js';
+import { namedGroup } from '../../math/index.js';
+import type { BatchPhase, CirclePing, LinkProbe, RoundInfo, Stage } from '../../protocol/index.js';
 
 /** More of a batch than this would not make a link faster: it is what a gigabit a second holds in 90 ms, rounded up. */
 const WARM_BYTES_MAX = 1 << 24;

@@ -1,8 +1,6 @@
 // What a round takes at which point: which messages and batches can honestly exist now, given how far this node has come.
-import type { ErrorCode } from '../../base/errors.js';
-import type { BatchPhase } from '../../protocol/batchPhases.js';
-import type { Stage } from '../../protocol/stages.js';
-import type { TeamMessageKind } from '../../protocol/teamMessages.js';
+import type { ErrorCode } from '../../base/index.js';
+import type { BatchPhase, Stage, TeamMessageKind } from '../../protocol/index.js';
 import { PROGRESS, type Progress, type RoundState } from './state.js';
 
 /** What this node must have done before this message or batch can honestly exist. */

@@ -7,8 +7,7 @@
 // node that keeps a batch for most of it and then hands it on would have its successor at work when the time is over. That
 // is why half of the time counts, too: a node remembers whom it waited for then, and says so where it waits for nobody now,
 // or has only just been able to take its step.
-import type { BatchPhase } from '../../protocol/batchPhases.js';
-import type { TeamMessageKind } from '../../protocol/teamMessages.js';
+import type { BatchPhase, TeamMessageKind } from '../../protocol/index.js';
 import { type HoldUp, type PhaseWait, PROGRESS, type Progress, type RoundState } from './state.js';
 
 /** Steps after a hold-up for which it still explains a deadline that others miss: the last of a ring takes two at once. */

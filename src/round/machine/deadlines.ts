@@ -1,9 +1,8 @@
 // The timers of a round on one node: one pair for its stage, one pair for the phase within it (half of the time, and all of
 // it), and the wait for the others' claims once a deadline was missed. They only send events, each with what it is about:
 // what a deadline means, and that one of a wait that is over means nothing, is the reducer's (machine/reducer.ts).
-import type { CancelTimer, Clock } from '../../base/clock.js';
-import type { RoundDeadlines } from '../../protocol/roundInfo.js';
-import type { Stage } from '../../protocol/stages.js';
+import type { CancelTimer, Clock } from '../../base/index.js';
+import type { RoundDeadlines, Stage } from '../../protocol/index.js';
 import type { PhaseWait, RoundEvent } from './state.js';
 
 /** How long the others have to say whom they wait for once a deadline was missed: a few attempts of a delivery. */

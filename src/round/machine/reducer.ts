@@ -2,11 +2,8 @@
 // of batches: only who said what, which batches are in, and what follows. The order is the security, and it is here:
 // a share is opened (`openShares`) only by a node that holds every commitment over one C *and* H(x′); outputs are signed
 // only over verified openings; realtime starts only when all signed one table. test/round/commitOrder.test.ts walks it.
-import { toHex } from '../../base/bytes.js';
-import type { ErrorCode } from '../../base/errors.js';
-import type { NodeId } from '../../base/ids.js';
-import type { Stage } from '../../protocol/stages.js';
-import type { TeamMessage, TeamMessageKind } from '../../protocol/teamMessages.js';
+import { type ErrorCode, type NodeId, toHex } from '../../base/index.js';
+import type { Stage, TeamMessage, TeamMessageKind } from '../../protocol/index.js';
 import { isOver, reached } from './admission.js';
 import { blameOf, holdUpOf, isInWait, lateAsSeen, NOBODY, ownClaim, phaseOf, phaseWait, seesDelay } from './blame.js';
 import type { Progress, RoundEffect, RoundEvent, RoundFailure, RoundState } from './state.js';

@@ -1,11 +1,8 @@
 // The vocabulary of the round's state machine: stages, what a node remembers of a round, the events that reach it and the
 // effects it asks for. The rules are in reducer.ts; run/round.ts carries the effects out.
 
-import type { ErrorCode } from '../../base/errors.js';
-import type { NodeId } from '../../base/ids.js';
-import type { BatchPhase } from '../../protocol/batchPhases.js';
-import type { Stage } from '../../protocol/stages.js';
-import type { TeamMessage, TeamMessageKind } from '../../protocol/teamMessages.js';
+import type { ErrorCode, NodeId } from '../../base/index.js';
+import type { BatchPhase, Stage, TeamMessage, TeamMessageKind } from '../../protocol/index.js';
 
 /**
  * How far this node has come, in the only order there is. A message that could only be an answer to a step this node has

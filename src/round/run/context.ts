@@ -1,14 +1,18 @@
 // What the drivers of a round share: its fixed facts, the ports, its secrets, and its batches by phase. A driver computes;
 // it neither decides what comes next (machine/reducer.ts) nor talks to the network (round.ts).
 
-import { MixError } from '../../base/errors.js';
-import type { Rng } from '../../base/rng.js';
-import type { SigningKey } from '../../cmix/signatures.js';
-import type { Engine, WorkOptions } from '../../engine/engine.js';
-import { type BatchPhase, phaseElements, receiversOf } from '../../protocol/batchPhases.js';
-import type { RoundFacts } from '../../protocol/roundInfo.js';
-import type { PhaseName } from '../../protocol/stages.js';
-import { type BatchTrailer, signTrailer } from '../../protocol/teamMessages.js';
+import { MixError, type Rng } from '../../base/index.js';
+import type { SigningKey } from '../../cmix/index.js';
+import type { Engine, WorkOptions } from '../../engine/index.js';
+import {
+  type BatchPhase,
+  type BatchTrailer,
+  type PhaseName,
+  phaseElements,
+  type RoundFacts,
+  receiversOf,
+  signTrailer,
+} from '../../protocol/index.js';
 import {
   IncomingBatch as Incoming,
   type IncomingBatch,

@@ -1,20 +1,24 @@
 // What a node can show of a failure that it has found: the evidence, put together from what it has heard. It gives none where it has
 // only seen something (a stream that does not come, a chunk that nobody signed), or where it would be larger than is taken.
 
-import type { NodeId } from '../../base/ids.js';
-import type { BatchPhase } from '../../protocol/batchPhases.js';
-import { EVIDENCE_BYTES_MAX, type Evidence, encodeEvidence } from '../../protocol/evidence.js';
-import type { FailureReport } from '../../protocol/schedulerPort.js';
+import type { NodeId } from '../../base/index.js';
 import {
+  type BatchPhase,
+  type BatchTrailer,
   claimOf,
+  EVIDENCE_BYTES_MAX,
+  type Evidence,
+  encodeEvidence,
+  type FailureReport,
   messageStatement,
   type PublicFacts,
   proposalStatement,
   revealStatement,
+  type SignedTeamMessage,
   STATEMENT_KINDS,
   type Statement,
-} from '../../protocol/statements.js';
-import type { BatchTrailer, SignedTeamMessage, TeamMessage } from '../../protocol/teamMessages.js';
+  type TeamMessage,
+} from '../../protocol/index.js';
 import type { RoundFailure } from '../machine/state.js';
 
 /** What has been heard in a round, by position. */

@@ -1,8 +1,8 @@
 // What a round needs in memory on one node, from its RoundInfo alone: so that a node refuses a round that it has no room for before
 // it allocates anything. Batches are kept until the round is forgotten, so the peak is at its end; before that, what Generate
 // holds is the most. test/round/memory.test.ts compares it with what real rounds hold.
-import type { Group } from '../../math/group.js';
-import type { RoundInfo } from '../../protocol/roundInfo.js';
+import type { Group } from '../../math/index.js';
+import type { RoundInfo } from '../../protocol/index.js';
 
 /** What a slot costs beside its elements, in each batch that is hashed: a leaf of the Merkle tree, and the nodes above it for a moment. */
 const LEAF_BYTES = 64;

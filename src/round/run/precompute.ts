@@ -2,28 +2,30 @@
 // of a chunk start as soon as that chunk and the node's own encryption of it are there; nothing waits for a whole batch
 // but the permutation.
 
-import { MixError } from '../../base/errors.js';
-import { type Deferred, deferred } from '../../base/promises.js';
-import { randomBytes } from '../../base/rng.js';
-import type { Secret } from '../../base/secret.js';
-import { NONCE_BYTES, shareCommitment } from '../../cmix/commitment.js';
-import { encryptBatch, encryptionHeads } from '../../cmix/elgamal.js';
-import { randomPermutation } from '../../cmix/permutation.js';
-import { decryptionShares, precompDecrypt, precompPermute, splitCipher } from '../../cmix/phases.js';
-import { type DecryptionProof, proveDecryption } from '../../cmix/proofs/proofs.js';
+import { type Deferred, deferred, MixError, randomBytes, type Secret } from '../../base/index.js';
 import {
   combineTeamKey,
   createKeyShare,
+  type DecryptionProof,
   decodeKeyShare,
+  decryptionShares,
   encodeKeyShare,
+  encryptBatch,
+  encryptionHeads,
   type KeyShare,
   keyShareListDigest,
+  NONCE_BYTES,
+  precompDecrypt,
+  precompPermute,
+  proveDecryption,
+  randomPermutation,
   type ShareContext,
-} from '../../cmix/teamKey.js';
-import type { FixedBase, Prepared } from '../../engine/engine.js';
-import { bigintToBytes, elementOf } from '../../math/batch.js';
-import { randomElements, randomExponents } from '../../math/sampling.js';
-import { chunkCount, chunkRange } from '../../protocol/roundInfo.js';
+  shareCommitment,
+  splitCipher,
+} from '../../cmix/index.js';
+import type { FixedBase, Prepared } from '../../engine/index.js';
+import { bigintToBytes, elementOf, randomElements, randomExponents } from '../../math/index.js';
+import { chunkCount, chunkRange } from '../../protocol/index.js';
 import type { RoundContext } from './context.js';
 
 /** What Reveal leaves behind, opened only after the mix commitment. */

@@ -1,27 +1,29 @@
 // The realtime phases of one node: it judges the slot table, has k∘r ready before its first chunk arrives, multiplies and
 // passes on, permutes, and computes the outputs from what everybody opened. Multiplications only.
-import { toHex } from '../../base/bytes.js';
-import { MixError } from '../../base/errors.js';
-import type { SenderId } from '../../base/ids.js';
-import { type Deferred, deferred } from '../../base/promises.js';
-import { dummySalt, encodeDummy } from '../../cmix/messageCoding.js';
-import { checkDummies, decodeOutputs, outputDigest } from '../../cmix/outputs.js';
-import { identifyFactor, realtimeDecrypt, realtimePermute } from '../../cmix/phases.js';
-import { verifyDecryption } from '../../cmix/proofs/proofs.js';
-import { type SenderSecret, slotKeys } from '../../cmix/senderKeys.js';
+import { type Deferred, deferred, MixError, type SenderId, toHex } from '../../base/index.js';
 import {
   applyRejections,
+  checkDummies,
+  decodeOutputs,
+  dummySalt,
+  encodeDummy,
+  identifyFactor,
+  outputDigest,
   type RejectionReason,
+  realtimeDecrypt,
+  realtimePermute,
+  type SenderSecret,
   type SlotEntry,
   type SlotRejection,
   type SlotTable,
+  slotKeys,
   TableJudge,
   tableDigest,
-} from '../../cmix/slotTable.js';
-import type { Prepared } from '../../engine/engine.js';
-import { bigintToBytes } from '../../math/batch.js';
-import type { OpeningExtra } from '../../protocol/batchPhases.js';
-import type { Claim, ClaimRejection } from '../../protocol/link.js';
+  verifyDecryption,
+} from '../../cmix/index.js';
+import type { Prepared } from '../../engine/index.js';
+import { bigintToBytes } from '../../math/index.js';
+import type { Claim, ClaimRejection, OpeningExtra } from '../../protocol/index.js';
 import { Screener } from '../submissions/screening.js';
 import { blame, type RoundContext } from './context.js';
 import type { Precompute } from './precompute.js';

@@ -2,22 +2,34 @@
 // ends, from timers and from the scheduler; they are stepped one at a time, and each effect starts work, sends, arms a
 // timer or ends the round. When it ends, work stops and every secret is wiped before anything else happens.
 import { setMaxListeners } from 'node:events';
-import { toHex } from '../../base/bytes.js';
-import { type CancelTimer, type Clock, sleep } from '../../base/clock.js';
-import { asMixError, MixError } from '../../base/errors.js';
-import type { NodeId } from '../../base/ids.js';
+import {
+  asMixError,
+  type CancelTimer,
+  type Clock,
+  MixError,
+  type NodeId,
+  type Rng,
+  sleep,
+  toHex,
+} from '../../base/index.js';
 import type { Logger } from '../../base/log.js';
-import type { Rng } from '../../base/rng.js';
-import type { SigningKey } from '../../cmix/signatures.js';
-import { encodedTableDigest, encodeTable } from '../../cmix/slotTable.js';
-import type { Engine } from '../../engine/engine.js';
-import { type BatchPhase, encodeOpening } from '../../protocol/batchPhases.js';
-import type { Claim, ClaimRejection } from '../../protocol/link.js';
-import type { RoundFacts } from '../../protocol/roundInfo.js';
-import type { FailureReport } from '../../protocol/schedulerPort.js';
-import type { PhaseName, Stage } from '../../protocol/stages.js';
-import { encodeStatement, messageStatement } from '../../protocol/statements.js';
-import { messageDigest, type SignedTeamMessage, type TeamMessage } from '../../protocol/teamMessages.js';
+import { encodedTableDigest, encodeTable, type SigningKey } from '../../cmix/index.js';
+import type { Engine } from '../../engine/index.js';
+import {
+  type BatchPhase,
+  type Claim,
+  type ClaimRejection,
+  encodeOpening,
+  encodeStatement,
+  type FailureReport,
+  messageDigest,
+  messageStatement,
+  type PhaseName,
+  type RoundFacts,
+  type SignedTeamMessage,
+  type Stage,
+  type TeamMessage,
+} from '../../protocol/index.js';
 import { Intake } from '../exchange/inbox.js';
 import { type Courier, roundEnded } from '../exchange/retryingSender.js';
 import { isOver, refusal } from '../machine/admission.js';

@@ -1,9 +1,8 @@
 // Everything that must not outlive a round, in one place, so that one call wipes all of it: exponents, r, s, π, slot keys,
 // and the prepared operands that the engine keeps for them. A result that comes back after the wipe (work that was
 // running when the round was aborted) is wiped on arrival and its step ends with ABORTED.
-import { MixError } from '../../base/errors.js';
-import { Secret } from '../../base/secret.js';
-import type { Prepared } from '../../engine/engine.js';
+import { MixError, Secret } from '../../base/index.js';
+import type { Prepared } from '../../engine/index.js';
 
 type Wipeable = Uint8Array | Uint32Array | Secret | Prepared;
 

@@ -1,10 +1,6 @@
 // Admission under load: pressure that builds up and leaks away, and work that is asked for while it is high. At rest nobody notices.
 // This file knows amounts and the time, nothing of what callers are admitted to.
-import { digest } from '../../base/bytes.js';
-import type { Clock } from '../../base/clock.js';
-import { MixError } from '../../base/errors.js';
-import { type Rng, randomBytes } from '../../base/rng.js';
-import { REST } from '../../base/shares.js';
+import { type Clock, digest, MixError, REST, type Rng, randomBytes } from '../../base/index.js';
 
 /** What has come lately: a bucket that leaks. */
 export class Pressure {

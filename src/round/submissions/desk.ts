@@ -1,16 +1,20 @@
 // What the first node of a team does for senders: takes messages for a round, refuses what it can see is wrong before it keeps
 // anything, has the rest of the team judge each while the batch fills (screening.ts), and closes the batch into a slot table of what
 // all have accepted. A seat is a slot that is kept for a submission; one that is rejected gives its seat back.
-import { equalBytes } from '../../base/bytes.js';
-import { MixError } from '../../base/errors.js';
-import type { SenderId } from '../../base/ids.js';
-import { type Deferred, deferred } from '../../base/promises.js';
-import { Shares } from '../../base/shares.js';
-import { MAC_BYTES, payloadDigest, SALT_BYTES, type SenderSecret, verifyMac } from '../../cmix/senderKeys.js';
-import { type RejectionReason, type SlotEntry, type SlotTable, submissionKey } from '../../cmix/slotTable.js';
-import { checkElements } from '../../math/batch.js';
-import type { Group } from '../../math/group.js';
-import type { RoundInfo } from '../../protocol/roundInfo.js';
+import { type Deferred, deferred, equalBytes, MixError, type SenderId, Shares } from '../../base/index.js';
+import {
+  MAC_BYTES,
+  payloadDigest,
+  type RejectionReason,
+  SALT_BYTES,
+  type SenderSecret,
+  type SlotEntry,
+  type SlotTable,
+  submissionKey,
+  verifyMac,
+} from '../../cmix/index.js';
+import { checkElements, type Group } from '../../math/index.js';
+import type { RoundInfo } from '../../protocol/index.js';
 import { Screening, type ScreeningPorts } from './screening.js';
 
 /** A message on its way in: M = m ∘ (∏k_i)⁻¹ and one MAC per node, in team order. */

@@ -1,11 +1,16 @@
 // Registration for strangers: what a key costs whoever registers it, and what it may cost the node. A few keys a call, a few keys of
 // the main thread at a time, shares of the registry under load, and work that is asked for where more comes than a node can bear.
-import { type Clock, nextTurn, sleep } from '../../base/clock.js';
-import { MixError } from '../../base/errors.js';
-import type { SenderId } from '../../base/ids.js';
-import { type Deferred, deferred } from '../../base/promises.js';
-import { Shares } from '../../base/shares.js';
-import { senderIdOf } from '../../cmix/senderKeys.js';
+import {
+  type Clock,
+  type Deferred,
+  deferred,
+  MixError,
+  nextTurn,
+  type SenderId,
+  Shares,
+  sleep,
+} from '../../base/index.js';
+import { senderIdOf } from '../../cmix/index.js';
 import { difficultyBits, isSolved, Pressure } from './admission.js';
 import type { SenderRegistry } from './senderRegistry.js';
 

@@ -2,14 +2,9 @@
 // that is for each member, some at a time; each member answers at once. So a submission that any member would reject never gets into
 // a slot table, its sender is told within a moment, and when the batch closes nothing is left to be rejected.
 
-import { equalBytes } from '../../base/bytes.js';
-import type { CancelTimer, Clock } from '../../base/clock.js';
-import { MixError } from '../../base/errors.js';
-import type { SenderId } from '../../base/ids.js';
-import { type SenderSecret, verifyMac } from '../../cmix/senderKeys.js';
-import { type RejectionReason, type SlotEntry, submissionKey } from '../../cmix/slotTable.js';
-import type { Claim, ClaimRejection } from '../../protocol/link.js';
-import { CLAIMS_MAX } from '../../protocol/link.js';
+import { type CancelTimer, type Clock, equalBytes, MixError, type SenderId } from '../../base/index.js';
+import { type RejectionReason, type SenderSecret, type SlotEntry, submissionKey, verifyMac } from '../../cmix/index.js';
+import { CLAIMS_MAX, type Claim, type ClaimRejection } from '../../protocol/index.js';
 
 /** How long a submission waits for others to go with it: a message a submission would cost more than the MACs. */
 const GATHER_MS = 100;

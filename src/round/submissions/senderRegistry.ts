@@ -2,10 +2,8 @@
 // the next one takes its place, every secret agreed under it is wiped and senders register again. A registry that is full makes room:
 // for whoever comes, a key that was never used goes first, of the place that has most of these; so keys that somebody hoards push out
 // each other. What an open round needs is never pushed out.
-import { MixError } from '../../base/errors.js';
-import type { RoundId, SenderId } from '../../base/ids.js';
-import type { Rng } from '../../base/rng.js';
-import { EpochKey, type SenderSecret, senderIdOf } from '../../cmix/senderKeys.js';
+import { MixError, type Rng, type RoundId, type SenderId } from '../../base/index.js';
+import { EpochKey, type SenderSecret, senderIdOf } from '../../cmix/index.js';
 
 export const EPOCH_MS_MAX = 24 * 3600 * 1000;
 

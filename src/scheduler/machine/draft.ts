@@ -1,6 +1,6 @@
 // A scheduler's state while one event changes it: what is changed, and what that asks for. Only schedulerMachine.ts makes one.
-import type { NodeId, RoundId } from '../../base/ids.js';
-import type { Stage } from '../../protocol/stages.js';
+import type { NodeId, RoundId } from '../../base/index.js';
+import type { Stage } from '../../protocol/index.js';
 import type { NodeRecord, RoundRecord, SchedulerEffect, SchedulerState } from './state.js';
 
 export const isOver = (stage: Stage): boolean => stage === 'COMPLETED' || stage === 'FAILED';

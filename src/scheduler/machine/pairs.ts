@@ -1,7 +1,7 @@
 // Pairs: two nodes of which one has said that the other failed a round, while nothing shows which of them did. One of the two lies, or
 // the link between them is bad. Neither is to blame for it; but a pair that keeps failing rounds is kept out of common teams, and who
 // is one half of many pairs is what they have in common.
-import type { NodeId } from '../../base/ids.js';
+import type { NodeId } from '../../base/index.js';
 import type { SchedulerParams } from '../parameters.js';
 import type { Pair } from './state.js';
 

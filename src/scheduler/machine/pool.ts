@@ -1,8 +1,7 @@
 // The pool: which nodes may be drawn for a team, and who sits out. A node that dies leaves the pool before it costs a second
 // round; one that is to blame for too many failures sits out; none is in more of the stock than its share, where others can be.
-import type { ErrorCode } from '../../base/errors.js';
-import type { NodeId, RoundId } from '../../base/ids.js';
-import type { Stage } from '../../protocol/stages.js';
+import type { ErrorCode, NodeId, RoundId } from '../../base/index.js';
+import type { Stage } from '../../protocol/index.js';
 import type { SchedulerParams } from '../parameters.js';
 import type { NodeRecord, NodeStatus, RoundRecord, SchedulerState, Testimony } from './state.js';
 import { stockTarget } from './stock.js';

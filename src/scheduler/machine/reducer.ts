@@ -1,10 +1,9 @@
 // The scheduler as a pure reducer: what it decides depends on its state and the event alone, so that the same code schedules real
 // nodes and thousands of simulated ones. Rounds are opened and assigned on ticks only, which bring fresh randomness; everything
 // else takes note of what nodes say.
-import type { NodeId, RoundId } from '../../base/ids.js';
-import { drawTeam, teamKey } from '../../protocol/sortition.js';
-import { STAGES, type Stage } from '../../protocol/stages.js';
-import { phaseMs } from '../../round/machine/deadlines.js';
+import type { NodeId, RoundId } from '../../base/index.js';
+import { drawTeam, STAGES, type Stage, teamKey } from '../../protocol/index.js';
+import { phaseMs } from '../../round/index.js';
 import { type Distance, shortestRing } from '../ring.js';
 import { Draft, isOver } from './draft.js';
 import { accuse, areApart, commonMember, explained, recent } from './pairs.js';

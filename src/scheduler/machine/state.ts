@@ -1,9 +1,7 @@
 // The vocabulary of the scheduler's state machine: what it remembers of nodes and rounds, what reaches it, and what it asks for.
 // The rules are in schedulerMachine.ts; who carries the effects out is scheduler.ts.
-import type { ErrorCode } from '../../base/errors.js';
-import type { BootId, NodeId, RoundId } from '../../base/ids.js';
-import type { RoundInfo } from '../../protocol/roundInfo.js';
-import type { Stage } from '../../protocol/stages.js';
+import type { BootId, ErrorCode, NodeId, RoundId } from '../../base/index.js';
+import type { RoundInfo, Stage } from '../../protocol/index.js';
 import type { SchedulerParams } from '../parameters.js';
 
 /** `inactive` is away or silent, `paused` takes no new rounds by its own word, `sittingOut` has failed too many rounds, `banned` is out until somebody says otherwise. */

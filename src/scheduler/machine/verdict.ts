@@ -1,12 +1,9 @@
 // What a team's reports come to: whether a round's outputs are there, and who is to blame where it failed. Nobody is to blame by the
 // word of one other node: evidence convicts, and so does what a node says of itself, what more than half of its team has seen, and
 // what the scheduler has seen itself. Where one names another and nothing shows which of them is right, they are a pair (pairs.ts).
-import type { ErrorCode } from '../../base/errors.js';
-import type { NodeId } from '../../base/ids.js';
-import { namedGroup } from '../../math/group.js';
-import { EVIDENCE_BYTES_MAX } from '../../protocol/evidence.js';
-import type { RoundInfo } from '../../protocol/roundInfo.js';
-import { STAGES } from '../../protocol/stages.js';
+import type { ErrorCode, NodeId } from '../../base/index.js';
+import { namedGroup } from '../../math/index.js';
+import { EVIDENCE_BYTES_MAX, type RoundInfo, STAGES } from '../../protocol/index.js';
 import { liarsIn } from './pairs.js';
 import type { RoundRecord, SchedulerState, Testimony } from './state.js';
 

@@ -1,6 +1,6 @@
 // A call on one connection, unary or streaming, in the one shape that transmit handles: started with fresh metadata, it ends with
 // a result or an error, and can be cancelled.
-import { MixError } from '../../base/errors.js';
+import { MixError } from '../../base/index.js';
 import { grpc } from '../grpc.js';
 import type { Token } from '../tokens.js';
 import type { Hello } from '../versions.js';

@@ -1,8 +1,8 @@
 // What every channel of ours has: TLS 1.3 that trusts the pinned certificates and nothing else, a connection of its own,
 // deadlines, and calls that end when a signal aborts.
 import { createSecureContext } from 'node:tls';
-import { MixError } from '../../base/errors.js';
-import { fingerprintOf } from '../../protocol/membership.js';
+import { MixError } from '../../base/index.js';
+import { fingerprintOf } from '../../protocol/index.js';
 import type { CertificatePair } from '../certificates.js';
 import { channelOptions, grpc } from '../grpc.js';
 

@@ -1,8 +1,7 @@
 // One TLS connection to a peer, from its dialling to its end. It never reconnects by itself: what is down stays down, and who
 // holds it dials another one, so a failing call can tell its own connection from a newer one by its fingerprint.
 import type { TLSSocket } from 'node:tls';
-import { timeOfDayIn } from '../../base/clock.js';
-import { MixError } from '../../base/errors.js';
+import { MixError, timeOfDayIn } from '../../base/index.js';
 import type { CertificatePair } from '../certificates.js';
 import { bindingOf } from '../channelBinding.js';
 import { grpc } from '../grpc.js';

@@ -1,6 +1,6 @@
 // Leaves a peer alone that fails too often: a leaky bucket that each failure fills by one and that time empties. While it is full,
 // nothing is tried, and callers are told how long to wait.
-import type { Clock } from '../../base/clock.js';
+import type { Clock } from '../../base/index.js';
 
 export interface CoolOffPolicy {
   /** Failures that fill the bucket. */

@@ -1,8 +1,7 @@
 // The client's half of a handshake: asks for a challenge, signs it together with the TLS channel binding and what both sides say
 // of themselves, and gets the session's token, signed by the server's identity. A peer of 1.0 knows no handshake.
-import { timeOfDayIn } from '../../base/clock.js';
-import { MixError } from '../../base/errors.js';
-import { SIGNATURE_BYTES, verifySignature } from '../../cmix/signatures.js';
+import { MixError, timeOfDayIn } from '../../base/index.js';
+import { SIGNATURE_BYTES, verifySignature } from '../../cmix/index.js';
 import { type grpc, services } from '../grpc.js';
 import type { AuthenticateReply__Output } from '../proto/generated/millrace/v1/AuthenticateReply.js';
 import type { TokenReply__Output } from '../proto/generated/millrace/v1/TokenReply.js';

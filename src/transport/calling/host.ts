@@ -3,10 +3,17 @@
 // connection share its outcome; after a failure the next attempt waits, longer each time; a peer that keeps failing is left
 // alone for a while, where that is wanted. What calls do with a connection is transport/calling/transmit.ts's business.
 
-import { type Clock, sleep, timeOfDayIn, timestamp } from '../../base/clock.js';
-import { asMixError, MixError } from '../../base/errors.js';
+import {
+  asMixError,
+  type Clock,
+  MixError,
+  type Rng,
+  randomFraction,
+  sleep,
+  timeOfDayIn,
+  timestamp,
+} from '../../base/index.js';
 import type { Logger } from '../../base/log.js';
-import { type Rng, randomFraction } from '../../base/rng.js';
 import type { CertificatePair } from '../certificates.js';
 import type { grpc } from '../grpc.js';
 import type { LinkMetrics } from '../linkMetrics.js';

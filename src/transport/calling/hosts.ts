@@ -1,8 +1,8 @@
 // All peers that this process calls, by id. Adding a peer that is there changes nothing and gives the one that is there; a peer
 // goes only when it is removed. The membership list may change while connections are up: who has left is removed, who has
 // another address or certificate is dialled anew, everybody else notices nothing.
-import type { NodeId } from '../../base/ids.js';
-import { certificatesOf, type Member, type Membership } from '../../protocol/membership.js';
+import type { NodeId } from '../../base/index.js';
+import { certificatesOf, type Member, type Membership } from '../../protocol/index.js';
 import { Host, type HostDeps, type HostOptions, type HostState, LANES, type Lane, type PeerFacts } from './host.js';
 
 export interface ConnectionReport {

@@ -9,7 +9,7 @@
 //   deadline, any error   of the call itself: goes back to the caller with its code, at once
 //
 // A call's deadline bounds all its attempts. A timeout is not taken for a broken connection: the HTTP/2 pings find those.
-import { asMixError, MixError } from '../../base/errors.js';
+import { asMixError, MixError } from '../../base/index.js';
 import type { LinkMetrics } from '../linkMetrics.js';
 import { fromStatus, isOutOfTime } from '../status.js';
 import type { Attempt, Wire } from './call.js';

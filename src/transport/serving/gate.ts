@@ -1,13 +1,9 @@
 // Who may call a listener between members: whoever shows a pinned certificate, and, since 1.1, carries the token of a session
 // that was authenticated on this very connection. A member of 1.0 calls without a token; one that has a session here does not.
 
-import { equalBytes } from '../../base/bytes.js';
-import type { Clock } from '../../base/clock.js';
-import { MixError } from '../../base/errors.js';
-import type { NodeId } from '../../base/ids.js';
-import type { Rng } from '../../base/rng.js';
-import { verifySignature } from '../../cmix/signatures.js';
-import type { Member, Membership } from '../../protocol/membership.js';
+import { type Clock, equalBytes, MixError, type NodeId, type Rng } from '../../base/index.js';
+import { verifySignature } from '../../cmix/index.js';
+import type { Member, Membership } from '../../protocol/index.js';
 import { isServed } from '../channelBinding.js';
 import type { AuthContext } from '../grpc.js';
 import { refused, Token } from '../tokens.js';

@@ -4,9 +4,7 @@
 import type * as http2 from 'node:http2';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { systemClock } from '../../base/clock.js';
-import { MixError } from '../../base/errors.js';
-import { Shares } from '../../base/shares.js';
+import { MixError, Shares, systemClock } from '../../base/index.js';
 import { trailersOf } from '../status.js';
 import type { Places } from './places.js';
 

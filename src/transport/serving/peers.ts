@@ -1,7 +1,6 @@
 // Which member makes a call: the check that every call on a mutual-TLS listener passes before any of its messages is read.
-import type { Clock } from '../../base/clock.js';
-import { MixError } from '../../base/errors.js';
-import type { Member, Membership } from '../../protocol/membership.js';
+import { type Clock, MixError } from '../../base/index.js';
+import type { Member, Membership } from '../../protocol/index.js';
 import type { AuthContext } from '../grpc.js';
 
 interface PeerFacts {

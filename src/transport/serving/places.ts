@@ -2,7 +2,7 @@
 // (an IPv6 /64 holds more addresses than there are senders). Behind some addresses there are many: a proxy, this very machine. Those
 // are told by the configuration, and count by connection.
 import { BlockList, isIP } from 'node:net';
-import { MixError } from '../../base/errors.js';
+import { MixError } from '../../base/index.js';
 import type { Endpoints } from '../channelBinding.js';
 
 /** Places that count by connection where nothing else is configured: this machine. */

@@ -2,8 +2,7 @@
 // file turns what they throw into statuses, counts it, and never lets one take the process down.
 
 import type { SecureContextOptions } from 'node:tls';
-import { systemClock } from '../../base/clock.js';
-import { asMixError, MixError } from '../../base/errors.js';
+import { asMixError, MixError, systemClock } from '../../base/index.js';
 import type { Logger } from '../../base/log.js';
 import type { Metrics } from '../../base/metrics.js';
 import { TOKEN_KEY } from '../calling/call.js';

@@ -1,7 +1,6 @@
 // What a server remembers by token: bounded for each owner and in all, forgotten after a while, used once where it is taken.
 // An owner that asks for more than its share loses its own oldest tokens and nobody else's, so a flood costs others nothing.
-import type { Clock } from '../../base/clock.js';
-import type { Rng } from '../../base/rng.js';
+import type { Clock, Rng } from '../../base/index.js';
 import { Token } from '../tokens.js';
 
 export interface TokenStoreOptions {

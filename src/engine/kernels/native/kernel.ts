@@ -3,7 +3,7 @@
 // shared memory take. Constant-time in exponents and elements but for what kernels/api.h names: the reads of mulGather, and
 // multiExp, which is for public values.
 import { randomFillSync } from 'node:crypto';
-import type { Group } from '../../../math/group.js';
+import type { Group } from '../../../math/index.js';
 import type { Kernel, NativeCall, Work, WorkOf } from '../../pool/job.js';
 import { type Address, addressOf } from '../openssl/library.js';
 import { type NativeBinding, type NativePath, native } from './library.js';

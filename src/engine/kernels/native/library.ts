@@ -3,8 +3,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
-import { bigintToBytes } from '../../../math/batch.js';
-import type { Group } from '../../../math/group.js';
+import { bigintToBytes, type Group } from '../../../math/index.js';
 import type { Address } from '../openssl/library.js';
 import { addressOf } from '../openssl/library.js';
 

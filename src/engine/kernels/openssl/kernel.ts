@@ -3,7 +3,7 @@
 // what is not: `mulGather` reads whole elements in the order of the permutation, `product`, `window` and `horner` are for
 // public values, and the inversion's one non-constant-time step works on a value blinded with fresh randomness.
 import { randomFillSync } from 'node:crypto';
-import type { Group } from '../../../math/group.js';
+import type { Group } from '../../../math/index.js';
 import type { Kernel, Work, WorkOf } from '../../pool/job.js';
 import { fillTable, powerByTable } from '../fixedBase.js';
 import { horner, windowProduct } from '../multiExp.js';

@@ -3,9 +3,8 @@
 // BIGNUM functions with a conversion on either side. Everything above (comb, multi-exponentiation, batch inversion)
 // needs nothing but `multiply`, addresses and `canonical`.
 import { modPow } from 'bigint-crypto-utils';
-import { MixError } from '../../../base/errors.js';
-import { bigintToBytes } from '../../../math/batch.js';
-import type { Group } from '../../../math/group.js';
+import { MixError } from '../../../base/index.js';
+import { bigintToBytes, type Group } from '../../../math/index.js';
 import { type Address, addressOf, type GatherLibrary, type OpensslLibrary, openssl } from './library.js';
 
 const WORD_BYTES = 8;

@@ -1,0 +1,47 @@
+// What every room uses: bytes and digests, checks, time, errors, ids, promises, randomness, secrets, shares. `log`, `metrics` and `store`
+// load a library each and are imported by their own names: with them in here, a worker thread takes 114 ms to load instead of 39.
+export {
+  concat,
+  DIGEST_BYTES,
+  type DigestPart,
+  digest,
+  equalBytes,
+  framed,
+  framedLength,
+  frameInto,
+  fromHex,
+  sha256,
+  sha256Into,
+  toHex,
+  uint64,
+  utf8,
+  xof,
+  xofInto,
+} from './bytes.js';
+export {
+  checkBytes,
+  checkIndices,
+  checkMethods,
+  checkObject,
+  checkSignal,
+  checkText,
+  checkWhole,
+  kindName,
+  refuse,
+} from './checks.js';
+export { type CancelTimer, type Clock, nextTurn, sleep, systemClock, timeOfDayIn, timestamp } from './clock.js';
+export { asMixError, type ErrorCode, type ErrorValues, isErrorCode, MixError } from './errors.js';
+export {
+  type BootId,
+  isBootId,
+  isNodeId,
+  isRoundId,
+  isSenderId,
+  type NodeId,
+  type RoundId,
+  type SenderId,
+} from './ids.js';
+export { type Deferred, deferred, keepingAlive } from './promises.js';
+export { type Rng, randomBelow, randomBytes, randomFraction, systemRng } from './rng.js';
+export { Secret, wipeAll } from './secret.js';
+export { REST, Shares } from './shares.js';

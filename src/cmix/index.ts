@@ -1,0 +1,54 @@
+// The protocol's pure part: keys, ElGamal, proofs, permutations, message coding.
+export { NONCE_BYTES, openCommitment, shareCommitment } from './commitment.js';
+export { encryptBatch, encryptionHeads, joinCipher, splitCipher } from './elgamal.js';
+export { batchLeaves, batchRoot, rootOfLeaves } from './merkle.js';
+export { codeId, dummySalt, encodeDummy, encodeMessage, messageCapacity } from './messageCoding.js';
+export { checkDummies, type DecodedOutputs, decodeOutputs, outputDigest } from './outputs.js';
+export { randomPermutation } from './permutation.js';
+export {
+  decryptionShares,
+  identifyFactor,
+  precompDecrypt,
+  precompPermute,
+  realtimeDecrypt,
+  realtimePermute,
+} from './phases.js';
+export {
+  type DecryptionProof,
+  decodeDecryptionProof,
+  decodeKeyShare,
+  encodeDecryptionProof,
+  encodeKeyShare,
+  type KeyShare,
+  type ShareContext,
+} from './proofs/codec.js';
+export { generatorOf, proveDecryption, verifyDecryption } from './proofs/proofs.js';
+export {
+  blindMessage,
+  EpochKey,
+  MAC_BYTES,
+  payloadDigest,
+  SALT_BYTES,
+  SenderKey,
+  SenderSecret,
+  senderIdOf,
+  slotKeys,
+  submissionMac,
+  verifyMac,
+} from './senderKeys.js';
+export { nodeIdOf, SIGNATURE_BYTES, SigningKey, verifySignature } from './signatures.js';
+export {
+  applyRejections,
+  decodeTable,
+  encodedTableDigest,
+  encodeTable,
+  REJECTION_REASONS,
+  type RejectionReason,
+  type SlotEntry,
+  type SlotRejection,
+  type SlotTable,
+  submissionKey,
+  TableJudge,
+  tableDigest,
+} from './slotTable.js';
+export { combineTeamKey, createKeyShare, keyShareListDigest, verifyKeyShare } from './teamKey.js';

@@ -1,0 +1,2 @@
+// The scheduler's live page.
+export { Dashboard, type LiveView, type RoundTable } from './dashboard.js';

@@ -1,0 +1,86 @@
+// What parties say to each other, without state: members, RoundInfo, stages and phases, team messages, evidence, outcomes, sortition, ports.
+export {
+  BATCH_PHASES,
+  type BatchPhase,
+  encodeOpening,
+  isRealtime,
+  type OpeningExtra,
+  phaseElements,
+  receiversOf,
+  sendsPhase,
+} from './batchPhases.js';
+export {
+  decodeEvidence,
+  EVIDENCE_BYTES_MAX,
+  type Evidence,
+  encodeEvidence,
+  statementsIn,
+  verifyEvidence,
+} from './evidence.js';
+export { checkFloors, NO_FLOORS, type RoundFloors, SAFE_FLOORS } from './floors.js';
+export {
+  type BatchHeader,
+  type BatchSink,
+  type BatchSource,
+  type CirclePing,
+  CLAIMS_MAX,
+  type Claim,
+  type ClaimRejection,
+  type Link,
+  type LinkProbe,
+  type LinkReceiver,
+} from './link.js';
+export { certificatesOf, fingerprintOf, type Member, Membership, readCertificate } from './membership.js';
+export { isAbsent, type Outcome, verdictOf } from './outcome.js';
+export {
+  checkRoundInfo,
+  chunkCount,
+  chunkRange,
+  isSignedBy,
+  type RoundDeadlines,
+  type RoundFacts,
+  type RoundInfo,
+  roundDigest,
+  type SignedRoundInfo,
+  signRoundInfo,
+  TEAM_SIZE_MAX,
+  TEAM_SIZE_MIN,
+} from './roundInfo.js';
+export {
+  type FailureReport,
+  isUpdateOf,
+  type NodeReport,
+  type RoundUpdate,
+  type SchedulerPort,
+  type SignedUpdate,
+  signUpdate,
+} from './schedulerPort.js';
+export { drawTeam, teamKey } from './sortition.js';
+export { PHASES, type PhaseName, STAGES, type Stage } from './stages.js';
+export {
+  checkMessage,
+  checkTrailer,
+  claimOf,
+  decodeFields,
+  decodeStatement,
+  encodeFields,
+  encodeStatement,
+  isLocal,
+  isStatement,
+  messageStatement,
+  type PublicFacts,
+  proposalStatement,
+  revealStatement,
+  STATEMENT_KINDS,
+  type Statement,
+} from './statements.js';
+export {
+  type BatchTrailer,
+  isSaidBy,
+  messageDigest,
+  type SignedTeamMessage,
+  signTrailer,
+  type TeamMessage,
+  type TeamMessageKind,
+  trailerDigest,
+} from './teamMessages.js';
