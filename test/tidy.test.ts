@@ -113,6 +113,38 @@ const exportedNames = (tree: ts.SourceFile): string[] =>
       : [],
   );
 
+/** Files that a file takes as a whole: by `export *`, or by `import()` when it runs. */
+const wholesFrom = (path: string, tree: ts.SourceFile): string[] => {
+  const found: string[] = [];
+  const note = (specifier: ts.Expression | undefined) => {
+    if (!specifier || !ts.isStringLiteral(specifier)) return;
+    found.push(
+      relative(src, resolve(src, dirname(path), specifier.text))
+        .replaceAll('\\', '/')
+        .replace(/\.js$/, '.ts'),
+    );
+  };
+  const visit = (node: ts.Node): void => {
+    if (ts.isExportDeclaration(node) && !node.exportClause) note(node.moduleSpecifier);
+    if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) note(node.arguments[0]);
+    ts.forEachChild(node, visit);
+  };
+  visit(tree);
+  return found;
+};
+
+/** Names that a file defines and exports. */
+const declaredExports = (tree: ts.SourceFile): string[] =>
+  tree.statements.flatMap((statement) => {
+    const isExported =
+      ts.canHaveModifiers(statement) &&
+      ts.getModifiers(statement)?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword);
+    if (!isExported) return [];
+    if (ts.isVariableStatement(statement))
+      return statement.declarationList.declarations.map(({ name }) => name.getText(tree));
+    return 'name' in statement && statement.name ? [(statement.name as ts.Identifier).text] : [];
+  });
+
 describe('rooms', () => {
   it('are those of the design, and every file stands in one', () => {
     for (const { path } of files) {
@@ -200,6 +232,28 @@ describe('files', () => {
     for (const entry of entries) visit(entry);
     expect(entries).toContain('cli/main.ts');
     expect(files.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([]);
+  });
+
+  it('export nothing that nobody uses', () => {
+    const tests = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' }).map((path) =>
+      join('test', path),
+    );
+    const studies = readdirSync(join(root, 'bench'), { recursive: true, encoding: 'utf8' }).map((path) =>
+      join('bench', path),
+    );
+    const outside = [...tests, ...studies]
+      .filter((path) => /\.ts$/.test(path))
+      .map((path) => readFileSync(join(root, path), 'utf8'));
+    const words = new Set(outside.flatMap((text) => text.match(/\w+/g) ?? []));
+    const used = new Set(files.flatMap(({ path, tree }) => namesFrom(path, tree)));
+    const whole = new Set(files.flatMap(({ path, tree }) => wholesFrom(path, tree)));
+    const isUsed = (path: string, name: string) => used.has(`${path} ${name}`) || whole.has(path) || words.has(name);
+    const idle = files.flatMap(({ path, tree }) =>
+      declaredExports(tree)
+        .filter((name) => !isUsed(path, name))
+        .map((name) => `${path} ${name}`),
+    );
+    expect(idle).toEqual([]);
   });
 
   it('begin with a comment that says what they are for', () => {

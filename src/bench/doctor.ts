@@ -7,7 +7,7 @@ import { markdown } from './compare/report.js';
 import { figure } from './stats.js';
 
 /** One engine as `--json` has it. */
-export interface EngineFinding {
+interface EngineFinding {
   readonly name: EngineName;
   /** True where it passed its self-check. */
   readonly available: boolean;

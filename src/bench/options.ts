@@ -82,7 +82,7 @@ export interface RawGpuOptions {
   readonly threads?: string;
 }
 
-export interface GpuShape {
+interface GpuShape {
   readonly minutes: number;
   readonly quick: boolean;
   readonly widths: readonly number[];

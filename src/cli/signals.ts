@@ -3,7 +3,7 @@
 import { close, url } from 'node:inspector';
 
 /** What a command does about signals once it can do something. */
-export interface SignalHandlers {
+interface SignalHandlers {
   /** SIGTERM and SIGINT. */
   readonly stop: (signal: 'SIGTERM' | 'SIGINT') => void;
   /** SIGHUP, where the command reads its files again. */

@@ -11,13 +11,13 @@ export type PhaseOptions = Pick<WorkOptions, 'priority' | 'order' | 'signal'>;
 export const phaseOptions = ({ priority, order, signal }: PhaseOptions): PhaseOptions => ({ priority, order, signal });
 
 /** The bases of an encryption, with their tables. */
-export interface EncryptionBases {
+interface EncryptionBases {
   readonly g: FixedBase;
   /** Z_1..Z_w. */
   readonly team: readonly FixedBase[];
 }
 
-export interface EncryptOptions extends PhaseOptions {
+interface EncryptOptions extends PhaseOptions {
   readonly exponentBytes: number;
   /** w: elements of a message. */
   readonly width: number;

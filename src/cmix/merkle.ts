@@ -120,7 +120,7 @@ function checkSlot(slot: number, slots: number): void {
 }
 
 /** What a Merkle proof claims. */
-export interface MerkleClaim {
+interface MerkleClaim {
   readonly phaseLabel: string;
   readonly slots: number;
   readonly slot: number;

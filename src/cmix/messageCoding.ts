@@ -33,7 +33,7 @@ const KIND_DUMMY = 2;
 /** The top byte of every element: not 0, and below the top byte of q, which is 0x7f. */
 const TOP_BYTE = 1;
 
-export type Decoded =
+type Decoded =
   | { readonly kind: 'message'; readonly payload: Uint8Array }
   /** `salt`: which dummy it is. */
   | { readonly kind: 'dummy'; readonly salt: Uint8Array }

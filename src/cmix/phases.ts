@@ -8,7 +8,7 @@ import { checkWidth } from '../math/index.js';
 export { encryptBatch, encryptionHeads, joinCipher, type PhaseOptions, splitCipher } from './elgamal.js';
 
 /** Options of a phase that is one engine operation: it can write into a buffer of the caller's. */
-export type StepOptions = WorkOptions;
+type StepOptions = WorkOptions;
 
 /**
  * Precomputation, decrypt: C ← C ∘ Enc(r), chunk by chunk along the ring 1→N.

@@ -23,7 +23,7 @@ import { HMAC_KEY_BYTES, HmacKey } from './hmac.js';
 /** Bytes of the public salt of a submission: fresh for every message. */
 export const SALT_BYTES = 16;
 export const MAC_BYTES = 32;
-export const AGREEMENT_KEY_BYTES = 32;
+const AGREEMENT_KEY_BYTES = 32;
 const SECRET_BYTES = 32;
 
 // RFC 8410: what stands before the 32 raw bytes of an X25519 key in PKCS #8 and in SubjectPublicKeyInfo.
@@ -257,7 +257,7 @@ export function payloadDigest(elements: Uint8Array): Uint8Array {
 }
 
 /** What the MAC of a submission covers. */
-export interface SubmissionFields {
+interface SubmissionFields {
   readonly roundDigest: Uint8Array;
   readonly sender: SenderId;
   /** SALT_BYTES bytes. */

@@ -13,8 +13,8 @@ import {
   toHex,
 } from '../base/index.js';
 
-export const PUBLIC_KEY_BYTES = 32;
-export const SEED_BYTES = 32;
+const PUBLIC_KEY_BYTES = 32;
+const SEED_BYTES = 32;
 export const SIGNATURE_BYTES = 64;
 
 // RFC 8410: what stands before the 32 raw bytes of an Ed25519 key in PKCS #8 and in SubjectPublicKeyInfo.

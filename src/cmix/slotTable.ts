@@ -33,7 +33,7 @@ export interface SlotRejection {
   readonly reason: RejectionReason;
 }
 
-export interface TableShape {
+interface TableShape {
   readonly slots: number;
   readonly teamSize: number;
 }

@@ -15,7 +15,7 @@ const BACKLOG_BYTES_MAX = 256 * 1024;
 const ROWS_MAX = 100;
 
 /** Whose page this is. */
-export interface Shown {
+interface Shown {
   view(): SchedulerView;
   rounds(): readonly RoundRow[];
   spans(): readonly NodeSpan[];

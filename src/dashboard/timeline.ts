@@ -4,14 +4,14 @@ import { z } from 'zod';
 import type { NodeSpan } from '../scheduler/index.js';
 
 /** Nodes that are drawn: more would be no picture. */
-export const LANES_MAX = 64;
+const LANES_MAX = 64;
 const TENTH_MS = 100;
 
 /** A round, `p` for precomputing or `r` for realtime, begun and ended so many tenths of a second ago; 0 while it goes on. */
 const span = z.tuple([z.number(), z.enum(['p', 'r']), z.number(), z.number()]);
 
 /** By node. */
-export const timelineSchema = z.record(z.string(), z.array(span));
+const timelineSchema = z.record(z.string(), z.array(span));
 export type Timeline = z.infer<typeof timelineSchema>;
 
 export function timelineOf(nodes: readonly string[], spans: readonly NodeSpan[], nowMs: number): Timeline {

@@ -24,7 +24,7 @@ export const NO_METERS: EngineMeters = {
 };
 
 /** The labels of the gauge that names the engine in use. */
-export interface EngineInfo {
+interface EngineInfo {
   readonly engine: EngineName;
   readonly path: string;
   readonly group: string;

@@ -23,7 +23,7 @@ import { type EngineProbe, pathOf, probeEngines } from './probe.js';
 
 export { type EngineProbe, probeEngines } from './probe.js';
 
-export interface OpenEngineOptions {
+interface OpenEngineOptions {
   /** Default: `auto`, the best one that works here. */
   readonly engine?: EngineName | 'auto' | undefined;
   /** A group or its name. */

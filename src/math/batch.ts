@@ -8,7 +8,7 @@ export const WIDTH_MAX = 16;
 /** A batch of 2^20 slots at 4096 bits would be 512 MiB: a bound for sanity, checked before any allocation. */
 export const SLOTS_MAX = 1 << 20;
 /** Offsets of bytes within a batch fit 32 bits, on a card, too: 8 times 2^20 slots of width 1 at 4096 bits. */
-export const BATCH_BYTES_MAX = 2 ** 32;
+const BATCH_BYTES_MAX = 2 ** 32;
 
 /** The integer that `bytes` encode, little-endian. */
 export function bytesToBigint(bytes: Uint8Array): bigint {

@@ -21,7 +21,7 @@ const REPORTS_MAX = 1_000;
 /** The rounds that updates are for. */
 export type FollowedRounds = Pick<RoundRunner, 'openRound' | 'assign' | 'failRound' | 'stages'>;
 
-export interface FollowDeps {
+interface FollowDeps {
   /** Who we are, and in which run. */
   readonly self: { readonly node: NodeId; readonly bootId: BootId };
   readonly scheduler: SchedulerPort;

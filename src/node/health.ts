@@ -10,7 +10,7 @@ import { clockErrorMs, clockTrouble, type ValidTime } from './machine/clockWatch
 /** How often what nobody tells is looked at. */
 const LOOK_MS = 5_000;
 
-export interface HealthDeps {
+interface HealthDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;

@@ -12,7 +12,7 @@ export interface Readiness {
   readonly reasons: readonly string[];
 }
 
-export interface HttpDeps {
+interface HttpDeps {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly readiness: () => Readiness;

@@ -8,7 +8,7 @@ const PERIOD_MS = 60_000;
 const WINDOW = 8;
 const TIMEOUT_MS = 5_000;
 
-export interface RoundTripDeps {
+interface RoundTripDeps {
   readonly link: Link & LinkProbe;
   readonly others: () => readonly NodeId[];
   readonly clock: Clock;

@@ -28,7 +28,7 @@ export interface RunningScheduler {
 }
 
 /** What a scheduler shows in a browser. */
-export interface Pages {
+interface Pages {
   answer(path: string, response: ServerResponse): boolean;
   close(): void;
 }

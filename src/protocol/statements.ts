@@ -19,7 +19,7 @@ import { type BatchTrailer, isSaidBy, messageDigest, type TeamMessage, trailerDi
 /** What the checks go by: public facts of the round. */
 export type PublicFacts = Pick<RoundFacts, 'info' | 'digest' | 'group' | 'publicKeys'>;
 
-export interface MessageStatement {
+interface MessageStatement {
   readonly kind: 'message';
   readonly from: NodeId;
   /** Of a slot table its digest alone, which is what is signed. */
@@ -27,7 +27,7 @@ export interface MessageStatement {
   readonly signature: Uint8Array;
 }
 
-export interface BatchStatement extends BatchTrailer {
+interface BatchStatement extends BatchTrailer {
   readonly kind: 'batch';
   readonly from: NodeId;
   readonly phase: BatchPhase;

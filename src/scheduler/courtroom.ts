@@ -27,7 +27,7 @@ import type { Testimony } from './machine/state.js';
 /** Rounds whose statements are remembered: those that fail while others are settled. */
 const ROUNDS_MAX = 100;
 
-export interface CourtDeps {
+interface CourtDeps {
   readonly roundOf: (round: RoundId) => SignedRoundInfo | undefined;
   /** Of a member; undefined of others: nothing that they signed can be checked. */
   readonly publicKeyOf: (node: NodeId) => Uint8Array | undefined;

@@ -22,21 +22,21 @@ export const HISTORY_MAX = 10_000;
 /** Ended rounds whose views are kept: more than the updates in which they could still occur. */
 const ENDED_MAX = HISTORY_MAX;
 
-export interface NodeView {
+interface NodeView {
   readonly bootId: BootId;
   readonly engine: string;
   readonly enginePath: string;
 }
 
 /** What the nodes have said of a round. */
-export interface RoundView {
+interface RoundView {
   readonly signed: SignedRoundInfo;
   readonly stages: Map<NodeId, Stage>;
   readonly failures: FailureReport[];
 }
 
 /** Where updates are written down, so that none is repeated or lost when the scheduler restarts. */
-export interface UpdateKeeper {
+interface UpdateKeeper {
   /** Updates that an earlier run has published, oldest first. */
   readonly published: readonly SignedUpdate[];
   /** Durable when it resolves. */

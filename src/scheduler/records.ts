@@ -15,7 +15,7 @@ const SHARES_MS = 1_000;
 const SPANS_MAX = 50_000;
 
 /** From its first start on any node to its last end on any node, milliseconds on the scheduler's clock. */
-export interface PhaseSpan {
+interface PhaseSpan {
   readonly startMs: number;
   readonly endMs: number | undefined;
 }
@@ -46,7 +46,7 @@ export interface NodeSpan {
 }
 
 /** Shares of the last minute, 0 to 1; undefined where there was nothing to share. */
-export interface Utilisation {
+interface Utilisation {
   /** Of the time in which some round was in realtime: in how much of it another one was precomputed. */
   readonly overlapShare: number | undefined;
   /** By node: time in which it was at work on a round. */

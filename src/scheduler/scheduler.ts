@@ -51,7 +51,7 @@ const TICK_MS = 200;
 /** A write that has failed is done again after this long. */
 const WRITE_RETRY_MS = 1_000;
 
-export interface SchedulerDeps {
+interface SchedulerDeps {
   readonly network: string;
   readonly key: SigningKey;
   readonly membership: () => Membership;
@@ -68,7 +68,7 @@ export interface SchedulerDeps {
   readonly listener?: SchedulerListener;
 }
 
-export interface SchedulerListener extends FeedListener {
+interface SchedulerListener extends FeedListener {
   onEnded?(round: RoundRecord, blamed: readonly NodeId[]): void;
   /** Every step of the machine, before its effects are carried out. */
   onStep?(before: SchedulerState, event: SchedulerEvent, step: SchedulerStep): void;

@@ -39,7 +39,7 @@ export interface NodeEntry {
 }
 
 /** A node that evidence has convicted, in which round, and by what. */
-export interface Conviction {
+interface Conviction {
   readonly signed: SignedRoundInfo;
   readonly culprit: NodeId;
   readonly evidence: Uint8Array;

@@ -3,7 +3,7 @@
 import { inspect } from 'node:util';
 import { equalBytes, fromHex, MixError, type Rng, randomBytes, toHex } from '../base/index.js';
 
-export const TOKEN_BYTES = 32;
+const TOKEN_BYTES = 32;
 /** The part that a map is searched by: how long that search takes may depend on these bytes, and on no others. */
 const SELECTOR_BYTES = 8;
 const SHOWN = '[secret]';

@@ -3,8 +3,8 @@
 import { digest, MixError } from '../base/index.js';
 
 /** Features that a peer may not have; what it lacks is not asked of it. */
-export const FEATURES = ['session-tokens', 'warm', 'circle', 'screen'] as const;
-export type Feature = (typeof FEATURES)[number];
+const FEATURES = ['session-tokens', 'warm', 'circle', 'screen'] as const;
+type Feature = (typeof FEATURES)[number];
 
 /** What one side says of itself. */
 export interface Hello {

@@ -43,7 +43,7 @@ const LANES = 8;
 const INLINE_GRAIN: Partial<Record<EngineName, number>> = { gpujs: 2, tfjs: 32 };
 
 /** An engine; short operations with whole batches, powers with as many as fit the time. */
-export function engineContestant(name: string, engine: Engine): Contestant {
+function engineContestant(name: string, engine: Engine): Contestant {
   const ready = new Map<string, ReadyOperation>();
   const operationFor = async (op: OperationName, exponentBits: number, batch: number): Promise<ReadyOperation> => {
     const key = `${op} ${exponentBits} ${batch}`;

@@ -12,7 +12,7 @@ const SOURCE = fileURLToPath(new URL('../../../bench/peers/gmp.c', import.meta.u
 const PROGRAM = fileURLToPath(new URL('../../../build/bench/gmp', import.meta.url));
 
 /** What the program can measure; see bench/peers/gmp.c. */
-export type GmpOperation = 'powm' | 'powm_sec' | 'mulmod' | 'mulredc' | 'invert';
+type GmpOperation = 'powm' | 'powm_sec' | 'mulmod' | 'mulredc' | 'invert';
 
 /** Builds the program where it is missing or older than its source. Returns why it cannot be built. */
 function build(): string | undefined {

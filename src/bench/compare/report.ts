@@ -76,7 +76,7 @@ export function targetTable(targets: readonly Target[]): string {
 }
 
 /** Which engine when, in plain words: figures alone invite the wrong choice. */
-export const WHICH_WHEN =
+const WHICH_WHEN =
   'Which when: `cuda` for large batches where there is an NVIDIA card; `cpu` everywhere else with a C++ compiler, `openssl` without ' +
   'one, `bigint` as the last resort. `tfjs` and `gpujs` compute in one thread and are not constant-time: for a card that CUDA ' +
   'does not reach, or as a second opinion on results; `tfjs` is the faster of the two, and neither is worth it beside `cpu`.';

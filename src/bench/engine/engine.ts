@@ -17,7 +17,7 @@ export interface EngineFigure {
 }
 
 /** Measures one operation, after a warm-up that is not counted. */
-export async function measureOperation(engine: Engine, op: OperationName, shape: BenchShape): Promise<EngineFigure> {
+async function measureOperation(engine: Engine, op: OperationName, shape: BenchShape): Promise<EngineFigure> {
   const { exponentBits, batch, repeat, group } = shape;
   const ready = await readyOperation(engine, op, { exponentBits, batch });
   try {

@@ -17,7 +17,7 @@ const QUEUED_MS = 200;
 /** Operations so short that one batch alone would measure how it is handed over. */
 export const QUEUED: readonly OperationName[] = ['mul', 'mulGather', 'invertBatch', 'product'];
 
-export interface OperationShape {
+interface OperationShape {
   readonly exponentBits: number;
   readonly batch: number;
 }

@@ -13,7 +13,7 @@ import { type CheckReport, madsPerSecond } from './check.js';
 import { DOCUMENTED, type Documented, gpuTargets, type Limits, limitOf, limitsOf } from './limits.js';
 import { Budget, casesOf, type GpuCase, SHORT_BITS, type SkippedCase } from './plan.js';
 
-export interface GpuOptions {
+interface GpuOptions {
   /** What the check wrote; undefined where it did not run. */
   readonly check?: CheckReport;
   /** Undefined: where `npm run build:cuda` puts it. */
@@ -52,7 +52,7 @@ export interface GpuFigure extends GpuCase {
   readonly toCpu?: number;
 }
 
-export interface Peer {
+interface Peer {
   readonly engine: string;
   readonly path: string;
   readonly threads: number;

@@ -11,7 +11,7 @@ const WINDOW_BITS = 4;
 const DIGIT_BITS = 6;
 const FAN = 8;
 
-export interface WorkCount {
+interface WorkCount {
   readonly multiplications: number;
   readonly squarings: number;
 }
@@ -42,9 +42,9 @@ export function workOf(op: OperationName, exponentBits: number): WorkCount {
 }
 
 /** Wide multiply-adds of one multiplication. */
-export const madsOfMultiplication = (bits: number): number => 2 * (bits / 32) ** 2;
+const madsOfMultiplication = (bits: number): number => 2 * (bits / 32) ** 2;
 /** And of one squaring, at least. */
-export const madsOfSquaring = (bits: number): number => 1.5 * (bits / 32) ** 2 + bits / 64;
+const madsOfSquaring = (bits: number): number => 1.5 * (bits / 32) ** 2 + bits / 64;
 
 /** Results a second at most, at so many wide multiply-adds a second. */
 export function limitOf(madsPerSecond: number, op: OperationName, bits: number, exponentBits: number): number {
@@ -96,7 +96,7 @@ export const DOCUMENTED: readonly Documented[] = [
 ];
 
 /** Best rates of a run at 4096 bits and 256-bit exponents, results a second. */
-export interface BestRates {
+interface BestRates {
   /** On data that is on the card. */
   readonly resident: (op: OperationName) => number | undefined;
   /** From the host's memory to the host's memory. */

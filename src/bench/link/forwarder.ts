@@ -82,7 +82,7 @@ export function buildForwarder(found: Surroundings = surroundings()): string {
   return PROGRAM;
 }
 
-export interface Line {
+interface Line {
   /** One way. */
   readonly delayNs: number;
   /** 0: as fast as the forwarder can. */

@@ -56,7 +56,7 @@ export interface LinkResult {
   readonly targets: readonly LinkTarget[];
 }
 
-export interface ForwarderFigure {
+interface ForwarderFigure {
   /** Plain TCP, without delay or limit. */
   readonly carriesMbitPerS: number;
   readonly packets: number;

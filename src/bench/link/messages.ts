@@ -40,7 +40,7 @@ export interface Measured {
   readonly digest: string;
 }
 
-export interface Received {
+interface Received {
   readonly digest: string;
   /** The windows of the session that it came over, as the receiver gave them. */
   readonly streamWindow: number;
@@ -48,7 +48,7 @@ export interface Received {
 }
 
 /** What is asked of an end, and what it answers. */
-export interface Questions {
+interface Questions {
   hello: { ask: { sysctls: Readonly<Record<string, string>> }; answer: EndFacts };
   serve: { ask: { client: EndFacts }; answer: Ports };
   received: { ask: object; answer: Received };
@@ -57,7 +57,7 @@ export interface Questions {
   /** As many bytes as plain TCP takes in this time. */
   blast: { ask: { ms: number }; answer: { bytes: number; ms: number } };
 }
-export type Question = keyof Questions;
+type Question = keyof Questions;
 
 export type Answers = {
   readonly [Q in Question]?: (ask: Questions[Q]['ask']) => Promise<Questions[Q]['answer']>;

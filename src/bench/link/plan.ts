@@ -8,7 +8,7 @@ export type LinkMode = 'stream' | 'unary';
 /** wide: both sides as they are here (16 MiB); default: both as grpc-js has them (64 KiB). */
 export type LinkWindows = 'wide' | 'default';
 /** cold: the first batch on a new connection; warm: after what a node does to a connection while it collects messages. */
-export type LinkState = 'cold' | 'warm';
+type LinkState = 'cold' | 'warm';
 
 export interface LinkCase {
   readonly mode: LinkMode;
@@ -49,7 +49,7 @@ export interface LinkOptions {
   readonly sysctls: Readonly<Record<string, string>>;
 }
 
-export const PAYLOADS = [100, 1_000, 10_000] as const;
+const PAYLOADS = [100, 1_000, 10_000] as const;
 const BITS = ['2048', '3072', '4096'];
 /** The largest batch that one unary call may carry (comms: 24 MiB) is 49,152 payloads of 4096 bits. */
 const PAYLOADS_MAX = 40_000;

@@ -1,6 +1,6 @@
 // Who an end of the link of `millrace bench link` is: an identity of its own, the other end as a member of its list, and the
 // kernel settings of its network namespace.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { MixError } from '../../base/index.js';
 import { nodeIdOf, type SigningKey } from '../../cmix/index.js';
 import type { Member } from '../../protocol/index.js';
@@ -17,12 +17,7 @@ export interface OwnEnd {
 
 const settingFile = (name: string): string => `/proc/sys/net/ipv4/${name}`;
 
-/** A setting of the kernel for this namespace, below net.ipv4. */
-export function sysctl(name: string): string {
-  return readFileSync(settingFile(name), 'utf8').trim().replaceAll(/\s+/g, ' ');
-}
-
-/** @throws MixError INPUT_INVALID where the kernel does not take it */
+/** Sets a kernel setting of this namespace, below net.ipv4. @throws MixError INPUT_INVALID where the kernel does not take it */
 export function setSysctl(name: string, value: string): void {
   try {
     writeFileSync(settingFile(name), value);

@@ -19,7 +19,7 @@ import type { BenchShape } from '../options.js';
 import { type Spread, spreadOf } from '../stats.js';
 
 /** One piece of the work. */
-export interface PrecomputeStep {
+interface PrecomputeStep {
   readonly what: string;
   /** CPU µs a slot. */
   readonly cpuUsPerSlot: Spread;

@@ -14,7 +14,7 @@ const FRAME_LINES = 5;
 const ORANGE = 208;
 const BLUES = [25, 32, 39];
 
-export interface DisplayOptions {
+interface DisplayOptions {
   /** The live view, while there is one. */
   readonly view: () => LiveView | undefined;
   /** How a node is called. */
@@ -23,7 +23,7 @@ export interface DisplayOptions {
 }
 
 /** What a cell of a lane shows: whether a round was mixed then, and how many were precomputed. */
-export interface Cell {
+interface Cell {
   readonly mixing: boolean;
   readonly precomputing: number;
 }

@@ -14,7 +14,7 @@ const POLL_MS = 100;
 /** How long the scheduler's page may be silent before it is asked for again. */
 const SILENT_MS = 5_000;
 
-export interface DemoNetworkOptions extends Omit<NodeProcessesOptions, 'network'> {
+interface DemoNetworkOptions extends Omit<NodeProcessesOptions, 'network'> {
   /** Keys of scheduler.toml, `section.key` to value. */
   readonly scheduler: Readonly<Record<string, string | number>>;
 }

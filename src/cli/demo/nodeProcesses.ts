@@ -30,7 +30,7 @@ export interface NodeProcessesOptions {
 }
 
 /** Whom the nodes follow. */
-export interface SchedulerFacts {
+interface SchedulerFacts {
   readonly address: string;
   /** PEM */
   readonly certificate: string;

@@ -20,7 +20,7 @@ const ROW_LIMIT_MS = 3 * PEER_LOST_MS;
 const OUTPUTS_LIMIT_MS = 20_000;
 const POLL_MS = 50;
 
-export interface TrafficListener {
+interface TrafficListener {
   onResult(result: RoundResult, row: RoundRow): void;
   /** Messages that did not come out, by what their senders were told. */
   onUndelivered(fates: readonly Fate[]): void;

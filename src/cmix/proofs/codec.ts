@@ -47,7 +47,7 @@ export function keyShareBytes(group: Group, width: number): number {
 }
 
 /** Bytes of an encoded decryption proof. */
-export function decryptionProofBytes(group: Group, width: number): number {
+function decryptionProofBytes(group: Group, width: number): number {
   checkWidth(width);
   return 3 * width * group.elementBytes;
 }

@@ -53,7 +53,7 @@ const SENDER_OPTIONS: Partial<HostOptions> = {
 };
 
 /** Outputs as a node sent them: nothing about them is verified yet but their length. */
-export interface FetchedOutputs {
+interface FetchedOutputs {
   readonly round: SignedRoundInfo;
   readonly outputs: Uint8Array;
   readonly digest: Uint8Array;

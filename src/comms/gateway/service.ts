@@ -15,7 +15,7 @@ export function descriptionDigest(network: string, node: NodeId, epoch: number, 
   return digest('node-description', network, node, epoch, epochKey);
 }
 
-export interface GatewayDeps {
+interface GatewayDeps {
   readonly network: string;
   readonly node: NodeId;
   readonly identityKey: Uint8Array;

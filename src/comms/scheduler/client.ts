@@ -20,7 +20,7 @@ import { decodeUpdate, encodeReport } from '../roundCodec.js';
 /** What a scheduler is called in handshakes, logs and metrics. */
 export const SCHEDULER_ID = 'scheduler';
 
-export interface SchedulerAddress {
+interface SchedulerAddress {
   readonly address: string;
   /** PEM, pinned. */
   readonly certificate: string;

@@ -17,7 +17,7 @@ import type { TeamHandlers } from '../../transport/proto/generated/millrace/v1/T
 import type { WarmFrame__Output } from '../../transport/proto/generated/millrace/v1/WarmFrame.js';
 import { decodeClaims, decodeEnvelope, decodeHeader, decodeTrailer, encodeClaimRejections } from './codec.js';
 
-export interface TeamServiceDeps {
+interface TeamServiceDeps {
   readonly receiver: LinkReceiver;
   /** The member that calls. @throws MixError PEER_UNKNOWN, CERTIFICATE_EXPIRED */
   readonly identify: (context: AuthContext) => Member;

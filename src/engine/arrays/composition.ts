@@ -10,14 +10,14 @@ import type { BatchField } from './field.js';
 /** Exponents are cut into windows of 4 bits: two a byte. */
 const ENTRIES = 16;
 
-export interface PowerWork {
+interface PowerWork {
   readonly bases: Uint8Array;
   readonly exponents: Uint8Array;
   readonly exponentBytes: number;
   readonly out: Uint8Array;
 }
 
-export interface TableWork<V> {
+interface TableWork<V> {
   readonly table: V;
   readonly windows: number;
   readonly exponents: Uint8Array;

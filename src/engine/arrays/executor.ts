@@ -11,7 +11,7 @@ import type { BatchField } from './field.js';
 /** From this many powers of one base on, a table of it is worth its products. */
 const TABLE_POWERS_MIN = 8;
 
-export interface ComposedOptions<V> extends QueueWatch {
+interface ComposedOptions<V> extends QueueWatch {
   readonly field: BatchField<V>;
   /** Operations of each priority that may wait or run; one more is refused with ENGINE_BUSY. */
   readonly queueLimit: number;

@@ -13,8 +13,8 @@ import { type Gpu, GpujsKernels, LIMB_BITS, rowsOf } from './gpujsKernels.js';
 export const GPUJS_PACKAGES = ['gpu.js'] as const;
 
 /** Modes of gpu.js: on a card by WebGL, on a card by WebGPU, in JavaScript. */
-export const GPUJS_MODES = ['headlessgl', 'webgpu', 'cpu'] as const;
-export type GpujsMode = (typeof GPUJS_MODES)[number];
+const GPUJS_MODES = ['headlessgl', 'webgpu', 'cpu'] as const;
+type GpujsMode = (typeof GPUJS_MODES)[number];
 
 /** Rows at once: on a card many, in JavaScript as few as let others have their turn. */
 const ROWS = { card: { products: 4096, powers: 1024 }, cpu: { products: 64, powers: 8 } } as const;
@@ -28,9 +28,9 @@ interface GpuLibrary {
 }
 
 /** Numbers modulo p in rows of limbs, the lowest first. */
-export type Limbs = readonly Float32Array[];
+type Limbs = readonly Float32Array[];
 
-export class GpujsField implements BatchField<Limbs> {
+class GpujsField implements BatchField<Limbs> {
   readonly group: Group;
   readonly path: string;
   readonly rSquared: bigint;

@@ -12,8 +12,8 @@ export const LIMB_MAX = 257;
 export const SEGMENT_MAX = 254;
 
 /** What a kernel gives: rows of numbers, in segments or not, in memory or on a card. */
-export type Values = readonly (ArrayLike<number> | readonly ArrayLike<number>[])[] | Texture;
-export interface Texture {
+type Values = readonly (ArrayLike<number> | readonly ArrayLike<number>[])[] | Texture;
+interface Texture {
   delete(): void;
 }
 
@@ -22,7 +22,7 @@ export interface Gpu {
   createKernel(source: string, settings: Readonly<Record<string, unknown>>): GpuKernel;
   destroy(): unknown;
 }
-export interface GpuKernel {
+interface GpuKernel {
   (...values: readonly Values[]): Values | Promise<Values>;
   setOutput(output: readonly number[]): GpuKernel;
 }

@@ -6,7 +6,7 @@
 import { MixError } from '../../base/index.js';
 import { bigintToBytes, type Group } from '../../math/index.js';
 
-export const DIGIT_BITS = 7;
+const DIGIT_BITS = 7;
 export const DIGIT = 1 << DIGIT_BITS;
 const MODULUS_MAX = 1 << 14;
 const MODULUS_MIN = 1 << 13;
@@ -26,7 +26,7 @@ export const BOUNDS = {
 } as const;
 
 /** One base: its moduli, their product M, and M/m for each m. */
-export interface Base {
+interface Base {
   readonly moduli: readonly number[];
   readonly product: bigint;
   readonly cofactors: readonly bigint[];

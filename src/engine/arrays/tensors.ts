@@ -29,7 +29,7 @@ export interface Tensors {
   enableProdMode(): void;
 }
 
-export const TFJS_BACKENDS = ['node-gpu', 'node', 'wasm', 'cpu'] as const;
+const TFJS_BACKENDS = ['node-gpu', 'node', 'wasm', 'cpu'] as const;
 export type TfjsBackend = (typeof TFJS_BACKENDS)[number];
 
 const CORE = '@tensorflow/tfjs-core';

@@ -28,7 +28,7 @@ const ROWS: Record<TfjsBackend, { readonly products: number; readonly powers: nu
 const ROUNDING = 0.375;
 
 /** Numbers by their remainders in both bases, a row each. */
-export interface Residues {
+interface Residues {
   readonly a: Tensor;
   readonly b: Tensor;
 }
@@ -39,7 +39,7 @@ interface Digits {
   readonly low: Tensor;
 }
 
-export class TfjsField implements BatchField<Residues> {
+class TfjsField implements BatchField<Residues> {
   readonly group: Group;
   readonly path: string;
   readonly rSquared: bigint;

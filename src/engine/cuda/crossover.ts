@@ -5,7 +5,7 @@ import type { Clock } from '../../base/index.js';
 import type { Group } from '../../math/index.js';
 import type { DeviceRequest } from './calls.js';
 
-export type OperationClass = 'products' | 'powers';
+type OperationClass = 'products' | 'powers';
 
 /** Elements from which on the card is worth it, by class. Infinity: never. */
 export type Crossover = Readonly<Record<OperationClass, number>>;
@@ -22,7 +22,7 @@ export function elementsOfRequest(group: Group, request: DeviceRequest): number 
 }
 
 /** Milliseconds that a number of elements takes, on the card and on the CPU. */
-export interface Contest {
+interface Contest {
   readonly sizes: readonly [small: number, large: number];
   onDevice(elements: number): Promise<void>;
   onCpu(elements: number): Promise<void>;

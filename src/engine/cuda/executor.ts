@@ -16,7 +16,7 @@ import { type Device, isDeviceFailure } from './device.js';
 /** A table is kept ahead of its first use for exponents of this length: those of a round. */
 const TABLE_EXPONENT_BYTES = 32;
 
-export interface CudaOptions {
+interface CudaOptions {
   readonly group: Group;
   readonly devices: readonly Device[];
   readonly cpu: Executor;

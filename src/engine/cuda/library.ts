@@ -25,7 +25,7 @@ const PRODUCT_SIZES = [64, 4096] as const;
 const POWER_SIZES = [8, 512] as const;
 const EXPONENT_BYTES = 32;
 
-export type CudaProbe =
+type CudaProbe =
   | { readonly devices: readonly string[]; readonly reason: '' }
   /** `built`: the library is there, so that somebody wanted a card. */
   | { readonly devices: readonly []; readonly reason: string; readonly built: boolean };

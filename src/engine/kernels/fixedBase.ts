@@ -8,7 +8,7 @@ import type { WorkOf } from '../pool/job.js';
 import { addressOf } from './openssl/library.js';
 import { type MontgomeryField, scratch } from './openssl/montgomery.js';
 
-export const WINDOW_BITS = 5;
+const WINDOW_BITS = 5;
 const ENTRIES = 1 << WINDOW_BITS;
 
 /** Windows of a table for exponents of this length. */

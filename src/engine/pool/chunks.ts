@@ -32,7 +32,7 @@ export const CHUNK_US = 4000;
 /** Below this, splitting a chunk over more workers costs more than it gains. */
 const CHUNK_US_MIN = 300;
 
-export type Range = readonly [from: number, to: number];
+type Range = readonly [from: number, to: number];
 
 /** Cost model of one kernel and group. */
 export class Plan {

@@ -26,7 +26,7 @@ const INVERSION_PRODUCTS = 200;
 
 export const QUEUE_LIMIT = 1024;
 
-export interface PooledOptions extends QueueWatch {
+interface PooledOptions extends QueueWatch {
   readonly group: Group;
   readonly kernel: KernelName;
   readonly path: string;

@@ -12,7 +12,7 @@ import type { NativeLibrary } from '../kernels/native/library.js';
  * - dh: powers by node:crypto's Diffie-Hellman, the rest BigInt.
  * - bigint: BigInt only.
  */
-export const KERNEL_NAMES = ['ifma', 'portable', 'words', 'bignum', 'dh', 'bigint'] as const;
+const KERNEL_NAMES = ['ifma', 'portable', 'words', 'bignum', 'dh', 'bigint'] as const;
 export type KernelName = (typeof KERNEL_NAMES)[number];
 
 interface Range {
@@ -103,7 +103,7 @@ export interface NativeCall {
   readonly args: readonly number[];
 }
 
-export type WorkOperation = Work['op'];
+type WorkOperation = Work['op'];
 export type WorkOf<O extends WorkOperation> = Extract<Work, { op: O }>;
 
 export type Job =

@@ -17,7 +17,7 @@ export interface QueueWatch {
   readonly onBusy?: ((priority: Priority, seconds: number) => void) | undefined;
 }
 
-export interface QueueOptions<C> extends QueueWatch {
+interface QueueOptions<C> extends QueueWatch {
   /** Calls of `run` that have not yet settled, at most: of each level where they are apart, of both together elsewhere. */
   readonly inFlightMax: number;
   /** Each level has workers of its own, and those of precomputation stand back while those of realtime compute. */

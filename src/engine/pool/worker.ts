@@ -33,7 +33,7 @@ if ((workerData as Partial<WorkerSetting> | undefined)?.standsBack) standBack();
 /** How long a worker waits for the others at the end; only a worker that died meanwhile makes it wait at all. */
 const DISPOSE_WAIT_MS = 500;
 
-export const KERNELS: Readonly<Record<KernelName, KernelFactory>> = {
+const KERNELS: Readonly<Record<KernelName, KernelFactory>> = {
   ifma: (group) => onPath(group, 'ifma'),
   portable: (group) => onPath(group, 'portable'),
   words: (group) => new OpensslKernel(group, true),

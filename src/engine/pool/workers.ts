@@ -8,12 +8,12 @@ import type { Job, JobResult } from './job.js';
 import type { Failure } from './queue.js';
 
 /** Compiled code: worker threads take no TypeScript. The same file whether this one runs from src or from dist. */
-export const WORKER_FILE = fileURLToPath(new URL('../../../dist/engine/pool/worker.js', import.meta.url));
+const WORKER_FILE = fileURLToPath(new URL('../../../dist/engine/pool/worker.js', import.meta.url));
 
 /** Two tasks a worker: while it computes one, the next one already waits in its port. */
 export const TASKS_PER_WORKER = 2;
 
-export interface PoolOptions {
+interface PoolOptions {
   /** Its threads let others go first: those of precomputation, for realtime work and the main thread. */
   readonly standsBack?: boolean;
   readonly filename?: string;

@@ -10,7 +10,7 @@ export interface ValidTime {
 }
 
 /** What is wrong with the clock, and whether a node can mix with it. */
-export interface ClockTrouble {
+interface ClockTrouble {
   readonly reason: string;
   readonly fatal: boolean;
 }

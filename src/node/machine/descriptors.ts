@@ -16,7 +16,7 @@ const MEMBERS_MIN = 8;
 /** Connections of those who are no members, or not yet known to be, to the team's port. */
 const TEAM_STRANGERS = 32;
 
-export interface Descriptors {
+interface Descriptors {
   /** What the process may have open. */
   readonly limit: number;
   /** Connections to the team's port. */

@@ -5,7 +5,7 @@ import { fromHex, MixError, Secret, systemRng, toHex } from '../../base/index.js
 import { SigningKey } from '../../cmix/index.js';
 import { type CertificatePair, createCertificate } from '../../transport/index.js';
 
-export interface KeyFiles {
+interface KeyFiles {
   readonly keyFile: string;
   readonly certificateFile: string;
   readonly certificateKeyFile: string;

@@ -9,7 +9,7 @@ import { type CertificatePair, checkPair } from '../../transport/index.js';
 import { loadCertificate, loadSigningKey } from './keyFiles.js';
 import { loadMembership, type NodeConfig } from './nodeConfig.js';
 
-export interface SchedulerFacts {
+interface SchedulerFacts {
   readonly address: string;
   /** PEM, pinned. */
   readonly certificate: string;
@@ -18,7 +18,7 @@ export interface SchedulerFacts {
 }
 
 /** What a reload has changed. */
-export interface MaterialChange {
+interface MaterialChange {
   readonly certificate: boolean;
   readonly membership: boolean;
 }

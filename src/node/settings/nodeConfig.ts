@@ -128,7 +128,7 @@ const membershipSchema = z.strictObject({
     .min(2),
 });
 
-export function readToml(file: string): Record<string, unknown> {
+function readToml(file: string): Record<string, unknown> {
   if (!existsSync(file)) throw new MixError('CONFIG_INVALID', { file, why: 'there is no such file' });
   try {
     return parse(readFileSync(file, 'utf8')) as Record<string, unknown>;

@@ -2,7 +2,7 @@
 
 import { type RoundFloors, SAFE_FLOORS } from '../../protocol/index.js';
 
-export interface TemplateValues {
+interface TemplateValues {
   readonly network: string;
   readonly team: string;
   readonly gateway: string;

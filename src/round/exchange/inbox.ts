@@ -32,7 +32,7 @@ import { findEvidence } from '../run/findings.js';
 import type { Precompute } from '../run/precompute.js';
 import type { Realtime } from '../run/realtime.js';
 
-export interface IntakeDeps {
+interface IntakeDeps {
   readonly round: RoundContext;
   readonly precompute: Precompute;
   readonly realtime: Realtime;

@@ -10,9 +10,9 @@ export interface PeerWatchOptions {
   readonly lostMs: number;
 }
 
-export type PeerTrouble = 'PEER_LOST' | 'PEER_RESTARTED';
+type PeerTrouble = 'PEER_LOST' | 'PEER_RESTARTED';
 
-export interface PeerWatchDeps {
+interface PeerWatchDeps {
   readonly link: Link;
   readonly clock: Clock;
   readonly options: PeerWatchOptions;

@@ -25,7 +25,7 @@ export const DEFAULT_RETRY: RetryPolicy = { firstPauseMs: 25, longestPauseMs: 1_
 
 const isConnectionError = (error: MixError): boolean => error.code === 'LINK_DOWN' || error.code === 'LINK_TIMEOUT';
 
-export interface CourierDeps {
+interface CourierDeps {
   readonly link: Link;
   readonly clock: Clock;
   readonly rng: Rng;

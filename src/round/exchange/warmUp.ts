@@ -39,7 +39,7 @@ const NEAR_MS = 2;
 const CIRCLE_TIMEOUT_MS = 30_000;
 const CIRCLE_BUCKETS = [1, 3, 10, 30, 100, 200, 300, 500, 1_000, 3_000, 10_000];
 
-export interface CarePolicy {
+interface CarePolicy {
   /**
    * Pause between two warmings of a connection while messages are collected: less than TCP takes an idle connection's rate
    * away after. Infinity where the kernel does not (Linux: net.ipv4.tcp_slow_start_after_idle = 0), so that one is enough.
@@ -47,7 +47,7 @@ export interface CarePolicy {
   readonly keepWarmMs: number;
 }
 
-export interface CareDeps {
+interface CareDeps {
   readonly probe: LinkProbe;
   readonly self: NodeId;
   readonly clock: Clock;

@@ -17,7 +17,7 @@ const STEPS_REMEMBERED = 2;
 export const NOBODY = -1;
 
 /** Positions that this node is waiting for, nearest cause first. */
-export function awaited(state: RoundState): readonly number[] {
+function awaited(state: RoundState): readonly number[] {
   const { size, position } = state;
   const others = Array.from({ length: size }, (_, other) => other).filter((other) => other !== position);
   const silent = (kind: TeamMessageKind): number[] => others.filter((other) => state.said[kind]?.[other] === undefined);
@@ -88,7 +88,7 @@ export function ownClaim(state: RoundState): number {
   return (steps === 0 ? (now ?? heldUpBy) : (heldUpBy ?? now)) ?? NOBODY;
 }
 
-export interface Blame {
+interface Blame {
   /** Where the chain of claims ends, from this node on; undefined where it runs in a circle. */
   readonly culprit: number | undefined;
   /** Positions that wait for each other: one of them is wrong, or the link between them is. */

@@ -21,7 +21,7 @@ import {
 } from '../exchange/batches.js';
 import type { RoundSecrets } from './secrets.js';
 
-export interface RoundPorts {
+interface RoundPorts {
   readonly engine: Engine;
   readonly rng: Rng;
   readonly key: SigningKey;

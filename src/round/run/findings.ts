@@ -22,7 +22,7 @@ import {
 import type { RoundFailure } from '../machine/state.js';
 
 /** What has been heard in a round, by position. */
-export interface Heard {
+interface Heard {
   message<K extends TeamMessage['kind']>(
     kind: K,
     position: number,

@@ -29,7 +29,7 @@ import { chunkCount, chunkRange } from '../../protocol/index.js';
 import type { RoundContext } from './context.js';
 
 /** What Reveal leaves behind, opened only after the mix commitment. */
-export interface OwnShares {
+interface OwnShares {
   readonly shares: Uint8Array;
   readonly proof: DecryptionProof;
   readonly nonce: Uint8Array;

@@ -50,7 +50,7 @@ export interface RoundSenders {
 }
 
 /** A slot that a member has rejected. */
-export interface TeamRejection {
+interface TeamRejection {
   /** Of the member, in the team. */
   readonly position: number;
   readonly reason: RejectionReason;

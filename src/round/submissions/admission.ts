@@ -44,7 +44,7 @@ export function difficultyBits(load: number): number {
 }
 
 /** What a piece of work is for: it fits nothing else, and nobody can have done it before. */
-export interface Puzzle {
+interface Puzzle {
   readonly node: string;
   readonly key: Uint8Array;
   readonly epoch: number;

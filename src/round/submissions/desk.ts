@@ -37,7 +37,7 @@ export interface DeskSenders {
 }
 
 /** Who rejected a submission while the batch was being filled, and why. */
-export interface DeskRejection {
+interface DeskRejection {
   /** Of the member, in the team. */
   readonly position: number;
   readonly reason: RejectionReason;

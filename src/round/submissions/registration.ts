@@ -29,7 +29,7 @@ const KEYS_PER_S = 32;
 /** What a submission that the team rejects counts: it costs five nodes a MAC, and an honest sender has none. */
 const STRIKE_KEYS = 4;
 
-export interface RegistrationRequest {
+interface RegistrationRequest {
   readonly senderKeys: readonly Uint8Array[];
   readonly epoch: number;
   /** The work for each key, where work was asked for. */

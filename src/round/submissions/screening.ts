@@ -141,7 +141,7 @@ export class Screening<Item extends Screened> {
   }
 }
 
-export interface ScreenerFacts {
+interface ScreenerFacts {
   readonly roundDigest: Uint8Array;
   readonly slots: number;
   readonly secretOf: (sender: SenderId) => SenderSecret | undefined;

@@ -5,7 +5,7 @@ import type { NodeId } from '../../base/index.js';
 import type { SchedulerParams } from '../parameters.js';
 import type { Pair } from './state.js';
 
-export type Pairs = ReadonlyMap<string, Pair>;
+type Pairs = ReadonlyMap<string, Pair>;
 
 /** Rounds that a pair has failed when it is kept apart. */
 const APART_ROUNDS = 2;

@@ -21,7 +21,7 @@ export interface Wire {
 }
 
 /** An attempt under way. */
-export interface Running<Result> {
+interface Running<Result> {
   readonly done: Promise<Result>;
   cancel(): void;
 }
@@ -36,7 +36,7 @@ export function metadataOf({ token }: Wire): grpc.Metadata {
   return metadata;
 }
 
-export type ServiceConstructor<Client> = new (
+type ServiceConstructor<Client> = new (
   address: string,
   credentials: grpc.ChannelCredentials,
   options: Partial<grpc.ClientOptions>,

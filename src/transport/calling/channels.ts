@@ -24,9 +24,6 @@ export function pinnedCredentials(trusted: string | readonly string[], own?: Cer
   });
 }
 
-/** Everything after this many milliseconds without an answer is a LINK_TIMEOUT. */
-export const UNARY_DEADLINE_MS = 10_000;
-
 /** Options that keep a channel's connection its own: equal channels would share one otherwise. */
 export const ownConnection: grpc.ChannelOptions = {
   ...channelOptions,

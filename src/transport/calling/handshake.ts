@@ -35,7 +35,7 @@ export interface PeerIdentity {
   readonly identityKey: Uint8Array;
 }
 
-export interface Session {
+interface Session {
   /** Undefined where the peer speaks 1.0. */
   readonly token: Token | undefined;
   readonly hello: Hello;

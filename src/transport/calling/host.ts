@@ -58,7 +58,7 @@ export interface HostOptions {
   readonly replyBytesMax: number;
 }
 
-export const DEFAULT_HOST_OPTIONS: HostOptions = {
+const DEFAULT_HOST_OPTIONS: HostOptions = {
   retriesMax: 100,
   firstBackoffMs: 50,
   longestBackoffMs: 5_000,

@@ -5,7 +5,7 @@ import type { NodeId } from '../../base/index.js';
 import { certificatesOf, type Member, type Membership } from '../../protocol/index.js';
 import { Host, type HostDeps, type HostOptions, type HostState, LANES, type Lane, type PeerFacts } from './host.js';
 
-export interface ConnectionReport {
+interface ConnectionReport {
   readonly peer: string;
   readonly address: string;
   readonly state: HostState;

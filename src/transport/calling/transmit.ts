@@ -16,7 +16,7 @@ import type { Attempt, Wire } from './call.js';
 import { cancelOn, checkSignal } from './channels.js';
 import type { Host, Lane } from './host.js';
 
-export interface TransmitOptions {
+interface TransmitOptions {
   readonly lane: Lane;
   readonly signal: AbortSignal;
   /** All attempts together. */

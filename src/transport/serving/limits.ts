@@ -22,7 +22,7 @@ export interface ServerLimits {
 /** What one stream may hold: a message on its way in, or a frame on its way out and the one behind it. */
 export const STREAM_BYTES = 128 * 1024;
 /** How long callers may take. Milliseconds. */
-export interface ServerTimes {
+interface ServerTimes {
   /** A request that is not complete by then never will be: the largest has 64 KiB. */
   readonly requestMs: number;
   /** An answer of which nothing was read for this long has no reader. */
@@ -43,7 +43,7 @@ export interface ServerTimes {
   readonly lookMs: number;
 }
 
-export const SERVER_TIMES: ServerTimes = {
+const SERVER_TIMES: ServerTimes = {
   requestMs: 10_000,
   stallMs: 20_000,
   callMs: 75_000,

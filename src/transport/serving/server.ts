@@ -23,7 +23,7 @@ import type { CallFacts } from './gate.js';
 import { ServerGuard, type ServerLimits, type ServerLoad } from './limits.js';
 import { LOOPBACK_PREFIXES, Places } from './places.js';
 
-export interface ListenerOptions {
+interface ListenerOptions {
   /** host:port; port 0 takes a free one. */
   readonly address: string;
   readonly certificate: CertificatePair;

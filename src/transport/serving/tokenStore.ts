@@ -3,7 +3,7 @@
 import type { Clock, Rng } from '../../base/index.js';
 import { Token } from '../tokens.js';
 
-export interface TokenStoreOptions {
+interface TokenStoreOptions {
   /** Its monotonic time decides: a clock that is set does not make a token older or younger. */
   readonly clock: Clock;
   readonly rng: Rng;

@@ -45,7 +45,7 @@ export const nativeTableCovers = (table: Uint8Array, exponentBytes: number): boo
   cutOf(table).exponentBytes >= exponentBytes;
 
 /** A call, and what must stay alive until it has ended: addresses keep nothing. */
-export interface KeptCall {
+interface KeptCall {
   readonly call: NativeCall;
   readonly keep: readonly unknown[];
 }

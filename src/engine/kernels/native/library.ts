@@ -118,7 +118,7 @@ export interface NativeBinding {
 }
 
 /** Functions whose first argument is a group. */
-export type GroupFunction = Exclude<keyof NativeLibrary, 'millrace_group_destroy' | 'millrace_kept_release'>;
+type GroupFunction = Exclude<keyof NativeLibrary, 'millrace_group_destroy' | 'millrace_kept_release'>;
 
 const bound = new Map<string, NativeBinding>();
 

@@ -11,7 +11,7 @@ import { type Address, addressOf } from './library.js';
 import { MontgomeryField, must, scratch } from './montgomery.js';
 
 /** A flat batch as canonical() writes it. Batches are aligned to 8 bytes (job.ts). */
-export function wordsOf(batch: Uint8Array): Int32Array {
+function wordsOf(batch: Uint8Array): Int32Array {
   return new Int32Array(batch.buffer, batch.byteOffset, batch.length / 4);
 }
 

@@ -23,7 +23,7 @@ export interface OpensslLibrary {
 }
 
 /** Internal functions of OpenSSL that most builds of Node.js export as well: the bare product of words in memory. */
-export interface WordLibrary {
+interface WordLibrary {
   bn_mul_mont(r: Address, a: Address, b: Address, modulus: Address, n0: Address, words: number): number;
 }
 
@@ -49,7 +49,7 @@ const PROTOTYPES: Record<keyof OpensslLibrary, string> = {
   BN_mod_inverse: 'uint64_t BN_mod_inverse(uint64_t, uint64_t, uint64_t, uint64_t)',
 };
 
-export interface OpensslBinding {
+interface OpensslBinding {
   readonly library: OpensslLibrary;
   readonly words: WordLibrary | undefined;
   readonly gather: GatherLibrary | undefined;

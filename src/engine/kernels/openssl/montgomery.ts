@@ -16,7 +16,7 @@ const ARENA_ELEMENTS = 9;
 type Product = (r: Address, a: Address, b: Address) => void;
 
 /** A piece of shared memory and its address; wiped when it is no longer needed. */
-export interface Scratch {
+interface Scratch {
   readonly bytes: Uint8Array;
   readonly address: Address;
 }
