@@ -92,7 +92,7 @@ export function isSaidBy(
 /** What ends a batch: the Merkle root over its slots, what the phase carries besides, and a signature over both. */
 export interface BatchTrailer {
   readonly root: Uint8Array;
-  /** `opening`: nonce, mix commitment and proof (protocol/opening.ts); otherwise empty. */
+  /** `opening`: nonce, mix commitment and proof (protocol/batchPhases.ts); otherwise empty. */
   readonly extra: Uint8Array;
   readonly signature: Uint8Array;
 }

@@ -1,4 +1,4 @@
-// The scheduler of a network: the machine that decides (schedulerMachine.ts) between the feed that talks to nodes (roundFeed.ts) and
+// The scheduler of a network: the machine that decides (machine/reducer.ts) between the feed that talks to nodes (feed.ts) and
 // the store that outlives it. Everything happens in one order: an event is reduced, and its effects are carried out, before the
 // next one; nothing is published before it is written down.
 import {

@@ -1,4 +1,4 @@
-// What the executor of composed engines (composed.ts) asks of a library that knows arrays and nothing of large numbers:
+// What the executor of composed engines (executor.ts) asks of a library that knows arrays and nothing of large numbers:
 // Montgomery products of whole batches. Everything else of the catalogue is composed of them.
 import type { Group } from '../../math/index.js';
 

@@ -1,4 +1,4 @@
-// The front of every engine: checks a call (input.ts), allocates its result, holds the handles, counts, and passes one
+// The front of every engine: checks a call (arguments.ts), allocates its result, holds the handles, counts, and passes one
 // request to the executor. Engines differ in their executor only, so they cannot differ in what they refuse.
 import { asMixError, checkBytes, keepingAlive, MixError } from '../../base/index.js';
 import {

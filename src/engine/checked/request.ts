@@ -1,4 +1,4 @@
-// A checked call on its way to the code that computes it. The front (front.ts) turns every method of the Engine into one
+// A checked call on its way to the code that computes it. The front (checkedEngine.ts) turns every method of the Engine into one
 // of these requests, with all lengths and ranges checked and the result's buffer in place; an Executor only computes.
 import type { OperationName, Priority } from '../engine.js';
 
@@ -61,7 +61,7 @@ export interface ExecuteOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What computes requests: inline (reference.ts) or in worker threads (pooled.ts). */
+/** What computes requests: inline (reference.ts) or in worker threads (pool/executor.ts). */
 export interface Executor {
   readonly threads: number;
   readonly path: string;

@@ -1,5 +1,5 @@
 // The BigInt kernel: decodes a chunk, calls the catalogue, encodes. A prepared operand is a plain copy. The dh kernel
-// (dhKernel.ts) is this one with better powers.
+// (diffieHellman.ts) is this one with better powers.
 import {
   bigintToBytes,
   bytesToBigint,

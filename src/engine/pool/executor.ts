@@ -17,7 +17,7 @@ import { TASKS_PER_WORKER, WorkerPool } from './workers.js';
 /** A table is filled for a handle's first powers with such exponents, and grown for longer ones up to 1,024 bits. */
 const TABLE_EXPONENT_BYTES = 32;
 const TABLE_EXPONENT_BYTES_MAX = 128;
-/** Filling a table costs as much as this many generic powers; the measure is in comb.ts. */
+/** Filling a table costs as much as this many generic powers; the measure is in kernels/fixedBase.ts. */
 const TABLE_POWERS_MIN = 16;
 /** Bases of one multi-exponentiation window chunk. */
 const MULTI_EXP_BASES_MAX = 2048;

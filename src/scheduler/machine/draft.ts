@@ -1,4 +1,4 @@
-// A scheduler's state while one event changes it: what is changed, and what that asks for. Only schedulerMachine.ts makes one.
+// A scheduler's state while one event changes it: what is changed, and what that asks for. Only reducer.ts makes one.
 import type { NodeId, RoundId } from '../../base/index.js';
 import type { Stage } from '../../protocol/index.js';
 import type { NodeRecord, RoundRecord, SchedulerEffect, SchedulerState } from './state.js';

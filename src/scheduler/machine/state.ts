@@ -1,5 +1,5 @@
 // The vocabulary of the scheduler's state machine: what it remembers of nodes and rounds, what reaches it, and what it asks for.
-// The rules are in schedulerMachine.ts; who carries the effects out is scheduler.ts.
+// The rules are in reducer.ts; who carries the effects out is scheduler.ts.
 import type { BootId, ErrorCode, NodeId, RoundId } from '../../base/index.js';
 import type { RoundInfo, Stage } from '../../protocol/index.js';
 import type { SchedulerParams } from '../parameters.js';

@@ -1,5 +1,5 @@
 // The libraries behind kernels/api.h, reached through koffi: the CPU library, built from native/ where there is a compiler, and
-// the CUDA library (cudaLibrary.ts). Pointers travel as plain numbers, as in opensslLibrary.ts.
+// the CUDA library (cuda/library.ts). Pointers travel as plain numbers, as in openssl/library.ts.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
