@@ -1,5 +1,5 @@
 // The pooled executor, shared by the engines `cpu`, `openssl` and `bigint`: brings a request's buffers into shared memory,
-// cuts it into chunks (plan.ts), and runs those through the queue (queue.ts) on the workers (pool.ts). Which arithmetic
+// cuts it into chunks (chunks.ts), and runs those through the queue (queue.ts) on the workers (workers.ts). Which arithmetic
 // the workers do is the kernel's name and nothing else.
 import { bytesToBigint, type Group } from '../../math/index.js';
 import type { ExecuteOptions, Executor, Request, RequestOf } from '../checked/request.js';
