@@ -29,7 +29,7 @@ import { randomElements, randomExponents } from '../../src/math/sampling.js';
 import type { BatchPhase } from '../../src/protocol/batchPhases.js';
 import type { RoundInfo } from '../../src/protocol/roundInfo.js';
 import { IncomingBatch, OutgoingBatch } from '../../src/round/exchange/batches.js';
-import { RoundLog } from '../../src/round/journal.js';
+import { RoundJournal } from '../../src/round/journal.js';
 import { DEFAULT_PARAMS } from '../../src/scheduler/parameters.js';
 import type { EngineWork, MainWork } from './costFile.js';
 
@@ -219,7 +219,7 @@ export function mainWorks(engine: Engine): Readonly<Record<MainWork, Maker>> {
 /** What a round waits for until it is written down; its time is the disk's, not the processor's. */
 export async function reserve(directory: string): Promise<{ call: Call; store: Store }> {
   const store = await openLevelStore(directory);
-  const roundLog = new RoundLog(store, 'ab'.repeat(16) as BootId);
+  const roundLog = new RoundJournal(store, 'ab'.repeat(16) as BootId);
   let round = 0;
   return { store, call: () => roundLog.reserveRealtime(++round as RoundId) };
 }

@@ -9,7 +9,7 @@ import { ComposedExecutor } from './arrays/executor.js';
 import type { BatchField } from './arrays/field.js';
 import { openGpujs } from './arrays/gpujs.js';
 import { openTfjs } from './arrays/tfjs.js';
-import { EngineFront } from './checked/checkedEngine.js';
+import { CheckedEngine } from './checked/checkedEngine.js';
 import { selfCheck } from './checked/selfCheck.js';
 import { type CudaExecutor, checkedRate } from './cuda/executor.js';
 import { type OpenCardsOptions, openCards } from './cuda/library.js';
@@ -59,12 +59,12 @@ const fallbacks = new WeakMap<Engine, string>();
 /** In which ways an engine is worse than it could be, now: for operators. Empty where there is nothing to say. */
 export function degradedBy(engine: Engine): readonly string[] {
   const fallback = fallbacks.get(engine);
-  return [...(fallback ? [fallback] : []), ...(engine instanceof EngineFront ? engine.degraded : [])];
+  return [...(fallback ? [fallback] : []), ...(engine instanceof CheckedEngine ? engine.degraded : [])];
 }
 
 /** The reference engine, at once: for the simulator and tests, which need neither selection nor self-check. */
 export function referenceEngine(group: Group, meters?: EngineMeters): Engine {
-  return new EngineFront('reference', group, referenceExecutor(group), meters);
+  return new CheckedEngine('reference', group, referenceExecutor(group), meters);
 }
 
 const watchOf = (meters: EngineMeters | undefined): QueueWatch =>
@@ -73,7 +73,7 @@ const watchOf = (meters: EngineMeters | undefined): QueueWatch =>
 /** A pooled engine with a given kernel, without selection or self-check: how tests force a path. */
 export function pooledEngine(name: EngineName, kernel: KernelName, settings: Settings, meters?: EngineMeters): Engine {
   const executor = new PooledExecutor({ ...settings, kernel, path: pathOf(kernel), ...watchOf(meters) });
-  return new EngineFront(name, settings.group, executor, meters);
+  return new CheckedEngine(name, settings.group, executor, meters);
 }
 
 /** The engine on cards, with the best pooled kernel beside them; without selection or self-check. */
@@ -90,7 +90,7 @@ export async function cudaEngine(
   try {
     cards = await openCards({ ...settings, cpu, onBusy });
     await checkCards(group, cards);
-    return new EngineFront('cuda', group, cards, meters);
+    return new CheckedEngine('cuda', group, cards, meters);
   } catch (thrown) {
     await (cards ?? cpu).close();
     throw thrown;
@@ -105,13 +105,13 @@ export function composedEngine<V>(
   meters?: EngineMeters,
 ): Engine {
   const executor = new ComposedExecutor({ field, queueLimit, ...watchOf(meters) });
-  return new EngineFront(name, field.group, executor, meters);
+  return new CheckedEngine(name, field.group, executor, meters);
 }
 
 /** Every card proves itself: small batches go to the CPU, so that the engine's self-check alone would say nothing of cards. */
 async function checkCards(group: Group, cards: CudaExecutor): Promise<void> {
   for (const device of cards.devices) {
-    await selfCheck(new EngineFront('cuda', group, cards.onlyOn(device)), systemRng).catch((thrown: unknown) =>
+    await selfCheck(new CheckedEngine('cuda', group, cards.onlyOn(device)), systemRng).catch((thrown: unknown) =>
       device.retire(`the self-check: ${asMixError(thrown).message}`),
     );
   }
@@ -131,7 +131,7 @@ function candidates(settings: Settings & Pick<OpenCardsOptions, 'checkRate' | 'l
       if (probe.name === 'tfjs') return composedEngine('tfjs', await openTfjs(group, log), queueLimit, meters);
       return probe.kernel
         ? pooledEngine(probe.name, probe.kernel, settings, meters)
-        : new EngineFront('reference', group, yieldingExecutor(group), meters);
+        : new CheckedEngine('reference', group, yieldingExecutor(group), meters);
     },
   }));
 }

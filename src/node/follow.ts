@@ -11,7 +11,7 @@ import {
   type SignedRoundInfo,
   type SignedUpdate,
 } from '../protocol/index.js';
-import type { RoundDirectory, RoundRunner } from '../round/index.js';
+import type { RoundDirectory, RoundManager } from '../round/index.js';
 
 const RETRY_MS = 500;
 const RETRY_MS_MAX = 5_000;
@@ -19,7 +19,7 @@ const RETRY_MS_MAX = 5_000;
 const REPORTS_MAX = 1_000;
 
 /** The rounds that updates are for. */
-export type FollowedRounds = Pick<RoundRunner, 'openRound' | 'assign' | 'failRound' | 'stages'>;
+export type FollowedRounds = Pick<RoundManager, 'openRound' | 'assign' | 'failRound' | 'stages'>;
 
 interface FollowDeps {
   /** Who we are, and in which run. */

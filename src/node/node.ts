@@ -22,12 +22,12 @@ import type { NodeReport } from '../protocol/index.js';
 import {
   DEFAULT_RETRY,
   isOver,
-  LinkCare,
+  LinkWarmUp,
   RegistrationDesk,
   RoundDirectory,
-  RoundLog,
-  RoundRunner,
-  type RunnerDeps,
+  RoundJournal,
+  RoundManager,
+  type RoundManagerDeps,
   SenderRegistry,
 } from '../round/index.js';
 import {
@@ -169,10 +169,10 @@ async function openRunner(common: Common, engines: Engines, follower: SchedulerF
   const link = new TeamLink(() => material.membership, common.hosts);
   const ports = { clock: systemClock, rng: systemRng };
   const policy = { keepWarmMs: keepWarmMs(config.comms.keep_warm_ms) };
-  const care = new LinkCare({ probe: link, self: key.nodeId, log, metrics, policy, ...ports });
+  const care = new LinkWarmUp({ probe: link, self: key.nodeId, log, metrics, policy, ...ports });
   // Seconds since 1970: larger than any epoch of an earlier run, whatever that run rotated to.
   const registry = new SenderRegistry(systemRng, Math.floor(systemClock.wallMs() / 1000), limits.senders);
-  const deps: RunnerDeps = {
+  const deps: RoundManagerDeps = {
     network,
     bootId,
     key,
@@ -181,7 +181,7 @@ async function openRunner(common: Common, engines: Engines, follower: SchedulerF
     publicKeyOf: (node) => material.membership.find(node)?.identityKey,
     membershipGeneration: () => material.membership.generation,
     registry,
-    roundLog: new RoundLog(store, bootId),
+    roundLog: new RoundJournal(store, bootId),
     link,
     care,
     ...ports,
@@ -198,7 +198,7 @@ async function openRunner(common: Common, engines: Engines, follower: SchedulerF
     },
     retry: { ...DEFAULT_RETRY, peerLostMs: limits.peer_lost_ms },
   };
-  const runner = own(new RoundRunner(deps), (it) => it.close());
+  const runner = own(new RoundManager(deps), (it) => it.close());
   const measuring = own(new AbortController(), (it) => it.abort());
   const others = () => material.membership.members.map(({ node }) => node).filter((node) => node !== key.nodeId);
   const report = (measured: NodeReport) => follower.report(measured);
@@ -252,7 +252,7 @@ function openHealth(
 async function openListeners(
   common: Common,
   parts: {
-    readonly runner: RoundRunner;
+    readonly runner: RoundManager;
     readonly registry: SenderRegistry;
     readonly directory: RoundDirectory;
     readonly onWanted: () => void;
@@ -303,7 +303,7 @@ async function openListeners(
 type Listeners = Awaited<ReturnType<typeof openListeners>>;
 
 /** Certificate and membership list as the files say now, while rounds go on. @throws MixError: nothing has changed then */
-function reload(common: Common, runner: RoundRunner, link: TeamLink, { team, gateway }: Listeners): void {
+function reload(common: Common, runner: RoundManager, link: TeamLink, { team, gateway }: Listeners): void {
   const { material, hosts, gate, log } = common;
   const change = material.reload();
   const { certificate, membership } = material;
@@ -333,7 +333,7 @@ async function assemble(
   const common: Common = { config, material, log, metrics, bootId, own, ...comms };
   const engines = openEngines(common);
   const engine = await engines.get(config.engine.groups[0]!);
-  let rounds: RoundRunner | undefined;
+  let rounds: RoundManager | undefined;
   const directory = new RoundDirectory(key.nodeId, systemClock);
   const presence = new Presence(common, engine);
   const follower = openFollower(common, directory, () => [presence.online(), ...(rounds?.reports() ?? [])]);
@@ -417,7 +417,7 @@ class Presence {
 }
 
 /** Resolves when no round is open, or nothing tells the scheduler that none should be, or after `limitMs`. */
-async function emptied(runner: RoundRunner, follower: SchedulerFollower, limitMs: number): Promise<void> {
+async function emptied(runner: RoundManager, follower: SchedulerFollower, limitMs: number): Promise<void> {
   const endMs = systemClock.nowMs() + limitMs;
   const isOpen = () => [...runner.stages.values()].some((stage) => !isOver(stage));
   while (isOpen() && follower.connected && systemClock.nowMs() < endMs) await sleep(systemClock, DRAIN_LOOK_MS);
@@ -426,7 +426,7 @@ async function emptied(runner: RoundRunner, follower: SchedulerFollower, limitMs
 /** Fails open rounds, tells everybody, and closes all; once, whoever asks again. */
 function closerOf(
   { log, material }: Common,
-  runner: RoundRunner,
+  runner: RoundManager,
   follower: SchedulerFollower,
   closeAll: () => Promise<void>,
 ): (reason: string) => Promise<void> {

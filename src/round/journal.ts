@@ -27,7 +27,7 @@ const recordKey = (round: RoundId): string => `round/${String(round).padStart(16
 const realtimeKey = (round: RoundId): string => `realtime/${String(round).padStart(16, '0')}`;
 const roundOf = (key: string): RoundId => Number(key.slice(key.indexOf('/') + 1)) as RoundId;
 
-export class RoundLog {
+export class RoundJournal {
   readonly #store: Store;
   readonly #bootId: BootId;
   readonly #recordsMax: number;

@@ -31,11 +31,11 @@ import type {
   SignedTeamMessage,
   Stage,
 } from '../protocol/index.js';
-import { PeerWatch, type PeerWatchOptions } from './exchange/liveness.js';
+import { Liveness, type PeerWatchOptions } from './exchange/liveness.js';
 import { Refusals } from './exchange/refusals.js';
-import { Courier, DEFAULT_RETRY, type RetryPolicy } from './exchange/retryingSender.js';
-import type { LinkCare } from './exchange/warmUp.js';
-import type { LostRound, RoundLog } from './journal.js';
+import { DEFAULT_RETRY, RetryingSender, type RetryPolicy } from './exchange/retryingSender.js';
+import type { LinkWarmUp } from './exchange/warmUp.js';
+import type { LostRound, RoundJournal } from './journal.js';
 import { checkedFacts, DEFAULT_LIMITS, type RoundRules, type RunnerLimits } from './limits.js';
 import { isOver } from './machine/admission.js';
 import type { RoundFailure } from './machine/state.js';
@@ -45,7 +45,7 @@ import { Round, type RoundDeps, type SignedOutputs } from './run/round.js';
 import { type Submission, SubmissionDesk } from './submissions/desk.js';
 import type { SenderRegistry } from './submissions/senderRegistry.js';
 
-export interface RunnerDeps {
+export interface RoundManagerDeps {
   readonly network: string;
   readonly bootId: BootId;
   readonly key: SigningKey;
@@ -56,10 +56,10 @@ export interface RunnerDeps {
   readonly publicKeyOf: (node: NodeId) => Uint8Array | undefined;
   readonly membershipGeneration: () => number;
   readonly registry: SenderRegistry;
-  readonly roundLog: RoundLog;
+  readonly roundLog: RoundJournal;
   readonly link: Link;
   /** Looks after links ahead of rounds; rounds do without. */
-  readonly care?: LinkCare;
+  readonly care?: LinkWarmUp;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
@@ -92,22 +92,22 @@ const REFUSED_FOR_GOOD: readonly ErrorCode[] = [
   'PROTOCOL_UNSUPPORTED',
 ];
 
-export class RoundRunner implements LinkReceiver {
-  readonly #deps: RunnerDeps;
+export class RoundManager implements LinkReceiver {
+  readonly #deps: RoundManagerDeps;
   readonly #limits: RunnerLimits;
   readonly #rounds = new Map<RoundId, OpenRound>();
   /** Rounds that are about to begin, and the memory that is kept for each. */
   readonly #opening = new Map<RoundId, number>();
   /** Rounds that an earlier run of this node was in when it ended. */
   readonly #lostRounds = new Map<RoundId, LostRound>();
-  readonly #courier: Courier;
-  readonly #watch: PeerWatch;
+  readonly #sender: RetryingSender;
+  readonly #watch: Liveness;
   readonly #refusals: Refusals;
   readonly #ended;
   readonly #copied;
   #closing = false;
 
-  constructor(deps: RunnerDeps) {
+  constructor(deps: RoundManagerDeps) {
     this.#deps = deps;
     this.#limits = deps.limits ?? DEFAULT_LIMITS;
     const { link, clock, rng, log, metrics } = deps;
@@ -118,7 +118,7 @@ export class RoundRunner implements LinkReceiver {
       'code',
     ]);
     this.#copied = metrics.counter('rounds_copied_total', 'Completed rounds of which some outputs are equal');
-    this.#courier = new Courier({
+    this.#sender = new RetryingSender({
       link,
       clock,
       rng,
@@ -127,7 +127,7 @@ export class RoundRunner implements LinkReceiver {
       onPeerLost: (peer) => this.#trouble(peer, 'PEER_LOST'),
       onRefused: (peer, round, what, error) => this.#onRefused(peer, round, what, error),
     });
-    this.#watch = new PeerWatch({
+    this.#watch = new Liveness({
       link,
       clock,
       options: deps.peerWatch ?? { intervalMs: 1_000, lostMs: retry.peerLostMs },
@@ -225,7 +225,7 @@ export class RoundRunner implements LinkReceiver {
       rng,
       clock,
       key,
-      courier: this.#courier,
+      sender: this.#sender,
       desk,
       log: this.#deps.log,
       senders: {
@@ -253,7 +253,7 @@ export class RoundRunner implements LinkReceiver {
       strike: (sender: SenderId) => registry.strike(sender),
     };
     const ask = (position: number, claims: readonly Claim[]) =>
-      this.#courier.screen(info.team[position]!, info.round, claims, round().collecting);
+      this.#sender.screen(info.team[position]!, info.round, claims, round().collecting);
     return new SubmissionDesk(info, group, digest, senders, { clock, ask });
   }
 
@@ -307,13 +307,13 @@ export class RoundRunner implements LinkReceiver {
 
   async onMessage(from: NodeId, signed: SignedTeamMessage): Promise<void> {
     await this.#refusals.counted(signed.message.kind, () =>
-      this.#get(signed.round).round.intake.onMessage(from, signed),
+      this.#get(signed.round).round.inbox.onMessage(from, signed),
     );
   }
 
   onBatch(from: NodeId, header: BatchHeader): BatchSink {
     const { phase } = header;
-    const sink = this.#refusals.countedNow(phase, () => this.#get(header.round).round.intake.onBatch(from, header));
+    const sink = this.#refusals.countedNow(phase, () => this.#get(header.round).round.inbox.onBatch(from, header));
     return {
       chunk: (index, bytes) => this.#refusals.countedNow(phase, () => sink.chunk(index, bytes)),
       end: (trailer) => this.#refusals.counted(phase, () => sink.end(trailer)),

@@ -12,7 +12,7 @@ import { type RoundInfo, roundDigest } from '../../src/protocol/roundInfo.js';
 import type { Stage } from '../../src/protocol/stages.js';
 import type { SignedTeamMessage, TeamMessage } from '../../src/protocol/teamMessages.js';
 import { isOver } from '../../src/round/machine/admission.js';
-import type { RunnerDeps } from '../../src/round/manager.js';
+import type { RoundManagerDeps } from '../../src/round/manager.js';
 import { forgeBatch, forgeMessage } from '../sim/forge.js';
 import { refusedBecause, textsOf } from '../sim/outputs.js';
 import { type SimNode, SimTeam, type TeamOptions } from '../sim/team.js';
@@ -52,7 +52,7 @@ export class Attack {
 
   static async begin(
     evil: readonly number[],
-    options: Partial<TeamOptions> & { readonly malice?: (position: number) => Partial<RunnerDeps> } = {},
+    options: Partial<TeamOptions> & { readonly malice?: (position: number) => Partial<RoundManagerDeps> } = {},
   ): Promise<Attack> {
     const { malice = () => ({}), ...rest } = options;
     const team = new SimTeam({
@@ -342,7 +342,7 @@ export function lyingEngine(lies: { [K in 'mulGather' | 'powShared']?: Engine[K]
 }
 
 /** A node whose `nth` permutation (1: precomputation, 2: realtime) tags one element of what it sends on. */
-export function taggingPermuter(nth: 1 | 2, index: number): Partial<RunnerDeps> {
+export function taggingPermuter(nth: 1 | 2, index: number): Partial<RoundManagerDeps> {
   let calls = 0;
   const mulGather: Engine['mulGather'] = async (...args) => {
     const out = await engine.mulGather(...args);

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeDummy } from '../../src/cmix/messageCoding.js';
 import { blindMessage, slotKeys } from '../../src/cmix/senderKeys.js';
 import type { Engine } from '../../src/engine/engine.js';
-import type { RunnerDeps } from '../../src/round/manager.js';
+import type { RoundManagerDeps } from '../../src/round/manager.js';
 import { sealed } from '../sim/senders.js';
 import { Attack, engine, expectAccused, expectFailed, group, lyingEngine, TEXTS } from './attack.js';
 
@@ -13,7 +13,7 @@ const LAST = 4;
 const SLOTS = 6;
 
 /** A node that puts slot `from` into the place of slot `over`, in the precomputation and in realtime alike. */
-function copier(from: number, over: number): () => Partial<RunnerDeps> {
+function copier(from: number, over: number): () => Partial<RoundManagerDeps> {
   const mulGather: Engine['mulGather'] = async (a, source, b, options) => {
     const width = options?.width ?? 1;
     const slotBytes = width * group.elementBytes;

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { payloadDigest } from '../../src/cmix/senderKeys.js';
 import type { SlotEntry } from '../../src/cmix/slotTable.js';
 import type { BatchPhase } from '../../src/protocol/batchPhases.js';
-import type { RunnerDeps } from '../../src/round/manager.js';
+import type { RoundManagerDeps } from '../../src/round/manager.js';
 import { Round } from '../../src/round/run/round.js';
 import type { Submission, SubmissionDesk } from '../../src/round/submissions/desk.js';
 import { forgeBatch } from '../sim/forge.js';
@@ -78,7 +78,7 @@ describe("an old round's C in a new round", () => {
 });
 
 /** Node 1 closes its batch with another table than it should, and mixes by it. */
-function closing(change: (closed: Closed) => Closed): Partial<RunnerDeps> {
+function closing(change: (closed: Closed) => Closed): Partial<RoundManagerDeps> {
   const deskOf = (desk: SubmissionDesk) =>
     new Proxy(desk, {
       get(target, name) {

@@ -2,11 +2,11 @@
 // a mixed batch that nobody committed to. Each is found by every honest node, which names the liar and accepts nothing.
 import { describe, it } from 'vitest';
 import type { Engine } from '../../src/engine/engine.js';
-import type { RunnerDeps } from '../../src/round/manager.js';
+import type { RoundManagerDeps } from '../../src/round/manager.js';
 import { Attack, engine, expectFailed, group, lyingEngine, tag } from './attack.js';
 
 /** D_i is the one power of many bases; the proof's own are of one. */
-function wrongShares(): Partial<RunnerDeps> {
+function wrongShares(): Partial<RoundManagerDeps> {
   const powShared: Engine['powShared'] = async (bases, ...rest) => {
     const out = await engine.powShared(bases, ...rest);
     if (bases.length > group.elementBytes) tag(out, 3);

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { decodeOutputs, outputDigest } from '../../src/cmix/outputs.js';
 import { invert } from '../../src/math/arithmetic.js';
 import type { BatchPhase } from '../../src/protocol/batchPhases.js';
-import type { RunnerDeps } from '../../src/round/manager.js';
+import type { RoundManagerDeps } from '../../src/round/manager.js';
 import { Round } from '../../src/round/run/round.js';
 import { identify } from '../support/cmix.js';
 import { Attack, engine, expectFailed, group, lyingEngine, TAG, TEXTS, tag, taggingPermuter } from './attack.js';
@@ -13,7 +13,7 @@ import { Attack, engine, expectFailed, group, lyingEngine, TAG, TEXTS, tag, tagg
 const UNTAG = invert(group, TAG);
 
 /** Keeps a malicious node's round at hand: it may look at everything its own process has. */
-function spying(rounds: Round[]): Partial<RunnerDeps> {
+function spying(rounds: Round[]): Partial<RoundManagerDeps> {
   return {
     makeRound: (facts, deps) => {
       const round = new Round(facts, deps);
@@ -140,7 +140,7 @@ describe('the revealing node', () => {
   it('does so consistently: every output is invalid, no message comes out', async () => {
     const states: Uint8Array[] = [];
     let calls = 0;
-    const malice = (): Partial<RunnerDeps> => ({
+    const malice = (): Partial<RoundManagerDeps> => ({
       engineOf: async () =>
         lyingEngine({
           mulGather: async (...args) => {

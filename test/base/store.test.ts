@@ -8,7 +8,7 @@ import type { MixError } from '../../src/base/errors.js';
 import type { BootId, RoundId } from '../../src/base/ids.js';
 import { randomBelow, SeededRng } from '../../src/base/rng.js';
 import { MemoryStore, openLevelStore, type Store } from '../../src/base/store.js';
-import { RoundLog } from '../../src/round/journal.js';
+import { RoundJournal } from '../../src/round/journal.js';
 import { rejection } from '../support/cmix.js';
 
 let directory: string;
@@ -109,7 +109,7 @@ describe('a store on disk', () => {
 async function ranRounds(count: number): Promise<string> {
   const directory_ = join(directory, 'node');
   const store = await openLevelStore(join(directory_, 'store'));
-  const log = new RoundLog(store, 'a'.repeat(32) as BootId);
+  const log = new RoundJournal(store, 'a'.repeat(32) as BootId);
   await log.recover();
   for (let round = 1; round <= count; round++) {
     await log.open(round as RoundId);
@@ -125,7 +125,7 @@ async function runsAgain(files: string, count: number): Promise<number | string>
   let store: Store | undefined;
   try {
     store = await openLevelStore(join(files, 'store'));
-    const log = new RoundLog(store, 'b'.repeat(32) as BootId);
+    const log = new RoundJournal(store, 'b'.repeat(32) as BootId);
     await log.recover();
     let again = 0;
     for (let round = 1; round <= count; round++) {

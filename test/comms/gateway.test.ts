@@ -15,7 +15,7 @@ import { GatewayClient } from '../../src/comms/gateway/client.js';
 import { addGatewayService } from '../../src/comms/gateway/service.js';
 import { Membership } from '../../src/protocol/membership.js';
 import { type RoundInfo, signRoundInfo } from '../../src/protocol/roundInfo.js';
-import type { RoundRunner } from '../../src/round/manager.js';
+import type { RoundManager } from '../../src/round/manager.js';
 import { RegistrationDesk } from '../../src/round/submissions/registration.js';
 import { ownConnection, pinnedCredentials } from '../../src/transport/calling/channels.js';
 import { services } from '../../src/transport/grpc.js';
@@ -187,7 +187,7 @@ describe('registration', () => {
 
 /** A gateway that lies: it answers as `runner` says, with the certificate and key of a real node. */
 async function withLiar<T>(
-  runner: Partial<RoundRunner>,
+  runner: Partial<RoundManager>,
   use: (client: Client, node: NodeId, membership: Membership) => Promise<T>,
 ): Promise<T> {
   const { key, certificate, registry, member } = team.nodes[0]!;
@@ -200,8 +200,8 @@ async function withLiar<T>(
       sign: (digest) => key.sign(digest),
       registry,
       registrations: new RegistrationDesk(key.nodeId, registry, systemClock),
-      runner: runner as RoundRunner,
-      collecting: () => (runner as RoundRunner).collecting(),
+      runner: runner as RoundManager,
+      collecting: () => (runner as RoundManager).collecting(),
     }),
   );
   const others = team.membership.members.filter(({ node }) => node !== key.nodeId);
@@ -215,7 +215,7 @@ async function withLiar<T>(
 
 describe('a client whose node lies', () => {
   let info: RoundInfo;
-  let real: ReturnType<RoundRunner['outputs']>;
+  let real: ReturnType<RoundManager['outputs']>;
   beforeAll(async () => {
     const client = team.client();
     info = await team.collecting();

@@ -22,9 +22,9 @@ import { NO_FLOORS } from '../../src/protocol/floors.js';
 import { type Member, Membership } from '../../src/protocol/membership.js';
 import type { RoundInfo } from '../../src/protocol/roundInfo.js';
 import { RoundDirectory } from '../../src/round/directory.js';
-import { LinkCare } from '../../src/round/exchange/warmUp.js';
-import { RoundLog } from '../../src/round/journal.js';
-import { RoundRunner } from '../../src/round/manager.js';
+import { LinkWarmUp } from '../../src/round/exchange/warmUp.js';
+import { RoundJournal } from '../../src/round/journal.js';
+import { RoundManager } from '../../src/round/manager.js';
 import { RegistrationDesk } from '../../src/round/submissions/registration.js';
 import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
 import { RoundFeed } from '../../src/scheduler/feed.js';
@@ -39,7 +39,7 @@ export const NETWORK = 'loopback';
 
 export interface TeamNode extends Identity {
   readonly member: Member;
-  readonly runner: RoundRunner;
+  readonly runner: RoundManager;
   readonly registry: SenderRegistry;
   readonly registrations: RegistrationDesk;
   readonly metrics: Metrics;
@@ -134,8 +134,8 @@ export class RealTeam {
       log,
     });
     const ports = { clock: systemClock, rng };
-    const care = new LinkCare({ probe: link, self: own.node, log, metrics, policy: { keepWarmMs: 50 }, ...ports });
-    const runner = new RoundRunner({
+    const care = new LinkWarmUp({ probe: link, self: own.node, log, metrics, policy: { keepWarmMs: 50 }, ...ports });
+    const runner = new RoundManager({
       network: NETWORK,
       bootId,
       key,
@@ -144,7 +144,7 @@ export class RealTeam {
       publicKeyOf: (id) => this.membership.find(id)?.identityKey,
       membershipGeneration: () => 0,
       registry,
-      roundLog: new RoundLog(new MemoryStore(), bootId),
+      roundLog: new RoundJournal(new MemoryStore(), bootId),
       link,
       care,
       ...ports,

@@ -282,7 +282,7 @@ describe('a peer that is away', () => {
       expect(await codeOf(x!.link.transfer(y!.node, batchSource(1), never))).toBe('LINK_DOWN');
     }
     await y!.restart();
-    // The channel dials again after its pause of at most a second; the courier's next attempts find it.
+    // The channel dials again after its pause of at most a second; the retrying sender's next attempts find it.
     await expect.poll(() => codeOf(x!.link.ping(y!.node, never))).toBe('ok');
     await expect.poll(() => codeOf(x!.link.transfer(y!.node, batchSource(1), never))).toBe('ok');
     await own.close();

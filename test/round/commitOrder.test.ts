@@ -67,7 +67,7 @@ class Model {
     for (let to = 0; to < size; to++) this.pending.push({ to, event: { type: 'assign' } });
   }
 
-  /** Delivers what was chosen; what cannot come yet or any more is refused, as the intake does. */
+  /** Delivers what was chosen; what cannot come yet or any more is refused, as the inbox does. */
   deliver(choice: number): void {
     const [{ to, event }] = this.pending.splice(choice % this.pending.length, 1) as [Pending];
     const state = this.states[to]!;

@@ -1,4 +1,4 @@
-// The courier and the peer watch on a virtual clock: what may pass is tried again with growing pauses, what is refused is
+// The retrying sender and the watch of peers on a virtual clock: what may pass is tried again with growing pauses, what is refused is
 // not, a peer that stays unreachable or comes back as another run of itself is told once each time.
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/base/clock.js';
@@ -8,8 +8,8 @@ import { silentLog } from '../../src/base/log.js';
 import { SeededRng } from '../../src/base/rng.js';
 import type { Link } from '../../src/protocol/link.js';
 import type { SignedTeamMessage } from '../../src/protocol/teamMessages.js';
-import { PeerWatch } from '../../src/round/exchange/liveness.js';
-import { Courier } from '../../src/round/exchange/retryingSender.js';
+import { Liveness } from '../../src/round/exchange/liveness.js';
+import { RetryingSender } from '../../src/round/exchange/retryingSender.js';
 
 const PEER = 'p'.repeat(32) as NodeId;
 const message = { round: 4 as RoundId, message: { kind: 'sharesDigest' } } as SignedTeamMessage;
@@ -23,7 +23,7 @@ async function pass(clock: VirtualClock, untilMs: number): Promise<void> {
   mark();
 }
 
-/** A courier whose attempts answer what the script says: undefined is an acknowledgement. */
+/** A sender whose attempts answer what the script says: undefined is an acknowledgement. */
 function setUp(answer: (attempt: number, nowMs: number) => ErrorCode | undefined) {
   const clock = new VirtualClock();
   const attempts: number[] = [];
@@ -35,7 +35,7 @@ function setUp(answer: (attempt: number, nowMs: number) => ErrorCode | undefined
       if (code) throw new MixError(code);
     },
   } as unknown as Link;
-  const courier = new Courier({
+  const sender = new RetryingSender({
     ...{ link, clock, retry, log: silentLog },
     rng: new SeededRng('courier'),
     onPeerLost: (peer) => events.push(`lost ${peer === PEER} at ${clock.nowMs() >= retry.peerLostMs}`),
@@ -43,11 +43,11 @@ function setUp(answer: (attempt: number, nowMs: number) => ErrorCode | undefined
   });
   const stop = new AbortController();
   let done = false;
-  const deliver = () => courier.deliver(PEER, message, stop.signal).then(() => (done = true));
+  const deliver = () => sender.deliver(PEER, message, stop.signal).then(() => (done = true));
   return { clock, attempts, events, deliver, stop, isDone: () => done };
 }
 
-describe('the courier', () => {
+describe('the retrying sender', () => {
   it('tries again what may pass, with pauses that grow to a limit and jitter', async () => {
     const { clock, attempts, deliver, isDone } = setUp((attempt) => (attempt < 12 ? 'ROUND_UNKNOWN' : undefined));
     void deliver();
@@ -118,7 +118,7 @@ describe('the peer watch', () => {
         return boot as BootId;
       },
     } as unknown as Link;
-    const watch = new PeerWatch({
+    const watch = new Liveness({
       ...{ link, clock, options: { intervalMs: 100, lostMs: 500 }, watched: () => watched },
       onTrouble: (_, trouble) => events.push(`${trouble} at ${clock.nowMs()}`),
     });

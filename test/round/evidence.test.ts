@@ -15,7 +15,7 @@ import {
 } from '../../src/protocol/evidence.js';
 import { messageStatement, type PublicFacts, type Statement } from '../../src/protocol/statements.js';
 import type { TeamMessage } from '../../src/protocol/teamMessages.js';
-import type { RunnerDeps } from '../../src/round/manager.js';
+import type { RoundManagerDeps } from '../../src/round/manager.js';
 import { Attack, codeOf, engine, group, lyingEngine, tag } from '../attacks/attack.js';
 
 const factsOf = (attack: Attack): PublicFacts => ({
@@ -23,7 +23,7 @@ const factsOf = (attack: Attack): PublicFacts => ({
   publicKeys: attack.team.nodes.map(({ key }) => key.publicKey),
 });
 
-function wrongShares(): Partial<RunnerDeps> {
+function wrongShares(): Partial<RoundManagerDeps> {
   const powShared: Engine['powShared'] = async (bases, ...rest) => {
     const out = await engine.powShared(bases, ...rest);
     if (bases.length > group.elementBytes) tag(out, 3);
@@ -35,7 +35,7 @@ function wrongShares(): Partial<RunnerDeps> {
 interface Case {
   readonly kind: string;
   readonly evil: number;
-  readonly malice?: () => Partial<RunnerDeps>;
+  readonly malice?: () => Partial<RoundManagerDeps>;
   attack(attack: Attack): Promise<void> | void;
 }
 

@@ -9,7 +9,7 @@ import { createMetrics, type Metrics } from '../../src/base/metrics.js';
 import { SeededRng } from '../../src/base/rng.js';
 import type { CirclePing, LinkProbe } from '../../src/protocol/link.js';
 import type { RoundInfo } from '../../src/protocol/roundInfo.js';
-import { LinkCare } from '../../src/round/exchange/warmUp.js';
+import { LinkWarmUp } from '../../src/round/exchange/warmUp.js';
 import { outcome } from '../support/cmix.js';
 
 const team = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(32)) as NodeId[];
@@ -19,7 +19,7 @@ const ELEMENT = 512;
 /** The links of a team in virtual time: every call takes a millisecond, or fails. */
 class VirtualLinks {
   readonly clock = new VirtualClock();
-  readonly cares: LinkCare[] = [];
+  readonly cares: LinkWarmUp[] = [];
   readonly metrics: Metrics[] = [];
   readonly warmed: string[] = [];
   failing = false;
@@ -30,7 +30,7 @@ class VirtualLinks {
       const metrics = createMetrics();
       const deps = { self, clock: this.clock, rng: new SeededRng(self), log: silentLog, metrics };
       this.metrics.push(metrics);
-      this.cares.push(new LinkCare({ ...deps, probe: this.#probeOf(self), policy: { keepWarmMs } }));
+      this.cares.push(new LinkWarmUp({ ...deps, probe: this.#probeOf(self), policy: { keepWarmMs } }));
     }
   }
 
@@ -67,7 +67,7 @@ class VirtualLinks {
     }
   }
 
-  stage(stage: Parameters<LinkCare['onStage']>[1]): void {
+  stage(stage: Parameters<LinkWarmUp['onStage']>[1]): void {
     for (const care of this.cares) care.onStage(info, stage);
   }
 

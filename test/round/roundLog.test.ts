@@ -2,14 +2,14 @@
 import { describe, expect, it } from 'vitest';
 import type { BootId, RoundId } from '../../src/base/ids.js';
 import { MemoryStore } from '../../src/base/store.js';
-import { type LostRound, RoundLog } from '../../src/round/journal.js';
+import { type LostRound, RoundJournal } from '../../src/round/journal.js';
 import { rejection } from '../support/cmix.js';
 
 const boot = (name: string): BootId => name.repeat(32).slice(0, 32) as BootId;
 const id = (round: number): RoundId => round as RoundId;
 
-async function opened(store: MemoryStore, name: string): Promise<{ log: RoundLog; lost: LostRound[] }> {
-  const log = new RoundLog(store, boot(name));
+async function opened(store: MemoryStore, name: string): Promise<{ log: RoundJournal; lost: LostRound[] }> {
+  const log = new RoundJournal(store, boot(name));
   return { log, lost: await log.recover() };
 }
 
@@ -77,7 +77,7 @@ describe('the round log', () => {
 
   it('forgets old records while it runs, too: a process of weeks keeps no more than one that was just started', async () => {
     const store = new MemoryStore();
-    const log = new RoundLog(store, boot('a'), 50);
+    const log = new RoundJournal(store, boot('a'), 50);
     await log.recover();
     let most = 0;
     for (let round = 1; round <= 1_000; round++) {

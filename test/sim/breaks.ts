@@ -3,7 +3,7 @@
 
 import { isOver } from '../../src/round/machine/admission.js';
 import type { RoundEvent } from '../../src/round/machine/state.js';
-import type { RunnerDeps } from '../../src/round/manager.js';
+import type { RoundManagerDeps } from '../../src/round/manager.js';
 import { Round, type RoundDeps, type SignedOutputs } from '../../src/round/run/round.js';
 import { forgeOpening } from './forge.js';
 import type { SimTeam } from './team.js';
@@ -60,7 +60,7 @@ class SecretKeeper extends Round {
 }
 
 /** What a node is made of when it is the one that breaks the promise. */
-export function brokenNode(name: Break | undefined, index: number, team: () => SimTeam): Partial<RunnerDeps> {
+export function brokenNode(name: Break | undefined, index: number, team: () => SimTeam): Partial<RoundManagerDeps> {
   if (index !== 0) return {};
   if (name === 'early-open') return { makeRound: (facts, deps) => new EarlyOpener(facts, deps, team()) };
   if (name === 'forge-outputs') return { makeRound: (facts, deps) => new OutputForger(facts, deps) };

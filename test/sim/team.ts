@@ -21,8 +21,8 @@ import {
   signRoundInfo,
 } from '../../src/protocol/roundInfo.js';
 import type { NodeReport } from '../../src/protocol/schedulerPort.js';
-import { RoundLog } from '../../src/round/journal.js';
-import { RoundRunner, type RunnerDeps } from '../../src/round/manager.js';
+import { RoundJournal } from '../../src/round/journal.js';
+import { RoundManager, type RoundManagerDeps } from '../../src/round/manager.js';
 import type { Submission } from '../../src/round/submissions/desk.js';
 import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
 import { CALM, type NetworkFaults, VirtualNetwork } from './network.js';
@@ -40,7 +40,7 @@ export interface TeamOptions {
   readonly faults?: NetworkFaults;
   readonly deadlines?: Partial<RoundDeadlines>;
   /** Changes what a node is made of: by its number. */
-  readonly remake?: (index: number) => Partial<RunnerDeps>;
+  readonly remake?: (index: number) => Partial<RoundManagerDeps>;
 }
 
 export interface SimNode {
@@ -49,7 +49,7 @@ export interface SimNode {
   readonly id: NodeId;
   readonly disk: Disk;
   store: DiskHandle;
-  runner: RoundRunner;
+  runner: RoundManager;
   registry: SenderRegistry;
   metrics: Metrics;
   alive: boolean;
@@ -132,7 +132,7 @@ export class SimTeam {
     const registry = new SenderRegistry(this.rng, ++this.#epochs * 1_000, 10_000);
     const metrics = createMetrics();
     const store = node.disk.open();
-    const runner = new RoundRunner({
+    const runner = new RoundManager({
       network: NETWORK,
       bootId,
       key: node.key,
@@ -141,7 +141,7 @@ export class SimTeam {
       publicKeyOf: (id) => this.nodes.find((other) => other.id === id)?.key.publicKey,
       membershipGeneration: () => 0,
       registry,
-      roundLog: new RoundLog(store, bootId),
+      roundLog: new RoundJournal(store, bootId),
       link: this.network.linkOf(node.id),
       clock: this.clock,
       rng: this.rng,

@@ -11,7 +11,7 @@ import { SIGNATURE_BYTES } from '../../cmix/index.js';
 import { encodeEnvelope, TEAM_HOST_OPTIONS, TeamLink } from '../../comms/index.js';
 import { groupOfBits } from '../../math/index.js';
 import { type BatchSource, isRealtime, type Member, Membership, type RoundInfo } from '../../protocol/index.js';
-import { LinkCare } from '../../round/index.js';
+import { LinkWarmUp } from '../../round/index.js';
 import { factsOf, HostManager, keepWarmMs, LinkMetrics, services, transmit, unary } from '../../transport/index.js';
 import type { TeamClient } from '../../transport/proto/generated/millrace/v1/Team.js';
 import { SERVER_ADDRESS } from './forwarder.js';
@@ -142,7 +142,7 @@ async function collect(own: OwnEnd, { link, member }: Sender, measurement: Measu
     roundTripMs: (): undefined => undefined,
   };
   const ports = { clock: systemClock, rng: systemRng, log: silentLog, metrics: createMetrics() };
-  const care = new LinkCare({ probe, self: own.key.nodeId, policy: { keepWarmMs: pauseMs }, ...ports });
+  const care = new LinkWarmUp({ probe, self: own.key.nodeId, policy: { keepWarmMs: pauseMs }, ...ports });
   const info = roundOf(own, member, measurement);
   care.onStage(info, 'PRECOMPUTING');
   care.onStage(info, 'QUEUED');

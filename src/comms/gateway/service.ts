@@ -2,7 +2,7 @@
 // callers need none, because MACs authenticate what they submit, and outputs carry every node's signature.
 import { digest, isRoundId, isSenderId, type NodeId, type RoundId, type SenderId } from '../../base/index.js';
 import type { SignedRoundInfo } from '../../protocol/index.js';
-import type { RegistrationDesk, RoundRunner, SenderRegistry, Submission } from '../../round/index.js';
+import type { RegistrationDesk, RoundManager, SenderRegistry, Submission } from '../../round/index.js';
 import { bytesOf, type CallErrors, type grpc, PROTOCOL_VERSION, require_, services } from '../../transport/index.js';
 import type { GatewayHandlers } from '../../transport/proto/generated/millrace/v1/Gateway.js';
 import { encodeRound } from '../roundCodec.js';
@@ -22,7 +22,7 @@ interface GatewayDeps {
   readonly sign: (digest: Uint8Array) => Uint8Array;
   readonly registry: SenderRegistry;
   readonly registrations: RegistrationDesk;
-  readonly runner: RoundRunner;
+  readonly runner: RoundManager;
   /** Rounds that take messages, here or elsewhere. */
   readonly collecting: () => readonly SignedRoundInfo[];
   /** Told whenever somebody asks for them. */

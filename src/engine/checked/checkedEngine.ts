@@ -26,7 +26,7 @@ interface Held<T> {
   readonly storage?: HandleStorage;
 }
 
-export class EngineFront implements Engine {
+export class CheckedEngine implements Engine {
   readonly name: EngineName;
   readonly group: Group;
   readonly #executor: Executor;
@@ -195,7 +195,7 @@ export class EngineFront implements Engine {
     return storage;
   }
 
-  /** Counts elements and checks them; what a hostile batch would hold the main thread for, later: see {@link EngineFront.#checkRest}. */
+  /** Counts elements and checks them; what a hostile batch would hold the main thread for, later: see {@link CheckedEngine.#checkRest}. */
   #count(batch: Uint8Array, what: string, expected?: number): number {
     checkBytes(batch, what);
     const count = countElements(this.group, batch, what);

@@ -32,7 +32,7 @@ import { findEvidence } from '../run/findings.js';
 import type { Precompute } from '../run/precompute.js';
 import type { Realtime } from '../run/realtime.js';
 
-interface IntakeDeps {
+interface InboxDeps {
   readonly round: RoundContext;
   readonly precompute: Precompute;
   readonly realtime: Realtime;
@@ -43,8 +43,8 @@ interface IntakeDeps {
 /** Kinds of messages that can be wrong by themselves, for anybody to see. */
 const CHECKED: readonly TeamMessage['kind'][] = ['keyShare', 'commitment', 'tableVerdict'];
 
-export class Intake {
-  readonly #deps: IntakeDeps;
+export class Inbox {
+  readonly #deps: InboxDeps;
   /** Every message heard, by kind and position: its digest and signature. */
   readonly #heard = new Map<string, SignedTeamMessage & { readonly digest: string }>();
   /** Signed ends of batches, by phase and position, and what convicts a position by itself, or beside what it said before. */
@@ -52,7 +52,7 @@ export class Intake {
   readonly #invalid = new Map<number, Statement>();
   readonly #second = new Map<number, Statement>();
 
-  constructor(deps: IntakeDeps) {
+  constructor(deps: InboxDeps) {
     this.#deps = deps;
   }
 

@@ -12,7 +12,7 @@ export interface PeerWatchOptions {
 
 type PeerTrouble = 'PEER_LOST' | 'PEER_RESTARTED';
 
-interface PeerWatchDeps {
+interface LivenessDeps {
   readonly link: Link;
   readonly clock: Clock;
   readonly options: PeerWatchOptions;
@@ -26,12 +26,12 @@ interface PeerRecord {
   lastAnswerMs: number;
 }
 
-export class PeerWatch {
-  readonly #deps: PeerWatchDeps;
+export class Liveness {
+  readonly #deps: LivenessDeps;
   readonly #records = new Map<NodeId, PeerRecord>();
   readonly #stop = new AbortController();
 
-  constructor(deps: PeerWatchDeps) {
+  constructor(deps: LivenessDeps) {
     this.#deps = deps;
   }
 

@@ -25,7 +25,7 @@ export const DEFAULT_RETRY: RetryPolicy = { firstPauseMs: 25, longestPauseMs: 1_
 
 const isConnectionError = (error: MixError): boolean => error.code === 'LINK_DOWN' || error.code === 'LINK_TIMEOUT';
 
-interface CourierDeps {
+interface RetryingSenderDeps {
   readonly link: Link;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -42,11 +42,11 @@ interface Parcel {
   readonly what: string;
 }
 
-export class Courier {
-  readonly #deps: CourierDeps;
+export class RetryingSender {
+  readonly #deps: RetryingSenderDeps;
   readonly #lost = new Set<NodeId>();
 
-  constructor(deps: CourierDeps) {
+  constructor(deps: RetryingSenderDeps) {
     this.#deps = deps;
   }
 

@@ -39,7 +39,7 @@ const NEAR_MS = 2;
 const CIRCLE_TIMEOUT_MS = 30_000;
 const CIRCLE_BUCKETS = [1, 3, 10, 30, 100, 200, 300, 500, 1_000, 3_000, 10_000];
 
-interface CarePolicy {
+interface WarmUpPolicy {
   /**
    * Pause between two warmings of a connection while messages are collected: less than TCP takes an idle connection's rate
    * away after. Infinity where the kernel does not (Linux: net.ipv4.tcp_slow_start_after_idle = 0), so that one is enough.
@@ -47,14 +47,14 @@ interface CarePolicy {
   readonly keepWarmMs: number;
 }
 
-interface CareDeps {
+interface WarmUpDeps {
   readonly probe: LinkProbe;
   readonly self: NodeId;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly policy: CarePolicy;
+  readonly policy: WarmUpPolicy;
 }
 
 interface Cared {
@@ -65,13 +65,13 @@ interface Cared {
   warming: boolean;
 }
 
-export class LinkCare {
-  readonly #deps: CareDeps;
+export class LinkWarmUp {
+  readonly #deps: WarmUpDeps;
   readonly #rounds = new Map<RoundId, Cared>();
   readonly #circleMs;
   readonly #failures;
 
-  constructor(deps: CareDeps) {
+  constructor(deps: WarmUpDeps) {
     this.#deps = deps;
     const { metrics } = deps;
     this.#circleMs = metrics.histogram('ring_round_trip_ms', 'A ping round the ring of a team', CIRCLE_BUCKETS);

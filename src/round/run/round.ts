@@ -30,8 +30,8 @@ import {
   type Stage,
   type TeamMessage,
 } from '../../protocol/index.js';
-import { Intake } from '../exchange/inbox.js';
-import { type Courier, roundEnded } from '../exchange/retryingSender.js';
+import { Inbox } from '../exchange/inbox.js';
+import { type RetryingSender, roundEnded } from '../exchange/retryingSender.js';
 import { isOver, refusal } from '../machine/admission.js';
 import { Deadlines } from '../machine/deadlines.js';
 import { initialState, step } from '../machine/reducer.js';
@@ -55,7 +55,7 @@ export interface RoundDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly key: SigningKey;
-  readonly courier: Courier;
+  readonly sender: RetryingSender;
   readonly senders: RoundSenders;
   /** Writes the round down, synced, before its first realtime byte; rejects where it was mixed before. */
   readonly reserveRealtime: () => Promise<void>;
@@ -74,7 +74,7 @@ export class Round {
   readonly facts: RoundFacts;
   readonly precompute: Precompute;
   readonly realtime: Realtime;
-  readonly intake: Intake;
+  readonly inbox: Inbox;
   readonly #deps: RoundDeps;
   readonly #context: RoundContext;
   readonly #secrets: RoundSecrets;
@@ -111,7 +111,7 @@ export class Round {
     this.precompute = new Precompute(this.#context);
     this.realtime = new Realtime(this.#context, this.precompute, deps.senders);
     if (deps.desk) deps.desk.onChange = () => this.#maybeClose();
-    this.intake = new Intake({
+    this.inbox = new Inbox({
       round: this.#context,
       precompute: this.precompute,
       realtime: this.realtime,
@@ -146,7 +146,7 @@ export class Round {
   /** The outputs, once all signatures under them are in. */
   get outputs(): SignedOutputs | undefined {
     if (this.stage !== 'COMPLETED' || !this.#outputs) return undefined;
-    const signatures = this.facts.info.team.map((_, i) => this.intake.heard('outputSignature', i)!.signature);
+    const signatures = this.facts.info.team.map((_, i) => this.inbox.heard('outputSignature', i)!.signature);
     return { ...this.#outputs, signatures };
   }
 
@@ -156,7 +156,7 @@ export class Round {
     if (!failure) return undefined;
     const report = failureReport(failure, this.facts.info.team);
     if (failure.reporter === this.facts.position) return { ...report, evidence: this.#evidence };
-    const heard = this.intake.heard('roundError', failure.reporter);
+    const heard = this.inbox.heard('roundError', failure.reporter);
     const { evidence } = heard?.message ?? {};
     const again = evidence && evidence.length <= EVIDENCE_AGAIN_BYTES ? evidence : undefined;
     return { ...report, signature: heard?.signature, evidence: again };
@@ -258,7 +258,7 @@ export class Round {
         this.#deadlines.disarm();
         if (isOver(effect.stage)) this.#end();
         if (this.#state.failure?.reporter === this.facts.position)
-          this.#evidence = this.intake.evidenceOf(this.#state.failure);
+          this.#evidence = this.inbox.evidenceOf(this.#state.failure);
         this.#deps.onStage(effect.stage, this.#state.failure);
         return;
       case 'deadline':
@@ -343,7 +343,7 @@ export class Round {
       case 'shares':
         return this.#makeShares(worked);
       case 'judgeTable': {
-        const proposal = this.intake.heard('tableProposal', 0)!;
+        const proposal = this.inbox.heard('tableProposal', 0)!;
         const rejections = await this.realtime.judge(() => sleep(this.#deps.clock, 0, this.#work.signal));
         const { digest: proposalDigest } = proposal.message;
         const proposalSignature = proposal.signature;
@@ -365,7 +365,7 @@ export class Round {
         return worked({ kind: 'mixCommit', digest: this.#context.outgoing('mixed').root() });
       }
       case 'outputs': {
-        const { digest: mixDigest } = this.intake.heard('mixCommit', 0)!.message;
+        const { digest: mixDigest } = this.inbox.heard('mixCommit', 0)!.message;
         this.#outputs = await this.realtime.outputs(mixDigest, this.#cipherDigest!);
         const { digest } = this.#outputs;
         return worked({ kind: 'outputSignature', digest }, digest);
@@ -378,7 +378,7 @@ export class Round {
     const cipher = own?.bytes ?? this.#context.received('reveal', 0)!.bytes;
     const trailer = await own?.trailer();
     const cipherDigest = trailer?.root ?? Uint8Array.from(Buffer.from(this.#state.batches.reveal![0]!, 'hex'));
-    const revealSignature = trailer?.signature ?? this.intake.revealSignature!;
+    const revealSignature = trailer?.signature ?? this.inbox.revealSignature!;
     this.#cipherDigest = cipherDigest;
     const commitment = await this.precompute.makeShares(cipher, cipherDigest);
     return worked({ kind: 'commitment', cipherDigest, revealSignature, commitment }, cipherDigest);
@@ -388,17 +388,17 @@ export class Round {
     const { digest, self, info } = this.facts;
     const signature = this.#deps.key.sign(messageDigest(digest, self, message));
     const signed: SignedTeamMessage = { round: info.round, from: self, message, signature };
-    this.intake.note(signed);
+    this.inbox.note(signed);
     if (message.kind === 'keyShare') this.precompute.keepOwnKeyShare(message.share);
     this.dispatch({ type: 'said', from: this.facts.position, message });
     for (const to of info.team) {
-      if (to !== self) void this.#deps.courier.deliver(to, signed, this.#sending.signal);
+      if (to !== self) void this.#deps.sender.deliver(to, signed, this.#sending.signal);
     }
   }
 
   #runRing(phase: 'precompDecrypt' | 'realtimeDecrypt'): void {
     const { position } = this.facts;
-    if (!this.#context.isFirst) this.intake.incoming(phase, position - 1);
+    if (!this.#context.isFirst) this.inbox.incoming(phase, position - 1);
     const out = this.#context.outgoing(phase);
     this.#transfer(phase);
     const driver = phase === 'precompDecrypt' ? this.precompute : this.realtime;
@@ -425,7 +425,7 @@ export class Round {
   #openShares(): void {
     this.#deps.onProgress('identify', 0);
     const own = this.precompute.own!;
-    const mixCommit = this.intake.heard('mixCommit', 0)!;
+    const mixCommit = this.inbox.heard('mixCommit', 0)!;
     const out = this.#context.outgoing('opening');
     out.bytes.set(own.shares);
     out.readyAll();
@@ -443,7 +443,7 @@ export class Round {
 
   #transfer(phase: BatchPhase): void {
     for (const to of this.#context.receivers(phase)) {
-      void this.#deps.courier.transfer(this.facts.info.team[to]!, this.#context.outgoing(phase), this.#sending.signal);
+      void this.#deps.sender.transfer(this.facts.info.team[to]!, this.#context.outgoing(phase), this.#sending.signal);
     }
   }
 
@@ -465,7 +465,7 @@ export class Round {
 
   #announce(failure: RoundFailure): void {
     // We said so already, when the deadline was missed.
-    if (this.intake.heard('roundError', this.facts.position)) return;
+    if (this.inbox.heard('roundError', this.facts.position)) return;
     if (failure.reporter !== this.facts.position) {
       this.#passOn(failure);
       return;
@@ -478,7 +478,7 @@ export class Round {
 
   /** Somebody may have told us alone: who then hears nothing of us any more would think that it is we who hold it up. */
   #passOn({ code, reporter, culprit }: RoundFailure): void {
-    const source = this.intake.heard('roundError', reporter);
+    const source = this.inbox.heard('roundError', reporter);
     if (!source) return;
     const heard = encodeStatement(messageStatement(source.from, source.message, source.signature));
     const { evidence } = source.message;

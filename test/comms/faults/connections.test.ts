@@ -9,7 +9,7 @@ import { deferred } from '../../../src/base/promises.js';
 import { systemRng } from '../../../src/base/rng.js';
 import { addTeamService } from '../../../src/comms/team/service.js';
 import { Membership } from '../../../src/protocol/membership.js';
-import { Courier } from '../../../src/round/exchange/retryingSender.js';
+import { RetryingSender } from '../../../src/round/exchange/retryingSender.js';
 import type { Attempt } from '../../../src/transport/calling/call.js';
 import { metadataOf, TOKEN_KEY } from '../../../src/transport/calling/call.js';
 import { transmit } from '../../../src/transport/calling/transmit.js';
@@ -44,7 +44,7 @@ function insist({ link }: FaultyPair, to: FaultyPair['to'], source: ReturnType<t
   const retry = { firstPauseMs: 5, longestPauseMs: 20, peerLostMs: 10_000 };
   const lost = () => expect.unreachable('the peer is there');
   const deps = { link, clock: systemClock, rng: systemRng, log: silentLog, retry };
-  return new Courier({ ...deps, onPeerLost: lost, onRefused: lost }).transfer(to.node, source, never);
+  return new RetryingSender({ ...deps, onPeerLost: lost, onRefused: lost }).transfer(to.node, source, never);
 }
 
 describe('a connection that is cut', () => {

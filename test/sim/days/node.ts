@@ -14,7 +14,7 @@ import type { Membership } from '../../../src/protocol/membership.js';
 import type { RoundInfo } from '../../../src/protocol/roundInfo.js';
 import type { Stage } from '../../../src/protocol/stages.js';
 import { RoundDirectory } from '../../../src/round/directory.js';
-import { RoundLog } from '../../../src/round/journal.js';
+import { RoundJournal } from '../../../src/round/journal.js';
 import { isOver } from '../../../src/round/machine/admission.js';
 import { solve } from '../../../src/round/submissions/admission.js';
 import { RegistrationDesk } from '../../../src/round/submissions/registration.js';
@@ -46,7 +46,7 @@ interface Process {
   readonly rounds: SimRounds;
   readonly follower: SchedulerFollower;
   readonly directory: RoundDirectory;
-  readonly log: RoundLog;
+  readonly log: RoundJournal;
   readonly registry: SenderRegistry;
   readonly desk: RegistrationDesk;
   readonly gate: Gate;
@@ -86,7 +86,7 @@ export class DayNode {
     const { clock, rng, schedulerKey } = this.#around;
     const { id, key } = this;
     const bootId = Buffer.from(randomBytes(rng, 16)).toString('hex') as BootId;
-    const log = new RoundLog(this.disk, bootId, RECORDS_MAX);
+    const log = new RoundJournal(this.disk, bootId, RECORDS_MAX);
     const lost = await log.recover();
     const alive = () => this.#process?.bootId === bootId;
     const used = new Set<RoundId>();

@@ -24,7 +24,7 @@ const BOUNDS: Readonly<Record<string, (network: DaysNetwork) => number>> = {
   'Scheduler.#state.nodes[].blamed': () => 20,
   'Scheduler.#state.nodes[].leads': () => 8,
   // Those that are pruned together, and those that are open.
-  'RoundLog.#ids': () => RECORDS_MAX + 100 + OPEN_MAX,
+  'RoundJournal.#ids': () => RECORDS_MAX + 100 + OPEN_MAX,
   'disk of a node: round': () => RECORDS_MAX + 100 + OPEN_MAX,
   'disk of a node: realtime': () => RECORDS_MAX + 100 + OPEN_MAX,
   'disk: update': () => 10_000,
