@@ -206,6 +206,25 @@ describe('a stranger’s connections', () => {
     for (const address of ['127.0.0.3', '127.0.0.4']) expect(await open(address)).toBe(true);
   });
 
+  it('that have asked nothing yet are 256 of one address, whatever there is, and whoever asks is none of them', async () => {
+    const { listener } = await gatewayWith({ connections: 4_096, places: byAddress });
+    const asking = Array.from({ length: 8 }, () => sessionTo(listener));
+    for (const session of asking) call(session, 'Describe', framed(new Uint8Array(0)), true).resume();
+    await until(() => listener.load().connections === 8);
+    await Promise.all(asking.map((session) => new Promise((resolve) => session.ping(() => resolve(undefined)))));
+    const open = (localAddress: string) => {
+      const socket = createConnection({ port: listener.port, host: '127.0.0.1', localAddress });
+      socket.on('error', () => {});
+      closers.push(() => socket.destroy());
+    };
+    for (let i = 0; i < 300; i++) open('127.0.0.1');
+    await until(() => listener.load().refusedConnections === 44);
+    expect(listener.load().connections).toBe(8 + 256);
+    open('127.0.0.2');
+    await until(() => listener.load().connections === 8 + 257);
+    expect(listener.load().refusedConnections).toBe(44);
+  });
+
   it('count by connection behind prefixes that are known to have many', () => {
     const places = new Places(['10.0.0.0/8', '2001:db8:1::/48']);
     const of = (remoteAddress: string, remotePort = 1) => places.of({ remoteAddress, remotePort });

@@ -19,6 +19,12 @@ export interface ServerLimits {
   readonly times?: Partial<ServerTimes>;
 }
 
+/**
+ * Connections of one place that have asked nothing yet. A TLS handshake costs the main thread a millisecond, and whoever means to ask does
+ * so right after it: one address could otherwise spend a core on handshakes alone. Each is closed after `silentMs`, so that a place has 26
+ * handshakes a second; those that are refused cost an accept and a close.
+ */
+const UNASKED_MAX = 256;
 /** What one stream may hold: a message on its way in, or a frame on its way out and the one behind it. */
 export const STREAM_BYTES = 128 * 1024;
 /** How long callers may take. Milliseconds. */
@@ -58,6 +64,7 @@ const SERVER_TIMES: ServerTimes = {
 interface Caller {
   readonly place: string;
   readonly session: http2.ServerHttp2Session;
+  readonly ends: string;
   /** SHA-256 of the certificate that it showed, hex; empty without one. Read once: a session that ends has no socket any more. */
   readonly certificate: string;
   readonly sinceMs: number;
@@ -91,6 +98,9 @@ export class ServerGuard {
   readonly #bytes: Shares | undefined;
   readonly #callers = new Map<http2.Http2Session, Caller>();
   readonly #streams = new Set<Stream>();
+  /** Connections that have asked nothing yet, by both of their ends, with the place that each comes from; and how many each place has. */
+  readonly #unasked = new Map<string, string>();
+  readonly #unaskedOf = new Map<string, number>();
   #refusedConnections = 0;
   #refusedStreams = 0;
   #look: NodeJS.Timeout | undefined;
@@ -127,12 +137,28 @@ export class ServerGuard {
   /** Before TLS: an address that has its share costs an accept and a close. */
   #onConnection(socket: Socket): void {
     const place = this.#limits.places.of(socket);
-    if (!this.#connections.take(place)) {
+    if ((this.#unaskedOf.get(place) ?? 0) >= UNASKED_MAX || !this.#connections.take(place)) {
       this.#refusedConnections++;
       socket.destroy();
       return;
     }
-    socket.once('close', () => this.#connections.give(place));
+    const ends = endsOf(socket);
+    this.#unasked.set(ends, place);
+    this.#unaskedOf.set(place, (this.#unaskedOf.get(place) ?? 0) + 1);
+    socket.once('close', () => {
+      this.#connections.give(place);
+      this.#asked(ends);
+    });
+  }
+
+  /** A connection has asked something, or is gone. */
+  #asked(ends: string): void {
+    const place = this.#unasked.get(ends);
+    if (place === undefined) return;
+    this.#unasked.delete(ends);
+    const left = this.#unaskedOf.get(place)! - 1;
+    if (left > 0) this.#unaskedOf.set(place, left);
+    else this.#unaskedOf.delete(place);
   }
 
   #onSession(session: http2.ServerHttp2Session): void {
@@ -140,8 +166,9 @@ export class ServerGuard {
     const { fingerprint256 } = (session.socket as TLSSocket).getPeerCertificate();
     const certificate = fingerprint256?.replaceAll(':', '').toLowerCase() ?? '';
     const sinceMs = systemClock.nowMs();
+    const ends = endsOf(session.socket);
     const begun = { idleSinceMs: undefined, streams: 0, endingSinceMs: undefined };
-    this.#callers.set(session, { place, session, certificate, sinceMs, ...begun });
+    this.#callers.set(session, { place, session, ends, certificate, sinceMs, ...begun });
     session.once('close', () => this.#callers.delete(session));
   }
 
@@ -157,6 +184,7 @@ export class ServerGuard {
       stream.close();
       return false;
     }
+    this.#asked(caller.ends);
     const nowMs = systemClock.nowMs();
     const open = { stream, sinceMs: nowMs, waiting: 0, waitingSinceMs: nowMs };
     this.#streams.add(open);
@@ -217,6 +245,9 @@ export class ServerGuard {
     return knows ? !knows(certificate) : this.#bytes !== undefined;
   }
 }
+
+/** What tells a connection from all others: TCP and the TLS on top of it have the same. */
+const endsOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
 
 /** NGHTTP2_ENHANCE_YOUR_CALM: the caller takes more than it may. */
 const ENHANCE_YOUR_CALM = 0xb;
