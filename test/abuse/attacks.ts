@@ -35,8 +35,10 @@ export interface AttackPlan {
   readonly targets: readonly Target[];
   /** Local addresses: 127.0.0.x. */
   readonly addresses: readonly string[];
-  /** Calls, or connections, a second. */
+  /** Calls a second; of kinds that hold connections, as many new ones at most. */
   readonly perS: number;
+  /** Connections that are held open, of kinds that do: what is closed is made again. */
+  readonly connections: number;
   readonly seconds: number;
 }
 
@@ -249,9 +251,11 @@ export class Attacker {
         caller.leave('Submit', {}, 50_000, false);
         return;
       case 'idleSessions':
+        if (this.#sockets.size >= this.#plan.connections) return;
         this.#hold(this.#turn++ % 2 === 0 ? caller.target.gateway : caller.target.team, true);
         return;
       case 'silentHttp':
+        if (this.#sockets.size >= this.#plan.connections) return;
         this.#hold(caller.target.http, false);
     }
   }

@@ -23,7 +23,7 @@ const HELP = `Usage: npm run abuse -- [--seconds S] [--kinds LIST] [--addresses 
   --seconds S        of each attack, and of the time without one before it (default 60)
   --kinds LIST       some of ${KINDS.join(', ')} (default: all)
   --addresses LIST   from how many loopback addresses (default 1,200)
-  --times N          how many times what honest senders ask for, in calls and connections (default 10)
+  --times N          how many times what honest senders ask for: calls a second, and connections, one a sender and node (default 10)
   --bits B           group: 2048, 3072 or 4096 (default 2048)
   --batch N          messages a round (default 100)
   --json             end with one line of JSON`;
@@ -237,7 +237,8 @@ async function play(options: Options, network: DemoNetwork, honest: HonestSender
   for (const count of options.addresses) {
     const addresses = Array.from({ length: count }, (_, i) => `127.0.${count > 1 ? 1 : 0}.${i + (count > 1 ? 1 : 2)}`);
     for (const kind of options.kinds) {
-      const plan = { kind, targets, addresses, perS: Math.max(50, options.times * load), seconds };
+      const perS = Math.max(50, options.times * load);
+      const plan = { kind, targets, addresses, perS, connections: options.times * SENDERS * NODES, seconds };
       // Before each attack: what else the machine does is in both.
       const alone = await honest.measure(seconds);
       const failedBefore = network.view?.failed ?? 0;
