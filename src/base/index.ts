@@ -31,6 +31,7 @@ export {
 } from './checks.js';
 export { type CancelTimer, type Clock, nextTurn, sleep, systemClock, timeOfDayIn, timestamp } from './clock.js';
 export { asMixError, type ErrorCode, type ErrorValues, isErrorCode, MixError } from './errors.js';
+export { REST, Shares } from './fairShares.js';
 export {
   type BootId,
   isBootId,
@@ -44,4 +45,3 @@ export {
 export { type Deferred, deferred, keepingAlive } from './promises.js';
 export { type Rng, randomBelow, randomBytes, randomFraction, systemRng } from './rng.js';
 export { Secret, wipeAll } from './secret.js';
-export { REST, Shares } from './shares.js';

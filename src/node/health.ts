@@ -5,7 +5,7 @@ import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
 import type { DiskStore } from '../base/store.js';
 import type { Readiness } from './http.js';
-import { clockErrorMs, clockTrouble, type ValidTime } from './machine/clockWatch.js';
+import { clockErrorMs, clockTrouble, type ValidTime } from './process/clockWatch.js';
 
 /** How often what nobody tells is looked at. */
 const LOOK_MS = 5_000;

@@ -1,6 +1,7 @@
 // The composition roots of node and scheduler, and their settings.
-export { forbidCoreFiles, sayCoreFiles } from './machine/undumpable.js';
+
 export { logOf, type RunningNode, startNode } from './node.js';
+export { forbidCoreFiles, sayCoreFiles } from './process/undumpable.js';
 export { createCodes, startScheduler } from './schedulerProcess.js';
 export {
   createKeyFiles,

@@ -46,7 +46,7 @@ import { Engines } from './engines.js';
 import { SchedulerFollower } from './follow.js';
 import { NodeHealth } from './health.js';
 import { serveHttp } from './http.js';
-import { descriptorLimit, descriptorShares } from './machine/descriptors.js';
+import { descriptorLimit, descriptorShares } from './process/descriptors.js';
 import { measureRoundTrips } from './roundTrips.js';
 import { loadCode, openDataDirectory } from './settings/keyFiles.js';
 import { Material } from './settings/material.js';

@@ -28,7 +28,7 @@ import {
 } from '../protocol/index.js';
 import { Courtroom } from './courtroom.js';
 import { type FeedListener, RoundFeed } from './feed.js';
-import { medianRoundTripMs, statusOf } from './machine/pool.js';
+import { medianRoundTripMs, statusOf } from './machine/nodePool.js';
 import { reduceScheduler } from './machine/reducer.js';
 import {
   initialState,

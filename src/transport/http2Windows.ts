@@ -7,7 +7,7 @@ import type * as http2 from 'node:http2';
 import { createRequire } from 'node:module';
 import type { TLSSocket } from 'node:tls';
 import { rememberServed } from './channelBinding.js';
-import type { ServerGuard } from './serving/limits.js';
+import type { ServerGuard } from './serving/callerLimits.js';
 
 /** Stream and connection window, bytes: four batches of 1,000 slots at 4096 bits. */
 export const WINDOW_BYTES = 16 * 1024 * 1024;

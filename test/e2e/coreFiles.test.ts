@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { createLog } from '../../src/base/log.js';
 import { freePorts } from '../../src/cli/demo/processes.js';
-import { forbidCoreFiles, sayCoreFiles } from '../../src/node/machine/undumpable.js';
+import { forbidCoreFiles, sayCoreFiles } from '../../src/node/process/undumpable.js';
 import { createKeyFiles, keyFilesIn } from '../../src/node/settings/keyFiles.js';
 import { SCHEDULER_TEMPLATE } from '../../src/node/settings/schedulerConfig.js';
 import { Nodes } from '../support/nodes.js';

@@ -1,9 +1,9 @@
 // Who is let in where many want to be: nobody notices at rest, everybody has a share under load, and whoever comes new finds a seat.
 import { describe, expect, it } from 'vitest';
 import { nextTurn, VirtualClock } from '../../src/base/clock.js';
+import { Shares } from '../../src/base/fairShares.js';
 import type { RoundId, SenderId } from '../../src/base/ids.js';
 import { SeededRng } from '../../src/base/rng.js';
-import { Shares } from '../../src/base/shares.js';
 import { SenderKey } from '../../src/cmix/senderKeys.js';
 import {
   difficultyBits,

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
 import { createMetrics } from '../../src/base/metrics.js';
-import { medianRoundTripMs } from '../../src/scheduler/machine/pool.js';
+import { medianRoundTripMs } from '../../src/scheduler/machine/nodePool.js';
 import type { NodeRecord, RoundRecord, SchedulerView } from '../../src/scheduler/machine/state.js';
 import { SchedulerMetrics } from '../../src/scheduler/metrics.js';
 

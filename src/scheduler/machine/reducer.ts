@@ -6,7 +6,6 @@ import { drawTeam, STAGES, type Stage, teamKey } from '../../protocol/index.js';
 import { phaseMs } from '../../round/index.js';
 import { type Distance, shortestRing } from '../ring.js';
 import { Draft, isOver } from './draft.js';
-import { accuse, areApart, commonMember, explained, recent } from './pairs.js';
 import {
   behind,
   departed,
@@ -21,7 +20,8 @@ import {
   putOut,
   refused,
   turnsAway,
-} from './pool.js';
+} from './nodePool.js';
+import { accuse, areApart, commonMember, explained, recent } from './pairs.js';
 import type { NodeRecord, RoundRecord, SchedulerEvent, SchedulerState, SchedulerStep } from './state.js';
 import { consumed, missed, precomputed, stockTarget } from './stock.js';
 import { isDone, isEmptyLead, isIncomplete, silentMembers, type Verdict, verdictOf } from './verdict.js';

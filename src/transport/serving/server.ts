@@ -19,8 +19,8 @@ import {
 } from '../grpc.js';
 import { CONNECTIONS_MAX, GUARD } from '../http2Windows.js';
 import { isOutOfTime, isTyped, refusalOf, toStatus } from '../status.js';
+import { ServerGuard, type ServerLimits, type ServerLoad } from './callerLimits.js';
 import type { CallFacts } from './gate.js';
-import { ServerGuard, type ServerLimits, type ServerLoad } from './limits.js';
 import { LOOPBACK_PREFIXES, Places } from './places.js';
 
 interface ListenerOptions {

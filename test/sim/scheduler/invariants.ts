@@ -5,7 +5,7 @@ import type { NodeId, RoundId } from '../../../src/base/ids.js';
 import type { SignedUpdate } from '../../../src/protocol/schedulerPort.js';
 import type { Stage } from '../../../src/protocol/stages.js';
 import { isOver } from '../../../src/round/machine/admission.js';
-import { behind, hasRoom, openMax, statusOf } from '../../../src/scheduler/machine/pool.js';
+import { behind, hasRoom, openMax, statusOf } from '../../../src/scheduler/machine/nodePool.js';
 import type {
   NodeRecord,
   RoundRecord,
