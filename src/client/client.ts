@@ -119,6 +119,9 @@ export class Client {
   readonly #rng: Rng;
   readonly #floors: RoundFloors;
   readonly #gateways = new Map<NodeId, GatewayClient>();
+  /** Questions under way: however many sends wait for a round, each node is asked one at a time. */
+  readonly #asking = new Map<NodeId, Promise<readonly SignedRoundInfo[]>>();
+  readonly #looking = new Map<string, Promise<Look>>();
   #membership: Membership;
 
   /** @throws MixError ARGUMENT_INVALID naming the option that is wrong */
@@ -187,7 +190,11 @@ export class Client {
    * below the floors; LINK_*
    */
   async rounds(node: NodeId): Promise<SignedRoundInfo[]> {
-    const rounds = await keepingAlive(() => this.#gateway(node).rounds());
+    return [...(await keepingAlive(() => shared(this.#asking, node, () => this.#roundsAt(node))))];
+  }
+
+  async #roundsAt(node: NodeId): Promise<readonly SignedRoundInfo[]> {
+    const rounds = await this.#gateway(node).rounds();
     let low: unknown;
     const usable = rounds.filter((round) => {
       this.#checkSigned(round);
@@ -213,6 +220,10 @@ export class Client {
 
   /** The same, with the nodes whose answers cannot be used and why. A node that answers fast is not to choose for the sender. */
   look(): Promise<Look> {
+    return keepingAlive(() => shared(this.#looking, 'all', () => this.#lookAtSome()));
+  }
+
+  async #lookAtSome(): Promise<Look> {
     const nodes = this.#membership.members.map(({ node }) => node);
     const failures: NodeFailure[] = [];
     const asked = Array.from({ length: Math.min(ASKED, nodes.length) }, async () => {
@@ -224,15 +235,13 @@ export class Client {
         throw thrown;
       }
     });
-    return keepingAlive(async () => {
-      const { values } = await settledSoon(systemClock, asked, LOOK_GRACE_MS);
-      const rounds = new Map(values.flat().map((round) => [round.info.round, round]));
-      return {
-        rounds: [...rounds.values()].sort((a, b) => b.info.round - a.info.round),
-        usable: values.length,
-        failures,
-      };
-    });
+    const { values } = await settledSoon(systemClock, asked, LOOK_GRACE_MS);
+    const rounds = new Map(values.flat().map((round) => [round.info.round, round]));
+    return {
+      rounds: [...rounds.values()].sort((a, b) => b.info.round - a.info.round),
+      usable: values.length,
+      failures,
+    };
   }
 
   /**
@@ -363,6 +372,19 @@ export class Client {
     for (const gateway of this.#gateways.values()) gateway.close();
     this.#gateways.clear();
   }
+}
+
+/** An answer that is under way serves all who ask the same. */
+function shared<Key, Answer>(
+  underWay: Map<Key, Promise<Answer>>,
+  key: Key,
+  ask: () => Promise<Answer>,
+): Promise<Answer> {
+  const known = underWay.get(key);
+  if (known) return known;
+  const asked = ask().finally(() => underWay.delete(key));
+  underWay.set(key, asked);
+  return asked;
 }
 
 const isDialledAlike = (a: Member, b: Member): boolean =>

@@ -213,6 +213,26 @@ async function withLiar<T>(
   }
 }
 
+describe('a client of which many sends wait for a round', () => {
+  it('asks each node one question at a time, whose answer serves them all', async () => {
+    let asked = 0;
+    const collecting = () => {
+      asked++;
+      return [];
+    };
+    await withLiar({ collecting }, async (client, node) => {
+      const answers = await Promise.all(Array.from({ length: 40 }, () => client.rounds(node)));
+      expect([asked, answers.length]).toEqual([1, 40]);
+      // One that comes later hears what is so then.
+      await client.rounds(node);
+      expect(asked).toBe(2);
+    });
+    const client = team.client();
+    const looks = await Promise.all(Array.from({ length: 40 }, () => client.look()));
+    expect(new Set(looks).size).toBe(1);
+  });
+});
+
 describe('a client whose node lies', () => {
   let info: RoundInfo;
   let real: ReturnType<RoundManager['outputs']>;
