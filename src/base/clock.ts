@@ -32,6 +32,16 @@ export const timeOfDayIn = (delayMs: number): Date => new Date(systemClock.wallM
 /** Now, as people write it: 2026-11-30T23:59:59.000Z. */
 export const timestamp = (): string => new Date(systemClock.wallMs()).toISOString();
 
+/** Asks for the part of the time, from 0 to 1, in which this thread's event loop was at work since it was asked last. */
+export function busyMeter(): () => number {
+  let last = performance.eventLoopUtilization();
+  return () => {
+    const before = last;
+    last = performance.eventLoopUtilization();
+    return performance.eventLoopUtilization(last, before).utilization;
+  };
+}
+
 /** Waits `delayMs`, or until `signal` aborts: never rejects, look at the signal afterwards. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

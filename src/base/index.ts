@@ -29,7 +29,16 @@ export {
   kindName,
   refuse,
 } from './checks.js';
-export { type CancelTimer, type Clock, nextTurn, sleep, systemClock, timeOfDayIn, timestamp } from './clock.js';
+export {
+  busyMeter,
+  type CancelTimer,
+  type Clock,
+  nextTurn,
+  sleep,
+  systemClock,
+  timeOfDayIn,
+  timestamp,
+} from './clock.js';
 export { asMixError, type ErrorCode, type ErrorValues, isErrorCode, MixError } from './errors.js';
 export { REST, Shares } from './fairShares.js';
 export {

@@ -1,8 +1,10 @@
 // The composition root of a node: reads keys and membership, opens engine and store, and joins rounds, comms, scheduler and
 // HTTP. The only place that knows everybody; nothing else constructs what it is given here.
+
 import { join } from 'node:path';
 import {
   type BootId,
+  busyMeter,
   checkMethods,
   keepingAlive,
   type NodeId,
@@ -33,6 +35,7 @@ import {
 import {
   type AuthContext,
   addHandshakeService,
+  CallBudget,
   type CallFacts,
   Gate,
   HostManager,
@@ -275,7 +278,9 @@ async function openListeners(
     addTeamService(server, errors, { receiver: runner, identify, idleMs: STREAM_IDLE_MS });
   });
   own(team, (it) => it.close(GRACE_MS));
-  const limits = { places, connections: descriptors.gateway, streamBytes: memoryMib * MIB };
+  const budget = new CallBudget(systemClock, busyMeter());
+  registry.onAccepted = (place) => budget.credit(place);
+  const limits = { places, connections: descriptors.gateway, streamBytes: memoryMib * MIB, budget };
   const gateway = await listen({ ...options, limits, address: config.listen.gateway }, (server, errors) =>
     addGatewayService(server, errors, {
       network: config.network,
@@ -296,6 +301,11 @@ async function openListeners(
     'gateway_connections_refused',
     'Connections to the gateway that were closed at once: their address had its share',
     () => gateway.load().refusedConnections,
+  );
+  metrics.observed(
+    'gateway_calls_refused',
+    'Calls of strangers that were refused before they were heard: their share was used, or this node was overloaded',
+    () => gateway.load().refusedStreams,
   );
   return { team, gateway };
 }

@@ -251,6 +251,7 @@ export class RoundManager implements LinkReceiver {
       secretOf: (sender: SenderId) => registry.secretOf(sender),
       hold: (sender: SenderId) => registry.hold(sender, info.round),
       strike: (sender: SenderId) => registry.strike(sender),
+      accepted: (place: string) => registry.onAccepted(place),
     };
     const ask = (position: number, claims: readonly Claim[]) =>
       this.#sender.screen(info.team[position]!, info.round, claims, round().collecting);

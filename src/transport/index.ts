@@ -9,6 +9,7 @@ export { type CertificatePair, checkPair, createCertificate, expiryOf, validTime
 export { type AuthContext, grpc, MESSAGE_BYTES_MAX, PROTOCOL_VERSION, REPLY_BYTES_MAX, services } from './grpc.js';
 export { WINDOW_BYTES } from './http2Windows.js';
 export { LinkMetrics } from './linkMetrics.js';
+export { CallBudget } from './serving/callBudget.js';
 export { type CallFacts, Gate } from './serving/gate.js';
 export { addHandshakeService } from './serving/handshakeService.js';
 export { LOOPBACK_PREFIXES, Places } from './serving/places.js';

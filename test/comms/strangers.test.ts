@@ -14,6 +14,7 @@ import { descriptorLimit, descriptorShares } from '../../src/node/process/descri
 import { fingerprintOf } from '../../src/protocol/membership.js';
 import { RegistrationDesk } from '../../src/round/submissions/registration.js';
 import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
+import { CallBudget } from '../../src/transport/serving/callBudget.js';
 import { ServerGuard, type ServerLimits, STREAM_BYTES } from '../../src/transport/serving/callerLimits.js';
 import { Places } from '../../src/transport/serving/places.js';
 import { type Listener, listen } from '../../src/transport/serving/server.js';
@@ -157,6 +158,20 @@ describe('a stranger’s calls', () => {
     const stream = call(session, 'Submit', framed(submit), true);
     await closed(stream);
     expect(listener.load().streams).toBe(0);
+  });
+
+  it('are refused before they are heard while the node is overloaded, but for senders of accepted messages', async () => {
+    const budget = new CallBudget(systemClock, () => 1);
+    const { listener, client } = await gatewayWith({ budget, places: byAddress });
+    for (let second = 0; second < 12; second++) {
+      for (let i = 0; i < 800; i++) budget.admits(`flood ${i % 200}`);
+      budget.look();
+    }
+    for (let i = 0; i < 800; i++) budget.admits(`flood ${i % 200}`);
+    expect(await codeOf(client().describe())).toBe('SHARE_USED');
+    expect(listener.load().refusedStreams).toBe(1);
+    budget.credit('127.0.0.1');
+    expect((await client().describe()).epoch).toBe(3);
   });
 
   it('have a budget of bytes: who is over its share is told so, by a listener that stays up', async () => {

@@ -34,6 +34,8 @@ export interface DeskSenders {
   hold(sender: SenderId): void;
   /** What this sender submitted was rejected by a member of the team. */
   strike(sender: SenderId): void;
+  /** What was submitted from there was accepted by the whole team. */
+  accepted(place: string): void;
 }
 
 /** Who rejected a submission while the batch was being filled, and why. */
@@ -191,7 +193,9 @@ export class SubmissionDesk {
 
   #accept(taken: Taken): void {
     taken.missing--;
-    if (!taken.rejected && taken.missing === 0 && taken.seated) this.#accepted++;
+    if (taken.rejected || taken.missing > 0) return;
+    this.#senders.accepted(taken.place);
+    if (taken.seated) this.#accepted++;
   }
 
   /** Its seat is free again, its sender can learn why; the quota of the sender stays used: a key gets no more tries by failing. */

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { MixError, Shares, systemClock } from '../../base/index.js';
 import { trailersOf } from '../status.js';
+import type { CallBudget } from './callBudget.js';
 import type { Places } from './places.js';
 
 export interface ServerLimits {
@@ -14,6 +15,8 @@ export interface ServerLimits {
   readonly connections: number;
   /** Bytes that requests and answers of all callers may hold; undefined for members, who are known. */
   readonly streamBytes?: number;
+  /** What calls of strangers may cost; undefined for members. */
+  readonly budget?: CallBudget;
   /** Whether a certificate (SHA-256, hex) is a member's; undefined where none is asked for. */
   readonly knows?: (certificate: string) => boolean;
   readonly times?: Partial<ServerTimes>;
@@ -176,15 +179,9 @@ export class ServerGuard {
   #admits(stream: http2.ServerHttp2Stream): boolean {
     const caller = stream.session && this.#callers.get(stream.session);
     if (!caller) return true;
-    if (this.#bytes && !this.#bytes.take(caller.place, STREAM_BYTES)) {
-      this.#refusedStreams++;
-      // A stream that breaks while it is refused is refused.
-      stream.on('error', () => {});
-      stream.respond(trailersOf(new MixError('SHARE_USED', { what: 'calls under way' })), { endStream: true });
-      stream.close();
-      return false;
-    }
     this.#asked(caller.ends);
+    if (this.#limits.budget?.admits(caller.place) === false) return this.#refuse(stream, TOO_MANY_CALLS);
+    if (this.#bytes && !this.#bytes.take(caller.place, STREAM_BYTES)) return this.#refuse(stream, TOO_MANY_UNDER_WAY);
     const nowMs = systemClock.nowMs();
     const open = { stream, sinceMs: nowMs, waiting: 0, waitingSinceMs: nowMs };
     this.#streams.add(open);
@@ -198,8 +195,18 @@ export class ServerGuard {
     return true;
   }
 
+  #refuse(stream: http2.ServerHttp2Stream, answer: http2.OutgoingHttpHeaders): false {
+    this.#refusedStreams++;
+    // A stream that breaks while it is refused is refused.
+    stream.on('error', () => {});
+    stream.respond(answer, { endStream: true });
+    stream.close();
+    return false;
+  }
+
   #lookAround(): void {
     const nowMs = systemClock.nowMs();
+    this.#limits.budget?.look();
     if (this.#bytes) for (const open of this.#streams) this.#lookAt(open, nowMs);
     for (const caller of this.#callers.values()) this.#lookAfter(caller, nowMs);
   }
@@ -245,6 +252,10 @@ export class ServerGuard {
     return knows ? !knows(certificate) : this.#bytes !== undefined;
   }
 }
+
+/** Answers that gRPC never sees, made once. */
+const TOO_MANY_CALLS = trailersOf(new MixError('SHARE_USED', { what: 'calls while this node is overloaded' }));
+const TOO_MANY_UNDER_WAY = trailersOf(new MixError('SHARE_USED', { what: 'calls under way' }));
 
 /** What tells a connection from all others: TCP and the TLS on top of it have the same. */
 const endsOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
