@@ -10,7 +10,7 @@ import type { ProtoGrpcType } from './proto/generated/millrace.js';
 export const PROTOCOL_VERSION = 1;
 
 // From src/transport and from dist/transport alike.
-const protoFile = fileURLToPath(new URL('./proto/millrace.proto', import.meta.url));
+const protoFile = fileURLToPath(new URL('../../src/transport/proto/millrace.proto', import.meta.url));
 const loaded = loadSync(protoFile, { longs: Number, enums: String, defaults: true, oneofs: true, keepCase: false });
 const { millrace } = grpc.loadPackageDefinition(loaded) as unknown as ProtoGrpcType;
 
