@@ -23,7 +23,7 @@ function setUp() {
 describe('calls of strangers', () => {
   it('are all heard while the thread has time, however many there are', () => {
     const { thread, second, budget } = setUp();
-    thread.busy = 0.85;
+    thread.busy = 0.7;
     for (let i = 0; i < 20; i++) expect(second(5_000, 200)).toBe(5_000);
     expect(budget.perS).toBe(Infinity);
   });
@@ -47,9 +47,13 @@ describe('calls of strangers', () => {
     for (let i = 4; i < heard.length; i++) expect(heard[i]).toBeLessThanOrEqual(heard[i - 1]!);
     expect(heard.at(-1)).toBeLessThanOrEqual(50);
     thread.busy = 0.3;
-    for (let i = 0; i < 40; i++) second(800, 200);
+    for (let i = 0; i < 60; i++) second(800, 200);
     expect(budget.perS).toBe(Infinity);
     expect(second(800, 200)).toBe(800);
+    // It comes back: there is no patience a second time.
+    thread.busy = 1;
+    second(800, 200);
+    expect(second(800, 200)).toBeLessThanOrEqual(200);
   });
 
   it('have their turns by place: one that asks little is heard beside one that asks much', () => {

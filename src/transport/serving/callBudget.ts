@@ -6,16 +6,18 @@
 import type { Clock } from '../../base/index.js';
 
 /** Part of its time that the thread is at work: above it is overloaded, below it has time to spare. */
-const BUSY = 0.9;
-const SPARE = 0.6;
+const BUSY = 0.75;
+const SPARE = 0.4;
 /** Calls a second that are never the cause of an overload: a tenth of the thread at most. */
 const HARMLESS_PER_S = 100;
 /** The least that is let through: a newcomer has its turn, and 50 calls are a twentieth of the thread. */
 const LEAST_PER_S = 50;
-/** Looks, one a second, before calls are limited: a burst passes. */
+/** Looks, one a second, before calls are limited: a burst passes. Whoever was overloaded in the last minutes has no patience. */
 const PATIENCE = 3;
-/** How much more there is after each second with time to spare. */
-const GROWTH = 1.25;
+const IMPATIENT_MS = 300_000;
+/** What is left after a second of overload, and how much more there is after one with time to spare: from least to most in 40 s. */
+const CUT = 1 / 4;
+const GROWTH = 1.1;
 /** From here on there is no limit: more than a thread can hear. */
 const MOST_PER_S = 2_000;
 /** How long a place counts as a sender's after its last message that was accepted. */
@@ -30,6 +32,7 @@ export class CallBudget {
   /** Calls a second of places without credit. */
   #perS = Infinity;
   #overloads = 0;
+  #limitedMs = Number.NEGATIVE_INFINITY;
   #asked = 0;
   #admitted = 0;
   /** Since the last look, by place. */
@@ -75,8 +78,10 @@ export class CallBudget {
     const isOverloaded = busy > BUSY && this.#asked > HARMLESS_PER_S;
     this.#overloads = isOverloaded ? this.#overloads + 1 : 0;
     const heard = this.#perS === Infinity ? this.#asked : this.#perS;
-    if (isOverloaded && (this.#overloads >= PATIENCE || this.#perS < Infinity)) {
-      this.#perS = Math.max(LEAST_PER_S, Math.floor(heard / 2));
+    const nowMs = this.#clock.nowMs();
+    if (isOverloaded && (this.#overloads >= PATIENCE || nowMs - this.#limitedMs < IMPATIENT_MS)) {
+      this.#limitedMs = nowMs;
+      this.#perS = Math.max(LEAST_PER_S, Math.floor(heard * CUT));
     } else if (busy < SPARE && this.#perS < Infinity) {
       const more = this.#perS * GROWTH;
       this.#perS = more > MOST_PER_S ? Infinity : more;
