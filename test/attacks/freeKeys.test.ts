@@ -35,17 +35,22 @@ describe('a batch that strangers fill with submissions that only node 1 finds ri
       const { runner } = attack.node(1);
       for (let key = 0; key < 12; key++) bad.push(...(await rightForNode1(attack, attack.team.newSender(), 4)));
       // They are first, and they are eight times as many as there are slots.
-      for (const one of bad) void codeOf(() => runner.submit(attack.info.round, one));
+      for (const one of bad) void codeOf(() => runner.submit(attack.info.round, one, 'of a stranger'));
       for (const one of await attack.team.compose(attack.info, TEXTS)) {
-        answers.push(codeOf(() => runner.submit(attack.info.round, one)));
+        answers.push(codeOf(() => runner.submit(attack.info.round, one, 'of a sender')));
       }
     };
+    // What came from there is accepted by the whole team: its calls are heard when others' are not.
+    const credited = new Set<string>();
+    attack.node(1).registry.onAccepted = (place) => credited.add(place);
     for (const { stage, texts } of await attack.play()) {
       expect({ stage, texts: texts.toSorted() }).toEqual({ stage: 'COMPLETED', texts: TEXTS.toSorted() });
     }
     expect(await Promise.all(answers)).toEqual(TEXTS.map(() => 'taken'));
     expect(rejections.length).toBeGreaterThan(0);
     expect(rejections.every((count) => count === 0)).toBe(true);
+    expect(credited).toContain('of a sender');
+    expect(credited).not.toContain('of a stranger');
     const told = attack.node(1).runner.outcome(attack.info.round, bad[0]!.sender, bad[0]!.salt);
     expect(told).toMatchObject({ state: 'rejected', reason: 'MAC_INVALID' });
   });
