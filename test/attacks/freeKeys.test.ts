@@ -10,11 +10,11 @@ import { type Screened, Screening } from '../../src/round/submissions/screening.
 import { flipped } from '../sim/senders.js';
 import { Attack, codeOf, engine, expectFailed, TEXTS } from './attack.js';
 
-/** Submissions of a sender whose MACs only node 1 finds right. */
-async function rightForNode1(attack: Attack, sender: Sender, count: number): Promise<Submission[]> {
+/** Submissions of a sender whose MACs only node 1 finds right, or the first `right` nodes. */
+async function rightForNode1(attack: Attack, sender: Sender, count: number, right = 1): Promise<Submission[]> {
   const messages = Array.from({ length: count }, () => ({ sender, payload: new Uint8Array(4) }));
   const good = await composeSubmissions(engine, attack.team.rng, attack.info, messages);
-  return good.map((one) => ({ ...one, macs: one.macs.map((mac, i) => (i === 0 ? mac : flipped(mac))) }));
+  return good.map((one) => ({ ...one, macs: one.macs.map((mac, i) => (i < right ? mac : flipped(mac))) }));
 }
 
 describe('a batch that strangers fill with submissions that only node 1 finds right', () => {
@@ -33,7 +33,9 @@ describe('a batch that strangers fill with submissions that only node 1 finds ri
     const bad: Submission[] = [];
     attack.submit = async () => {
       const { runner } = attack.node(1);
-      for (let key = 0; key < 12; key++) bad.push(...(await rightForNode1(attack, attack.team.newSender(), 4)));
+      for (let key = 0; key < 12; key++) {
+        bad.push(...(await rightForNode1(attack, attack.team.newSender(), 4, 1 + (key % 3))));
+      }
       // They are first, and they are eight times as many as there are slots.
       for (const one of bad) void codeOf(() => runner.submit(attack.info.round, one, 'of a stranger'));
       for (const one of await attack.team.compose(attack.info, TEXTS)) {
