@@ -24,6 +24,8 @@ const SHOWN_CODES: readonly ErrorCode[] = [
 const SHOWN_SHARE_CODES: readonly ErrorCode[] = ['COMMITMENT_OPENING', 'DECRYPTION_PROOF'];
 /** Statements and proofs that go with the shares: a few elements each. */
 const STATEMENT_BYTES = 64 * 1024;
+/** How long after a node's return others may still find it lost: a team takes one for lost after 8 s, and tries again with pauses. */
+const AFTER_RETURN_MS = 30_000;
 /** Of its time in STANDBY, how much is over when a round may have expired by another clock. */
 const EXPIRED_SHARE = 0.9;
 
@@ -67,7 +69,7 @@ export function verdictOf(state: SchedulerState, round: RoundRecord): Verdict {
   const { convicted, dissenters } = round;
   if (convicted.size > 0) return blamedOnly(convicted);
   if (dissenters.size > 0) return blamedOnly(dissenters);
-  const voices = voicesOf(round);
+  const voices = voicesOf(state, round);
   const guilty = [...confessed(voices), ...outvoted(state, round, voices)];
   if (guilty.length > 0) return blamedOnly(guilty);
   const liars = unshown(round);
@@ -81,12 +83,14 @@ export function verdictOf(state: SchedulerState, round: RoundRecord): Verdict {
 type Voice = Pick<Testimony, 'named' | 'code' | 'shown'> & { readonly source: NodeId };
 
 /** What each member says, once, whoever has passed it on. Words that are nobody's do not count. */
-function voicesOf({ info, failures, resumed }: RoundRecord): readonly Voice[] {
+function voicesOf(state: SchedulerState, round: RoundRecord): readonly Voice[] {
+  const { info, failures, resumed } = round;
   const voices = new Map<string, Voice>();
   for (const { source, named, code, shown } of failures.values()) {
     if (source === undefined || !info.team.includes(source)) continue;
     // Where we have been away, whoever is late may not have been told by us what to do.
     if (resumed && code === 'DEADLINE_MISSED') continue;
+    if (code === 'PEER_LOST' && named !== undefined && wasAway(state, round, named)) continue;
     const inTeam = named !== undefined && info.team.includes(named) ? named : undefined;
     const name = `${source}/${inTeam ?? ''}`;
     voices.set(name, { source, named: inTeam, code, shown: shown || voices.get(name)?.shown === true });
@@ -94,23 +98,32 @@ function voicesOf({ info, failures, resumed }: RoundRecord): readonly Voice[] {
   return [...voices.values()];
 }
 
+/**
+ * Whether a node was lost for a while and is back: who says so is right and no half of a pair, and nobody is to blame by that word alone,
+ * which may also come from one that makes use of it. While it was away it was so to us, too; or it was not there yet when we took the
+ * round up.
+ */
+function wasAway({ nodes }: SchedulerState, { resumed, openedMs, endedMs }: RoundRecord, node: NodeId): boolean {
+  const { connected = false, awayMs, backMs } = nodes.get(node) ?? {};
+  if (!connected || backMs === undefined || backMs <= openedMs) return false;
+  return resumed || (awayMs !== undefined && awayMs >= openedMs && endedMs! - backMs < AFTER_RETURN_MS);
+}
+
 const confessed = (voices: readonly Voice[]): readonly NodeId[] =>
   voices.filter(({ source, named }) => source === named).map(({ source }) => source);
 
-/** Who is named by more than half of the others, and more than may lie together; or is said to be lost and was away from here, too. */
+/** Who is named by more than half of the others, and more than may lie together; or is said to be lost and is away from here, too. */
 function outvoted(
   { nodes }: SchedulerState,
-  { info, failures, openedMs }: RoundRecord,
+  { info, failures }: RoundRecord,
   voices: readonly Voice[],
 ): readonly NodeId[] {
   const needed = Math.max(Math.floor((info.team.length - 1) / 2), liarsIn(nodes.size)) + 1;
   return info.team.filter((node) => {
     const against = voices.filter(({ named, source }) => named === node && source !== node);
-    const { connected = true, backMs = Number.NEGATIVE_INFINITY } = nodes.get(node) ?? {};
-    // Who speaks of the round is not lost, though its stream to us may have broken for a moment. Who is back by now was lost all the
-    // same: its accusers are right, and no half of a pair.
-    const wasAway = (!connected || backMs > openedMs) && !failures.has(node);
-    const isLost = wasAway && against.some(({ code }) => code === 'PEER_LOST');
+    // Who speaks of the round is not lost, though its stream to us may have broken for a moment.
+    const isAway = nodes.get(node)?.connected === false && !failures.has(node);
+    const isLost = isAway && against.some(({ code }) => code === 'PEER_LOST');
     return isLost || against.length >= needed;
   });
 }
