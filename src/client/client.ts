@@ -61,6 +61,7 @@ const CLOSED: readonly ErrorCode[] = [
   'ROUND_NOT_COLLECTING',
   'ROUND_OVER',
   'ROUND_UNKNOWN',
+  'SHARE_USED',
   'LINK_DOWN',
   'LINK_TIMEOUT',
   'COOLING_OFF',
@@ -147,6 +148,9 @@ export class Client {
   follow(membership: Membership): void {
     if (!(membership instanceof Membership)) refuse('membership', 'a Membership (see loadMembership)', membership);
     this.#membership = membership;
+    // What is asked from now on is asked of the list as it is now.
+    this.#asking.clear();
+    this.#looking.clear();
     for (const [node, gateway] of this.#gateways) {
       const member = membership.find(node);
       if (member && isDialledAlike(member, gateway.member)) continue;
@@ -382,7 +386,9 @@ function shared<Key, Answer>(
 ): Promise<Answer> {
   const known = underWay.get(key);
   if (known) return known;
-  const asked = ask().finally(() => underWay.delete(key));
+  const asked = ask().finally(() => {
+    if (underWay.get(key) === asked) underWay.delete(key);
+  });
   underWay.set(key, asked);
   return asked;
 }

@@ -8,6 +8,7 @@ import {
   checkMethods,
   keepingAlive,
   type NodeId,
+  randomBelow,
   randomBytes,
   sleep,
   systemClock,
@@ -278,8 +279,8 @@ async function openListeners(
     addTeamService(server, errors, { receiver: runner, identify, idleMs: STREAM_IDLE_MS });
   });
   own(team, (it) => it.close(GRACE_MS));
-  const budget = new CallBudget(systemClock, busyMeter());
-  registry.onAccepted = (place) => budget.credit(place);
+  const budget = new CallBudget(systemClock, busyMeter(), () => randomBelow(systemRng, 2 ** 32) / 2 ** 32);
+  runner.onAccepted = (place) => budget.credit(place);
   const limits = { places, connections: descriptors.gateway, streamBytes: memoryMib * MIB, budget };
   const gateway = await listen({ ...options, limits, address: config.listen.gateway }, (server, errors) =>
     addGatewayService(server, errors, {

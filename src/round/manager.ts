@@ -107,6 +107,9 @@ export class RoundManager implements LinkReceiver {
   readonly #copied;
   #closing = false;
 
+  /** Told of each place that a submission came from which is in a table now: a whole team has accepted it. */
+  onAccepted: (place: string) => void = () => {};
+
   constructor(deps: RoundManagerDeps) {
     this.#deps = deps;
     this.#limits = deps.limits ?? DEFAULT_LIMITS;
@@ -251,7 +254,7 @@ export class RoundManager implements LinkReceiver {
       secretOf: (sender: SenderId) => registry.secretOf(sender),
       hold: (sender: SenderId) => registry.hold(sender, info.round),
       strike: (sender: SenderId) => registry.strike(sender),
-      accepted: (place: string) => registry.onAccepted(place),
+      accepted: (place: string) => this.onAccepted(place),
     };
     const ask = (position: number, claims: readonly Claim[]) =>
       this.#sender.screen(info.team[position]!, info.round, claims, round().collecting);

@@ -161,17 +161,28 @@ describe('a stranger’s calls', () => {
   });
 
   it('are refused before they are heard while the node is overloaded, but for senders of accepted messages', async () => {
-    const budget = new CallBudget(systemClock, () => 1);
+    const budget = new CallBudget(
+      systemClock,
+      () => 1,
+      () => 0.99,
+    );
     const { listener, client } = await gatewayWith({ budget, places: byAddress });
-    for (let second = 0; second < 12; second++) {
+    const connected = client();
+    expect((await connected.describe()).epoch).toBe(3);
+    const flood = () => {
       for (let i = 0; i < 800; i++) budget.admits(`flood ${i % 200}`);
+    };
+    for (let second = 0; second < 12; second++) {
+      flood();
       budget.look();
     }
-    for (let i = 0; i < 800; i++) budget.admits(`flood ${i % 200}`);
-    expect(await codeOf(client().describe())).toBe('SHARE_USED');
-    expect(listener.load().refusedStreams).toBe(1);
+    expect(await codeOf(connected.describe())).toBe('SHARE_USED');
+    expect(listener.load()).toMatchObject({ refusedStreams: 1, refusedConnections: 0 });
+    // A handshake costs as much.
+    expect(await codeOf(client().describe())).toBe('LINK_DOWN');
+    expect(listener.load().refusedConnections).toBeGreaterThan(0);
     budget.credit('127.0.0.1');
-    expect((await client().describe()).epoch).toBe(3);
+    expect((await connected.describe()).epoch).toBe(3);
   });
 
   it('have a budget of bytes: who is over its share is told so, by a listener that stays up', async () => {

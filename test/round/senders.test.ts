@@ -88,7 +88,7 @@ describe('the desk of the first node', () => {
       secretOf: (sender) => registry.secretOf(sender),
       hold: (sender) => registry.hold(sender, info.round),
       strike: (sender) => registry.strike(sender),
-      accepted: (place) => registry.onAccepted(place),
+      accepted: () => {},
     };
     const ports = { clock: new VirtualClock(), ask: async () => [] };
     const desk = new SubmissionDesk(info, group, roundDigest(info), deskSenders, ports);

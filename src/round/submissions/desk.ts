@@ -34,7 +34,7 @@ export interface DeskSenders {
   hold(sender: SenderId): void;
   /** What this sender submitted was rejected by a member of the team. */
   strike(sender: SenderId): void;
-  /** What was submitted from there was accepted by the whole team. */
+  /** What was submitted from there is in the table: the whole team has accepted it. */
   accepted(place: string): void;
 }
 
@@ -193,9 +193,13 @@ export class SubmissionDesk {
 
   #accept(taken: Taken): void {
     taken.missing--;
-    if (taken.rejected || taken.missing > 0) return;
-    this.#senders.accepted(taken.place);
-    if (taken.seated) this.#accepted++;
+    if (!taken.rejected && taken.missing === 0 && taken.seated) this.#seat(taken);
+  }
+
+  /** It is in the table: all have accepted it, and it has a seat. */
+  #seat({ place }: Taken): void {
+    this.#accepted++;
+    this.#senders.accepted(place);
   }
 
   /** Its seat is free again, its sender can learn why; the quota of the sender stays used: a key gets no more tries by failing. */
@@ -224,7 +228,7 @@ export class SubmissionDesk {
       this.#leaveQueue(taken);
       taken.seated = true;
       this.#seats++;
-      this.#accepted++;
+      this.#seat(taken);
       taken.answer?.resolve();
     }
   }

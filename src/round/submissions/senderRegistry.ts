@@ -71,8 +71,6 @@ export class SenderRegistry {
   /** Told of each key that is forgotten, by its place, and of each that a member of a team found fault with. */
   onForgotten: (place: string) => void = () => {};
   onStrike: (place: string) => void = () => {};
-  /** Told of each place that a message came from which a whole team has accepted. */
-  onAccepted: (place: string) => void = () => {};
 
   /** `epoch`: number of the first epoch of this run; must differ from any earlier run's. */
   constructor(rng: Rng, epoch: number, capacity: number) {
@@ -158,9 +156,7 @@ export class SenderRegistry {
   mixed(senders: Iterable<SenderId>): void {
     for (const sender of senders) {
       const known = this.#known.get(sender);
-      if (!known) continue;
-      known.used = true;
-      this.onAccepted(known.place);
+      if (known) known.used = true;
     }
   }
 

@@ -85,18 +85,14 @@ export class CallBudget {
       return true;
     }
     this.#asked++;
-    if (this.#perS < Infinity && !this.#isDrawn(place)) return false;
-    this.#heard++;
-    return true;
-  }
-
-  #isDrawn(place: string): boolean {
     const taken = this.#taken.get(place) ?? 0;
     this.#taken.set(place, taken + 1);
     // One place more than there were finds something.
     if (taken >= Math.max(1, Math.floor(this.#perS / (this.#placesBefore + 1)))) return false;
     this.#eligible++;
-    return this.#draw() * this.#eligibleBefore < this.#perS;
+    if (this.#draw() * this.#eligibleBefore >= this.#perS) return false;
+    this.#heard++;
+    return true;
   }
 
   /** Once a second. */

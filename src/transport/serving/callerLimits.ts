@@ -24,8 +24,8 @@ export interface ServerLimits {
 
 /**
  * Connections of one place that have asked nothing yet. A TLS handshake costs the main thread a millisecond, and whoever means to ask does
- * so right after it: one address could otherwise spend a core on handshakes alone. Each is closed after `silentMs`, so that a place has 26
- * handshakes a second; those that are refused cost an accept and a close.
+ * so right after it: one address could otherwise spend a core on handshakes alone. Each counts for `silentMs`, also where it is closed
+ * before, so that a place has 26 such handshakes a second; those that are refused cost an accept and a close.
  */
 const UNASKED_MAX = 256;
 /** What one stream may hold: a message on its way in, or a frame on its way out and the one behind it. */
@@ -71,11 +71,17 @@ interface Caller {
   /** SHA-256 of the certificate that it showed, hex; empty without one. Read once: a session that ends has no socket any more. */
   readonly certificate: string;
   readonly sinceMs: number;
-  /** When its last call ended; undefined before its first. */
+  /** When its last call began or ended, or was refused; undefined before its first. */
   idleSinceMs: number | undefined;
   /** Streams that are open. */
   streams: number;
   endingSinceMs: number | undefined;
+}
+
+/** A connection that has asked nothing yet. */
+interface Unasked {
+  readonly place: string;
+  isReleased: boolean;
 }
 
 interface Stream {
@@ -101,9 +107,10 @@ export class ServerGuard {
   readonly #bytes: Shares | undefined;
   readonly #callers = new Map<http2.Http2Session, Caller>();
   readonly #streams = new Set<Stream>();
-  /** Connections that have asked nothing yet, by both of their ends, with the place that each comes from; and how many each place has. */
-  readonly #unasked = new Map<string, string>();
+  /** Connections that have asked nothing yet, by where they come from; and how many count for each place. */
+  readonly #unasked = new Map<string, Unasked>();
   readonly #unaskedOf = new Map<string, number>();
+  #servers = 0;
   #refusedConnections = 0;
   #refusedStreams = 0;
   #look: NodeJS.Timeout | undefined;
@@ -132,36 +139,46 @@ export class ServerGuard {
     const guarded = (event: string | symbol, ...args: unknown[]): boolean =>
       event === 'stream' && !this.#admits(args[0] as http2.ServerHttp2Stream) ? false : emit(event, ...args);
     server.emit = guarded as typeof server.emit;
-    this.#look = setInterval(() => this.#lookAround(), this.#times.lookMs);
-    this.#look.unref();
-    server.once('close', () => clearInterval(this.#look));
+    // A name may have two addresses, and so two servers.
+    this.#servers++;
+    this.#look ??= setInterval(() => this.#lookAround(), this.#times.lookMs).unref();
+    server.once('close', () => {
+      if (--this.#servers === 0) clearInterval(this.#look);
+    });
   }
 
   /** Before TLS: an address that has its share costs an accept and a close. */
   #onConnection(socket: Socket): void {
     const place = this.#limits.places.of(socket);
-    if ((this.#unaskedOf.get(place) ?? 0) >= UNASKED_MAX || !this.#connections.take(place)) {
+    const isOver = (this.#unaskedOf.get(place) ?? 0) >= UNASKED_MAX;
+    const { budget } = this.#limits;
+    // A handshake is heard like a call.
+    const isHeard = budget === undefined || budget.perS === Infinity || budget.admits(place);
+    if (isOver || !isHeard || !this.#connections.take(place)) {
       this.#refusedConnections++;
       socket.destroy();
       return;
     }
+    const entry: Unasked = { place, isReleased: false };
     const ends = endsOf(socket);
-    this.#unasked.set(ends, place);
+    this.#unasked.set(ends, entry);
     this.#unaskedOf.set(place, (this.#unaskedOf.get(place) ?? 0) + 1);
+    const sinceMs = systemClock.nowMs();
     socket.once('close', () => {
       this.#connections.give(place);
-      this.#asked(ends);
+      if (this.#unasked.get(ends) === entry) this.#unasked.delete(ends);
+      const leftMs = sinceMs + this.#times.silentMs - systemClock.nowMs();
+      systemClock.after(Math.max(0, leftMs), () => this.#release(entry));
     });
   }
 
-  /** A connection has asked something, or is gone. */
-  #asked(ends: string): void {
-    const place = this.#unasked.get(ends);
-    if (place === undefined) return;
-    this.#unasked.delete(ends);
-    const left = this.#unaskedOf.get(place)! - 1;
-    if (left > 0) this.#unaskedOf.set(place, left);
-    else this.#unaskedOf.delete(place);
+  /** A connection has asked something, or its time is over: it counts no more. */
+  #release(entry: Unasked): void {
+    if (entry.isReleased) return;
+    entry.isReleased = true;
+    const left = this.#unaskedOf.get(entry.place)! - 1;
+    if (left > 0) this.#unaskedOf.set(entry.place, left);
+    else this.#unaskedOf.delete(entry.place);
   }
 
   #onSession(session: http2.ServerHttp2Session): void {
@@ -179,10 +196,15 @@ export class ServerGuard {
   #admits(stream: http2.ServerHttp2Stream): boolean {
     const caller = stream.session && this.#callers.get(stream.session);
     if (!caller) return true;
-    this.#asked(caller.ends);
-    if (this.#limits.budget?.admits(caller.place) === false) return this.#refuse(stream, TOO_MANY_CALLS);
-    if (this.#bytes && !this.#bytes.take(caller.place, STREAM_BYTES)) return this.#refuse(stream, TOO_MANY_UNDER_WAY);
     const nowMs = systemClock.nowMs();
+    caller.idleSinceMs = nowMs;
+    const { budget } = this.#limits;
+    if (budget?.admits(caller.place) === false) return this.#refuse(stream, TOO_MANY_CALLS);
+    const unasked = this.#unasked.get(caller.ends);
+    if (unasked) this.#release(unasked);
+    // Senders of accepted messages are not as many as the places that attack, and have more under way.
+    if (budget?.hasCredit(caller.place)) this.#bytes?.hold(caller.place, STREAM_BYTES);
+    else if (this.#bytes?.take(caller.place, STREAM_BYTES) === false) return this.#refuse(stream, TOO_MANY_UNDER_WAY);
     const open = { stream, sinceMs: nowMs, waiting: 0, waitingSinceMs: nowMs };
     this.#streams.add(open);
     caller.streams++;
@@ -257,8 +279,9 @@ export class ServerGuard {
 const TOO_MANY_CALLS = trailersOf(new MixError('SHARE_USED', { what: 'calls while this node is overloaded' }));
 const TOO_MANY_UNDER_WAY = trailersOf(new MixError('SHARE_USED', { what: 'calls under way' }));
 
-/** What tells a connection from all others: TCP and the TLS on top of it have the same. */
-const endsOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
+/** Where a connection comes from: TCP and the TLS on top of it have the same. */
+const endsOf = ({ remoteAddress, remotePort, localAddress }: Socket): string =>
+  `${remoteAddress} ${remotePort} ${localAddress}`;
 
 /** NGHTTP2_ENHANCE_YOUR_CALM: the caller takes more than it may. */
 const ENHANCE_YOUR_CALM = 0xb;
