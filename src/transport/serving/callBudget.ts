@@ -11,10 +11,10 @@ const SPARE = 0.4;
 /** Calls a second that are always heard: a twentieth of the thread, and never the cause of an overload. */
 const LEAST_PER_S = 50;
 /** Looks, one a second, before calls are limited: a burst passes. Whoever was overloaded in the last minutes has no patience. */
-const PATIENCE = 3;
+const PATIENCE = 2;
 const IMPATIENT_MS = 300_000;
 /** What is left after a second of overload, and how much more there is after one without, and after one with time to spare. */
-const CUT = 1 / 4;
+const CUT = 1 / 8;
 const GROWTH = 1.02;
 const GROWTH_SPARE = 1.1;
 /** From here on there is no limit: more than a thread can hear. */
