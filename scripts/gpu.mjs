@@ -95,7 +95,7 @@ async function libraryForCard() {
 
 /** The library finds a card that it can use, or says why not: the driver may be too old for it. @throws CannotRun */
 async function requireCard(library) {
-  const { probeCards } = await import(join(root, 'dist/engine/cudaLibrary.js'));
+  const { probeCards } = await import(join(root, 'dist/engine/cuda/library.js'));
   const { namedGroup } = await import(join(root, 'dist/math/group.js'));
   const { devices, reason } = probeCards(namedGroup('MODP-4096'), library);
   if (devices.length === 0)
