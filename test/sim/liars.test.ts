@@ -11,7 +11,11 @@ describe('beside a node that lies', () => {
     without = await playLiars(undefined, 1);
   });
 
-  const cases = LIE_NAMES.map((name, index) => [name, LIE_STAGES[(3 * index + 3) % LIE_STAGES.length]!] as const);
+  const cases = [
+    ...LIE_NAMES.map((name, index) => [name, LIE_STAGES[(3 * index + 3) % LIE_STAGES.length]!] as const),
+    // Here the scheduler alone finds out that it is silent.
+    ['nothing to its scheduler', 'STANDBY'] as const,
+  ];
 
   it.each(cases)(
     '(%s, in %s) no honest node is out, rounds go on, and the liar is out in the end',
