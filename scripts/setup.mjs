@@ -98,7 +98,7 @@ async function native() {
     );
     return;
   }
-  const inputs = [...filesUnder('native'), ...filesUnder('kernels'), 'scripts/native.mjs'];
+  const inputs = [...filesUnder('native'), ...filesUnder('kernels'), 'scripts/native.mjs', 'scripts/lib/compile.mjs'];
   const stamp = `${compiler} ${hashOf(inputs)}`;
   if (!force && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return;
   say(`compiling the native library (${compiler}) …`);
