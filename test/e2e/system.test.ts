@@ -98,14 +98,20 @@ describeWith(noMount, 'a disk that is full, under stores and logs alike', () => 
     // Nodes and scheduler say it themselves, whether a round comes or not.
     const full = { status: 503, reasons: expect.stringMatching(/store: .*/) };
     for (const address of everybody()) await expect.poll(() => readiness(address), POLL).toEqual(full);
+    // A line at each signal, until the log's last block is full, too.
+    const [first] = network.nodes.nodes;
+    const dropped = async () => {
+      first!.process.kill('SIGHUP');
+      const metrics = await (await fetch(`http://${first!.httpAddress}/metrics`)).text();
+      return Number(/millrace_log_lines_dropped (\d+)/.exec(metrics)?.[1]);
+    };
+    await expect.poll(dropped, POLL).toBeGreaterThan(0);
     expect(exits()).toEqual([]);
     clearInterval(filling);
     rmSync(filler);
     for (const address of everybody()) await expect.poll(async () => (await readiness(address)).status, POLL).toBe(200);
     expect(await mix('after')).toEqual(mixed);
     expect(exits()).toEqual([]);
-    const metrics = await (await fetch(`http://${everybody()[0]}/metrics`)).text();
-    expect(Number(/millrace_log_lines_dropped (\d+)/.exec(metrics)?.[1])).toBeGreaterThan(0);
   });
 });
 
