@@ -2,7 +2,7 @@
 
 /** Below this part of what there is, nobody is counted. */
 export const REST = 1 / 2;
-/** What is kept for places that hold little: who comes late finds it. */
+/** The part that is kept for newcomers, and how little a place holds to count as one. */
 const RESERVE = 1 / 8;
 const LITTLE = 1 / 64;
 
@@ -33,7 +33,7 @@ export class Shares {
     return this.#held.get(place) ?? 0;
   }
 
-  /** What a place may hold under load. */
+  /** The equal share of a place under load. */
   shareOf(place: string): number {
     return this.#capacity / Math.max(1, this.#held.size + (this.#held.has(place) ? 0 : 1));
   }

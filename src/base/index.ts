@@ -51,6 +51,6 @@ export {
   type RoundId,
   type SenderId,
 } from './ids.js';
-export { type Deferred, deferred, keepingAlive } from './promises.js';
+export { type Deferred, deferred, keepingAlive, shared } from './promises.js';
 export { type Rng, randomBelow, randomBytes, randomFraction, systemRng } from './rng.js';
 export { Secret, wipeAll } from './secret.js';

@@ -1,4 +1,4 @@
-// Promises: one that somebody else settles, and one that keeps the process alive while a program awaits it.
+// Promises: one that somebody else settles, one that many share, and one that keeps the process alive while a program awaits it.
 export interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly settled: boolean;
@@ -31,6 +31,21 @@ export function deferred<T>(): Deferred<T> {
       rejectPromise(reason);
     },
   };
+}
+
+/** The answer under way for `key`, or a new one: all who ask the same at one time share it. A failure is shared, too. */
+export function shared<Key, Answer>(
+  underWay: Map<Key, Promise<Answer>>,
+  key: Key,
+  ask: () => Promise<Answer>,
+): Promise<Answer> {
+  const known = underWay.get(key);
+  if (known) return known;
+  const asked = ask().finally(() => {
+    if (underWay.get(key) === asked) underWay.delete(key);
+  });
+  underWay.set(key, asked);
+  return asked;
 }
 
 /**

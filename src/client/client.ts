@@ -18,6 +18,7 @@ import {
   type RoundId,
   randomBelow,
   refuse,
+  shared,
   systemClock,
   systemRng,
 } from '../base/index.js';
@@ -122,7 +123,7 @@ export class Client {
   readonly #gateways = new Map<NodeId, GatewayClient>();
   /** Questions under way: however many sends wait for a round, each node is asked one at a time. */
   readonly #asking = new Map<NodeId, Promise<readonly SignedRoundInfo[]>>();
-  readonly #looking = new Map<string, Promise<Look>>();
+  readonly #looking = new Map<'all', Promise<Look>>();
   #membership: Membership;
 
   /** @throws MixError ARGUMENT_INVALID naming the option that is wrong */
@@ -148,7 +149,7 @@ export class Client {
   follow(membership: Membership): void {
     if (!(membership instanceof Membership)) refuse('membership', 'a Membership (see loadMembership)', membership);
     this.#membership = membership;
-    // What is asked from now on is asked of the list as it is now.
+    // Answers under way come from the old list: nobody else waits for them.
     this.#asking.clear();
     this.#looking.clear();
     for (const [node, gateway] of this.#gateways) {
@@ -376,21 +377,6 @@ export class Client {
     for (const gateway of this.#gateways.values()) gateway.close();
     this.#gateways.clear();
   }
-}
-
-/** An answer that is under way serves all who ask the same. */
-function shared<Key, Answer>(
-  underWay: Map<Key, Promise<Answer>>,
-  key: Key,
-  ask: () => Promise<Answer>,
-): Promise<Answer> {
-  const known = underWay.get(key);
-  if (known) return known;
-  const asked = ask().finally(() => {
-    if (underWay.get(key) === asked) underWay.delete(key);
-  });
-  underWay.set(key, asked);
-  return asked;
 }
 
 const isDialledAlike = (a: Member, b: Member): boolean =>

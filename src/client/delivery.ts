@@ -13,6 +13,7 @@ import {
   type RoundId,
   randomBelow,
   refuse,
+  shared,
   sleep,
 } from '../base/index.js';
 import { messageCapacity } from '../cmix/index.js';
@@ -123,8 +124,8 @@ export class Delivery {
   #uselessSinceMs: number | undefined;
   /** Why no node ever will. */
   #hopeless: MixError | undefined;
-  /** What is being looked for now: one look serves all who search. */
-  #look: Promise<Look> | undefined;
+  /** The look under way: it serves all messages that search. */
+  readonly #looking = new Map<'all', Promise<Look>>();
 
   constructor(steps: Steps, options: DeliveryOptions) {
     this.#steps = steps;
@@ -177,7 +178,7 @@ export class Delivery {
   async #find(avoid: ReadonlySet<RoundId>): Promise<SignedRoundInfo | undefined> {
     const { clock, signal } = this.#options;
     for (let pauseMs = POLL_MS; !signal?.aborted; pauseMs = Math.min(pauseMs * 1.5, POLL_MS_MAX)) {
-      const look = await this.#collecting();
+      const look = await shared(this.#looking, 'all', () => this.#steps.look());
       this.#judge(look);
       if (this.#hopeless) return undefined;
       const rounds = look.rounds.filter(({ info }) => !avoid.has(info.round));
@@ -203,17 +204,6 @@ export class Delivery {
       const values = Object.fromEntries(failures.map(({ node, error }) => [node, error.message]));
       this.#hopeless = new MixError('NODES_UNUSABLE', values, { cause: failures[0]!.error });
     } else this.#options.onTrouble?.(failures);
-  }
-
-  #collecting(): Promise<Look> {
-    if (!this.#look) {
-      this.#look = this.#steps.look();
-      const over = () => {
-        this.#look = undefined;
-      };
-      this.#look.then(over, over);
-    }
-    return this.#look;
   }
 
   /**

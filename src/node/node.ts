@@ -8,8 +8,8 @@ import {
   checkMethods,
   keepingAlive,
   type NodeId,
-  randomBelow,
   randomBytes,
+  randomFraction,
   sleep,
   systemClock,
   systemRng,
@@ -279,7 +279,7 @@ async function openListeners(
     addTeamService(server, errors, { receiver: runner, identify, idleMs: STREAM_IDLE_MS });
   });
   own(team, (it) => it.close(GRACE_MS));
-  const budget = new CallBudget(systemClock, busyMeter(), () => randomBelow(systemRng, 2 ** 32) / 2 ** 32);
+  const budget = new CallBudget(systemClock, busyMeter(), () => randomFraction(systemRng));
   runner.onAccepted = (place) => budget.credit(place);
   const limits = { places, connections: descriptors.gateway, streamBytes: memoryMib * MIB, budget };
   const gateway = await listen({ ...options, limits, address: config.listen.gateway }, (server, errors) =>

@@ -1,8 +1,14 @@
 // The batches that flow between team members: which phases there are, how many elements a slot has in each, and who sends
 // them to whom. Positions count from 0: position 0 is node 1 of the protocol. The permute rings run back, so that the
 // node that reveals never holds the complete batch unpermuted (docs/protocol.md, "the order is the security").
-import { concat, MixError } from '../base/index.js';
-import { type DecryptionProof, decodeDecryptionProof, encodeDecryptionProof, NONCE_BYTES } from '../cmix/index.js';
+import { concat, DIGEST_BYTES, MixError } from '../base/index.js';
+import {
+  type DecryptionProof,
+  decodeDecryptionProof,
+  encodeDecryptionProof,
+  NONCE_BYTES,
+  SIGNATURE_BYTES,
+} from '../cmix/index.js';
 import type { Group } from '../math/index.js';
 
 export const BATCH_PHASES = [
@@ -47,9 +53,6 @@ export function receiversOf(phase: BatchPhase, from: number, size: number): numb
 export const isRealtime = (phase: BatchPhase): boolean =>
   phase !== 'precompDecrypt' && phase !== 'precompPermute' && phase !== 'reveal';
 
-const DIGEST = 32;
-const SIGNATURE = 64;
-
 /** What the trailer of an `opening` batch carries besides D_i itself. */
 export interface OpeningExtra {
   /** Of the commitment. */
@@ -67,12 +70,12 @@ export function encodeOpening(extra: OpeningExtra): Uint8Array {
 
 /** @throws MixError MESSAGE_MALFORMED, and what decodeDecryptionProof throws */
 export function decodeOpening(group: Group, width: number, bytes: Uint8Array): OpeningExtra {
-  const fixed = NONCE_BYTES + DIGEST + SIGNATURE;
+  const fixed = NONCE_BYTES + DIGEST_BYTES + SIGNATURE_BYTES;
   if (bytes.length < fixed) throw new MixError('MESSAGE_MALFORMED', { what: 'opening', length: bytes.length });
   return {
     nonce: bytes.slice(0, NONCE_BYTES),
-    mixDigest: bytes.slice(NONCE_BYTES, NONCE_BYTES + DIGEST),
-    mixSignature: bytes.slice(NONCE_BYTES + DIGEST, fixed),
+    mixDigest: bytes.slice(NONCE_BYTES, NONCE_BYTES + DIGEST_BYTES),
+    mixSignature: bytes.slice(NONCE_BYTES + DIGEST_BYTES, fixed),
     proof: decodeDecryptionProof(group, width, bytes.subarray(fixed)),
   };
 }

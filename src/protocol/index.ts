@@ -30,7 +30,7 @@ export {
   type LinkProbe,
   type LinkReceiver,
 } from './link.js';
-export { certificatesOf, fingerprintOf, type Member, Membership, readCertificate } from './membership.js';
+export { certificatesOf, fingerprintOf, type Member, Membership, pinOf, readCertificate } from './membership.js';
 export { isAbsent, type Outcome, verdictOf } from './outcome.js';
 export {
   checkRoundInfo,

@@ -84,6 +84,9 @@ export function fingerprintOf(certificatePem: string): string {
   return createHash('sha256').update(readCertificate(certificatePem).raw).digest('hex');
 }
 
+/** The same from what TLS says of a peer's certificate: `AB:CD:…`; empty where it has shown none. */
+export const pinOf = (fingerprint256 = ''): string => fingerprint256.replaceAll(':', '').toLowerCase();
+
 /** @throws MixError CERTIFICATE_INVALID */
 export function readCertificate(certificatePem: string): X509Certificate {
   try {

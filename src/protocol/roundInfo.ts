@@ -121,7 +121,7 @@ export function chunkRange(info: RoundInfo, index: number): { readonly from: num
   return { from, to: Math.min(from + info.chunkSlots, info.slots) };
 }
 
-/** What is fixed about a round, as one of its members knows it. */
+/** The fixed facts of a round on one member: its RoundInfo, and the member's own place in it. */
 export interface RoundFacts {
   readonly info: RoundInfo;
   readonly digest: Uint8Array;

@@ -3,8 +3,10 @@
 //
 // grpc-js shows neither end its socket: on the server a connection is found by its addresses, which no other open connection
 // has; a client catches the socket while it is made (transport/calling/connection.ts).
+
 import type { TLSSocket } from 'node:tls';
 import { toHex } from '../base/index.js';
+import { pinOf } from '../protocol/index.js';
 
 const LABEL = 'EXPORTER-Channel-Binding';
 const BYTES = 32;
@@ -50,7 +52,7 @@ function remember(socket: TLSSocket): void {
   const entry = {
     socket,
     binding: bindingOf(socket),
-    certificate: certificate.replaceAll(':', '').toLowerCase(),
+    certificate: pinOf(certificate),
   };
   const binding = toHex(entry.binding);
   served.set(name, entry);

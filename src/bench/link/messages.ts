@@ -131,6 +131,6 @@ export async function answerAll(answers: Answers): Promise<void> {
       },
     );
   });
-  // Whoever asks may be gone before this end has come so far.
+  // The asking process may have ended before this end is ready.
   if (process.connected) await once(process, 'disconnect');
 }

@@ -2,7 +2,7 @@
 // deadlines, and calls that end when a signal aborts.
 import { createSecureContext } from 'node:tls';
 import { MixError } from '../../base/index.js';
-import { fingerprintOf } from '../../protocol/index.js';
+import { fingerprintOf, pinOf } from '../../protocol/index.js';
 import type { CertificatePair } from '../certificates.js';
 import { channelOptions, grpc } from '../grpc.js';
 
@@ -18,7 +18,7 @@ export function pinnedCredentials(trusted: string | readonly string[], own?: Cer
   return grpc.ChannelCredentials.createFromSecureContext(context, {
     // The pin replaces the host name: a node is its certificate, wherever it runs.
     checkServerIdentity: (_host, presented) => {
-      const actual = presented.fingerprint256.replaceAll(':', '').toLowerCase();
+      const actual = pinOf(presented.fingerprint256);
       return expected.has(actual) ? undefined : new Error(`certificate pin does not match: ${actual}`);
     },
   });

@@ -13,7 +13,7 @@ const LEAST_PER_S = 50;
 /** Looks, one a second, before calls are limited: a burst passes. Whoever was overloaded in the last minutes has no patience. */
 const PATIENCE = 2;
 const IMPATIENT_MS = 300_000;
-/** What is left after a second of overload, and how much more there is after one without, and after one with time to spare. */
+/** Factors of the limit: after a second of overload, after a second without overload, and after a second with time to spare. */
 const CUT = 1 / 8;
 const GROWTH = 1.02;
 const GROWTH_SPARE = 1.1;
@@ -80,7 +80,7 @@ export class CallBudget {
   /** Whether a call from a place, or a connection, may be heard now. */
   admits(place: string): boolean {
     if (this.hasCredit(place)) {
-      // What is free anyway costs nothing.
+      // Credit is used up only while calls are limited.
       if (this.#perS < Infinity) this.#credits.get(place)!.calls--;
       return true;
     }

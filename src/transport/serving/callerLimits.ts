@@ -1,10 +1,12 @@
 // What a listener gives to those who connect: connections, streams, bytes and time. Whoever is not known may have its share of them and
 // no more: a connection that asks nothing is closed, a request that does not come to its end, an answer that nobody reads. All of it is
 // found by one look a second, and what is refused never reaches gRPC, so that refusing costs less than asking.
+
 import type * as http2 from 'node:http2';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { MixError, Shares, systemClock } from '../../base/index.js';
+import { pinOf } from '../../protocol/index.js';
 import { trailersOf } from '../status.js';
 import type { CallBudget } from './callBudget.js';
 import type { Places } from './places.js';
@@ -143,7 +145,9 @@ export class ServerGuard {
     this.#servers++;
     this.#look ??= setInterval(() => this.#lookAround(), this.#times.lookMs).unref();
     server.once('close', () => {
-      if (--this.#servers === 0) clearInterval(this.#look);
+      if (--this.#servers > 0) return;
+      clearInterval(this.#look);
+      this.#look = undefined;
     });
   }
 
@@ -151,10 +155,7 @@ export class ServerGuard {
   #onConnection(socket: Socket): void {
     const place = this.#limits.places.of(socket);
     const isOver = (this.#unaskedOf.get(place) ?? 0) >= UNASKED_MAX;
-    const { budget } = this.#limits;
-    // A handshake is heard like a call.
-    const isHeard = budget === undefined || budget.perS === Infinity || budget.admits(place);
-    if (isOver || !isHeard || !this.#connections.take(place)) {
+    if (isOver || !this.#mayShakeHands(place) || !this.#connections.take(place)) {
       this.#refusedConnections++;
       socket.destroy();
       return;
@@ -167,9 +168,16 @@ export class ServerGuard {
     socket.once('close', () => {
       this.#connections.give(place);
       if (this.#unasked.get(ends) === entry) this.#unasked.delete(ends);
+      if (entry.isReleased) return;
       const leftMs = sinceMs + this.#times.silentMs - systemClock.nowMs();
       systemClock.after(Math.max(0, leftMs), () => this.#release(entry));
     });
+  }
+
+  /** While calls are limited, a handshake counts as one. */
+  #mayShakeHands(place: string): boolean {
+    const { budget } = this.#limits;
+    return budget === undefined || budget.perS === Infinity || budget.admits(place);
   }
 
   /** A connection has asked something, or its time is over: it counts no more. */
@@ -184,7 +192,7 @@ export class ServerGuard {
   #onSession(session: http2.ServerHttp2Session): void {
     const place = this.#limits.places.of(session.socket);
     const { fingerprint256 } = (session.socket as TLSSocket).getPeerCertificate();
-    const certificate = fingerprint256?.replaceAll(':', '').toLowerCase() ?? '';
+    const certificate = pinOf(fingerprint256);
     const sinceMs = systemClock.nowMs();
     const ends = endsOf(session.socket);
     const begun = { idleSinceMs: undefined, streams: 0, endingSinceMs: undefined };

@@ -1,5 +1,6 @@
 // A network with liars in it, measured: how many rounds it completes, how often each node is drawn, and when a liar is drawn last.
 import type { NodeId } from '../../../src/base/ids.js';
+import { areApart } from '../../../src/scheduler/machine/pairs.js';
 import { DEFAULT_PARAMS } from '../../../src/scheduler/parameters.js';
 import { FEUD, LIE_NAMES, LIE_STAGES, type Lie, type LieStage } from './liars.js';
 import { type SchedulerScenario, SECOND_MS } from './scenario.js';
@@ -9,6 +10,8 @@ export interface LiarRun {
   readonly violations: readonly string[];
   readonly completed: number;
   readonly draws: ReadonlyMap<NodeId, number>;
+  /** Draws of which somebody had to be out because of the other half of its pair. */
+  readonly missed: ReadonlyMap<NodeId, number>;
   readonly liars: ReadonlySet<NodeId>;
   readonly told: number;
   /** Draws of liars in the last minute. */
@@ -44,20 +47,29 @@ export async function playLiars(
   const draws = new Map<NodeId, number>(sim.nodes.map(({ id }) => [id, 0]));
   const suspects = new Set(sim.nodes.slice(-liars).map(({ id }) => id));
   let [completed, drawnLate] = [0, 0];
-  await sim.watch(DURATION_MS, (effect) => {
+  const missed = new Map<NodeId, number>(draws);
+  await sim.watch(DURATION_MS, (effect, { pairs }) => {
     if (effect.type === 'ended' && effect.round.state === 'COMPLETED') completed++;
     if (effect.type !== 'open') return;
+    for (const { id } of sim.nodes) {
+      const { team } = effect.info;
+      const isPassedOver = !team.includes(id) && team.some((member) => areApart(pairs, member, id));
+      if (isPassedOver) missed.set(id, missed.get(id)! + 1);
+    }
     for (const node of effect.info.team) {
       draws.set(node, draws.get(node)! + 1);
       if (suspects.has(node) && sim.clock.nowMs() > DURATION_MS - LATE_MS) drawnLate++;
     }
   });
   const told = lie ? (sim.coverage.get(`lie: ${lie.name}`) ?? 0) : 0;
-  return { violations: [...sim.invariants.violations], completed, draws, liars: suspects, told, drawnLate };
+  return { violations: [...sim.invariants.violations], completed, draws, missed, liars: suspects, told, drawnLate };
 }
 
-/** Of the rate without a liar: what one liar must leave. Two of eight leave teams of five from six nodes. */
+/** Of the rate without liars: what one liar must leave, and what two of eight, which leave teams of five from six nodes. */
 const RATE_MIN = 0.8;
+const RATE_MIN_TWO = 0.7;
+/** Of an honest node's draws: those that it may miss as one half of a pair. */
+const MISSED_MAX = 0.1;
 /** Of an honest node's draws without a liar: what liars must leave it. */
 const DRAWS_MIN = 0.9;
 /**
@@ -71,8 +83,13 @@ const FEUD_DRAWS_MIN = 0.6;
 export function faultsOf(lie: Lie, run: LiarRun, without: LiarRun): readonly string[] {
   const faults = [...run.violations];
   const rate = run.completed / without.completed;
-  if (run.liars.size === 1 && rate < RATE_MIN)
+  if (rate < (run.liars.size === 1 ? RATE_MIN : RATE_MIN_TWO))
     faults.push(`rounds go on at ${rate.toFixed(2)} of the rate without a liar`);
+  for (const [node, draws] of run.draws) {
+    const missed = run.missed.get(node)! / (run.missed.get(node)! + draws);
+    if (!run.liars.has(node) && missed > MISSED_MAX && lie !== FEUD)
+      faults.push(`an honest node misses ${missed.toFixed(2)} of its draws`);
+  }
   const least = leastDraws(run, without);
   if (least < (lie === FEUD ? FEUD_DRAWS_MIN : DRAWS_MIN))
     faults.push(`an honest node has ${least.toFixed(2)} of its draws`);
