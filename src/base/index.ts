@@ -53,4 +53,4 @@ export {
 } from './ids.js';
 export { type Deferred, deferred, keepingAlive, shared } from './promises.js';
 export { type Rng, randomBelow, randomBytes, randomFraction, systemRng } from './rng.js';
-export { Secret, wipeAll } from './secret.js';
+export { Secret, secretBytes, wipeAll } from './secret.js';

@@ -1,6 +1,7 @@
 // The Rng port: where random bytes come from. Production takes them from the operating system; the simulator and tests
 // take them from a seed, so that a failing run can be replayed.
 import { createCipheriv, createHash, randomFillSync } from 'node:crypto';
+import { secretBytes } from './secret.js';
 
 export interface Rng {
   /** Fills `out` with uniform random bytes and returns it. */
@@ -25,19 +26,23 @@ export class SeededRng implements Rng {
   }
 }
 
-/** `length` fresh random bytes. */
+/** `length` fresh random bytes. Many are secrets, so all are made as these are. */
 export function randomBytes(rng: Rng, length: number): Uint8Array {
-  return rng.fill(new Uint8Array(length));
+  return rng.fill(secretBytes(length));
 }
+
+// A draw for a permutation is as secret as that: it stands here, and is wiped.
+const word = new Uint32Array(1);
+const wordBytes = new Uint8Array(word.buffer);
 
 /** A uniform integer in [0, bound), without modulo bias (rejection sampling). 1 ≤ bound ≤ 2^32. */
 export function randomBelow(rng: Rng, bound: number): number {
   if (!Number.isInteger(bound) || bound < 1 || bound > 2 ** 32) throw new RangeError(`randomBelow: bound ${bound}`);
   const limit = 2 ** 32 - (2 ** 32 % bound);
-  const word = new Uint8Array(4);
   for (;;) {
-    rng.fill(word);
-    const value = new DataView(word.buffer).getUint32(0, true);
+    rng.fill(wordBytes);
+    const value = word[0]!;
+    word[0] = 0;
     if (value < limit) return value % bound;
   }
 }

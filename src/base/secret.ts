@@ -4,7 +4,16 @@ import { inspect } from 'node:util';
 
 const SHOWN = '[secret]';
 
-/** Bytes that print as `[secret]` and can be overwritten. The bytes are not copied: the Secret owns them. */
+/**
+ * Zeros to make a secret in, outside of V8's heap. The collector moves a typed array of up to 64 bytes, and so does the first look at
+ * its `buffer`; what is left behind is never cleared: a core held seeds that were wiped everywhere else.
+ */
+export const secretBytes = (length: number): Uint8Array<ArrayBuffer> => new Uint8Array(new ArrayBuffer(length));
+
+/**
+ * Bytes that print as `[secret]` and can be overwritten. They are not copied: the Secret owns them. Where nothing of them may be left
+ * after wipe(), {@link secretBytes} made them.
+ */
 export class Secret {
   readonly #bytes: Uint8Array;
   #wiped = false;

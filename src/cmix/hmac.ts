@@ -2,7 +2,16 @@
 // MAC is two calls of the one-shot hash, at half the price of node:crypto's object. Key blocks leave their Secret for the length of a
 // call, and never become a string.
 import { createHash, hash } from 'node:crypto';
-import { DIGEST_BYTES, type DigestPart, framedLength, frameInto, Secret, sha256, sha256Into } from '../base/index.js';
+import {
+  DIGEST_BYTES,
+  type DigestPart,
+  framedLength,
+  frameInto,
+  Secret,
+  secretBytes,
+  sha256,
+  sha256Into,
+} from '../base/index.js';
 
 /** What SHA-256 takes at a time. */
 const BLOCK_BYTES = 64;
@@ -30,7 +39,7 @@ export class HmacKey {
    * @param key copied, the caller's to wipe
    * @param room where it is kept, HMAC_KEY_BYTES zeros, its own from now on: a buffer for several is smaller than several
    */
-  constructor(key: Uint8Array, room: Uint8Array = new Uint8Array(HMAC_KEY_BYTES)) {
+  constructor(key: Uint8Array, room: Uint8Array = secretBytes(HMAC_KEY_BYTES)) {
     // RFC 2104, 2: a key that is longer than a block is hashed first.
     const short = key.length > BLOCK_BYTES ? createHash('sha256').update(key).digest() : key;
     room.set(short);

@@ -1,5 +1,5 @@
 // The protocol's pure part: keys, ElGamal, proofs, permutations, message coding.
-export { NONCE_BYTES, openCommitment, shareCommitment } from './commitment.js';
+
 export { encryptBatch, encryptionHeads, joinCipher, splitCipher } from './elgamal.js';
 export { batchLeaves, batchRoot, rootOfLeaves } from './merkle.js';
 export { codeId, dummySalt, encodeDummy, encodeMessage, messageCapacity } from './messageCoding.js';
@@ -22,6 +22,7 @@ export {
   type KeyShare,
   type ShareContext,
 } from './proofs/codec.js';
+export { NONCE_BYTES, openCommitment, shareCommitment } from './proofs/commitment.js';
 export { generatorOf, proveDecryption, verifyDecryption } from './proofs/proofs.js';
 export {
   blindMessage,

@@ -1,6 +1,6 @@
 // Secret permutations: uniform, by Fisher and Yates with unbiased draws (the shuffle of Durstenfeld, 1964). A permutation
 // is written as its `source` list, out[k] = in[source[k]], which is what mulGather takes: source is π⁻¹ of the design.
-import { type Rng, randomBelow } from '../base/index.js';
+import { type Rng, randomBelow, secretBytes } from '../base/index.js';
 
 /** How much is asked of the generator at a time: a call costs far more than the bytes. */
 const BULK_BYTES = 4096;
@@ -39,7 +39,8 @@ class BulkRng implements Rng {
  */
 export function randomPermutation(rng: Rng, slots: number): Uint32Array {
   const bulk = new BulkRng(rng);
-  const source = Uint32Array.from({ length: slots }, (_, index) => index);
+  const source = new Uint32Array(secretBytes(4 * slots).buffer);
+  for (let index = 0; index < slots; index++) source[index] = index;
   for (let last = slots - 1; last > 0; last--) {
     const chosen = randomBelow(bulk, last + 1);
     const moved = source[last]!;

@@ -2,70 +2,40 @@
 // and what is derived from it for one submission: slot keys k_i, one element each, and the MAC by which a node knows that
 // a slot's payload is what the sender sent. Slot keys and MAC keys have separate labels. Node side and sender side meet in
 // the same functions, so that they cannot drift apart.
-import { createHash, createHmac, createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
+import { createHash, createHmac, diffieHellman, type KeyObject } from 'node:crypto';
 import {
-  concat,
   type DigestPart,
   digest,
   equalBytes,
-  fromHex,
   MixError,
   type Rng,
   randomBytes,
   Secret,
   type SenderId,
+  secretBytes,
 } from '../base/index.js';
 import type { Engine } from '../engine/index.js';
 import { checkWidth, elementOf, type Group, hashIntoElement } from '../math/index.js';
+import { CURVE_KEY_BYTES, privateCurveKey, publicCurveBytes, publicCurveKey } from './curveKeys.js';
 import { type PhaseOptions, phaseOptions } from './elgamal.js';
 import { HMAC_KEY_BYTES, HmacKey } from './hmac.js';
 
 /** Bytes of the public salt of a submission: fresh for every message. */
 export const SALT_BYTES = 16;
 export const MAC_BYTES = 32;
-const AGREEMENT_KEY_BYTES = 32;
 const SECRET_BYTES = 32;
-
-// RFC 8410: what stands before the 32 raw bytes of an X25519 key in PKCS #8 and in SubjectPublicKeyInfo.
-const PKCS8_PREFIX = fromHex('302e020100300506032b656e04220420')!;
-const SPKI_PREFIX = fromHex('302a300506032b656e032100')!;
 
 /** The id of the sender with this X25519 public key: its SHA-256, as 64 hex digits. */
 export function senderIdOf(publicKey: Uint8Array): SenderId {
   return createHash('sha256').update(publicKey).digest('hex') as SenderId;
 }
 
-function checkKeyLength(bytes: Uint8Array, what: string): void {
-  if (!(bytes instanceof Uint8Array) || bytes.length !== AGREEMENT_KEY_BYTES) {
-    throw new MixError('LENGTH_MISMATCH', { what, expected: AGREEMENT_KEY_BYTES });
-  }
-}
-
-function importPrivate(seed: Secret): KeyObject {
-  checkKeyLength(seed.reveal(), 'X25519 private key');
-  const der = concat([PKCS8_PREFIX, seed.reveal()]);
-  try {
-    return createPrivateKey({ key: Buffer.from(der.buffer), format: 'der', type: 'pkcs8' });
-  } finally {
-    der.fill(0);
-  }
-}
-
-function publicBytes(key: KeyObject): Uint8Array {
-  const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
-  return Uint8Array.from(spki.subarray(SPKI_PREFIX.length));
-}
-
 /** X25519; refuses the all-zero result, which every low-order public key gives. @throws MixError DH_SECRET_ZERO */
 function x25519(privateKey: KeyObject, publicKey: Uint8Array): Uint8Array {
-  checkKeyLength(publicKey, 'X25519 public key');
+  const theirs = publicCurveKey('X25519', publicKey);
   let shared: Buffer;
   try {
-    const spki = Buffer.from(concat([SPKI_PREFIX, publicKey]));
-    shared = diffieHellman({
-      privateKey,
-      publicKey: createPublicKey({ key: spki, format: 'der', type: 'spki' }),
-    });
+    shared = diffieHellman({ privateKey, publicKey: theirs });
   } catch (error) {
     // OpenSSL fails the derivation by itself where the result is zero, and for a key of 32 bytes nothing else can fail.
     throw new MixError('DH_SECRET_ZERO', {}, { cause: error });
@@ -96,7 +66,7 @@ export class SenderSecret extends Secret {
   constructor(bytes: Uint8Array) {
     super(bytes);
     // Nodes keep many of these.
-    const room = new Uint8Array(2 * HMAC_KEY_BYTES);
+    const room = secretBytes(2 * HMAC_KEY_BYTES);
     this.#extracted = extract(bytes, room.subarray(0, HMAC_KEY_BYTES));
     const macKey = this.#extracted.expand('mac-key');
     this.#macKey = new HmacKey(macKey, room.subarray(HMAC_KEY_BYTES));
@@ -151,13 +121,13 @@ export class EpochKey {
 
   private constructor(seed: Secret, epoch: number) {
     this.#seed = seed;
-    this.#key = importPrivate(seed);
-    this.publicKey = publicBytes(this.#key);
+    this.#key = privateCurveKey('X25519', seed);
+    this.publicKey = publicCurveBytes('X25519', this.#key);
     this.epoch = epoch;
   }
 
   static generate(rng: Rng, epoch: number): EpochKey {
-    return new EpochKey(new Secret(randomBytes(rng, AGREEMENT_KEY_BYTES)), epoch);
+    return new EpochKey(new Secret(randomBytes(rng, CURVE_KEY_BYTES)), epoch);
   }
 
   /**
@@ -186,8 +156,8 @@ export class SenderKey {
 
   private constructor(seed: Secret) {
     this.seed = seed;
-    this.#key = importPrivate(seed);
-    this.publicKey = publicBytes(this.#key);
+    this.#key = privateCurveKey('X25519', seed);
+    this.publicKey = publicCurveBytes('X25519', this.#key);
     this.senderId = senderIdOf(this.publicKey);
   }
 
@@ -197,7 +167,7 @@ export class SenderKey {
   }
 
   static generate(rng: Rng): SenderKey {
-    return new SenderKey(new Secret(randomBytes(rng, AGREEMENT_KEY_BYTES)));
+    return new SenderKey(new Secret(randomBytes(rng, CURVE_KEY_BYTES)));
   }
 
   /**

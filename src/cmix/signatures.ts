@@ -1,25 +1,10 @@
 // Node identities: Ed25519 keys (RFC 8032) by node:crypto, the node id that is derived from a public key, and a verifier
 // that answers false to anything malformed. What is signed is always a digest that names its own domain (base/bytes).
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
-import {
-  concat,
-  equalBytes,
-  fromHex,
-  MixError,
-  type NodeId,
-  type Rng,
-  randomBytes,
-  Secret,
-  toHex,
-} from '../base/index.js';
+import { createHash, type KeyObject, sign, verify } from 'node:crypto';
+import { equalBytes, fromHex, type NodeId, type Rng, randomBytes, Secret, toHex } from '../base/index.js';
+import { CURVE_KEY_BYTES, privateCurveKey, publicCurveBytes, publicCurveKey } from './curveKeys.js';
 
-const PUBLIC_KEY_BYTES = 32;
-const SEED_BYTES = 32;
 export const SIGNATURE_BYTES = 64;
-
-// RFC 8410: what stands before the 32 raw bytes of an Ed25519 key in PKCS #8 and in SubjectPublicKeyInfo.
-const PKCS8_PREFIX = fromHex('302e020100300506032b657004220420')!;
-const SPKI_PREFIX = fromHex('302a300506032b6570032100')!;
 
 /** Parsed keys kept, so that a verification does not parse again: far more than a membership list has. */
 const CACHE_KEYS_MAX = 1024;
@@ -39,7 +24,7 @@ const SMALL_ORDER = [
 
 function isSmallOrder(publicKey: Uint8Array): boolean {
   const unsigned = Uint8Array.from(publicKey);
-  unsigned[PUBLIC_KEY_BYTES - 1]! &= 0x7f;
+  unsigned[CURVE_KEY_BYTES - 1]! &= 0x7f;
   return SMALL_ORDER.some((point) => equalBytes(point, unsigned));
 }
 
@@ -56,25 +41,19 @@ export class SigningKey {
   readonly #key: KeyObject;
 
   private constructor(seed: Secret) {
-    const der = concat([PKCS8_PREFIX, seed.reveal()]);
-    this.#key = createPrivateKey({ key: Buffer.from(der.buffer), format: 'der', type: 'pkcs8' });
-    der.fill(0);
+    this.#key = privateCurveKey('Ed25519', seed);
     this.seed = seed;
-    const spki = createPublicKey(this.#key).export({ format: 'der', type: 'spki' });
-    this.publicKey = Uint8Array.from(spki.subarray(SPKI_PREFIX.length));
+    this.publicKey = publicCurveBytes('Ed25519', this.#key);
     this.nodeId = nodeIdOf(this.publicKey);
   }
 
   /** The key of a 32-byte seed (RFC 8032, 5.1.5); the Secret stays the caller's to wipe. @throws MixError LENGTH_MISMATCH */
   static fromSeed(seed: Secret): SigningKey {
-    if (seed.length !== SEED_BYTES) {
-      throw new MixError('LENGTH_MISMATCH', { what: 'signing seed', length: seed.length, expected: SEED_BYTES });
-    }
     return new SigningKey(seed);
   }
 
   static generate(rng: Rng): SigningKey {
-    return new SigningKey(new Secret(randomBytes(rng, SEED_BYTES)));
+    return new SigningKey(new Secret(randomBytes(rng, CURVE_KEY_BYTES)));
   }
 
   /** The signature over `digest`, 64 bytes, deterministic. */
@@ -84,12 +63,12 @@ export class SigningKey {
 }
 
 function parsed(publicKey: Uint8Array): KeyObject | undefined {
-  if (!(publicKey instanceof Uint8Array) || publicKey.length !== PUBLIC_KEY_BYTES) return undefined;
+  if (!(publicKey instanceof Uint8Array) || publicKey.length !== CURVE_KEY_BYTES) return undefined;
   const name = toHex(publicKey);
   let key = publicKeys.get(name);
   if (!key) {
     if (isSmallOrder(publicKey)) return undefined;
-    key = createPublicKey({ key: Buffer.from(concat([SPKI_PREFIX, publicKey])), format: 'der', type: 'spki' });
+    key = publicCurveKey('Ed25519', publicKey);
     // The oldest goes first: a flood of unknown keys costs parsing, never memory.
     if (publicKeys.size >= CACHE_KEYS_MAX) publicKeys.delete(publicKeys.keys().next().value!);
     publicKeys.set(name, key);

@@ -1,7 +1,7 @@
 // Uniform sampling without bias, and hashing to the group. Random elements and scalars come from rejection sampling on
 // exactly as many bits as q has; hashes come from 128 bits more than needed, reduced, which is uniform up to 2^-128.
 
-import { type DigestPart, MixError, type Rng, xof } from '../base/index.js';
+import { type DigestPart, MixError, type Rng, secretBytes, xof } from '../base/index.js';
 import { allocateBatch, bigintToBytes, elementOf } from './batch.js';
 import type { Group } from './group.js';
 import { EXCESS_BYTES, reduceInto } from './reduce.js';
@@ -28,7 +28,7 @@ export function randomElements(rng: Rng, group: Group, count: number): Uint8Arra
   const batch = allocateBatch(group, count);
   const limit = bigintToBytes(group.q, group.elementBytes);
   // A generator may refuse shared memory: draw into a private element, which is wiped at the end.
-  const draw = new Uint8Array(group.elementBytes);
+  const draw = secretBytes(group.elementBytes);
   for (let index = 0; index < count; index++) {
     fillUniform(rng, draw, (value) => atMost(value, limit) && value.some((byte) => byte !== 0));
     elementOf(group, batch, index).set(draw);
@@ -40,7 +40,7 @@ export function randomElements(rng: Rng, group: Group, count: number): Uint8Arra
 /** A uniform scalar in [0, q), little-endian in elementBytes bytes: a proof nonce, never shorter. */
 export function randomScalar(rng: Rng, group: Group): Uint8Array {
   const limit = bigintToBytes(group.q - 1n, group.elementBytes);
-  const scalar = new Uint8Array(group.elementBytes);
+  const scalar = secretBytes(group.elementBytes);
   fillUniform(rng, scalar, (value) => atMost(value, limit));
   return scalar;
 }
@@ -51,7 +51,7 @@ export function randomExponents(rng: Rng, count: number, exponentBytes: number):
     throw new MixError('EXPONENT_RANGE', { exponentBytes, least: 8 });
   }
   const exponents = new Uint8Array(new SharedArrayBuffer(count * exponentBytes));
-  const draw = rng.fill(new Uint8Array(exponents.length));
+  const draw = rng.fill(secretBytes(exponents.length));
   exponents.set(draw);
   draw.fill(0);
   return exponents;

@@ -24,6 +24,18 @@ describe('the operating system’s generator', () => {
 });
 
 describe('randomBelow', () => {
+  it('leaves no draw behind: draws for a permutation are as secret as that', () => {
+    let drawn = Uint8Array.of(1);
+    const rng: Rng = {
+      fill: (out) => {
+        drawn = out;
+        return out.fill(7);
+      },
+    };
+    expect(randomBelow(rng, 100)).toBe(0x07070707 % 100);
+    expect([...drawn]).toEqual([0, 0, 0, 0]);
+  });
+
   it('is uniform (chi-square), also for bounds that do not divide the range of its draws', () => {
     const rng = new SeededRng('chi-square');
     for (const bound of [2, 3, 7, 10, 100]) {

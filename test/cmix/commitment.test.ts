@@ -1,7 +1,12 @@
 import { expect, test } from 'vitest';
 import { digest } from '../../src/base/bytes.js';
 import { randomBytes, SeededRng } from '../../src/base/rng.js';
-import { type CommitmentOpening, NONCE_BYTES, openCommitment, shareCommitment } from '../../src/cmix/commitment.js';
+import {
+  type CommitmentOpening,
+  NONCE_BYTES,
+  openCommitment,
+  shareCommitment,
+} from '../../src/cmix/proofs/commitment.js';
 import { contextOf, flipped, group, otherRound, outcome, roundDigest } from '../support/cmix.js';
 
 const rng = new SeededRng('commitment');

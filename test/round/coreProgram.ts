@@ -17,6 +17,7 @@ import { DISGUISE, type Noted } from './coreSearch.js';
 const [engineName, file] = process.argv.slice(2) as ['cpu' | 'openssl', string];
 const GROUP = 'MODP-2048';
 const SLOTS = 24;
+const EPOCHS = 100;
 
 const notes = openSync(file, 'w');
 let phase: Noted['phase'] = 'completed';
@@ -39,12 +40,27 @@ function noteHeld(held: Held): void {
   else note(what, held as Uint8Array);
 }
 
+/** True where the collector moves these bytes: then the first look at their buffer takes them out of the heap of JavaScript. */
+function isMoved(held: Uint8Array | Uint32Array): boolean {
+  const before = process.memoryUsage().arrayBuffers;
+  return held.buffer.byteLength > 0 && process.memoryUsage().arrayBuffers > before;
+}
+
+const revealed = new WeakSet<Secret>();
+const { reveal } = Secret.prototype;
+Secret.prototype.reveal = function () {
+  const bytes = reveal.call(this);
+  if (!revealed.has(this) && isMoved(bytes)) note(`${this.constructor.name} of ${bytes.length} bytes`, bytes, 'moved');
+  revealed.add(this);
+  return bytes;
+};
 const { hold, drop } = RoundSecrets.prototype;
 const ofRounds = new Set<Held>();
 RoundSecrets.prototype.hold = function (secret) {
   const caller = /at (?:async )?(\S+)/.exec((new Error().stack ?? '').split('\n')[2] ?? '')?.[1];
   names.set(secret, caller ?? 'a round');
   ofRounds.add(secret);
+  if (ArrayBuffer.isView(secret) && isMoved(secret)) note(`${caller}, ${secret.byteLength} bytes`, secret, 'moved');
   return hold.call(this, secret) as typeof secret;
 };
 // When it is dropped, a buffer that was filled bit by bit is full.
@@ -100,7 +116,8 @@ for (const { runner } of team.nodes) runner.failRound(aborted.round, 'enough');
 await new Promise((resolve) => setTimeout(resolve, 500));
 
 phase = 'epoch';
-for (const { registry } of team.nodes) registry.rotate();
+// Many of them: a copy that the collector of JavaScript leaves behind is soon written over, but not all of many are.
+for (let i = 0; i < EPOCHS; i++) for (const { registry } of team.nodes) registry.rotate();
 for (const sender of senders) sender.wipe();
 client.close();
 // OpenSSL clears what a key object held when that is collected.

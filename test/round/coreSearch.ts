@@ -6,7 +6,7 @@ export const DISGUISE = 0x5a;
 
 export interface Noted {
   /** What the process did with it when it was noted. */
-  readonly phase: 'completed' | 'live' | 'aborted' | 'epoch' | 'sent';
+  readonly phase: 'completed' | 'live' | 'aborted' | 'epoch' | 'sent' | 'moved';
   readonly what: string;
   /** Base64. */
   readonly disguised: string;

@@ -4,6 +4,7 @@
 //
 // At 4096 bits and 256-bit exponents that is 51 products against about 256 squarings and 80 products of the generic
 // power. The table of 52 windows takes 852 KiB and some 1,600 products to fill: worth it from about 10 powers on.
+import { secretBytes } from '../../base/index.js';
 import type { WorkOf } from '../pool/job.js';
 import { addressOf } from './openssl/library.js';
 import { type MontgomeryField, scratch } from './openssl/montgomery.js';
@@ -126,7 +127,7 @@ export function powerByTable(
   out: Int32Array,
 ): void {
   const { at, multiply } = field;
-  const digits = new Uint8Array(windowsOf(exponentBytes));
+  const digits = secretBytes(windowsOf(exponentBytes));
   const select = selector(field, table);
   for (let i = from; i < to; i++) {
     digitsOf(exponents.subarray(i * exponentBytes, (i + 1) * exponentBytes), digits);

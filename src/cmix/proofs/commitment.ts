@@ -1,8 +1,8 @@
 // The commitment of a node to its decryption shares: com_i = H(round, i, H(C), D_i, σ_i, nonce), published before any share
 // opens. It is what makes tagging useless: no node can choose its shares, or the mixed batch, after it has seen another's
 // (Galteland, Mjølsnes, Olimid: "Attacks on cMix"). The nonce hides D_i, which could otherwise be tried out.
-import { digest, equalBytes, MixError, type NodeId } from '../base/index.js';
-import type { DecryptionProof } from './proofs/codec.js';
+import { digest, equalBytes, MixError, type NodeId } from '../../base/index.js';
+import type { DecryptionProof } from './codec.js';
 
 export const NONCE_BYTES = 32;
 
