@@ -25,7 +25,7 @@ describe('the operating system’s generator', () => {
 
 describe('randomBelow', () => {
   it('leaves no draw behind: draws for a permutation are as secret as that', () => {
-    let drawn = Uint8Array.of(1);
+    let drawn: Uint8Array = Uint8Array.of(1);
     const rng: Rng = {
       fill: (out) => {
         drawn = out;
