@@ -1,6 +1,8 @@
 // The Clock port. Everything that waits or measures goes through it, so that the same code runs against the machine's
 // clock and, in the simulator, against a virtual one where nothing happens until the test lets time pass.
 
+import { type Rng, randomFraction } from './rng.js';
+
 /** Cancels a timer; calling it after the timer fired does nothing. */
 export type CancelTimer = () => void;
 
@@ -56,6 +58,19 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
     });
     signal?.addEventListener('abort', onAbort, { once: true });
   });
+}
+
+export interface BackoffBounds {
+  readonly firstMs: number;
+  readonly longestMs: number;
+}
+
+/**
+ * The pause after so many failures in a row, counted from 1: it doubles from the first to the longest, and is drawn from its upper
+ * half, so that parties that failed together do not try again together.
+ */
+export function backoffMs({ firstMs, longestMs }: BackoffBounds, failures: number, rng: Rng): number {
+  return Math.min(firstMs * 2 ** (failures - 1), longestMs) * (0.5 + randomFraction(rng) / 2);
 }
 
 /** Resolves when everything that is due has had its turn: what takes long does so between two parts of its work. */

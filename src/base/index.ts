@@ -30,6 +30,8 @@ export {
   refuse,
 } from './checks.js';
 export {
+  type BackoffBounds,
+  backoffMs,
   busyMeter,
   type CancelTimer,
   type Clock,

@@ -1,6 +1,17 @@
 // Follows the scheduler: takes its updates in order, each verified, hands them to the rounds, and sends reports back. The
 // scheduler may be away at any moment: the node keeps its rounds, asks again from where it was, and keeps its reports.
-import { asMixError, type BootId, type Clock, MixError, type NodeId, type Secret, sleep } from '../base/index.js';
+import {
+  asMixError,
+  type BackoffBounds,
+  type BootId,
+  backoffMs,
+  type Clock,
+  MixError,
+  type NodeId,
+  type Rng,
+  type Secret,
+  sleep,
+} from '../base/index.js';
 import type { Logger } from '../base/log.js';
 import {
   isUpdateOf,
@@ -13,8 +24,7 @@ import {
 } from '../protocol/index.js';
 import type { RoundDirectory, RoundManager } from '../round/index.js';
 
-const RETRY_MS = 500;
-const RETRY_MS_MAX = 5_000;
+const RETRY: BackoffBounds = { firstMs: 500, longestMs: 5_000 };
 /** Reports kept while the scheduler is away; the oldest progress is dropped first. */
 const REPORTS_MAX = 1_000;
 
@@ -30,6 +40,7 @@ interface FollowDeps {
   /** Hears of every round; only those of this node are handed to its runner. */
   readonly directory: RoundDirectory;
   readonly clock: Clock;
+  readonly rng: Rng;
   readonly log: Logger;
   /** What a scheduler is told whenever it is there again: that we are, and where our rounds are. */
   readonly greeting?: () => readonly NodeReport[];
@@ -57,24 +68,23 @@ export class SchedulerFollower {
 
   /** Runs until {@link close}; never rejects. */
   async run(runner: FollowedRounds): Promise<void> {
-    const { scheduler, clock, log } = this.#deps;
+    const { scheduler, clock, rng, log } = this.#deps;
     const { signal } = this.#stop;
-    let pauseMs = RETRY_MS;
+    let failures = 0;
     while (!signal.aborted) {
       try {
         let first = true;
         for await (const update of scheduler.updates(this.#last, signal, () => void this.#greet())) {
-          pauseMs = RETRY_MS;
+          failures = 0;
           await this.#take(update, runner, first);
           first = false;
         }
       } catch (thrown) {
         const { code, message } = asMixError(thrown);
-        log.warn({ code, reason: message, pauseMs }, 'the scheduler is away; rounds go on, asking again');
+        log.warn({ code, reason: message }, 'the scheduler is away; rounds go on, asking again');
       }
       this.#connected = false;
-      await sleep(clock, pauseMs, signal);
-      pauseMs = Math.min(2 * pauseMs, RETRY_MS_MAX);
+      await sleep(clock, backoffMs(RETRY, ++failures, rng), signal);
     }
   }
 
@@ -153,17 +163,17 @@ export class SchedulerFollower {
   async #drain(): Promise<void> {
     if (this.#sending) return;
     this.#sending = true;
-    let pauseMs = RETRY_MS;
+    const { clock, rng } = this.#deps;
+    let failures = 0;
     for (let next = this.#reports[0]; next && !this.#stop.signal.aborted; next = this.#reports[0]) {
       try {
         await this.#deps.scheduler.report(next);
         this.#reports.shift();
-        pauseMs = RETRY_MS;
+        failures = 0;
       } catch (thrown) {
         const error = asMixError(thrown);
         if (error.retryable) {
-          await sleep(this.#deps.clock, pauseMs, this.#stop.signal);
-          pauseMs = Math.min(2 * pauseMs, RETRY_MS_MAX);
+          await sleep(clock, backoffMs(RETRY, ++failures, rng), this.#stop.signal);
           continue;
         }
         this.#deps.log.warn({ code: error.code, report: next.kind }, 'the scheduler refused a report');

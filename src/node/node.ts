@@ -158,7 +158,7 @@ function openFollower(
   const codeFile = config.scheduler.registration_code_file;
   const registrationCode = codeFile === undefined ? undefined : loadCode(codeFile);
   const self = { node: material.key.nodeId, bootId };
-  const ports = { scheduler, schedulerKey: facts.key, clock: systemClock, log };
+  const ports = { scheduler, schedulerKey: facts.key, clock: systemClock, rng: systemRng, log };
   const deps = { self, network, directory, ...ports, greeting, registrationCode };
   return own(new SchedulerFollower(deps), (it) => it.close());
 }

@@ -3,6 +3,7 @@
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/base/clock.js';
+import { MixError } from '../../src/base/errors.js';
 import { createMetrics, type Metrics } from '../../src/base/metrics.js';
 import { Membership } from '../../src/protocol/membership.js';
 import { CoolOff } from '../../src/transport/calling/coolOff.js';
@@ -122,6 +123,7 @@ describe('metrics of a link', () => {
 });
 
 describe('cooling off', () => {
+  const down = new MixError('LINK_DOWN');
   const pass = (clock: VirtualClock, ms: number) => {
     clock.after(ms, () => {});
     clock.step();
@@ -132,18 +134,26 @@ describe('cooling off', () => {
     const coolOff = new CoolOff({ failures: 3, windowMs: 60_000 }, clock);
     for (let i = 0; i < 3; i++) {
       expect(coolOff.waitMs()).toBe(0);
-      coolOff.count();
+      coolOff.count(down);
     }
     expect(coolOff.waitMs()).toBe(20_000);
     pass(clock, 19_000);
     expect(coolOff.waitMs()).toBeCloseTo(1_000);
     pass(clock, 1_000);
     expect(coolOff.waitMs()).toBe(0);
-    coolOff.count();
+    coolOff.count(down);
     expect(coolOff.waitMs()).toBe(20_000);
     pass(clock, 60_000);
-    for (let i = 0; i < 2; i++) coolOff.count();
+    for (let i = 0; i < 2; i++) coolOff.count(down);
     expect(coolOff.waitMs()).toBe(0);
+  });
+
+  it('counts no failure that waiting cannot mend: that one is told again and again', () => {
+    const coolOff = new CoolOff({ failures: 1, windowMs: 60_000 }, new VirtualClock());
+    coolOff.count(new MixError('PEER_UNKNOWN'));
+    expect(coolOff.waitMs()).toBe(0);
+    coolOff.count(down);
+    expect(coolOff.waitMs()).toBe(60_000);
   });
 });
 

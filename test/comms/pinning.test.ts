@@ -154,6 +154,18 @@ describe('a gateway', () => {
     for (const each of [client, wrong, elsewhere, renamed]) each.close();
     await gateway.close(0);
   });
+
+  it('that stays away is not dialled at every call: callers hear why, and hold up nobody', async () => {
+    const { key, certificate } = await identity('a gateway that is away');
+    // Nothing listens there.
+    const member = memberOf({ key, node: key.nodeId, certificate }, 1, 1);
+    const client = new GatewayClient(member, 'n', { backoff: { firstMs: 1, longestMs: 1 } });
+    const codes = new Set<string>();
+    for (let call = 0; call < 12; call++) codes.add(await codeOf(client.describe()));
+    expect([...codes]).toEqual(['LINK_DOWN', 'COOLING_OFF']);
+    await expect(client.describe()).rejects.toThrow(/COOLING_OFF.*ECONNREFUSED/s);
+    client.close();
+  });
 });
 
 describe('certificates', () => {

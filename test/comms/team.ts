@@ -127,6 +127,7 @@ export class RealTeam {
     const follower = new SchedulerFollower({
       directory,
       self: { node: own.node, bootId },
+      rng,
       scheduler,
       schedulerKey: this.authority.publicKey,
       network: NETWORK,

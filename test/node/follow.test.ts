@@ -4,7 +4,7 @@ import { VirtualClock } from '../../src/base/clock.js';
 import { MixError } from '../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
-import { SeededRng } from '../../src/base/rng.js';
+import { SeededRng, systemRng } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import { type FollowedRounds, SchedulerFollower } from '../../src/node/follow.js';
 import { type RoundInfo, signRoundInfo } from '../../src/protocol/roundInfo.js';
@@ -49,7 +49,7 @@ async function reportsOf(updates: readonly SignedUpdate[], openRound: FollowedRo
     report: async (report) => void reports.push(report),
   };
   const clock = new VirtualClock();
-  const ports = { scheduler, schedulerKey: authority.publicKey, clock, log: silentLog };
+  const ports = { scheduler, schedulerKey: authority.publicKey, clock, rng: systemRng, log: silentLog };
   const directory = new RoundDirectory(node, clock);
   const follower = new SchedulerFollower({ self: { node, bootId }, network: NETWORK, directory, ...ports });
   const stages = new Map(open.map((round) => [round, 'STANDBY' as Stage]));

@@ -6,7 +6,12 @@ const MEMORY_GAIN_MAX = 48 * 1024 * 1024;
 const HANDLES_GAIN_MAX = 12;
 
 interface Reading {
+  /** The least since the reading before: when garbage had just been collected. */
   readonly memoryBytes: number;
+  /** Of it: objects of JavaScript, buffers outside of their heap, and all that is neither, as libraries and stacks. */
+  readonly heapBytes: number;
+  readonly bufferBytes: number;
+  readonly nativeBytes: number;
   readonly handles: number;
   readonly secretBytes: number;
 }
@@ -26,10 +31,17 @@ type Node = { readonly httpAddress: string };
 async function readingOf({ httpAddress }: Node): Promise<Reading> {
   const text = await (await fetch(`http://${httpAddress}/metrics`)).text();
   const of = (name: string) => metricOf(text, name);
-  return {
+  const [resident, heapBytes, bufferBytes] = [
     // Without the room that the heap has and does not use: that comes and goes.
-    memoryBytes:
-      of('process_resident_memory_bytes') - of('nodejs_heap_size_total_bytes') + of('nodejs_heap_size_used_bytes'),
+    of('process_resident_memory_bytes') - of('nodejs_heap_size_total_bytes') + of('nodejs_heap_size_used_bytes'),
+    of('nodejs_heap_size_used_bytes'),
+    of('nodejs_external_memory_bytes'),
+  ];
+  return {
+    memoryBytes: resident,
+    heapBytes,
+    bufferBytes,
+    nativeBytes: resident - heapBytes - bufferBytes,
     handles: of('nodejs_active_handles_total'),
     secretBytes: of('millrace_round_secret_bytes'),
   };
@@ -38,22 +50,23 @@ async function readingOf({ httpAddress }: Node): Promise<Reading> {
 export class LeakWatch {
   readonly #readings: Reading[][] = [];
   /** The least memory of each node since the last reading: when garbage had just been collected. */
-  readonly #leastBytes = new Map<string, number>();
+  readonly #least = new Map<string, Reading>();
 
   /** Looks at these nodes' memory again and again until the signal aborts. */
   async watch(nodes: readonly Node[], signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       for (const node of nodes) {
         const reading = await readingOf(node).catch(() => undefined);
-        if (reading) this.#least(node, reading.memoryBytes);
+        if (reading) this.#lesser(node, reading);
       }
       await sleep(systemClock, SAMPLE_MS, signal);
     }
   }
 
-  #least({ httpAddress }: Node, bytes: number): number {
-    const least = Math.min(this.#leastBytes.get(httpAddress) ?? Infinity, bytes);
-    this.#leastBytes.set(httpAddress, least);
+  #lesser({ httpAddress }: Node, reading: Reading): Reading {
+    const before = this.#least.get(httpAddress);
+    const least = before && before.memoryBytes < reading.memoryBytes ? before : reading;
+    this.#least.set(httpAddress, least);
     return least;
   }
 
@@ -62,11 +75,11 @@ export class LeakWatch {
     const readings = await Promise.all(
       nodes.map(async (node) => {
         const reading = await readingOf(node);
-        const memoryBytes = this.#least(node, reading.memoryBytes);
-        return { ...reading, memoryBytes, secretBytes: secrets ? reading.secretBytes : 0 };
+        const { handles, secretBytes } = reading;
+        return { ...this.#lesser(node, reading), handles, secretBytes: secrets ? secretBytes : 0 };
       }),
     );
-    this.#leastBytes.clear();
+    this.#least.clear();
     this.#readings.push(readings);
   }
 
@@ -96,8 +109,20 @@ export class LeakWatch {
   report(): string {
     const row = (pick: (reading: Reading) => number, unit: number) =>
       this.#readings.map((nodes) => Math.round(Math.max(...nodes.map(pick)) / unit)).join(' ');
+    const nodes = this.#readings[0]?.length ?? 0;
+    const each = Array.from({ length: nodes }, (_, node) => {
+      const of = (pick: (reading: Reading) => number) =>
+        this.#readings.map((readings) => (pick(readings[node]!) / 2 ** 20).toFixed(1)).join(' ');
+      return [
+        `node ${node + 1}, MiB: ${of(({ memoryBytes }) => memoryBytes)}`,
+        `  heap ${of(({ heapBytes }) => heapBytes)}`,
+        `  buffers ${of(({ bufferBytes }) => bufferBytes)}`,
+        `  native ${of(({ nativeBytes }) => nativeBytes)}`,
+      ].join('\n');
+    });
     return [
       `memory of the largest node, MiB: ${row(({ memoryBytes }) => memoryBytes, 2 ** 20)}`,
+      ...each,
       `handles of the node with the most: ${row(({ handles }) => handles, 1)}`,
     ].join('\n');
   }

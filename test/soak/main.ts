@@ -26,7 +26,7 @@ const HELP = `Usage: npm run soak -- [--minutes M] [--seed S] [--workers N] [--s
 
 const NODES = 5;
 /** Quiet moments, at which nodes are looked at. */
-const QUIETS = 10;
+const QUIETS = 20;
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 

@@ -43,12 +43,15 @@ import { descriptionDigest } from './service.js';
 const OUTPUTS_DEADLINE_MS = 60_000;
 /** Times that a node may ask for more work for one registration. */
 const PUZZLES_MAX = 4;
-/** A sender waits, and tries again by itself while its node is away for a moment. */
+/**
+ * A sender waits, and tries again by itself while its node is away for a moment. A node that stays away is dialled every three seconds,
+ * and does not hold up whoever asks several nodes.
+ */
 const SENDER_OPTIONS: Partial<HostOptions> = {
   auth: false,
   retriesMax: 3,
-  firstBackoffMs: 50,
-  longestBackoffMs: 1_000,
+  backoff: { firstMs: 50, longestMs: 1_000 },
+  coolOff: { failures: 12, windowMs: 36_000 },
   replyBytesMax: REPLY_BYTES_MAX,
 };
 

@@ -40,8 +40,7 @@ import { decodeClaimRejections, encodeClaims, encodeEnvelope } from './codec.js'
 /** Rounds ask again themselves, after pauses of up to a second: hosts must not wait for longer. */
 export const TEAM_HOST_OPTIONS: Partial<HostOptions> = {
   retriesMax: 0,
-  firstBackoffMs: 25,
-  longestBackoffMs: 1_000,
+  backoff: { firstMs: 25, longestMs: 1_000 },
   replyBytesMax: MESSAGE_BYTES_MAX,
 };
 

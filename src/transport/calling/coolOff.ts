@@ -1,6 +1,6 @@
 // Leaves a peer alone that fails too often: a leaky bucket that each failure fills by one and that time empties. While it is full,
-// nothing is tried, and callers are told how long to wait.
-import type { Clock } from '../../base/index.js';
+// nothing is tried, and callers are told how long to wait, and why.
+import { type Clock, MixError } from '../../base/index.js';
 
 export interface CoolOffPolicy {
   /** Failures that fill the bucket. */
@@ -14,6 +14,7 @@ export class CoolOff {
   readonly #clock: Clock;
   #level = 0;
   #seenMs: number;
+  #last: MixError | undefined;
 
   constructor(policy: CoolOffPolicy, clock: Clock) {
     this.#policy = policy;
@@ -21,9 +22,11 @@ export class CoolOff {
     this.#seenMs = clock.nowMs();
   }
 
-  /** Counts a failure. */
-  count(): void {
+  /** Counts a failure, where waiting may mend it: any other is worth telling again. */
+  count(error: MixError): void {
+    if (!error.retryable) return;
     this.#leak();
+    this.#last = error;
     this.#level = Math.min(this.#level + 1, this.#policy.failures);
   }
 
@@ -34,6 +37,12 @@ export class CoolOff {
     // Room for one more failure, so that what is tried next counts in full.
     const above = this.#level - (failures - 1);
     return above > 0 ? (above * windowMs) / failures : 0;
+  }
+
+  /** @throws MixError COOLING_OFF while nothing may be tried, with the failure before */
+  check(peer: string): void {
+    const [waitMs, cause] = [Math.ceil(this.waitMs()), this.#last];
+    if (waitMs > 0 && cause) throw new MixError('COOLING_OFF', { peer, waitMs, reason: cause.message }, { cause });
   }
 
   #leak(): void {

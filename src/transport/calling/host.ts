@@ -5,10 +5,11 @@
 
 import {
   asMixError,
+  type BackoffBounds,
+  backoffMs,
   type Clock,
   MixError,
   type Rng,
-  randomFraction,
   sleep,
   timeOfDayIn,
   timestamp,
@@ -31,9 +32,8 @@ export type Lane = (typeof LANES)[number];
 export interface HostOptions {
   /** Attempts after the first that a send makes while connections fail. */
   readonly retriesMax: number;
-  /** Between attempts to connect: doubled after each failure, with jitter. */
-  readonly firstBackoffMs: number;
-  readonly longestBackoffMs: number;
+  /** Between attempts to connect. */
+  readonly backoff: BackoffBounds;
   /** Of the first attempt to connect; later ones get more, up to the longest. */
   readonly dialTimeoutMs: number;
   readonly longestDialTimeoutMs: number;
@@ -60,8 +60,7 @@ export interface HostOptions {
 
 const DEFAULT_HOST_OPTIONS: HostOptions = {
   retriesMax: 100,
-  firstBackoffMs: 50,
-  longestBackoffMs: 5_000,
+  backoff: { firstMs: 50, longestMs: 5_000 },
   dialTimeoutMs: 2_000,
   longestDialTimeoutMs: 15_000,
   coolOff: undefined,
@@ -174,9 +173,7 @@ export class Host {
   /** Waits before a call is made again whose connection has failed under it; not before the first time: it may just be old. */
   async pauseBefore(retry: number, signal: AbortSignal): Promise<void> {
     if (retry === 0) return;
-    const { firstBackoffMs, longestBackoffMs } = this.options;
-    const pauseMs = Math.min(firstBackoffMs * 2 ** (retry - 1), longestBackoffMs);
-    await sleep(this.#deps.clock, pauseMs * (0.5 + randomFraction(this.#deps.rng) / 2), signal);
+    await sleep(this.#deps.clock, backoffMs(this.options.backoff, retry, this.#deps.rng), signal);
   }
 
   /** Takes a connection out of use on which a call failed, unless the lane has another one by now. */
@@ -245,9 +242,7 @@ export class Host {
 
   async #open(line: Line): Promise<void> {
     const { clock, rng, metrics, log } = this.#deps;
-    const { firstBackoffMs, longestBackoffMs } = this.options;
-    const waitMs = this.#coolOff?.waitMs() ?? 0;
-    if (waitMs > 0) throw new MixError('COOLING_OFF', { peer: this.facts.id, waitMs: Math.ceil(waitMs) });
+    this.#coolOff?.check(this.facts.id);
     const pauseMs = this.#nextDialMs - clock.nowMs();
     if (pauseMs > 0) await sleep(clock, pauseMs, this.#closed.signal);
     this.#checkOpen();
@@ -258,12 +253,11 @@ export class Host {
       this.#nextDialMs = 0;
     } catch (thrown) {
       const error = asMixError(thrown);
-      const backoffMs = Math.min(firstBackoffMs * 2 ** this.#failures, longestBackoffMs);
-      this.#failures++;
-      this.#nextDialMs = clock.nowMs() + backoffMs * (0.5 + randomFraction(rng) / 2);
-      this.#coolOff?.count();
+      const redialMs = backoffMs(this.options.backoff, ++this.#failures, rng);
+      this.#nextDialMs = clock.nowMs() + redialMs;
+      this.#coolOff?.count(error);
       metrics.dialFailed(this.facts.id);
-      const said = { peer: this.facts.id, lane: line.lane, code: error.code, reason: error.message, backoffMs };
+      const said = { peer: this.facts.id, lane: line.lane, code: error.code, reason: error.message, redialMs };
       // A clock is wrong somewhere: that is for a person to set, who needs both to tell which.
       if (isOutOfTime(error.code)) log.warn({ ...said, ownClockSays: timestamp() }, 'no connection');
       else log.debug(said, 'no connection');

@@ -268,7 +268,9 @@ describe('a peer that fails too often', () => {
         for (let i = 0; i < 3; i++) expect(await ping()).toBe('LINK_DOWN');
         expect(pair.host.state).toBe('coolingOff');
         expect(await ping()).toBe('COOLING_OFF');
-        expect(await ping()).toBe('COOLING_OFF');
+        const refused = pair.link.ping(pair.to.node, never);
+        // Whoever asks hears what went wrong when it was last tried.
+        await expect(refused).rejects.toMatchObject({ code: 'COOLING_OFF', cause: { code: 'LINK_DOWN' } });
         expect(pair.proxy.accepted).toBe(3);
         clock.aheadMs = 20_001;
         expect(await ping()).toBe('LINK_DOWN');
@@ -278,7 +280,7 @@ describe('a peer that fails too often', () => {
         expect(await ping()).toBe('ok');
         expect(pair.host.state).toBe('up');
       },
-      { host: { coolOff: { failures: 3, windowMs: 60_000 }, firstBackoffMs: 1, longestBackoffMs: 2 }, deps: { clock } },
+      { host: { coolOff: { failures: 3, windowMs: 60_000 }, backoff: { firstMs: 1, longestMs: 2 } }, deps: { clock } },
     );
   });
 });

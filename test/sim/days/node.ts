@@ -102,7 +102,7 @@ export class DayNode {
     const follower = new SchedulerFollower({
       self: { node: id, bootId },
       scheduler: new SimConnection(this.#around, id, alive),
-      ...{ schedulerKey, network: NETWORK, directory, clock, log: silentLog },
+      ...{ schedulerKey, network: NETWORK, directory, clock, rng, log: silentLog },
       greeting: () => [online, ...rounds.reports()],
       registrationCode: new Secret(Buffer.from(this.#code)),
     });

@@ -108,6 +108,7 @@ export class SimNode {
       network: 'sim',
       directory: new RoundDirectory(id, this.#clock),
       clock: this.#clock,
+      rng: net.rng,
       log: silentLog,
       greeting: () => [{ kind: 'online', bootId, engine: 'sim', enginePath: 'sim', openRounds }, ...rounds.reports()],
       registrationCode: code === undefined ? undefined : new Secret(utf8(code)),
