@@ -2,12 +2,13 @@
 // standard error; standard output is the table, or with --json one object a line.
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { MixError } from '../base/index.js';
 import {
   benchEngine,
   benchGpu,
   benchLink,
+  benchOptions,
   benchPrecompute,
   type Compliance,
   cardState,
@@ -17,20 +18,23 @@ import {
   defaultThreads,
   engineReport,
   gpuReport,
+  gpuShape,
+  type LinkOptions,
+  type LinkWindows,
   linkPlot,
   linkReport,
-  parseBenchOptions,
-  parseGpuOptions,
-  parseLinkOptions,
+  PAYLOADS,
+  PAYLOADS_MAX,
   plotOf,
   precomputeReport,
   type RawBenchOptions,
   type RawGpuOptions,
-  type RawLinkOptions,
   readCheck,
   runLinkEnd,
+  WINDOWS,
 } from '../bench/index.js';
 import { ENGINE_NAMES, OPERATIONS } from '../engine/index.js';
+import { decimal, groupBits, listOf, oneOf, whole } from './common/arguments.js';
 
 interface Output {
   readonly json: boolean;
@@ -76,44 +80,63 @@ Examples:
   millrace bench link --rtt-ms 90 --mbit-per-s 1000 --payloads 1000
   millrace bench link --payloads 1000 --sysctl tcp_slow_start_after_idle=0 --plot link.svg`;
 
-function shaped(command: Command, repeat: string): Command {
+const BATCH_MAX = 65_536;
+const THREADS_MAX = 1024;
+const ENGINES = ['auto', ...ENGINE_NAMES] as const;
+const threads = whole(1, THREADS_MAX);
+const batch = whole(1, BATCH_MAX);
+
+/** How many tests of a suite passed and failed. */
+function compliance(text: string): Compliance {
+  const [, passed, failed] = /^(\d{1,6}),(\d{1,6})$/.exec(text) ?? [];
+  if (passed === undefined || failed === undefined) throw new InvalidArgumentError('Expected PASSED,FAILED.');
+  return { passed: Number(passed), failed: Number(failed) };
+}
+
+/** A kernel setting, NAME=VALUE, of those below net.ipv4; may be repeated. */
+function sysctl(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const [, name, value] = /^([a-z][a-z0-9_]*)=([a-z0-9 ]+)$/.exec(text) ?? [];
+  if (!name || !value) throw new InvalidArgumentError('Expected NAME=VALUE, NAME below net.ipv4.');
+  return { ...before, [name]: value };
+}
+
+function shaped(command: Command, repeat: number): Command {
   return command
-    .option('--bits <n>', 'group: 2048, 3072 or 4096 bits', '4096')
-    .option('--exponent-bits <n>', 'bits of an exponent, whole bytes', '256')
-    .option('--batch <n>', 'elements of a batch', '1000')
-    .option('--threads <n>', 'worker threads of an engine', '1')
-    .option('--repeat <n>', 'measurements of an operation', repeat)
+    .option('--bits <n>', 'group: 2048, 3072 or 4096 bits', groupBits, 4096)
+    .option('--exponent-bits <n>', 'bits of an exponent, whole bytes', whole(1, 8192), 256)
+    .option('--batch <n>', 'elements of a batch', batch, 1000)
+    .option('--threads <n>', 'worker threads of an engine', threads, 1)
+    .option('--repeat <n>', 'measurements of an operation', whole(1, 10_000), repeat)
     .option('--json', 'end with JSON, one object a line, on standard output', false);
 }
 
 export function benchCommand(): Command {
-  const engines = ['auto', ...ENGINE_NAMES].join(', ');
   const bench = new Command('bench').description('measure the arithmetic on this machine');
-  shaped(bench.command('engine').description('what the operations of one engine cost'), '7')
-    .option('--engine <name>', engines, 'auto')
-    .option('--op <name>', `${OPERATIONS.join(', ')} (default: all)`)
+  shaped(bench.command('engine').description('what the operations of one engine cost'), 7)
+    .option('--engine <name>', ENGINES.join(', '), oneOf(ENGINES), 'auto')
+    .option('--op <name>', `${OPERATIONS.join(', ')} (default: all)`, oneOf(OPERATIONS))
     .addHelpText('after', ENGINE_HELP)
     .action(engine);
-  shaped(bench.command('compare').description('engines and other libraries side by side in one run'), '9')
+  shaped(bench.command('compare').description('engines and other libraries side by side in one run'), 9)
     .option('--out <file>', 'where the JSON goes (default: bench/results/DATE-CPU.json)')
     .option('--plot <file>', 'write the plot, an SVG, there')
     .addHelpText('after', COMPARE_HELP)
     .action(compareAll);
-  shaped(bench.command('precompute').description("CPU time of one node's precomputation of a batch"), '5')
-    .option('--engine <name>', engines, 'auto')
+  shaped(bench.command('precompute').description("CPU time of one node's precomputation of a batch"), 5)
+    .option('--engine <name>', ENGINES.join(', '), oneOf(ENGINES), 'auto')
     .action(precompute);
   bench
     .command('gpu')
     .description('a card through the cuda engine, beside its limits and the CPU')
-    .option('--minutes <m>', 'time that it may take', '4')
+    .option('--minutes <m>', 'time that it may take', decimal(0.001, 600), 4)
     .option('--quick', 'fewer batches and repeats', false)
-    .option('--widths <list>', 'bits, the most important first (default: 4096,3072,2048)')
-    .option('--batches <list>', 'elements of a batch, from small to large (default: 32 to 65536)')
-    .option('--slots <n>', 'slots of the precomputation', '1000')
-    .option('--threads <n>', 'worker threads of the CPU beside the card (default: one a core)')
+    .option('--widths <list>', 'bits, the most important first (default: 4096,3072,2048)', listOf(groupBits))
+    .option('--batches <list>', 'elements of a batch, from small to large (default: 32 to 65536)', listOf(batch))
+    .option('--slots <n>', 'slots of the precomputation', batch, 1000)
+    .option('--threads <n>', 'worker threads of the CPU beside the card (default: one a core)', threads)
     .option('--library <file>', 'the CUDA library (default: what `npm run build:cuda` makes)')
     .option('--check <file>', 'what kernels/dev/check wrote with --json')
-    .option('--compliance <passed,failed>', 'how the compliance suite ended')
+    .option('--compliance <passed,failed>', 'how the compliance suite ended', compliance)
     .option('--command <text>', 'what the result names as its command (default: this one)')
     .option('--out <file>', 'where the JSON goes (default: bench/results/CARD.json)')
     .option('--json', 'end with the result as one line of JSON on standard output', false)
@@ -122,16 +145,20 @@ export function benchCommand(): Command {
   bench
     .command('link')
     .description('a batch over a link of a chosen round trip and bandwidth, beside the ideal')
-    .option('--rtt-ms <ms>', 'round trip of the link', '90')
-    .option('--mbit-per-s <n>', 'bandwidth of the link', '1000')
-    .option('--payloads <list>', 'payloads of a batch (default: 100,1000,10000, each by itself)')
-    .option('--windows <which>', 'wide or default (default: both)')
-    .option('--bits <n>', 'of a payload: 2048, 3072 or 4096', '4096')
-    .option('--repeat <n>', 'batches of each case; one where it takes over a second', '3')
-    .option('--mtu <bytes>', 'of the link', '1500')
-    .option('--collect-ms <ms>', 'how long messages are collected before a warm batch', '1000')
-    .option('--idle-ms <ms>', 'how long the connection is then left alone', '0')
-    .option('--sysctl <name=value>', 'a kernel setting of both ends, below net.ipv4 (may be repeated)', gathered)
+    .option('--rtt-ms <ms>', 'round trip of the link', decimal(0, 2_000), 90)
+    .option('--mbit-per-s <n>', 'bandwidth of the link', decimal(0.1, 100_000), 1000)
+    .option(
+      '--payloads <list>',
+      `payloads of a batch (default: ${PAYLOADS.join(',')}, each by itself)`,
+      listOf(whole(1, PAYLOADS_MAX)),
+    )
+    .option('--windows <which>', 'wide or default (default: both)', oneOf(WINDOWS))
+    .option('--bits <n>', 'of a payload: 2048, 3072 or 4096', groupBits, 4096)
+    .option('--repeat <n>', 'batches of each case; one where it takes over a second', whole(1, 1_000), 3)
+    .option('--mtu <bytes>', 'of the link', whole(576, 65_535), 1500)
+    .option('--collect-ms <ms>', 'how long messages are collected before a warm batch', whole(0, 60_000), 1000)
+    .option('--idle-ms <ms>', 'how long the connection is then left alone', whole(0, 60_000), 0)
+    .option('--sysctl <name=value>', 'a kernel setting of both ends, below net.ipv4 (may be repeated)', sysctl)
     .option('--out <file>', 'where the JSON goes (default: bench/results/DATE-link-CPU.json)')
     .option('--plot <file>', 'write the plot, an SVG, there')
     .option('--json', 'end with JSON, one object a batch size, on standard output', false)
@@ -141,10 +168,18 @@ export function benchCommand(): Command {
   return bench;
 }
 
-const gathered = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+interface RawLinkOptions extends Omit<LinkOptions, 'payloads' | 'windows' | 'sysctls'>, Output {
+  readonly payloads?: readonly number[];
+  readonly windows?: LinkWindows;
+  readonly sysctl?: Readonly<Record<string, string>>;
+  readonly out?: string;
+  readonly plot?: string;
+}
 
-async function link(raw: RawLinkOptions & Output & { readonly out?: string; readonly plot?: string }): Promise<void> {
-  const options = parseLinkOptions(raw);
+async function link({ payloads = PAYLOADS, windows, sysctl: sysctls = {}, ...raw }: RawLinkOptions): Promise<void> {
+  const { rttMs, mbitPerS, bits, repeat, mtu, collectMs, idleMs } = raw;
+  const wanted = windows === undefined ? WINDOWS : [windows];
+  const options = { rttMs, mbitPerS, payloads, windows: wanted, bits, repeat, mtu, collectMs, idleMs, sysctls };
   const command = ['millrace', ...process.argv.slice(2)].join(' ');
   const run = await benchLink(options, command, say).catch((thrown) => {
     // Wrong use of this machine, not a failure of what was measured.
@@ -168,28 +203,19 @@ interface GpuFiles {
   readonly command?: string;
   readonly library?: string;
   readonly check?: string;
-  readonly compliance?: string;
+  readonly compliance?: Compliance;
   readonly out?: string;
-}
-
-function complianceOf(text: string | undefined): Compliance | null {
-  if (text === undefined) return null;
-  const [, passed, failed] = /^(\d{1,6}),(\d{1,6})$/.exec(text) ?? [];
-  if (passed === undefined || failed === undefined) {
-    throw new MixError('INPUT_INVALID', { option: '--compliance', got: text, expected: 'passed,failed' });
-  }
-  return { passed: Number(passed), failed: Number(failed) };
 }
 
 async function gpu(raw: RawGpuOptions & Output & GpuFiles): Promise<void> {
   const { library, check, out } = raw;
-  const shape = parseGpuOptions(raw);
+  const shape = gpuShape(raw);
   const options = {
     ...shape,
     threads: shape.threads ?? defaultThreads(),
     ...(library !== undefined && { library }),
     ...(check !== undefined && { check: readCheck(check) }),
-    compliance: complianceOf(raw.compliance),
+    compliance: raw.compliance ?? null,
     command: raw.command ?? ['millrace', ...process.argv.slice(2)].join(' '),
     state: cardState(),
   };
@@ -200,20 +226,20 @@ async function gpu(raw: RawGpuOptions & Output & GpuFiles): Promise<void> {
 }
 
 async function engine(raw: RawBenchOptions & Output): Promise<void> {
-  const options = parseBenchOptions(raw);
+  const options = benchOptions(raw);
   const figures = await benchEngine(options, (figure) => raw.json && print(JSON.stringify(figure)));
   if (!raw.json) print(engineReport(figures));
 }
 
 async function precompute(raw: RawBenchOptions & Output): Promise<void> {
-  const cost = await benchPrecompute(parseBenchOptions(raw));
+  const cost = await benchPrecompute(benchOptions(raw));
   print(raw.json ? JSON.stringify(cost) : precomputeReport(cost));
 }
 
 async function compareAll(
   raw: RawBenchOptions & Output & { readonly out?: string; readonly plot?: string },
 ): Promise<void> {
-  const options = parseBenchOptions(raw);
+  const options = benchOptions(raw);
   const command = ['millrace', ...process.argv.slice(2)].join(' ');
   const comparison = await compare(options, command, say);
   const { date, machine } = comparison;

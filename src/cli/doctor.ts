@@ -1,7 +1,9 @@
 // `millrace doctor`: which engines compute on this machine, why others do not, and how fast each is.
 import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
-import { doctorReport, examineEngines, parseBenchOptions } from '../bench/index.js';
+import { doctorReport, examineEngines } from '../bench/index.js';
+import { groupOfBits } from '../math/index.js';
+import { groupBits, whole } from './common/arguments.js';
 
 const HELP = `
 Every engine that can be opened is: it has to compute each operation like the reference, and then a batch of powers against the
@@ -12,25 +14,24 @@ Examples:
   millrace doctor --json`;
 
 interface RawDoctorOptions {
-  readonly bits: string;
-  readonly threads?: string;
+  readonly bits: number;
+  readonly threads: number;
   readonly json: boolean;
 }
 
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('list every engine: whether it computes here, why not and what to install, and its speed')
-    .option('--bits <n>', 'group: 2048, 3072 or 4096 bits', '4096')
-    .option('--threads <n>', 'worker threads (default: one a core)')
+    .option('--bits <n>', 'group: 2048, 3072 or 4096 bits', groupBits, 4096)
+    .option('--threads <n>', 'worker threads, by default one a core', whole(1, 1024), availableParallelism())
     .option('--json', 'end with one line of JSON on standard output', false)
     .addHelpText('after', HELP)
     .action(doctor);
 }
 
 async function doctor({ bits, threads, json }: RawDoctorOptions): Promise<void> {
-  const shape = { bits, threads: threads ?? `${availableParallelism()}`, exponentBits: '256', batch: '1', repeat: '1' };
-  const { group, threads: workers } = parseBenchOptions(shape);
-  const engines = await examineEngines(group, workers, (line) => void process.stderr.write(`${line}\n`));
+  const group = groupOfBits(bits);
+  const engines = await examineEngines(group, threads, (line) => void process.stderr.write(`${line}\n`));
   process.stdout.write(json ? `${JSON.stringify({ engines })}\n` : `${doctorReport(group, engines)}\n`);
   if (!engines.some(({ available }) => available)) process.exitCode = 1;
 }

@@ -4,6 +4,7 @@ import { toHex } from '../base/index.js';
 import { createKeyFiles, keyFilesIn, loadCertificate, loadSigningKey, membershipEntry } from '../node/index.js';
 import { fingerprintOf } from '../protocol/index.js';
 import { expiryOf } from '../transport/index.js';
+import { whole } from './common/arguments.js';
 
 const DAYS = 365;
 
@@ -13,7 +14,7 @@ export function keysCommand(): Command {
     .command('create')
     .description('create identity.key, certificate.pem and certificate.key; never overwrites')
     .requiredOption('-d, --dir <directory>', 'where to write them')
-    .option('--days <n>', 'how long the certificate is valid', parseDays, DAYS)
+    .option('--days <n>', 'how long the certificate is valid', whole(1, 3650), DAYS)
     .action(async ({ dir, days }: { dir: string; days: number }) => {
       await createKeyFiles(keyFilesIn(dir), days);
       show(dir);
@@ -33,11 +34,6 @@ export function keysCommand(): Command {
       process.stdout.write(`\n${membershipEntry(member)}`);
     });
   return keys;
-}
-
-function parseDays(text: string): number {
-  const days = Number(text);
-  return Number.isInteger(days) && days > 0 && days <= 3650 ? days : DAYS;
 }
 
 function show(directory: string): void {

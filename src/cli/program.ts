@@ -55,5 +55,5 @@ keepingAlive(() => program.parseAsync()).catch((thrown) => {
   process.stderr.write(`error: ${error.message}\nhint: ${error.remedy}\n`);
   if (error.code === 'INTERNAL' && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`);
   // A signal has set its own status already.
-  process.exit(process.exitCode ?? 1);
+  process.exit(process.exitCode ?? ('option' in error.values ? 2 : 1));
 });

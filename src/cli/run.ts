@@ -1,13 +1,10 @@
 // `millrace run`: one node in the foreground, until SIGTERM or SIGINT drains it; a second one forces.
 import { Command } from 'commander';
-import { asMixError } from '../base/index.js';
 import { forbidCoreFiles, loadConfig, logOf, sayCoreFiles, startNode } from '../node/index.js';
-import { takeSignals } from './signals.js';
+import { type ForegroundOptions, runInForeground, withForegroundOptions } from './common/foreground.js';
 
-interface RunOptions {
+interface RunOptions extends ForegroundOptions {
   readonly config: string;
-  readonly set: readonly string[];
-  readonly exitWithParent: boolean;
 }
 
 const HELP = `
@@ -19,55 +16,22 @@ Example:
   millrace run --config /etc/millrace/node.toml --set log.level=debug`;
 
 export function runCommand(): Command {
-  return new Command('run')
+  const command = new Command('run')
     .description('run a node in the foreground')
-    .requiredOption('-c, --config <file>', 'configuration file (millrace init writes one)')
-    .option(
-      '--set <key=value>',
-      'override a key of the configuration; may be repeated',
-      (value, all: string[]) => [...all, value],
-      [],
-    )
-    .option('--exit-with-parent', 'stop when standard input closes', false)
-    .addHelpText('after', HELP)
-    .action(run);
+    .requiredOption('-c, --config <file>', 'configuration file (millrace init writes one)');
+  return withForegroundOptions(command).addHelpText('after', HELP).action(run);
 }
 
-async function run(options: RunOptions): Promise<void> {
+async function run({ config: file, set, exitWithParent }: RunOptions): Promise<void> {
   const coreFiles = forbidCoreFiles();
-  const config = loadConfig(options.config, options.set);
+  const config = loadConfig(file, set);
   const log = logOf(config);
   sayCoreFiles(log, coreFiles);
   const node = await startNode(config, log);
-  await new Promise<void>((resolve) => {
-    let stopping = false;
-    const stop = (reason: string, end: (reason: string) => Promise<void>) => {
-      if (stopping) {
-        log.warn({ reason }, 'forced');
-        process.exit(1);
-      }
-      stopping = true;
-      void end(reason).then(resolve);
-    };
-    const reload = () => {
-      try {
-        node.reload();
-      } catch (thrown) {
-        const { code, message, remedy } = asMixError(thrown);
-        log.error({ code, reason: message, hint: remedy }, 'not read again; everything stays as it was');
-      }
-    };
-    takeSignals({ stop: (signal) => stop(signal, node.drain), reload });
-    process.on('uncaughtException', (err) => {
-      log.error({ err }, 'uncaught exception: the node stops');
-      process.exitCode = 1;
-      stop('uncaught exception', node.close);
-    });
-    if (options.exitWithParent) {
-      // An error of the pipe is followed by its end.
-      process.stdin.on('end', () => stop('the parent process ended', node.close)).on('error', () => {});
-      process.stdin.resume();
-    }
+  await runInForeground({
+    ...{ log, exitWithParent },
+    stop: node.drain,
+    close: node.close,
+    reload: node.reload,
   });
-  process.exit(process.exitCode ?? 0);
 }

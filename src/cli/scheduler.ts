@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { asMixError, MixError, toHex } from '../base/index.js';
+import { MixError, toHex } from '../base/index.js';
 import { createLog } from '../base/log.js';
 import { Dashboard } from '../dashboard/index.js';
 import {
@@ -17,7 +17,8 @@ import {
   startScheduler,
   writePrivate,
 } from '../node/index.js';
-import { takeSignals } from './signals.js';
+import { whole } from './common/arguments.js';
+import { type ForegroundOptions, runInForeground, withForegroundOptions } from './common/foreground.js';
 
 const HELP = `
 Nodes follow its numbered, signed updates and report back; it draws teams, keeps a stock of precomputed rounds, and lets them take
@@ -28,29 +29,25 @@ Examples:
   millrace scheduler --config scheduler.toml --set rounds.slots=200
   millrace scheduler --config scheduler.toml --new-codes 8`;
 
-interface SchedulerOptions {
+interface SchedulerOptions extends ForegroundOptions {
   readonly config?: string;
   readonly init?: string;
-  readonly set: readonly string[];
-  readonly newCodes?: string;
-  readonly exitWithParent: boolean;
+  readonly newCodes?: number;
 }
 
+const CODES_MAX = 10_000;
+
 export function schedulerCommand(): Command {
-  return new Command('scheduler')
+  const command = new Command('scheduler')
     .description('run a scheduler in the foreground')
     .option('-c, --config <file>', 'configuration file')
     .option('--init <directory>', 'write a commented scheduler.toml and keys into a new directory')
-    .option('--new-codes <n>', 'make registration codes for nodes and print them; the scheduler must not be running')
     .option(
-      '--set <key=value>',
-      'override a key of the configuration; may be repeated',
-      (value, all: string[]) => [...all, value],
-      [],
-    )
-    .option('--exit-with-parent', 'stop when standard input closes', false)
-    .addHelpText('after', HELP)
-    .action(scheduler);
+      '--new-codes <n>',
+      'make registration codes for nodes and print them; the scheduler must not be running',
+      whole(1, CODES_MAX),
+    );
+  return withForegroundOptions(command).addHelpText('after', HELP).action(scheduler);
 }
 
 async function scheduler(options: SchedulerOptions): Promise<void> {
@@ -60,39 +57,19 @@ async function scheduler(options: SchedulerOptions): Promise<void> {
   if (file === undefined) throw new MixError('INPUT_INVALID', { option: '--config', why: 'it is missing' });
   const config = loadSchedulerConfig(file, options.set);
   if (options.newCodes !== undefined) {
-    const count = Number(options.newCodes);
-    if (!Number.isInteger(count) || count < 1 || count > 10_000) {
-      throw new MixError('INPUT_INVALID', { option: '--new-codes', got: options.newCodes, expected: '1 to 10000' });
-    }
-    process.stdout.write(`${(await createCodes(config, count)).join('\n')}\n`);
+    process.stdout.write(`${(await createCodes(config, options.newCodes)).join('\n')}\n`);
     return;
   }
   const log = createLog({ name: 'millrace', ...config.log });
   sayCoreFiles(log, coreFiles);
   const running = await startScheduler(config, log, (scheduler) => new Dashboard(scheduler));
   log.info({ page: `http://127.0.0.1:${running.httpPort}/` }, 'live page');
-  const reload = () => {
-    Promise.resolve()
-      .then(() => running.reload(loadSchedulerConfig(file, options.set)))
-      .catch((thrown) => {
-        const { code, message, remedy } = asMixError(thrown);
-        log.error({ code, reason: message, hint: remedy }, 'not read again; everything stays as it was');
-      });
-  };
-  await new Promise<void>((resolve) => {
-    let stopping = false;
-    const stop = () => {
-      if (stopping) process.exit(1);
-      stopping = true;
-      void running.close().then(resolve);
-    };
-    takeSignals({ stop, reload });
-    if (options.exitWithParent) {
-      process.stdin.on('end', stop).on('error', () => {});
-      process.stdin.resume();
-    }
+  await runInForeground({
+    ...{ log, exitWithParent: options.exitWithParent },
+    stop: running.close,
+    close: running.close,
+    reload: () => running.reload(loadSchedulerConfig(file, options.set)),
   });
-  process.exit(process.exitCode ?? 0);
 }
 
 const CERTIFICATE_DAYS = 365;

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { z } from 'zod';
 import { MixError } from '../base/index.js';
+import { alignedLines } from './common/table.js';
 
 const PERIOD_MS = 1_000;
 const TIMEOUT_MS = 3_000;
@@ -128,7 +129,6 @@ function schedulerText(view: SchedulerStatus): string {
   ].join('\n');
 }
 
-/** Columns are as wide as what is in them; figures stand at the right. */
 function nodeTable(nodes: SchedulerStatus['nodes']): string[] {
   const rows = nodes.map(({ node, status: state, engine, busyShare, roundTripMs, blamed, stages }) => [
     node,
@@ -141,10 +141,6 @@ function nodeTable(nodes: SchedulerStatus['nodes']): string[] {
       .map(([stage, count]) => `${count} ${stage}`)
       .join(', ') || 'idle',
   ]);
-  const table = [['node', 'status', 'engine', 'busy', 'round trip', 'blamed', 'rounds'], ...rows];
-  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
-  const isFigure = (column: number) => column >= 3 && column <= 5;
-  const pad = (cell: string, column: number) =>
-    isFigure(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!);
-  return table.map((row) => row.map(pad).join('  ').trimEnd());
+  const header = ['node', 'status', 'engine', 'busy', 'round trip', 'blamed', 'rounds'];
+  return alignedLines([header, ...rows], (column) => column >= 3 && column <= 5);
 }

@@ -8,7 +8,6 @@ import { DOCUMENTED, gpuTargets, limitOf, limitsOf, workOf } from '../../src/ben
 import { Budget, casesOf, SHORT_BITS } from '../../src/bench/gpu/plan.js';
 import { gpuReport, rate } from '../../src/bench/gpu/report.js';
 import { describeMachine, parseCardState } from '../../src/bench/machine.js';
-import { parseGpuOptions } from '../../src/bench/options.js';
 import { OPERATIONS } from '../../src/engine/engine.js';
 
 /** An H200 whose wide multiply-adds issue at 32 a clock and multiprocessor. */
@@ -224,32 +223,4 @@ describe('what the driver says', () => {
     });
   });
   it('is nothing where it is something else', () => expect(parseCardState('No devices were found')).toBeNull());
-});
-
-describe('options of bench gpu', () => {
-  const raw = { minutes: '4', quick: false, slots: '1000' };
-
-  it('are all widths and batches unless they say otherwise, fewer where it must be quick', () => {
-    expect(parseGpuOptions(raw)).toMatchObject({ minutes: 4, widths: [4096, 3072, 2048], slots: 1000 });
-    expect(parseGpuOptions(raw).batches).toEqual([32, 256, 1024, 4096, 16_384, 65_536]);
-    expect(parseGpuOptions({ ...raw, quick: true }).batches).toEqual([32, 1024, 16_384]);
-    expect(parseGpuOptions({ ...raw, widths: '2048', batches: '1,7' })).toMatchObject({
-      widths: [2048],
-      batches: [1, 7],
-    });
-  });
-
-  it.each([
-    ['--minutes', { minutes: '0' }],
-    ['--minutes', { minutes: 'ten' }],
-    ['--widths', { widths: '1024' }],
-    ['--batches', { batches: '32,' }],
-    ['--batches', { batches: '65537' }],
-    ['--slots', { slots: '0' }],
-    ['--threads', { threads: '-1' }],
-  ])('refuse a wrong %s: %o', (option, wrong) => {
-    expect(() => parseGpuOptions({ ...raw, ...wrong })).toThrow(
-      expect.objectContaining({ code: 'INPUT_INVALID', values: expect.objectContaining({ option }) }),
-    );
-  });
 });

@@ -1,4 +1,4 @@
-// The parts of `millrace bench link` that need no link: options, cases, the ideal, targets, what is said where something is
+// The parts of `millrace bench link` that need no link: cases, the ideal, targets, what is said where something is
 // missing, table and plot; and the line of its forwarder on virtual time. The figures are made up; nothing here is timed.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -6,17 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { MixError } from '../../src/base/errors.js';
 import { buildForwarder, missingOf, type Surroundings, surroundings } from '../../src/bench/link/forwarder.js';
 import type { LinkFigure, LinkResult, LinkRun } from '../../src/bench/link/link.js';
-import {
-  casesOf,
-  idealMs,
-  isRepeated,
-  lineOf,
-  parseLinkOptions,
-  type RawLinkOptions,
-} from '../../src/bench/link/plan.js';
+import { casesOf, idealMs, isRepeated, type LinkOptions, lineOf } from '../../src/bench/link/plan.js';
 import { linkPlot } from '../../src/bench/link/plot.js';
 import { linkReport } from '../../src/bench/link/report.js';
 import { linkTargets } from '../../src/bench/link/targets.js';
@@ -24,65 +16,20 @@ import { describeMachine } from '../../src/bench/machine.js';
 import { describeWith } from '../support/requires.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-const raw: RawLinkOptions = {
-  ...{ rttMs: '90', mbitPerS: '1000', bits: '4096', repeat: '3', mtu: '1500', collectMs: '1000', idleMs: '0' },
+const OPTIONS: LinkOptions = {
+  ...{ rttMs: 90, mbitPerS: 1000, payloads: [100, 1000, 10_000], windows: ['wide', 'default'], bits: 4096 },
+  ...{ repeat: 3, mtu: 1500, collectMs: 1000, idleMs: 0, sysctls: {} },
 };
 
-describe('options', () => {
-  it('are numbers within bounds, three batch sizes unless told, and settings of the kernel', () => {
-    expect(parseLinkOptions(raw)).toEqual({
-      ...{
-        rttMs: 90,
-        mbitPerS: 1000,
-        payloads: [100, 1000, 10_000],
-        windows: ['wide', 'default'],
-        bits: 4096,
-        repeat: 3,
-        mtu: 1500,
-      },
-      ...{ collectMs: 1000, idleMs: 0, sysctls: {} },
-    });
-    const sysctl = ['tcp_wmem=4096 16384 33554432', 'tcp_slow_start_after_idle=0'];
-    const { payloads, rttMs, sysctls } = parseLinkOptions({ ...raw, payloads: '7,8', rttMs: '0.5', sysctl });
-    expect([payloads, rttMs]).toEqual([[7, 8], 0.5]);
-    expect(sysctls).toEqual({ tcp_wmem: '4096 16384 33554432', tcp_slow_start_after_idle: '0' });
-  });
-
-  it.each([
-    ['--rtt-ms', { rttMs: '-1' }],
-    ['--mbit-per-s', { mbitPerS: '0' }],
-    ['--payloads', { payloads: '10,,20' }],
-    ['--payloads', { payloads: '40001' }],
-    ['--windows', { windows: 'narrow' }],
-    ['--bits', { bits: '1000' }],
-    ['--repeat', { repeat: '1e3' }],
-    ['--mtu', { mtu: '500' }],
-    ['--collect-ms', { collectMs: 'long' }],
-    ['--idle-ms', { idleMs: '' }],
-    ['--sysctl', { sysctl: ['../../kernel/panic=1'] }],
-  ])('are refused by name: %s %o', (option, changes) => {
-    let thrown: unknown;
-    try {
-      parseLinkOptions({ ...raw, ...changes });
-    } catch (error) {
-      thrown = error;
-    }
-    expect(thrown).toBeInstanceOf(MixError);
-    expect(thrown).toMatchObject({ code: 'INPUT_INVALID', values: { option } });
-  });
-});
-
 describe('the plan', () => {
-  const options = parseLinkOptions(raw);
-
   it('holds a batch against a round trip and its bits at the bandwidth', () => {
-    expect(idealMs(options, 1000)).toBeCloseTo(94.1, 1);
-    expect(idealMs(options, 10_000)).toBeCloseTo(131, 0);
-    expect(idealMs({ ...options, mbitPerS: 1 }, 1000)).toBe(4186);
+    expect(idealMs(OPTIONS, 1000)).toBeCloseTo(94.1, 1);
+    expect(idealMs(OPTIONS, 10_000)).toBeCloseTo(131, 0);
+    expect(idealMs({ ...OPTIONS, mbitPerS: 1 }, 1000)).toBe(4186);
   });
 
   it('gives the link half a round trip each way, and a queue of what it holds', () => {
-    expect(lineOf(options)).toEqual({ delayNs: 45e6, bitsPerSecond: 1e9, queueBytes: 11_250_000 });
+    expect(lineOf(OPTIONS)).toEqual({ delayNs: 45e6, bitsPerSecond: 1e9, queueBytes: 11_250_000 });
     expect(lineOf({ rttMs: 1, mbitPerS: 10 }).queueBytes).toBe(1 << 20);
   });
 

@@ -1,55 +1,48 @@
-// The options of `millrace bench`: what is taken, and that each wrong one is refused with its name.
+// The options of `millrace bench`, together: what they come to, and what is refused with its name. Each by itself: test/cli/arguments.
 import { describe, expect, it } from 'vitest';
-import { MixError } from '../../src/base/errors.js';
-import { parseBenchOptions, type RawBenchOptions } from '../../src/bench/options.js';
+import { benchOptions, gpuShape, type RawBenchOptions } from '../../src/bench/options.js';
 import { OPERATIONS } from '../../src/engine/engine.js';
 
-const raw: RawBenchOptions = { bits: '4096', exponentBits: '256', batch: '1000', threads: '1', repeat: '7' };
+const raw: RawBenchOptions = { bits: 4096, exponentBits: 256, batch: 1000, threads: 1, repeat: 7 };
 
 describe('bench options', () => {
-  it('become numbers, a group and operations', () => {
-    const { group, ...rest } = parseBenchOptions({ ...raw, engine: 'cpu', op: 'mul', bits: '3072' });
+  it('become a group and operations', () => {
+    const { group, ...rest } = benchOptions({ ...raw, engine: 'cpu', op: 'mul', bits: 3072 });
     expect(group.name).toBe('MODP-3072');
     const numbers = { exponentBits: 256, batch: 1000, threads: 1, repeat: 7 };
     expect(rest).toEqual({ ...numbers, engine: 'cpu', operations: ['mul'] });
   });
 
   it('mean the best engine and all operations where nothing is said', () => {
-    const { engine, operations } = parseBenchOptions(raw);
+    const { engine, operations } = benchOptions(raw);
     expect(engine).toBe('auto');
     expect(operations).toEqual(OPERATIONS);
   });
 
-  it('take exponents from 64 bits to twice the modulus', () => {
-    expect(parseBenchOptions({ ...raw, exponentBits: '64' }).exponentBits).toBe(64);
-    expect(parseBenchOptions({ ...raw, exponentBits: '8192' }).exponentBits).toBe(8192);
+  it('take exponents of whole bytes, from 64 bits to twice the modulus', () => {
+    expect(benchOptions({ ...raw, exponentBits: 64 }).exponentBits).toBe(64);
+    expect(benchOptions({ ...raw, exponentBits: 8192 }).exponentBits).toBe(8192);
+    for (const [bits, exponentBits] of [
+      [4096, 56],
+      [4096, 257],
+      [4096, 8200],
+      [2048, 4104],
+    ] as const) {
+      expect(() => benchOptions({ ...raw, bits, exponentBits })).toThrow(
+        expect.objectContaining({
+          code: 'INPUT_INVALID',
+          values: expect.objectContaining({ option: '--exponent-bits' }),
+        }),
+      );
+    }
   });
 
-  it.each([
-    ['--bits', { bits: '1024' }],
-    ['--bits', { bits: '4096.0' }],
-    ['--exponent-bits', { exponentBits: '56' }],
-    ['--exponent-bits', { exponentBits: '257' }],
-    ['--exponent-bits', { exponentBits: '8200' }],
-    ['--batch', { batch: '0' }],
-    ['--batch', { batch: '65537' }],
-    ['--batch', { batch: '1e3' }],
-    ['--threads', { threads: '0' }],
-    ['--threads', { threads: '-1' }],
-    ['--repeat', { repeat: '' }],
-    ['--repeat', { repeat: 'many' }],
-    ['--engine', { engine: 'abacus' }],
-    ['--op', { op: 'sqrt' }],
-    ['--op', { op: '' }],
-  ])('refuse a wrong %s: %o', (option, wrong) => {
-    let thrown: unknown;
-    try {
-      parseBenchOptions({ ...raw, ...wrong });
-    } catch (error) {
-      thrown = error;
-    }
-    expect(thrown).toBeInstanceOf(MixError);
-    expect((thrown as MixError).code).toBe('INPUT_INVALID');
-    expect((thrown as MixError).values.option).toBe(option);
+  it('of the card are all widths and batches unless they say otherwise, fewer where it must be quick', () => {
+    const shape = { minutes: 4, quick: false, slots: 1000 };
+    expect(gpuShape(shape)).toEqual({
+      ...{ ...shape, widths: [4096, 3072, 2048], batches: [32, 256, 1024, 4096, 16_384, 65_536] },
+    });
+    expect(gpuShape({ ...shape, quick: true }).batches).toEqual([32, 1024, 16_384]);
+    expect(gpuShape({ ...shape, widths: [2048], batches: [1, 7] })).toMatchObject({ widths: [2048], batches: [1, 7] });
   });
 });

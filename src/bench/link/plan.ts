@@ -1,6 +1,5 @@
 // What `millrace bench link` measures: its options, the cases of a run and their order, and the time that an ideal link would
 // take. Nothing here touches a network.
-import { MixError } from '../../base/index.js';
 import { significant } from '../stats.js';
 
 /** stream: one Transfer in chunks; unary: one unary call that carries the whole batch. */
@@ -16,20 +15,6 @@ export interface LinkCase {
   readonly state: LinkState;
   /** Of the sender's kernel: reno, bbr, cubic. */
   readonly congestion: string;
-}
-
-/** As the command line gives them: text. */
-export interface RawLinkOptions {
-  readonly rttMs: string;
-  readonly mbitPerS: string;
-  readonly payloads?: string;
-  readonly windows?: string;
-  readonly bits: string;
-  readonly repeat: string;
-  readonly mtu: string;
-  readonly collectMs: string;
-  readonly idleMs: string;
-  readonly sysctl?: readonly string[];
 }
 
 export interface LinkOptions {
@@ -49,64 +34,11 @@ export interface LinkOptions {
   readonly sysctls: Readonly<Record<string, string>>;
 }
 
-const PAYLOADS = [100, 1_000, 10_000] as const;
-const BITS = ['2048', '3072', '4096'];
+/** Batches that are measured where none are named. */
+export const PAYLOADS: readonly number[] = [100, 1_000, 10_000];
 /** The largest batch that one unary call may carry (comms: 24 MiB) is 49,152 payloads of 4096 bits. */
-const PAYLOADS_MAX = 40_000;
-const RTT_MS_MAX = 2_000;
-const MBIT_PER_S_MAX = 100_000;
-const REPEAT_MAX = 1_000;
-const COLLECT_MS_MAX = 60_000;
-const MTU_LEAST = 576;
-const MTU_MAX = 65_535;
-
-const refuse = (option: string, got: string, expected: string): MixError =>
-  new MixError('INPUT_INVALID', { option: `--${option}`, got, expected });
-
-function number(option: string, text: string, least: number, most: number, digits = /^\d{1,6}$/): number {
-  const value = Number(text);
-  if (!digits.test(text) || value < least || value > most) throw refuse(option, text, `${least} to ${most}`);
-  return value;
-}
-
-const WINDOWS: readonly LinkWindows[] = ['wide', 'default'];
-
-function windowsOf(text: string): LinkWindows {
-  const found = WINDOWS.find((name) => name === text);
-  if (!found) throw refuse('windows', text, WINDOWS.join(', '));
-  return found;
-}
-
-const DECIMAL = /^\d{1,6}(\.\d{1,3})?$/;
-
-function sysctlsOf(texts: readonly string[]): Record<string, string> {
-  const all: Record<string, string> = {};
-  for (const text of texts) {
-    const [, name, value] = /^([a-z][a-z0-9_]*)=([a-z0-9 ]+)$/.exec(text) ?? [];
-    if (!name || !value) throw refuse('sysctl', text, 'NAME=VALUE, NAME below net.ipv4');
-    all[name] = value;
-  }
-  return all;
-}
-
-/** @throws MixError INPUT_INVALID naming the option */
-export function parseLinkOptions(raw: RawLinkOptions): LinkOptions {
-  const { payloads, bits, windows } = raw;
-  if (!BITS.includes(bits)) throw refuse('bits', bits, BITS.join(', '));
-  return {
-    rttMs: number('rtt-ms', raw.rttMs, 0, RTT_MS_MAX, DECIMAL),
-    mbitPerS: number('mbit-per-s', raw.mbitPerS, 0.1, MBIT_PER_S_MAX, DECIMAL),
-    payloads:
-      payloads === undefined ? PAYLOADS : payloads.split(',').map((text) => number('payloads', text, 1, PAYLOADS_MAX)),
-    windows: windows === undefined ? WINDOWS : [windowsOf(windows)],
-    bits: Number(bits),
-    repeat: number('repeat', raw.repeat, 1, REPEAT_MAX),
-    mtu: number('mtu', raw.mtu, MTU_LEAST, MTU_MAX),
-    collectMs: number('collect-ms', raw.collectMs, 0, COLLECT_MS_MAX),
-    idleMs: number('idle-ms', raw.idleMs, 0, COLLECT_MS_MAX),
-    sysctls: sysctlsOf(raw.sysctl ?? []),
-  };
-}
+export const PAYLOADS_MAX = 40_000;
+export const WINDOWS: readonly LinkWindows[] = ['wide', 'default'];
 
 /** Half a round trip for the batch, its bits at the bandwidth, half a round trip for the acknowledgement. */
 export function idealMs({ rttMs, mbitPerS, bits }: LinkOptions, payloads: number): number {

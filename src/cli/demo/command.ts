@@ -6,11 +6,13 @@ import { Command } from 'commander';
 import { MixError, sleep, systemClock, systemRng } from '../../base/index.js';
 import { createLog } from '../../base/log.js';
 import type { Fate } from '../../client/index.js';
-import { openEngine } from '../../engine/index.js';
-import { takeSignals } from '../signals.js';
+import { ENGINE_NAMES, openEngine } from '../../engine/index.js';
+import { TEAM_SIZE_MAX, TEAM_SIZE_MIN } from '../../protocol/index.js';
+import { duration, groupBits, oneOf, whole } from '../common/arguments.js';
+import { takeSignals } from '../common/signals.js';
 import { DemoDisplay } from './display.js';
 import { DemoNetwork } from './network.js';
-import { type DemoOptions, parseOptions, type RawDemoOptions } from './options.js';
+import { type DemoOptions, type RawDemoOptions, readOptions, TEAMS_MIN } from './options.js';
 import { roundLine, roundTable } from './results.js';
 import { demoFloors, NODE_SETTINGS, PEER_LOST_MS, settingsOf } from './settings.js';
 import { DemoTraffic } from './traffic.js';
@@ -36,20 +38,31 @@ const FEW_LIMIT_MS = PEER_LOST_MS + 15_000;
 /** What has not been taken so long after the last batch was sent is given up. */
 const PATIENCE_MS = 60 * 60_000;
 
+const ENGINES = ['auto', ...ENGINE_NAMES] as const;
+const teamSize = whole(TEAM_SIZE_MIN, TEAM_SIZE_MAX);
+
 export function demoCommand(): Command {
   return new Command('demo')
     .description('bring up a network on this machine and mix messages (npm start)')
-    .option('--rounds <n>', 'batches to send (default: 3, or as many as there is time for with --duration)')
-    .option('--duration <time>', 'how long to send batches: 90s, 10m, 1h')
-    .option('--batch <n>', 'messages a round', '1000')
-    .option('--nodes <n>', 'node processes', '8')
-    .option('--team-size <n>', 'nodes that mix a round, drawn from all (default: 5, or all if fewer)')
-    .option('--teams <n>', 'teams at work at once: one mixes, the others precompute (default: as demand asks for)')
-    .option('--bits <n>', 'group: 2048, 3072 or 4096 bits', '4096')
-    .option('--width <n>', 'elements of a message, 1 to 15', '1')
+    .option(
+      '--rounds <n>',
+      'batches to send (default: 3, or as many as there is time for with --duration)',
+      whole(1, 1_000_000),
+    )
+    .option('--duration <time>', 'how long to send batches: 90s, 10m, 1h', duration)
+    .option('--batch <n>', 'messages a round', whole(1, 65_536), 1_000)
+    .option('--nodes <n>', 'node processes', teamSize, 8)
+    .option('--team-size <n>', 'nodes that mix a round, drawn from all (default: 5, or all if fewer)', teamSize)
+    .option(
+      '--teams <n>',
+      'teams at work at once: one mixes, the others precompute (default: as demand asks for)',
+      whole(TEAMS_MIN, 64),
+    )
+    .option('--bits <n>', 'group: 2048, 3072 or 4096 bits', groupBits, 4096)
+    .option('--width <n>', 'elements of a message, 1 to 15', whole(1, 15), 1)
     .option('--input <file>', 'messages, one a line, taken in order and again from the start (default: random text)')
     .option('--output <file>', 'where outputs are written, one a line', 'demo-output/outputs.txt')
-    .option('--engine <name>', 'auto, cuda, cpu, openssl, bigint, reference, gpujs or tfjs', 'auto')
+    .option('--engine <name>', ENGINES.join(', '), oneOf(ENGINES), 'auto')
     .option('--json', 'end with one line of JSON on standard output', false)
     .option('--keep', 'stay up after the rounds until Ctrl+C', false)
     .addHelpText('after', HELP)
@@ -57,7 +70,7 @@ export function demoCommand(): Command {
 }
 
 async function demo(raw: RawDemoOptions): Promise<void> {
-  const options = parseOptions(raw, systemRng);
+  const options = readOptions(raw, systemRng);
   const { group, nodes, batch, teamSize, engine, threads } = options;
   const network = new DemoNetwork({
     nodes,

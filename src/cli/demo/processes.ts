@@ -4,7 +4,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { MixError } from '../../base/index.js';
-import { childExecArgv } from '../signals.js';
+import { childExecArgv } from '../common/signals.js';
 
 /** The compiled command, from src/cli/demo and from dist/cli/demo alike. */
 const MAIN = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));

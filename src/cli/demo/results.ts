@@ -1,6 +1,7 @@
 // What a round of the demo came to: its line in the closing table and in the JSON that scripts read.
 import { PHASES, type PhaseName } from '../../protocol/index.js';
 import type { RoundRow } from '../../scheduler/index.js';
+import { alignedLines } from '../common/table.js';
 import type { MessageBook } from './messageBook.js';
 
 export interface RoundResult {
@@ -79,9 +80,7 @@ export function roundTable(results: readonly RoundResult[]): string {
       String(result.messagesOut),
       result.equal ? 'yes' : 'NO',
     ]);
-  const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
-  const line = (cells: readonly string[]) => cells.map((cell, column) => cell.padStart(widths[column]!)).join('  ');
   const more = results.length - rows.length;
   const note = `times in seconds; phases and rounds overlap${more > 0 ? `; ${more} earlier rounds are not shown` : ''}`;
-  return [line(header), ...rows.map(line), note].join('\n');
+  return [...alignedLines([header, ...rows], () => true), note].join('\n');
 }

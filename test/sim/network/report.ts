@@ -1,4 +1,5 @@
 // How the rows are shown: a table for people, and each target with what was reached.
+import { markdown } from '../../../src/bench/compare/report.js';
 import { figure } from '../../../src/bench/stats.js';
 import type { Row } from './rows.js';
 
@@ -24,11 +25,10 @@ const COLUMNS: readonly (readonly [title: string, value: (row: Row) => string])[
 
 /** In Markdown, so that it can be shown as it is. */
 export function tableOf(rows: readonly Row[]): string {
-  const cells = rows.map((row) => COLUMNS.map(([, value]) => value(row)));
-  const widths = COLUMNS.map(([title], i) => Math.max(title.length, ...cells.map((row) => row[i]!.length)));
-  const line = (row: readonly string[]) => `| ${row.map((cell, i) => cell.padStart(widths[i]!)).join(' | ')} |`;
-  const rule = `| ${widths.map((width) => `${'-'.repeat(width - 1)}:`).join(' | ')} |`;
-  return [line(COLUMNS.map(([title]) => title)), rule, ...cells.map(line)].join('\n');
+  return markdown(
+    COLUMNS.map(([title]) => title),
+    rows.map((row) => COLUMNS.map(([, value]) => value(row))),
+  );
 }
 
 export function targetsOf({ nodes, pipelining, overlap, realtime }: Row): string[] {

@@ -1,0 +1,72 @@
+// What the commands have in common that run a node or a scheduler in the foreground: how settings are overridden, how they end, and how
+// they read their files again.
+import { type Command, Option } from 'commander';
+import { asMixError } from '../../base/index.js';
+import type { Logger } from '../../base/log.js';
+import { gathered } from './arguments.js';
+import { takeSignals } from './signals.js';
+
+export interface ForegroundOptions {
+  /** section.key=value each. */
+  readonly set: readonly string[];
+  readonly exitWithParent: boolean;
+}
+
+/** Adds the options that {@link ForegroundOptions} come from. */
+export function withForegroundOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--set <key=value>', 'override a key of the configuration; may be repeated')
+        .argParser(gathered)
+        .default([], 'none'),
+    )
+    .option('--exit-with-parent', 'stop when standard input closes', false);
+}
+
+interface Foreground {
+  readonly log: Logger;
+  readonly exitWithParent: boolean;
+  /** Ends it in order; called once. `reason`: a signal's name, or what else asked for it. */
+  readonly stop: (reason: string) => Promise<void>;
+  /** Ends it at once. */
+  readonly close: (reason: string) => Promise<void>;
+  /** Reads its files again. @throws MixError; everything stays as it was then */
+  readonly reload: () => void | Promise<void>;
+}
+
+/** Runs until it is told to end: SIGTERM and SIGINT end it in order, a second one at once; SIGHUP makes it read its files again. */
+export async function runInForeground({ log, exitWithParent, stop, close, reload }: Foreground): Promise<never> {
+  await new Promise<void>((resolve) => {
+    let stopping = false;
+    const end = (reason: string, how: (reason: string) => Promise<void>) => {
+      if (stopping) {
+        log.warn({ reason }, 'forced');
+        process.exit(1);
+      }
+      stopping = true;
+      void how(reason).then(resolve);
+    };
+    takeSignals({
+      stop: (signal) => end(signal, stop),
+      reload: () => {
+        Promise.resolve()
+          .then(reload)
+          .catch((thrown) => {
+            const { code, message, remedy } = asMixError(thrown);
+            log.error({ code, reason: message, hint: remedy }, 'not read again; everything stays as it was');
+          });
+      },
+    });
+    process.on('uncaughtException', (err) => {
+      log.error({ err }, 'uncaught exception: everything stops');
+      process.exitCode = 1;
+      end('uncaught exception', close);
+    });
+    if (exitWithParent) {
+      // An error of the pipe is followed by its end.
+      process.stdin.on('end', () => end('the parent process ended', close)).on('error', () => {});
+      process.stdin.resume();
+    }
+  });
+  process.exit(process.exitCode ?? 0);
+}

@@ -1,0 +1,12 @@
+// Rows as a table on a terminal: columns are as wide as what is in them.
+
+/** Lines of a table without rules. `isFigure`: columns whose cells stand at the right. */
+export function alignedLines(rows: readonly (readonly string[])[], isFigure: (column: number) => boolean): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
+  }
+  const pad = (cell: string, column: number) =>
+    isFigure(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!);
+  return rows.map((row) => row.map(pad).join('  ').trimEnd());
+}
