@@ -4,13 +4,12 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { MixError } from '../base/index.js';
 import {
-  configTemplate,
   createKeyFiles,
   keyFilesIn,
   loadCertificate,
   makePrivateDirectory,
   membershipEntry,
-  TEMPLATE_DEFAULTS,
+  nodeConfigFile,
   writePrivate,
 } from '../node/index.js';
 
@@ -27,7 +26,7 @@ export function initCommand(): Command {
   return new Command('init')
     .description('write a commented node.toml, keys and a membership entry into a new directory')
     .requiredOption('-d, --dir <directory>', 'directory to fill; existing files are never overwritten')
-    .option('--network <name>', 'name of the network', TEMPLATE_DEFAULTS.network)
+    .option('--network <name>', 'name of the network', 'example')
     .option('--address <host:port>', 'where team members reach this node', '127.0.0.1:7411')
     .option('--gateway <host:port>', 'where senders reach this node', '127.0.0.1:7412')
     .action(init);
@@ -44,7 +43,7 @@ async function init({ dir, network, address, gateway }: InitOptions): Promise<vo
   const key = await createKeyFiles(files, CERTIFICATE_DAYS);
   const { certificate } = loadCertificate(files);
   const member = { node: key.nodeId, address, gatewayAddress: gateway, identityKey: key.publicKey, certificate };
-  writePrivate(configFile, configTemplate({ ...TEMPLATE_DEFAULTS, network }));
+  writePrivate(configFile, nodeConfigFile({ network }));
   writePrivate(
     membershipFile,
     `# Every node of the network, the same file everywhere.\ngeneration = 1\n\n${membershipEntry(member)}`,

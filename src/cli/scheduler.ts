@@ -12,8 +12,8 @@ import {
   keyFilesIn,
   loadSchedulerConfig,
   makePrivateDirectory,
-  SCHEDULER_TEMPLATE,
   sayCoreFiles,
+  schedulerConfigFile,
   startScheduler,
   writePrivate,
 } from '../node/index.js';
@@ -81,7 +81,7 @@ async function init(directory: string): Promise<void> {
   }
   makePrivateDirectory(directory);
   const key = await createKeyFiles(keyFilesIn(directory), CERTIFICATE_DAYS);
-  writePrivate(configFile, SCHEDULER_TEMPLATE);
+  writePrivate(configFile, schedulerConfigFile());
   process.stdout.write(
     [
       `wrote ${configFile} and keys`,

@@ -11,6 +11,7 @@ export {
   makePrivateDirectory,
   writePrivate,
 } from './settings/keyFiles.js';
-export { loadConfig, loadMembership, membershipEntry, type NodeConfig } from './settings/nodeConfig.js';
-export { loadSchedulerConfig, SCHEDULER_TEMPLATE } from './settings/schedulerConfig.js';
-export { configTemplate, TEMPLATE_DEFAULTS } from './settings/template.js';
+export { loadMembership, membershipEntry } from './settings/membershipFile.js';
+export { loadConfig, type NodeConfig, nodeConfigFile } from './settings/nodeConfig.js';
+export { loadSchedulerConfig, schedulerConfigFile } from './settings/schedulerConfig.js';
+export { floorKeys } from './settings/sections.js';

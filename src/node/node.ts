@@ -54,7 +54,8 @@ import { descriptorLimit, descriptorShares } from './process/descriptors.js';
 import { measureRoundTrips } from './roundTrips.js';
 import { loadCode, openDataDirectory } from './settings/keyFiles.js';
 import { Material } from './settings/material.js';
-import { checkConfig, floorsOf, type NodeConfig } from './settings/nodeConfig.js';
+import { checkConfig, type NodeConfig } from './settings/nodeConfig.js';
+import { floorsOf } from './settings/sections.js';
 
 const HOUR_MS = 3_600_000;
 const MIB = 1 << 20;

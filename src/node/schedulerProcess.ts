@@ -13,7 +13,7 @@ import { addHandshakeService, type CallFacts, Gate, listen } from '../transport/
 import { Engines } from './engines.js';
 import { type Readiness, serveHttp } from './http.js';
 import { loadCertificate, loadSigningKey, openDataDirectory } from './settings/keyFiles.js';
-import { loadMembership } from './settings/nodeConfig.js';
+import { loadMembership } from './settings/membershipFile.js';
 import { paramsOf, type SchedulerConfig } from './settings/schedulerConfig.js';
 
 const GRACE_MS = 1_000;

@@ -9,7 +9,7 @@ import { createLog } from '../../src/base/log.js';
 import { freePorts } from '../../src/cli/demo/processes.js';
 import { forbidCoreFiles, sayCoreFiles } from '../../src/node/process/undumpable.js';
 import { createKeyFiles, keyFilesIn } from '../../src/node/settings/keyFiles.js';
-import { SCHEDULER_TEMPLATE } from '../../src/node/settings/schedulerConfig.js';
+import { schedulerConfigFile } from '../../src/node/settings/schedulerConfig.js';
 import { Nodes } from '../support/nodes.js';
 import { describeWith, missingCommand } from '../support/requires.js';
 
@@ -28,7 +28,7 @@ const children: ChildProcess[] = [];
 beforeAll(async () => {
   await nodes.create(2);
   await createKeyFiles(keyFilesIn(nodes.directory), 2);
-  writeFileSync(join(nodes.directory, 'scheduler.toml'), SCHEDULER_TEMPLATE);
+  writeFileSync(join(nodes.directory, 'scheduler.toml'), schedulerConfigFile());
 });
 afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL');

@@ -12,7 +12,7 @@ import { statusText } from '../../src/cli/status.js';
 import { Client } from '../../src/client/client.js';
 import { createCodes, type RunningScheduler, startScheduler } from '../../src/node/schedulerProcess.js';
 import { createKeyFiles, keyFilesIn } from '../../src/node/settings/keyFiles.js';
-import { loadSchedulerConfig, SCHEDULER_TEMPLATE } from '../../src/node/settings/schedulerConfig.js';
+import { loadSchedulerConfig, schedulerConfigFile } from '../../src/node/settings/schedulerConfig.js';
 import { NO_FLOORS } from '../../src/protocol/floors.js';
 import { NETWORK, Nodes } from '../support/nodes.js';
 
@@ -33,7 +33,7 @@ beforeEach(async () => {
   // The nodes follow this one.
   writeFileSync(join(nodes.directory, 'scheduler.pem'), readFileSync(files.certificateFile));
   configFile = join(directory, 'scheduler.toml');
-  writeFileSync(configFile, SCHEDULER_TEMPLATE);
+  writeFileSync(configFile, schedulerConfigFile());
   nodes.schedulerKey(toHex(key.publicKey));
 });
 afterEach(async () => {

@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { freePorts } from '../../src/cli/demo/processes.js';
 import { createKeyFiles, keyFilesIn } from '../../src/node/settings/keyFiles.js';
-import { membershipEntry } from '../../src/node/settings/nodeConfig.js';
-import { SCHEDULER_TEMPLATE } from '../../src/node/settings/schedulerConfig.js';
+import { membershipEntry } from '../../src/node/settings/membershipFile.js';
+import { schedulerConfigFile } from '../../src/node/settings/schedulerConfig.js';
 import { identity, memberOf } from '../comms/support.js';
 import { describeWith, missingCommand } from '../support/requires.js';
 
@@ -24,7 +24,7 @@ beforeAll(async () => {
   const members = [memberOf(await identity('a')), memberOf(await identity('b'))];
   writeFileSync(join(directory, 'membership.toml'), `generation = 1\n\n${members.map(membershipEntry).join('\n')}`);
   config = join(directory, 'scheduler.toml');
-  writeFileSync(config, SCHEDULER_TEMPLATE);
+  writeFileSync(config, schedulerConfigFile());
 });
 afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL');

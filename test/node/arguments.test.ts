@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { loadConfig, loadMembership, Membership, namedGroup, Sender, startNode } from '../../src/index.js';
-import { address } from '../../src/node/settings/nodeConfig.js';
-import { loadSchedulerConfig, SCHEDULER_TEMPLATE } from '../../src/node/settings/schedulerConfig.js';
-import { configTemplate } from '../../src/node/settings/template.js';
+import { nodeConfigFile } from '../../src/node/settings/nodeConfig.js';
+import { loadSchedulerConfig, paramsOf, schedulerConfigFile } from '../../src/node/settings/schedulerConfig.js';
+import { address } from '../../src/node/settings/sections.js';
+import { DEFAULT_PARAMS } from '../../src/scheduler/parameters.js';
 
 describe('startNode', () => {
   it.each([
@@ -39,7 +40,7 @@ describe('toy groups', () => {
   };
 
   it.each(['TEST-64', 'TEST-512', 'MODP-2048'])('%s is not taken for a node without a word', (group) => {
-    const file = written('node.toml', configTemplate());
+    const file = written('node.toml', nodeConfigFile());
     const flags = [`engine.groups=["MODP-4096", "${group}"]`];
     expect(() => loadConfig(file, flags, {})).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', values: expect.objectContaining({ key: 'engine.groups' }) }),
@@ -53,7 +54,7 @@ describe('toy groups', () => {
     ['rounds.slots=10', 'floors.slots=10'],
     ['rounds.min_senders=1', 'floors.senders=1'],
   ])('and small rounds are not opened without one either: %s', (low, lowered) => {
-    const file = written('scheduler.toml', SCHEDULER_TEMPLATE);
+    const file = written('scheduler.toml', schedulerConfigFile());
     const flags = [
       low,
       ...(low.startsWith('rounds.slots') ? ['rounds.min_senders=10', 'rounds.quota_per_sender=5'] : []),
@@ -62,6 +63,42 @@ describe('toy groups', () => {
       expect.objectContaining({ code: 'CONFIG_INVALID', values: expect.objectContaining({ key: 'rounds' }) }),
     );
     expect(() => loadSchedulerConfig(file, [...flags, lowered])).not.toThrow();
+  });
+});
+
+describe('a configuration', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-overrides-'));
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+  it('of a node and of a scheduler are overridden alike: a variable wins over the file, a flag over both', () => {
+    const [node, scheduler] = [join(directory, 'node.toml'), join(directory, 'scheduler.toml')];
+    writeFileSync(node, nodeConfigFile({ limits: { slots: 100 } }));
+    writeFileSync(scheduler, schedulerConfigFile());
+    const env = { MILLRACE_LOG_LEVEL: 'debug', MILLRACE_LIMITS_SLOTS: '200', MILLRACE_ROUNDS_SLOTS: '300' };
+    expect(loadConfig(node, [], {}).limits.slots).toBe(100);
+    expect(loadConfig(node, [], { ...env, MILLRACE_NETWORK: '"7"' })).toMatchObject({
+      ...{ network: '7', log: { level: 'debug' }, limits: { slots: 200 } },
+    });
+    expect(loadConfig(node, ['limits.slots=400'], { MILLRACE_LIMITS_SLOTS: '200' }).limits.slots).toBe(400);
+    expect(loadSchedulerConfig(scheduler, [], { ...env, MILLRACE_NETWORK: 'other' })).toMatchObject({
+      ...{ network: 'other', log: { level: 'debug' }, rounds: { slots: 300 } },
+    });
+    expect(loadSchedulerConfig(scheduler, ['rounds.slots=400'], env).rounds.slots).toBe(400);
+    expect(() => loadSchedulerConfig(scheduler, [], { MILLRACE_ROUNDS_SLOTS: 'many' })).toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID', values: expect.objectContaining({ key: 'rounds.slots' }) }),
+    );
+  });
+
+  it('as it is written first has every key, says what it is for, and gives the defaults', () => {
+    const file = join(directory, 'first.toml');
+    writeFileSync(file, schedulerConfigFile());
+    const loaded = loadSchedulerConfig(file, [], {});
+    const text = schedulerConfigFile();
+    for (const [section, keys] of Object.entries(loaded)) {
+      if (typeof keys === 'object')
+        for (const key of Object.keys(keys)) expect(text, section).toMatch(new RegExp(`^#? ?${key} = `, 'm'));
+    }
+    expect(paramsOf(loaded)).toEqual(DEFAULT_PARAMS);
   });
 });
 

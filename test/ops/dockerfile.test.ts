@@ -5,10 +5,13 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parse } from 'smol-toml';
 import { afterAll, describe, expect, it } from 'vitest';
 import { CUDA_LIBRARY } from '../../src/engine/cuda/library.js';
-import { TEMPLATE_DEFAULTS } from '../../src/node/settings/template.js';
+import { nodeConfigFile } from '../../src/node/settings/nodeConfig.js';
 
+/** Addresses that `millrace init` writes. */
+const { listen } = parse(nodeConfigFile()) as { listen: Record<'team' | 'gateway' | 'http', string> };
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const text = readFileSync(join(root, 'Dockerfile.cuda'), 'utf8');
 
@@ -95,11 +98,11 @@ describe('Dockerfile.cuda', () => {
 
   it("asks /healthz on the configuration's own port, and offers those of team and gateway", () => {
     const [check = ''] = only(runtime, 'HEALTHCHECK');
-    expect(check).toContain(`http://${TEMPLATE_DEFAULTS.http}/healthz`);
+    expect(check).toContain(`http://${listen.http}/healthz`);
     const command = JSON.parse(check.slice(check.indexOf('['))) as string[];
     expect(command.slice(0, 2)).toEqual(['node', '-e']);
     expect(() => new Function(command[2]!)).not.toThrow();
-    const ports = [TEMPLATE_DEFAULTS.team, TEMPLATE_DEFAULTS.gateway].map(port).join(' ');
+    const ports = [listen.team, listen.gateway].map(port).join(' ');
     expect(only(runtime, 'EXPOSE')).toEqual([ports]);
   });
 

@@ -16,8 +16,9 @@ import { SCHEDULER_ID } from '../../src/comms/scheduler/client.js';
 import { addSchedulerService } from '../../src/comms/scheduler/service.js';
 import { type RunningNode, startNode } from '../../src/node/node.js';
 import { createKeyFiles, keyFilesIn } from '../../src/node/settings/keyFiles.js';
-import { loadConfig, membershipEntry } from '../../src/node/settings/nodeConfig.js';
-import { configTemplate, TEMPLATE_DEFAULTS } from '../../src/node/settings/template.js';
+import { membershipEntry } from '../../src/node/settings/membershipFile.js';
+import { loadConfig, nodeConfigFile } from '../../src/node/settings/nodeConfig.js';
+import { floorKeys } from '../../src/node/settings/sections.js';
 import { NO_FLOORS } from '../../src/protocol/floors.js';
 import { type Member, Membership } from '../../src/protocol/membership.js';
 import type { RoundInfo } from '../../src/protocol/roundInfo.js';
@@ -52,19 +53,17 @@ export class Nodes {
       const [address, gatewayAddress] = [this.#address(3 * i), this.#address(3 * i + 1)];
       const pem = readFileSync(files.certificateFile, 'utf8');
       this.members.push({ node: key.nodeId, identityKey: key.publicKey, address, gatewayAddress, certificate: pem });
-      const paths = { membershipFile: '../membership.toml', schedulerCertificateFile: '../scheduler.pem' };
-      const config = configTemplate({
-        ...TEMPLATE_DEFAULTS,
-        ...paths,
+      const config = nodeConfigFile({
         network: NETWORK,
-        team: address,
-        gateway: gatewayAddress,
-        http: this.#address(3 * i + 2),
-        schedulerAddress: this.#address(3 * count),
-        schedulerKey: toHex(this.authority.publicKey),
-        engine: 'reference',
-        groups: ['TEST-512'],
-        floors: NO_FLOORS,
+        membership_file: '../membership.toml',
+        listen: { team: address, gateway: gatewayAddress, http: this.#address(3 * i + 2) },
+        scheduler: {
+          address: this.#address(3 * count),
+          certificate_file: '../scheduler.pem',
+          key: toHex(this.authority.publicKey),
+        },
+        engine: { name: 'reference', groups: ['TEST-512'] },
+        floors: floorKeys(NO_FLOORS),
       });
       writeFileSync(join(this.at(i), 'node.toml'), config);
     }

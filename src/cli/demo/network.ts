@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MixError, sleep, systemClock } from '../../base/index.js';
 import type { LiveView, RoundTable } from '../../dashboard/index.js';
-import { createKeyFiles, keyFilesIn, SCHEDULER_TEMPLATE } from '../../node/index.js';
+import { createKeyFiles, keyFilesIn, schedulerConfigFile } from '../../node/index.js';
 import { CERTIFICATE_DAYS, NodeProcesses, type NodeProcessesOptions } from './nodeProcesses.js';
 import { freePorts, settingFlags, startMillrace, stopProcess, tailOf } from './processes.js';
 
@@ -46,7 +46,7 @@ export class DemoNetwork {
     mkdirSync(directory);
     const files = keyFilesIn(directory);
     const key = await createKeyFiles(files, CERTIFICATE_DAYS);
-    writeFileSync(join(directory, 'scheduler.toml'), SCHEDULER_TEMPLATE);
+    writeFileSync(join(directory, 'scheduler.toml'), schedulerConfigFile());
     this.roundAuthority = key.publicKey;
     if (this.#stop.signal.aborted) throw new MixError('ABORTED');
     this.startScheduler();

@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MixError, type NodeId, toHex } from '../../base/index.js';
 import type { LogLevel } from '../../base/log.js';
-import { configTemplate, createKeyFiles, keyFilesIn, membershipEntry, TEMPLATE_DEFAULTS } from '../../node/index.js';
+import type { EngineName } from '../../engine/index.js';
+import type { GroupName } from '../../math/index.js';
+import { createKeyFiles, floorKeys, keyFilesIn, membershipEntry, nodeConfigFile } from '../../node/index.js';
 import { type Member, Membership, type RoundFloors } from '../../protocol/index.js';
 import { freePorts, settingFlags, startMillrace, stopProcess, tailOf } from './processes.js';
 
@@ -17,9 +19,9 @@ const QUICK = { 'limits.drain_ms': 0 };
 export interface NodeProcessesOptions {
   readonly network: string;
   readonly nodes: number;
-  readonly engine: string;
+  readonly engine: EngineName | 'auto';
   readonly threads: number;
-  readonly groups: readonly string[];
+  readonly groups: readonly GroupName[];
   /** The least that they take part in. */
   readonly floors: RoundFloors;
   readonly logLevel?: LogLevel;
@@ -106,21 +108,18 @@ export class NodeProcesses {
   #configOf(index: number, scheduler: SchedulerFacts): string {
     const { network, engine, threads, groups, floors, logLevel = 'info' } = this.#options;
     const [team, gateway, http] = this.#addresses.slice(3 * index);
-    return configTemplate({
-      ...TEMPLATE_DEFAULTS,
+    return nodeConfigFile({
       network,
-      team: team!,
-      gateway: gateway!,
-      http: http!,
-      membershipFile: '../membership.toml',
-      schedulerAddress: scheduler.address,
-      schedulerCertificateFile: '../scheduler.pem',
-      schedulerKey: toHex(scheduler.publicKey),
-      engine,
-      threads,
-      groups,
-      floors,
-      logLevel,
+      membership_file: '../membership.toml',
+      listen: { team: team!, gateway: gateway!, http: http! },
+      scheduler: {
+        address: scheduler.address,
+        certificate_file: '../scheduler.pem',
+        key: toHex(scheduler.publicKey),
+      },
+      engine: { name: engine, threads, groups: [...groups] },
+      floors: floorKeys(floors),
+      log: { level: logLevel },
     });
   }
 

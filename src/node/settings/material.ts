@@ -7,7 +7,8 @@ import type { SigningKey } from '../../cmix/index.js';
 import { certificatesOf, fingerprintOf, type Membership } from '../../protocol/index.js';
 import { type CertificatePair, checkPair } from '../../transport/index.js';
 import { loadCertificate, loadSigningKey } from './keyFiles.js';
-import { loadMembership, type NodeConfig } from './nodeConfig.js';
+import { loadMembership } from './membershipFile.js';
+import type { NodeConfig } from './nodeConfig.js';
 
 interface SchedulerFacts {
   readonly address: string;

@@ -1,79 +1,123 @@
-// A scheduler's configuration: one commented TOML file, as a node's. The parameters of rounds may change while it runs (SIGHUP);
-// everything else is read at the start.
-import { dirname, resolve } from 'node:path';
+// A scheduler's configuration: keys, what they may be, defaults, and what they mean. The parameters of rounds may change while it runs
+// (SIGHUP); everything else is read at the start.
 import { z } from 'zod';
-import { asMixError, MixError, type NodeId } from '../../base/index.js';
-import { GROUP_NAMES, type GroupName, TEST_GROUP_NAMES } from '../../math/index.js';
-import { checkFloors, SAFE_FLOORS } from '../../protocol/index.js';
+import { asMixError, checkText, MixError, type NodeId } from '../../base/index.js';
+import { checkFloors } from '../../protocol/index.js';
 import { checkParams, DEFAULT_PARAMS, type SchedulerParams } from '../../scheduler/index.js';
-import { address, floorsOf, floorsSection, httpHosts, logSection, validated, whole, withFlags } from './nodeConfig.js';
+import { commentedFile, notes, pathIn, readConfig } from './configFile.js';
+import {
+  addressFor,
+  file,
+  floorsOf,
+  floorsSection,
+  groupName,
+  httpHosts,
+  identity,
+  identityIn,
+  logSection,
+  network,
+  whole,
+} from './sections.js';
 
-const groups = [...GROUP_NAMES, ...TEST_GROUP_NAMES] as [GroupName, ...GroupName[]];
 const share = z.number().min(0).max(1);
+const durationMs = whole(1, 86_400_000);
 const d = DEFAULT_PARAMS;
 
+const roundsSection = z
+  .strictObject({
+    team_size: whole(2, 64).default(d.teamSize),
+    group: groupName.default(d.group),
+    slots: whole(1, 1 << 20).default(d.slots),
+    width: whole(1, 15).default(d.width),
+    chunk_slots: whole(1, 1 << 20)
+      .default(d.chunkSlots)
+      .register(notes, { about: 'Slots of one chunk of a batch on its way.' }),
+    min_senders: whole(1, 1 << 20)
+      .default(d.minSenders)
+      .register(notes, {
+        about: 'A batch closes when it is full, or after collect_ms. With fewer distinct senders it is not mixed.',
+      }),
+    collect_ms: durationMs.default(d.deadlines.collectMs),
+    quota_per_sender: whole(1, 1 << 20)
+      .default(d.quotaPerSender)
+      .register(notes, { about: 'Slots that one sender may have.' }),
+    precompute_ms: durationMs.default(d.deadlines.precomputeMs).register(notes, {
+      about: 'A node that takes longer fails the round: for a whole stage, and for one phase of it.',
+    }),
+    precompute_phase_ms: durationMs.default(d.deadlines.precomputePhaseMs),
+    realtime_ms: durationMs.default(d.deadlines.realtimeMs),
+    realtime_phase_ms: durationMs.default(d.deadlines.realtimePhaseMs),
+    collecting: whole(1, 64).default(d.collecting).register(notes, {
+      about: 'Rounds that take messages at once, and the least time between two.',
+    }),
+    minimum_delay_ms: whole(0, 86_400_000).default(d.minimumDelayMs),
+  })
+  .prefault({});
+
+const poolSection = z
+  .strictObject({
+    threshold: share.default(d.poolThreshold).register(notes, {
+      about: 'Share of the registered nodes that must be there before a team is drawn.',
+    }),
+    stock_min: whole(1, 100_000).default(d.stockMin).register(notes, {
+      about: 'Precomputed rounds to hold. Between the two, demand and the time of a precomputation decide.',
+    }),
+    stock_max: whole(1, 100_000).default(d.stockMax),
+    node_share_max: share.default(d.nodeShareMax).register(notes, {
+      about: 'Largest share of them that one node is in, where the pool allows.',
+    }),
+    precomputing_per_node: whole(1, 1024).default(d.precomputingPerNode),
+    open_per_node: whole(1, 1024).default(d.openPerNode),
+    stale_ms: whole(1_000, 86_400_000).default(d.staleMs).register(notes, {
+      about:
+        'A node that is silent for longer is inactive. A node to blame for a larger share of its rounds sits out for a while.',
+    }),
+    failure_rate_max: share.default(d.failureRateMax),
+    sit_out_ms: whole(0, 86_400_000).default(d.sitOutMs),
+  })
+  .prefault({});
+
 const schema = z.strictObject({
-  network: z.string().min(1).max(64),
-  data_dir: z.string().min(1),
-  membership_file: z.string().min(1),
-  identity: z.strictObject({
-    key_file: z.string().min(1),
-    certificate_file: z.string().min(1),
-    certificate_key_file: z.string().min(1),
+  network: network("Name of the network, as in every node's file."),
+  data_dir: file('scheduler-data', 'Updates, rounds and registrations are written down here.'),
+  membership_file: file('membership.toml', 'Who may mix: the same file as on the nodes.'),
+  registration: z.enum(['members', 'codes']).default('members').register(notes, {
+    about:
+      'members: every node of that list is in the pool. codes: nodes that register with a code (millrace scheduler --new-codes 5).',
   }),
-  listen: z.strictObject({ nodes: address, http: address, http_hosts: httpHosts }),
-  registration: z.enum(['members', 'codes']).default('members'),
-  rounds: z
-    .strictObject({
-      team_size: whole(2, 64).default(d.teamSize),
-      group: z.enum(groups).default(d.group),
-      slots: whole(1, 1 << 20).default(d.slots),
-      width: whole(1, 15).default(d.width),
-      chunk_slots: whole(1, 1 << 20).default(d.chunkSlots),
-      min_senders: whole(1, 1 << 20).default(d.minSenders),
-      quota_per_sender: whole(1, 1 << 20).default(d.quotaPerSender),
-      collect_ms: whole(1, 86_400_000).default(d.deadlines.collectMs),
-      precompute_ms: whole(1, 86_400_000).default(d.deadlines.precomputeMs),
-      precompute_phase_ms: whole(1, 86_400_000).default(d.deadlines.precomputePhaseMs),
-      realtime_ms: whole(1, 86_400_000).default(d.deadlines.realtimeMs),
-      realtime_phase_ms: whole(1, 86_400_000).default(d.deadlines.realtimePhaseMs),
-      minimum_delay_ms: whole(0, 86_400_000).default(d.minimumDelayMs),
-      collecting: whole(1, 64).default(d.collecting),
-    })
-    .prefault({}),
+  identity: identity("Ed25519: signs rounds and updates. Its public half is [scheduler] key in every node's file."),
+  listen: z.strictObject({
+    nodes: addressFor('Nodes, by mutual TLS 1.3.', '0.0.0.0:7410'),
+    http: addressFor(
+      'The live page (/), /status, /rounds, /metrics, /healthz, /readyz. Keep it on loopback.',
+      '127.0.0.1:7409',
+    ),
+    http_hosts: httpHosts('scheduler.internal'),
+  }),
   floors: floorsSection,
-  pool: z
-    .strictObject({
-      threshold: share.default(d.poolThreshold),
-      stock_min: whole(1, 100_000).default(d.stockMin),
-      stock_max: whole(1, 100_000).default(d.stockMax),
-      node_share_max: share.default(d.nodeShareMax),
-      precomputing_per_node: whole(1, 1024).default(d.precomputingPerNode),
-      open_per_node: whole(1, 1024).default(d.openPerNode),
-      stale_ms: whole(1_000, 86_400_000).default(d.staleMs),
-      failure_rate_max: share.default(d.failureRateMax),
-      sit_out_ms: whole(0, 86_400_000).default(d.sitOutMs),
-    })
-    .prefault({}),
+  rounds: roundsSection,
+  pool: poolSection,
   log: logSection,
 });
 
 export type SchedulerConfig = z.infer<typeof schema>;
 
-/** Relative paths are relative to the file. @throws MixError CONFIG_INVALID naming file and key */
-export function loadSchedulerConfig(file: string, flags: readonly string[] = []): SchedulerConfig {
-  const config = validated(schema, withFlags(file, flags), file);
-  const from = (path: string) => resolve(dirname(file), path);
-  const { identity } = config;
+/**
+ * Reads a scheduler's configuration; relative paths in it are relative to the file. `flags`: `section.key=value` each.
+ * @throws MixError CONFIG_INVALID naming file and key
+ */
+export function loadSchedulerConfig(
+  file: string,
+  flags: readonly string[] = [],
+  env: NodeJS.ProcessEnv = process.env,
+): SchedulerConfig {
+  checkText(file, 'file');
+  const config = readConfig(schema, file, flags, env);
   const loaded: SchedulerConfig = {
     ...config,
-    data_dir: from(config.data_dir),
-    membership_file: from(config.membership_file),
-    identity: {
-      key_file: from(identity.key_file),
-      certificate_file: from(identity.certificate_file),
-      certificate_key_file: from(identity.certificate_key_file),
-    },
+    data_dir: pathIn(file, config.data_dir),
+    membership_file: pathIn(file, config.membership_file),
+    identity: identityIn(file, config.identity),
   };
   paramsOf(loaded);
   checkRoundFloors(loaded, file);
@@ -124,73 +168,10 @@ export function paramsOf({ rounds, pool }: SchedulerConfig): SchedulerParams {
   });
 }
 
-/** A commented file: the one place that documents keys. */
-export const SCHEDULER_TEMPLATE = `# Millrace scheduler. --set section.key=value overrides. Unknown keys are refused.
-
-# Name of the network, as in every node's file.
-network = "example"
-# Updates, rounds and registrations are written down here.
-data_dir = "scheduler-data"
-# Who may mix: the same file as on the nodes.
-membership_file = "membership.toml"
-# members: everybody on that list is in the pool. codes: whoever registers with a code (millrace scheduler --new-codes 5).
-registration = "members"
-
-[identity]
-# Ed25519: signs rounds and updates. Its public half is [scheduler] key in every node's file.
-key_file = "identity.key"
-certificate_file = "certificate.pem"
-certificate_key_file = "certificate.key"
-
-[listen]
-# Nodes, by mutual TLS 1.3.
-nodes = "0.0.0.0:7410"
-# The live page (/), /status, /rounds, /metrics, /healthz, /readyz. Keep it on loopback.
-http = "127.0.0.1:7409"
-# Other names under which a browser may ask for it; loopback's always may.
-# http_hosts = ["scheduler.internal"]
-
-[floors]
-# The least that rounds may be, here as on every node and sender; nodes whose floors are higher refuse these rounds.
-team = ${SAFE_FLOORS.team}
-slots = ${SAFE_FLOORS.slots}
-senders = ${SAFE_FLOORS.senders}
-group_bits = ${SAFE_FLOORS.groupBits}
-
-[rounds]
-team_size = ${d.teamSize}
-group = "${d.group}"
-slots = ${d.slots}
-width = ${d.width}
-# A batch is closed when it is full, or after this long; with fewer senders than min_senders it is not mixed.
-collect_ms = ${d.deadlines.collectMs}
-min_senders = ${d.minSenders}
-# Who does not get as far in this time fails the round: all of a stage, and one step of it.
-precompute_ms = ${d.deadlines.precomputeMs}
-precompute_phase_ms = ${d.deadlines.precomputePhaseMs}
-realtime_ms = ${d.deadlines.realtimeMs}
-realtime_phase_ms = ${d.deadlines.realtimePhaseMs}
-quota_per_sender = ${d.quotaPerSender}
-# Rounds that take messages at once, and the least time between two.
-collecting = ${d.collecting}
-minimum_delay_ms = ${d.minimumDelayMs}
-
-[pool]
-# Share of the registered nodes that must be there before a team is drawn.
-threshold = ${d.poolThreshold}
-# Precomputed rounds to hold; between the two, demand and the time of a precomputation decide.
-stock_min = ${d.stockMin}
-stock_max = ${d.stockMax}
-# Largest share of them that one node is in, where the pool allows.
-node_share_max = ${d.nodeShareMax}
-precomputing_per_node = ${d.precomputingPerNode}
-open_per_node = ${d.openPerNode}
-# Silent for longer is inactive; to blame for so large a share of its rounds sits out for a while.
-stale_ms = ${d.staleMs}
-failure_rate_max = ${d.failureRateMax}
-sit_out_ms = ${d.sitOutMs}
-
-[log]
-level = "info"
-format = "auto"
-`;
+/** A commented configuration file with its defaults. */
+export function schedulerConfigFile(): string {
+  const intro =
+    'Millrace scheduler. An environment variable (MILLRACE_LOG_LEVEL) overrides this file, a flag (--set log.level=debug) overrides both.\n' +
+    'Unknown keys are refused.';
+  return commentedFile(schema, intro);
+}

@@ -1,0 +1,140 @@
+// How a configuration is read and written. A schema says everything: which keys there are, what they may be, their defaults and what
+// they mean. A TOML file gives values, environment variables override it (MILLRACE_SECTION_KEY), flags override both
+// (section.key=value), unknown keys are refused, and every error names its key. The commented file that init writes comes from the
+// same schema.
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { parse } from 'smol-toml';
+import { z } from 'zod';
+import { MixError } from '../../base/index.js';
+
+type Table = Record<string, unknown>;
+
+/** What the commented file says of a key or a section. */
+interface KeyNote {
+  /** Comment lines. */
+  readonly about?: string;
+  /** The value to begin with where a key has no default. */
+  readonly first?: unknown;
+  /** The value of a key that stands in a comment: most do without it. */
+  readonly commented?: unknown;
+}
+
+export const notes = z.registry<KeyNote>();
+
+function readToml(file: string): Table {
+  if (!existsSync(file)) throw new MixError('CONFIG_INVALID', { file, why: 'there is no such file' });
+  try {
+    return parse(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    const [why = ''] = (cause as Error).message.split('\n');
+    throw new MixError('CONFIG_INVALID', { file, why }, { cause });
+  }
+}
+
+/** @throws MixError CONFIG_INVALID naming file and key */
+export function validated<T>(type: z.ZodType<T>, value: unknown, file: string): T {
+  const result = type.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys : [];
+  const at = [...(issue?.path ?? []), ...unknown].join('.');
+  throw new MixError('CONFIG_INVALID', { file, key: at || '(top level)', why: issue?.message ?? '' });
+}
+
+/** A value as a flag or a variable writes it: TOML where it is that, else text. */
+function parseValue(text: string): unknown {
+  try {
+    return parse(`value = ${text}`).value;
+  } catch {
+    // No TOML: text, and the schema says whether text may stand there.
+    return text;
+  }
+}
+
+const isTable = (value: unknown): value is Table => typeof value === 'object' && value !== null;
+
+function set(target: Table, [head = '', ...rest]: readonly string[], value: unknown): void {
+  if (rest.length === 0) {
+    target[head] = value;
+    return;
+  }
+  const inner = target[head];
+  const next: Table = isTable(inner) ? { ...inner } : {};
+  set(next, rest, value);
+  target[head] = next;
+}
+
+/** The keys below a section; undefined where the field is none. */
+function keysOf(field: z.core.$ZodType): Readonly<Record<string, z.core.$ZodType>> | undefined {
+  const inner = field instanceof z.ZodPrefault ? field.def.innerType : field;
+  return inner instanceof z.ZodObject ? inner.shape : undefined;
+}
+
+/** Environment variables that name a key: MILLRACE_LOG_LEVEL is log.level, MILLRACE_DATA_DIR is data_dir. */
+function fromEnvironment(schema: z.ZodObject, env: NodeJS.ProcessEnv): [readonly string[], unknown][] {
+  const paths = Object.entries(schema.shape).flatMap(([name, field]) => {
+    const below = keysOf(field);
+    return below ? Object.keys(below).map((key) => [name, key]) : [[name]];
+  });
+  return paths.flatMap((path): [readonly string[], unknown][] => {
+    const value = env[`MILLRACE_${path.join('_').toUpperCase()}`];
+    return value === undefined ? [] : [[path, parseValue(value)]];
+  });
+}
+
+/** A configuration file with what the environment and flags override. @throws MixError CONFIG_INVALID naming file and key */
+export function readConfig<T>(
+  schema: z.ZodObject & z.ZodType<T>,
+  file: string,
+  flags: readonly string[],
+  env: NodeJS.ProcessEnv,
+): T {
+  const merged = readToml(file);
+  for (const [path, value] of fromEnvironment(schema, env)) set(merged, path, value);
+  for (const flag of flags) {
+    const at = flag.indexOf('=');
+    if (at < 1) throw new MixError('CONFIG_INVALID', { flag, why: 'expected section.key=value' });
+    set(merged, flag.slice(0, at).split('.'), parseValue(flag.slice(at + 1)));
+  }
+  return validated<T>(schema, merged, file);
+}
+
+/** A file without overrides. @throws MixError CONFIG_INVALID naming file and key */
+export const readPlain = <T>(type: z.ZodType<T>, file: string): T => validated(type, readToml(file), file);
+
+/** A path that stands in a file: relative to that. */
+export const pathIn = (file: string, path: string): string => resolve(dirname(file), path);
+
+function written(value: unknown): string {
+  return Array.isArray(value) ? `[${value.map(written).join(', ')}]` : JSON.stringify(value);
+}
+
+const comment = (about: string | undefined): string[] => about?.split('\n').map((line) => `# ${line}`) ?? [];
+
+function keyLines(name: string, field: z.core.$ZodType, given: unknown): string[] {
+  const { about, first, commented } = notes.get(field) ?? {};
+  const value = given ?? first ?? (field instanceof z.ZodDefault ? field.def.defaultValue : undefined);
+  if (given === undefined && commented !== undefined) return [...comment(about), `# ${name} = ${written(commented)}`];
+  return value === undefined ? [] : [...comment(about), `${name} = ${written(value)}`];
+}
+
+/**
+ * A commented file of all keys, those with `values` where they are given, the others as they are by default.
+ * @param intro the comment at its head
+ */
+export function commentedFile(schema: z.ZodObject, intro: string, values: Table = {}): string {
+  const blocks = [[...comment(intro)]];
+  for (const [name, field] of Object.entries(schema.shape)) {
+    const below = keysOf(field);
+    if (!below) blocks.push(keyLines(name, field, values[name]));
+    else {
+      const given = values[name];
+      const keys = Object.entries(below).map(([key, type]) =>
+        keyLines(key, type, isTable(given) ? given[key] : undefined),
+      );
+      blocks.push([`[${name}]`, ...comment(notes.get(field)?.about), ...keys.flat()]);
+    }
+  }
+  return `${blocks.map((block) => block.join('\n')).join('\n\n')}\n`;
+}
