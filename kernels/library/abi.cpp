@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include "../status.h"
 #include "group.h"
 
 using millrace::library::Device;
@@ -141,17 +142,7 @@ extern "C" {
 
 uint32_t millrace_abi_version(void) { return MILLRACE_ABI_VERSION; }
 
-const char* millrace_status_message(int32_t status) {
-  switch (status) {
-    case MILLRACE_OK: return "ok";
-    case MILLRACE_INVALID_ARGUMENT: return "an argument is not valid";
-    case MILLRACE_UNSUPPORTED: return "this device or modulus is not supported";
-    case MILLRACE_OUT_OF_MEMORY: return "out of memory";
-    case MILLRACE_NOT_INVERTIBLE: return "an element has no inverse";
-    case MILLRACE_DEVICE: return "the device failed";
-    default: return "unknown status";
-  }
-}
+const char* millrace_status_message(int32_t status) { return millrace::statusMessage(status); }
 
 uint32_t millrace_device_count(void) {
   std::string why;

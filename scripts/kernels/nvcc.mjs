@@ -1,7 +1,8 @@
 // Compiles the kernels with nvcc, a cubin a target, and reads from ptxas what each kernel takes: registers, spills, stack.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { run } from '../lib/compile.mjs';
 
 /** Oldest target of nvcc 13 to the H100 and H200; PTX of the newest for what comes after. */
 export const TARGETS = ['sm_75', 'sm_80', 'sm_86', 'sm_89', 'sm_90'];
@@ -14,20 +15,6 @@ export function findNvcc() {
     if (name && spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0) return name;
   }
   return undefined;
-}
-
-function run(command, args) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-    let said = '';
-    child.stderr.on('data', (text) => {
-      said += text;
-    });
-    child.on('error', reject);
-    child.on('close', (code) =>
-      code === 0 ? resolve(said) : reject(new Error(`${args.join(' ')}: ${said.slice(0, 4000)}`)),
-    );
-  });
 }
 
 /** `17MulGatherBodyINS0_5ShapeILi4096ELi8ENS0_7ShippedEEE…` as `MulGather 4096/8 special`; `hold` kernels by what they hold. */
@@ -65,7 +52,7 @@ export async function compileFor(nvcc, root, source, target, directory, defines 
   );
   const cubin = join(directory, `${tag}.cubin`);
   const flags = ['-std=c++17', '-Xptxas', '-v', `-arch=${target}`, '-cubin', ...defines.map((define) => `-D${define}`)];
-  const said = await run(nvcc, [...flags, join(root, source), '-o', cubin]);
+  const said = await run(nvcc, [...flags, join(root, source), '-o', cubin], { mayWarn: true });
   if (said.includes('warning')) throw new Error(said.slice(0, 4000));
   const kernels = resourcesOf(said);
   if (kernels.length === 0) throw new Error(`${source} for ${target}: ptxas named no kernel`);
@@ -76,5 +63,5 @@ export async function compileFor(nvcc, root, source, target, directory, defines 
 export async function compilePtx(nvcc, root, source, directory, defines = []) {
   mkdirSync(directory, { recursive: true });
   const flags = ['-std=c++17', `-arch=${PTX}`, '-ptx', ...defines.map((define) => `-D${define}`)];
-  await run(nvcc, [...flags, join(root, source), '-o', join(directory, `${defines.join('')}.ptx`)]);
+  await run(nvcc, [...flags, join(root, source), '-o', join(directory, `${defines.join('')}.ptx`)], { mayWarn: true });
 }

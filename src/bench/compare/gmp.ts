@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { MixError } from '../../base/index.js';
 import type { Group } from '../../math/index.js';
+import { findCompiler } from '../compiler.js';
 
 const SOURCE = fileURLToPath(new URL('../../../bench/peers/gmp.c', import.meta.url));
 const PROGRAM = fileURLToPath(new URL('../../../build/bench/gmp', import.meta.url));
@@ -19,8 +20,7 @@ function build(): string | undefined {
   if (!existsSync(SOURCE)) return 'its source is not part of this installation';
   if (existsSync(PROGRAM) && statSync(PROGRAM).mtimeMs >= statSync(SOURCE).mtimeMs) return undefined;
   mkdirSync(dirname(PROGRAM), { recursive: true });
-  const compilers = [process.env.CC, 'cc', 'gcc', 'clang'].filter((name): name is string => !!name);
-  const compiler = compilers.find((name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0);
+  const compiler = findCompiler();
   if (!compiler) return 'there is no C compiler';
   const built = spawnSync(compiler, ['-O2', SOURCE, '-o', PROGRAM, '-lgmp'], { stdio: 'ignore' });
   return built.status === 0 ? undefined : 'libgmp or its header is missing (install libgmp-dev)';

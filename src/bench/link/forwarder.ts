@@ -6,6 +6,7 @@ import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { MixError } from '../../base/index.js';
+import { findCompiler } from '../compiler.js';
 
 const fileOf = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 const SOURCES = ['bench/link/forwarder.c', 'bench/link/line.h'].map(fileOf);
@@ -50,12 +51,10 @@ function tunState(): Surroundings['tun'] {
 }
 
 export function surroundings(): Surroundings {
-  const compilers = [process.env.CC, 'cc', 'gcc', 'clang'].filter((name): name is string => !!name);
-  const answers = (name: string) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0;
   return {
     platform: process.platform,
     hasSource: SOURCES.every((file) => existsSync(file)),
-    compiler: compilers.find(answers),
+    compiler: findCompiler(),
     tun: tunState(),
   };
 }
