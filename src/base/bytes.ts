@@ -99,7 +99,7 @@ export function framed(domain: string, parts: readonly DigestPart[]): Uint8Array
   return out;
 }
 
-/** What is hashed in one call: a short copy is cheaper than the calls that it saves, a long one is not. */
+/** Longest input that is copied and hashed in one call: a short copy is cheaper than the calls that it saves. */
 const ONE_CALL_BYTES = 4_096;
 /** Where short frames are made, between calls all zeros: to allocate one costs as much as to hash it. */
 const frames = new Uint8Array(ONE_CALL_BYTES);

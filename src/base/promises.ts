@@ -15,7 +15,7 @@ export function deferred<T>(): Deferred<T> {
     resolvePromise = resolve;
     rejectPromise = reject;
   });
-  // Whoever awaits it hears of a failure; where nobody does, it is no error.
+  // Callers that await it get the error. Without one, it is not an error.
   promise.catch(() => {});
   return {
     promise,

@@ -1,4 +1,4 @@
-// A type for key material that cannot be printed by accident and can be wiped on purpose. Whoever needs the bytes says
+// A type for key material that cannot be printed by accident and can be wiped on purpose. Code that needs the bytes says
 // so with reveal(); a log line, a JSON document, an error value or util.inspect only ever show `[secret]`.
 import { inspect } from 'node:util';
 

@@ -1,4 +1,4 @@
-// What is said of repeated measurements: the least, the middle and the greatest. The least is the nearest to what the code
+// Statistics of repeated measurements: the least, the middle and the greatest. The least is the nearest to what the code
 // costs on a machine that others use, too; the spread says how far to trust it.
 
 /** Microseconds an operation, over the repeats of one measurement. */

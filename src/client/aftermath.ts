@@ -39,7 +39,7 @@ const POLL_MS = 50;
 const POLL_MS_MAX = 2_000;
 /** Of the time waited so far, between two polls: what is learnt late is late by that much, and a long wait costs few polls. */
 const POLL_SHARE = 1 / 8;
-/** What is added to a round's own deadlines before its team is taken to be gone. */
+/** Added to a round's own deadlines before its team is taken to be gone. */
 const GRACE_MS = 20_000;
 
 export class Aftermath {

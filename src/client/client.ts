@@ -56,7 +56,7 @@ import {
 const REGISTER_WINDOW = 4;
 /** Submissions under way at once over one connection. */
 const SUBMIT_WINDOW = 64;
-/** What is as true of the next submission as of the one that is refused so. */
+/** Refusals that hold for every further submission to the same round and node. */
 const CLOSED: readonly ErrorCode[] = [
   'ROUND_FULL',
   'ROUND_NOT_COLLECTING',
@@ -136,7 +136,7 @@ export class Client {
     this.#floors = { ...SAFE_FLOORS, ...floors };
   }
 
-  /** Whom it knows. */
+  /** The nodes that it knows. */
   get membership(): Membership {
     return this.#membership;
   }

@@ -23,7 +23,7 @@ const NOTHING = new Uint8Array(0);
 /** What HKDF-Expand puts behind its input for the first block. */
 const FIRST_BLOCK = Uint8Array.of(1);
 
-// What is hashed: a key block and what follows it. The blocks are zeros between calls.
+// Room for the input of a hash: a key block and the bytes behind it. Zeros between calls.
 const inner = new Uint8Array(BLOCK_BYTES + SHORT_BYTES);
 const outer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES);
 

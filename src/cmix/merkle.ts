@@ -20,7 +20,7 @@ export function slotLeaf(phaseLabel: string, slot: number, bytes: Uint8Array): U
   return digest(LEAF_DOMAIN, phaseLabel, slot, bytes);
 }
 
-/** What is hashed for an inner node, with room for its two children. */
+/** Input of the hash of an inner node, with room for its two children. */
 const nodeFrame = framed(NODE_DOMAIN, [new Uint8Array(DIGEST_BYTES), new Uint8Array(DIGEST_BYTES)]);
 const RIGHT_AT = nodeFrame.length - DIGEST_BYTES;
 const LEFT_AT = RIGHT_AT - 8 - DIGEST_BYTES;

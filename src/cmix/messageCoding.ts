@@ -56,7 +56,7 @@ export function messageCapacity(group: Group, width: number): number {
 
 /**
  * Where the codes of one group and width are made and read, one after the other: a node decodes a whole batch while senders wait, and
- * would spend more on allocating than on hashing. What is hashed is framed once, and lies ready.
+ * would spend more on allocating than on hashing. The input of the hash is framed once, and kept.
  */
 class CodeRoom {
   /** hash ‖ salt ‖ body. */

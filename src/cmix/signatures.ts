@@ -1,5 +1,5 @@
 // Node identities: Ed25519 keys (RFC 8032) by node:crypto, the node id that is derived from a public key, and a verifier
-// that answers false to anything malformed. What is signed is always a digest that names its own domain (base/bytes).
+// that answers false to anything malformed. The signed value is always a digest that names its own domain (base/bytes).
 import { createHash, type KeyObject, sign, verify } from 'node:crypto';
 import { equalBytes, fromHex, type NodeId, type Rng, randomBytes, Secret, toHex } from '../base/index.js';
 import { CURVE_KEY_BYTES, privateCurveKey, publicCurveBytes, publicCurveKey } from './curveKeys.js';

@@ -40,7 +40,7 @@ interface TableShape {
 
 const isBytes = (value: unknown, length: number): boolean => value instanceof Uint8Array && value.length === length;
 
-/** What is wrong with an entry, in one word; undefined where nothing is. */
+/** The reason to reject an entry; undefined where there is none. */
 function entryFault(entry: SlotEntry, teamSize: number): string | undefined {
   if (!isSenderId(entry.sender)) return 'sender';
   if (!isBytes(entry.salt, SALT_BYTES)) return 'salt';

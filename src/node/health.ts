@@ -51,7 +51,7 @@ export class NodeHealth {
     return { ready: isConnected() && fatal.length === 0, reasons };
   }
 
-  /** What is wrong with this machine, whoever is connected. */
+  /** Faults of this machine. They do not depend on who is connected. */
   #faults(): readonly { readonly reason: string; readonly fatal: boolean }[] {
     const { clock, store, clockOffsetsMs, otherCertificates } = this.#deps;
     const wrongClock = clockTrouble(clock.wallMs(), clockOffsetsMs(), otherCertificates());

@@ -325,7 +325,7 @@ function reload(common: Common, runner: RoundManager, link: TeamLink, { team, ga
     hosts.follow(membership, [SCHEDULER_ID]);
     link.membershipChanged();
     runner.membershipChanged();
-    // Whoever is a member no more is not heard again, not even on what it has open.
+    // Drop open calls and connections of removed members.
     team.closeConnections((fingerprint) => membership.byFingerprint(fingerprint) !== undefined);
   }
   log.info({ ...change, generation: membership.generation }, 'certificate and membership list read again');

@@ -42,7 +42,7 @@ async function measureAll(
         const ms = link.roundTripMs(peer);
         if (ms !== undefined) found.push({ peer, ms });
       } catch {
-        // Who does not answer has no round trip; that it is away, others notice.
+        // No answer, no round trip. Liveness checks notice that a node is away.
       } finally {
         cancel();
         signal.removeEventListener('abort', stop);

@@ -137,7 +137,7 @@ export function statementsIn(evidence: Evidence): readonly Statement[] {
 }
 
 /**
- * Whom evidence convicts.
+ * The node that evidence convicts.
  * @throws MixError EVIDENCE_INVALID where it convicts nobody: whoever brings it has lied; what the engine throws
  */
 export async function verifyEvidence(facts: PublicFacts, engine: Engine, evidence: Evidence): Promise<Finding> {

@@ -69,7 +69,7 @@ export interface CirclePing {
   readonly hop: number;
 }
 
-/** What is done for links ahead of rounds; everything in it may fail without a round noticing. */
+/** Work for links ahead of rounds. It may fail without effect on any round. */
 export interface LinkProbe {
   /** Sends `bytes` that mean nothing where batches of a phase go; resolves when the peer has them all. */
   warm(to: NodeId, phase: BatchPhase, bytes: number, signal: AbortSignal): Promise<void>;

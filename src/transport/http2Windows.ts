@@ -19,7 +19,7 @@ const STRANGER_WINDOW_BYTES = 1024 * 1024;
 export const CONNECTIONS_MAX = 4_096;
 /** What looks after the callers of a server, among the options that grpc-js hands on. */
 export const GUARD = Symbol('guard');
-/** Whoever does not finish its TLS handshake in this time is not there: Node.js would wait two minutes. */
+/** Longest TLS handshake. Node.js would wait two minutes. */
 const HANDSHAKE_MS = 10_000;
 
 // The module object that CommonJS code sees: the ES namespace is read-only.
@@ -63,7 +63,7 @@ function widened(options: GuardedOptions): http2.Http2SecureServer {
  */
 function showCertificate(socket: TLSSocket): void {
   socket.authorized = true;
-  // Whoever shows none has no business here: there is nobody to tell what is wrong with it.
+  // Close connections without a certificate. Nobody is there who could be told.
   if (!socket.getPeerX509Certificate()) socket.destroy();
 }
 

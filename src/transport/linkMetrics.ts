@@ -1,4 +1,4 @@
-// What is known of each link, by peer: nothing of it is about a slot, a sender or a message. A gauge has no value for a peer
+// Metrics of each link, by peer: none is about a slot, a sender or a message. A gauge has no value for a peer
 // until something was measured, so that nothing is reported before it is known.
 import type { Metrics } from '../base/metrics.js';
 import { WINDOW_BYTES } from './http2Windows.js';

@@ -16,7 +16,7 @@ export type ComparedOperation = (typeof COMPARED)[number];
 /** A contestant's way to do one operation. */
 export interface Entry {
   readonly contestant: string;
-  /** What is measured, in words. */
+  /** The measured operation, in words. */
   readonly what: string;
   /** Worker threads; 1 for libraries. */
   readonly threads: number;

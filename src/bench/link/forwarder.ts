@@ -23,7 +23,7 @@ export interface Surroundings {
   readonly tun: 'usable' | 'forbidden' | 'missing';
 }
 
-/** What is missing first, and how to get it; undefined where nothing is. */
+/** The first thing that is missing, and how to get it; undefined where nothing is. */
 export function missingOf(found: Surroundings): { readonly missing: string; readonly get: string } | undefined {
   const { platform, hasSource, compiler, tun } = found;
   if (platform !== 'linux') return { missing: 'Linux', get: 'run it on Linux: it needs network namespaces and TUN' };
@@ -154,7 +154,7 @@ export class Forwarder {
     return new Forwarder(program, child, JSON.parse(first) as Ready, waiting);
   }
 
-  /** What is under way is lost. */
+  /** Packets under way are lost. */
   async set({ delayNs, bitsPerSecond, queueBytes }: Line): Promise<void> {
     await this.#ask(`set ${delayNs} ${bitsPerSecond} ${queueBytes}`);
   }

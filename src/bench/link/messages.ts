@@ -47,7 +47,7 @@ interface Received {
   readonly connectionWindow: number;
 }
 
-/** What is asked of an end, and what it answers. */
+/** Questions to an end, and its answers. */
 interface Questions {
   hello: { ask: { sysctls: Readonly<Record<string, string>> }; answer: EndFacts };
   serve: { ask: { client: EndFacts }; answer: Ports };
@@ -120,7 +120,7 @@ export class End {
 export async function answerAll(answers: Answers): Promise<void> {
   const reply = (answered: Answered) => void process.send?.(answered);
   process.on('message', ({ question, ask }: Asked) => {
-    // What is asked is of the type that its question says: the asker is this very program.
+    // The question has the type that it names: this very program asks.
     const answer = answers[question] as ((ask: object) => Promise<object>) | undefined;
     if (!answer) return reply({ code: 'INTERNAL', values: { message: 'not asked of this end', question } });
     answer(ask).then(

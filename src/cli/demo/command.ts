@@ -233,7 +233,7 @@ function onInterrupt(network: DemoNetwork, display: DemoDisplay): Promise<never>
       },
     });
   });
-  // Whoever waits hears of it; where nobody does, it is no error.
+  // Callers that wait get the error. Without one, it is not an error.
   signalled.catch(() => {});
   return signalled;
 }

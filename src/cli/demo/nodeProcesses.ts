@@ -1,5 +1,5 @@
 // The nodes of a network on loopback: one process each, with keys, configuration and a data directory of its own, real gRPC, real
-// mutual TLS. Whom they follow is the caller's choice. Whatever happens, stop() leaves no process and no file.
+// mutual TLS. The caller says which scheduler they follow. Whatever happens, stop() leaves no process and no file.
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -31,7 +31,7 @@ export interface NodeProcessesOptions {
   readonly advertise?: (address: string) => Promise<string>;
 }
 
-/** Whom the nodes follow. */
+/** The scheduler that the nodes follow. */
 interface SchedulerFacts {
   readonly address: string;
   /** PEM */
@@ -149,7 +149,7 @@ export class NodeProcesses {
         });
       }
     });
-    // Whoever waits hears of it; where nobody does, it is no error.
+    // Callers that wait get the error. Without one, it is not an error.
     died.catch(() => {});
     return died;
   }

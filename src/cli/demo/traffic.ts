@@ -76,7 +76,7 @@ export class DemoTraffic {
       await Promise.race([taken, ended]);
     }
     await Promise.all(ends);
-    // What is left in a book came out and did not go in.
+    // Messages left in a book came out and did not go in.
     for (const [round, book] of this.#books) await this.#conclude(round, book);
   }
 

@@ -9,7 +9,7 @@ export interface ValidTime {
   readonly toMs: number;
 }
 
-/** What is wrong with the clock, and whether a node can mix with it. */
+/** A fault of the clock, and whether a node can mix with it. */
 interface ClockTrouble {
   readonly reason: string;
   readonly fatal: boolean;

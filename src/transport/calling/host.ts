@@ -99,7 +99,7 @@ interface Line {
   connection: Connection | undefined;
   /** What the peer said of itself; undefined until this connection's handshake. */
   hello: Hello | undefined;
-  /** Whoever needs the line while it is opened waits for this. */
+  /** Callers wait for this while the line is being opened. */
   opening: Promise<void> | undefined;
 }
 
@@ -155,7 +155,7 @@ export class Host {
         line.opening = this.#inTurn(() => this.#open(line)).finally(() => {
           line.opening = undefined;
         });
-        // Whoever waits hears of a failure; it is nobody's where all have gone.
+        // Callers that wait get the error; it is nobody's where all have gone.
         line.opening.catch(() => {});
       }
       await this.#waitFor(line.opening, endMs, signal);

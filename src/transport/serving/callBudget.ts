@@ -10,7 +10,7 @@ const BUSY = 0.75;
 const SPARE = 0.4;
 /** Calls a second that are always heard: a twentieth of the thread, and never the cause of an overload. */
 const LEAST_PER_S = 50;
-/** Looks, one a second, before calls are limited: a burst passes. Whoever was overloaded in the last minutes has no patience. */
+/** Looks, one a second, before calls are limited: a burst passes. After an overload in the last minutes, one look is enough. */
 const PATIENCE = 2;
 const IMPATIENT_MS = 300_000;
 /** Factors of the limit: after a second of overload, after a second without overload, and after a second with time to spare. */

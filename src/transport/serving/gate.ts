@@ -1,5 +1,5 @@
-// Who may call a listener between members: whoever shows a pinned certificate, and, since 1.1, carries the token of a session
-// that was authenticated on this very connection. A member of 1.0 calls without a token; one that has a session here does not.
+// Authenticates calls to a listener between members. A caller shows a pinned certificate and, since 1.1, the token of a session that
+// was authenticated on this very connection. A member of 1.0 calls without a token; one that has a session here does not.
 
 import { type Clock, equalBytes, MixError, type NodeId, type Rng } from '../../base/index.js';
 import { verifySignature } from '../../cmix/index.js';
@@ -88,7 +88,7 @@ export class Gate {
     const [value] = tokens;
     if (tokens.length === 0) {
       const { tokensRequired = false } = this.#options;
-      // Whoever has shown that it knows tokens is not let in without: a stolen TLS key alone is not enough then.
+      // A member that has shown tokens needs one from then on: a stolen TLS key alone is not enough.
       if (!tokensRequired) this.#forgetClosed(member);
       if (tokensRequired || this.#sessions.sizeOf(member.node) > 0) throw refused('missing');
       return member;
