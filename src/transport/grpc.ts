@@ -1,4 +1,4 @@
-// The one place that loads grpc-js, after its HTTP/2 server is widened, and the service definitions of millrace.proto.
+// The one place that loads grpc-js, and the service definitions of millrace.proto.
 
 import { fileURLToPath } from 'node:url';
 import * as grpc from '@grpc/grpc-js';

@@ -1,11 +1,11 @@
 // Wide HTTP/2 windows and TLS 1.3 on the serving side. grpc-js offers no option for either: with its 64 KiB default window
-// a batch of 4 megabits over a 49 ms round trip takes ten times as long as with 16 MiB. So the server that grpc-js makes
-// is given initialWindowSize (streams) and setLocalWindowSize (connection) here, by wrapping the one function it calls.
-// The client side has an option, grpc-node.flow_control_window. test/comms/windows.test.ts fails if an upgrade breaks it.
+// a batch of 4 megabits over a 49 ms round trip takes ten times as long as with 16 MiB. The client side has an option,
+// grpc-node.flow_control_window. One call changes one server, through what grpc-js keeps for itself; other HTTP/2 servers of the
+// process stay as they are. test/comms/windows.test.ts fails if an upgrade breaks it.
 
 import type * as http2 from 'node:http2';
-import { createRequire } from 'node:module';
 import type { TLSSocket } from 'node:tls';
+import type * as grpc from '@grpc/grpc-js';
 import { rememberServed } from './channelBinding.js';
 import type { ServerGuard } from './serving/callerLimits.js';
 
@@ -17,44 +17,57 @@ const STRANGER_STREAM_WINDOW_BYTES = 64 * 1024;
 const STRANGER_WINDOW_BYTES = 1024 * 1024;
 /** Connections of one listener; more are closed at once, so that nobody takes all file descriptors of the process. */
 export const CONNECTIONS_MAX = 4_096;
-/** What looks after the callers of a server, among the options that grpc-js hands on. */
-export const GUARD = Symbol('guard');
 /** Longest TLS handshake. Node.js would wait two minutes. */
 const HANDSHAKE_MS = 10_000;
 
-// The module object that CommonJS code sees: the ES namespace is read-only.
-const module = createRequire(import.meta.url)('node:http2') as {
-  createSecureServer: (options: http2.SecureServerOptions) => http2.Http2SecureServer;
-};
-const original = module.createSecureServer;
+/** What its credentials add to the options of the HTTP/2 server. */
+interface OwnCredentials {
+  _getConstructorOptions(): http2.SecureServerOptions;
+}
 
-type GuardedOptions = http2.SecureServerOptions & { readonly [GUARD]?: ServerGuard };
+/** How it takes a new HTTP/2 server into use. */
+interface OwnServer {
+  _setupHandlers(server: http2.Http2SecureServer, interceptors: unknown): void;
+}
 
-function widened(options: GuardedOptions): http2.Http2SecureServer {
-  const { [GUARD]: guard } = options;
-  const isPublic = guard !== undefined && !options.requestCert;
-  const server = original({
-    ...options,
+interface Widening {
+  readonly credentials: grpc.ServerCredentials;
+  /** Whether callers must show a certificate; where they need not, anybody may call, and windows are small. */
+  readonly certificates: boolean;
+  /** Calls of one connection. */
+  readonly streamsMax: number;
+  readonly guard: ServerGuard;
+}
+
+/** Gives a server that is not bound yet wide windows and TLS 1.3, and lets the guard look after its callers. */
+export function widen(server: grpc.Server, { credentials, certificates, streamsMax, guard }: Widening): void {
+  const [own, ownCredentials] = [server as unknown as OwnServer, credentials as unknown as OwnCredentials];
+  const options = ownCredentials._getConstructorOptions.bind(credentials);
+  ownCredentials._getConstructorOptions = () => ({
+    ...options(),
     minVersion: 'TLSv1.3',
     handshakeTimeout: HANDSHAKE_MS,
     settings: {
-      ...options.settings,
-      initialWindowSize: isPublic ? STRANGER_STREAM_WINDOW_BYTES : WINDOW_BYTES,
+      maxConcurrentStreams: streamsMax,
+      initialWindowSize: certificates ? WINDOW_BYTES : STRANGER_STREAM_WINDOW_BYTES,
     },
     // A client certificate that no authority signed is not refused here but checked against the membership list by
     // protocol/membership.ts, before any message is read, so that its owner gets an error that says what is wrong.
     rejectUnauthorized: false,
   });
-  // What looks after callers has a smaller limit, which it shares out; this is for listeners without one.
-  server.maxConnections = CONNECTIONS_MAX;
-  if (options.requestCert) server.on('secureConnection', showCertificate);
-  server.on('secureConnection', rememberServed);
-  const windowBytes = isPublic ? STRANGER_WINDOW_BYTES : WINDOW_BYTES;
-  server.on('session', (session) => session.setLocalWindowSize(windowBytes));
-  guard?.guard(server);
-  const setSecureContext = server.setSecureContext.bind(server);
-  server.setSecureContext = (context) => setSecureContext({ ...context, minVersion: 'TLSv1.3' });
-  return server;
+  const setUp = own._setupHandlers.bind(server);
+  own._setupHandlers = (http2Server, interceptors) => {
+    // The guard has a smaller limit, which it shares out; this is for a guard without one.
+    http2Server.maxConnections = CONNECTIONS_MAX;
+    if (certificates) http2Server.on('secureConnection', showCertificate);
+    http2Server.on('secureConnection', rememberServed);
+    const windowBytes = certificates ? WINDOW_BYTES : STRANGER_WINDOW_BYTES;
+    http2Server.on('session', (session) => session.setLocalWindowSize(windowBytes));
+    guard.guard(http2Server);
+    const setSecureContext = http2Server.setSecureContext.bind(http2Server);
+    http2Server.setSecureContext = (context) => setSecureContext({ ...context, minVersion: 'TLSv1.3' });
+    setUp(http2Server, interceptors);
+  };
 }
 
 /**
@@ -66,5 +79,3 @@ function showCertificate(socket: TLSSocket): void {
   // Close connections without a certificate. Nobody is there who could be told.
   if (!socket.getPeerX509Certificate()) socket.destroy();
 }
-
-module.createSecureServer = widened;

@@ -1,9 +1,9 @@
-// The windows and the TLS version that a real connection has, read off its sessions: the options of grpc-js and the wrapped
-// function of transport/http2Windows.ts are only how we ask for them. Fails if an upgrade of grpc-js stops asking.
+// The windows and the TLS version that a real connection has, read off its sessions: the options of grpc-js and transport/http2Windows.ts
+// are only how we ask for them. Fails if an upgrade of grpc-js stops asking.
 import type http2 from 'node:http2';
 import type { ClientHttp2Session, Http2Server, ServerHttp2Session } from 'node:http2';
 import { createRequire } from 'node:module';
-import { connect as dialTcp, type Server } from 'node:net';
+import { type AddressInfo, connect as dialTcp, type Server } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterEach, expect, it, vi } from 'vitest';
 import { CONNECTIONS_MAX, WINDOW_BYTES } from '../../src/transport/http2Windows.js';
@@ -29,9 +29,9 @@ async function connection(): Promise<{ client: ClientHttp2Session; server: Serve
     clients.push(session);
     return session;
   }) as typeof dial);
-  const widened = cjs.createSecureServer as (options: object) => Http2Server;
+  const create = cjs.createSecureServer as (options: object) => Http2Server;
   vi.spyOn(cjs, 'createSecureServer').mockImplementation(((options: object) => {
-    const server = widened(options);
+    const server = create(options);
     server.on('session', (session) => servers.push(session));
     return server;
   }) as typeof cjs.createSecureServer);
@@ -81,11 +81,24 @@ it('refuses a client of TLS 1.2 at the handshake, and lives', async () => {
   expect(await a!.link.ping(b!.node, never)).toBe(b!.receiver.bootId);
 });
 
+it('leaves other servers of the process alone', async () => {
+  const own = await identity('a');
+  loopback = await Loopback.start([own]);
+  const { certificate: cert, privateKey: key } = own.certificate;
+  const other = cjs.createSecureServer({ key, cert, minVersion: 'TLSv1.2' });
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  const sessions: ServerHttp2Session[] = [];
+  other.on('session', (session) => sessions.push(session));
+  expect(await handshake((other.address() as AddressInfo).port, 'TLSv1.2')).toBe('TLSv1.2');
+  await expect.poll(() => sessions[0]?.localSettings.initialWindowSize).toBe(65_535);
+  other.close();
+});
+
 it('takes a bounded number of connections, and closes those beyond it at once', async () => {
   const made: Server[] = [];
-  const widened = cjs.createSecureServer as (options: object) => Http2Server;
+  const create = cjs.createSecureServer as (options: object) => Http2Server;
   vi.spyOn(cjs, 'createSecureServer').mockImplementation(((options: object) => {
-    const server = widened(options);
+    const server = create(options);
     made.push(server);
     return server;
   }) as typeof cjs.createSecureServer);

@@ -17,7 +17,7 @@ import {
   STREAMS_MAX,
   serverOptions,
 } from '../grpc.js';
-import { CONNECTIONS_MAX, GUARD } from '../http2Windows.js';
+import { CONNECTIONS_MAX, widen } from '../http2Windows.js';
 import { isOutOfTime, isTyped, refusalOf, toStatus } from '../status.js';
 import { ServerGuard, type ServerLimits, type ServerLoad } from './callerLimits.js';
 import type { CallFacts } from './gate.js';
@@ -93,7 +93,7 @@ export async function listen(
   const pair = { private_key: Buffer.from(privateKey), cert_chain: Buffer.from(certificate) };
   // Its own certificate as the only root: no authority of the machine has a say here.
   const credentials = grpc.ServerCredentials.createSsl(Buffer.from(certificate), [pair], authenticate !== undefined);
-  guardConnections(credentials, loads);
+  widen(server, { credentials, certificates: authenticate !== undefined, streamsMax, guard: loads });
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(options.address, credentials, (error, bound) => {
       if (error)
@@ -114,17 +114,6 @@ export async function listen(
 /** What grpc-js keeps for itself: it lets credentials change under a server that runs, but only its own kinds of them. */
 interface ChangeableCredentials {
   updateSecureContextOptions(options: SecureContextOptions): void;
-}
-
-/** Another thing that it keeps for itself: what its credentials add to the options of the HTTP/2 server (http2Windows.ts). */
-interface OwnCredentials {
-  _getConstructorOptions(): SecureContextOptions;
-}
-
-function guardConnections(credentials: grpc.ServerCredentials, loads: ServerGuard): void {
-  const own = credentials as unknown as OwnCredentials;
-  const options = own._getConstructorOptions.bind(own);
-  own._getConstructorOptions = () => ({ ...options(), [GUARD]: loads });
 }
 
 function replaceCertificate(credentials: grpc.ServerCredentials, pair: CertificatePair): void {
