@@ -42,7 +42,8 @@ interface SourceFile {
   readonly path: string;
   readonly text: string;
   readonly tree: ts.SourceFile;
-  readonly imports: readonly { readonly path: string; readonly typeOnly: boolean }[];
+  /** Paths below src. */
+  readonly imports: readonly string[];
 }
 
 function read(path: string): SourceFile {
@@ -53,34 +54,25 @@ function read(path: string): SourceFile {
 
 /** Relative imports and exports of a file, as paths below src. */
 function importsOf(path: string, tree: ts.SourceFile): SourceFile['imports'] {
-  const found: { path: string; typeOnly: boolean }[] = [];
-  const note = (specifier: string, typeOnly: boolean) => {
+  const found: string[] = [];
+  const note = (specifier: string) => {
     if (!specifier.startsWith('.')) return;
     const target = relative(src, resolve(src, dirname(path), specifier)).replaceAll('\\', '/');
-    found.push({ path: target.replace(/\.js$/, '.ts'), typeOnly });
+    found.push(target.replace(/\.js$/, '.ts'));
   };
   const visit = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) {
-      note(node.moduleSpecifier.text, isTypeOnly(node));
+      note(node.moduleSpecifier.text);
     } else if (ts.isExportDeclaration(node) && node.moduleSpecifier && ts.isStringLiteral(node.moduleSpecifier)) {
-      note(node.moduleSpecifier.text, node.isTypeOnly);
+      note(node.moduleSpecifier.text);
     } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
       const [specifier] = node.arguments;
-      if (specifier && ts.isStringLiteral(specifier)) note(specifier.text, false);
+      if (specifier && ts.isStringLiteral(specifier)) note(specifier.text);
     }
     ts.forEachChild(node, visit);
   };
   visit(tree);
   return found;
-}
-
-function isTypeOnly({ importClause }: ts.ImportDeclaration): boolean {
-  if (!importClause) return false;
-  if (importClause.isTypeOnly) return true;
-  const { name, namedBindings } = importClause;
-  return (
-    !name && !!namedBindings && ts.isNamedImports(namedBindings) && namedBindings.elements.every((e) => e.isTypeOnly)
-  );
 }
 
 const all = readdirSync(src, { recursive: true, encoding: 'utf8' }).map((path) => path.replaceAll('\\', '/'));
@@ -157,8 +149,8 @@ describe('rooms', () => {
       const room = roomOf(path);
       if (room === undefined) return [];
       return imports
-        .filter((target) => ROOMS.indexOf(roomOf(target.path) ?? 'cli') > ROOMS.indexOf(room))
-        .map((target) => `${path} imports ${target.path}`);
+        .filter((target) => ROOMS.indexOf(roomOf(target) ?? 'cli') > ROOMS.indexOf(room))
+        .map((target) => `${path} imports ${target}`);
     });
     expect(broken).toEqual([]);
   });
@@ -168,8 +160,8 @@ describe('rooms', () => {
       path.endsWith('/index.ts') || OWN_FACES.includes(path) || isGenerated(path) || roomOf(path) === undefined;
     const broken = files.flatMap(({ path, imports }) =>
       imports
-        .filter((target) => roomOf(target.path) !== roomOf(path) && !isFace(target.path))
-        .map((target) => `${path} imports ${target.path}`),
+        .filter((target) => roomOf(target) !== roomOf(path) && !isFace(target))
+        .map((target) => `${path} imports ${target}`),
     );
     expect(broken).toEqual([]);
   });
@@ -185,8 +177,8 @@ describe('rooms', () => {
   it('import files that exist', () => {
     const missing = files.flatMap(({ path, imports }) =>
       imports
-        .filter((target) => !byPath.has(target.path) && !isGenerated(target.path))
-        .map((target) => `${path} imports ${target.path}`),
+        .filter((target) => !byPath.has(target) && !isGenerated(target))
+        .map((target) => `${path} imports ${target}`),
     );
     expect(missing).toEqual([]);
   });
@@ -203,7 +195,7 @@ describe('folders', () => {
 });
 
 describe('files', () => {
-  it('import each other without cycles', () => {
+  it('import each other without cycles, of types neither', () => {
     const done = new Set<string>();
     const cycles: string[] = [];
     const visit = (path: string, way: readonly string[]): void => {
@@ -213,7 +205,7 @@ describe('files', () => {
       }
       if (done.has(path)) return;
       for (const target of byPath.get(path)?.imports ?? []) {
-        if (!target.typeOnly) visit(target.path, [...way, path]);
+        visit(target, [...way, path]);
       }
       done.add(path);
     };
@@ -227,7 +219,7 @@ describe('files', () => {
     const visit = (path: string): void => {
       if (reached.has(path)) return;
       reached.add(path);
-      for (const target of byPath.get(path)?.imports ?? []) visit(target.path);
+      for (const target of byPath.get(path)?.imports ?? []) visit(target);
     };
     for (const entry of entries) visit(entry);
     expect(entries).toContain('cli/main.ts');

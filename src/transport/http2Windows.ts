@@ -7,7 +7,6 @@ import type * as http2 from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import type * as grpc from '@grpc/grpc-js';
 import { rememberServed } from './channelBinding.js';
-import type { ServerGuard } from './serving/callerLimits.js';
 
 /** Stream and connection window, bytes: four batches of 1,000 slots at 4096 bits. */
 export const WINDOW_BYTES = 16 * 1024 * 1024;
@@ -36,7 +35,7 @@ interface Widening {
   readonly certificates: boolean;
   /** Calls of one connection. */
   readonly streamsMax: number;
-  readonly guard: ServerGuard;
+  readonly guard: { guard(server: http2.Http2SecureServer): void };
 }
 
 /** Gives a server that is not bound yet wide windows and TLS 1.3, and lets the guard look after its callers. */

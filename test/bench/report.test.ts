@@ -1,6 +1,7 @@
 // What a comparison becomes: tables, targets and a plot. The figures are made up; nothing here is timed.
 import { describe, expect, it } from 'vitest';
-import type { ComparedRow, ComparedTable, Comparison } from '../../src/bench/compare/compare.js';
+import type { Comparison } from '../../src/bench/compare/compare.js';
+import type { ComparedRow, ComparedTable } from '../../src/bench/compare/contestants.js';
 import { escapeXml, plotOf } from '../../src/bench/compare/plot.js';
 import { comparisonReport, markdown } from '../../src/bench/compare/report.js';
 import { targetsOf } from '../../src/bench/compare/targets.js';

@@ -6,8 +6,15 @@ import { timestamp } from '../../base/index.js';
 import { describeMachine, type Machine } from '../machine.js';
 import type { BenchShape } from '../options.js';
 import { benchPrecompute, type PrecomputeCost } from '../round/precompute.js';
-import { type Spread, significant, spreadOf } from '../stats.js';
-import { COMPARED, type ComparedOperation, type Contestant, type Entry, openContestants } from './contestants.js';
+import { significant, spreadOf } from '../stats.js';
+import {
+  COMPARED,
+  type ComparedOperation,
+  type ComparedTable,
+  type Contestant,
+  type Entry,
+  openContestants,
+} from './contestants.js';
 import { type Target, targetsOf } from './targets.js';
 
 /** Products in one sample of a library, at most. */
@@ -16,26 +23,6 @@ const MANY = 20_000;
 const SAMPLE_US = 150_000;
 /** Longest batch of full-length exponents. */
 const FULL_BATCH_MAX = 64;
-
-export interface ComparedRow {
-  readonly contestant: string;
-  readonly what: string;
-  readonly threads: number;
-  /** Operations in one sample. */
-  readonly count: number;
-  readonly usPerOp: Spread;
-  /** Speed relative to GMP and to the openssl engine, minima compared; absent where they do not take part. */
-  readonly toGmp?: number;
-  readonly toOpenssl?: number;
-}
-
-export interface ComparedTable {
-  readonly op: ComparedOperation;
-  readonly exponentBits?: number;
-  /** Cores that other processes kept busy meanwhile, on average: what to take a figure with. */
-  readonly othersCores: number;
-  readonly rows: readonly ComparedRow[];
-}
 
 export interface Comparison {
   readonly date: string;

@@ -7,11 +7,32 @@ import { type Engine, type EngineName, type OperationName, openEngine, probeEngi
 import { bigintToBytes, elementOf, elementsOf, type Group, randomElements, randomExponents } from '../../math/index.js';
 import { type BareMeasure, BareProduct } from '../engine/bare.js';
 import { type ReadyOperation, readyOperation } from '../engine/operations.js';
+import type { Spread } from '../stats.js';
 import { GmpPeer } from './gmp.js';
 
 /** Operations that are compared; `powFull`: exponents as long as the modulus. */
 export const COMPARED = ['pow', 'powShared', 'powFixed', 'mul', 'invertBatch', 'powFull'] as const;
 export type ComparedOperation = (typeof COMPARED)[number];
+
+export interface ComparedRow {
+  readonly contestant: string;
+  readonly what: string;
+  readonly threads: number;
+  /** Operations in one sample. */
+  readonly count: number;
+  readonly usPerOp: Spread;
+  /** Speed relative to GMP and to the openssl engine, minima compared; absent where they do not take part. */
+  readonly toGmp?: number;
+  readonly toOpenssl?: number;
+}
+
+export interface ComparedTable {
+  readonly op: ComparedOperation;
+  readonly exponentBits?: number;
+  /** Cores that other processes kept busy meanwhile, on average: what to take a figure with. */
+  readonly othersCores: number;
+  readonly rows: readonly ComparedRow[];
+}
 
 /** A contestant's way to do one operation. */
 export interface Entry {

@@ -2,7 +2,8 @@
 // follows the reader's light or dark theme.
 
 import { figure } from '../stats.js';
-import type { ComparedRow, ComparedTable, Comparison } from './compare.js';
+import type { Comparison } from './compare.js';
+import type { ComparedRow, ComparedTable } from './contestants.js';
 import { TITLES } from './report.js';
 
 const WIDTH = 860;

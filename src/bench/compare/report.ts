@@ -4,7 +4,8 @@ import type { EngineFigure } from '../engine/engine.js';
 import type { Machine } from '../machine.js';
 import type { PrecomputeCost } from '../round/precompute.js';
 import { figure } from '../stats.js';
-import type { ComparedTable, Comparison } from './compare.js';
+import type { Comparison } from './compare.js';
+import type { ComparedTable } from './contestants.js';
 import type { Target } from './targets.js';
 
 /** What the tables call an operation. */

@@ -2,8 +2,7 @@
 
 import type { PrecomputeCost } from '../round/precompute.js';
 import { significant } from '../stats.js';
-import type { ComparedRow, ComparedTable } from './compare.js';
-import type { ComparedOperation } from './contestants.js';
+import type { ComparedOperation, ComparedRow, ComparedTable } from './contestants.js';
 
 export interface Target {
   readonly what: string;

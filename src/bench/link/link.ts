@@ -7,10 +7,10 @@ import { fileURLToPath } from 'node:url';
 import { MixError, timestamp } from '../../base/index.js';
 import { WINDOW_BYTES } from '../../transport/index.js';
 import { describeMachine, type Machine } from '../machine.js';
-import { type Spread, significant, spreadOf } from '../stats.js';
+import { significant, spreadOf } from '../stats.js';
 import { type Carried, CLIENT_ADDRESS, Forwarder } from './forwarder.js';
 import { End, type Measured } from './messages.js';
-import { casesOf, idealMs, isRepeated, type LinkCase, type LinkOptions, lineOf } from './plan.js';
+import { casesOf, idealMs, isRepeated, type LinkCase, type LinkFigure, type LinkOptions, lineOf } from './plan.js';
 import { type LinkTarget, linkTargets } from './targets.js';
 import { DEFAULT_WINDOW_BYTES } from './windows.js';
 
@@ -20,20 +20,6 @@ const BLAST_MS = 500;
 const BLAST_LINE = { delayNs: 0, bitsPerSecond: 0, queueBytes: 1 << 26 };
 /** A line that only just keeps up delays what comes in bursts. */
 const MARGIN = 1.25;
-
-export interface LinkFigure extends LinkCase {
-  readonly ms: Spread;
-  /** Of the median. */
-  readonly ratioToIdeal: number;
-  readonly samples: number;
-  /** Making the connection, which is not part of ms. */
-  readonly dialMs: Spread;
-  /** Warmings of a connection before its batch, and how long the last one took; 0 where cold. */
-  readonly warmings: number;
-  readonly lastWarmMs: number;
-  /** Packets that the queue of the link had no room for, over all samples: dialling and warming included. */
-  readonly drops: number;
-}
 
 /** One batch size; the names of DESIGN, and more. */
 export interface LinkResult {

@@ -1,6 +1,6 @@
 // What `millrace bench link` measures: its options, the cases of a run and their order, and the time that an ideal link would
 // take. Nothing here touches a network.
-import { significant } from '../stats.js';
+import { type Spread, significant } from '../stats.js';
 
 /** stream: one Transfer in chunks; unary: one unary call that carries the whole batch. */
 export type LinkMode = 'stream' | 'unary';
@@ -15,6 +15,20 @@ export interface LinkCase {
   readonly state: LinkState;
   /** Of the sender's kernel: reno, bbr, cubic. */
   readonly congestion: string;
+}
+
+export interface LinkFigure extends LinkCase {
+  readonly ms: Spread;
+  /** Of the median. */
+  readonly ratioToIdeal: number;
+  readonly samples: number;
+  /** Making the connection, which is not part of ms. */
+  readonly dialMs: Spread;
+  /** Warmings of a connection before its batch, and how long the last one took; 0 where cold. */
+  readonly warmings: number;
+  readonly lastWarmMs: number;
+  /** Packets that the queue of the link had no room for, over all samples: dialling and warming included. */
+  readonly drops: number;
 }
 
 export interface LinkOptions {

@@ -3,7 +3,8 @@
 
 import { escapeXml, STYLE } from '../compare/plot.js';
 import { figure } from '../stats.js';
-import type { LinkFigure, LinkResult, LinkRun } from './link.js';
+import type { LinkResult, LinkRun } from './link.js';
+import type { LinkFigure } from './plan.js';
 
 const WIDTH = 860;
 const LABEL = 230;

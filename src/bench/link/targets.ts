@@ -3,11 +3,15 @@
 
 import type { Target } from '../compare/targets.js';
 import { significant } from '../stats.js';
-import type { LinkFigure, LinkResult } from './link.js';
+import type { LinkFigure, LinkOptions } from './plan.js';
 
 export type LinkTarget = Target;
 
-type Facts = Pick<LinkResult, 'payloads' | 'cases' | 'rttMs' | 'mbitPerS' | 'defaultCongestion'>;
+interface Facts extends Pick<LinkOptions, 'rttMs' | 'mbitPerS'> {
+  readonly payloads: number;
+  readonly cases: readonly LinkFigure[];
+  readonly defaultCongestion: string;
+}
 
 /** The link that they are set for. */
 const RTT_MS = 90;
