@@ -33,6 +33,7 @@ export {
 export { certificatesOf, fingerprintOf, type Member, Membership, pinOf, readCertificate } from './membership.js';
 export { isAbsent, type Outcome, verdictOf } from './outcome.js';
 export {
+  around,
   checkRoundInfo,
   chunkCount,
   chunkRange,

@@ -121,6 +121,16 @@ export function chunkRange(info: RoundInfo, index: number): { readonly from: num
   return { from, to: Math.min(from + info.chunkSlots, info.slots) };
 }
 
+/**
+ * Who stands at a place of a ring, counted from 0 and on beyond its end, where it begins anew.
+ * @throws MixError INTERNAL of an empty ring, or of what is no place
+ */
+export function around<T extends NonNullable<unknown>>(ring: readonly T[], place: number): T {
+  const found = ring[place % ring.length];
+  if (found === undefined) throw new MixError('INTERNAL', { what: 'a place in a ring', place, length: ring.length });
+  return found;
+}
+
 /** The fixed facts of a round on one member: its RoundInfo, and the member's own place in it. */
 export interface RoundFacts {
   readonly info: RoundInfo;
