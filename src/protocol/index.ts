@@ -38,6 +38,7 @@ export {
   chunkCount,
   chunkRange,
   isSignedBy,
+  memberAt,
   type RoundDeadlines,
   type RoundFacts,
   type RoundInfo,
@@ -46,6 +47,7 @@ export {
   signRoundInfo,
   TEAM_SIZE_MAX,
   TEAM_SIZE_MIN,
+  type TeamMember,
 } from './roundInfo.js';
 export {
   type FailureReport,
@@ -74,6 +76,7 @@ export {
   revealStatement,
   STATEMENT_KINDS,
   type Statement,
+  shareContextOf,
 } from './statements.js';
 export {
   type BatchTrailer,

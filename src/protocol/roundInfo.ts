@@ -131,6 +131,14 @@ export function around<T extends NonNullable<unknown>>(ring: readonly T[], place
   return found;
 }
 
+/** One of a round's team. */
+export interface TeamMember {
+  readonly position: number;
+  readonly node: NodeId;
+  /** Its identity key. */
+  readonly publicKey: Uint8Array;
+}
+
 /** The fixed facts of a round on one member: its RoundInfo, and the member's own place in it. */
 export interface RoundFacts {
   readonly info: RoundInfo;
@@ -138,6 +146,13 @@ export interface RoundFacts {
   readonly group: Group;
   readonly position: number;
   readonly self: NodeId;
-  /** Identity keys of the team, in ring order. */
-  readonly publicKeys: readonly Uint8Array[];
+  /** The team, in ring order. */
+  readonly members: readonly TeamMember[];
+}
+
+/** @throws MixError INTERNAL of what is no position in the team */
+export function memberAt({ members }: Pick<RoundFacts, 'members'>, position: number): TeamMember {
+  const member = members[position];
+  if (!member) throw new MixError('INTERNAL', { what: 'a position in the team', position, size: members.length });
+  return member;
 }

@@ -6,6 +6,7 @@ import { blameOf, NOBODY, ownClaim } from '../../src/round/machine/blame.js';
 import { initialState, step } from '../../src/round/machine/reducer.js';
 import type { RoundEvent, RoundState } from '../../src/round/machine/state.js';
 import { Attack, codeOf, expectAccused, TEXTS } from '../attacks/attack.js';
+import { ends, heard, saying } from '../support/roundEvents.js';
 
 const failedNaming = (code: string, culprit: number | undefined) => ({ stage: 'FAILED', code, culprit });
 
@@ -175,24 +176,23 @@ describe('the chain of claims', () => {
     const state: RoundState = {
       ...claiming([], 2),
       progress: 'sharesDigest',
-      said: { sharesDigest: ['x', 'x', 'x', 'x'] },
+      said: { sharesDigest: saying('sharesDigest', 'x', 'x', 'x', 'x') },
     };
     expect(ownClaim(state)).toBe(1);
-    expect(ownClaim({ ...state, batches: { precompDecrypt: [undefined, 'root', undefined, undefined] } })).toBe(NOBODY);
+    expect(ownClaim({ ...state, batches: { precompDecrypt: ends(undefined, 'root', undefined, undefined) } })).toBe(
+      NOBODY,
+    );
   });
 
   it('is asked for when a deadline passes, and closed by the last claim or by time', () => {
     const start: RoundState = { ...initialState(team, 3), stage: 'PRECOMPUTING', progress: 'keyShare', late: true };
-    const claim = (from: number, culprit: number | undefined): RoundEvent => ({
-      type: 'said',
-      from,
-      message: {
+    const claim = (from: number, culprit: number | undefined): RoundEvent =>
+      heard(from, {
         kind: 'roundError',
         code: 'DEADLINE_MISSED',
         culprit: culprit === undefined ? undefined : team[culprit],
         detail: '',
-      },
-    });
+      });
     const [asked, effects] = step(start, { type: 'deadline', stage: 'PRECOMPUTING' });
     expect(effects.map(({ type }) => type)).toEqual(['say', 'awaitClaims']);
     const [one] = step(asked, claim(0, 1));
@@ -209,11 +209,8 @@ describe('the chain of claims', () => {
 
   it('is not asked for by the claim of one whose deadline is far away for us: it ends the round, and names nobody', () => {
     const start: RoundState = { ...initialState(team, 3), stage: 'PRECOMPUTING', progress: 'keyShare' };
-    const [failed, effects] = step(start, {
-      type: 'said',
-      from: 0,
-      message: { kind: 'roundError', code: 'DEADLINE_MISSED', culprit: team[2], detail: '' },
-    });
+    const claim = heard(0, { kind: 'roundError', code: 'DEADLINE_MISSED', culprit: team[2], detail: '' });
+    const [failed, effects] = step(start, claim);
     expect(failed.failure).toMatchObject({ culprit: undefined, reporter: 0 });
     expect(effects.map(({ type }) => type)).toEqual(['say', 'stage', 'fail']);
   });

@@ -3,10 +3,20 @@
 // a share is opened (`openShares`) only by a node that holds every commitment over one C *and* H(x′); outputs are signed
 // only over verified openings; realtime starts only when all signed one table. test/round/commitOrder.test.ts walks it.
 import { type ErrorCode, type NodeId, toHex } from '../../base/index.js';
-import type { Stage, TeamMessage, TeamMessageKind } from '../../protocol/index.js';
+import type { Stage, TeamMessage } from '../../protocol/index.js';
 import { isOver, reached } from './admission.js';
 import { blameOf, holdUpOf, isInWait, lateAsSeen, NOBODY, ownClaim, phaseOf, phaseWait, seesDelay } from './blame.js';
-import type { Progress, RoundEffect, RoundEvent, RoundFailure, RoundState } from './state.js';
+import {
+  allSaid,
+  type Progress,
+  type RoundEffect,
+  type RoundEvent,
+  type RoundFailure,
+  type RoundState,
+  type Said,
+  saidBy,
+  type TeamOpening,
+} from './state.js';
 
 type Step = readonly [RoundState, readonly RoundEffect[]];
 
@@ -20,9 +30,11 @@ export function initialState(team: readonly NodeId[], position: number): RoundSt
     progress: 'opened',
     said: {},
     batches: {},
+    rejected: new Map(),
     made: {},
     assigned: false,
     late: false,
+    shown: [],
   };
 }
 
@@ -44,25 +56,16 @@ function failBy(state: RoundState, failure: RoundFailure): Step {
   return [next, [...effects, { type: 'fail', failure }]];
 }
 
-/** Records and returns what all positions said of a kind; undefined while somebody is missing. */
-function allSaid(state: RoundState, kind: TeamMessageKind): readonly string[] | undefined {
-  const said = state.said[kind];
-  if (!said) return undefined;
-  const present = said.filter((value) => value !== undefined);
-  return present.length === state.size ? present : undefined;
-}
+const unanimous = (all: readonly Said[], own: string | undefined): boolean => all.every(({ says }) => says === own);
 
-const unanimous = (values: readonly string[], own: string | undefined): boolean =>
-  values.every((value) => value === own);
-
-function put<K extends string>(
-  table: { readonly [key in K]?: readonly (string | undefined)[] },
+function put<K extends string, Value>(
+  table: { readonly [key in K]?: readonly (Value | undefined)[] },
   key: K,
   size: number,
   position: number,
-  value: string,
-): { readonly [key in K]?: readonly (string | undefined)[] } {
-  const row = [...(table[key] ?? new Array<string | undefined>(size).fill(undefined))];
+  value: Value,
+): { readonly [key in K]?: readonly (Value | undefined)[] } {
+  const row = [...(table[key] ?? new Array<Value | undefined>(size).fill(undefined))];
   row[position] = value;
   return { ...table, [key]: row };
 }
@@ -103,6 +106,8 @@ function follow(state: RoundState, event: RoundEvent): Step {
     }
     case 'said':
       return onSaid(state, event);
+    case 'proposed':
+      return onProposed(state, event);
     case 'batchIn':
       return onBatch(state, event);
     case 'ringDone':
@@ -113,7 +118,7 @@ function follow(state: RoundState, event: RoundEvent): Step {
       return state.stage === 'STANDBY' ? enter(state, 'QUEUED') : [{ ...state, assigned: true }, []];
     case 'tableReady':
       return state.stage === 'QUEUED' && state.position === 0
-        ? [state, [{ type: 'say', message: event.message }]]
+        ? [state, [{ type: 'propose', message: event.message, proposal: event.proposal }]]
         : [state, []];
     case 'deadline':
       return event.stage === state.stage ? onDeadline(state, `stage ${state.stage}`) : [state, []];
@@ -126,25 +131,33 @@ function follow(state: RoundState, event: RoundEvent): Step {
     case 'claimsDue':
       return state.claims ? settleClaims(state) : [state, []];
     case 'fault':
-      return fail(state, event.code, event.detail, event.culprit);
+      return onFault(state, event);
   }
 }
 
-function onSaid(before: RoundState, { from, message, proven }: RoundEvent & { type: 'said' }): Step {
+function onFault(state: RoundState, { code, detail, culprit, shown = [] }: RoundEvent & { type: 'fault' }): Step {
+  return fail({ ...state, shown }, code, detail, culprit);
+}
+
+/** Remembers what was said; undefined where the same position has said it before. */
+function hear(state: RoundState, from: number, message: TeamMessage, signature: Uint8Array): RoundState | undefined {
   const { kind } = message;
-  if (before.said[kind]?.[from] !== undefined) return [before, []];
-  const state = { ...before, said: put(before.said, kind, before.size, from, comparable(message)) };
+  if (saidBy(state, kind, from)) return undefined;
+  return { ...state, said: put(state.said, kind, state.size, from, { message, signature, says: comparable(message) }) };
+}
+
+function onSaid(before: RoundState, { from, message, signature, proven }: RoundEvent & { type: 'said' }): Step {
+  const state = hear(before, from, message, signature);
+  if (!state) return [before, []];
   switch (message.kind) {
     case 'keyShare':
-      return allSaid(state, kind) ? [state, [{ type: 'work', task: 'teamKey' }]] : [state, []];
+      return onKeyShare(state);
     case 'sharesDigest':
       return onSharesDigest(state);
     case 'commitment':
       return onCommitment(state);
-    case 'tableProposal':
-      return [state, [{ type: 'work', task: 'judgeTable' }]];
     case 'tableVerdict':
-      return onVerdict(state);
+      return onVerdict({ ...state, rejected: withRejections(state.rejected, from, message) });
     case 'tableSignature':
       return onTableSignature(state);
     case 'mixCommit':
@@ -154,6 +167,34 @@ function onSaid(before: RoundState, { from, message, proven }: RoundEvent & { ty
     case 'roundError':
       return onRoundError(state, from, message, proven);
   }
+}
+
+function onProposed(
+  before: RoundState,
+  { from, message, signature, proposal }: RoundEvent & { type: 'proposed' },
+): Step {
+  const state = hear(before, from, message, signature);
+  if (!state) return [before, []];
+  return [state, [{ type: 'work', task: 'judgeTable', proposal, digest: message.digest, signature }]];
+}
+
+function onKeyShare(state: RoundState): Step {
+  const all = allSaid(state, 'keyShare');
+  return [state, all ? [{ type: 'work', task: 'teamKey', shares: all.map(({ message }) => message.share) }] : []];
+}
+
+function withRejections(
+  before: RoundState['rejected'],
+  position: number,
+  { rejections }: TeamMessage & { kind: 'tableVerdict' },
+): RoundState['rejected'] {
+  if (rejections.length === 0) return before;
+  const rejected = new Map(before);
+  for (const { slot, reason } of rejections) {
+    const known = rejected.get(slot);
+    if (!known || position < known.position) rejected.set(slot, { position, reason });
+  }
+  return rejected;
 }
 
 /** A member ended the round: it is over for us, too, for the reason it gave. Whom it names for that is its word. */
@@ -276,7 +317,8 @@ function onVerdict(state: RoundState): Step {
   if (!unanimous(all, state.made.judgeTable))
     return fail(state, 'EQUIVOCATION', 'the first node proposed two tables', 0);
   const [next, effects] = enter(state, 'REALTIME');
-  return [next, [...effects, { type: 'work', task: 'settleTable' }]];
+  const verdicts = all.map(({ message }) => message.rejections);
+  return [next, [...effects, { type: 'work', task: 'settleTable', verdicts }]];
 }
 
 function onTableSignature(state: RoundState): Step {
@@ -290,31 +332,31 @@ function onOutputSignature(state: RoundState): Step {
   const all = allSaid(state, 'outputSignature');
   if (!all) return [state, []];
   if (!unanimous(all, state.made.outputs)) return fail(state, 'OUTPUTS_DISAGREE', 'the signed outputs differ');
-  const [next, effects] = enter(state, 'COMPLETED');
-  return [next, [...effects, { type: 'complete' }]];
+  return enter(state, 'COMPLETED');
 }
 
 /** The commit-before-release rule: all com_i over one C, and H(x′), before D_i leaves. */
 function maybeOpen(state: RoundState): Step {
   const commitments = allSaid(state, 'commitment');
-  const mixCommitted = state.said.mixCommit?.[0] !== undefined;
+  const mixCommit = saidBy(state, 'mixCommit', 0);
   const committed = commitments !== undefined && unanimous(commitments, state.made.shares);
-  if (!committed || !mixCommitted || state.stage !== 'REALTIME' || !reached(state, 'realtimePermute'))
-    return [state, []];
+  if (!committed || !mixCommit || state.stage !== 'REALTIME' || !reached(state, 'realtimePermute')) return [state, []];
   if (reached(state, 'opening')) return [state, []];
-  const effects: RoundEffect[] = [{ type: 'openShares' }];
+  const { message, signature } = mixCommit;
+  const effects: RoundEffect[] = [{ type: 'openShares', mixCommit: { digest: message.digest, signature } }];
   if (state.position === 0) effects.push({ type: 'send', phase: 'mixed' });
   return [advance(state, 'opening'), effects];
 }
 
-function onBatch(before: RoundState, { phase, from, root }: RoundEvent & { type: 'batchIn' }): Step {
-  const state = { ...before, batches: put(before.batches, phase, before.size, from, root) };
+function onBatch(before: RoundState, { phase, from, trailer, opening }: RoundEvent & { type: 'batchIn' }): Step {
+  const end = { root: toHex(trailer.root), trailer, opening };
+  const state = { ...before, batches: put(before.batches, phase, before.size, from, end) };
   switch (phase) {
     case 'precompPermute':
     case 'realtimePermute':
       return [state, [{ type: 'work', task: phase }]];
     case 'reveal':
-      return [state, [{ type: 'work', task: 'shares' }]];
+      return [state, [{ type: 'work', task: 'shares', reveal: trailer }]];
     case 'mixed':
     case 'opening': {
       const [next, effects] = maybeOutputs(state);
@@ -327,12 +369,15 @@ function onBatch(before: RoundState, { phase, from, root }: RoundEvent & { type:
 
 /** Outputs are computed once every opening is in and verified and x′ is the one that was committed to. */
 function maybeOutputs(state: RoundState): Step {
-  const openings = state.batches.opening?.filter((root) => root !== undefined).length ?? 0;
+  const ends = (state.batches.opening ?? []).filter((end) => end !== undefined);
   const mixed = state.batches.mixed?.[0];
-  if (openings < state.size || mixed === undefined) return [state, []];
-  if (mixed !== state.said.mixCommit?.[0])
-    return fail(state, 'EQUIVOCATION', 'the mixed batch is not the committed one', 0);
-  return [state, [{ type: 'work', task: 'outputs' }]];
+  if (ends.length < state.size || mixed === undefined) return [state, []];
+  const mixCommit = saidBy(state, 'mixCommit', 0);
+  if (mixed.root !== mixCommit?.says) return fail(state, 'EQUIVOCATION', 'the mixed batch is not the committed one', 0);
+  const openings = ends.flatMap(({ opening }, position): TeamOpening[] =>
+    opening ? [{ position, extra: opening }] : [],
+  );
+  return [state, [{ type: 'work', task: 'outputs', mixDigest: mixCommit.message.digest, openings }]];
 }
 
 function onRingDone(state: RoundState, phase: 'precompDecrypt' | 'realtimeDecrypt'): Step {
