@@ -225,7 +225,7 @@ describe('a mix commitment', () => {
     expect(opens({ ...ready, made: {} })).toBe(false);
     expect(opens({ ...ready, progress: 'realtimeDecrypt' })).toBe(false);
     expect(opens({ ...ready, stage: 'QUEUED' })).toBe(false);
-    expect(opens({ ...ready, claims: [undefined, 0, undefined] })).toBe(false);
+    expect(opens({ ...ready, missed: { what: '', claims: [undefined, 0, undefined] } })).toBe(false);
   });
 
   it('opens them once', () => {

@@ -156,25 +156,21 @@ describe('a stage that nobody holds up', () => {
 
 describe('the chain of claims', () => {
   const team = ['a', 'b', 'c', 'd'].map((name) => name.repeat(32) as NodeId);
-  const claiming = (claims: readonly (number | undefined)[], position = 3): RoundState => ({
-    ...initialState(team, position),
-    stage: 'PRECOMPUTING',
-    claims,
-  });
 
   it('ends at the one that waits for nobody, or says nothing', () => {
-    expect(blameOf(claiming([1, NOBODY, 1, 2]))).toEqual({ culprit: 1, circle: [] });
-    expect(blameOf(claiming([1, 2, undefined, 0]))).toEqual({ culprit: 2, circle: [] });
-    expect(blameOf(claiming([1, 2, 3, NOBODY]))).toEqual({ culprit: 3, circle: [] });
+    expect(blameOf(3, [1, NOBODY, 1, 2])).toEqual({ culprit: 1, circle: [] });
+    expect(blameOf(3, [1, 2, undefined, 0])).toEqual({ culprit: 2, circle: [] });
+    expect(blameOf(3, [1, 2, 3, NOBODY])).toEqual({ culprit: 3, circle: [] });
   });
 
   it('that runs in a circle names nobody', () => {
-    expect(blameOf(claiming([1, 0, 1, 2]))).toEqual({ culprit: undefined, circle: [1, 0] });
+    expect(blameOf(3, [1, 0, 1, 2])).toEqual({ culprit: undefined, circle: [1, 0] });
   });
 
   it('does not blame a neighbour whose batch is in: that node is late by itself', () => {
     const state: RoundState = {
-      ...claiming([], 2),
+      ...initialState(team, 2),
+      stage: 'PRECOMPUTING',
       progress: 'sharesDigest',
       said: { sharesDigest: saying('sharesDigest', 'x', 'x', 'x', 'x') },
     };

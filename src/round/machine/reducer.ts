@@ -8,6 +8,7 @@ import { isOver, reached } from './admission.js';
 import { blameOf, holdUpOf, isInWait, lateAsSeen, NOBODY, ownClaim, phaseOf, phaseWait, seesDelay } from './blame.js';
 import {
   allSaid,
+  type Missed,
   type Progress,
   type RoundEffect,
   type RoundEvent,
@@ -98,7 +99,7 @@ export function step(before: RoundState, event: RoundEvent): Step {
 function follow(state: RoundState, event: RoundEvent): Step {
   if (isOver(state.stage)) return [state, []];
   // The round has failed; all that is open is whose fault it is.
-  if (state.claims && !SETTLES.includes(event.type) && !isRoundError(event)) return [state, []];
+  if (state.missed && !SETTLES.includes(event.type) && !isRoundError(event)) return [state, []];
   switch (event.type) {
     case 'open': {
       const [next, effects] = enter(state, 'PRECOMPUTING');
@@ -129,7 +130,7 @@ function follow(state: RoundState, event: RoundEvent): Step {
     case 'phaseLate':
       return [isInWait(state, event.wait) ? { ...state, holdUp: holdUpOf(state) } : state, []];
     case 'claimsDue':
-      return state.claims ? settleClaims(state) : [state, []];
+      return state.missed ? settleClaims(state, state.missed) : [state, []];
     case 'fault':
       return onFault(state, event);
   }
@@ -244,43 +245,53 @@ function onPhaseDeadline(state: RoundState): Step {
   return onDeadline({ ...state, holdUp }, phaseOf(state));
 }
 
-/** Time is over: ask everybody whom they wait for. A precomputation that nobody used in time just expires. */
-function onDeadline(state: RoundState, missed: string): Step {
-  if (state.stage === 'STANDBY') return fail(state, 'DEADLINE_MISSED', 'nobody used the precomputation in time');
+/** What this node claims when a deadline is missed, and the wait for what the others do. */
+function claimed(
+  state: RoundState,
+  what: string,
+): { readonly missed: Missed; readonly effects: readonly RoundEffect[] } {
   const claim = ownClaim(state);
   const claims = Array.from({ length: state.size }, (_, i) => (i === state.position ? claim : undefined));
   const culprit = claim === NOBODY ? undefined : state.team[claim];
-  return [
-    { ...state, claims, missed },
-    [
-      { type: 'say', message: { kind: 'roundError', code: 'DEADLINE_MISSED', culprit, detail: missed } },
+  return {
+    missed: { what, claims },
+    effects: [
+      { type: 'say', message: { kind: 'roundError', code: 'DEADLINE_MISSED', culprit, detail: what } },
       { type: 'awaitClaims' },
     ],
-  ];
+  };
+}
+
+/** Time is over: ask everybody whom they wait for. A precomputation that nobody used in time just expires. */
+function onDeadline(state: RoundState, what: string): Step {
+  if (state.stage === 'STANDBY') return fail(state, 'DEADLINE_MISSED', 'nobody used the precomputation in time');
+  const { missed, effects } = claimed(state, what);
+  return [{ ...state, missed }, effects];
 }
 
 /**
  * Somebody's deadline has passed. Where we have seen no delay ourselves, we answer and end the round, too, but name nobody:
  * whom another waits for need not be at fault, and that it is late is its word alone.
  */
-function onClaim(before: RoundState, from: number, message: TeamMessage & { kind: 'roundError' }): Step {
-  if (before.stage === 'STANDBY') return failBy(before, hearsay(before, from, message));
-  const [state, effects] = before.claims ? [before, []] : onDeadline(before, lateAsSeen(before));
+function onClaim(state: RoundState, from: number, message: TeamMessage & { kind: 'roundError' }): Step {
+  if (state.stage === 'STANDBY') return failBy(state, hearsay(state, from, message));
+  const known = state.missed ? { missed: state.missed, effects: [] } : claimed(state, lateAsSeen(state));
   if (!seesDelay(state)) {
-    const [over, more] = failBy({ ...state, claims: undefined }, hearsay(state, from, message));
-    return [over, [...effects.filter(({ type }) => type === 'say'), ...more]];
+    const [over, more] = failBy({ ...state, missed: undefined }, hearsay(state, from, message));
+    return [over, [...known.effects.filter(({ type }) => type === 'say'), ...more]];
   }
   const claim = message.culprit === undefined ? NOBODY : state.team.indexOf(message.culprit);
-  const claims = (state.claims ?? []).map((known, i) => (i === from ? claim : known));
-  const [next, more] = claims.includes(undefined) ? [{ ...state, claims }, []] : settleClaims({ ...state, claims });
-  return [next, [...effects, ...more]];
+  const missed = { ...known.missed, claims: known.missed.claims.map((before, i) => (i === from ? claim : before)) };
+  const isSettled = !missed.claims.includes(undefined);
+  const [next, more] = isSettled ? settleClaims(state, missed) : [{ ...state, missed }, []];
+  return [next, [...known.effects, ...more]];
 }
 
-function settleClaims(state: RoundState): Step {
-  const { culprit, circle } = blameOf(state);
+function settleClaims(state: RoundState, missed: Missed): Step {
+  const { culprit, circle } = blameOf(state.position, missed.claims);
   const among = circle.map((position) => state.team[position]).join(' and ');
-  const detail = `${state.missed}${among === '' ? '' : `: ${among} wait for each other`}`;
-  return fail(state, 'DEADLINE_MISSED', detail, culprit);
+  const detail = `${missed.what}${among === '' ? '' : `: ${among} wait for each other`}`;
+  return fail({ ...state, missed }, 'DEADLINE_MISSED', detail, culprit);
 }
 
 function onSharesDigest(state: RoundState): Step {

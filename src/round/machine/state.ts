@@ -211,6 +211,14 @@ export interface RoundFailure {
   readonly reporter: number;
 }
 
+/** A deadline that was missed: the round has failed, and all that is open is whose fault it is. */
+export interface Missed {
+  /** In words. */
+  readonly what: string;
+  /** Whom each position says that it waits for (round/machine/blame.ts); undefined of one that has not said so. */
+  readonly claims: readonly (number | undefined)[];
+}
+
 export interface RoundState {
   readonly team: readonly NodeId[];
   readonly size: number;
@@ -226,16 +234,14 @@ export interface RoundState {
   /** Results of our own work that later messages are compared with. */
   readonly made: { readonly [T in Task]?: string };
   readonly assigned: boolean;
-  /** Set once a deadline was missed: whom each position says it waits for (round/machine/blame.ts). */
-  readonly claims?: readonly (number | undefined)[] | undefined;
+  /** Set once a deadline was missed. */
+  readonly missed?: Missed | undefined;
   /** Half of the stage's time is over: another one's missed deadline is believable. */
   readonly late: boolean;
   /** The last time that half of a phase's time was over in this stage. */
   readonly holdUp?: HoldUp | undefined;
   /** A member ended the round for what this node is about to see itself: which one, and what it said. */
   readonly doubted?: { readonly from: number; readonly code: ErrorCode } | undefined;
-  /** What deadline was missed, in words, once `claims` is set. */
-  readonly missed?: string | undefined;
   readonly failure?: RoundFailure;
   /** What the culprit of the failure has signed that convicts it, beside what it has said and sent. */
   readonly shown: readonly Statement[];
