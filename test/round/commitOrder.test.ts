@@ -10,7 +10,7 @@ import { receiversOf } from '../../src/protocol/batchPhases.js';
 import type { TeamMessage } from '../../src/protocol/teamMessages.js';
 import { isOver, refusal } from '../../src/round/machine/admission.js';
 import { initialState, step } from '../../src/round/machine/reducer.js';
-import type { RoundEffect, RoundEvent, RoundState, Task } from '../../src/round/machine/state.js';
+import type { PlainMessage, RoundEffect, RoundEvent, RoundState, Task } from '../../src/round/machine/state.js';
 import { batchIn, heard, noProposal, saying } from '../support/roundEvents.js';
 
 const same = (fill: number): Uint8Array => new Uint8Array(32).fill(fill);
@@ -20,7 +20,7 @@ const TABLE = same(3);
 
 /** What the work of a task leads to, in a team where all is well. */
 function workOf(task: Task, position: number): RoundEvent {
-  const say = (message: Exclude<TeamMessage, { kind: 'tableProposal' }>, digest: Uint8Array): RoundEvent => ({
+  const say = (message: PlainMessage, digest: Uint8Array): RoundEvent => ({
     type: 'worked',
     task,
     say: message,

@@ -28,7 +28,7 @@ import {
   verifyEvidence,
 } from '../../protocol/index.js';
 import { refusal } from '../machine/admission.js';
-import { type RoundEvent, type RoundState, saidBy } from '../machine/state.js';
+import { type ProposalMessage, type RoundEvent, type RoundState, saidBy } from '../machine/state.js';
 import { blame, type RoundContext } from '../run/context.js';
 
 interface InboxDeps {
@@ -41,7 +41,7 @@ interface InboxDeps {
 const CHECKED: readonly TeamMessage['kind'][] = ['keyShare', 'commitment', 'tableVerdict'];
 
 /** A message that has come, whatever became of it: the same once more changes nothing, another one is a contradiction. */
-interface Come {
+interface Received {
   readonly digest: string;
   readonly statement: Statement;
 }
@@ -49,7 +49,7 @@ interface Come {
 export class Inbox {
   readonly #deps: InboxDeps;
   /** By kind and position. What the machine has taken of it is in its state. */
-  readonly #come = new Map<string, Come>();
+  readonly #received = new Map<string, Received>();
 
   constructor(deps: InboxDeps) {
     this.#deps = deps;
@@ -64,7 +64,7 @@ export class Inbox {
       throw new MixError('PHASE_SENDER_WRONG', { kind: message.kind });
     const digest = toHex(messageDigest(facts.digest, from, message));
     const key = `${message.kind}/${position}`;
-    const before = this.#come.get(key);
+    const before = this.#received.get(key);
     if (before?.digest === digest) return;
     if (!isSaidBy(publicKey, facts.digest, from, message, signature)) {
       throw new MixError('SIGNATURE_INVALID', { kind: message.kind });
@@ -77,7 +77,7 @@ export class Inbox {
     }
     const refused = refusal(this.#deps.state(), message.kind, position);
     if (refused) throw new MixError(refused, { kind: message.kind, stage: this.#deps.state().stage });
-    this.#come.set(key, { digest, statement });
+    this.#received.set(key, { digest, statement });
     if (message.kind === 'roundError' && message.heard) {
       await this.#onHeard(position, message.heard, message.evidence);
       return;
@@ -105,7 +105,7 @@ export class Inbox {
     return { type: 'said', from: position, message, signature, proven };
   }
 
-  #decoded(position: number, message: TeamMessage & { kind: 'tableProposal' }): SlotTable {
+  #decoded(position: number, message: ProposalMessage): SlotTable {
     const { info, digest } = this.#deps.round.facts;
     const table = decodeTable(message.table, { slots: info.slots, teamSize: info.team.length });
     if (!equalBytes(encodedTableDigest(digest, message.table), message.digest))
@@ -123,10 +123,10 @@ export class Inbox {
         statement.kind === 'message' && statement.message.kind === 'roundError' && isStatement(facts, statement);
       if (!isWord) throw blame('SIGNATURE_INVALID', position, 'heard');
       const key = `roundError/${source}`;
-      if (source === facts.position || this.#come.has(key)) return;
+      if (source === facts.position || this.#received.has(key)) return;
       const message = { ...statement.message, evidence };
       const event = await this.#verified(source, message, statement.signature);
-      this.#come.set(key, { digest: toHex(messageDigest(facts.digest, statement.from, message)), statement });
+      this.#received.set(key, { digest: toHex(messageDigest(facts.digest, statement.from, message)), statement });
       this.#deps.dispatch(event);
     } catch (thrown) {
       // Nobody passes on what it has not checked: whatever is wrong, it is who passes it on that is to blame.

@@ -59,7 +59,9 @@ export interface HoldUp {
   readonly by: number;
 }
 
-type ProposalMessage = TeamMessage & { readonly kind: 'tableProposal' };
+export type ProposalMessage = TeamMessage & { readonly kind: 'tableProposal' };
+/** Every other message: it needs nothing beside it. */
+export type PlainMessage = Exclude<TeamMessage, ProposalMessage>;
 
 /** What node 1 proposes: the slot table, decoded, and on node 1 itself M of each slot as submitted; null for empty ones. */
 export interface Proposal {
@@ -96,7 +98,7 @@ export type RoundEvent =
   | {
       readonly type: 'said';
       readonly from: number;
-      readonly message: Exclude<TeamMessage, ProposalMessage>;
+      readonly message: PlainMessage;
       readonly signature: Uint8Array;
       /** Of a round error: the position that the evidence in it convicts, as this node has checked. */
       readonly proven?: number | undefined;
@@ -123,7 +125,7 @@ export type RoundEvent =
   | {
       readonly type: 'worked';
       readonly task: Task;
-      readonly say?: Exclude<TeamMessage, ProposalMessage> | undefined;
+      readonly say?: PlainMessage | undefined;
       readonly digest?: string | undefined;
     }
   /** The scheduler lets the round take messages. */
@@ -188,7 +190,7 @@ export type RoundEffect =
   | { readonly type: 'awaitClaims' }
   | ({ readonly type: 'work' } & Work)
   /** Sign, take in ourselves, and send to everybody. */
-  | { readonly type: 'say'; readonly message: Exclude<TeamMessage, ProposalMessage> }
+  | { readonly type: 'say'; readonly message: PlainMessage }
   | { readonly type: 'propose'; readonly message: ProposalMessage; readonly proposal: Proposal }
   /** Multiply and pass on, chunk by chunk, whatever is and will be in. */
   | { readonly type: 'runRing'; readonly phase: 'precompDecrypt' | 'realtimeDecrypt' }

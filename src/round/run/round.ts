@@ -28,7 +28,9 @@ import { Deadlines } from '../machine/deadlines.js';
 import { initialState, step } from '../machine/reducer.js';
 import {
   allSaid,
+  type PlainMessage,
   type Proposal,
+  type ProposalMessage,
   type RoundEffect,
   type RoundEvent,
   type RoundFailure,
@@ -342,12 +344,12 @@ export class Round {
     return signature;
   }
 
-  #say(message: Exclude<TeamMessage, { kind: 'tableProposal' }>): void {
+  #say(message: PlainMessage): void {
     if (message.kind === 'roundError') this.#hasSaidError = true;
     this.dispatch({ type: 'said', from: this.facts.position, message, signature: this.#tell(message) });
   }
 
-  #propose(message: TeamMessage & { kind: 'tableProposal' }, proposal: Proposal): void {
+  #propose(message: ProposalMessage, proposal: Proposal): void {
     this.dispatch({ type: 'proposed', from: this.facts.position, message, proposal, signature: this.#tell(message) });
   }
 

@@ -5,7 +5,7 @@ import { type Deferred, deferred, MixError, toHex } from '../../base/index.js';
 import type { TableJudge } from '../../cmix/index.js';
 import { type BatchPhase, encodeOpening } from '../../protocol/index.js';
 import type { IncomingBatch } from '../exchange/batches.js';
-import type { MixCommit, RoundEvent, Task, Work } from '../machine/state.js';
+import type { MixCommit, PlainMessage, RoundEvent, Task, Work } from '../machine/state.js';
 import { blame, type RoundContext } from './context.js';
 import type { Precompute, Standby } from './precompute.js';
 import type { Realtime, RoundOutputs } from './realtime.js';
@@ -86,7 +86,7 @@ class Orders {
 
 /** What a step comes to for the machine: what this node says of it, and by which digest that is compared. */
 interface Report {
-  readonly say?: (RoundEvent & { type: 'worked' })['say'];
+  readonly say?: PlainMessage;
   readonly digest?: Uint8Array;
 }
 
