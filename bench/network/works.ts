@@ -131,7 +131,7 @@ export function mainWorks(engine: Engine): Readonly<Record<MainWork, Maker>> {
   const elements = (count: number) => randomElements(systemRng, group, count);
   const key = SigningKey.generate(systemRng);
   const signature = key.sign(ROUND_DIGEST);
-  const events = { verify: async () => {}, complete: () => {}, misbehaved: () => {} };
+  const events = { verify: async () => undefined, complete: () => {}, misbehaved: () => {} };
   const take = (n: number, phase: BatchPhase, width: number): Call => {
     const [bytes, room, info] = [Uint8Array.from(elements(n * width)), engine.allocate(n, width), infoOf(engine, n)];
     return () => new IncomingBatch(info, group, phase, room, events).chunk(0, bytes);

@@ -19,7 +19,6 @@ export {
   decodeKeyShare,
   encodeDecryptionProof,
   encodeKeyShare,
-  type KeyShare,
   type ShareContext,
 } from './proofs/codec.js';
 export { NONCE_BYTES, openCommitment, shareCommitment } from './proofs/commitment.js';

@@ -281,7 +281,7 @@ async function openListeners(
   });
   own(team, (it) => it.close(GRACE_MS));
   const budget = new CallBudget(systemClock, busyMeter(), () => randomFraction(systemRng));
-  runner.onAccepted = (place) => budget.credit(place);
+  runner.watchAccepted((place) => budget.credit(place));
   const limits = { places, connections: descriptors.gateway, streamBytes: memoryMib * MIB, budget };
   const gateway = await listen({ ...options, limits, address: config.listen.gateway }, (server, errors) =>
     addGatewayService(server, errors, {

@@ -33,10 +33,12 @@ export {
 export { certificatesOf, fingerprintOf, type Member, Membership, pinOf, readCertificate } from './membership.js';
 export { isAbsent, type Outcome, verdictOf } from './outcome.js';
 export {
+  around,
   checkRoundInfo,
   chunkCount,
   chunkRange,
   isSignedBy,
+  memberAt,
   type RoundDeadlines,
   type RoundFacts,
   type RoundInfo,
@@ -45,6 +47,7 @@ export {
   signRoundInfo,
   TEAM_SIZE_MAX,
   TEAM_SIZE_MIN,
+  type TeamMember,
 } from './roundInfo.js';
 export {
   type FailureReport,
@@ -73,6 +76,7 @@ export {
   revealStatement,
   STATEMENT_KINDS,
   type Statement,
+  shareContextOf,
 } from './statements.js';
 export {
   type BatchTrailer,

@@ -121,6 +121,24 @@ export function chunkRange(info: RoundInfo, index: number): { readonly from: num
   return { from, to: Math.min(from + info.chunkSlots, info.slots) };
 }
 
+/**
+ * Who stands at a place of a ring, counted from 0 and on beyond its end, where it begins anew.
+ * @throws MixError INTERNAL of an empty ring, or of what is no place
+ */
+export function around<T extends NonNullable<unknown>>(ring: readonly T[], place: number): T {
+  const found = ring[place % ring.length];
+  if (found === undefined) throw new MixError('INTERNAL', { what: 'a place in a ring', place, length: ring.length });
+  return found;
+}
+
+/** One of a round's team. */
+export interface TeamMember {
+  readonly position: number;
+  readonly node: NodeId;
+  /** Its identity key. */
+  readonly publicKey: Uint8Array;
+}
+
 /** The fixed facts of a round on one member: its RoundInfo, and the member's own place in it. */
 export interface RoundFacts {
   readonly info: RoundInfo;
@@ -128,6 +146,13 @@ export interface RoundFacts {
   readonly group: Group;
   readonly position: number;
   readonly self: NodeId;
-  /** Identity keys of the team, in ring order. */
-  readonly publicKeys: readonly Uint8Array[];
+  /** The team, in ring order. */
+  readonly members: readonly TeamMember[];
+}
+
+/** @throws MixError INTERNAL of what is no position in the team */
+export function memberAt({ members }: Pick<RoundFacts, 'members'>, position: number): TeamMember {
+  const member = members[position];
+  if (!member) throw new MixError('INTERNAL', { what: 'a position in the team', position, size: members.length });
+  return member;
 }

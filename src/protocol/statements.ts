@@ -17,7 +17,7 @@ import type { RoundFacts } from './roundInfo.js';
 import { type BatchTrailer, isSaidBy, messageDigest, type TeamMessage, trailerDigest } from './teamMessages.js';
 
 /** What the checks go by: public facts of the round. */
-export type PublicFacts = Pick<RoundFacts, 'info' | 'digest' | 'group' | 'publicKeys'>;
+export type PublicFacts = Pick<RoundFacts, 'info' | 'digest' | 'group' | 'members'>;
 
 interface MessageStatement {
   readonly kind: 'message';
@@ -70,8 +70,9 @@ export function proposalStatement({ info }: PublicFacts, proposal: Uint8Array, s
 /** True where the member that a statement names has signed it in this round. */
 export function isStatement(facts: PublicFacts, statement: Statement): boolean {
   const { from, signature } = statement;
-  const publicKey = facts.publicKeys[facts.info.team.indexOf(from)];
-  if (!publicKey) return false;
+  const member = facts.members.find(({ node }) => node === from);
+  if (!member) return false;
+  const { publicKey } = member;
   if (statement.kind === 'message') return isSaidBy(publicKey, facts.digest, from, statement.message, signature);
   const { phase, root, extra } = statement;
   return verifySignature(publicKey, trailerDigest(facts.digest, from, phase, root, extra), signature);

@@ -64,10 +64,10 @@ export function checkedFacts(signed: SignedRoundInfo, rules: RoundRules): RoundF
   checkFloors(info, rules.floors);
   const position = info.team.indexOf(self);
   if (position < 0) throw new MixError('ROUND_INFO_INVALID', { field: 'team', why: 'this node is not in it' });
-  const publicKeys = info.team.map((node) => {
-    const key = rules.publicKeyOf(node);
-    if (!key) throw new MixError('ROUND_INFO_INVALID', { field: 'team', unknown: node });
-    return key;
+  const members = info.team.map((node, at) => {
+    const publicKey = rules.publicKeyOf(node);
+    if (!publicKey) throw new MixError('ROUND_INFO_INVALID', { field: 'team', unknown: node });
+    return { position: at, node, publicKey };
   });
-  return { info, digest: roundDigest(info), group, position, self, publicKeys };
+  return { info, digest: roundDigest(info), group, position, self, members };
 }

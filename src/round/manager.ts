@@ -17,19 +17,20 @@ import type { Metrics } from '../base/metrics.js';
 import type { SigningKey } from '../cmix/index.js';
 import type { Engine } from '../engine/index.js';
 import type { GroupName } from '../math/index.js';
-import type {
-  BatchHeader,
-  BatchSink,
-  CirclePing,
-  Claim,
-  ClaimRejection,
-  Link,
-  LinkReceiver,
-  NodeReport,
-  Outcome,
-  SignedRoundInfo,
-  SignedTeamMessage,
-  Stage,
+import {
+  around,
+  type BatchHeader,
+  type BatchSink,
+  type CirclePing,
+  type Claim,
+  type ClaimRejection,
+  type Link,
+  type LinkReceiver,
+  type NodeReport,
+  type Outcome,
+  type SignedRoundInfo,
+  type SignedTeamMessage,
+  type Stage,
 } from '../protocol/index.js';
 import { Liveness, type PeerWatchOptions } from './exchange/liveness.js';
 import { Refusals } from './exchange/refusals.js';
@@ -105,10 +106,8 @@ export class RoundManager implements LinkReceiver {
   readonly #refusals: Refusals;
   readonly #ended;
   readonly #copied;
+  readonly #acceptedWatchers = new Set<(place: string) => void>();
   #closing = false;
-
-  /** Told of each place that a submission came from which is in a table now: a whole team has accepted it. */
-  onAccepted: (place: string) => void = () => {};
 
   constructor(deps: RoundManagerDeps) {
     this.#deps = deps;
@@ -152,6 +151,11 @@ export class RoundManager implements LinkReceiver {
       this.#lostRounds.set(round, lost);
     }
     void this.#watch.run();
+  }
+
+  /** `onAccepted`: called with each place that a submission came from which is in a table now: a whole team has accepted it. */
+  watchAccepted(onAccepted: (place: string) => void): void {
+    this.#acceptedWatchers.add(onAccepted);
   }
 
   get secretBytes(): number {
@@ -254,10 +258,12 @@ export class RoundManager implements LinkReceiver {
       secretOf: (sender: SenderId) => registry.secretOf(sender),
       hold: (sender: SenderId) => registry.hold(sender, info.round),
       strike: (sender: SenderId) => registry.strike(sender),
-      accepted: (place: string) => this.onAccepted(place),
+      accepted: (place: string) => {
+        for (const watcher of this.#acceptedWatchers) watcher(place);
+      },
     };
     const ask = (position: number, claims: readonly Claim[]) =>
-      this.#sender.screen(info.team[position]!, info.round, claims, round().collecting);
+      this.#sender.screen(around(info.team, position), info.round, claims, round().collecting);
     return new SubmissionDesk(info, group, digest, senders, { clock, ask });
   }
 
@@ -404,14 +410,13 @@ export class RoundManager implements LinkReceiver {
   /** Fails rounds of whose team somebody is no member any more, or another one than it was. */
   membershipChanged(): void {
     for (const { round } of this.#rounds.values()) {
-      const { info, publicKeys } = round.facts;
-      const gone = info.team.findIndex((node, position) => {
+      const gone = round.facts.members.find(({ node, publicKey }) => {
         const key = this.#deps.publicKeyOf(node);
-        return !key || !equalBytes(key, publicKeys[position]!);
+        return !key || !equalBytes(key, publicKey);
       });
-      if (gone < 0 || isOver(round.stage)) continue;
-      const detail = `node ${info.team[gone]} is no member any more`;
-      round.dispatch({ type: 'fault', code: 'PEER_UNKNOWN', culprit: gone, detail });
+      if (!gone || isOver(round.stage)) continue;
+      const detail = `node ${gone.node} is no member any more`;
+      round.dispatch({ type: 'fault', code: 'PEER_UNKNOWN', culprit: gone.position, detail });
     }
   }
 

@@ -1,6 +1,6 @@
 // What this node can tell of a submission: it has been mixed, was rejected, or the round has failed.
 import type { SenderId } from '../base/index.js';
-import type { Outcome } from '../protocol/index.js';
+import { around, type Outcome } from '../protocol/index.js';
 import { PROGRESS } from './machine/state.js';
 import type { Round } from './run/round.js';
 import type { SubmissionDesk } from './submissions/desk.js';
@@ -10,15 +10,16 @@ export function outcomeOf(round: Round, desk: SubmissionDesk | undefined, sender
   const { failure, progress } = round.state;
   const opened = PROGRESS.indexOf(progress) >= PROGRESS.indexOf('opening');
   if (failure) return { state: 'failed', code: failure.code, resendable: !opened };
-  const { judged } = round.realtime;
+  const { judged } = round;
   const slot = judged?.slotOf(sender, salt);
   if (slot === undefined) {
     if (desk?.has(sender, salt) && !judged) return { state: 'pending' };
     const early = desk?.rejectionOf(sender, salt);
-    if (early) return { state: 'rejected', reason: early.reason, node: round.facts.info.team[early.position]! };
+    if (early) return { state: 'rejected', reason: early.reason, node: early.node };
     return { state: 'unknown', resendable: judged !== undefined };
   }
-  const rejected = round.realtime.rejectionOf(slot);
-  if (rejected) return { state: 'rejected', reason: rejected.reason, node: round.facts.info.team[rejected.position]! };
+  const rejected = round.state.rejected.get(slot);
+  if (rejected)
+    return { state: 'rejected', reason: rejected.reason, node: around(round.facts.info.team, rejected.position) };
   return { state: round.stage === 'COMPLETED' ? 'mixed' : 'pending' };
 }

@@ -86,9 +86,12 @@ export class Courtroom {
   }
 
   #factsOf(info: RoundInfo): PublicFacts | undefined {
-    const publicKeys = info.team.map((node) => this.#deps.publicKeyOf(node));
-    if (!publicKeys.every((key) => key !== undefined)) return undefined;
-    return { info, digest: roundDigest(info), group: namedGroup(info.group), publicKeys };
+    const members = info.team.flatMap((node, position) => {
+      const publicKey = this.#deps.publicKeyOf(node);
+      return publicKey ? [{ position, node, publicKey }] : [];
+    });
+    if (members.length < info.team.length) return undefined;
+    return { info, digest: roundDigest(info), group: namedGroup(info.group), members };
   }
 
   /** Whose word hearsay is: the one's who signed it, or nobody's. */

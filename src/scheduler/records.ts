@@ -3,7 +3,7 @@
 // nodes that work on the same batch at the same time are not added up. Nothing here is about a sender, a slot or a message.
 import type { ErrorCode, NodeId, RoundId } from '../base/index.js';
 import type { PhaseName, Stage } from '../protocol/index.js';
-import type { RoundRecord } from './machine/state.js';
+import type { EndedRound, RoundRecord } from './machine/state.js';
 
 /** Ended rounds whose rows are kept. */
 const ROWS_MAX = 500;
@@ -108,9 +108,9 @@ export class RoundRecords {
     if (this.#closed.length > SPANS_MAX) this.#closed.shift();
   }
 
-  ended(record: RoundRecord, blamed: readonly NodeId[]): void {
+  ended(record: EndedRound, blamed: readonly NodeId[]): void {
     const { round, team } = record.info;
-    const nowMs = record.endedMs ?? record.openedMs;
+    const { endedMs: nowMs } = record;
     for (const node of team) this.#close(node, round, nowMs);
     this.#rows.set(round, this.#row(record, blamed));
     this.#phases.delete(round);
@@ -213,12 +213,14 @@ function union(intervals: readonly Interval[]): readonly Interval[] {
 /** Of two lists as {@link union} makes them. */
 function intersection(a: readonly Interval[], b: readonly Interval[]): readonly Interval[] {
   const both: Interval[] = [];
-  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
-    const [left, right] = [a[i]!, b[j]!];
-    const [fromMs, toMs] = [Math.max(left.fromMs, right.fromMs), Math.min(left.toMs, right.toMs)];
+  const [lefts, rights] = [a.values(), b.values()];
+  let [left, right] = [lefts.next(), rights.next()];
+  while (!left.done && !right.done) {
+    const fromMs = Math.max(left.value.fromMs, right.value.fromMs);
+    const toMs = Math.min(left.value.toMs, right.value.toMs);
     if (fromMs < toMs) both.push({ fromMs, toMs });
-    if (left.toMs < right.toMs) i++;
-    else j++;
+    if (left.value.toMs < right.value.toMs) left = lefts.next();
+    else right = rights.next();
   }
   return both;
 }

@@ -31,6 +31,7 @@ import { type FeedListener, RoundFeed } from './feed.js';
 import { medianRoundTripMs, statusOf } from './machine/nodePool.js';
 import { reduceScheduler } from './machine/reducer.js';
 import {
+  type EndedRound,
   initialState,
   type RoundRecord,
   type SchedulerEffect,
@@ -403,7 +404,7 @@ export class Scheduler implements SchedulerFeed {
     }
   }
 
-  #ended(round: RoundRecord, blamed: readonly NodeId[]): void {
+  #ended(round: EndedRound, blamed: readonly NodeId[]): void {
     const { listener, log } = this.#deps;
     this.#metrics.ended(round, blamed);
     this.#records.ended(round, blamed);

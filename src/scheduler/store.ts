@@ -16,7 +16,7 @@ const assignedKey = (round: RoundId): string => `assigned/${String(round).padSta
 const endedKey = (round: RoundId): string => `ended/${String(round).padStart(16, '0')}`;
 const evidenceKey = (round: RoundId, node: NodeId): string => `evidence/${String(round).padStart(16, '0')}/${node}`;
 const nodeKey = (node: NodeId): string => `node/${node}`;
-const codeKey = (hash: string): string => `code/${hash}`;
+const codeKey = (hashed: string): string => `code/${hashed}`;
 const BARRED = 'barred/';
 const LAST_ROUND = 'last-round';
 /** Numbers that begin anew after a gap. */
@@ -169,7 +169,7 @@ export class SchedulerStore {
 
   /** Makes a registration code valid, once; only its hash is written down. */
   async addCode(code: string): Promise<void> {
-    await this.#store.put(codeKey(hashOf(code)), utf8(UNUSED));
+    await this.#store.put(codeKey(toHex(hash(code))), utf8(UNUSED));
   }
 
   /**
@@ -177,22 +177,23 @@ export class SchedulerStore {
    * registered it. One call at a time. @throws MixError REGISTRATION_REFUSED where it is unknown, or used by another
    */
   async useCode(code: string, node: NodeId): Promise<void> {
-    const hash = hashOf(code);
+    const brought = hash(code);
+    const ownKey = codeKey(toHex(brought));
     let known = false;
     // All are looked at, each in constant time: how long it takes tells nothing of any of them.
     for (const key of await this.#store.keys('code/')) {
-      const same = equalBytes(fromHex(key.slice('code/'.length)) ?? new Uint8Array(0), fromHex(hash)!);
+      const same = equalBytes(fromHex(key.slice('code/'.length)) ?? new Uint8Array(0), brought);
       known = same || known;
     }
-    const state = known ? await this.#store.get(codeKey(hash)) : undefined;
+    const state = known ? await this.#store.get(ownKey) : undefined;
     const usedBy = state && Buffer.from(state).toString();
     if (usedBy === node) return;
     if (usedBy !== UNUSED) throw new MixError('REGISTRATION_REFUSED', {});
-    await this.#store.put(codeKey(hash), utf8(node));
+    await this.#store.put(ownKey, utf8(node));
   }
 }
 
-const hashOf = (code: string): string => toHex(new Uint8Array(createHash('sha256').update(code.trim()).digest()));
+const hash = (code: string): Uint8Array => new Uint8Array(createHash('sha256').update(code.trim()).digest());
 
 const corrupt = (record: string, why: string): MixError => new MixError('STORE_CORRUPT', { record, why });
 

@@ -85,6 +85,11 @@ export class Attack {
     return this.team.nodes[position - 1]!;
   }
 
+  get members() {
+    const { nodes } = this.team;
+    return nodes.map(({ id, key }, position) => ({ position, node: id, publicKey: key.publicKey }));
+  }
+
   get facts() {
     return { info: this.info, group, digest: roundDigest(this.info) };
   }

@@ -44,7 +44,7 @@ describe('a batch that strangers fill with submissions that only node 1 finds ri
     };
     // What came from there is accepted by the whole team: its calls are heard when others' are not.
     const credited = new Set<string>();
-    attack.node(1).runner.onAccepted = (place) => credited.add(place);
+    attack.node(1).runner.watchAccepted((place) => void credited.add(place));
     for (const { stage, texts } of await attack.play()) {
       expect({ stage, texts: texts.toSorted() }).toEqual({ stage: 'COMPLETED', texts: TEXTS.toSorted() });
     }

@@ -26,7 +26,8 @@ function spying(rounds: Round[]): Partial<RoundManagerDeps> {
 /** What a tagger computes once all shares are open: the outputs, as everybody computes them. */
 async function peek(attack: Attack, round: Round, mixed: Uint8Array): Promise<Uint8Array> {
   await attack.wait(() => attack.shares.size === 4);
-  return identify(attack.team.engine, mixed, [...attack.shares.values()], round.precompute.inversePayload!);
+  const { inversePayload } = await round.standby;
+  return identify(attack.team.engine, mixed, [...attack.shares.values()], inversePayload);
 }
 
 describe('a node that tags a slot', () => {

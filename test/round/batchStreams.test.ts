@@ -29,7 +29,10 @@ function outgoing(): { out: OutgoingBatch; trailer: BatchTrailer } {
 function incoming(verify: () => Promise<void> = async () => {}) {
   const events: string[] = [];
   const batchIn = new IncomingBatch(info, group, 'mixed', engine.allocate(5), {
-    verify,
+    verify: async () => {
+      await verify();
+      return undefined;
+    },
     complete: () => events.push('complete'),
     misbehaved: (error) => events.push(error.code),
   });

@@ -10,7 +10,8 @@ import { receiversOf } from '../../src/protocol/batchPhases.js';
 import type { TeamMessage } from '../../src/protocol/teamMessages.js';
 import { isOver, refusal } from '../../src/round/machine/admission.js';
 import { initialState, step } from '../../src/round/machine/reducer.js';
-import type { RoundEffect, RoundEvent, RoundState, Task } from '../../src/round/machine/state.js';
+import type { PlainMessage, RoundEffect, RoundEvent, RoundState, Task } from '../../src/round/machine/state.js';
+import { batchIn, heard, noProposal, saying } from '../support/roundEvents.js';
 
 const same = (fill: number): Uint8Array => new Uint8Array(32).fill(fill);
 const C = same(1);
@@ -19,7 +20,7 @@ const TABLE = same(3);
 
 /** What the work of a task leads to, in a team where all is well. */
 function workOf(task: Task, position: number): RoundEvent {
-  const say = (message: TeamMessage, digest: Uint8Array): RoundEvent => ({
+  const say = (message: PlainMessage, digest: Uint8Array): RoundEvent => ({
     type: 'worked',
     task,
     say: message,
@@ -71,8 +72,9 @@ class Model {
   deliver(choice: number): void {
     const [{ to, event }] = this.pending.splice(choice % this.pending.length, 1) as [Pending];
     const state = this.states[to]!;
-    const kind = event.type === 'said' ? event.message.kind : event.type === 'batchIn' ? event.phase : undefined;
-    const from = event.type === 'said' || event.type === 'batchIn' ? event.from : to;
+    const isSaid = event.type === 'said' || event.type === 'proposed';
+    const kind = isSaid ? event.message.kind : event.type === 'batchIn' ? event.phase : undefined;
+    const from = isSaid || event.type === 'batchIn' ? event.from : to;
     const refused = kind === undefined ? undefined : refusal(state, kind, from);
     // Taken later, so that every order is walked to its end; the wire never delivers an effect before its cause.
     if (refused === 'ROUND_WRONG_PHASE') this.pending.push({ to, event });
@@ -102,23 +104,23 @@ class Model {
     const send = (to: number, event: RoundEvent) => this.pending.push({ to, event });
     if (effect.type === 'work') send(at, workOf(effect.task, at));
     if (effect.type === 'runRing') send(at, { type: 'ringDone', phase: effect.phase });
-    if (effect.type === 'say') {
+    if (effect.type === 'say' || effect.type === 'propose') {
       // What a node says comes back to itself first, and before anybody can answer.
-      this.take(at, { type: 'said', from: at, message: effect.message });
+      this.take(at, heard(at, effect.message));
       for (let to = 0; to < this.states.length; to++) {
-        if (to !== at) send(to, { type: 'said', from: at, message: this.#lie(at, to, effect.message) });
+        if (to !== at) send(to, heard(at, this.#lie(at, to, effect.message)));
       }
     }
     if (effect.type === 'send') this.#sendBatch(at, effect.phase);
     if (effect.type === 'openShares') this.#sendBatch(at, 'opening');
     if (effect.type === 'stage' && effect.stage === 'QUEUED' && at === 0) {
-      send(at, { type: 'tableReady', message: { kind: 'tableProposal', digest: TABLE, table: same(0) } });
+      const message = { kind: 'tableProposal', digest: TABLE, table: same(0) } as const;
+      send(at, { type: 'tableReady', message, proposal: noProposal });
     }
   }
 
   #sendBatch(at: number, phase: BatchPhase): void {
-    const root = toHex(phase === 'reveal' ? C : MIX);
-    const event: RoundEvent = { type: 'batchIn', phase, from: at, root };
+    const event = batchIn(phase, at, phase === 'reveal' ? C : MIX);
     if (phase === 'reveal' || phase === 'mixed' || phase === 'opening') this.take(at, event);
     for (const to of receiversOf(phase, at, this.states.length)) this.pending.push({ to, event });
   }
@@ -129,21 +131,22 @@ class Model {
       const size = before.size;
       if (effect.type === 'openShares') {
         const commitments = before.said.commitment ?? [];
-        expect(commitments.filter((value) => value === before.made.shares)).toHaveLength(size);
+        expect(commitments.filter((said) => said?.says === before.made.shares)).toHaveLength(size);
         expect(before.said.mixCommit?.[0]).toBeDefined();
         expect(before.stage).toBe('REALTIME');
       }
       if (effect.type === 'runRing' && effect.phase === 'realtimeDecrypt') {
         const signed = before.said.tableSignature ?? [];
-        expect(signed.filter((value) => value === before.made.settleTable)).toHaveLength(size);
+        expect(signed.filter((said) => said?.says === before.made.settleTable)).toHaveLength(size);
       }
       if (effect.type === 'work' && effect.task === 'outputs') {
-        expect(before.batches.opening?.filter((root) => root !== undefined)).toHaveLength(size);
-        expect(before.batches.mixed?.[0]).toBe(before.said.mixCommit?.[0]);
+        expect(before.batches.opening?.filter((end) => end !== undefined)).toHaveLength(size);
+        expect(before.batches.mixed?.[0]?.root).toBe(toHex(MIX));
+        expect(before.said.mixCommit?.[0]?.says).toBe(toHex(MIX));
       }
-      if (effect.type === 'complete') {
+      if (effect.type === 'stage' && effect.stage === 'COMPLETED') {
         const outputs = before.said.outputSignature ?? [];
-        expect(outputs.filter((value) => value === before.made.outputs)).toHaveLength(size);
+        expect(outputs.filter((said) => said?.says === before.made.outputs)).toHaveLength(size);
       }
       const count = this.effects.filter((other) => other.at === at && sameWork(other.effect, effect)).length;
       expect(count, 'every effect of a round happens once').toBe(1);
@@ -209,25 +212,25 @@ describe('a mix commitment', () => {
     stage: 'REALTIME',
     progress: 'realtimePermute',
     made: { shares: 'C' },
-    said: { commitment: ['C', 'C', 'C'] },
+    said: { commitment: saying('commitment', 'C', 'C', 'C') },
   };
-  const heard: RoundEvent = { type: 'said', from: 0, message: { kind: 'mixCommit', digest: MIX } };
-  const opens = (state: RoundState) => step(state, heard)[1].some(({ type }) => type === 'openShares');
+  const committed = heard(0, { kind: 'mixCommit', digest: MIX });
+  const opens = (state: RoundState) => step(state, committed)[1].some(({ type }) => type === 'openShares');
 
   it('opens the shares of a node that holds every commitment over its C, and of no other', () => {
     expect(opens(ready)).toBe(true);
     expect(opens({ ...ready, said: {} })).toBe(false);
-    expect(opens({ ...ready, said: { commitment: ['C', 'C', undefined] } })).toBe(false);
-    expect(opens({ ...ready, said: { commitment: ['C', 'C', 'D'] } })).toBe(false);
+    expect(opens({ ...ready, said: { commitment: saying('commitment', 'C', 'C', undefined) } })).toBe(false);
+    expect(opens({ ...ready, said: { commitment: saying('commitment', 'C', 'C', 'D') } })).toBe(false);
     expect(opens({ ...ready, made: {} })).toBe(false);
     expect(opens({ ...ready, progress: 'realtimeDecrypt' })).toBe(false);
     expect(opens({ ...ready, stage: 'QUEUED' })).toBe(false);
-    expect(opens({ ...ready, claims: [undefined, 0, undefined] })).toBe(false);
+    expect(opens({ ...ready, missed: { what: '', claims: [undefined, 0, undefined] } })).toBe(false);
   });
 
   it('opens them once', () => {
-    const [opened] = step(ready, heard);
-    expect(step(opened, heard)).toEqual([opened, []]);
+    const [opened] = step(ready, committed);
+    expect(step(opened, committed)).toEqual([opened, []]);
     expect(opens({ ...ready, progress: 'opening' })).toBe(false);
   });
 });
@@ -247,9 +250,9 @@ describe('a round that has ended', () => {
       { type: 'phaseLate', wait: { stage: 'COMPLETED', progress: ended.progress } },
       { type: 'fault', code: 'EQUIVOCATION', culprit: 0, detail: '' },
       { type: 'ringDone', phase: 'realtimeDecrypt' },
-      { type: 'batchIn', phase: 'opening', from: 0, root: 'x' },
-      { type: 'said', from: 0, message: { kind: 'mixCommit', digest: same(8) } },
-      { type: 'said', from: 2, message: { kind: 'roundError', code: 'INTERNAL', culprit: undefined, detail: '' } },
+      batchIn('opening', 0),
+      heard(0, { kind: 'mixCommit', digest: same(8) }),
+      heard(2, { kind: 'roundError', code: 'INTERNAL', culprit: undefined, detail: '' }),
     ];
     for (const event of events) expect(step(ended, event)).toEqual([ended, []]);
     const [failed] = step(initialState(ended.team, 0), { type: 'fault', code: 'INTERNAL', detail: '' });

@@ -6,6 +6,7 @@ import { blameOf, NOBODY, ownClaim } from '../../src/round/machine/blame.js';
 import { initialState, step } from '../../src/round/machine/reducer.js';
 import type { RoundEvent, RoundState } from '../../src/round/machine/state.js';
 import { Attack, codeOf, expectAccused, TEXTS } from '../attacks/attack.js';
+import { ends, heard, saying } from '../support/roundEvents.js';
 
 const failedNaming = (code: string, culprit: number | undefined) => ({ stage: 'FAILED', code, culprit });
 
@@ -155,44 +156,39 @@ describe('a stage that nobody holds up', () => {
 
 describe('the chain of claims', () => {
   const team = ['a', 'b', 'c', 'd'].map((name) => name.repeat(32) as NodeId);
-  const claiming = (claims: readonly (number | undefined)[], position = 3): RoundState => ({
-    ...initialState(team, position),
-    stage: 'PRECOMPUTING',
-    claims,
-  });
 
   it('ends at the one that waits for nobody, or says nothing', () => {
-    expect(blameOf(claiming([1, NOBODY, 1, 2]))).toEqual({ culprit: 1, circle: [] });
-    expect(blameOf(claiming([1, 2, undefined, 0]))).toEqual({ culprit: 2, circle: [] });
-    expect(blameOf(claiming([1, 2, 3, NOBODY]))).toEqual({ culprit: 3, circle: [] });
+    expect(blameOf(3, [1, NOBODY, 1, 2])).toEqual({ culprit: 1, circle: [] });
+    expect(blameOf(3, [1, 2, undefined, 0])).toEqual({ culprit: 2, circle: [] });
+    expect(blameOf(3, [1, 2, 3, NOBODY])).toEqual({ culprit: 3, circle: [] });
   });
 
   it('that runs in a circle names nobody', () => {
-    expect(blameOf(claiming([1, 0, 1, 2]))).toEqual({ culprit: undefined, circle: [1, 0] });
+    expect(blameOf(3, [1, 0, 1, 2])).toEqual({ culprit: undefined, circle: [1, 0] });
   });
 
   it('does not blame a neighbour whose batch is in: that node is late by itself', () => {
     const state: RoundState = {
-      ...claiming([], 2),
+      ...initialState(team, 2),
+      stage: 'PRECOMPUTING',
       progress: 'sharesDigest',
-      said: { sharesDigest: ['x', 'x', 'x', 'x'] },
+      said: { sharesDigest: saying('sharesDigest', 'x', 'x', 'x', 'x') },
     };
     expect(ownClaim(state)).toBe(1);
-    expect(ownClaim({ ...state, batches: { precompDecrypt: [undefined, 'root', undefined, undefined] } })).toBe(NOBODY);
+    expect(ownClaim({ ...state, batches: { precompDecrypt: ends(undefined, 'root', undefined, undefined) } })).toBe(
+      NOBODY,
+    );
   });
 
   it('is asked for when a deadline passes, and closed by the last claim or by time', () => {
     const start: RoundState = { ...initialState(team, 3), stage: 'PRECOMPUTING', progress: 'keyShare', late: true };
-    const claim = (from: number, culprit: number | undefined): RoundEvent => ({
-      type: 'said',
-      from,
-      message: {
+    const claim = (from: number, culprit: number | undefined): RoundEvent =>
+      heard(from, {
         kind: 'roundError',
         code: 'DEADLINE_MISSED',
         culprit: culprit === undefined ? undefined : team[culprit],
         detail: '',
-      },
-    });
+      });
     const [asked, effects] = step(start, { type: 'deadline', stage: 'PRECOMPUTING' });
     expect(effects.map(({ type }) => type)).toEqual(['say', 'awaitClaims']);
     const [one] = step(asked, claim(0, 1));
@@ -209,11 +205,8 @@ describe('the chain of claims', () => {
 
   it('is not asked for by the claim of one whose deadline is far away for us: it ends the round, and names nobody', () => {
     const start: RoundState = { ...initialState(team, 3), stage: 'PRECOMPUTING', progress: 'keyShare' };
-    const [failed, effects] = step(start, {
-      type: 'said',
-      from: 0,
-      message: { kind: 'roundError', code: 'DEADLINE_MISSED', culprit: team[2], detail: '' },
-    });
+    const claim = heard(0, { kind: 'roundError', code: 'DEADLINE_MISSED', culprit: team[2], detail: '' });
+    const [failed, effects] = step(start, claim);
     expect(failed.failure).toMatchObject({ culprit: undefined, reporter: 0 });
     expect(effects.map(({ type }) => type)).toEqual(['say', 'stage', 'fail']);
   });

@@ -20,7 +20,7 @@ import { Attack, codeOf, engine, group, lyingEngine, tag } from '../attacks/atta
 
 const factsOf = (attack: Attack): PublicFacts => ({
   ...attack.facts,
-  publicKeys: attack.team.nodes.map(({ key }) => key.publicKey),
+  members: attack.members,
 });
 
 function wrongShares(): Partial<RoundManagerDeps> {

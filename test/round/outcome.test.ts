@@ -5,12 +5,13 @@ import { randomBytes, SeededRng } from '../../src/base/rng.js';
 import { EpochKey, payloadDigest, SALT_BYTES, SenderKey, submissionMac } from '../../src/cmix/senderKeys.js';
 import type { SlotEntry, SlotTable } from '../../src/cmix/slotTable.js';
 import { isAbsent, type Outcome, type Verdict, verdictOf } from '../../src/protocol/outcome.js';
+import { initialState, step } from '../../src/round/machine/reducer.js';
 import { outcomeOf } from '../../src/round/outcome.js';
 import type { RoundContext } from '../../src/round/run/context.js';
-import type { Precompute } from '../../src/round/run/precompute.js';
 import { Realtime } from '../../src/round/run/realtime.js';
 import type { Round } from '../../src/round/run/round.js';
 import { roundDigest } from '../support/cmix.js';
+import { heard } from '../support/roundEvents.js';
 
 const mixed: Outcome = { state: 'mixed' };
 const pending: Outcome = { state: 'pending' };
@@ -92,17 +93,21 @@ describe('what became of a submission', () => {
     const team = ['n' as NodeId];
     const facts = { digest: roundDigest, position: 0, info: { quotaPerSender: slots, team } };
     const secretOf = (id: string) => (id === sender.senderId ? secret : undefined);
-    const realtime = new Realtime({ facts } as unknown as RoundContext, {} as Precompute, {
+    const realtime = new Realtime({ facts } as unknown as RoundContext, {
       secretOf,
       hold: () => {},
       mixed: () => {},
     });
-    const round = { realtime, facts, stage: 'COMPLETED', state: { progress: 'outputSignature' } } as unknown as Round;
-    realtime.proposal = { table, digest: roundDigest };
+    const open = { facts, stage: 'COMPLETED', state: { ...initialState(team, 0), progress: 'outputSignature' } };
+    let round = open as unknown as Round;
     const told = (entry: SlotEntry) => outcomeOf(round, undefined, entry.sender, entry.salt);
     expect(told(entries[0]!)).toEqual(waiting);
     let pauses = 0;
-    await realtime.judge(async () => void pauses++);
+    const judged = await realtime.judge(table, async () => void pauses++);
+    const verdict = { kind: 'tableVerdict', proposalDigest: roundDigest, proposalSignature: roundDigest } as const;
+    const { rejections } = judged;
+    const [known] = step(initialState(team, 0), heard(0, { ...verdict, rejections }));
+    round = { ...open, judged, state: { ...open.state, rejected: known.rejected } } as unknown as Round;
     expect(pauses).toBe(2);
     reads = 0;
     expect(told(entries[0]!)).toEqual(mixed);

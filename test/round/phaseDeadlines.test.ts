@@ -8,6 +8,7 @@ import { blameOf, NOBODY, ownClaim } from '../../src/round/machine/blame.js';
 import { Deadlines } from '../../src/round/machine/deadlines.js';
 import { initialState, step } from '../../src/round/machine/reducer.js';
 import type { Progress, RoundEvent, RoundState } from '../../src/round/machine/state.js';
+import { batchIn, heard, saying } from '../support/roundEvents.js';
 
 const PRECOMPUTE_PHASE_MS = 10_000;
 const REALTIME_PHASE_MS = 4_000;
@@ -31,16 +32,13 @@ const due = (type: 'phaseDeadline' | 'phaseLate', progress: Progress, stage: Sta
   type,
   wait: { stage, progress },
 });
-const claim = (from: number, culprit: number | undefined): RoundEvent => ({
-  type: 'said',
-  from,
-  message: {
+const claim = (from: number, culprit: number | undefined): RoundEvent =>
+  heard(from, {
     kind: 'roundError',
     code: 'DEADLINE_MISSED',
     culprit: culprit === undefined ? undefined : team[culprit],
     detail: '',
-  },
-});
+  });
 /** Takes the events one after the other. */
 const played = (state: RoundState, ...events: RoundEvent[]): RoundState =>
   events.reduce((before, event) => step(before, event)[0], state);
@@ -74,8 +72,8 @@ describe('the deadline of a phase, in the state machine', () => {
     expect(first.at(-1)).toEqual({ type: 'phaseDeadline', wait: { stage: 'PRECOMPUTING', progress: 'opened' } });
     const [shared, second] = step(opened, share);
     expect(second).toEqual([{ type: 'phaseDeadline', wait: { stage: 'PRECOMPUTING', progress: 'keyShare' } }]);
-    const heard: RoundEvent = { type: 'said', from: 1, message: { kind: 'keyShare', share: new Uint8Array(1) } };
-    for (const event of [share, heard, due('phaseLate', 'keyShare')]) expect(step(shared, event)[1]).toEqual([]);
+    const other = heard(1, { kind: 'keyShare', share: new Uint8Array(1) });
+    for (const event of [share, other, due('phaseLate', 'keyShare')]) expect(step(shared, event)[1]).toEqual([]);
   });
 
   it('of a wait that is over does nothing', () => {
@@ -105,28 +103,25 @@ describe('the deadline of a phase, in the state machine', () => {
     const [judged, effects] = step(at({ stage: 'QUEUED', progress: 'commitment' }, 1), verdict);
     expect(effects).toEqual([{ type: 'phaseDeadline', wait: { stage: 'QUEUED', progress: 'tableVerdict' } }]);
     expect(played(judged, due('phaseDeadline', 'tableVerdict', 'QUEUED'))).toMatchObject({
-      missed: 'phase after tableVerdict',
+      missed: { what: 'phase after tableVerdict' },
     });
   });
 
   it('is forgotten with its stage: who was late in one is believed no better in the next', () => {
-    const commitment = ['C', 'C', 'C', undefined];
+    const commitment = saying('commitment', 'C', 'C', 'C', undefined);
     const late = played(
       at({ progress: 'commitment', said: { commitment }, made: { shares: 'aa' } }),
       due('phaseLate', 'commitment'),
     );
     expect(late.holdUp).toEqual({ after: 'commitment', by: 3 });
-    const said: RoundEvent = {
-      type: 'said',
-      from: 3,
-      message: {
-        kind: 'commitment',
-        cipherDigest: new Uint8Array([0xaa]),
-        revealSignature: new Uint8Array(1),
-        commitment: new Uint8Array(1),
-      },
-    };
-    const [standby] = step({ ...late, said: { commitment: ['aa', 'aa', 'aa', undefined] } }, said);
+    const said = heard(3, {
+      kind: 'commitment',
+      cipherDigest: new Uint8Array([0xaa]),
+      revealSignature: new Uint8Array(1),
+      commitment: new Uint8Array(1),
+    });
+    const before = { commitment: saying('commitment', 'aa', 'aa', 'aa', undefined) };
+    const [standby] = step({ ...late, said: before }, said);
     expect(standby).toMatchObject({ stage: 'STANDBY', holdUp: undefined });
   });
 
@@ -135,14 +130,17 @@ describe('the deadline of a phase, in the state machine', () => {
     const [heard] = step(waiting, claim(1, 2));
     expect(heard.failure).toMatchObject({ culprit: undefined, reporter: 1 });
     const believed = played(waiting, due('phaseLate', 'precompPermute'), claim(1, 2));
-    expect(believed).toMatchObject({ stage: 'PRECOMPUTING', claims: [undefined, 2, undefined, 0] });
+    expect(believed).toMatchObject({ stage: 'PRECOMPUTING', missed: { claims: [undefined, 2, undefined, 0] } });
     expect(played(believed, claim(0, 1), claim(2, undefined)).failure).toMatchObject({ culprit: 2, reporter: 3 });
   });
 });
 
 describe('whom a node says that it waits for', () => {
-  const waiting = at({ progress: 'sharesDigest', said: { sharesDigest: ['x', 'x', 'x', 'x'] } }, 2);
-  const arrived: RoundEvent = { type: 'batchIn', phase: 'precompDecrypt', from: 1, root: 'r' };
+  const waiting = at(
+    { progress: 'sharesDigest', said: { sharesDigest: saying('sharesDigest', 'x', 'x', 'x', 'x') } },
+    2,
+  );
+  const arrived = batchIn('precompDecrypt', 1);
   const done: RoundEvent = { type: 'ringDone', phase: 'precompDecrypt' };
 
   it('is the one that kept it for half of the time, also when it has handed on since', () => {
@@ -172,10 +170,10 @@ describe('whom a node says that it waits for', () => {
   it('leads everybody past the successor that is at work to the one that kept the batch', () => {
     // 1 kept the batch for most of the time, 2 is at work, 3 waits for 2; 0 waits for the way back.
     const claims = [1, undefined, 1, 2];
-    for (const position of [0, 2, 3]) expect(blameOf({ ...at({}, position), claims }).culprit).toBe(1);
+    for (const position of [0, 2, 3]) expect(blameOf(position, claims).culprit).toBe(1);
     // It may say anything but the truth: a circle names nobody.
     for (const lie of [0, 2, 3]) {
-      const circle = blameOf({ ...at({}, 3), claims: [1, lie, 1, 2] });
+      const circle = blameOf(3, [1, lie, 1, 2]);
       expect(circle.culprit).toBeUndefined();
     }
   });

@@ -71,7 +71,7 @@ describe('reports of a real attack', () => {
     expect(hearing.convicted).toEqual([attack.node(2).id]);
     expect(hearing.liars).toEqual([]);
     // What is kept convicts in anybody's eyes.
-    const facts = { ...attack.facts, publicKeys: attack.team.nodes.map(({ key }) => key.publicKey) };
+    const facts = { ...attack.facts, members: attack.members };
     const finding = await verifyEvidence(facts, engine, decodeEvidence(hearing.evidence[0]!));
     expect(finding).toEqual({ culprits: [attack.node(2).id], certain: true });
   });

@@ -9,7 +9,7 @@ import { containersOf } from '../support/containers.js';
 const nodes = ['a', 'b', 'c'] as NodeId[];
 const id = (round: number) => round as RoundId;
 
-function record(round: number, state: Stage, times: Partial<RoundRecord> = {}): RoundRecord {
+function record<Times extends Partial<RoundRecord>>(round: number, state: Stage, times: Times): RoundRecord & Times {
   return {
     info: { round: id(round), team: nodes, slots: 10 } as unknown as RoundRecord['info'],
     state,
@@ -49,7 +49,7 @@ describe('phases', () => {
     }
     // What comes again, or late, changes nothing.
     records.progress(nodes[1]!, id(1), 'precompDecrypt', 1, 500);
-    const [row] = records.rows([record(1, 'PRECOMPUTING')]);
+    const [row] = records.rows([record(1, 'PRECOMPUTING', {})]);
     // Not the sum of what each node took (160), nor the last node's own time.
     expect(row!.phases.precompDecrypt).toEqual({ startMs: 10, endMs: 90 });
     // Begun, but ended nowhere: no time is made up.
@@ -122,7 +122,7 @@ describe('the table', () => {
     ]);
     records.ended(record(2, 'FAILED', { endedMs: 5, failures }), [nodes[2]!]);
     records.ended(record(1, 'COMPLETED', { endedMs: 9 }), []);
-    const rows = records.rows([record(3, 'STANDBY'), record(2, 'FAILED')]);
+    const rows = records.rows([record(3, 'STANDBY', {}), record(2, 'FAILED', {})]);
     expect(rows.map(({ round, state }) => [round, state])).toEqual([
       [1, 'COMPLETED'],
       [2, 'FAILED'],

@@ -32,9 +32,14 @@ class EarlyOpener extends Round {
 
   override dispatch(event: RoundEvent): void {
     super.dispatch(event);
-    const { own } = this.precompute;
-    if (this.#opened || this.stage !== 'STANDBY' || !own) return;
+    if (this.#opened || this.stage !== 'STANDBY') return;
     this.#opened = true;
+    // Where the round ends before that, there is nothing to open.
+    this.#open().catch(() => {});
+  }
+
+  async #open(): Promise<void> {
+    const own = await this.standby;
     const nothing = { mixDigest: new Uint8Array(32), mixSignature: new Uint8Array(64) };
     const opening = forgeOpening(this.facts, this.#keyOf, own.shares, { ...own, ...nothing });
     for (const to of this.facts.info.team) {

@@ -2,7 +2,7 @@
 // and change nothing, other bytes are a conflict that ends the round. An OutgoingBatch keeps what it sent, so that every
 // attempt to send it again sends the very same bytes. Both hash slot by slot as chunks come, for the signed Merkle root;
 // what is sent to nobody is not hashed.
-import { type Deferred, DIGEST_BYTES, deferred, equalBytes, MixError } from '../../base/index.js';
+import { asMixError, type Deferred, DIGEST_BYTES, deferred, equalBytes, MixError } from '../../base/index.js';
 import { batchLeaves, rootOfLeaves } from '../../cmix/index.js';
 import { checkElements, type Group } from '../../math/index.js';
 import {
@@ -13,47 +13,73 @@ import {
   type BatchTrailer,
   chunkCount,
   chunkRange,
+  type OpeningExtra,
   phaseElements,
   type RoundInfo,
 } from '../../protocol/index.js';
 
-/** Shape of a batch of one phase, and where its chunks lie. */
-class BatchShape {
-  readonly header: BatchHeader;
-  readonly chunks: number;
-  readonly slotBytes: number;
-  readonly #info: RoundInfo;
+/** A chunk: its slots, its bytes in the batch, and the wait for it. */
+interface Chunk {
+  readonly from: number;
+  readonly slots: number;
+  readonly bytes: Uint8Array;
+  readonly done: Deferred<Uint8Array>;
+}
 
-  constructor(info: RoundInfo, group: Group, phase: BatchPhase) {
-    this.#info = info;
+/** A batch of one phase, cut into its chunks. */
+class Chunks {
+  readonly header: BatchHeader;
+  readonly #slotBytes: number;
+  readonly #chunks: readonly Chunk[];
+
+  constructor(info: RoundInfo, group: Group, phase: BatchPhase, batch: Uint8Array) {
     const elements = phaseElements(phase, info.width);
     this.header = { round: info.round, phase, slots: info.slots, elements, chunkSlots: info.chunkSlots };
-    this.chunks = chunkCount(info);
-    this.slotBytes = elements * group.elementBytes;
+    this.#slotBytes = elements * group.elementBytes;
+    this.#chunks = Array.from({ length: chunkCount(info) }, (_, index) => {
+      const { from, to } = chunkRange(info, index);
+      const bytes = batch.subarray(from * this.#slotBytes, to * this.#slotBytes);
+      return { from, slots: to - from, bytes, done: deferred<Uint8Array>() };
+    });
   }
 
-  view(bytes: Uint8Array, index: number): Uint8Array {
-    const { from, to } = chunkRange(this.#info, index);
-    return bytes.subarray(from * this.slotBytes, to * this.slotBytes);
+  get count(): number {
+    return this.#chunks.length;
+  }
+
+  /** @throws MixError CHUNK_INDEX */
+  at(index: number): Chunk {
+    const chunk = this.#chunks[index];
+    if (!chunk) throw new MixError('CHUNK_INDEX', { index, chunks: this.count });
+    return chunk;
+  }
+
+  /** The same place in another batch of this shape. */
+  placeIn(batch: Uint8Array, { from, slots }: Chunk): Uint8Array {
+    return batch.subarray(from * this.#slotBytes, (from + slots) * this.#slotBytes);
   }
 
   /** Room for the leaf of every slot. */
   leaves(): Buffer {
-    return Buffer.alloc(this.#info.slots * DIGEST_BYTES);
+    return Buffer.alloc(this.header.slots * DIGEST_BYTES);
   }
 
-  addLeaves(leaves: Buffer, bytes: Uint8Array, index: number): void {
-    const { from, to } = chunkRange(this.#info, index);
-    batchLeaves(this.header.phase, this.view(bytes, index), to - from, leaves, from);
+  addLeaves(leaves: Buffer, { bytes, slots, from }: Chunk): void {
+    batchLeaves(this.header.phase, bytes, slots, leaves, from);
+  }
+
+  /** Who waits for a chunk that is not there is told that it will not come. */
+  abort(reason: MixError): void {
+    for (const { done } of this.#chunks) if (!done.settled) done.reject(reason);
   }
 }
 
 /** What an incoming batch reports to its round. */
 export interface IncomingBatchEvents {
-  /** The batch is whole and its root right: check the signature and what else the trailer carries; throw to refuse it. */
-  verify(trailer: BatchTrailer): Promise<void>;
+  /** The batch is whole and its root right: check the signature, and give what else the trailer carries; throw to refuse it. */
+  verify(trailer: BatchTrailer): Promise<OpeningExtra | undefined>;
   /** Verified: happens once. */
-  complete(trailer: BatchTrailer): void;
+  complete(trailer: BatchTrailer, opening: OpeningExtra | undefined): void;
   /** The sender did what no honest node does: the round cannot go on. */
   misbehaved(error: MixError): void;
 }
@@ -61,10 +87,9 @@ export interface IncomingBatchEvents {
 export class IncomingBatch implements BatchSink {
   /** The batch, in shared memory; complete once {@link IncomingBatchEvents.complete} was called. */
   readonly bytes: Uint8Array;
-  readonly #shape: BatchShape;
+  readonly #chunks: Chunks;
   readonly #group: Group;
   readonly #events: IncomingBatchEvents;
-  readonly #arrived: Deferred<Uint8Array>[];
   readonly #leaves: Buffer;
   #missing: number;
   #verdict: Promise<void> | undefined;
@@ -72,23 +97,22 @@ export class IncomingBatch implements BatchSink {
   #over: MixError | undefined;
 
   constructor(info: RoundInfo, group: Group, phase: BatchPhase, bytes: Uint8Array, events: IncomingBatchEvents) {
-    this.#shape = new BatchShape(info, group, phase);
+    this.#chunks = new Chunks(info, group, phase, bytes);
     this.#group = group;
     this.#events = events;
     this.bytes = bytes;
-    this.#leaves = this.#shape.leaves();
-    this.#missing = this.#shape.chunks;
-    this.#arrived = Array.from({ length: this.#missing }, () => deferred<Uint8Array>());
+    this.#leaves = this.#chunks.leaves();
+    this.#missing = this.#chunks.count;
   }
 
   /** Resolves with the view of chunk `index` once it is in. */
   arrival(index: number): Promise<Uint8Array> {
-    return this.#arrived[index]!.promise;
+    return this.#chunks.at(index).done.promise;
   }
 
   /** @throws MixError BATCH_HEADER where a header does not describe this very batch */
   checkHeader(header: BatchHeader): void {
-    const own = this.#shape.header;
+    const own = this.#chunks.header;
     for (const key of ['slots', 'elements', 'chunkSlots'] as const) {
       if (header[key] !== own[key])
         throw new MixError('BATCH_HEADER', { field: key, got: header[key], expected: own[key] });
@@ -96,27 +120,25 @@ export class IncomingBatch implements BatchSink {
   }
 
   chunk(index: number, bytes: Uint8Array): void {
-    const { chunks } = this.#shape;
-    if (!Number.isInteger(index) || index < 0 || index >= chunks) throw new MixError('CHUNK_INDEX', { index, chunks });
-    const place = this.#shape.view(this.bytes, index);
+    const chunk = this.#chunks.at(index);
+    const { bytes: place, done } = chunk;
     if (bytes.length !== place.length) {
       throw new MixError('CHUNK_LENGTH', { index, length: bytes.length, expected: place.length });
     }
-    const arrival = this.#arrived[index]!;
     this.#refuseLate();
-    if (arrival.settled) {
+    if (done.settled) {
       if (equalBytes(bytes, place)) return;
-      throw this.#misbehaviour(new MixError('CHUNK_CONFLICT', { phase: this.#shape.header.phase, index }));
+      throw this.#misbehaviour(new MixError('CHUNK_CONFLICT', { phase: this.#chunks.header.phase, index }));
     }
     try {
-      checkElements(this.#group, bytes, this.#shape.header.phase);
+      checkElements(this.#group, bytes, this.#chunks.header.phase);
     } catch (error) {
-      throw this.#misbehaviour(error as MixError);
+      throw this.#misbehaviour(asMixError(error));
     }
     place.set(bytes);
-    this.#shape.addLeaves(this.#leaves, this.bytes, index);
+    this.#chunks.addLeaves(this.#leaves, chunk);
     this.#missing--;
-    arrival.resolve(place);
+    done.resolve(place);
   }
 
   end(trailer: BatchTrailer): Promise<void> {
@@ -128,7 +150,7 @@ export class IncomingBatch implements BatchSink {
     if (this.#missing > 0) return Promise.reject(new MixError('CHUNK_MISSING', { missing: this.#missing }));
     if (this.#trailer && !sameTrailer(this.#trailer, trailer)) {
       return Promise.reject(
-        this.#misbehaviour(new MixError('CHUNK_CONFLICT', { phase: this.#shape.header.phase, index: -1 })),
+        this.#misbehaviour(new MixError('CHUNK_CONFLICT', { phase: this.#chunks.header.phase, index: -1 })),
       );
     }
     this.#trailer ??= trailer;
@@ -138,8 +160,8 @@ export class IncomingBatch implements BatchSink {
 
   /** Nothing more will come: whoever waits for a chunk is told. */
   abort(reason: MixError): void {
-    if (this.#missing > 0) this.#over = new MixError('ROUND_OVER', { round: this.#shape.header.round });
-    for (const arrival of this.#arrived) if (!arrival.settled) arrival.reject(reason);
+    if (this.#missing > 0) this.#over = new MixError('ROUND_OVER', { round: this.#chunks.header.round });
+    this.#chunks.abort(reason);
   }
 
   /** What was whole when the round ended is acknowledged as before; what was not is taken no more. */
@@ -148,15 +170,16 @@ export class IncomingBatch implements BatchSink {
   }
 
   async #judge(trailer: BatchTrailer): Promise<void> {
+    let opening: OpeningExtra | undefined;
     try {
       if (!equalBytes(trailer.root, rootOfLeaves(this.#leaves))) {
-        throw new MixError('MERKLE_ROOT', { phase: this.#shape.header.phase });
+        throw new MixError('MERKLE_ROOT', { phase: this.#chunks.header.phase });
       }
-      await this.#events.verify(trailer);
+      opening = await this.#events.verify(trailer);
     } catch (error) {
       throw error instanceof MixError ? this.#misbehaviour(error) : error;
     }
-    this.#events.complete(trailer);
+    this.#events.complete(trailer, opening);
   }
 
   #misbehaviour(error: MixError): MixError {
@@ -172,8 +195,7 @@ function sameTrailer(a: BatchTrailer, b: BatchTrailer): boolean {
 export class OutgoingBatch implements BatchSource {
   /** The batch, in shared memory; each chunk is final once {@link ready} was called for it. */
   readonly bytes: Uint8Array;
-  readonly #shape: BatchShape;
-  readonly #ready: Deferred<Uint8Array>[];
+  readonly #chunks: Chunks;
   /** None where nobody is sent the batch. */
   readonly #leaves: Buffer | undefined;
   #root: Uint8Array | undefined;
@@ -181,34 +203,34 @@ export class OutgoingBatch implements BatchSource {
 
   /** @param isKept at the turn of a ring: nobody is sent it, and nothing of it is hashed */
   constructor(info: RoundInfo, group: Group, phase: BatchPhase, bytes: Uint8Array, isKept = false) {
-    this.#shape = new BatchShape(info, group, phase);
-    this.#leaves = isKept ? undefined : this.#shape.leaves();
+    this.#chunks = new Chunks(info, group, phase, bytes);
+    this.#leaves = isKept ? undefined : this.#chunks.leaves();
     this.bytes = bytes;
-    this.#ready = Array.from({ length: this.#shape.chunks }, () => deferred<Uint8Array>());
   }
 
   get header(): BatchHeader {
-    return this.#shape.header;
+    return this.#chunks.header;
   }
 
   get chunks(): number {
-    return this.#shape.chunks;
+    return this.#chunks.count;
   }
 
   /** Where chunk `index` is to be computed. */
   place(index: number): Uint8Array {
-    return this.#shape.view(this.bytes, index);
+    return this.#chunks.at(index).bytes;
   }
 
   /** The same place in another batch of this shape. */
   placeIn(batch: Uint8Array, index: number): Uint8Array {
-    return this.#shape.view(batch, index);
+    return this.#chunks.placeIn(batch, this.#chunks.at(index));
   }
 
   /** Chunk `index` is computed, and will never change again. */
   ready(index: number): void {
-    if (this.#leaves) this.#shape.addLeaves(this.#leaves, this.bytes, index);
-    this.#ready[index]!.resolve(this.place(index));
+    const chunk = this.#chunks.at(index);
+    if (this.#leaves) this.#chunks.addLeaves(this.#leaves, chunk);
+    chunk.done.resolve(chunk.bytes);
   }
 
   readyAll(): void {
@@ -217,7 +239,7 @@ export class OutgoingBatch implements BatchSource {
 
   /** The Merkle root; all chunks must be ready. @throws MixError INTERNAL of a batch that is kept */
   root(): Uint8Array {
-    if (!this.#leaves) throw new MixError('INTERNAL', { what: 'a root for nobody', phase: this.#shape.header.phase });
+    if (!this.#leaves) throw new MixError('INTERNAL', { what: 'a root for nobody', phase: this.#chunks.header.phase });
     this.#root ??= rootOfLeaves(this.#leaves);
     return this.#root;
   }
@@ -227,12 +249,12 @@ export class OutgoingBatch implements BatchSource {
   }
 
   abort(reason: MixError): void {
-    for (const ready of this.#ready) if (!ready.settled) ready.reject(reason);
+    this.#chunks.abort(reason);
     if (!this.#trailer.settled) this.#trailer.reject(reason);
   }
 
   chunk(index: number): Promise<Uint8Array> {
-    return this.#ready[index]!.promise;
+    return this.#chunks.at(index).done.promise;
   }
 
   trailer(): Promise<BatchTrailer> {

@@ -2,7 +2,7 @@
 // says a thing twice must say the same thing; a message comes only when it can; signatures, proofs, roots and openings
 // are verified. What is wrong goes back to its sender as an error, and ends the round where it cannot go on.
 import { asMixError, equalBytes, MixError, type NodeId, toHex } from '../../base/index.js';
-import { decodeKeyShare, decodeTable, encodedTableDigest, openCommitment, verifySignature } from '../../cmix/index.js';
+import { decodeTable, encodedTableDigest, openCommitment, type SlotTable, verifySignature } from '../../cmix/index.js';
 import {
   type BatchHeader,
   type BatchPhase,
@@ -15,27 +15,24 @@ import {
   isLocal,
   isSaidBy,
   isStatement,
+  memberAt,
   messageDigest,
   messageStatement,
   type OpeningExtra,
   type SignedTeamMessage,
   type Statement,
   sendsPhase,
+  type TeamMember,
   type TeamMessage,
   trailerDigest,
   verifyEvidence,
 } from '../../protocol/index.js';
 import { refusal } from '../machine/admission.js';
-import type { RoundEvent, RoundFailure, RoundState } from '../machine/state.js';
+import { type ProposalMessage, type RoundEvent, type RoundState, saidBy } from '../machine/state.js';
 import { blame, type RoundContext } from '../run/context.js';
-import { findEvidence } from '../run/findings.js';
-import type { Precompute } from '../run/precompute.js';
-import type { Realtime } from '../run/realtime.js';
 
 interface InboxDeps {
   readonly round: RoundContext;
-  readonly precompute: Precompute;
-  readonly realtime: Realtime;
   readonly state: () => RoundState;
   readonly dispatch: (event: RoundEvent) => void;
 }
@@ -43,137 +40,94 @@ interface InboxDeps {
 /** Kinds of messages that can be wrong by themselves, for anybody to see. */
 const CHECKED: readonly TeamMessage['kind'][] = ['keyShare', 'commitment', 'tableVerdict'];
 
+/** A message that has come, whatever became of it: the same once more changes nothing, another one is a contradiction. */
+interface Received {
+  readonly digest: string;
+  readonly statement: Statement;
+}
+
 export class Inbox {
   readonly #deps: InboxDeps;
-  /** Every message heard, by kind and position: its digest and signature. */
-  readonly #heard = new Map<string, SignedTeamMessage & { readonly digest: string }>();
-  /** Signed ends of batches, by phase and position, and what convicts a position by itself, or beside what it said before. */
-  readonly #trailers = new Map<string, BatchTrailer>();
-  readonly #invalid = new Map<number, Statement>();
-  readonly #second = new Map<number, Statement>();
+  /** By kind and position. What the machine has taken of it is in its state. */
+  readonly #received = new Map<string, Received>();
 
   constructor(deps: InboxDeps) {
     this.#deps = deps;
   }
 
-  /** What `position` said of this kind, if it was heard. */
-  heard<K extends TeamMessage['kind']>(
-    kind: K,
-    position: number,
-  ): (SignedTeamMessage & { message: TeamMessage & { kind: K } }) | undefined {
-    return this.#heard.get(`${kind}/${position}`) as never;
-  }
-
-  /** Node 1's signature under the C that it revealed to us. */
-  get revealSignature(): Uint8Array | undefined {
-    return this.#trailers.get('reveal/0')?.signature;
-  }
-
-  /** What shows to anybody that a failure is as this node has found it; undefined where it has only its word for that. */
-  evidenceOf(failure: RoundFailure): Uint8Array | undefined {
-    const { round, precompute, realtime } = this.#deps;
-    const { position: self } = round.facts;
-    return findEvidence(round.facts, failure, {
-      message: (kind, position) => this.heard(kind, position),
-      trailer: (phase, position) => this.#trailers.get(`${phase}/${position}`),
-      batch: (phase, position) => {
-        if (position !== self) return round.received(phase, position)?.bytes;
-        return phase === 'opening' ? precompute.own?.shares : round.outgoing(phase).bytes;
-      },
-      invalid: (position) => this.#invalid.get(position),
-      second: (position) => this.#second.get(position),
-      mixCommits: realtime.openings.flatMap((opening) =>
-        opening ? [{ digest: opening.mixDigest, signature: opening.mixSignature }] : [],
-      ),
-    });
-  }
-
-  /** Notes what this node itself says. */
-  note(signed: SignedTeamMessage): void {
-    const digest = toHex(messageDigest(this.#deps.round.facts.digest, signed.from, signed.message));
-    this.#heard.set(`${signed.message.kind}/${this.#position(signed.from)}`, { ...signed, digest });
-  }
-
   /** A team member's message. Resolves when it was taken (also: when it was heard before). @throws MixError */
   async onMessage(from: NodeId, signed: SignedTeamMessage): Promise<void> {
     const { facts } = this.#deps.round;
-    const position = this.#position(from);
-    const { message } = signed;
+    const { position, publicKey } = this.#member(from);
+    const { message, signature } = signed;
     if (signed.from !== from || position === facts.position)
       throw new MixError('PHASE_SENDER_WRONG', { kind: message.kind });
     const digest = toHex(messageDigest(facts.digest, from, message));
-    const before = this.#heard.get(`${message.kind}/${position}`);
+    const key = `${message.kind}/${position}`;
+    const before = this.#received.get(key);
     if (before?.digest === digest) return;
-    if (!isSaidBy(facts.publicKeys[position]!, facts.digest, from, message, signed.signature)) {
+    if (!isSaidBy(publicKey, facts.digest, from, message, signature)) {
       throw new MixError('SIGNATURE_INVALID', { kind: message.kind });
     }
     // A second round error says nothing new, whatever it says.
     if (before && message.kind === 'roundError') return;
-    const statement = messageStatement(from, message, signed.signature);
+    const statement = messageStatement(from, message, signature);
     if (before) {
-      this.#second.set(position, statement);
-      throw this.#fault(blame('EQUIVOCATION', position, message.kind));
+      throw this.#fault(blame('EQUIVOCATION', position, message.kind), { shown: [statement, before.statement] });
     }
     const refused = refusal(this.#deps.state(), message.kind, position);
     if (refused) throw new MixError(refused, { kind: message.kind, stage: this.#deps.state().stage });
-    this.#heard.set(`${message.kind}/${position}`, { ...signed, digest });
+    this.#received.set(key, { digest, statement });
     if (message.kind === 'roundError' && message.heard) {
-      await this.#onHeard(position, message);
+      await this.#onHeard(position, message.heard, message.evidence);
       return;
     }
-    let proven: number | undefined;
+    let event: RoundEvent;
     try {
-      proven = await this.#verify(position, message);
+      event = await this.#verified(position, message, signature);
     } catch (thrown) {
       const error = asMixError(thrown);
-      if (CHECKED.includes(message.kind) && !isLocal(error.code)) this.#invalid.set(position, statement);
-      throw this.#fault(error, position);
+      const isInvalid = CHECKED.includes(message.kind) && !isLocal(error.code);
+      throw this.#fault(error, { suspect: position, shown: isInvalid ? [statement] : [] });
     }
-    this.#deps.dispatch({ type: 'said', from: position, message, proven });
+    this.#deps.dispatch(event);
   }
 
-  /** @returns of a round error: the position that its evidence convicts */
-  async #verify(position: number, message: TeamMessage): Promise<number | undefined> {
+  /** A message that holds, as an event. @throws MixError */
+  async #verified(position: number, message: TeamMessage, signature: Uint8Array): Promise<RoundEvent> {
     const { facts, ports } = this.#deps.round;
-    const { info, group, digest } = facts;
-    await checkMessage(facts, ports.engine, info.team[position]!, message);
-    switch (message.kind) {
-      case 'keyShare':
-        this.#deps.precompute.keepKeyShare(position, decodeKeyShare(group, info.width, message.share));
-        return undefined;
-      case 'tableProposal': {
-        const table = decodeTable(message.table, { slots: info.slots, teamSize: info.team.length });
-        if (!equalBytes(encodedTableDigest(digest, message.table), message.digest))
-          throw blame('TABLE_INVALID', position, 'digest');
-        this.#deps.realtime.proposal = { table, digest: message.digest };
-        return undefined;
-      }
-      case 'tableVerdict':
-        this.#deps.realtime.keepVerdict(position, message.rejections);
-        return undefined;
-      case 'roundError':
-        return await this.#convicted(position, message);
-      default:
-        return undefined;
+    await checkMessage(facts, ports.engine, memberAt(facts, position).node, message);
+    if (message.kind === 'tableProposal') {
+      const table = this.#decoded(position, message);
+      return { type: 'proposed', from: position, message, signature, proposal: { table, payloads: [] } };
     }
+    const proven = message.kind === 'roundError' ? await this.#convicted(position, message) : undefined;
+    return { type: 'said', from: position, message, signature, proven };
+  }
+
+  #decoded(position: number, message: ProposalMessage): SlotTable {
+    const { info, digest } = this.#deps.round.facts;
+    const table = decodeTable(message.table, { slots: info.slots, teamSize: info.team.length });
+    if (!equalBytes(encodedTableDigest(digest, message.table), message.digest))
+      throw blame('TABLE_INVALID', position, 'digest');
+    return table;
   }
 
   /** What a member has ended the round for, and passes on: another's signed word, which is that one's, as if it had come from there. */
-  async #onHeard(position: number, { heard, evidence }: TeamMessage & { kind: 'roundError' }): Promise<void> {
+  async #onHeard(position: number, heard: Uint8Array, evidence: Uint8Array | undefined): Promise<void> {
     const { facts } = this.#deps.round;
     try {
-      const statement = decodeStatement(heard!);
-      const source = this.#position(statement.from);
+      const statement = decodeStatement(heard);
+      const { position: source } = this.#member(statement.from);
       const isWord =
         statement.kind === 'message' && statement.message.kind === 'roundError' && isStatement(facts, statement);
       if (!isWord) throw blame('SIGNATURE_INVALID', position, 'heard');
-      if (source === facts.position || this.#heard.has(`roundError/${source}`)) return;
+      const key = `roundError/${source}`;
+      if (source === facts.position || this.#received.has(key)) return;
       const message = { ...statement.message, evidence };
-      const proven = await this.#verify(source, message);
-      const digest = toHex(messageDigest(facts.digest, statement.from, message));
-      const { signature, from } = statement;
-      this.#heard.set(`roundError/${source}`, { round: facts.info.round, from, message, signature, digest });
-      this.#deps.dispatch({ type: 'said', from: source, message, proven });
+      const event = await this.#verified(source, message, statement.signature);
+      this.#received.set(key, { digest: toHex(messageDigest(facts.digest, statement.from, message)), statement });
+      this.#deps.dispatch(event);
     } catch (thrown) {
       // Nobody passes on what it has not checked: whatever is wrong, it is who passes it on that is to blame.
       throw this.#fault(new MixError(asMixError(thrown).code, { culprit: position }, { cause: thrown }));
@@ -198,7 +152,7 @@ export class Inbox {
   /** A batch stream opens. @throws MixError where it cannot be, before anything is allocated */
   onBatch(from: NodeId, header: BatchHeader): BatchSink {
     const { round } = this.#deps;
-    const position = this.#position(from);
+    const { position } = this.#member(from);
     const { phase } = header;
     if (!sendsPhase(phase, position, round.facts.position, round.size))
       throw new MixError('PHASE_SENDER_WRONG', { phase });
@@ -213,57 +167,62 @@ export class Inbox {
 
   /** The incoming batch of a phase; made on first use, also by the ring that will wait for it. */
   incoming(phase: BatchPhase, position: number) {
+    const member = memberAt(this.#deps.round.facts, position);
     return this.#deps.round.incoming(phase, position, {
-      verify: (trailer) => this.#verifyTrailer(phase, position, trailer),
-      complete: (trailer) => {
-        this.#deps.dispatch({ type: 'batchIn', phase, from: position, root: toHex(trailer.root) });
+      verify: (trailer) => this.#verifyTrailer(phase, member, trailer),
+      complete: (trailer, opening) => {
+        this.#deps.dispatch({ type: 'batchIn', phase, from: position, trailer, opening });
       },
-      misbehaved: (error) => this.#fault(error, position),
+      misbehaved: (error) => this.#fault(error, { suspect: position }),
     });
   }
 
-  async #verifyTrailer(phase: BatchPhase, position: number, trailer: BatchTrailer): Promise<void> {
+  /** @returns what the end of an opening carries, which opens what its sender has committed to */
+  async #verifyTrailer(
+    phase: BatchPhase,
+    member: TeamMember,
+    trailer: BatchTrailer,
+  ): Promise<OpeningExtra | undefined> {
     const { facts } = this.#deps.round;
-    const signed = trailerDigest(facts.digest, facts.info.team[position]!, phase, trailer.root, trailer.extra);
-    if (!verifySignature(facts.publicKeys[position]!, signed, trailer.signature))
-      throw blame('SIGNATURE_INVALID', position);
-    this.#trailers.set(`${phase}/${position}`, trailer);
-    let extra: OpeningExtra | undefined;
+    const signed = trailerDigest(facts.digest, member.node, phase, trailer.root, trailer.extra);
+    if (!verifySignature(member.publicKey, signed, trailer.signature))
+      throw blame('SIGNATURE_INVALID', member.position);
     try {
-      extra = checkTrailer(facts, phase, trailer.extra);
+      const extra = checkTrailer(facts, phase, trailer.extra);
+      if (extra) this.#verifyOpening(member, extra);
+      return extra;
     } catch (thrown) {
-      this.#invalid.set(position, { kind: 'batch', from: facts.info.team[position]!, phase, ...trailer });
-      throw thrown;
+      // What it has signed convicts it. The batch says so once more, which changes nothing.
+      const shown: Statement[] = [{ kind: 'batch', from: member.node, phase, ...trailer }];
+      throw this.#fault(asMixError(thrown), { suspect: member.position, shown });
     }
-    if (extra) this.#verifyOpening(position, extra);
   }
 
-  #verifyOpening(position: number, extra: OpeningExtra): void {
-    const { round, realtime } = this.#deps;
-    const { info, digest } = round.facts;
-    const committed = this.heard('commitment', position);
-    const opens =
-      committed !== undefined &&
-      openCommitment(committed.message.commitment, {
-        roundDigest: digest,
-        node: info.team[position]!,
-        cipherDigest: committed.message.cipherDigest,
-        shares: round.received('opening', position)!.bytes,
-        proof: extra.proof,
-        nonce: extra.nonce,
-      });
-    if (!opens) throw blame('COMMITMENT_OPENING', position);
-    realtime.openings[position] = extra;
+  #verifyOpening({ position, node }: TeamMember, { proof, nonce }: OpeningExtra): void {
+    const { round } = this.#deps;
+    const { digest: roundDigest } = round.facts;
+    const committed = saidBy(this.#deps.state(), 'commitment', position);
+    if (!committed) throw blame('COMMITMENT_OPENING', position);
+    const { commitment, cipherDigest } = committed.message;
+    const shares = round.whole('opening', position);
+    if (!openCommitment(commitment, { roundDigest, node, cipherDigest, shares, proof, nonce }))
+      throw blame('COMMITMENT_OPENING', position);
   }
 
-  #position(node: NodeId): number {
-    const position = this.#deps.round.facts.info.team.indexOf(node);
-    if (position < 0) throw new MixError('PHASE_SENDER_WRONG', { what: 'not in the team' });
-    return position;
+  #member(node: NodeId): TeamMember {
+    const member = this.#deps.round.facts.members.find((one) => one.node === node);
+    if (!member) throw new MixError('PHASE_SENDER_WRONG', { what: 'not in the team' });
+    return member;
   }
 
-  /** Ends the round over an error; names the culprit that the error carries, else `suspect`. Aborts name nobody. */
-  #fault(error: MixError, suspect?: number): MixError {
+  /**
+   * Ends the round over an error; names the culprit that the error carries, else `suspect`. Aborts name nobody. `shown`: what the
+   * culprit has signed that convicts it.
+   */
+  #fault(
+    error: MixError,
+    { suspect, shown = [] }: { readonly suspect?: number; readonly shown?: readonly Statement[] } = {},
+  ): MixError {
     if (error.code === 'ABORTED') return error;
     const named = typeof error.values.culprit === 'number' ? error.values.culprit : suspect;
     const culprit = isLocal(error.code) ? undefined : named;
@@ -271,6 +230,7 @@ export class Inbox {
       type: 'fault',
       code: error.code,
       detail: error.message,
+      shown,
       ...(culprit === undefined ? {} : { culprit }),
     });
     return error;

@@ -22,8 +22,8 @@ interface LivenessDeps {
 }
 
 interface PeerRecord {
-  bootId: BootId | undefined;
-  lastAnswerMs: number;
+  readonly bootId: BootId | undefined;
+  readonly lastAnswerMs: number;
 }
 
 export class Liveness {
@@ -52,22 +52,17 @@ export class Liveness {
 
   async #ask(peer: NodeId): Promise<void> {
     const { link, clock, options } = this.#deps;
-    let record = this.#records.get(peer);
-    if (!record) {
-      record = { bootId: undefined, lastAnswerMs: clock.nowMs() };
-      this.#records.set(peer, record);
-    }
+    const before = this.#records.get(peer) ?? { bootId: undefined, lastAnswerMs: clock.nowMs() };
+    this.#records.set(peer, before);
     const attempt = new AbortController();
     const cancel: CancelTimer = clock.after(options.intervalMs * 2, () => attempt.abort());
     try {
       const bootId = await link.ping(peer, attempt.signal);
-      const before = record.bootId;
-      record.bootId = bootId;
-      record.lastAnswerMs = clock.nowMs();
-      if (before !== undefined && before !== bootId) this.#deps.onTrouble(peer, 'PEER_RESTARTED');
+      this.#records.set(peer, { bootId, lastAnswerMs: clock.nowMs() });
+      if (before.bootId !== undefined && before.bootId !== bootId) this.#deps.onTrouble(peer, 'PEER_RESTARTED');
     } catch {
       // One missed answer is nothing yet; how long it lasts decides.
-      if (clock.nowMs() - record.lastAnswerMs >= options.lostMs) this.#deps.onTrouble(peer, 'PEER_LOST');
+      if (clock.nowMs() - before.lastAnswerMs >= options.lostMs) this.#deps.onTrouble(peer, 'PEER_LOST');
     } finally {
       cancel();
     }

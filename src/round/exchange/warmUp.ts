@@ -21,7 +21,14 @@ import {
 import type { Logger } from '../../base/log.js';
 import type { Metrics } from '../../base/metrics.js';
 import { namedGroup } from '../../math/index.js';
-import type { BatchPhase, CirclePing, LinkProbe, RoundInfo, Stage } from '../../protocol/index.js';
+import {
+  around,
+  type BatchPhase,
+  type CirclePing,
+  type LinkProbe,
+  type RoundInfo,
+  type Stage,
+} from '../../protocol/index.js';
 
 /** More of a batch than this would not make a link faster: it is what a gigabit a second holds in 90 ms, rounded up. */
 const WARM_BYTES_MAX = 1 << 24;
@@ -92,8 +99,7 @@ export class LinkWarmUp {
     if (!cared) throw new MixError('ROUND_UNKNOWN', { round: Number(ping.round) });
     const { team } = cared.info;
     const position = team.indexOf(this.#deps.self);
-    const before = (position + team.length - 1) % team.length;
-    if (team[before] !== from || ping.hop % team.length !== position) {
+    if (around(team, position + team.length - 1) !== from || ping.hop % team.length !== position) {
       throw new MixError('PHASE_SENDER_WRONG', { what: 'circle', hop: ping.hop });
     }
     if (ping.hop < team.length) {
@@ -121,10 +127,7 @@ export class LinkWarmUp {
     const { team } = info;
     const position = team.indexOf(this.#deps.self);
     // The decrypt ring runs up and the permute ring down, so a node sends to both of its neighbours.
-    const neighbours = new Set([
-      team[(position + 1) % team.length]!,
-      team[(position + team.length - 1) % team.length]!,
-    ]);
+    const neighbours = new Set([around(team, position + 1), around(team, position + team.length - 1)]);
     for (const node of neighbours) void this.#test(cared, node);
     if (position !== 0) return;
     const id = randomBytes(this.#deps.rng, 16);
@@ -138,7 +141,7 @@ export class LinkWarmUp {
 
   #send(cared: Cared, ping: CirclePing): void {
     const { team } = cared.info;
-    const to = team[ping.hop % team.length]!;
+    const to = around(team, ping.hop);
     this.#deps.probe.circle(to, ping, cared.stop.signal).catch((thrown) => this.#failed(cared, to, 'circle', thrown));
   }
 

@@ -95,12 +95,12 @@ interface Blame {
   readonly circle: readonly number[];
 }
 
-/** Follows the claims. Whoever has made none is silent, and so is the one. */
-export function blameOf(state: RoundState): Blame {
+/** Follows the claims, from this node's on. Whoever has made none is silent, and so is the one. */
+export function blameOf(position: number, claims: readonly (number | undefined)[]): Blame {
   const path: number[] = [];
-  for (let suspect = state.position; ; ) {
+  for (let suspect = position; ; ) {
     if (path.includes(suspect)) return { culprit: undefined, circle: path.slice(path.indexOf(suspect)) };
-    const claim = state.claims?.[suspect];
+    const claim = claims[suspect];
     if (claim === undefined || claim === NOBODY) return { culprit: suspect, circle: [] };
     path.push(suspect);
     suspect = claim;

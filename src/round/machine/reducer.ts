@@ -3,10 +3,21 @@
 // a share is opened (`openShares`) only by a node that holds every commitment over one C *and* H(x′); outputs are signed
 // only over verified openings; realtime starts only when all signed one table. test/round/commitOrder.test.ts walks it.
 import { type ErrorCode, type NodeId, toHex } from '../../base/index.js';
-import type { Stage, TeamMessage, TeamMessageKind } from '../../protocol/index.js';
+import type { Stage, TeamMessage } from '../../protocol/index.js';
 import { isOver, reached } from './admission.js';
 import { blameOf, holdUpOf, isInWait, lateAsSeen, NOBODY, ownClaim, phaseOf, phaseWait, seesDelay } from './blame.js';
-import type { Progress, RoundEffect, RoundEvent, RoundFailure, RoundState } from './state.js';
+import {
+  allSaid,
+  type Missed,
+  type Progress,
+  type RoundEffect,
+  type RoundEvent,
+  type RoundFailure,
+  type RoundState,
+  type Said,
+  saidBy,
+  type TeamOpening,
+} from './state.js';
 
 type Step = readonly [RoundState, readonly RoundEffect[]];
 
@@ -20,9 +31,11 @@ export function initialState(team: readonly NodeId[], position: number): RoundSt
     progress: 'opened',
     said: {},
     batches: {},
+    rejected: new Map(),
     made: {},
     assigned: false,
     late: false,
+    shown: [],
   };
 }
 
@@ -44,25 +57,16 @@ function failBy(state: RoundState, failure: RoundFailure): Step {
   return [next, [...effects, { type: 'fail', failure }]];
 }
 
-/** Records and returns what all positions said of a kind; undefined while somebody is missing. */
-function allSaid(state: RoundState, kind: TeamMessageKind): readonly string[] | undefined {
-  const said = state.said[kind];
-  if (!said) return undefined;
-  const present = said.filter((value) => value !== undefined);
-  return present.length === state.size ? present : undefined;
-}
+const unanimous = (all: readonly Said[], own: string | undefined): boolean => all.every(({ says }) => says === own);
 
-const unanimous = (values: readonly string[], own: string | undefined): boolean =>
-  values.every((value) => value === own);
-
-function put<K extends string>(
-  table: { readonly [key in K]?: readonly (string | undefined)[] },
+function put<K extends string, Value>(
+  table: { readonly [key in K]?: readonly (Value | undefined)[] },
   key: K,
   size: number,
   position: number,
-  value: string,
-): { readonly [key in K]?: readonly (string | undefined)[] } {
-  const row = [...(table[key] ?? new Array<string | undefined>(size).fill(undefined))];
+  value: Value,
+): { readonly [key in K]?: readonly (Value | undefined)[] } {
+  const row = [...(table[key] ?? new Array<Value | undefined>(size).fill(undefined))];
   row[position] = value;
   return { ...table, [key]: row };
 }
@@ -95,7 +99,7 @@ export function step(before: RoundState, event: RoundEvent): Step {
 function follow(state: RoundState, event: RoundEvent): Step {
   if (isOver(state.stage)) return [state, []];
   // The round has failed; all that is open is whose fault it is.
-  if (state.claims && !SETTLES.includes(event.type) && !isRoundError(event)) return [state, []];
+  if (state.missed && !SETTLES.includes(event.type) && !isRoundError(event)) return [state, []];
   switch (event.type) {
     case 'open': {
       const [next, effects] = enter(state, 'PRECOMPUTING');
@@ -103,6 +107,8 @@ function follow(state: RoundState, event: RoundEvent): Step {
     }
     case 'said':
       return onSaid(state, event);
+    case 'proposed':
+      return onProposed(state, event);
     case 'batchIn':
       return onBatch(state, event);
     case 'ringDone':
@@ -113,7 +119,7 @@ function follow(state: RoundState, event: RoundEvent): Step {
       return state.stage === 'STANDBY' ? enter(state, 'QUEUED') : [{ ...state, assigned: true }, []];
     case 'tableReady':
       return state.stage === 'QUEUED' && state.position === 0
-        ? [state, [{ type: 'say', message: event.message }]]
+        ? [state, [{ type: 'propose', message: event.message, proposal: event.proposal }]]
         : [state, []];
     case 'deadline':
       return event.stage === state.stage ? onDeadline(state, `stage ${state.stage}`) : [state, []];
@@ -124,27 +130,35 @@ function follow(state: RoundState, event: RoundEvent): Step {
     case 'phaseLate':
       return [isInWait(state, event.wait) ? { ...state, holdUp: holdUpOf(state) } : state, []];
     case 'claimsDue':
-      return state.claims ? settleClaims(state) : [state, []];
+      return state.missed ? settleClaims(state, state.missed) : [state, []];
     case 'fault':
-      return fail(state, event.code, event.detail, event.culprit);
+      return onFault(state, event);
   }
 }
 
-function onSaid(before: RoundState, { from, message, proven }: RoundEvent & { type: 'said' }): Step {
+function onFault(state: RoundState, { code, detail, culprit, shown = [] }: RoundEvent & { type: 'fault' }): Step {
+  return fail({ ...state, shown }, code, detail, culprit);
+}
+
+/** Remembers what was said; undefined where the same position has said it before. */
+function hear(state: RoundState, from: number, message: TeamMessage, signature: Uint8Array): RoundState | undefined {
   const { kind } = message;
-  if (before.said[kind]?.[from] !== undefined) return [before, []];
-  const state = { ...before, said: put(before.said, kind, before.size, from, comparable(message)) };
+  if (saidBy(state, kind, from)) return undefined;
+  return { ...state, said: put(state.said, kind, state.size, from, { message, signature, says: comparable(message) }) };
+}
+
+function onSaid(before: RoundState, { from, message, signature, proven }: RoundEvent & { type: 'said' }): Step {
+  const state = hear(before, from, message, signature);
+  if (!state) return [before, []];
   switch (message.kind) {
     case 'keyShare':
-      return allSaid(state, kind) ? [state, [{ type: 'work', task: 'teamKey' }]] : [state, []];
+      return onKeyShare(state);
     case 'sharesDigest':
       return onSharesDigest(state);
     case 'commitment':
       return onCommitment(state);
-    case 'tableProposal':
-      return [state, [{ type: 'work', task: 'judgeTable' }]];
     case 'tableVerdict':
-      return onVerdict(state);
+      return onVerdict({ ...state, rejected: withRejections(state.rejected, from, message) });
     case 'tableSignature':
       return onTableSignature(state);
     case 'mixCommit':
@@ -154,6 +168,34 @@ function onSaid(before: RoundState, { from, message, proven }: RoundEvent & { ty
     case 'roundError':
       return onRoundError(state, from, message, proven);
   }
+}
+
+function onProposed(
+  before: RoundState,
+  { from, message, signature, proposal }: RoundEvent & { type: 'proposed' },
+): Step {
+  const state = hear(before, from, message, signature);
+  if (!state) return [before, []];
+  return [state, [{ type: 'work', task: 'judgeTable', proposal, digest: message.digest, signature }]];
+}
+
+function onKeyShare(state: RoundState): Step {
+  const all = allSaid(state, 'keyShare');
+  return [state, all ? [{ type: 'work', task: 'teamKey', shares: all.map(({ message }) => message.share) }] : []];
+}
+
+function withRejections(
+  before: RoundState['rejected'],
+  position: number,
+  { rejections }: TeamMessage & { kind: 'tableVerdict' },
+): RoundState['rejected'] {
+  if (rejections.length === 0) return before;
+  const rejected = new Map(before);
+  for (const { slot, reason } of rejections) {
+    const known = rejected.get(slot);
+    if (!known || position < known.position) rejected.set(slot, { position, reason });
+  }
+  return rejected;
 }
 
 /** A member ended the round: it is over for us, too, for the reason it gave. Whom it names for that is its word. */
@@ -203,43 +245,53 @@ function onPhaseDeadline(state: RoundState): Step {
   return onDeadline({ ...state, holdUp }, phaseOf(state));
 }
 
-/** Time is over: ask everybody whom they wait for. A precomputation that nobody used in time just expires. */
-function onDeadline(state: RoundState, missed: string): Step {
-  if (state.stage === 'STANDBY') return fail(state, 'DEADLINE_MISSED', 'nobody used the precomputation in time');
+/** What this node claims when a deadline is missed, and the wait for what the others do. */
+function claimed(
+  state: RoundState,
+  what: string,
+): { readonly missed: Missed; readonly effects: readonly RoundEffect[] } {
   const claim = ownClaim(state);
   const claims = Array.from({ length: state.size }, (_, i) => (i === state.position ? claim : undefined));
   const culprit = claim === NOBODY ? undefined : state.team[claim];
-  return [
-    { ...state, claims, missed },
-    [
-      { type: 'say', message: { kind: 'roundError', code: 'DEADLINE_MISSED', culprit, detail: missed } },
+  return {
+    missed: { what, claims },
+    effects: [
+      { type: 'say', message: { kind: 'roundError', code: 'DEADLINE_MISSED', culprit, detail: what } },
       { type: 'awaitClaims' },
     ],
-  ];
+  };
+}
+
+/** Time is over: ask everybody whom they wait for. A precomputation that nobody used in time just expires. */
+function onDeadline(state: RoundState, what: string): Step {
+  if (state.stage === 'STANDBY') return fail(state, 'DEADLINE_MISSED', 'nobody used the precomputation in time');
+  const { missed, effects } = claimed(state, what);
+  return [{ ...state, missed }, effects];
 }
 
 /**
  * Somebody's deadline has passed. Where we have seen no delay ourselves, we answer and end the round, too, but name nobody:
  * whom another waits for need not be at fault, and that it is late is its word alone.
  */
-function onClaim(before: RoundState, from: number, message: TeamMessage & { kind: 'roundError' }): Step {
-  if (before.stage === 'STANDBY') return failBy(before, hearsay(before, from, message));
-  const [state, effects] = before.claims ? [before, []] : onDeadline(before, lateAsSeen(before));
+function onClaim(state: RoundState, from: number, message: TeamMessage & { kind: 'roundError' }): Step {
+  if (state.stage === 'STANDBY') return failBy(state, hearsay(state, from, message));
+  const known = state.missed ? { missed: state.missed, effects: [] } : claimed(state, lateAsSeen(state));
   if (!seesDelay(state)) {
-    const [over, more] = failBy({ ...state, claims: undefined }, hearsay(state, from, message));
-    return [over, [...effects.filter(({ type }) => type === 'say'), ...more]];
+    const [over, more] = failBy({ ...state, missed: undefined }, hearsay(state, from, message));
+    return [over, [...known.effects.filter(({ type }) => type === 'say'), ...more]];
   }
   const claim = message.culprit === undefined ? NOBODY : state.team.indexOf(message.culprit);
-  const claims = (state.claims ?? []).map((known, i) => (i === from ? claim : known));
-  const [next, more] = claims.includes(undefined) ? [{ ...state, claims }, []] : settleClaims({ ...state, claims });
-  return [next, [...effects, ...more]];
+  const missed = { ...known.missed, claims: known.missed.claims.map((before, i) => (i === from ? claim : before)) };
+  const isSettled = !missed.claims.includes(undefined);
+  const [next, more] = isSettled ? settleClaims(state, missed) : [{ ...state, missed }, []];
+  return [next, [...known.effects, ...more]];
 }
 
-function settleClaims(state: RoundState): Step {
-  const { culprit, circle } = blameOf(state);
+function settleClaims(state: RoundState, missed: Missed): Step {
+  const { culprit, circle } = blameOf(state.position, missed.claims);
   const among = circle.map((position) => state.team[position]).join(' and ');
-  const detail = `${state.missed}${among === '' ? '' : `: ${among} wait for each other`}`;
-  return fail(state, 'DEADLINE_MISSED', detail, culprit);
+  const detail = `${missed.what}${among === '' ? '' : `: ${among} wait for each other`}`;
+  return fail({ ...state, missed }, 'DEADLINE_MISSED', detail, culprit);
 }
 
 function onSharesDigest(state: RoundState): Step {
@@ -276,7 +328,8 @@ function onVerdict(state: RoundState): Step {
   if (!unanimous(all, state.made.judgeTable))
     return fail(state, 'EQUIVOCATION', 'the first node proposed two tables', 0);
   const [next, effects] = enter(state, 'REALTIME');
-  return [next, [...effects, { type: 'work', task: 'settleTable' }]];
+  const verdicts = all.map(({ message }) => message.rejections);
+  return [next, [...effects, { type: 'work', task: 'settleTable', verdicts }]];
 }
 
 function onTableSignature(state: RoundState): Step {
@@ -290,31 +343,31 @@ function onOutputSignature(state: RoundState): Step {
   const all = allSaid(state, 'outputSignature');
   if (!all) return [state, []];
   if (!unanimous(all, state.made.outputs)) return fail(state, 'OUTPUTS_DISAGREE', 'the signed outputs differ');
-  const [next, effects] = enter(state, 'COMPLETED');
-  return [next, [...effects, { type: 'complete' }]];
+  return enter(state, 'COMPLETED');
 }
 
 /** The commit-before-release rule: all com_i over one C, and H(x′), before D_i leaves. */
 function maybeOpen(state: RoundState): Step {
   const commitments = allSaid(state, 'commitment');
-  const mixCommitted = state.said.mixCommit?.[0] !== undefined;
+  const mixCommit = saidBy(state, 'mixCommit', 0);
   const committed = commitments !== undefined && unanimous(commitments, state.made.shares);
-  if (!committed || !mixCommitted || state.stage !== 'REALTIME' || !reached(state, 'realtimePermute'))
-    return [state, []];
+  if (!committed || !mixCommit || state.stage !== 'REALTIME' || !reached(state, 'realtimePermute')) return [state, []];
   if (reached(state, 'opening')) return [state, []];
-  const effects: RoundEffect[] = [{ type: 'openShares' }];
+  const { message, signature } = mixCommit;
+  const effects: RoundEffect[] = [{ type: 'openShares', mixCommit: { digest: message.digest, signature } }];
   if (state.position === 0) effects.push({ type: 'send', phase: 'mixed' });
   return [advance(state, 'opening'), effects];
 }
 
-function onBatch(before: RoundState, { phase, from, root }: RoundEvent & { type: 'batchIn' }): Step {
-  const state = { ...before, batches: put(before.batches, phase, before.size, from, root) };
+function onBatch(before: RoundState, { phase, from, trailer, opening }: RoundEvent & { type: 'batchIn' }): Step {
+  const end = { root: toHex(trailer.root), trailer, opening };
+  const state = { ...before, batches: put(before.batches, phase, before.size, from, end) };
   switch (phase) {
     case 'precompPermute':
     case 'realtimePermute':
       return [state, [{ type: 'work', task: phase }]];
     case 'reveal':
-      return [state, [{ type: 'work', task: 'shares' }]];
+      return [state, [{ type: 'work', task: 'shares', reveal: trailer }]];
     case 'mixed':
     case 'opening': {
       const [next, effects] = maybeOutputs(state);
@@ -327,12 +380,15 @@ function onBatch(before: RoundState, { phase, from, root }: RoundEvent & { type:
 
 /** Outputs are computed once every opening is in and verified and x′ is the one that was committed to. */
 function maybeOutputs(state: RoundState): Step {
-  const openings = state.batches.opening?.filter((root) => root !== undefined).length ?? 0;
+  const ends = (state.batches.opening ?? []).filter((end) => end !== undefined);
   const mixed = state.batches.mixed?.[0];
-  if (openings < state.size || mixed === undefined) return [state, []];
-  if (mixed !== state.said.mixCommit?.[0])
-    return fail(state, 'EQUIVOCATION', 'the mixed batch is not the committed one', 0);
-  return [state, [{ type: 'work', task: 'outputs' }]];
+  if (ends.length < state.size || mixed === undefined) return [state, []];
+  const mixCommit = saidBy(state, 'mixCommit', 0);
+  if (mixed.root !== mixCommit?.says) return fail(state, 'EQUIVOCATION', 'the mixed batch is not the committed one', 0);
+  const openings = ends.flatMap(({ opening }, position): TeamOpening[] =>
+    opening ? [{ position, extra: opening }] : [],
+  );
+  return [state, [{ type: 'work', task: 'outputs', mixDigest: mixCommit.message.digest, openings }]];
 }
 
 function onRingDone(state: RoundState, phase: 'precompDecrypt' | 'realtimeDecrypt'): Step {

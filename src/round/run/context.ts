@@ -85,6 +85,19 @@ export class RoundContext {
     return this.#incoming.get(`${phase}/${from}`);
   }
 
+  /** Bytes of the batch of this phase from this position, or of this node's own, as far as there is one. */
+  held(phase: BatchPhase, from: number): Uint8Array | undefined {
+    const batch = from === this.facts.position ? this.#outgoing.get(phase) : this.received(phase, from);
+    return batch?.bytes;
+  }
+
+  /** The same where the machine says that it is whole. @throws MixError INTERNAL where there is none */
+  whole(phase: BatchPhase, from: number): Uint8Array {
+    const bytes = this.held(phase, from);
+    if (!bytes) throw new MixError('INTERNAL', { what: 'a batch that is not in', phase, from });
+    return bytes;
+  }
+
   /** The batch that this node sends (or, at the turn of a ring, keeps) in this phase, made on first use. */
   outgoing(phase: BatchPhase): OutgoingBatch {
     let batch = this.#outgoing.get(phase);
@@ -105,7 +118,7 @@ export class RoundContext {
   }
 
   /** Signs the root of a batch whose chunks are all ready. */
-  trailerOf(phase: BatchPhase, extra?: Uint8Array): BatchTrailer {
+  sign(phase: BatchPhase, extra?: Uint8Array): BatchTrailer {
     return signTrailer(this.ports.key, this.facts.digest, phase, this.outgoing(phase).root(), extra);
   }
 

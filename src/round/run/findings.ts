@@ -1,47 +1,39 @@
 // What a node can show of a failure that it has found: the evidence, put together from what it has heard. It gives none where it has
 // only seen something (a stream that does not come, a chunk that nobody signed), or where it would be larger than is taken.
 
-import type { NodeId } from '../../base/index.js';
+import type { ErrorCode } from '../../base/index.js';
 import {
   type BatchPhase,
-  type BatchTrailer,
   claimOf,
   EVIDENCE_BYTES_MAX,
   type Evidence,
   encodeEvidence,
   type FailureReport,
+  memberAt,
   messageStatement,
   type PublicFacts,
   proposalStatement,
   revealStatement,
-  type SignedTeamMessage,
   STATEMENT_KINDS,
   type Statement,
+  type TeamMember,
   type TeamMessage,
 } from '../../protocol/index.js';
-import type { RoundFailure } from '../machine/state.js';
+import { type RoundFailure, type RoundState, saidBy } from '../machine/state.js';
 
-/** What has been heard in a round, by position. */
+/** What has been heard in a round. */
 interface Heard {
-  message<K extends TeamMessage['kind']>(
-    kind: K,
-    position: number,
-  ): (SignedTeamMessage & { message: TeamMessage & { kind: K } }) | undefined;
-  trailer(phase: BatchPhase, position: number): BatchTrailer | undefined;
-  /** A batch that is in, or this node's own. */
-  batch(phase: BatchPhase, position: number): Uint8Array | undefined;
-  /** What a position said besides, of which it had said something else before. */
-  second(position: number): Statement | undefined;
-  /** What a position said that is wrong by itself. */
-  invalid(position: number): Statement | undefined;
-  readonly mixCommits: readonly { readonly digest: Uint8Array; readonly signature: Uint8Array }[];
+  readonly state: RoundState;
+  /** A batch of another, as far as it is in. */
+  readonly batch: (phase: BatchPhase, position: number) => Uint8Array | undefined;
 }
 
-const AGREED = {
-  KEY_SHARES_DISAGREE: ['keyShare', 'sharesDigest'],
-  TABLE_DISAGREE: ['tableVerdict', 'tableSignature'],
-  OUTPUTS_DISAGREE: ['commitment', 'outputSignature'],
-} as const;
+/** Failures by which members disagree on what all were told: what they were told, and what they have made of it. */
+const AGREED: ReadonlyMap<ErrorCode, readonly [TeamMessage['kind'], TeamMessage['kind']]> = new Map([
+  ['KEY_SHARES_DISAGREE', ['keyShare', 'sharesDigest']],
+  ['TABLE_DISAGREE', ['tableVerdict', 'tableSignature']],
+  ['OUTPUTS_DISAGREE', ['commitment', 'outputSignature']],
+]);
 
 /** The evidence for a failure that this node has found itself, encoded; undefined where it has none. */
 export function findEvidence(facts: PublicFacts, failure: RoundFailure, heard: Heard): Uint8Array | undefined {
@@ -51,39 +43,39 @@ export function findEvidence(facts: PublicFacts, failure: RoundFailure, heard: H
 }
 
 function evidenceFor(facts: PublicFacts, { code, culprit }: RoundFailure, heard: Heard): Evidence | undefined {
-  if (code in AGREED) return disagreement(facts, heard, AGREED[code as keyof typeof AGREED]);
+  const agreed = AGREED.get(code);
+  if (agreed) return disagreement(facts, heard, agreed);
   if (culprit === undefined) return undefined;
-  const node = facts.info.team[culprit]!;
   switch (code) {
     case 'EQUIVOCATION':
-      return equivocation(facts, heard, culprit);
+      return equivocation(facts, heard, memberAt(facts, culprit));
     case 'COMMITMENT_OPENING':
     case 'DECRYPTION_PROOF':
-      return wrongShare(heard, culprit, node, code);
+      return wrongShare(heard, memberAt(facts, culprit), code);
     default: {
-      const statement = heard.invalid(culprit);
+      const [statement] = heard.state.shown;
       return statement && { kind: 'invalidStatement', statement };
     }
   }
 }
 
-const said = (heard: Heard, kind: TeamMessage['kind'], position: number): Statement | undefined => {
-  const signed = heard.message(kind, position);
-  return signed && messageStatement(signed.from, signed.message, signed.signature);
-};
+function said({ state }: Heard, kind: TeamMessage['kind'], { position, node }: TeamMember): Statement | undefined {
+  const signed = saidBy(state, kind, position);
+  return signed && messageStatement(node, signed.message, signed.signature);
+}
 
-function opened(heard: Heard, position: number, from: NodeId, phase: BatchPhase): Statement | undefined {
-  const trailer = heard.trailer(phase, position);
-  return trailer && { kind: 'batch', from, phase, ...trailer };
+function ended({ state }: Heard, { position, node }: TeamMember, phase: BatchPhase): Statement | undefined {
+  const trailer = state.batches[phase]?.[position]?.trailer;
+  return trailer && { kind: 'batch', from: node, phase, ...trailer };
 }
 
 function disagreement(
-  { info }: PublicFacts,
+  { members }: PublicFacts,
   heard: Heard,
   [input, agreed]: readonly [TeamMessage['kind'], TeamMessage['kind']],
 ): Evidence | undefined {
   const all = (kind: TeamMessage['kind']) => {
-    const list = info.team.map((_, position) => said(heard, kind, position));
+    const list = members.map((member) => said(heard, kind, member));
     return list.every((one) => one !== undefined) ? list : undefined;
   };
   const [inputs, words] = [all(input), all(agreed)];
@@ -91,9 +83,9 @@ function disagreement(
 }
 
 /** Two that contradict each other, of all that this node holds under the culprit's signature. */
-function equivocation(facts: PublicFacts, heard: Heard, culprit: number): Evidence | undefined {
+function equivocation(facts: PublicFacts, heard: Heard, culprit: TeamMember): Evidence | undefined {
   const known = new Map<string, { readonly statement: Statement; readonly says: string }>();
-  for (const statement of statementsOf(facts, heard, culprit)) {
+  for (const statement of statementsBy(facts, heard, culprit)) {
     const { subject, says } = claimOf(facts, statement);
     const before = known.get(subject);
     if (before && before.says !== says) return { kind: 'equivocation', first: before.statement, second: statement };
@@ -102,36 +94,38 @@ function equivocation(facts: PublicFacts, heard: Heard, culprit: number): Eviden
   return undefined;
 }
 
-function* statementsOf(facts: PublicFacts, heard: Heard, culprit: number): Iterable<Statement> {
-  const from = facts.info.team[culprit]!;
+function* statementsBy(facts: PublicFacts, heard: Heard, culprit: TeamMember): Iterable<Statement> {
+  const { state } = heard;
+  yield* state.shown;
   const direct = [
-    heard.second(culprit),
     ...STATEMENT_KINDS.map((kind) => said(heard, kind, culprit)),
-    ...(['reveal', 'mixed', 'opening'] as const).map((phase) => opened(heard, culprit, from, phase)),
+    ...(['reveal', 'mixed', 'opening'] as const).map((phase) => ended(heard, culprit, phase)),
   ];
   for (const statement of direct) if (statement) yield statement;
   // Node 1 repeats itself in what the others say.
-  if (culprit !== 0) return;
-  for (const position of facts.info.team.keys()) {
-    const commitment = heard.message('commitment', position)?.message;
+  if (culprit.position !== 0) return;
+  for (const { position } of facts.members) {
+    const commitment = saidBy(state, 'commitment', position)?.message;
     if (commitment) yield revealStatement(facts, commitment.cipherDigest, commitment.revealSignature);
-    const verdict = heard.message('tableVerdict', position)?.message;
+    const verdict = saidBy(state, 'tableVerdict', position)?.message;
     if (verdict) yield proposalStatement(facts, verdict.proposalDigest, verdict.proposalSignature);
   }
-  for (const { digest, signature } of heard.mixCommits) {
-    yield messageStatement(from, { kind: 'mixCommit', digest }, signature);
+  for (const { position } of facts.members) {
+    const opening = state.batches.opening?.[position]?.opening;
+    if (opening)
+      yield messageStatement(culprit.node, { kind: 'mixCommit', digest: opening.mixDigest }, opening.mixSignature);
   }
 }
 
 function wrongShare(
   heard: Heard,
-  culprit: number,
-  node: NodeId,
+  culprit: TeamMember,
   code: 'COMMITMENT_OPENING' | 'DECRYPTION_PROOF',
 ): Evidence | undefined {
   const commitment = said(heard, 'commitment', culprit);
-  const opening = opened(heard, culprit, node, 'opening');
-  const shares = heard.batch('opening', culprit);
+  const refused = heard.state.shown.find((statement) => statement.kind === 'batch' && statement.phase === 'opening');
+  const opening = refused ?? ended(heard, culprit, 'opening');
+  const shares = heard.batch('opening', culprit.position);
   if (!commitment || !opening || !shares) return undefined;
   if (code === 'COMMITMENT_OPENING') return { kind: 'opening', commitment, opening, shares };
   const keyShare = said(heard, 'keyShare', culprit);
@@ -140,8 +134,9 @@ function wrongShare(
 }
 
 /** A failure as its report has it: members by their ids and not by their places in the ring. */
-export function failureReport(failure: RoundFailure, team: readonly NodeId[]): FailureReport {
+export function failureReport(facts: PublicFacts, failure: RoundFailure): FailureReport {
   const { code, culprit, accused, reporter, detail } = failure;
-  const member = (position: number | undefined) => (position === undefined ? undefined : team[position]);
-  return { code, culprit: member(culprit), accused: member(accused), reporter: team[reporter]!, detail };
+  const member = (position: number | undefined) => (position === undefined ? undefined : facts.info.team[position]);
+  const { node } = memberAt(facts, reporter);
+  return { code, culprit: member(culprit), accused: member(accused), reporter: node, detail };
 }

@@ -1,6 +1,6 @@
-// The precomputation of one node: key share, Generate, its part of both rings, and its decryption shares. Multiplications
-// of a chunk start as soon as that chunk and the node's own encryption of it are there; nothing waits for a whole batch
-// but the permutation.
+// The precomputation of one node: key share, Generate, its part of both rings, and its decryption shares. Each step gives what the
+// next one needs. Multiplications of a chunk start as soon as that chunk and the node's own encryption of it are there; nothing waits
+// for a whole batch but the permutation.
 
 import { type Deferred, deferred, MixError, randomBytes, type Secret } from '../../base/index.js';
 import {
@@ -12,7 +12,6 @@ import {
   encodeKeyShare,
   encryptBatch,
   encryptionHeads,
-  type KeyShare,
   keyShareListDigest,
   NONCE_BYTES,
   precompDecrypt,
@@ -25,15 +24,15 @@ import {
 } from '../../cmix/index.js';
 import type { FixedBase, Prepared } from '../../engine/index.js';
 import { bigintToBytes, elementOf, randomElements, randomExponents } from '../../math/index.js';
-import { chunkCount, chunkRange } from '../../protocol/index.js';
+import { type BatchTrailer, chunkCount, chunkRange, memberAt } from '../../protocol/index.js';
+import type { IncomingBatch } from '../exchange/batches.js';
 import type { RoundContext } from './context.js';
 
-/** What Reveal leaves behind, opened only after the mix commitment. */
-interface OwnShares {
-  readonly shares: Uint8Array;
-  readonly proof: DecryptionProof;
-  readonly nonce: Uint8Array;
-  readonly commitment: Uint8Array;
+/** A node's own share of the team key: z, Z_i, and what it publishes. */
+interface OwnKeyShare {
+  readonly exponents: Secret;
+  readonly publicShares: Uint8Array;
+  readonly encoded: Uint8Array;
 }
 
 /** A node's encryption of one chunk of r: the bytes (what node 1 sends first) and the operand (what the others multiply by). */
@@ -42,64 +41,125 @@ interface EncryptedChunk {
   readonly operand: Prepared;
 }
 
-/** Uniform elements, and the exponents that encrypt them. */
-interface Draw {
+/** A chunk of uniform elements, the exponents that encrypt it, and g to the power of those, once that is computed. */
+interface DrawnChunk {
+  readonly firstSlot: number;
   readonly plain: Uint8Array;
   readonly exponents: Uint8Array;
+  readonly heads: Deferred<Uint8Array>;
+}
+
+/** A chunk of r, which the ring multiplies by once it is encrypted. */
+interface RingChunk extends DrawnChunk {
+  readonly encrypted: Deferred<EncryptedChunk>;
+}
+
+/** Uniform elements, and the exponents that encrypt them. */
+interface Draw<Chunk extends DrawnChunk = DrawnChunk> {
+  readonly plain: Uint8Array;
+  readonly exponents: Uint8Array;
+  readonly chunks: readonly Chunk[];
+}
+
+/** What a node draws for a round, and what it computes of it before it knows Z. */
+interface Drawn {
+  readonly r: Draw<RingChunk>;
+  readonly s: Draw;
+  /** Enc(s; y′), prepared, once it is computed. */
+  readonly encryptedS: Deferred<Prepared>;
+  /** π as `source`: out[k] = in[source[k]]. */
+  readonly source: Uint32Array;
+  readonly generator: Promise<FixedBase>;
+}
+
+/** The team key. */
+interface TeamKey {
+  /** Tables of Z_e. */
+  readonly bases: readonly FixedBase[];
+  /** Z_i of each member, in ring order. */
+  readonly publicShares: readonly Uint8Array[];
+  /** Of the list of all shares. */
+  readonly digest: Uint8Array;
+}
+
+/** @throws MixError INTERNAL of what is no position in the team */
+export function publicShareAt({ publicShares }: TeamKey, position: number): Uint8Array {
+  const share = publicShares[position];
+  if (!share) throw new MixError('INTERNAL', { what: 'key share missing', position });
+  return share;
+}
+
+/** What realtime multiplies by, prepared. */
+export interface Generated {
+  readonly r: Prepared;
+  readonly s: Prepared;
+  readonly source: Uint32Array;
+}
+
+/** A node's decryption shares, opened only after the mix commitment, and what else Reveal leaves behind. */
+interface Revealed {
+  readonly shares: Uint8Array;
+  readonly proof: DecryptionProof;
+  readonly nonce: Uint8Array;
+  readonly commitment: Uint8Array;
+  /** The end of the C that was revealed. */
+  readonly reveal: BatchTrailer;
+  /** c₁..c_w inverted, prepared for Identify. Public. */
+  readonly inversePayload: Prepared;
+  /** c₀ of every slot, for checking shares. Public. */
+  readonly c0: Uint8Array;
+}
+
+/** All that a node has when it stands by. */
+export interface Standby extends Revealed {
+  readonly generated: Generated;
+  readonly key: TeamKey;
+}
+
+/** Something that the engine keeps for a round. */
+interface Handle {
+  release(): void;
 }
 
 export class Precompute {
   readonly #round: RoundContext;
-  readonly #encryptedR: Deferred<EncryptedChunk>[];
-  readonly #encryptedS = deferred<Prepared>();
-  #exponents: Secret | undefined;
-  #draws: { readonly r: Draw; readonly s: Draw } | undefined;
-  readonly #heads: { readonly r: Deferred<Uint8Array>[]; readonly s: Deferred<Uint8Array>[] };
+  readonly #chunks: number;
+  /** What waits for something that may never come, and what the engine keeps that is no secret. */
+  readonly #waits: Pick<Deferred<never>, 'settled' | 'reject'>[] = [];
+  readonly #handles = new Set<Handle>();
   #generated = 0;
-  #generator: FixedBase | undefined;
-  #teamBases: FixedBase[] = [];
-  readonly #keyShares: (KeyShare | undefined)[] = [];
-  /** r and s, prepared: what realtime multiplies by. */
-  preparedR: Prepared | undefined;
-  preparedS: Prepared | undefined;
-  /** π as `source`: out[k] = in[source[k]]. */
-  source: Uint32Array | undefined;
-  own: OwnShares | undefined;
-  /** c₁..c_w inverted, prepared for Identify. Public. */
-  inversePayload: Prepared | undefined;
-  /** c₀ of every slot, for checking shares. Public. */
-  c0: Uint8Array | undefined;
 
   constructor(round: RoundContext) {
     this.#round = round;
-    const perChunk = <T>() => Array.from({ length: chunkCount(round.facts.info) }, () => deferred<T>());
-    this.#encryptedR = perChunk<EncryptedChunk>();
-    this.#heads = { r: perChunk<Uint8Array>(), s: perChunk<Uint8Array>() };
+    this.#chunks = chunkCount(round.facts.info);
   }
 
   /** The context that binds the share of the node at `position`. */
   shareContext(position: number): ShareContext {
     const { group, digest: roundDigest, info } = this.#round.facts;
-    return { group, roundDigest, node: info.team[position]!, width: info.width, exponentBytes: info.exponentBytes };
+    const { node } = memberAt(this.#round.facts, position);
+    return { group, roundDigest, node, width: info.width, exponentBytes: info.exponentBytes };
   }
 
-  async makeKeyShare(): Promise<Uint8Array> {
+  async makeKeyShare(): Promise<OwnKeyShare> {
     const { engine, rng, secrets } = this.#round.ports;
     const context = this.shareContext(this.#round.facts.position);
     const { exponents, share } = await createKeyShare(engine, rng, context);
-    this.#exponents = secrets.hold(exponents);
-    return encodeKeyShare(share);
+    return { exponents: secrets.hold(exponents), publicShares: share.elements, encoded: encodeKeyShare(share) };
   }
 
-  /** Combines all shares to Z and builds the tables; gives the digest of their list. */
-  async combine(shares: readonly KeyShare[]): Promise<Uint8Array> {
+  /** Combines the shares of all, encoded and in ring order, to Z, and builds its tables. */
+  async combine(encoded: readonly Uint8Array[]): Promise<TeamKey> {
     const { engine } = this.#round.ports;
     const { group, info, digest: roundDigest } = this.#round.facts;
+    const shares = encoded.map((share) => decodeKeyShare(group, info.width, share));
     const teamKey = await combineTeamKey(engine, shares, info.width).catch((error) => {
       throw this.#withCopier(error);
     });
-    for (let e = 0; e < info.width; e++) this.#teamBases.push(await this.#table(elementOf(group, teamKey, e)));
-    return keyShareListDigest(roundDigest, shares);
+    const bases: FixedBase[] = [];
+    for (let e = 0; e < info.width; e++) bases.push(await this.#table(elementOf(group, teamKey, e)));
+    const publicShares = shares.map(({ elements }) => elements);
+    return { bases, publicShares, digest: keyShareListDigest(roundDigest, shares) };
   }
 
   /**
@@ -109,106 +169,129 @@ export class Precompute {
   #withCopier(error: unknown): unknown {
     if (!(error instanceof MixError) || error.code !== 'KEY_SHARE_DUPLICATE') return error;
     const { first, second } = error.values;
-    const culprit = second === this.#round.facts.position ? first! : second!;
+    const culprit = second === this.#round.facts.position ? first : second;
+    if (culprit === undefined) return error;
     return new MixError('KEY_SHARE_DUPLICATE', { ...error.values, culprit }, { cause: error });
   }
 
-  /** A table of powers that does not outlive the round, not even where the round ended while it was made. */
+  /** A table of powers that does not outlive the round. */
   async #table(element: Uint8Array): Promise<FixedBase> {
-    const base = await this.#round.ports.engine.fixedBase(element, this.#round.precompute);
-    return this.#releaseLate(base);
+    return this.#keep(await this.#round.ports.engine.fixedBase(element, this.#round.precompute));
   }
 
-  #releaseLate<T extends { release(): void }>(handle: T): T {
-    if (!this.#round.ports.signal.aborted) return handle;
+  /** Releases it when the round ends, also where that was while it was made. */
+  #keep<T extends Handle>(handle: T): T {
+    if (!this.#round.ports.signal.aborted) {
+      this.#handles.add(handle);
+      return handle;
+    }
     handle.release();
     throw new MixError('ABORTED', { what: 'the round has ended' });
   }
 
-  /**
-   * What needs nobody else, while the shares are exchanged: r, s, y, y′, π, and g^y for both encryptions. Chunk after
-   * chunk, so that checking the others' shares is never more than one chunk behind in the engine's queue.
-   */
-  async drawAhead(): Promise<void> {
-    const { rng, secrets, engine, onProgress } = this.#round.ports;
+  #free(handle: Handle): void {
+    if (this.#handles.delete(handle)) handle.release();
+  }
+
+  /** Something that comes later, or never where the round ends. */
+  #later<T>(): Deferred<T> {
+    const later = deferred<T>();
+    this.#waits.push(later);
+    return later;
+  }
+
+  /** What needs nobody else: r, s, y, y′ and π. */
+  draw(): Drawn {
+    const { rng, secrets, onProgress } = this.#round.ports;
     const { group, info } = this.#round.facts;
     onProgress('generate', 0);
-    const draw = (): Draw => ({
-      plain: secrets.hold(randomElements(rng, group, info.slots * info.width)),
-      exponents: secrets.hold(randomExponents(rng, info.slots, info.exponentBytes)),
-    });
-    const r = draw();
+    const draw = (): Draw => {
+      const plain = secrets.hold(randomElements(rng, group, info.slots * info.width));
+      const exponents = secrets.hold(randomExponents(rng, info.slots, info.exponentBytes));
+      const chunks = Array.from({ length: this.#chunks }, (_, index) => this.#cut(plain, exponents, index));
+      return { plain, exponents, chunks };
+    };
+    const plainR = draw();
+    const r = {
+      ...plainR,
+      chunks: plainR.chunks.map((chunk) => ({ ...chunk, encrypted: this.#later<EncryptedChunk>() })),
+    };
     const s = draw();
-    this.#draws = { r, s };
-    this.source = secrets.hold(randomPermutation(rng, info.slots));
-    this.#generator = await this.#table(bigintToBytes(group.g, group.elementBytes));
-    const options = { exponentBytes: info.exponentBytes, ...this.#round.precompute };
-    for (const [name, { exponents }] of [
-      ['r', r],
-      ['s', s],
-    ] as const) {
-      for (const [index, head] of this.#heads[name].entries()) {
-        const own = this.#exponentsOf(exponents, index);
-        head.resolve(secrets.hold(await encryptionHeads(engine, this.#generator, own, options)));
-        this.#advance();
-      }
+    const source = secrets.hold(randomPermutation(rng, info.slots));
+    const generator = this.#table(bigintToBytes(group.g, group.elementBytes));
+    return { r, s, encryptedS: this.#later(), source, generator };
+  }
+
+  #cut(plain: Uint8Array, exponents: Uint8Array, index: number): DrawnChunk {
+    const { group, info } = this.#round.facts;
+    const { from, to } = chunkRange(info, index);
+    const slotBytes = info.width * group.elementBytes;
+    return {
+      firstSlot: from,
+      plain: plain.subarray(from * slotBytes, to * slotBytes),
+      exponents: exponents.subarray(from * info.exponentBytes, to * info.exponentBytes),
+      heads: this.#later(),
+    };
+  }
+
+  /**
+   * g^y for both encryptions, while the shares are exchanged. Chunk after chunk, so that checking the others' shares is never
+   * more than one chunk behind in the engine's queue.
+   */
+  async raiseHeads({ r, s, generator }: Drawn): Promise<void> {
+    const { secrets, engine } = this.#round.ports;
+    const base = await generator;
+    const options = { exponentBytes: this.#round.facts.info.exponentBytes, ...this.#round.precompute };
+    for (const { exponents, heads } of [...r.chunks, ...s.chunks]) {
+      heads.resolve(secrets.hold(await encryptionHeads(engine, base, exponents, options)));
+      this.#advance();
     }
   }
 
   /** Enc(r; y) and Enc(s; y′), chunk by chunk, r first, so that the ring can start on the first chunk. */
-  async generate(): Promise<void> {
+  async generate({ r, s, encryptedS, source, generator }: Drawn, { bases }: TeamKey): Promise<Generated> {
     const { secrets, engine } = this.#round.ports;
     const { group, info } = this.#round.facts;
-    const { r, s } = this.#draws!;
     const work = this.#round.precompute;
-    this.preparedR = secrets.hold(await engine.prepare(r.plain, work));
-    this.preparedS = secrets.hold(await engine.prepare(s.plain, work));
-    for (const [index, chunk] of this.#encryptedR.entries()) {
-      const bytes = secrets.hold(await this.#encrypt(r, 'r', index));
+    const preparedR = secrets.hold(await engine.prepare(r.plain, work));
+    const preparedS = secrets.hold(await engine.prepare(s.plain, work));
+    const g = await generator;
+    for (const chunk of r.chunks) {
+      const bytes = secrets.hold(await this.#encrypt(chunk, { g, team: bases }));
       const operand = secrets.hold(await engine.prepare(bytes, work));
-      chunk.resolve({ bytes, operand });
+      chunk.encrypted.resolve({ bytes, operand });
     }
     this.#forget(r);
     const encS = secrets.hold(engine.allocate(info.slots, info.width + 1));
-    for (const index of this.#encryptedR.keys()) {
-      const bytes = secrets.hold(await this.#encrypt(s, 's', index));
-      encS.set(bytes, chunkRange(info, index).from * (info.width + 1) * group.elementBytes);
+    for (const chunk of s.chunks) {
+      const bytes = secrets.hold(await this.#encrypt(chunk, { g, team: bases }));
+      encS.set(bytes, chunk.firstSlot * (info.width + 1) * group.elementBytes);
       secrets.drop(bytes);
     }
     this.#forget(s);
-    this.#encryptedS.resolve(secrets.hold(await engine.prepare(encS, work)));
+    encryptedS.resolve(secrets.hold(await engine.prepare(encS, work)));
     secrets.drop(encS);
-    this.#releaseTables();
+    for (const table of [g, ...bases]) this.#free(table);
+    return { r: preparedR, s: preparedS, source };
   }
 
-  async #encrypt(draw: Draw, name: 'r' | 's', index: number): Promise<Uint8Array> {
-    const { group, info } = this.#round.facts;
-    const { from, to } = chunkRange(info, index);
-    const slotBytes = info.width * group.elementBytes;
-    const heads = await this.#heads[name][index]!.promise;
-    const { exponentBytes, width } = info;
-    const cipher = await encryptBatch(
-      this.#round.ports.engine,
-      { g: this.#generator!, team: this.#teamBases },
-      draw.plain.subarray(from * slotBytes, to * slotBytes),
-      this.#exponentsOf(draw.exponents, index),
-      { exponentBytes, width, heads, ...this.#round.precompute },
-    );
+  async #encrypt(
+    chunk: DrawnChunk,
+    bases: { readonly g: FixedBase; readonly team: readonly FixedBase[] },
+  ): Promise<Uint8Array> {
+    const { exponentBytes, width } = this.#round.facts.info;
+    const heads = await chunk.heads.promise;
+    const options = { exponentBytes, width, heads, ...this.#round.precompute };
+    const cipher = await encryptBatch(this.#round.ports.engine, bases, chunk.plain, chunk.exponents, options);
     this.#round.ports.secrets.drop(heads);
     this.#advance();
     return cipher;
   }
 
-  #exponentsOf(exponents: Uint8Array, index: number): Uint8Array {
-    const { from, to } = chunkRange(this.#round.facts.info, index);
-    const { exponentBytes } = this.#round.facts.info;
-    return exponents.subarray(from * exponentBytes, to * exponentBytes);
-  }
-
   /** Generate is four powers a chunk: two ahead, two with Z. */
   #advance(): void {
     this.#generated++;
-    this.#round.ports.onProgress('generate', this.#generated / (4 * this.#encryptedR.length));
+    this.#round.ports.onProgress('generate', this.#generated / (4 * this.#chunks));
   }
 
   #forget(draw: Draw): void {
@@ -216,102 +299,68 @@ export class Precompute {
     this.#round.ports.secrets.drop(draw.exponents);
   }
 
-  /** This node's part of the decrypt ring: C ← C ∘ Enc(r), each chunk as soon as it is in. */
-  async runRing(): Promise<void> {
+  /** This node's part of the decrypt ring: C ← C ∘ Enc(r), each chunk as soon as it is in. Nothing comes in at the first node. */
+  async runRing({ r }: Drawn, incoming: IncomingBatch | undefined): Promise<void> {
     const round = this.#round;
     const { engine, onProgress, secrets } = round.ports;
     const out = round.outgoing('precompDecrypt');
     onProgress('precompDecrypt', 0);
     let done = 0;
-    const chunk = async (index: number) => {
-      const own = await this.#encryptedR[index]!.promise;
+    const chunk = async ({ encrypted }: RingChunk, index: number) => {
+      const own = await encrypted.promise;
       const place = out.place(index);
-      if (round.isFirst) place.set(own.bytes);
-      else {
-        const input = await round.received('precompDecrypt', round.facts.position - 1)!.arrival(index);
+      if (incoming) {
+        const input = await incoming.arrival(index);
         await precompDecrypt(engine, input, own.operand, { ...round.precompute, out: place });
-      }
+      } else place.set(own.bytes);
       secrets.drop(own.bytes);
       secrets.drop(own.operand);
       out.ready(index);
       onProgress('precompDecrypt', ++done / out.chunks);
     };
-    await Promise.all(Array.from({ length: out.chunks }, (_, index) => chunk(index)));
+    await Promise.all(r.chunks.map(chunk));
   }
 
   /** C′[k] = C[π⁻¹(k)] ∘ Enc(s)[k], once the whole batch is in. Node 1's result is the C that it reveals. */
-  async permute(): Promise<void> {
+  async permute({ source, encryptedS }: Drawn): Promise<void> {
     const round = this.#round;
     const { info, position } = round.facts;
     round.ports.onProgress('precompPermute', 0);
-    const input = round.isLast
-      ? round.outgoing('precompDecrypt').bytes
-      : round.received('precompPermute', position + 1)!.bytes;
+    const input = round.isLast ? round.whole('precompDecrypt', position) : round.whole('precompPermute', position + 1);
     const out = round.outgoing(round.isFirst ? 'reveal' : 'precompPermute');
-    const encS = await this.#encryptedS.promise;
+    const encS = await encryptedS.promise;
     const options = { ...round.precompute, width: info.width, out: out.bytes };
-    await precompPermute(round.ports.engine, input, this.source!, encS, options);
+    await precompPermute(round.ports.engine, input, source, encS, options);
     round.ports.secrets.drop(encS);
     out.readyAll();
     round.ports.onProgress('precompPermute', 1);
   }
 
   /** D_i, σ_i and com_i over the revealed C; and c₁..c_w inverted. */
-  async makeShares(cipher: Uint8Array, cipherDigest: Uint8Array): Promise<Uint8Array> {
+  async makeShares({ exponents, publicShares }: OwnKeyShare, reveal: BatchTrailer): Promise<Revealed> {
     const { engine, rng, secrets, onProgress } = this.#round.ports;
     const { group, info, position, digest: roundDigest, self } = this.#round.facts;
     const work = this.#round.precompute;
+    const { root: cipherDigest } = reveal;
     onProgress('reveal', 0);
-    const { c0, payload } = splitCipher(group, cipher, info.width);
-    this.c0 = c0;
-    const exponents = this.#exponents!;
+    const { c0, payload } = splitCipher(group, this.#round.whole('reveal', 0), info.width);
     const options = { exponentBytes: info.exponentBytes, ...work };
     const shares = secrets.hold(await decryptionShares(engine, c0, exponents, options));
     onProgress('reveal', 0.7);
-    const statement = { publicShares: this.publicShare(position), exponents, c0, shares, batchDigest: cipherDigest };
+    const statement = { publicShares, exponents, c0, shares, batchDigest: cipherDigest };
     const proof = await proveDecryption(engine, rng, this.shareContext(position), statement, work);
     onProgress('reveal', 0.9);
-    this.inversePayload = this.#releaseLate(await engine.prepare(await engine.invertBatch(payload, work), work));
+    const inversePayload = this.#keep(await engine.prepare(await engine.invertBatch(payload, work), work));
     const nonce = secrets.hold(randomBytes(rng, NONCE_BYTES));
     const commitment = shareCommitment({ roundDigest, node: self, cipherDigest, shares, proof, nonce });
-    this.own = { shares, proof, nonce, commitment };
     secrets.drop(exponents);
     onProgress('reveal', 1);
-    return commitment;
-  }
-
-  /** Z_i of each position, as its key share said; set by the round when the shares are in. */
-  publicShare(position: number): Uint8Array {
-    const share = this.#keyShares[position];
-    if (!share) throw new MixError('INTERNAL', { what: 'key share missing', position });
-    return share.elements;
-  }
-
-  keepKeyShare(position: number, share: KeyShare): void {
-    this.#keyShares[position] = share;
-  }
-
-  /** Our own, as we published it. */
-  keepOwnKeyShare(encoded: Uint8Array): void {
-    const { group, info, position } = this.#round.facts;
-    this.keepKeyShare(position, decodeKeyShare(group, info.width, encoded));
-  }
-
-  get keyShares(): readonly KeyShare[] {
-    return this.#keyShares.filter((share) => share !== undefined);
-  }
-
-  #releaseTables(): void {
-    this.#generator?.release();
-    for (const base of this.#teamBases) base.release();
-    this.#teamBases = [];
+    return { shares, proof, nonce, commitment, reveal, inversePayload, c0 };
   }
 
   /** Ends every wait inside this driver and frees what is not a secret. */
   abort(reason: MixError): void {
-    const waits = [...this.#encryptedR, ...this.#heads.r, ...this.#heads.s, this.#encryptedS];
-    for (const wait of waits) if (!wait.settled) wait.reject(reason);
-    this.#releaseTables();
-    this.inversePayload?.release();
+    for (const wait of this.#waits) if (!wait.settled) wait.reject(reason);
+    for (const handle of this.#handles) this.#free(handle);
   }
 }

@@ -9,7 +9,6 @@ import {
   encodeDummy,
   identifyFactor,
   outputDigest,
-  type RejectionReason,
   realtimeDecrypt,
   realtimePermute,
   type SenderSecret,
@@ -23,10 +22,12 @@ import {
 } from '../../cmix/index.js';
 import type { Prepared } from '../../engine/index.js';
 import { bigintToBytes } from '../../math/index.js';
-import type { Claim, ClaimRejection, OpeningExtra } from '../../protocol/index.js';
+import { type Claim, type ClaimRejection, memberAt, shareContextOf } from '../../protocol/index.js';
+import type { IncomingBatch, OutgoingBatch } from '../exchange/batches.js';
+import type { Proposal, TeamOpening } from '../machine/state.js';
 import { Screener } from '../submissions/screening.js';
 import { blame, type RoundContext } from './context.js';
-import type { Precompute } from './precompute.js';
+import { type Generated, publicShareAt, type Standby } from './precompute.js';
 
 /** Outputs of a round as everybody computed them; they count with all signatures. */
 export interface RoundOutputs {
@@ -49,11 +50,20 @@ export interface RoundSenders {
   readonly mixed: (senders: Iterable<SenderId>) => void;
 }
 
-/** A slot that a member has rejected. */
-interface TeamRejection {
-  /** Of the member, in the team. */
-  readonly position: number;
-  readonly reason: RejectionReason;
+/** Slots whose keys are derived in one go, whole chunks of them. */
+interface KeySlice {
+  readonly firstSlot: number;
+  readonly slots: number;
+  /** k∘r of these slots, once it is derived. */
+  readonly keys: Deferred<Prepared>;
+}
+
+/** The table that all verdicts together leave. */
+interface Settled {
+  readonly table: SlotTable;
+  /** What all sign; what dummies are made from. */
+  readonly digest: Uint8Array;
+  readonly slices: readonly KeySlice[];
 }
 
 /** Slots that are judged before anything else has its turn: 6 ms of the main thread, with a MAC for each. */
@@ -61,36 +71,17 @@ const JUDGED_SLOTS = 1_024;
 /** Slots whose keys are derived before anything else has its turn: some milliseconds of the main thread. */
 const KEY_SLOTS = 256;
 
+/** The chunks of a batch that is whole, cut as another one is. */
+const placesIn = (batch: Uint8Array, shape: OutgoingBatch) => (index: number) => shape.placeIn(batch, index);
+
 export class Realtime {
   readonly #round: RoundContext;
-  readonly #precompute: Precompute;
   readonly #senders: RoundSenders;
   /** Judges what the first node hands on while the batch is being filled. */
   readonly #screener: Screener;
-  /** k∘r, a few chunks each, as they are derived. */
-  #keys: Deferred<Prepared>[] = [];
-  /** Node 1 only: M of each slot as submitted; null for empty ones. */
-  payloads: readonly (Uint8Array | null)[] | undefined;
-  /** As proposed, with its digest, and as settled by all verdicts. */
-  proposal: { readonly table: SlotTable; readonly digest: Uint8Array } | undefined;
-  settled: SlotTable | undefined;
-  #settledDigest: Uint8Array | undefined;
-  /** Salts of the dummies in its empty slots, as hex. */
-  readonly #dummies = new Set<string>();
-  /** The proposal as this node has judged it; undefined before. */
-  judged: TableJudge | undefined;
-  readonly #verdicts: (readonly SlotRejection[])[] = [];
-  /** The rejection of each slot that anybody has rejected, of the first of them in the team. */
-  readonly #rejected = new Map<number, TeamRejection>();
-  /** c⁻¹ and what is in of x′ and the shares, multiplied. */
-  #identified: Promise<Uint8Array | Prepared> | undefined;
-  #factors = 0;
-  /** Evidence that came with each opening, by position. */
-  readonly openings: (OpeningExtra | undefined)[] = [];
 
-  constructor(round: RoundContext, precompute: Precompute, senders: RoundSenders) {
+  constructor(round: RoundContext, senders: RoundSenders) {
     this.#round = round;
-    this.#precompute = precompute;
     this.#senders = senders;
     const { digest: roundDigest, info } = round.facts;
     this.#screener = new Screener({ roundDigest, slots: info.slots, ...senders });
@@ -101,42 +92,27 @@ export class Realtime {
     return this.#screener.judge(claims);
   }
 
-  /** Which slots of the proposal this node rejects; `pause` lets the rest of the process have its turn. */
-  async judge(pause: () => Promise<void>): Promise<readonly SlotRejection[]> {
+  /** Which slots of a proposed table this node rejects; `pause` lets the rest of the process have its turn. */
+  async judge(table: SlotTable, pause: () => Promise<void>): Promise<TableJudge> {
     const { digest: roundDigest, position, info } = this.#round.facts;
     const { quotaPerSender } = info;
     const { secretOf, hold } = this.#senders;
     const verified = (entry: SlotEntry, mac: Uint8Array) => this.#screener.knows(entry, mac);
     const facts = { roundDigest, nodeIndex: position, secretOf, verified, accepted: hold, quotaPerSender };
-    const judge = new TableJudge(this.proposal!.table, facts);
+    const judge = new TableJudge(table, facts);
     for (judge.judge(JUDGED_SLOTS); judge.left > 0; judge.judge(JUDGED_SLOTS)) await pause();
-    this.judged = judge;
-    this.keepVerdict(position, judge.rejections);
-    return judge.rejections;
-  }
-
-  /** What a member rejects, this node included. */
-  keepVerdict(position: number, rejections: readonly SlotRejection[]): void {
-    this.#verdicts[position] = rejections;
-    for (const { slot, reason } of rejections) {
-      const before = this.#rejected.get(slot);
-      if (!before || position < before.position) this.#rejected.set(slot, { position, reason });
-    }
-  }
-
-  /** Who rejected a slot, and why. In constant time. */
-  rejectionOf(slot: number): TeamRejection | undefined {
-    return this.#rejected.get(slot);
+    return judge;
   }
 
   /**
-   * Applies all verdicts. The digest is what all sign.
+   * Applies all verdicts, in ring order. `proposal`: the table as proposed, with its digest.
    * @throws MixError TOO_FEW_SENDERS: the round fails closed; EPOCH_EXPIRED
    */
-  settle(): Uint8Array {
+  settle(
+    proposal: { readonly table: SlotTable; readonly digest: Uint8Array },
+    verdicts: readonly (readonly SlotRejection[])[],
+  ): Settled {
     const { info, digest: roundDigest } = this.#round.facts;
-    const verdicts = Array.from({ length: info.team.length }, (_, position) => this.#verdicts[position] ?? []);
-    const proposal = this.proposal!;
     const table = applyRejections(proposal.table, verdicts);
     const senders = new Set(table.flatMap((entry) => (entry ? [entry.sender] : [])));
     if (senders.size < info.minSenders) {
@@ -144,11 +120,18 @@ export class Realtime {
     }
     this.#secretsOf(table);
     this.#senders.mixed(senders);
-    this.settled = table;
-    this.#keys = Array.from({ length: Math.ceil(info.slots / this.#keySlots) }, () => deferred<Prepared>());
     const isWhole = verdicts.every(({ length }) => length === 0);
-    this.#settledDigest = isWhole ? proposal.digest : tableDigest(roundDigest, table);
-    return this.#settledDigest;
+    const digest = isWhole ? proposal.digest : tableDigest(roundDigest, table);
+    return { table, digest, slices: this.#slices() };
+  }
+
+  #slices(): KeySlice[] {
+    const { slots, chunkSlots } = this.#round.facts.info;
+    const most = Math.max(1, Math.floor(KEY_SLOTS / chunkSlots)) * chunkSlots;
+    return Array.from({ length: Math.ceil(slots / most) }, (_, index) => {
+      const firstSlot = index * most;
+      return { firstSlot, slots: Math.min(most, slots - firstSlot), keys: deferred<Prepared>() };
+    });
   }
 
   /** A slot that survived has our own MAC: only an epoch that ended in between can have taken its sender away. */
@@ -161,35 +144,32 @@ export class Realtime {
   }
 
   /**
-   * k∘r for every slot that is left, ready when all have signed the table: the ring begins then.
+   * k∘r for every slot that is left, ready when all have signed the table: the ring begins then. Gives the salts of the dummies in
+   * its empty slots, as hex.
    * @throws MixError EPOCH_EXPIRED, ABORTED, …: what the ring is told, too
    */
-  async deriveKeys(): Promise<void> {
+  async deriveKeys(settled: Settled, r: Prepared): Promise<ReadonlySet<string>> {
     try {
       if (this.#round.ports.signal.aborted) throw new MixError('ABORTED', { what: 'slot keys' });
-      await this.#deriveSlices(this.settled!, this.#secretsOf(this.settled!));
+      return await this.#deriveSlices(settled, this.#secretsOf(settled.table), r);
     } catch (reason) {
-      for (const keys of this.#keys) if (!keys.settled) keys.reject(reason);
+      for (const { keys } of settled.slices) if (!keys.settled) keys.reject(reason);
       throw reason;
     }
   }
 
-  /** Slots whose keys are derived in one go: whole chunks. */
-  get #keySlots(): number {
-    const { chunkSlots } = this.#round.facts.info;
-    return Math.max(1, Math.floor(KEY_SLOTS / chunkSlots)) * chunkSlots;
-  }
-
   /** k∘r, some slots after the others; slots that are empty have k = 1. Between them, what was said meanwhile can leave. */
-  async #deriveSlices(table: SlotTable, known: readonly (SenderSecret | null)[]): Promise<void> {
+  async #deriveSlices(
+    { table, digest, slices }: Settled,
+    known: readonly (SenderSecret | null)[],
+    preparedR: Prepared,
+  ): Promise<ReadonlySet<string>> {
     const { info, digest: roundDigest, group } = this.#round.facts;
     const { engine, secrets } = this.#round.ports;
-    const preparedR = this.#precompute.preparedR!;
+    const dummies = new Set<string>();
     const slotBytes = info.width * group.elementBytes;
     const one = bigintToBytes(1n, group.elementBytes);
-    for (const [slice, done] of this.#keys.entries()) {
-      const from = slice * this.#keySlots;
-      const slots = Math.min(this.#keySlots, info.slots - from);
+    for (const { firstSlot: from, slots, keys: done } of slices) {
       const keys = secrets.hold(engine.allocate(slots, info.width));
       for (let slot = 0; slot < slots; slot++) {
         const [entry, secret] = [table[from + slot], known[from + slot]];
@@ -199,7 +179,7 @@ export class Realtime {
           slotKey.fill(0);
           continue;
         }
-        this.#dummies.add(toHex(dummySalt(this.#settledDigest!, from + slot)));
+        dummies.add(toHex(dummySalt(digest, from + slot)));
         for (let e = 0; e < info.width; e++) keys.set(one, slot * slotBytes + e * group.elementBytes);
       }
       const r = preparedR.slice(from * info.width, (from + slots) * info.width);
@@ -208,133 +188,113 @@ export class Realtime {
       for (const used of [keys, combined]) secrets.drop(used);
     }
     secrets.drop(preparedR);
+    return dummies;
   }
 
-  /** This node's part of the decrypt ring: x ← x ∘ (k∘r), each chunk as soon as it is in. */
-  async runRing(): Promise<void> {
+  /**
+   * This node's part of the decrypt ring: x ← x ∘ (k∘r), each chunk as soon as it is in. Nothing comes in at the first node, which
+   * begins with `payloads`: M of each slot.
+   */
+  async runRing(settled: Settled, payloads: Proposal['payloads'], incoming: IncomingBatch | undefined): Promise<void> {
     const round = this.#round;
-    const { info, position } = round.facts;
+    const { chunkSlots, width } = round.facts.info;
+    const { elementBytes } = round.facts.group;
     const out = round.outgoing('realtimeDecrypt');
-    const inputs = round.isFirst ? this.#firstInput() : undefined;
+    const arrival = incoming
+      ? (index: number) => incoming.arrival(index)
+      : placesIn(this.#firstInput(settled, payloads), out);
     round.ports.onProgress('realtimeDecrypt', 0);
     let done = 0;
-    const chunk = async (index: number) => {
-      const input = inputs
-        ? out.placeIn(inputs, index)
-        : await round.received('realtimeDecrypt', position - 1)!.arrival(index);
-      const first = index * info.chunkSlots;
+    const chunk = async ({ firstSlot, keys: derived }: KeySlice, slot: number) => {
+      const index = slot / chunkSlots;
+      const input = await arrival(index);
       const place = out.place(index);
-      const derived = await this.#keys[Math.floor(first / this.#keySlots)]!.promise;
-      const from = (first % this.#keySlots) * info.width;
-      const keys = derived.slice(from, from + place.length / round.facts.group.elementBytes);
+      const from = (slot - firstSlot) * width;
+      const keys = (await derived.promise).slice(from, from + place.length / elementBytes);
       await realtimeDecrypt(round.ports.engine, input, keys, { ...round.realtime, out: place });
       out.ready(index);
       round.ports.onProgress('realtimeDecrypt', ++done / out.chunks);
     };
-    await Promise.all(Array.from({ length: out.chunks }, (_, index) => chunk(index)));
-    for (const keys of this.#keys) round.ports.secrets.drop(await keys.promise);
+    const chunks: Promise<void>[] = [];
+    for (const slice of settled.slices) {
+      const end = slice.firstSlot + slice.slots;
+      for (let slot = slice.firstSlot; slot < end; slot += chunkSlots) chunks.push(chunk(slice, slot));
+    }
+    await Promise.all(chunks);
+    for (const { keys } of settled.slices) round.ports.secrets.drop(await keys.promise);
   }
 
   /** M of every slot; dummies, which anybody can recompute, where a slot is empty or was rejected. */
-  #firstInput(): Uint8Array {
+  #firstInput({ table, digest }: Settled, payloads: Proposal['payloads']): Uint8Array {
     const { info, group } = this.#round.facts;
     const batch = this.#round.ports.engine.allocate(info.slots, info.width);
     const slotBytes = info.width * group.elementBytes;
-    for (const [slot, entry] of this.settled!.entries()) {
-      const payload = entry ? this.payloads![slot]! : encodeDummy(group, info.width, this.#settledDigest!, slot);
+    for (const [slot, entry] of table.entries()) {
+      const payload = entry ? payloads[slot] : encodeDummy(group, info.width, digest, slot);
+      if (!payload) throw new MixError('INTERNAL', { what: 'a payload for each slot that is taken' });
       batch.set(payload, slot * slotBytes);
     }
     return batch;
   }
 
   /** x′[k] = x[π⁻¹(k)] ∘ s[k], once the whole batch is in. Node 1's result is the mixed batch that it commits to. */
-  async permute(): Promise<void> {
+  async permute({ s, source }: Generated): Promise<void> {
     const round = this.#round;
     const { info, position } = round.facts;
     round.ports.onProgress('realtimePermute', 0);
     const input = round.isLast
-      ? round.outgoing('realtimeDecrypt').bytes
-      : round.received('realtimePermute', position + 1)!.bytes;
+      ? round.whole('realtimeDecrypt', position)
+      : round.whole('realtimePermute', position + 1);
     const out = round.outgoing(round.isFirst ? 'mixed' : 'realtimePermute');
-    const { preparedS, source } = this.#precompute;
     const options = { ...round.realtime, width: info.width, out: out.bytes };
-    await realtimePermute(round.ports.engine, input, source!, preparedS!, options);
-    round.ports.secrets.drop(preparedS!);
-    round.ports.secrets.drop(source!);
+    await realtimePermute(round.ports.engine, input, source, s, options);
+    round.ports.secrets.drop(s);
+    round.ports.secrets.drop(source);
     out.readyAll();
     round.ports.onProgress('realtimePermute', 1);
   }
 
-  /** The product is of no use any more, or among the outputs. */
-  forget(): void {
-    this.#identified = undefined;
-  }
-
-  /**
-   * Somebody's shares, which are what was committed to, or x′, of which that is known when all is in: their part of the outputs, while
-   * the others are on their way.
-   */
-  multiplyIn(phase: 'mixed' | 'opening', from: number): void {
-    const { ports, realtime } = this.#round;
-    const factor = phase === 'mixed' ? this.#mixed() : this.#sharesOf(from);
-    const before = this.#identified ?? Promise.resolve(this.#precompute.inversePayload!);
-    this.#identified = before.then((product) => identifyFactor(ports.engine, product, factor, realtime));
-    // Whoever wants the outputs is told.
-    this.#identified.catch(() => {});
-    this.#factors++;
-  }
-
-  #mixed(): Uint8Array {
-    const round = this.#round;
-    return round.isFirst ? round.outgoing('mixed').bytes : round.received('mixed', 0)!.bytes;
-  }
-
-  #sharesOf(position: number): Uint8Array {
-    const round = this.#round;
-    return position === round.facts.position
-      ? this.#precompute.own!.shares
-      : round.received('opening', position)!.bytes;
+  /** x′ or a D_i among what will be the outputs. */
+  multiplyIn(product: Uint8Array | Prepared, factor: Uint8Array): Promise<Uint8Array> {
+    return identifyFactor(this.#round.ports.engine, product, factor, this.#round.realtime);
   }
 
   /**
    * out = x′ ∘ ∏D_i ∘ c⁻¹, all of which are in. Where an output does not decode, every node's share is checked against its proof.
+   * @param outputs the product of all
    * @throws MixError DECRYPTION_PROOF or EQUIVOCATION with the culprit; OUTPUTS_INCOMPLETE
    */
-  async outputs(mixDigest: Uint8Array, cipherDigest: Uint8Array): Promise<RoundOutputs> {
+  async decode(
+    outputs: Uint8Array,
+    standby: Standby,
+    expectedDummies: ReadonlySet<string>,
+    openings: readonly TeamOpening[],
+  ): Promise<RoundOutputs> {
     const round = this.#round;
     const { info, group, digest: roundDigest } = round.facts;
-    round.ports.onProgress('identify', 0.5);
-    // Every opening carries node 1's signature under the mix commitment it followed, checked on arrival.
-    for (const opening of this.openings) {
-      if (opening && toHex(opening.mixDigest) !== toHex(mixDigest))
-        throw blame('EQUIVOCATION', 0, 'two mix commitments');
-    }
-    if (this.#factors !== round.size + 1) throw new MixError('INTERNAL', { what: 'factors', got: this.#factors });
-    const outputs = (await this.#identified) as Uint8Array;
     const { messages, dummies, dummySalts, invalidSlots, copies } = decodeOutputs(group, info.width, outputs);
     // A wrong share spoils dummies, too: who sent it is to blame first.
-    if (invalidSlots.length > 0) await this.#blameShares(cipherDigest);
-    checkDummies(this.#dummies, dummySalts);
+    if (invalidSlots.length > 0) await this.#blameShares(standby, openings);
+    checkDummies(expectedDummies, dummySalts);
     round.ports.onProgress('identify', 1);
     const digest = outputDigest(roundDigest, outputs);
     return { outputs, digest, messages: messages.length, dummies, copies, invalidSlots };
   }
 
   /** The slow path: names the node whose share is wrong. All right: the message was mauled elsewhere, and stays invalid. */
-  async #blameShares(batchDigest: Uint8Array): Promise<void> {
-    const { position, info } = this.#round.facts;
-    for (const other of info.team.keys()) {
-      if (other === position) continue;
+  async #blameShares({ key, c0, reveal }: Standby, openings: readonly TeamOpening[]): Promise<void> {
+    const { facts, ports, realtime } = this.#round;
+    for (const { position, extra } of openings) {
       const statement = {
-        publicShares: this.#precompute.publicShare(other),
-        c0: this.#precompute.c0!,
-        shares: this.#sharesOf(other),
-        batchDigest,
-        proof: this.openings[other]!.proof,
+        publicShares: publicShareAt(key, position),
+        c0,
+        shares: this.#round.whole('opening', position),
+        batchDigest: reveal.root,
+        proof: extra.proof,
       };
-      const context = this.#precompute.shareContext(other);
-      const holds = await verifyDecryption(this.#round.ports.engine, context, statement, this.#round.realtime);
-      if (!holds) throw blame('DECRYPTION_PROOF', other);
+      const context = shareContextOf(facts, memberAt(facts, position).node);
+      const holds = await verifyDecryption(ports.engine, context, statement, realtime);
+      if (!holds) throw blame('DECRYPTION_PROOF', position);
     }
   }
 }

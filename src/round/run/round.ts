@@ -2,26 +2,17 @@
 // ends, from timers and from the scheduler; they are stepped one at a time, and each effect starts work, sends, arms a
 // timer or ends the round. When it ends, work stops and every secret is wiped before anything else happens.
 import { setMaxListeners } from 'node:events';
-import {
-  asMixError,
-  type CancelTimer,
-  type Clock,
-  MixError,
-  type NodeId,
-  type Rng,
-  sleep,
-  toHex,
-} from '../../base/index.js';
+import { asMixError, type CancelTimer, type Clock, MixError, type NodeId, type Rng, sleep } from '../../base/index.js';
 import type { Logger } from '../../base/log.js';
-import { encodedTableDigest, encodeTable, type SigningKey } from '../../cmix/index.js';
+import { encodedTableDigest, encodeTable, type SigningKey, type TableJudge } from '../../cmix/index.js';
 import type { Engine } from '../../engine/index.js';
 import {
   type BatchPhase,
   type Claim,
   type ClaimRejection,
-  encodeOpening,
   encodeStatement,
   type FailureReport,
+  memberAt,
   messageDigest,
   messageStatement,
   type PhaseName,
@@ -35,13 +26,25 @@ import { type RetryingSender, roundEnded } from '../exchange/retryingSender.js';
 import { isOver, refusal } from '../machine/admission.js';
 import { Deadlines } from '../machine/deadlines.js';
 import { initialState, step } from '../machine/reducer.js';
-import type { RoundEffect, RoundEvent, RoundFailure, RoundState, Task } from '../machine/state.js';
+import {
+  allSaid,
+  type PlainMessage,
+  type Proposal,
+  type ProposalMessage,
+  type RoundEffect,
+  type RoundEvent,
+  type RoundFailure,
+  type RoundState,
+  saidBy,
+  type Task,
+} from '../machine/state.js';
 import type { SubmissionDesk } from '../submissions/desk.js';
 import { RoundContext } from './context.js';
-import { failureReport } from './findings.js';
-import { Precompute } from './precompute.js';
+import { failureReport, findEvidence } from './findings.js';
+import { Precompute, type Standby } from './precompute.js';
 import { Realtime, type RoundOutputs, type RoundSenders } from './realtime.js';
 import { RoundSecrets } from './secrets.js';
+import { Steps } from './steps.js';
 
 /** Evidence that is brought again by who has only heard of it: small enough for all of a team to send. */
 const EVIDENCE_AGAIN_BYTES = 64 * 1024;
@@ -72,12 +75,13 @@ export interface SignedOutputs extends RoundOutputs {
 
 export class Round {
   readonly facts: RoundFacts;
-  readonly precompute: Precompute;
-  readonly realtime: Realtime;
   readonly inbox: Inbox;
   readonly #deps: RoundDeps;
   readonly #context: RoundContext;
   readonly #secrets: RoundSecrets;
+  readonly #precompute: Precompute;
+  readonly #realtime: Realtime;
+  readonly #steps: Steps;
   readonly #work = new AbortController();
   readonly #sending = new AbortController();
   readonly #queue: RoundEvent[] = [];
@@ -87,10 +91,10 @@ export class Round {
   #endLinger: CancelTimer = () => {};
   #cancelWait: CancelTimer = () => {};
   readonly #screening = new AbortController();
-  #outputs: RoundOutputs | undefined;
-  #cipherDigest: Uint8Array | undefined;
   /** What this node can show of the failure that it has found. */
   #evidence: Uint8Array | undefined;
+  /** It has told the team that the round has failed, or why it is late. */
+  #hasSaidError = false;
 
   constructor(facts: RoundFacts, deps: RoundDeps) {
     this.facts = facts;
@@ -108,13 +112,21 @@ export class Round {
       secrets: this.#secrets,
       onProgress: deps.onProgress,
     });
-    this.precompute = new Precompute(this.#context);
-    this.realtime = new Realtime(this.#context, this.precompute, deps.senders);
-    if (deps.desk) deps.desk.onChange = () => this.#maybeClose();
+    this.#precompute = new Precompute(this.#context);
+    this.#realtime = new Realtime(this.#context, deps.senders);
+    this.#steps = new Steps({
+      context: this.#context,
+      precompute: this.#precompute,
+      realtime: this.#realtime,
+      dispatch: (event) => this.dispatch(event),
+      onFailed: (what, thrown) => this.#failed(what, thrown),
+      transfer: (phase) => this.#transfer(phase),
+      pause: () => sleep(deps.clock, 0, this.#work.signal),
+      reserveRealtime: deps.reserveRealtime,
+    });
+    deps.desk?.watch(() => this.#maybeClose());
     this.inbox = new Inbox({
       round: this.#context,
-      precompute: this.precompute,
-      realtime: this.realtime,
       state: () => this.#state,
       dispatch: (event) => this.dispatch(event),
     });
@@ -140,23 +152,34 @@ export class Round {
 
   /** Bytes of batches, secrets and outputs that it holds now. */
   get heldBytes(): number {
-    return this.#context.batchBytes + this.secretBytes + (this.#outputs?.outputs.byteLength ?? 0);
+    return this.#context.batchBytes + this.secretBytes + (this.#steps.outputs?.outputs.byteLength ?? 0);
   }
 
   /** The outputs, once all signatures under them are in. */
   get outputs(): SignedOutputs | undefined {
-    if (this.stage !== 'COMPLETED' || !this.#outputs) return undefined;
-    const signatures = this.facts.info.team.map((_, i) => this.inbox.heard('outputSignature', i)!.signature);
-    return { ...this.#outputs, signatures };
+    const { outputs } = this.#steps;
+    const signed = allSaid(this.#state, 'outputSignature');
+    if (this.stage !== 'COMPLETED' || !outputs || !signed) return undefined;
+    return { ...outputs, signatures: signed.map(({ signature }) => signature) };
+  }
+
+  /** The proposed table as this node has judged it, once it has. */
+  get judged(): TableJudge | undefined {
+    return this.#steps.judged;
+  }
+
+  /** What the precomputation comes to. */
+  get standby(): Promise<Standby> {
+    return this.#steps.standby;
   }
 
   /** Why the round failed here, with what shows that: this node's own evidence, or its source's signature where it is hearsay. */
   get failure(): FailureReport | undefined {
     const { failure } = this.#state;
     if (!failure) return undefined;
-    const report = failureReport(failure, this.facts.info.team);
+    const report = failureReport(this.facts, failure);
     if (failure.reporter === this.facts.position) return { ...report, evidence: this.#evidence };
-    const heard = this.inbox.heard('roundError', failure.reporter);
+    const heard = saidBy(this.#state, 'roundError', failure.reporter);
     const { evidence } = heard?.message ?? {};
     const again = evidence && evidence.length <= EVIDENCE_AGAIN_BYTES ? evidence : undefined;
     return { ...report, signature: heard?.signature, evidence: again };
@@ -169,7 +192,7 @@ export class Round {
   screen(from: NodeId, claims: readonly Claim[]): ClaimRejection[] {
     const refused = refusal(this.#state, 'screening', this.facts.info.team.indexOf(from));
     if (refused) throw new MixError(refused, { what: 'screening', stage: this.stage });
-    return this.realtime.screen(claims);
+    return this.#realtime.screen(claims);
   }
 
   /** Takes one event; events that effects cause are taken after it, in order. */
@@ -216,7 +239,7 @@ export class Round {
   #maybeClose(): void {
     const { desk } = this.#deps;
     if (!desk || desk.closed || this.stage !== 'QUEUED') return;
-    if (desk.full || (desk.closing && desk.silent.length === 0)) this.#propose(desk);
+    if (desk.full || (desk.closing && desk.silent.length === 0)) this.#closeDesk(desk);
   }
 
   #endSilence(): void {
@@ -228,7 +251,7 @@ export class Round {
   }
 
   /** Node 1 proposes the slot table; where too few senders are left the round fails closed. */
-  #propose(desk: SubmissionDesk): void {
+  #closeDesk(desk: SubmissionDesk): void {
     this.#cancelWait();
     this.#screening.abort();
     const { minSenders } = this.facts.info;
@@ -238,11 +261,10 @@ export class Round {
       this.dispatch({ type: 'fault', code: 'TOO_FEW_SENDERS', detail });
       return;
     }
-    this.realtime.payloads = payloads;
     const encoded = encodeTable(table);
     const digest = encodedTableDigest(this.facts.digest, encoded);
-    this.realtime.proposal = { table, digest };
-    this.dispatch({ type: 'tableReady', message: { kind: 'tableProposal', digest, table: encoded } });
+    const message = { kind: 'tableProposal', digest, table: encoded } as const;
+    this.dispatch({ type: 'tableReady', message, proposal: { table, payloads } });
   }
 
   /** Ends every delivery: the round is forgotten. */
@@ -258,7 +280,7 @@ export class Round {
         this.#deadlines.disarm();
         if (isOver(effect.stage)) this.#end();
         if (this.#state.failure?.reporter === this.facts.position)
-          this.#evidence = this.inbox.evidenceOf(this.#state.failure);
+          this.#evidence = this.#findEvidence(this.#state.failure);
         this.#deps.onStage(effect.stage, this.#state.failure);
         return;
       case 'deadline':
@@ -271,10 +293,13 @@ export class Round {
         this.#deadlines.armClaims();
         return;
       case 'work':
-        this.#start(effect.task, () => this.#perform(effect.task));
+        this.#steps.give(effect);
         return;
       case 'say':
         this.#say(effect.message);
+        return;
+      case 'propose':
+        this.#propose(effect.message, effect.proposal);
         return;
       case 'runRing':
         this.#runRing(effect.phase);
@@ -283,12 +308,10 @@ export class Round {
         this.#sendWhole(effect.phase);
         return;
       case 'openShares':
-        this.#openShares();
+        this.#steps.openShares(effect.mixCommit);
         return;
       case 'multiplyIn':
-        this.realtime.multiplyIn(effect.phase, effect.from);
-        return;
-      case 'complete':
+        this.#steps.multiplyIn(effect.phase, effect.from);
         return;
       case 'fail':
         this.#announce(effect.failure);
@@ -296,154 +319,61 @@ export class Round {
     }
   }
 
-  #start(what: Task | BatchPhase, work: () => Promise<RoundEvent | undefined>): void {
-    work().then(
-      (event) => event && this.dispatch(event),
-      (thrown) => {
-        const error = asMixError(thrown);
-        if (error.code === 'ABORTED' && this.#work.signal.aborted) return;
-        const { culprit } = error.values;
-        if (error.code === 'INTERNAL') this.#deps.log.error({ err: thrown, what }, 'round work failed');
-        this.dispatch({
-          type: 'fault',
-          code: error.code,
-          detail: error.message,
-          ...(typeof culprit === 'number' ? { culprit } : {}),
-        });
-      },
-    );
-  }
-
-  async #perform(task: Task): Promise<RoundEvent> {
-    const worked = (say?: TeamMessage, digest?: Uint8Array): RoundEvent => ({
-      type: 'worked',
-      task,
-      ...(say ? { say } : {}),
-      ...(digest ? { digest: toHex(digest) } : {}),
+  /** A step of this node has failed. What is under way when the round ends fails, too, and says nothing. */
+  #failed(what: Task | BatchPhase, thrown: unknown): void {
+    const error = asMixError(thrown);
+    if (error.code === 'ABORTED' && this.#work.signal.aborted) return;
+    const { culprit } = error.values;
+    if (error.code === 'INTERNAL') this.#deps.log.error({ err: thrown, what }, 'round work failed');
+    this.dispatch({
+      type: 'fault',
+      code: error.code,
+      detail: error.message,
+      ...(typeof culprit === 'number' ? { culprit } : {}),
     });
-    switch (task) {
-      case 'keyShare': {
-        const share = await this.precompute.makeKeyShare();
-        this.#start('generate', async () => {
-          await this.precompute.drawAhead();
-          return undefined;
-        });
-        return worked({ kind: 'keyShare', share });
-      }
-      case 'teamKey': {
-        const digest = await this.precompute.combine(this.precompute.keyShares);
-        return worked({ kind: 'sharesDigest', digest }, digest);
-      }
-      case 'generate':
-        await this.precompute.generate();
-        return worked();
-      case 'precompPermute':
-        await this.precompute.permute();
-        return worked();
-      case 'shares':
-        return this.#makeShares(worked);
-      case 'judgeTable': {
-        const proposal = this.inbox.heard('tableProposal', 0)!;
-        const rejections = await this.realtime.judge(() => sleep(this.#deps.clock, 0, this.#work.signal));
-        const { digest: proposalDigest } = proposal.message;
-        const proposalSignature = proposal.signature;
-        return worked({ kind: 'tableVerdict', proposalDigest, proposalSignature, rejections }, proposalDigest);
-      }
-      case 'settleTable': {
-        const digest = this.realtime.settle();
-        await this.#deps.reserveRealtime();
-        return worked({ kind: 'tableSignature', digest }, digest);
-      }
-      case 'slotKeys':
-        // When the signature under the table has left, for which all others wait.
-        await sleep(this.#deps.clock, 0, this.#work.signal);
-        await this.realtime.deriveKeys();
-        return worked();
-      case 'realtimePermute': {
-        await this.realtime.permute();
-        if (!this.#context.isFirst) return worked();
-        return worked({ kind: 'mixCommit', digest: this.#context.outgoing('mixed').root() });
-      }
-      case 'outputs': {
-        const { digest: mixDigest } = this.inbox.heard('mixCommit', 0)!.message;
-        this.#outputs = await this.realtime.outputs(mixDigest, this.#cipherDigest!);
-        const { digest } = this.#outputs;
-        return worked({ kind: 'outputSignature', digest }, digest);
-      }
-    }
   }
 
-  async #makeShares(worked: (say?: TeamMessage, digest?: Uint8Array) => RoundEvent): Promise<RoundEvent> {
-    const own = this.#context.isFirst ? this.#context.outgoing('reveal') : undefined;
-    const cipher = own?.bytes ?? this.#context.received('reveal', 0)!.bytes;
-    const trailer = await own?.trailer();
-    const cipherDigest = trailer?.root ?? Uint8Array.from(Buffer.from(this.#state.batches.reveal![0]!, 'hex'));
-    const revealSignature = trailer?.signature ?? this.inbox.revealSignature!;
-    this.#cipherDigest = cipherDigest;
-    const commitment = await this.precompute.makeShares(cipher, cipherDigest);
-    return worked({ kind: 'commitment', cipherDigest, revealSignature, commitment }, cipherDigest);
-  }
-
-  #say(message: TeamMessage): void {
+  /** Signs a message and sends it to everybody. @returns the signature */
+  #tell(message: TeamMessage): Uint8Array {
     const { digest, self, info } = this.facts;
     const signature = this.#deps.key.sign(messageDigest(digest, self, message));
     const signed: SignedTeamMessage = { round: info.round, from: self, message, signature };
-    this.inbox.note(signed);
-    if (message.kind === 'keyShare') this.precompute.keepOwnKeyShare(message.share);
-    this.dispatch({ type: 'said', from: this.facts.position, message });
     for (const to of info.team) {
       if (to !== self) void this.#deps.sender.deliver(to, signed, this.#sending.signal);
     }
+    return signature;
+  }
+
+  #say(message: PlainMessage): void {
+    if (message.kind === 'roundError') this.#hasSaidError = true;
+    this.dispatch({ type: 'said', from: this.facts.position, message, signature: this.#tell(message) });
+  }
+
+  #propose(message: ProposalMessage, proposal: Proposal): void {
+    this.dispatch({ type: 'proposed', from: this.facts.position, message, proposal, signature: this.#tell(message) });
   }
 
   #runRing(phase: 'precompDecrypt' | 'realtimeDecrypt'): void {
-    const { position } = this.facts;
-    if (!this.#context.isFirst) this.inbox.incoming(phase, position - 1);
-    const out = this.#context.outgoing(phase);
+    const incoming = this.#context.isFirst ? undefined : this.inbox.incoming(phase, this.facts.position - 1);
     this.#transfer(phase);
-    const driver = phase === 'precompDecrypt' ? this.precompute : this.realtime;
-    this.#start(phase, async () => {
-      await driver.runRing();
-      // The state must know that we are done before anybody can answer to it.
-      this.dispatch({ type: 'ringDone', phase });
-      if (!this.#context.isLast) out.finish(this.#context.trailerOf(phase));
-      return undefined;
-    });
+    this.#steps.runRing(phase, incoming);
   }
 
   #sendWhole(phase: 'precompPermute' | 'reveal' | 'realtimePermute' | 'mixed'): void {
     const out = this.#context.outgoing(phase);
-    const trailer = this.#context.trailerOf(phase);
+    const trailer = this.#context.sign(phase);
     out.finish(trailer);
     this.#transfer(phase);
     // What node 1 shows to all, it has itself.
     if (phase === 'reveal' || phase === 'mixed') {
-      this.dispatch({ type: 'batchIn', phase, from: this.facts.position, root: toHex(trailer.root) });
+      this.dispatch({ type: 'batchIn', phase, from: this.facts.position, trailer });
     }
-  }
-
-  #openShares(): void {
-    this.#deps.onProgress('identify', 0);
-    const own = this.precompute.own!;
-    const mixCommit = this.inbox.heard('mixCommit', 0)!;
-    const out = this.#context.outgoing('opening');
-    out.bytes.set(own.shares);
-    out.readyAll();
-    const extra = encodeOpening({
-      nonce: own.nonce,
-      mixDigest: mixCommit.message.digest,
-      mixSignature: mixCommit.signature,
-      proof: own.proof,
-    });
-    const trailer = this.#context.trailerOf('opening', extra);
-    out.finish(trailer);
-    this.#transfer('opening');
-    this.dispatch({ type: 'batchIn', phase: 'opening', from: this.facts.position, root: toHex(trailer.root) });
   }
 
   #transfer(phase: BatchPhase): void {
     for (const to of this.#context.receivers(phase)) {
-      void this.#deps.sender.transfer(this.facts.info.team[to]!, this.#context.outgoing(phase), this.#sending.signal);
+      const { node } = memberAt(this.facts, to);
+      void this.#deps.sender.transfer(node, this.#context.outgoing(phase), this.#sending.signal);
     }
   }
 
@@ -455,32 +385,38 @@ export class Round {
     this.#deps.desk?.abandon(() => this.endError());
     this.#secrets.wipe();
     this.#context.abortBatches(roundEnded());
-    this.precompute.abort(roundEnded());
-    this.realtime.forget();
+    this.#precompute.abort(roundEnded());
+    this.#steps.end(roundEnded());
     this.#endLinger = this.#deps.clock.after(LINGER_MS, () => {
       this.#sending.abort();
       this.#context.forgetBatches();
     });
   }
 
+  /** What shows to anybody that a failure is as this node has found it; undefined where it has only its word for that. */
+  #findEvidence(failure: RoundFailure): Uint8Array | undefined {
+    const batch = (phase: BatchPhase, position: number) => this.#context.held(phase, position);
+    return findEvidence(this.facts, failure, { state: this.#state, batch });
+  }
+
   #announce(failure: RoundFailure): void {
     // We said so already, when the deadline was missed.
-    if (this.inbox.heard('roundError', this.facts.position)) return;
+    if (this.#hasSaidError) return;
     if (failure.reporter !== this.facts.position) {
       this.#passOn(failure);
       return;
     }
-    const culprit: NodeId | undefined =
-      failure.culprit === undefined ? undefined : this.facts.info.team[failure.culprit];
+    const { culprit } = failureReport(this.facts, failure);
     const detail = failure.detail.slice(0, 500);
     this.#say({ kind: 'roundError', code: failure.code, culprit, detail, evidence: this.#evidence });
   }
 
   /** Somebody may have told us alone: who then hears nothing of us any more would think that it is we who hold it up. */
   #passOn({ code, reporter, culprit }: RoundFailure): void {
-    const source = this.inbox.heard('roundError', reporter);
+    const source = saidBy(this.#state, 'roundError', reporter);
     if (!source) return;
-    const heard = encodeStatement(messageStatement(source.from, source.message, source.signature));
+    const { node } = memberAt(this.facts, reporter);
+    const heard = encodeStatement(messageStatement(node, source.message, source.signature));
     const { evidence } = source.message;
     const isSmall = evidence !== undefined && evidence.length <= EVIDENCE_AGAIN_BYTES;
     const shown = culprit !== undefined && isSmall ? { evidence } : {};

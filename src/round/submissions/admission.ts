@@ -50,10 +50,10 @@ interface Puzzle {
   readonly epoch: number;
 }
 
-const leadingZeros = (hash: Uint8Array): number => {
-  const first = hash.findIndex((byte) => byte !== 0);
-  return first < 0 ? 8 * hash.length : 8 * first + Math.clz32(hash[first]!) - 24;
-};
+function leadingZeros(hash: Uint8Array): number {
+  for (const [index, byte] of hash.entries()) if (byte !== 0) return 8 * index + Math.clz32(byte) - 24;
+  return 8 * hash.length;
+}
 
 /** True where the work is done: one hash to check, 2^bits on average to find. */
 export function isSolved({ node, key, epoch }: Puzzle, nonce: Uint8Array, bits: number): boolean {

@@ -1,7 +1,7 @@
 // What the first node of a team does for senders: takes messages for a round, refuses what it can see is wrong before it keeps
 // anything, has the rest of the team judge each while the batch fills (screening.ts), and closes the batch into a slot table of what
 // all have accepted. A seat is a slot that is kept for a submission; one that is rejected gives its seat back.
-import { type Deferred, deferred, equalBytes, MixError, type SenderId, Shares } from '../../base/index.js';
+import { type Deferred, deferred, equalBytes, MixError, type NodeId, type SenderId, Shares } from '../../base/index.js';
 import {
   MAC_BYTES,
   payloadDigest,
@@ -14,7 +14,7 @@ import {
   verifyMac,
 } from '../../cmix/index.js';
 import { checkElements, type Group } from '../../math/index.js';
-import type { RoundInfo } from '../../protocol/index.js';
+import { around, type RoundInfo } from '../../protocol/index.js';
 import { Screening, type ScreeningPorts } from './screening.js';
 
 /** A message on its way in: M = m ∘ (∏k_i)⁻¹ and one MAC per node, in team order. */
@@ -40,8 +40,7 @@ export interface DeskSenders {
 
 /** Who rejected a submission while the batch was being filled, and why. */
 interface DeskRejection {
-  /** Of the member, in the team. */
-  readonly position: number;
+  readonly node: NodeId;
   readonly reason: RejectionReason;
 }
 
@@ -81,8 +80,7 @@ export class SubmissionDesk {
   #accepted = 0;
   #closing = false;
   #closed = false;
-  /** Called when something is accepted, rejected or answered: whether the batch can be closed may have changed. */
-  onChange: () => void = () => {};
+  readonly #watchers = new Set<() => void>();
 
   constructor(info: RoundInfo, group: Group, roundDigest: Uint8Array, senders: DeskSenders, ports: ScreeningPorts) {
     this.#info = info;
@@ -92,12 +90,17 @@ export class SubmissionDesk {
     this.#waitingShares = new Shares(Math.min(Math.max(info.slots, WAITING_MIN), WAITING_MAX));
     this.#screening = new Screening(info.team.length, ports, (verdicts) => {
       for (const { item, position, reason } of verdicts) {
-        if (reason) this.#reject(item, { position, reason });
+        if (reason) this.#reject(item, { node: around(info.team, position), reason });
         else this.#accept(item);
       }
       this.#seatWaiting();
-      this.onChange();
+      for (const watcher of this.#watchers) watcher();
     });
+  }
+
+  /** `onChange`: called when something is accepted, rejected or answered: whether the batch can be closed may have changed. */
+  watch(onChange: () => void): void {
+    this.#watchers.add(onChange);
   }
 
   /** Submissions that have a seat. */
@@ -175,7 +178,7 @@ export class SubmissionDesk {
   #checkOpen(key: string, known: boolean): void {
     const { round, slots } = this.#info;
     const rejected = this.#rejected.get(key);
-    if (rejected) throw new MixError(rejected.reason, { round, node: this.#info.team[rejected.position]! });
+    if (rejected) throw new MixError(rejected.reason, { round, node: rejected.node });
     if (this.#closing) throw new MixError('ROUND_NOT_COLLECTING', { round });
     if (known) throw new MixError('SUBMISSION_REPLAYED', { round });
     if (this.full) throw new MixError('ROUND_FULL', { slots });
@@ -188,7 +191,8 @@ export class SubmissionDesk {
     checkElements(this.#group, payload, 'payload', this.#info.width);
     const claim = { roundDigest: this.#digest, sender, salt, payloadDigest: hashed };
     // The first node is position 0.
-    if (!verifyMac(secret, claim, macs[0]!)) throw new MixError('MAC_INVALID', { round: this.#info.round });
+    const [own] = macs;
+    if (!own || !verifyMac(secret, claim, own)) throw new MixError('MAC_INVALID', { round: this.#info.round });
   }
 
   #accept(taken: Taken): void {
@@ -208,11 +212,12 @@ export class SubmissionDesk {
     taken.rejected = true;
     this.#taken.delete(taken.key);
     this.#rejected.set(taken.key, rejection);
-    if (this.#rejected.size > REJECTIONS_KEPT) this.#rejected.delete(this.#rejected.keys().next().value!);
+    const [oldest] = this.#rejected.keys();
+    if (this.#rejected.size > REJECTIONS_KEPT && oldest !== undefined) this.#rejected.delete(oldest);
     if (taken.seated) this.#seats--;
     else this.#leaveQueue(taken);
-    const { round, team } = this.#info;
-    taken.answer?.reject(new MixError(rejection.reason, { round, node: team[rejection.position]! }));
+    const { round } = this.#info;
+    taken.answer?.reject(new MixError(rejection.reason, { round, node: rejection.node }));
     this.#senders.strike(taken.entry.sender);
   }
 

@@ -65,8 +65,10 @@ export class RegistrationDesk {
     this.#registry = registry;
     this.#registered = new Shares(registry.capacity);
     this.#pressure = new Pressure(clock, BURST_KEYS, KEYS_PER_S);
-    registry.onForgotten = (place) => this.#registered.give(place);
-    registry.onStrike = () => this.#pressure.add(STRIKE_KEYS);
+    registry.watch({
+      forgotten: (place) => this.#registered.give(place),
+      struck: () => this.#pressure.add(STRIKE_KEYS),
+    });
   }
 
   /** Work that a key costs now, in bits. */

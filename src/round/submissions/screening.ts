@@ -74,7 +74,7 @@ class Outbox<Item extends Screened> {
   #send(items: readonly Item[]): void {
     const claims = items.map(({ entry: { sender, salt, payloadDigest, macs } }) => ({
       ...{ sender, salt, payloadDigest },
-      mac: macs[this.#position]!,
+      mac: this.#macIn(macs),
     }));
     this.#underWay++;
     this.#asked += items.length;
@@ -85,6 +85,12 @@ class Outbox<Item extends Screened> {
         this.#underWay--;
       },
     );
+  }
+
+  #macIn(macs: readonly Uint8Array[]): Uint8Array {
+    const mac = macs[this.#position];
+    if (!mac) throw new MixError('INTERNAL', { what: 'a MAC for each member', position: this.#position });
+    return mac;
   }
 
   #answered(items: readonly Item[], rejections: readonly ClaimRejection[]): void {

@@ -16,6 +16,13 @@ interface Known {
   holds: number;
 }
 
+/** Who is told what becomes of keys, by the places that they came from. */
+interface KeyWatcher {
+  forgotten(place: string): void;
+  /** A member of a team found fault with what its sender has submitted. */
+  struck(place: string): void;
+}
+
 /** Keys that were never used, by place: the places that have most of them are found at once, however many there are. */
 class UnusedKeys {
   readonly #places = new Map<string, Set<SenderId>>();
@@ -53,8 +60,8 @@ class UnusedKeys {
     this.#bySize[keys.size]?.delete(place);
     change();
     if (keys.size === 0) return;
-    this.#bySize[keys.size] ??= new Set();
-    this.#bySize[keys.size]!.add(place);
+    const same = this.#bySize[keys.size] ?? new Set();
+    this.#bySize[keys.size] = same.add(place);
     this.#most = Math.max(this.#most, keys.size);
   }
 }
@@ -68,15 +75,17 @@ export class SenderRegistry {
   readonly #idle = new Set<SenderId>();
   readonly #held = new Map<RoundId, Set<SenderId>>();
   #key: EpochKey;
-  /** Told of each key that is forgotten, by its place, and of each that a member of a team found fault with. */
-  onForgotten: (place: string) => void = () => {};
-  onStrike: (place: string) => void = () => {};
+  readonly #watchers = new Set<KeyWatcher>();
 
   /** `epoch`: number of the first epoch of this run; must differ from any earlier run's. */
   constructor(rng: Rng, epoch: number, capacity: number) {
     this.#rng = rng;
     this.#capacity = capacity;
     this.#key = EpochKey.generate(rng, epoch);
+  }
+
+  watch(watcher: KeyWatcher): void {
+    this.#watchers.add(watcher);
   }
 
   get epoch(): number {
@@ -163,7 +172,8 @@ export class SenderRegistry {
   /** What a sender submitted was rejected by another member. That may be the member's fault, so the key stays. */
   strike(sender: SenderId): void {
     const known = this.#known.get(sender);
-    if (known) this.onStrike(known.place);
+    if (!known) return;
+    for (const watcher of this.#watchers) watcher.struck(known.place);
   }
 
   /** Forgets the oldest unused key of a place; false where it has none. */
@@ -182,7 +192,7 @@ export class SenderRegistry {
     this.#known.delete(sender);
     this.#idle.delete(sender);
     this.#unused.delete(known.place, sender);
-    this.onForgotten(known.place);
+    for (const watcher of this.#watchers) watcher.forgotten(known.place);
     return true;
   }
 
@@ -196,7 +206,7 @@ export class SenderRegistry {
   wipe(): void {
     for (const { secret, place } of this.#known.values()) {
       secret.wipe();
-      this.onForgotten(place);
+      for (const watcher of this.#watchers) watcher.forgotten(place);
     }
     for (const group of [this.#known, this.#unused, this.#idle, this.#held]) group.clear();
     this.#key.wipe();

@@ -7,31 +7,47 @@ export const isOver = (stage: Stage): boolean => stage === 'COMPLETED' || stage 
 
 /** A state that is being changed by one event, and what that asks for. */
 export class Draft {
-  state: SchedulerState;
-  readonly effects: SchedulerEffect[] = [];
+  #state: SchedulerState;
+  readonly #effects: SchedulerEffect[] = [];
 
   constructor(state: SchedulerState) {
-    this.state = state;
+    this.#state = state;
+  }
+
+  get state(): SchedulerState {
+    return this.#state;
+  }
+
+  get effects(): readonly SchedulerEffect[] {
+    return this.#effects;
+  }
+
+  change(changes: Partial<SchedulerState>): void {
+    this.#state = { ...this.#state, ...changes };
+  }
+
+  ask(effect: SchedulerEffect): void {
+    this.#effects.push(effect);
   }
 
   node(node: NodeId, change: (record: NodeRecord) => NodeRecord): void {
-    const record = this.state.nodes.get(node);
-    if (record) this.state = { ...this.state, nodes: new Map(this.state.nodes).set(node, change(record)) };
+    const record = this.#state.nodes.get(node);
+    if (record) this.change({ nodes: new Map(this.#state.nodes).set(node, change(record)) });
   }
 
   round(round: RoundRecord): void {
-    this.state = { ...this.state, rounds: new Map(this.state.rounds).set(round.info.round, round) };
+    this.change({ rounds: new Map(this.#state.rounds).set(round.info.round, round) });
   }
 
   forget(round: RoundId): void {
-    const rounds = new Map(this.state.rounds);
+    const rounds = new Map(this.#state.rounds);
     rounds.delete(round);
-    this.state = { ...this.state, rounds };
+    this.change({ rounds });
   }
 
   /** What the team of a round is at, in its own records. */
   activity(round: RoundRecord, stageOf: (node: NodeId) => Stage | undefined): void {
-    const nodes = new Map(this.state.nodes);
+    const nodes = new Map(this.#state.nodes);
     for (const node of round.info.team) {
       const record = nodes.get(node);
       if (!record) continue;
@@ -41,6 +57,6 @@ export class Draft {
       else activity.set(round.info.round, stage);
       nodes.set(node, { ...record, activity });
     }
-    this.state = { ...this.state, nodes };
+    this.change({ nodes });
   }
 }

@@ -2,7 +2,7 @@
 // nodes and thousands of simulated ones. Rounds are opened and assigned on ticks only, which bring fresh randomness; everything
 // else takes note of what nodes say.
 import type { NodeId, RoundId } from '../../base/index.js';
-import { drawTeam, STAGES, type Stage, teamKey } from '../../protocol/index.js';
+import { around, drawTeam, STAGES, type Stage, teamKey } from '../../protocol/index.js';
 import { phaseMs } from '../../round/index.js';
 import { type Distance, shortestRing } from '../ring.js';
 import { Draft, isOver } from './draft.js';
@@ -22,9 +22,17 @@ import {
   turnsAway,
 } from './nodePool.js';
 import { accuse, areApart, commonMember, explained, recent } from './pairs.js';
-import type { NodeRecord, RoundRecord, SchedulerEvent, SchedulerState, SchedulerStep } from './state.js';
+import {
+  type EndedRound,
+  type NodeRecord,
+  type RoundRecord,
+  type SchedulerEvent,
+  type SchedulerState,
+  type SchedulerStep,
+  stageOf,
+} from './state.js';
 import { consumed, missed, precomputed, stockTarget } from './stock.js';
-import { isDone, isEmptyLead, isIncomplete, silentMembers, type Verdict, verdictOf } from './verdict.js';
+import { hasFailed, isDone, isEmptyLead, isIncomplete, silentMembers, type Verdict, verdictOf } from './verdict.js';
 
 /** What a link is taken for that nobody has measured yet, milliseconds. */
 const UNKNOWN_ROUND_TRIP_MS = 100;
@@ -40,11 +48,13 @@ const LEAP_BITS_MAX = 20;
 const OPENED_A_TICK_MAX = 64;
 
 const rank = (stage: Stage): number => STAGES.indexOf(stage);
+/** At that stage, or beyond it. */
+const isAt = (stage: Stage, least: Stage): boolean => rank(stage) >= rank(least);
 
 /** What a node is at in a round: what it said last, but in realtime as soon as the round was assigned, before it says so. */
-function activityOf({ stages, queuedMs }: RoundRecord, node: NodeId): Stage {
-  const stage = stages.get(node) ?? 'PENDING';
-  return queuedMs !== undefined && rank(stage) < rank('QUEUED') ? 'QUEUED' : stage;
+function activityOf(round: RoundRecord, node: NodeId): Stage {
+  const stage = stageOf(round, node);
+  return round.queuedMs !== undefined && rank(stage) < rank('QUEUED') ? 'QUEUED' : stage;
 }
 
 export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): SchedulerStep {
@@ -52,7 +62,7 @@ export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): S
   switch (event.type) {
     case 'registered':
       if (!state.nodes.has(event.node)) {
-        draft.state = { ...state, nodes: new Map(state.nodes).set(event.node, newNode(event.node, event.atMs)) };
+        draft.change({ nodes: new Map(state.nodes).set(event.node, newNode(event.node, event.atMs)) });
       }
       break;
     case 'resumed':
@@ -62,10 +72,10 @@ export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): S
       online(draft, event);
       break;
     case 'wanted':
-      if (state.nodes.has(event.node)) draft.state = { ...state, wantedMs: event.atMs };
+      if (state.nodes.has(event.node)) draft.change({ wantedMs: event.atMs });
       break;
     case 'heardOf':
-      draft.state = { ...state, lastRound: Math.max(state.lastRound, event.round) };
+      draft.change({ lastRound: Math.max(state.lastRound, event.round) });
       break;
     case 'offline':
       draft.node(event.node, (record) => (record.connected ? departed(record, event.atMs) : record));
@@ -78,7 +88,7 @@ export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): S
       break;
     case 'banned':
       draft.node(event.node, (record) => ({ ...record, banned: event.banned, sitsOutUntilMs: 0, blamed: [] }));
-      draft.state = { ...draft.state, pairs: explained(draft.state.pairs, event.node) };
+      draft.change({ pairs: explained(draft.state.pairs, event.node) });
       if (event.banned) failRoundsOf(draft, new Set([event.node]), 'a member of the team was banned', event.atMs);
       break;
     case 'convicted':
@@ -91,7 +101,7 @@ export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): S
       members(draft, event.generation, event.nodes, event.atMs);
       break;
     case 'params':
-      draft.state = { ...state, params: event.params };
+      draft.change({ params: event.params });
       break;
     case 'tick':
       tick(draft, event.randomness, event.atMs);
@@ -103,7 +113,7 @@ function online(draft: Draft, event: SchedulerEvent & { type: 'online' }): void 
   const { node, bootId, openRounds, atMs } = event;
   const before = draft.state.nodes.get(node);
   if (!before) {
-    draft.effects.push({ type: 'ignored', node, what: 'online, but not registered' });
+    draft.ask({ type: 'ignored', node, what: 'online, but not registered' });
     return;
   }
   const isAnother = before.bootId !== undefined && before.bootId !== bootId;
@@ -159,7 +169,7 @@ function convicted(draft: Draft, { node, round: id, untilMs, atMs }: SchedulerEv
 
 function takeOut(draft: Draft, node: NodeId, untilMs: number, nowMs: number): void {
   draft.node(node, (record) => putOut(record, untilMs));
-  draft.state = { ...draft.state, pairs: explained(draft.state.pairs, node) };
+  draft.change({ pairs: explained(draft.state.pairs, node) });
   for (const round of draft.state.rounds.values()) {
     const isStock = !isOver(round.state) && round.queuedMs === undefined;
     if (isStock && round.info.team.includes(node)) giveUp(draft, round, 'a member of the team sits out', nowMs);
@@ -183,21 +193,20 @@ function complete(draft: Draft, round: RoundRecord, nowMs: number): void {
   for (const node of round.info.team) {
     draft.node(node, (record) => ({ ...judged(record, false, params, nowMs), room: record.room + 1 }));
   }
-  const [first] = round.info.team;
-  draft.node(first!, (record) => led(record, false));
+  draft.node(around(round.info.team, 0), (record) => led(record, false));
   // All of them have signed the outputs: that some are equal is no single one's word.
   if (2 * round.copied.size > round.info.team.length) bar(draft, round);
   // One that is away may still be at work on it and come to the same end: it is not told to stop.
   const isUnheard = round.info.team.some((node) => round.stages.get(node) !== 'COMPLETED');
-  if (isUnheard) draft.state = { ...draft.state, told: [...draft.state.told, round.info.round].slice(-TOLD_MAX) };
+  if (isUnheard) draft.change({ told: [...draft.state.told, round.info.round].slice(-TOLD_MAX) });
   end(draft, { ...round, state: 'COMPLETED', endedMs: nowMs, settled: true }, []);
 }
 
 /** Somebody in this team has not permuted, and who cannot be known: the same nodes are no team again. */
 function bar(draft: Draft, { info }: RoundRecord): void {
   const team = teamKey(info.team);
-  draft.state = { ...draft.state, barred: new Set([...draft.state.barred, team]) };
-  draft.effects.push({ type: 'barred', team, round: info.round });
+  draft.change({ barred: new Set([...draft.state.barred, team]) });
+  draft.ask({ type: 'barred', team, round: info.round });
 }
 
 /** Ends a round by the scheduler's own decision; nobody is blamed but for what it has seen itself. */
@@ -208,19 +217,19 @@ function giveUp(
   nowMs: number,
   { blamed = [], isExpiry = false }: { readonly blamed?: readonly NodeId[]; readonly isExpiry?: boolean } = {},
 ): void {
-  draft.effects.push({ type: 'fail', round: round.info.round, reason, ...(isExpiry && { isExpiry }) });
+  draft.ask({ type: 'fail', round: round.info.round, reason, ...(isExpiry && { isExpiry }) });
   end(draft, { ...round, state: 'FAILED', endedMs: nowMs, settled: true }, blamed);
 }
 
-function end(draft: Draft, round: RoundRecord, blamed: readonly NodeId[]): void {
+function end(draft: Draft, round: EndedRound, blamed: readonly NodeId[]): void {
   const { round: id } = round.info;
   const before = draft.state.rounds.get(id)?.state;
-  if (before === undefined || !isOver(before)) draft.effects.push({ type: 'over', round: id });
+  if (before === undefined || !isOver(before)) draft.ask({ type: 'over', round: id });
   // A node that has not heard of the failure has its hands full still: it hears of it before it is given another round.
-  draft.activity(round, (node) => (round.settled ? undefined : (round.stages.get(node) ?? 'PENDING')));
+  draft.activity(round, (node) => (round.settled ? undefined : stageOf(round, node)));
   if (round.settled) {
     draft.forget(id);
-    draft.effects.push({ type: 'ended', round, blamed });
+    draft.ask({ type: 'ended', round, blamed });
   } else {
     draft.round(round);
   }
@@ -228,7 +237,7 @@ function end(draft: Draft, round: RoundRecord, blamed: readonly NodeId[]): void 
 
 function report(draft: Draft, event: SchedulerEvent & { type: 'report' }): void {
   const { node, bootId, round: id, stage, failure, copies = 0, atMs } = event;
-  const ignored = (what: string) => draft.effects.push({ type: 'ignored', node, what });
+  const ignored = (what: string) => draft.ask({ type: 'ignored', node, what });
   const record = draft.state.nodes.get(node);
   if (!record) return void ignored('a report, but not registered');
   draft.node(node, (known) => ({ ...known, lastSeenMs: atMs }));
@@ -236,21 +245,21 @@ function report(draft: Draft, event: SchedulerEvent & { type: 'report' }): void 
   const round = draft.state.rounds.get(id);
   if (!round && !isOver(stage)) tellOver(draft, id);
   if (!round?.info.team.includes(node)) return void ignored('a report of a round that it is not in');
-  const before = round.stages.get(node) ?? 'PENDING';
+  const before = stageOf(round, node);
   if (round.state === 'FAILED') {
     // Whoever comes late says whom it blames, and nothing else any more.
     if (stage !== 'FAILED') return;
     const failures = failure && !round.failures.has(node) ? new Map(round.failures).set(node, failure) : round.failures;
     const changed = { ...round, failures, stages: new Map(round.stages).set(node, stage) };
     draft.round(changed);
-    draft.activity(changed, (member) => changed.stages.get(member) ?? 'PENDING');
+    draft.activity(changed, (member) => stageOf(changed, member));
     return;
   }
   if (stage !== 'FAILED' && rank(stage) <= rank(before)) return void ignored(`${stage} after ${before}`);
   const stages = new Map(round.stages).set(node, stage);
   if (stage === 'FAILED' && failure && isReused(record, failure)) {
     const leap = 2 ** Math.min(draft.state.reused, LEAP_BITS_MAX);
-    draft.state = { ...draft.state, reused: draft.state.reused + 1, lastRound: draft.state.lastRound + leap };
+    draft.change({ reused: draft.state.reused + 1, lastRound: draft.state.lastRound + leap });
     draft.node(node, (known) => ({ ...known, reused: known.reused + 1 }));
     giveUp(draft, round, 'a member of the team has run a round of this id before', atMs);
     return;
@@ -276,27 +285,28 @@ function report(draft: Draft, event: SchedulerEvent & { type: 'report' }): void 
 function tellOver(draft: Draft, round: RoundId): void {
   const { lastRound, told } = draft.state;
   if (round > lastRound || told.includes(round)) return;
-  draft.state = { ...draft.state, told: [...told, round].slice(-TOLD_MAX) };
-  draft.effects.push({ type: 'fail', round, reason: 'the round is over' });
+  draft.change({ told: [...told, round].slice(-TOLD_MAX) });
+  draft.ask({ type: 'fail', round, reason: 'the round is over' });
 }
 
 /** A round's state from its team's: as far as all are, and in realtime when the first one is. */
 function advance(draft: Draft, round: RoundRecord, nowMs: number): void {
-  const ranks = round.info.team.map((node) => rank(round.stages.get(node) ?? 'PENDING'));
-  const [least, most] = [Math.min(...ranks), Math.max(...ranks)];
-  let next: Stage = STAGES[least]!;
-  if (most >= rank('REALTIME') && least < rank('COMPLETED')) next = 'REALTIME';
+  const stages = round.info.team.map((node) => stageOf(round, node));
+  const hindmost = stages.reduce((least, stage) => (rank(stage) < rank(least) ? stage : least));
+  const isBegun = stages.some((stage) => isAt(stage, 'REALTIME')) && !isAt(hindmost, 'COMPLETED');
+  let next: Stage = isBegun ? 'REALTIME' : hindmost;
   if (rank(next) < rank(round.state)) next = round.state;
-  const half = [...ranks].sort((a, b) => b - a)[ranks.length >> 1]!;
-  const ahead = half > rank(round.most.stage) ? { stage: STAGES[half]!, sinceMs: nowMs } : round.most;
+  const mostAre = STAGES.findLast((least) => 2 * stages.filter((stage) => isAt(stage, least)).length > stages.length);
+  const isAhead = mostAre !== undefined && rank(mostAre) > rank(round.most.stage);
+  const ahead = isAhead ? { stage: mostAre, sinceMs: nowMs } : round.most;
   let changed: RoundRecord = { ...round, state: next, most: ahead };
   draft.activity(changed, (node) => activityOf(round, node));
   if (next === 'STANDBY' && round.standbyMs === undefined) {
     changed = { ...changed, standbyMs: nowMs };
     // Their ids are new to all of them.
-    draft.state = { ...draft.state, reused: 0 };
+    draft.change({ reused: 0 });
     for (const node of round.info.team) draft.node(node, (known) => ({ ...known, reused: 0 }));
-    draft.state = { ...draft.state, demand: precomputed(draft.state.demand, nowMs - round.openedMs) };
+    draft.change({ demand: precomputed(draft.state.demand, nowMs - round.openedMs) });
   }
   if (next === 'REALTIME' && round.realtimeMs === undefined) changed = { ...changed, realtimeMs: nowMs };
   if (isDone(draft.state, changed, nowMs)) complete(draft, changed, nowMs);
@@ -311,7 +321,7 @@ function members(draft: Draft, generation: number, nodes: readonly NodeId[], now
     [...draft.state.nodes].flatMap(([node, known]) => (kept.has(node) ? [[node, near(known, kept)]] : [])),
   );
   const pairs = recent(draft.state.pairs, (node) => kept.has(node), draft.state.params, nowMs);
-  draft.state = { ...draft.state, membership: generation, nodes: left, pairs };
+  draft.change({ membership: generation, nodes: left, pairs });
 }
 
 /** A node without its round trips to those who are gone. */
@@ -333,11 +343,11 @@ function tick(draft: Draft, randomness: Uint8Array, nowMs: number): void {
 /** Failed rounds whose team has had its say: somebody is blamed, or nobody. */
 function settle(draft: Draft, nowMs: number): void {
   for (const round of draft.state.rounds.values()) {
-    if (round.state !== 'FAILED' || round.settled) continue;
+    if (!hasFailed(round) || round.settled) continue;
     const all = round.failures.size === round.info.team.length;
-    if (!all && nowMs - round.endedMs! < SETTLE_MS) continue;
+    if (!all && nowMs - round.endedMs < SETTLE_MS) continue;
     // Also where all have said so: whoever starts again reads of the round's opening, and must read of its end.
-    draft.effects.push({ type: 'fail', round: round.info.round, reason: 'a member of the team has failed it' });
+    draft.ask({ type: 'fail', round: round.info.round, reason: 'a member of the team has failed it' });
     const verdict = verdictOf(draft.state, round);
     countEmptyLead(draft, round, nowMs);
     pass(draft, round, verdict, nowMs);
@@ -347,8 +357,8 @@ function settle(draft: Draft, nowMs: number): void {
 
 /** Where others run out of senders, too, nobody turns them away. */
 function countEmptyLead(draft: Draft, round: RoundRecord, nowMs: number): void {
-  const [first] = round.info.team;
-  if (first === undefined || !isEmptyLead(round)) return;
+  if (!isEmptyLead(round)) return;
+  const first = around(round.info.team, 0);
   draft.node(first, (record) => led(record, true));
   const record = draft.state.nodes.get(first);
   if (!record || !turnsAway(record, draft.state.nodes.values())) return;
@@ -365,11 +375,11 @@ function pass(draft: Draft, round: RoundRecord, { blamed, lied, accusations }: V
     if (!round.convicted.has(node)) draft.node(node, (record) => judged(record, blamed.includes(node), params, nowMs));
   }
   if (accusations.length === 0) return;
-  draft.state = { ...draft.state, pairs: accuse(draft.state.pairs, accusations, nowMs) };
+  draft.change({ pairs: accuse(draft.state.pairs, accusations, nowMs) });
   for (;;) {
     const liar = commonMember(draft.state.pairs, draft.state.nodes.size);
     if (liar === undefined) return;
-    draft.effects.push({ type: 'outByPairs', node: liar });
+    draft.ask({ type: 'outByPairs', node: liar });
     takeOut(draft, liar, nowMs + params.sitOutMs, nowMs);
   }
 }
@@ -419,12 +429,12 @@ function giveUpSilent(draft: Draft, round: RoundRecord, nowMs: number): void {
 function prune(draft: Draft, nowMs: number): void {
   const { params, pairs, nodes: known } = draft.state;
   const { pruneMs } = params;
-  draft.state = { ...draft.state, pairs: recent(pairs, (node) => known.has(node), params, nowMs) };
+  draft.change({ pairs: recent(pairs, (node) => known.has(node), params, nowMs) });
   for (const { node, lastSeenMs, banned } of draft.state.nodes.values()) {
     if (banned || nowMs - lastSeenMs <= pruneMs) continue;
     const nodes = new Map(draft.state.nodes);
     nodes.delete(node);
-    draft.state = { ...draft.state, nodes };
+    draft.change({ nodes });
   }
 }
 
@@ -437,22 +447,27 @@ function assign(draft: Draft, nowMs: number): void {
     ({ queuedMs, realtimeMs, state }) => queuedMs !== undefined && realtimeMs === undefined && !isOver(state),
   ).length;
   const ready = rounds
-    .filter((round) => round.state === 'STANDBY' && round.queuedMs === undefined && allThere(draft.state, round, nowMs))
-    .sort((a, b) => a.standbyMs! - b.standbyMs!);
+    .filter(isReady)
+    .filter((round) => allThere(draft.state, round, nowMs))
+    .sort((a, b) => a.standbyMs - b.standbyMs);
   while (taking < params.collecting && nowMs - draft.state.lastQueuedMs >= params.minimumDelayMs) {
     const round = ready.shift();
     if (!round) {
-      draft.state = { ...draft.state, demand: missed(draft.state.demand) };
+      draft.change({ demand: missed(draft.state.demand) });
       return;
     }
     const assigned = { ...round, queuedMs: nowMs };
     draft.round(assigned);
     draft.activity(assigned, (node) => activityOf(assigned, node));
-    draft.effects.push({ type: 'assign', round: round.info.round });
-    draft.state = { ...draft.state, lastQueuedMs: nowMs, demand: consumed(draft.state.demand, nowMs) };
+    draft.ask({ type: 'assign', round: round.info.round });
+    draft.change({ lastQueuedMs: nowMs, demand: consumed(draft.state.demand, nowMs) });
     taking++;
   }
 }
+
+/** A round that is precomputed and not used yet, and since when. */
+const isReady = (round: RoundRecord): round is RoundRecord & { readonly standbyMs: number } =>
+  round.state === 'STANDBY' && round.queuedMs === undefined && round.standbyMs !== undefined;
 
 /** Whether nobody of a team is known to be away: senders are not sent to a round that cannot be mixed. */
 function allThere({ nodes, params }: SchedulerState, { info }: RoundRecord, nowMs: number): boolean {
@@ -467,7 +482,7 @@ function begin(
   info: RoundRecord['info'],
   openedMs: number,
   past: Pick<RoundRecord, 'queuedMs' | 'resumed'>,
-): void {
+): RoundRecord {
   const round: RoundRecord = {
     info,
     state: 'PENDING',
@@ -486,13 +501,14 @@ function begin(
   };
   draft.round(round);
   draft.activity(round, (node) => activityOf(round, node));
+  return round;
 }
 
 /** Where somebody was banned or has left the list while there was no scheduler, a round ends as it would have then. */
 function resume(draft: Draft, { info, assigned, atMs }: SchedulerEvent & { type: 'resumed' }): void {
-  begin(draft, info, atMs, { queuedMs: assigned ? atMs : undefined, resumed: true });
+  const round = begin(draft, info, atMs, { queuedMs: assigned ? atMs : undefined, resumed: true });
   const gone = info.team.some((node) => draft.state.nodes.get(node)?.banned ?? true);
-  if (gone) giveUp(draft, draft.state.rounds.get(info.round)!, 'a member of the team has left or was banned', atMs);
+  if (gone) giveUp(draft, round, 'a member of the team has left or was banned', atMs);
 }
 
 /** Opens rounds until the stock is at its level, or nobody has room. */
@@ -512,9 +528,9 @@ function open(draft: Draft, randomness: Uint8Array, nowMs: number): void {
       drawTeam(nodes, params.teamSize, round, randomness, (a, b) => areApart(pairs, a, b));
     const drawn = unbarred(pool, params.teamSize, draft.state.barred, draw);
     const info = infoOf(draft.state, round, shortestRing(drawn, distanceIn(draft.state)));
-    draft.state = { ...draft.state, lastRound: round };
+    draft.change({ lastRound: round });
     begin(draft, info, nowMs, { queuedMs: undefined, resumed: false });
-    draft.effects.push({ type: 'open', info });
+    draft.ask({ type: 'open', info });
   }
 }
 

@@ -84,6 +84,12 @@ export interface RoundRecord {
   readonly settled: boolean;
 }
 
+/** Where a member is in a round, as it has said itself. */
+export const stageOf = ({ stages }: RoundRecord, node: NodeId): Stage => stages.get(node) ?? 'PENDING';
+
+/** A round that has ended, and when. */
+export type EndedRound = RoundRecord & { readonly endedMs: number };
+
 export interface SchedulerState {
   readonly params: SchedulerParams;
   readonly network: string;
@@ -179,7 +185,7 @@ export type SchedulerEffect =
   /** A round has ended: whatever happens now, it is not taken up again. */
   | { readonly type: 'over'; readonly round: RoundId }
   /** It has been settled, too: for the tables. */
-  | { readonly type: 'ended'; readonly round: RoundRecord; readonly blamed: readonly NodeId[] }
+  | { readonly type: 'ended'; readonly round: EndedRound; readonly blamed: readonly NodeId[] }
   /** A team has copied a slot: it is not drawn again. */
   | { readonly type: 'barred'; readonly team: string; readonly round: RoundId }
   /** A node is one half of so many pairs that it sits out. */

@@ -5,7 +5,7 @@ import type { ErrorCode, NodeId } from '../../base/index.js';
 import { namedGroup } from '../../math/index.js';
 import { EVIDENCE_BYTES_MAX, type RoundInfo, STAGES } from '../../protocol/index.js';
 import { liarsIn } from './pairs.js';
-import type { RoundRecord, SchedulerState, Testimony } from './state.js';
+import { type EndedRound, type RoundRecord, type SchedulerState, stageOf, type Testimony } from './state.js';
 
 /** After a restart of the scheduler, how long nodes are waited for that have not come back. */
 const UNSEEN_MS = 30_000;
@@ -58,6 +58,9 @@ export interface Verdict {
   readonly accusations: readonly (readonly [NodeId, NodeId])[];
 }
 
+export const hasFailed = (round: RoundRecord): round is EndedRound =>
+  round.state === 'FAILED' && round.endedMs !== undefined;
+
 const blamedOnly = (blamed: Iterable<NodeId>, lied: readonly NodeId[] = []): Verdict => ({
   blamed: [...new Set(blamed)],
   lied,
@@ -65,7 +68,7 @@ const blamedOnly = (blamed: Iterable<NodeId>, lied: readonly NodeId[] = []): Ver
 });
 
 /** Who is to blame for a failed round, and who accuses whom. */
-export function verdictOf(state: SchedulerState, round: RoundRecord): Verdict {
+export function verdictOf(state: SchedulerState, round: EndedRound): Verdict {
   const { convicted, dissenters } = round;
   if (convicted.size > 0) return blamedOnly(convicted);
   if (dissenters.size > 0) return blamedOnly(dissenters);
@@ -83,7 +86,7 @@ export function verdictOf(state: SchedulerState, round: RoundRecord): Verdict {
 type Voice = Pick<Testimony, 'named' | 'code' | 'shown'> & { readonly source: NodeId };
 
 /** What each member says, once, whoever has passed it on. Words that are nobody's do not count. */
-function voicesOf(state: SchedulerState, round: RoundRecord): readonly Voice[] {
+function voicesOf(state: SchedulerState, round: EndedRound): readonly Voice[] {
   const { info, failures, resumed } = round;
   const voices = new Map<string, Voice>();
   for (const { source, named, code, shown } of failures.values()) {
@@ -103,10 +106,10 @@ function voicesOf(state: SchedulerState, round: RoundRecord): readonly Voice[] {
  * which may also come from one that makes use of it. While it was away it was so to us, too; or it was not there yet when we took the
  * round up.
  */
-function wasAway({ nodes }: SchedulerState, { resumed, openedMs, endedMs }: RoundRecord, node: NodeId): boolean {
+function wasAway({ nodes }: SchedulerState, { resumed, openedMs, endedMs }: EndedRound, node: NodeId): boolean {
   const { connected = false, awayMs, backMs } = nodes.get(node) ?? {};
   if (!connected || backMs === undefined || backMs <= openedMs) return false;
-  return resumed || (awayMs !== undefined && awayMs >= openedMs && endedMs! - backMs < AFTER_RETURN_MS);
+  return resumed || (awayMs !== undefined && awayMs >= openedMs && endedMs - backMs < AFTER_RETURN_MS);
 }
 
 const confessed = (voices: readonly Voice[]): readonly NodeId[] =>
@@ -142,7 +145,7 @@ function sharesFit({ slots, width, group }: RoundInfo): boolean {
 }
 
 /** Who ended a round that nobody is named for, by its own word or by none that is anybody's. */
-function enders(round: RoundRecord, voices: readonly Voice[]): readonly NodeId[] {
+function enders(round: EndedRound, voices: readonly Voice[]): readonly NodeId[] {
   if (voices.length === 0) {
     // All that is there is what was passed on in the name of somebody who has not said it.
     const isBaseless = ([, { source, shown }]: readonly [NodeId, Testimony]) => source === undefined && !shown;
@@ -157,7 +160,7 @@ function isFalse({ resumed, queuedMs }: RoundRecord, { code }: Voice): boolean {
 }
 
 /** Whether a member may say that a round has failed, and name nobody, without being at fault itself. */
-function mayEnd(round: RoundRecord, voices: readonly Voice[], voice: Voice): boolean {
+function mayEnd(round: EndedRound, voices: readonly Voice[], voice: Voice): boolean {
   const { info, resumed, standbyMs, queuedMs, endedMs } = round;
   const { source, code, shown } = voice;
   const agree = voices.filter((other) => other.code === code).length;
@@ -167,7 +170,7 @@ function mayEnd(round: RoundRecord, voices: readonly Voice[], voice: Voice): boo
       return resumed;
     case 'DEADLINE_MISSED':
       // Where somebody is late, others see that, too.
-      return agree > 1 || (standbyMs !== undefined && endedMs! - standbyMs > EXPIRED_SHARE * info.deadlines.standbyMs);
+      return agree > 1 || (standbyMs !== undefined && endedMs - standbyMs > EXPIRED_SHARE * info.deadlines.standbyMs);
     case 'OUTPUTS_INCOMPLETE':
       return isIncomplete(round);
     case 'TOO_FEW_SENDERS':
@@ -195,5 +198,5 @@ export function isIncomplete({ info, failures }: RoundRecord): boolean {
 }
 
 /** Members that have not said to be where more than half of the team is. */
-export const silentMembers = ({ info, stages, most }: RoundRecord): readonly NodeId[] =>
-  info.team.filter((node) => STAGES.indexOf(stages.get(node) ?? 'PENDING') < STAGES.indexOf(most.stage));
+export const silentMembers = (round: RoundRecord): readonly NodeId[] =>
+  round.info.team.filter((node) => STAGES.indexOf(stageOf(round, node)) < STAGES.indexOf(round.most.stage));

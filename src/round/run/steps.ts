@@ -1,0 +1,327 @@
+// The steps of a round on one node, in their order. Each is taken when the machine asks for it (machine/reducer.ts), goes by what the
+// machine has heard and by what earlier steps gave, and tells the machine when it is done. What a step computes is in precompute.ts
+// and realtime.ts.
+import { type Deferred, deferred, MixError, toHex } from '../../base/index.js';
+import type { TableJudge } from '../../cmix/index.js';
+import { type BatchPhase, encodeOpening } from '../../protocol/index.js';
+import type { IncomingBatch } from '../exchange/batches.js';
+import type { MixCommit, PlainMessage, RoundEvent, Task, Work } from '../machine/state.js';
+import { blame, type RoundContext } from './context.js';
+import type { Precompute, Standby } from './precompute.js';
+import type { Realtime, RoundOutputs } from './realtime.js';
+
+interface StepsDeps {
+  readonly context: RoundContext;
+  readonly precompute: Precompute;
+  readonly realtime: Realtime;
+  readonly dispatch: (event: RoundEvent) => void;
+  /** A step has failed: the round cannot go on. */
+  readonly onFailed: (what: Task | BatchPhase, thrown: unknown) => void;
+  /** Sends a batch to whom it is for. */
+  readonly transfer: (phase: BatchPhase) => void;
+  /** Lets the rest of the process have its turn. */
+  readonly pause: () => Promise<void>;
+  /** Writes the round down, synced, before its first realtime byte. */
+  readonly reserveRealtime: () => Promise<void>;
+}
+
+type WorkFor<T extends Task> = Work & { readonly task: T };
+type Ring = 'precompDecrypt' | 'realtimeDecrypt';
+
+/** What comes in along a ring; nothing does at its first node. */
+interface RingInput {
+  readonly incoming: IncomingBatch | undefined;
+}
+
+/** What the machine asks for, each once, with what it goes by. */
+class Orders {
+  readonly #all: Pick<Deferred<never>, 'settled' | 'reject'>[] = [];
+  readonly keyShare = this.#order<void>();
+  readonly teamKey = this.#order<WorkFor<'teamKey'>>();
+  readonly generate = this.#order<void>();
+  readonly precompDecrypt = this.#order<RingInput>();
+  readonly precompPermute = this.#order<void>();
+  readonly shares = this.#order<WorkFor<'shares'>>();
+  readonly judgeTable = this.#order<WorkFor<'judgeTable'>>();
+  readonly settleTable = this.#order<WorkFor<'settleTable'>>();
+  readonly slotKeys = this.#order<void>();
+  readonly realtimeDecrypt = this.#order<RingInput>();
+  readonly realtimePermute = this.#order<void>();
+  readonly openShares = this.#order<MixCommit>();
+  readonly outputs = this.#order<WorkFor<'outputs'>>();
+
+  #order<T>(): Deferred<T> {
+    const order = deferred<T>();
+    this.#all.push(order);
+    return order;
+  }
+
+  give(work: Work): void {
+    switch (work.task) {
+      case 'teamKey':
+        this.teamKey.resolve(work);
+        return;
+      case 'shares':
+        this.shares.resolve(work);
+        return;
+      case 'judgeTable':
+        this.judgeTable.resolve(work);
+        return;
+      case 'settleTable':
+        this.settleTable.resolve(work);
+        return;
+      case 'outputs':
+        this.outputs.resolve(work);
+        return;
+      default:
+        this[work.task].resolve();
+    }
+  }
+
+  /** Nothing more is asked for. */
+  abort(reason: MixError): void {
+    for (const order of this.#all) if (!order.settled) order.reject(reason);
+  }
+}
+
+/** What a step comes to for the machine: what this node says of it, and by which digest that is compared. */
+interface Report {
+  readonly say?: PlainMessage;
+  readonly digest?: Uint8Array;
+}
+
+export class Steps {
+  readonly #deps: StepsDeps;
+  readonly #orders = new Orders();
+  /** c⁻¹ and what is in of x′ and the shares, multiplied. */
+  #product: Promise<Uint8Array> | undefined;
+  #factors = 0;
+  #judged: TableJudge | undefined;
+  #outputs: RoundOutputs | undefined;
+  /** What the precomputation comes to. */
+  readonly standby: Promise<Standby>;
+
+  constructor(deps: StepsDeps) {
+    this.#deps = deps;
+    this.standby = this.#precompute();
+    // A step that fails has told the machine.
+    Promise.all([this.standby, this.#mix(this.standby)]).catch(() => {});
+  }
+
+  /** The proposed table as this node has judged it, once it has. */
+  get judged(): TableJudge | undefined {
+    return this.#judged;
+  }
+
+  /** The outputs, once they are computed. */
+  get outputs(): RoundOutputs | undefined {
+    return this.#outputs;
+  }
+
+  give(work: Work): void {
+    this.#orders.give(work);
+  }
+
+  runRing(phase: Ring, incoming: IncomingBatch | undefined): void {
+    this.#orders[phase].resolve({ incoming });
+  }
+
+  openShares(mixCommit: MixCommit): void {
+    this.#orders.openShares.resolve(mixCommit);
+  }
+
+  /**
+   * Somebody's shares, which are what was committed to, or x′, of which that is known when all is in: their part of the outputs, while
+   * the others are on their way.
+   */
+  multiplyIn(phase: 'mixed' | 'opening', from: number): void {
+    const { context, realtime } = this.#deps;
+    const factor = context.whole(phase, from);
+    const before = this.#product ?? this.standby.then(({ inversePayload }) => inversePayload);
+    const product = before.then((factors) => realtime.multiplyIn(factors, factor));
+    // Whoever wants the outputs is told.
+    product.catch(() => {});
+    this.#product = product;
+    this.#factors++;
+  }
+
+  /** The round is over: no step is taken any more, and the product is of no use, or among the outputs. */
+  end(reason: MixError): void {
+    this.#orders.abort(reason);
+    this.#product = undefined;
+  }
+
+  async #precompute(): Promise<Standby> {
+    const { precompute } = this.#deps;
+    const { keyShare, teamKey, generate, precompDecrypt, precompPermute, shares } = this.#orders;
+    const { own, drawn } = await this.#step(
+      'keyShare',
+      keyShare,
+      async () => ({ own: await precompute.makeKeyShare(), drawn: this.#drawAhead() }),
+      ({ own: { encoded } }) => ({ say: { kind: 'keyShare', share: encoded } }),
+    );
+    const key = await this.#step(
+      'teamKey',
+      teamKey,
+      ({ shares: all }) => precompute.combine(all),
+      ({ digest }) => ({ say: { kind: 'sharesDigest', digest }, digest }),
+    );
+    // These go on at the same time: the ring takes up each chunk as it is encrypted.
+    const generated = this.#step('generate', generate, () => precompute.generate(drawn, key), nothing);
+    this.#ring('precompDecrypt', precompDecrypt, ({ incoming }) => precompute.runRing(drawn, incoming));
+    this.#step('precompPermute', precompPermute, () => precompute.permute(drawn), nothing);
+    const revealed = await this.#step(
+      'shares',
+      shares,
+      ({ reveal }) => precompute.makeShares(own, reveal),
+      ({ commitment, reveal: { root, signature } }) => ({
+        say: { kind: 'commitment', cipherDigest: root, revealSignature: signature, commitment },
+        digest: root,
+      }),
+    );
+    return { ...revealed, generated: await generated, key };
+  }
+
+  /** r, s, y, y′ and π; g^y follows by itself. */
+  #drawAhead() {
+    const { precompute } = this.#deps;
+    const drawn = precompute.draw();
+    precompute.raiseHeads(drawn).catch((thrown) => this.#deps.onFailed('generate', thrown));
+    return drawn;
+  }
+
+  async #mix(whenStandby: Promise<Standby>): Promise<void> {
+    const { context, realtime, pause, reserveRealtime } = this.#deps;
+    const { judgeTable, settleTable, slotKeys, realtimeDecrypt, realtimePermute, openShares, outputs } = this.#orders;
+    const standby = await whenStandby;
+    const { generated } = standby;
+    const proposed = await this.#step(
+      'judgeTable',
+      judgeTable,
+      async ({ proposal: { table, payloads }, digest, signature }) => {
+        const judged = await realtime.judge(table, pause);
+        this.#judged = judged;
+        return { table, payloads, digest, signature, rejections: judged.rejections };
+      },
+      ({ digest, signature, rejections }) => ({
+        say: { kind: 'tableVerdict', proposalDigest: digest, proposalSignature: signature, rejections },
+        digest,
+      }),
+    );
+    const settled = await this.#step(
+      'settleTable',
+      settleTable,
+      async ({ verdicts }) => {
+        const left = realtime.settle(proposed, verdicts);
+        await reserveRealtime();
+        return left;
+      },
+      ({ digest }) => ({ say: { kind: 'tableSignature', digest }, digest }),
+    );
+    const dummies = this.#step(
+      'slotKeys',
+      slotKeys,
+      async () => {
+        // When the signature under the table has left, for which all others wait.
+        await pause();
+        return await realtime.deriveKeys(settled, generated.r);
+      },
+      nothing,
+    );
+    this.#ring('realtimeDecrypt', realtimeDecrypt, ({ incoming }) =>
+      realtime.runRing(settled, proposed.payloads, incoming),
+    );
+    this.#step(
+      'realtimePermute',
+      realtimePermute,
+      () => realtime.permute(generated),
+      // The first node says H(x′).
+      () => (context.isFirst ? { say: { kind: 'mixCommit', digest: context.outgoing('mixed').root() } } : {}),
+    );
+    this.#taken('opening', openShares, async (mixCommit) => this.#open(standby, mixCommit));
+    await this.#step(
+      'outputs',
+      outputs,
+      async (work) => {
+        this.#outputs = await this.#unblind(work, standby, await dummies);
+        return this.#outputs;
+      },
+      ({ digest }) => ({ say: { kind: 'outputSignature', digest }, digest }),
+    );
+  }
+
+  /** @throws MixError EQUIVOCATION, and what {@link Realtime.decode} throws */
+  async #unblind(
+    { mixDigest, openings }: WorkFor<'outputs'>,
+    standby: Standby,
+    dummies: ReadonlySet<string>,
+  ): Promise<RoundOutputs> {
+    const { context, realtime } = this.#deps;
+    context.ports.onProgress('identify', 0.5);
+    // Every opening carries node 1's signature under the mix commitment it followed, checked on arrival.
+    for (const { extra } of openings) {
+      if (toHex(extra.mixDigest) !== toHex(mixDigest)) throw blame('EQUIVOCATION', 0, 'two mix commitments');
+    }
+    if (!this.#product || this.#factors !== context.size + 1)
+      throw new MixError('INTERNAL', { what: 'factors', got: this.#factors });
+    return await realtime.decode(await this.#product, standby, dummies, openings);
+  }
+
+  /** D_i, σ_i and the nonce, to everybody. */
+  #open({ shares, nonce, proof }: Standby, { digest: mixDigest, signature: mixSignature }: MixCommit): void {
+    const { context, transfer, dispatch } = this.#deps;
+    context.ports.onProgress('identify', 0);
+    const out = context.outgoing('opening');
+    out.bytes.set(shares);
+    out.readyAll();
+    const trailer = context.sign('opening', encodeOpening({ nonce, mixDigest, mixSignature, proof }));
+    out.finish(trailer);
+    transfer('opening');
+    dispatch({ type: 'batchIn', phase: 'opening', from: context.facts.position, trailer });
+  }
+
+  /** This node's part of a decrypt ring. */
+  #ring(phase: Ring, order: Deferred<RingInput>, run: (input: RingInput) => Promise<void>): void {
+    const { context, dispatch } = this.#deps;
+    this.#taken(phase, order, async (input) => {
+      await run(input);
+      // The state must know that we are done before anybody can answer to it.
+      dispatch({ type: 'ringDone', phase });
+      if (!context.isLast) context.outgoing(phase).finish(context.sign(phase));
+    });
+  }
+
+  /** A step of which the machine is told when it is done. */
+  #step<Order, Made>(
+    task: Task,
+    order: Deferred<Order>,
+    work: (order: Order) => Promise<Made>,
+    report: (made: Made) => Report,
+  ): Promise<Made> {
+    return this.#taken(task, order, async (asked) => {
+      const made = await work(asked);
+      const { say, digest } = report(made);
+      this.#deps.dispatch({ type: 'worked', task, say, digest: digest && toHex(digest) });
+      return made;
+    });
+  }
+
+  /** Takes a step once it is asked for, unless the round is over by then. One that fails ends the round. */
+  #taken<Order, Made>(
+    what: Task | BatchPhase,
+    order: Deferred<Order>,
+    work: (order: Order) => Promise<Made>,
+  ): Promise<Made> {
+    const { context, onFailed } = this.#deps;
+    const made = order.promise.then((asked) => {
+      if (context.ports.signal.aborted) throw new MixError('ABORTED', { what });
+      return work(asked);
+    });
+    // Whoever awaits it sees the failure, too.
+    made.catch((thrown) => onFailed(what, thrown));
+    return made;
+  }
+}
+
+/** The report of a step that only others of this node wait for. */
+const nothing = (): Report => ({});
