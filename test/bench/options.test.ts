@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { MixError } from '../../src/base/errors.js';
 import { parseBenchOptions, type RawBenchOptions } from '../../src/bench/options.js';
-import { OPERATIONS } from '../../src/engine/engine.js';
+import { OPERATIONS } from '../../src/engine/operations.js';
 
 const raw: RawBenchOptions = { bits: '4096', exponentBits: '256', batch: '1000', threads: '1', repeat: '7' };
 
