@@ -106,8 +106,8 @@ export interface Operation<K extends Operands = Operands, N extends NativeFuncti
 }
 
 /** These only infer the types of an entry. */
-const entry = <const K extends Operands, const N extends NativeFunction>(one: Entry<K, N>) => one;
-const define = <const K extends Operands, const N extends NativeFunction>(one: Operation<K, N>) => one;
+const entry = <const K extends Operands, const N extends NativeFunction = never>(one: Entry<K, N>) => one;
+const define = <const K extends Operands, const N extends NativeFunction = never>(one: Operation<K, N>) => one;
 
 export const operations = {
   mul: define({
