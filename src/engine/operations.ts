@@ -1,5 +1,5 @@
 // The engine's operations, each in one entry of one table. Whatever an engine does with an operation besides the arithmetic follows
-// from its entry: which checks its operands pass (checked/arguments.ts), how a call is shared with worker threads and cut into chunks
+// from its entry: which checks its operands pass (checked/call.ts), how a call is shared with worker threads and cut into chunks
 // (pool/), which arguments its C function gets (kernels/native/abi.ts), what runs on a card (cuda/), and what the self-check, the
 // spot check and the compliance suite compare results with. A new operation is an entry here and a method of Engine; an
 // executor that has no code of its own for it computes it from others (`compose`).

@@ -1,5 +1,5 @@
-// The one place where an engine's inputs are checked, before any work: lengths, ranges, widths, permutations, and the
-// buffer for the result. What passes here is safe for every kernel, native ones included.
+// The checks of an engine's arguments, one by one, before any work: exponents, bases, permutations, options, and the buffer for the
+// result. Which of them an operation needs is for call.ts to say. What passes here is safe for every kernel, native ones included.
 import { checkBytes, checkIndices, checkObject, checkSignal, MixError, refuse } from '../../base/index.js';
 import { checkElements, type Group } from '../../math/index.js';
 import type { WorkOptions } from '../engine.js';

@@ -12,8 +12,7 @@ import type { ComputeRequest } from '../checked/request.js';
  * - dh: powers by node:crypto's Diffie-Hellman, the rest BigInt.
  * - bigint: BigInt only.
  */
-const KERNEL_NAMES = ['ifma', 'portable', 'words', 'bignum', 'dh', 'bigint'] as const;
-export type KernelName = (typeof KERNEL_NAMES)[number];
+export type KernelName = 'ifma' | 'portable' | 'words' | 'bignum' | 'dh' | 'bigint';
 
 interface Range {
   readonly from: number;

@@ -18,7 +18,7 @@ const KERNELS: readonly KernelName[] = ['ifma', 'portable', 'words', 'bignum', '
 /** Bases of one chunk of a multi-exponentiation, at least. */
 const MULTI_EXP_BASES_MIN = 64;
 const WEIGHT_BYTES = 16;
-/** Elements of one inversion, at least (src/engine/pool/executor.ts). */
+/** Elements of one inversion, at least (src/engine/operations.ts). */
 const INVERSION_UNITS_MIN = 200;
 
 /** What has a price: what a node computes, hashes and signs; that and what gRPC and TLS take; or nothing. */

@@ -102,7 +102,8 @@ export class NativeKernel implements Kernel {
   }
 
   run(work: Work | NativeCall): void {
-    const { name, args } = work.op === 'native' ? work : callOf(this.#group, work).call;
+    if (work.op !== 'native') throw new Error(`${work.op}: this kernel computes native calls only`);
+    const { name, args } = work;
     const { library, call, statusMessage, deviceError } = this.#binding;
     if (name === 'millrace_kept_release') {
       library.millrace_kept_release(args[0]!);
