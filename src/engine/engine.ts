@@ -7,19 +7,6 @@ import type { Group } from '../math/index.js';
 export const ENGINE_NAMES = ['cuda', 'cpu', 'openssl', 'bigint', 'reference', 'gpujs', 'tfjs'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
-/** The operation catalogue. Meaning and shapes of each: the methods of {@link Engine}. */
-export const OPERATIONS = [
-  'mul',
-  'mulGather',
-  'powFixed',
-  'powShared',
-  'pow',
-  'invertBatch',
-  'product',
-  'multiExp',
-] as const;
-export type OperationName = (typeof OPERATIONS)[number];
-
 /** Realtime work overtakes precomputation wherever both wait. */
 export type Priority = 'realtime' | 'precompute';
 

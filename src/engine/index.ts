@@ -4,13 +4,12 @@ export {
   type Engine,
   type EngineName,
   type FixedBase,
-  OPERATIONS,
-  type OperationName,
   type Prepared,
   type WorkOptions,
 } from './engine.js';
 export { type NativeLibrary, type NativePath, native } from './kernels/native/library.js';
 export { type Address, addressOf } from './kernels/openssl/library.js';
 export { cudaEngine, degradedBy, openEngine, referenceEngine } from './open.js';
+export { OPERATIONS, type OperandKind, type OperationName, operationOf } from './operations.js';
 export { QUEUE_LIMIT } from './pool/executor.js';
 export { probeEngines } from './probe.js';

@@ -2,12 +2,12 @@
 // and the priority, and nothing else: a metric never says whose batch it was.
 import type { ErrorCode } from '../base/index.js';
 import type { Metrics } from '../base/metrics.js';
-import type { RequestOperation } from './checked/request.js';
+import type { RequestName } from './checked/request.js';
 import type { EngineName, Priority } from './engine.js';
 
 export interface EngineMeters {
-  done(operation: RequestOperation, elements: number): void;
-  failed(operation: RequestOperation, code: ErrorCode): void;
+  done(operation: RequestName, elements: number): void;
+  failed(operation: RequestName, code: ErrorCode): void;
   /** Operations of a priority that wait or run now. */
   depth(priority: Priority, operations: number): void;
   /** Time that workers have computed for a priority, summed over workers. */

@@ -34,7 +34,7 @@ interface OpenEngineOptions {
   readonly metrics?: Metrics | undefined;
   /** Operations of each priority that may wait or run at once. */
   readonly queueLimit?: number | undefined;
-  /** Share of a card's results of which one element is computed again on the CPU, 0 to 1. */
+  /** Share of a card's results of which one unit is computed again on the CPU, 0 to 1. */
   readonly checkRate?: number | undefined;
 }
 

@@ -8,7 +8,7 @@ import { DOCUMENTED, gpuTargets, limitOf, limitsOf, workOf } from '../../src/ben
 import { Budget, casesOf, SHORT_BITS } from '../../src/bench/gpu/plan.js';
 import { gpuReport, rate } from '../../src/bench/gpu/report.js';
 import { describeMachine, parseCardState } from '../../src/bench/machine.js';
-import { OPERATIONS } from '../../src/engine/engine.js';
+import { OPERATIONS } from '../../src/engine/operations.js';
 
 /** An H200 whose wide multiply-adds issue at 32 a clock and multiprocessor. */
 const H200_MADS = 32 * 132 * 1.98e9;

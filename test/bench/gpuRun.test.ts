@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseCheck } from '../../src/bench/gpu/check.js';
 import type { GpuResult } from '../../src/bench/gpu/gpu.js';
-import { OPERATIONS } from '../../src/engine/engine.js';
+import { OPERATIONS } from '../../src/engine/operations.js';
 import { describeWith } from '../support/requires.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

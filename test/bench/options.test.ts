@@ -1,7 +1,7 @@
 // The options of `millrace bench`, together: what they come to, and what is refused with its name. Each by itself: test/cli/arguments.
 import { describe, expect, it } from 'vitest';
 import { benchOptions, gpuShape, type RawBenchOptions } from '../../src/bench/options.js';
-import { OPERATIONS } from '../../src/engine/engine.js';
+import { OPERATIONS } from '../../src/engine/operations.js';
 
 const raw: RawBenchOptions = { bits: 4096, exponentBits: 256, batch: 1000, threads: 1, repeat: 7 };
 

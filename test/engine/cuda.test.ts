@@ -9,13 +9,13 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/base/clock.js';
 import { createLog } from '../../src/base/log.js';
 import { SeededRng } from '../../src/base/rng.js';
-import { catalogue } from '../../src/engine/catalogue.js';
 import { crossing, crossingOf } from '../../src/engine/cuda/crossover.js';
 import { probeCards } from '../../src/engine/cuda/library.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { bindLibrary } from '../../src/engine/kernels/native/library.js';
 import { exponentsOf } from '../../src/engine/kernels/reference.js';
 import { cudaEngine, degradedBy, selectEngine } from '../../src/engine/open.js';
+import { operations } from '../../src/engine/operations.js';
 import { batchOf, elementsOf } from '../../src/math/batch.js';
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
@@ -90,7 +90,8 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     return engine;
   }
   const operands = (units: number) => [randomElements(rng, group, units), randomElements(rng, group, units)] as const;
-  const truth = (a: Uint8Array, b: Uint8Array) => catalogue.mul(group, elementsOf(group, a), elementsOf(group, b));
+  const truth = (a: Uint8Array, b: Uint8Array) =>
+    operations.mul.reference(group, { a: elementsOf(group, a), b: elementsOf(group, b) });
   const product = async (engine: Engine, a: Uint8Array, b: Uint8Array) => elementsOf(group, await engine.mul(a, b));
 
   it('names its cards, and what computes beside them', async () => {
@@ -230,7 +231,10 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     const exponents = randomExponents(rng, 3, 8);
     const e8 = { exponentBytes: 8 };
     const results = await Promise.all([1, 2, 3, 4].map(() => engine.powFixed(base, exponents, e8)));
-    const expected = catalogue.powFixed(group, elementsOf(group, base.element)[0]!, exponentsOf(exponents, 8));
+    const expected = operations.powFixed.reference(group, {
+      base: elementsOf(group, base.element)[0]!,
+      exponents: exponentsOf(exponents, 8),
+    });
     for (const result of results) expect(elementsOf(group, result)).toEqual(expected);
     base.release();
     await engine.close();

@@ -4,7 +4,7 @@ import { createLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
 import { SeededRng } from '../../src/base/rng.js';
 import { selfCheck } from '../../src/engine/checked/selfCheck.js';
-import { ENGINE_NAMES, type Engine, type EngineName, OPERATIONS, type OperationName } from '../../src/engine/engine.js';
+import { ENGINE_NAMES, type Engine, type EngineName } from '../../src/engine/engine.js';
 import {
   type Candidate,
   degradedBy,
@@ -13,6 +13,7 @@ import {
   referenceEngine,
   selectEngine,
 } from '../../src/engine/open.js';
+import { OPERATIONS, type OperationName } from '../../src/engine/operations.js';
 import { loadPackage, missingPackages } from '../../src/engine/optionalPackages.js';
 import { namedGroup } from '../../src/math/group.js';
 

@@ -4,9 +4,10 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { MixError } from '../../src/base/errors.js';
 import { SeededRng } from '../../src/base/rng.js';
+import { requestOf } from '../../src/engine/checked/request.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { pooledEngine } from '../../src/engine/open.js';
-import { Plan } from '../../src/engine/pool/chunks.js';
+import { ChunkPlanner } from '../../src/engine/pool/chunks.js';
 import type { Job } from '../../src/engine/pool/job.js';
 import handle from '../../src/engine/pool/worker.js';
 import { WorkerPool } from '../../src/engine/pool/workers.js';
@@ -55,8 +56,8 @@ describe('the worker pool', () => {
     const outs = [0, 1].map(() => new Uint8Array(new SharedArrayBuffer(small.elementBytes)));
     const give = (out: Uint8Array) => {
       const [a, b] = [randomElements(rng, small, 1), randomElements(rng, small, 1)];
-      const work = { op: 'mul', a, b, prepared: false, out, from: 0, to: 1 } as const;
-      return handle({ kind: 'work', kernel: 'bigint', group: small.name, works: [work] });
+      const works = [requestOf('mul', { a, b }, out)];
+      return handle({ kind: 'work', kernel: 'bigint', group: small.name, works });
     };
     const written = () => outs.map((out) => out.some((byte) => byte !== 0));
     // As piscina does: waits for the first, and then hands over the second, before anything has run.
@@ -153,7 +154,7 @@ describe('a pooled engine', () => {
 
 describe('the plan of chunks', () => {
   it.each(['words', 'bigint'] as const)('covers every unit once and in order (%s)', (kernel) => {
-    const plan = new Plan(kernel, group, 2);
+    const plan = new ChunkPlanner(kernel, group, 2);
     for (const units of [0, 1, 2, 7, 1000, 12_345]) {
       for (const products of [1, 80, 5000]) {
         const ranges = plan.ranges(units, products);
@@ -167,7 +168,7 @@ describe('the plan of chunks', () => {
   });
 
   it('does not cut what is small, cuts what is large, and keeps to the least size', () => {
-    const plan = new Plan('words', namedGroup('MODP-4096'), 4);
+    const plan = new ChunkPlanner('words', namedGroup('MODP-4096'), 4);
     expect(plan.ranges(32, 1)).toHaveLength(1);
     expect(plan.ranges(1000, 1).length).toBeGreaterThanOrEqual(4);
     expect(plan.ranges(1000, 256).length).toBeGreaterThan(100);

@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type ErrorCode, MixError } from '../../src/base/errors.js';
 import { SeededRng } from '../../src/base/rng.js';
-import { catalogue } from '../../src/engine/catalogue.js';
 import type { Engine, Prepared } from '../../src/engine/engine.js';
+import { operations } from '../../src/engine/operations.js';
 import { batchOf, bigintToBytes, CHECK_SLICE, elementsOf } from '../../src/math/batch.js';
 import type { Group } from '../../src/math/group.js';
 import { randomElements } from '../../src/math/sampling.js';
@@ -210,7 +210,12 @@ export function typeTests(harness: Harness): void {
     const gathered = harness.engine.mulGather(a, source, b);
     source.fill(0xffff_ffff);
     expect(elementsOf(group, await gathered)).toEqual(
-      catalogue.mulGather(group, elementsOf(group, a), given, elementsOf(group, b), 1),
+      operations.mulGather.reference(group, {
+        a: elementsOf(group, a),
+        source: given,
+        b: elementsOf(group, b),
+        width: 1,
+      }),
     );
   });
 
@@ -261,7 +266,7 @@ export function handleTests(name: string, open: OpenForTest, group: Group): void
     const product = engine.mul(batch(), operand);
     operand.release();
     const values = elementsOf(group, batch());
-    expect(elementsOf(group, await product)).toEqual(catalogue.mul(group, values, values));
+    expect(elementsOf(group, await product)).toEqual(operations.mul.reference(group, { a: values, b: values }));
     await engine.close();
   });
 

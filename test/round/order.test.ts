@@ -1,7 +1,8 @@
 // Rounds that a node works on at once share one engine: what is of an older round goes first, so that it is ready first.
 import { expect, it } from 'vitest';
-import { OPERATIONS, type Priority, type WorkOptions } from '../../src/engine/engine.js';
+import type { Priority, WorkOptions } from '../../src/engine/engine.js';
 import { referenceEngine } from '../../src/engine/open.js';
+import { OPERATIONS } from '../../src/engine/operations.js';
 import { namedGroup } from '../../src/math/group.js';
 import { SimTeam } from '../sim/team.js';
 

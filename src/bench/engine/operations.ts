@@ -2,8 +2,8 @@
 // timed is the public interface with everything that a node pays: checks, cutting into chunks, the way to a worker and back.
 import { systemRng } from '../../base/index.js';
 import { randomPermutation } from '../../cmix/index.js';
-import type { Engine, OperationName } from '../../engine/index.js';
-import { elementOf, randomElements, randomExponents } from '../../math/index.js';
+import { type Engine, type OperandKind, type OperationName, operationOf } from '../../engine/index.js';
+import { randomElements, randomExponents } from '../../math/index.js';
 
 /**
  * Batches of a queued operation that are under way at once, however many workers there are: at least one that computes and
@@ -75,34 +75,48 @@ export async function readyOperation(
   };
 }
 
-const outputCount = (op: OperationName, batch: number): number => (op === 'product' || op === 'multiExp' ? 1 : batch);
+const outputCount = (op: OperationName, batch: number): number => (operationOf(op).folds ? 1 : batch);
 
 interface Operands {
   readonly call: (out: Uint8Array) => Promise<Uint8Array>;
   readonly release: () => void;
 }
 
-async function operands(engine: Engine, op: OperationName, shape: OperationShape): Promise<Operands> {
+/** Draws each operand by its kind: one element a slot, a prepared multiplier, the table of a base, one shared exponent. */
+async function operands(engine: Engine, op: OperationName, { batch, exponentBits }: OperationShape): Promise<Operands> {
   const { group } = engine;
-  const { batch, exponentBits } = shape;
-  const a = randomElements(systemRng, group, batch);
-  if (op === 'invertBatch') return { call: (out) => engine.invertBatch(a, { out }), release: () => {} };
-  if (op === 'product') return { call: (out) => engine.product(a, { out }), release: () => {} };
-  if (op === 'mul' || op === 'mulGather') {
-    const b = await engine.prepare(randomElements(systemRng, group, batch));
-    const release = () => b.release();
-    if (op === 'mul') return { call: (out) => engine.mul(a, b, { out }), release };
-    const source = randomPermutation(systemRng, batch);
-    return { call: (out) => engine.mulGather(a, source, b, { out }), release };
-  }
   const exponentBytes = exponentBits / 8;
-  const exponents = randomExponents(systemRng, op === 'powShared' ? 1 : batch, exponentBytes);
-  if (op === 'powFixed') {
-    const base = await engine.fixedBase(elementOf(group, a, 0));
-    return {
-      call: (out) => engine.powFixed(base, exponents, { exponentBytes, out }),
-      release: () => base.release(),
-    };
-  }
-  return { call: (out) => engine[op](a, exponents, { exponentBytes, out }), release: () => {} };
+  const handles: { release(): void }[] = [];
+  const held = <H extends { release(): void }>(handle: H): H => {
+    handles.push(handle);
+    return handle;
+  };
+  const draw = async (kind: OperandKind): Promise<unknown> => {
+    switch (kind) {
+      case 'elements':
+      case 'gathered':
+        return randomElements(systemRng, group, batch);
+      case 'multiplier':
+        return held(await engine.prepare(randomElements(systemRng, group, batch)));
+      case 'permutation':
+        return randomPermutation(systemRng, batch);
+      case 'exponents':
+        return randomExponents(systemRng, batch, exponentBytes);
+      case 'sharedExponents':
+        return randomExponents(systemRng, 1, exponentBytes);
+      case 'base':
+        return held(await engine.fixedBase(randomElements(systemRng, group, 1)));
+      case 'width':
+        return undefined;
+    }
+  };
+  const operation = operationOf(op);
+  const given: Record<string, unknown> = {};
+  for (const [name, kind] of Object.entries(operation.operands)) given[name] = await draw(kind);
+  return {
+    call: (out) => operation.call(engine, given, { exponentBytes, out }),
+    release: () => {
+      for (const handle of handles) handle.release();
+    },
+  };
 }

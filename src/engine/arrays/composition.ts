@@ -4,11 +4,17 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { MixError } from '../../base/index.js';
 import { bigintToBytes, bytesToBigint, invert } from '../../math/index.js';
-import type { Operand } from '../checked/request.js';
 import type { BatchField } from './field.js';
 
 /** Exponents are cut into windows of 4 bits: two a byte. */
 const ENTRIES = 16;
+
+interface ProductWork {
+  readonly a: Uint8Array;
+  readonly b: Uint8Array;
+  readonly prepared: boolean;
+  readonly out: Uint8Array;
+}
 
 interface PowerWork {
   readonly bases: Uint8Array;
@@ -41,11 +47,11 @@ export class Composition<V> {
     });
   }
 
-  mul({ a, b, out }: { a: Uint8Array; b: Operand; out: Uint8Array }, from: number, to: number): Promise<void> {
+  mul({ a, b, prepared, out }: ProductWork, from: number, to: number): Promise<void> {
     return this.#scope(async (use) => {
       const left = use(await this.#field.read(this.#part(a, from, to)));
-      const operand = this.#part(b.data, from, to);
-      const right = b.prepared ? use(await this.#field.read(operand)) : await this.#load(operand, use);
+      const operand = this.#part(b, from, to);
+      const right = prepared ? use(await this.#field.read(operand)) : await this.#load(operand, use);
       await this.#field.write(use(await this.#multiply(left, right)), this.#part(out, from, to));
     });
   }

@@ -3,7 +3,15 @@
 // connections; realtime work goes first between chunks. Digits of exponents choose rows: not constant-time.
 import { MixError } from '../../base/index.js';
 import { bigintToBytes, bytesToBigint } from '../../math/index.js';
-import type { ExecuteOptions, Executor, Request, RequestOf } from '../checked/request.js';
+import {
+  type ComputeRequest,
+  type ExecuteOptions,
+  type Executor,
+  powersOf,
+  type Request,
+  type RequestOf,
+} from '../checked/request.js';
+import { compose as composeOperation } from '../operations.js';
 import { ChunkQueue, type QueueWatch } from '../pool/queue.js';
 import { Composition } from './composition.js';
 import type { BatchField } from './field.js';
@@ -69,28 +77,50 @@ export class ComposedExecutor<V> implements Executor {
   }
 
   async #steps(request: Request, step: Step, signal: AbortSignal | undefined): Promise<void> {
+    if (request.op === 'table') return;
     const compose = new Composition(this.#field, signal);
+    const { out } = request;
     switch (request.op) {
-      case 'table':
-        return;
-      case 'prepare':
-        return step(this.#products(request.a, (from, to) => compose.enter(request.a, request.out, from, to)));
-      case 'mul':
-        return step(this.#products(request.a, (from, to) => compose.mul(request, from, to)));
+      case 'prepare': {
+        const { elements } = request.operands;
+        return step(this.#products(elements, (from, to) => compose.enter(elements, out, from, to)));
+      }
+      case 'mul': {
+        const work = { ...request.operands, prepared: request.prepared, out };
+        return step(this.#products(work.a, (from, to) => compose.mul(work, from, to)));
+      }
       case 'mulGather':
         return this.#mulGather(request, compose, step);
-      case 'invertBatch':
-        return step(this.#products(request.a, (from, to) => compose.invert(request.a, request.out, from, to)));
+      case 'invertBatch': {
+        const { a } = request.operands;
+        return step(this.#products(a, (from, to) => compose.invert(a, out, from, to)));
+      }
       case 'product':
-        return this.#product(request, compose, step);
+        return this.#product(request.operands.a, request.width, out, compose, step);
       case 'powFixed':
         return this.#powFixed(request, compose, step);
       case 'powShared':
         return this.#powShared(request, compose, step);
-      case 'pow':
-        return step(this.#powers(request.out, (from, to) => compose.pow(request, from, to)));
+      case 'pow': {
+        const work = { ...request.operands, exponentBytes: request.exponentBytes, out };
+        return step(this.#powers(out, (from, to) => compose.pow(work, from, to)));
+      }
       default:
-        return this.#multiExp(request, compose, step);
+        return this.#composed(request, step, signal);
+    }
+  }
+
+  /** What a field has no code of its own for. */
+  async #composed(request: ComputeRequest, step: Step, signal: AbortSignal | undefined): Promise<void> {
+    const memory: Uint8Array[] = [];
+    const scratch = (bytes: number): Uint8Array => {
+      memory.push(new Uint8Array(bytes));
+      return memory.at(-1)!;
+    };
+    try {
+      await composeOperation(request, { run: (part) => this.#steps(part, step, signal), scratch });
+    } finally {
+      for (const bytes of memory) bytes.fill(0);
     }
   }
 
@@ -99,33 +129,30 @@ export class ComposedExecutor<V> implements Executor {
   }
 
   #products(batch: Uint8Array, work: (from: number, to: number) => Promise<void>): Chunk[] {
-    return cut(this.#count(batch), this.#field.rows.products, work);
+    return inChunks(this.#count(batch), this.#field.rows.products, work);
   }
 
   #powers(batch: Uint8Array, work: (from: number, to: number) => Promise<void>): Chunk[] {
-    return cut(this.#count(batch), this.#field.rows.powers, work);
+    return inChunks(this.#count(batch), this.#field.rows.powers, work);
   }
 
   async #mulGather(request: RequestOf<'mulGather'>, compose: Composition<V>, step: Step): Promise<void> {
-    const { source, width, b, out } = request;
+    const { operands, width, prepared, out } = request;
+    const { source, b } = operands;
     const slotBytes = width * this.#field.group.elementBytes;
-    const a = new Uint8Array(request.a.length);
+    const a = new Uint8Array(operands.a.length);
     try {
       for (const [slot, from] of source.entries()) {
-        a.set(request.a.subarray(from * slotBytes, (from + 1) * slotBytes), slot * slotBytes);
+        a.set(operands.a.subarray(from * slotBytes, (from + 1) * slotBytes), slot * slotBytes);
       }
-      await step(this.#products(a, (from, to) => compose.mul({ a, b, out }, from, to)));
+      await step(this.#products(a, (from, to) => compose.mul({ a, b, prepared, out }, from, to)));
     } finally {
       a.fill(0);
     }
   }
 
   /** Chunks fold to one slot each; those are folded again until one is left. */
-  async #product(
-    { a, width, out }: Omit<RequestOf<'product'>, 'op'>,
-    compose: Composition<V>,
-    step: Step,
-  ): Promise<void> {
+  async #product(a: Uint8Array, width: number, out: Uint8Array, compose: Composition<V>, step: Step): Promise<void> {
     const { group, rows } = this.#field;
     const slots = this.#count(a) / width;
     if (slots === 0) return setOnes(out, group.elementBytes);
@@ -133,20 +160,19 @@ export class ComposedExecutor<V> implements Executor {
     const most = Math.max(2, Math.floor(rows.products / width));
     const parts = Math.ceil(slots / most);
     const target = parts === 1 ? out : new Uint8Array(parts * slotBytes);
-    const chunks = cut(slots, most, (from, to) => {
+    const chunks = inChunks(slots, most, (from, to) => {
       const at = Math.floor(from / most) * slotBytes;
       return compose.fold(a.subarray(from * slotBytes, to * slotBytes), width, target.subarray(at, at + slotBytes));
     });
     await step(chunks);
-    if (parts > 1) await this.#product({ a: target, width, out }, compose, step);
+    if (parts > 1) await this.#product(target, width, out, compose, step);
   }
 
   async #powShared(request: RequestOf<'powShared'>, compose: Composition<V>, step: Step): Promise<void> {
-    const { exponentBytes, out } = request;
-    const width = request.exponents.length / exponentBytes;
-    const count = this.#count(request.bases);
-    const bases = repeatEach(request.bases, this.#field.group.elementBytes, width);
-    const exponents = repeatEach(request.exponents, request.exponents.length, count);
+    const { operands, exponentBytes, out } = request;
+    const count = this.#count(operands.bases);
+    const bases = repeatEach(operands.bases, this.#field.group.elementBytes, powersOf(request));
+    const exponents = repeatEach(operands.exponents, operands.exponents.length, count);
     try {
       const work = { bases, exponents, exponentBytes, out };
       await step(this.#powers(out, (from, to) => compose.pow(work, from, to)));
@@ -156,11 +182,12 @@ export class ComposedExecutor<V> implements Executor {
   }
 
   async #powFixed(request: RequestOf<'powFixed'>, compose: Composition<V>, step: Step): Promise<void> {
-    const { base, exponents, exponentBytes, out } = request;
+    const { operands, slot, exponentBytes, out } = request;
+    const { base, exponents } = operands;
     const count = exponents.length / exponentBytes;
-    const kept = base.slot && this.#tables.get(base.element.buffer);
+    const kept = slot && this.#tables.get(base.buffer);
     if (count < TABLE_POWERS_MIN && !kept) {
-      const bases = repeatEach(base.element, base.element.length, count);
+      const bases = repeatEach(base, base.length, count);
       const work = { bases, exponents, exponentBytes, out };
       return step(this.#powers(out, (from, to) => compose.pow(work, from, to)));
     }
@@ -169,7 +196,7 @@ export class ComposedExecutor<V> implements Executor {
     if (!table) {
       await step([
         async () => {
-          table = { windows, rows: await compose.table(base.element, windows) };
+          table = { windows, rows: await compose.table(base, windows) };
         },
       ]);
     }
@@ -183,23 +210,17 @@ export class ComposedExecutor<V> implements Executor {
   }
 
   /** Keeps a base's first table as long as its handle lives. */
-  #keep({ base }: RequestOf<'powFixed'>, table: Table<V>): void {
-    const storage = base.element.buffer;
+  #keep({ operands, slot }: RequestOf<'powFixed'>, table: Table<V>): void {
+    const storage = operands.base.buffer;
     const before = this.#tables.get(storage);
     if (before === table) return;
     // Another call on the same handle may be using the one that is there, so it is not replaced by a longer one.
-    if (base.slot && !before) this.#tables.set(storage, table);
+    if (slot && !before) this.#tables.set(storage, table);
     else this.#field.free(table.rows);
-  }
-
-  async #multiExp(request: RequestOf<'multiExp'>, compose: Composition<V>, step: Step): Promise<void> {
-    const powers = new Uint8Array(request.bases.length);
-    await step(this.#powers(powers, (from, to) => compose.pow({ ...request, out: powers }, from, to)));
-    await this.#product({ a: powers, width: 1, out: request.out }, compose, step);
   }
 }
 
-function cut(count: number, most: number, work: (from: number, to: number) => Promise<void>): Chunk[] {
+function inChunks(count: number, most: number, work: (from: number, to: number) => Promise<void>): Chunk[] {
   return Array.from({ length: Math.ceil(count / most) }, (_, index) => {
     return () => work(index * most, Math.min(count, (index + 1) * most));
   });

@@ -1,15 +1,20 @@
-// The one place where an engine's inputs are checked, before any work: lengths, ranges, widths, permutations, and the
-// buffer for the result. What passes here is safe for every kernel, native ones included.
+// The checks of an engine's arguments, one by one, before any work: exponents, bases, permutations, options, and the buffer for the
+// result. Which of them an operation needs is for call.ts to say. What passes here is safe for every kernel, native ones included.
 import { checkBytes, checkIndices, checkObject, checkSignal, MixError, refuse } from '../../base/index.js';
-import { checkElements, checkWidth, countElements, type Group } from '../../math/index.js';
+import { checkElements, type Group } from '../../math/index.js';
 import type { WorkOptions } from '../engine.js';
+import type { View } from './request.js';
 
 /** Exponents of every group may be this long: so that the test groups take those of the production groups. */
 const EXPONENT_BYTES_ANY_GROUP = 64;
 
 /** Counts the exponents of a flat buffer. @throws MixError EXPONENT_RANGE, LENGTH_MISMATCH */
-export function checkExponents(group: Group, exponents: Uint8Array, exponentBytes: number, expected?: number): number {
-  checkBytes(exponents, 'exponents');
+export function checkExponents(
+  group: Group,
+  exponents: Uint8Array,
+  exponentBytes: number | undefined,
+  expected?: number,
+): number {
   const most = Math.max(2 * group.elementBytes, EXPONENT_BYTES_ANY_GROUP);
   if (typeof exponentBytes !== 'number') refuse('options.exponentBytes', 'a whole number', exponentBytes);
   if (!Number.isInteger(exponentBytes) || exponentBytes < 1 || exponentBytes > most) {
@@ -30,20 +35,12 @@ export function checkBase(group: Group, element: Uint8Array): void {
   checkElements(group, element, 'base', 1);
 }
 
-/** Counts the slots of a batch of checked elements. @throws MixError WIDTH_INVALID, LENGTH_MISMATCH */
-export function checkSlots(group: Group, a: Uint8Array, width: number): number {
-  checkWidth(width);
-  const slots = countElements(group, a, 'a') / width;
-  if (!Number.isInteger(slots)) throw new MixError('LENGTH_MISMATCH', { what: 'a', length: a.length, width });
-  return slots;
-}
-
 /**
  * A copy of `source`, in shared memory, that names every slot exactly once. Native code indexes by it, so what is checked is the
  * copy: a caller's own memory could change after the check. The caller of this wipes it.
  * @throws MixError ARGUMENT_INVALID, PERMUTATION_INVALID
  */
-export function takePermutation(source: Uint32Array, slots: number): Uint32Array {
+export function takePermutation(source: unknown, slots: number): Uint32Array {
   checkIndices(source, 'source');
   if (source.length !== slots) throw new MixError('PERMUTATION_INVALID', { length: source.length, slots });
   const taken = new Uint32Array(new SharedArrayBuffer(4 * slots));
@@ -66,7 +63,7 @@ function checkPermutation(source: Uint32Array, slots: number): void {
   }
 }
 
-function overlaps(a: Uint8Array | Uint32Array, b: Uint8Array): boolean {
+function overlaps(a: View, b: Uint8Array): boolean {
   if (a.buffer !== b.buffer || a.byteLength === 0 || b.byteLength === 0) return false;
   return a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength;
 }
@@ -84,7 +81,7 @@ export function checkOptions(options: WorkOptions): void {
 }
 
 /** Checks the caller's result buffer. @throws MixError LENGTH_MISMATCH, BUFFER_OVERLAP */
-export function checkOut(out: Uint8Array, length: number, inputs: readonly (Uint8Array | Uint32Array)[]): void {
+export function checkOut(out: Uint8Array, length: number, inputs: readonly View[]): void {
   checkBytes(out, 'options.out');
   if (out.length !== length) {
     throw new MixError('LENGTH_MISMATCH', { what: 'out', length: out.length, expected: length });

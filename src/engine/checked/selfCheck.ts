@@ -1,114 +1,124 @@
 // The self-check: an engine computes every operation on random and extreme inputs, and each result is compared with the
-// catalogue's before the engine is handed out. It finds a broken library or machine, not every bug: that is the task of
+// reference formula's before the engine is handed out. It finds a broken library or machine, not every bug: that is the task of
 // the compliance suite.
 import { MixError, type Rng, randomBytes } from '../../base/index.js';
-import { allocateBatch, batchOf, bytesToBigint, elementsOf, randomElements } from '../../math/index.js';
-import { catalogue } from '../catalogue.js';
-import type { Engine, OperationName } from '../engine.js';
+import { batchOf, bytesToBigint, elementsOf, type Group, randomElements } from '../../math/index.js';
+import type { Engine, FixedBase, Prepared } from '../engine.js';
 import { exponentsOf } from '../kernels/reference.js';
+import {
+  OPERATIONS,
+  type OperandKind,
+  type OperandValue,
+  type Operation,
+  type OperationName,
+  operationOf,
+} from '../operations.js';
 
-const EXPONENT_BYTES = 32;
 /** Elements of each check: the two extremes and random ones. Few, because the reference's powers are slow. */
 const RANDOM_ELEMENTS = 4;
-/** Enough powers of one base that an engine with tables uses them. Short exponents keep the reference's part small. */
+const ELEMENTS = RANDOM_ELEMENTS + 2;
+const EXPONENT_BYTES = 32;
+/** Short exponents keep the reference's part small: one operation with long ones, `pow`, is enough. */
+const SHORT_EXPONENT_BYTES = 4;
+/** Enough powers of one base that an engine with tables uses them. */
 const FIXED_POWERS = 16;
-const FIXED_EXPONENT_BYTES = 4;
+const SHARED_EXPONENTS = 2;
+/** Of operations that know slots, and a permutation of the slots. */
+const WIDTH = 2;
+const PERMUTATION: readonly number[] = [2, 0, 1];
 
-interface Case {
-  readonly operation: OperationName;
-  readonly actual: () => Promise<Uint8Array>;
-  readonly expected: () => readonly bigint[];
+/** An operand as it is given to the engine, and as the formula takes it. */
+interface Drawn {
+  readonly given: Uint8Array | Uint32Array | Prepared | FixedBase | undefined;
+  readonly value: OperandValue;
+}
+
+interface Inputs {
+  readonly group: Group;
+  readonly rng: Rng;
+  readonly a: Uint8Array;
+  readonly b: Uint8Array;
+  readonly base: Uint8Array;
+  readonly prepared: Prepared;
+  readonly fixed: FixedBase;
 }
 
 /** @throws MixError ENGINE_SELFCHECK naming the first operation whose result differs from the reference. */
 export async function selfCheck(engine: Engine, rng: Rng): Promise<void> {
   const { group } = engine;
-  const random = randomElements(rng, group, RANDOM_ELEMENTS);
-  const a = batchOf(group, [1n, group.q, ...elementsOf(group, random)]);
-  const b = batchOf(group, [...elementsOf(group, randomElements(rng, group, RANDOM_ELEMENTS)), group.q, 1n]);
-  const operand = await engine.prepare(b);
+  const random = () => elementsOf(group, randomElements(rng, group, RANDOM_ELEMENTS));
+  const b = batchOf(group, [...random(), group.q, 1n]);
   const base = randomElements(rng, group, 1);
-  const handle = await engine.fixedBase(base);
+  const [prepared, fixed] = [await engine.prepare(b), await engine.fixedBase(base)];
+  const inputs: Inputs = { group, rng, a: batchOf(group, [1n, group.q, ...random()]), b, base, prepared, fixed };
   try {
-    for (const { operation, actual, expected } of cases({ engine, rng, a, b, operand, base, handle })) {
-      const result = elementsOf(group, await actual());
-      const truth = expected();
-      if (result.length !== truth.length || result.some((value, index) => value !== truth[index])) {
-        throw new MixError('ENGINE_SELFCHECK', { engine: engine.name, operation, group: group.name });
-      }
+    for (const op of OPERATIONS) {
+      for (const way of ways(operationOf(op))) await checkOperation(engine, op, inputs, way);
     }
   } finally {
-    operand.release();
-    handle.release();
+    prepared.release();
+    fixed.release();
   }
 }
 
-interface Inputs {
-  readonly engine: Engine;
-  readonly rng: Rng;
-  readonly a: Uint8Array;
-  readonly b: Uint8Array;
-  readonly operand: Awaited<ReturnType<Engine['prepare']>>;
-  readonly base: Uint8Array;
-  readonly handle: Awaited<ReturnType<Engine['fixedBase']>>;
+type Way = 'plain' | 'by a handle' | 'nothing';
+
+/** Operands that may be handles are given as bytes, too; what folds has a result even of nothing. */
+function ways({ operands, folds }: Operation): Way[] {
+  const kinds = Object.values(operands);
+  const takesHandle = kinds.includes('multiplier') || kinds.includes('base');
+  return ['plain', ...(takesHandle ? (['by a handle'] as const) : []), ...(folds ? (['nothing'] as const) : [])];
 }
 
-function cases({ engine, rng, a, b, operand, base, handle }: Inputs): Case[] {
+async function checkOperation(engine: Engine, op: OperationName, inputs: Inputs, way: Way): Promise<void> {
   const { group } = engine;
-  const [left, right] = [elementsOf(group, a), elementsOf(group, b)];
-  const exponents = randomBytes(rng, left.length * EXPONENT_BYTES);
-  const powers = { exponentBytes: EXPONENT_BYTES };
-  const values = exponentsOf(exponents, EXPONENT_BYTES);
-  const short = randomBytes(rng, FIXED_POWERS * FIXED_EXPONENT_BYTES);
-  const shortValues = exponentsOf(short, FIXED_EXPONENT_BYTES);
-  const shortPowers = { exponentBytes: FIXED_EXPONENT_BYTES };
-  const shared = exponents.subarray(0, 2 * FIXED_EXPONENT_BYTES);
-  const source = Uint32Array.from([2, 0, 1]);
-  const fixed = bytesToBigint(base);
-  const none = allocateBatch(group, 0);
-  return [
-    { operation: 'mul', actual: () => engine.mul(a, b), expected: () => catalogue.mul(group, left, right) },
-    { operation: 'mul', actual: () => engine.mul(a, operand), expected: () => catalogue.mul(group, left, right) },
-    {
-      operation: 'mulGather',
-      actual: () => engine.mulGather(a, source, operand, { width: 2 }),
-      expected: () => catalogue.mulGather(group, left, source, right, 2),
-    },
-    {
-      operation: 'powFixed',
-      actual: () => engine.powFixed(handle, short, shortPowers),
-      expected: () => catalogue.powFixed(group, fixed, shortValues),
-    },
-    {
-      operation: 'powFixed',
-      actual: () => engine.powFixed(base, short, shortPowers),
-      expected: () => catalogue.powFixed(group, fixed, shortValues),
-    },
-    {
-      operation: 'powShared',
-      actual: () => engine.powShared(a, shared, shortPowers),
-      expected: () => catalogue.powShared(group, left, exponentsOf(shared, FIXED_EXPONENT_BYTES)),
-    },
-    {
-      operation: 'pow',
-      actual: () => engine.pow(a, exponents, powers),
-      expected: () => catalogue.pow(group, left, values),
-    },
-    {
-      operation: 'invertBatch',
-      actual: () => engine.invertBatch(a),
-      expected: () => catalogue.invertBatch(group, left),
-    },
-    {
-      operation: 'product',
-      actual: () => engine.product(a, { width: 2 }),
-      expected: () => catalogue.product(group, left, 2),
-    },
-    { operation: 'product', actual: () => engine.product(none), expected: () => [1n] },
-    {
-      operation: 'multiExp',
-      actual: () => engine.multiExp(a, short.subarray(0, left.length * 4), shortPowers),
-      expected: () => [catalogue.multiExp(group, left, shortValues.slice(0, left.length))],
-    },
-  ];
+  const { operands, reference, call } = operationOf(op);
+  const exponentBytes = op === 'pow' ? EXPONENT_BYTES : SHORT_EXPONENT_BYTES;
+  const kinds = Object.values(operands);
+  const powers = kinds.includes('base') ? FIXED_POWERS : ELEMENTS;
+  const drawn = Object.entries(operands).map(
+    ([name, kind]) => [name, draw(inputs, kind, way, { powers, exponentBytes })] as const,
+  );
+  const given = Object.fromEntries(drawn.map(([name, operand]) => [name, operand.given]));
+  const values = Object.fromEntries(drawn.map(([name, operand]) => [name, operand.value]));
+  const width = kinds.includes('width') ? WIDTH : 1;
+  const result = elementsOf(group, await call(engine, given, { exponentBytes, width }));
+  const truth = reference(group, values);
+  if (result.length !== truth.length || result.some((value, index) => value !== truth[index])) {
+    throw new MixError('ENGINE_SELFCHECK', { engine: engine.name, operation: op, group: group.name });
+  }
+}
+
+interface Exponents {
+  readonly powers: number;
+  readonly exponentBytes: number;
+}
+
+function draw(inputs: Inputs, kind: OperandKind, way: Way, { powers, exponentBytes }: Exponents): Drawn {
+  const { group, rng, a, b, base, prepared, fixed } = inputs;
+  const elements = (batch: Uint8Array): Drawn => {
+    const given = way === 'nothing' ? batch.subarray(0, 0) : batch;
+    return { given, value: elementsOf(group, given) };
+  };
+  const exponents = (count: number): Drawn => {
+    const given = randomBytes(rng, way === 'nothing' ? 0 : count * exponentBytes);
+    return { given, value: exponentsOf(given, exponentBytes) };
+  };
+  switch (kind) {
+    case 'elements':
+    case 'gathered':
+      return elements(a);
+    case 'multiplier':
+      return way === 'by a handle' ? { given: prepared, value: elementsOf(group, b) } : elements(b);
+    case 'permutation':
+      return { given: Uint32Array.from(PERMUTATION), value: PERMUTATION };
+    case 'exponents':
+      return exponents(powers);
+    case 'sharedExponents':
+      return exponents(SHARED_EXPONENTS);
+    case 'base':
+      return { given: way === 'by a handle' ? fixed : base, value: bytesToBigint(base) };
+    case 'width':
+      return { given: undefined, value: WIDTH };
+  }
 }

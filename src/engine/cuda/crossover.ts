@@ -2,24 +2,14 @@
 // cost and a cost an element; where the lines cross, the card takes over. Products have their own crossing: they travel longer
 // over the bus than a card computes.
 import type { Clock } from '../../base/index.js';
-import type { Group } from '../../math/index.js';
-import type { DeviceRequest } from './calls.js';
+import { type EntryName, raisesPowers } from '../operations.js';
 
 type OperationClass = 'products' | 'powers';
 
 /** Elements from which on the card is worth it, by class. Infinity: never. */
 export type Crossover = Readonly<Record<OperationClass, number>>;
 
-export const operationClass = (op: DeviceRequest['op']): OperationClass =>
-  op === 'mul' || op === 'mulGather' || op === 'product' || op === 'invertBatch' ? 'products' : 'powers';
-
-/** What a request is large by: elements multiplied, or powers raised. */
-export function elementsOfRequest(group: Group, request: DeviceRequest): number {
-  if (operationClass(request.op) === 'products') return (request as { a: Uint8Array }).a.length / group.elementBytes;
-  const { exponents, exponentBytes } = request as { exponents: Uint8Array; exponentBytes: number };
-  const count = exponents.length / exponentBytes;
-  return request.op === 'powShared' ? (count * request.bases.length) / group.elementBytes : count;
-}
+export const operationClass = (op: EntryName): OperationClass => (raisesPowers(op) ? 'powers' : 'products');
 
 /** Milliseconds that a number of elements takes, on the card and on the CPU. */
 interface Contest {

@@ -2,12 +2,12 @@
 // keeps in its memory for the handles of callers. A card that fails once is out of service: who asked computes elsewhere.
 import { asMixError, MixError } from '../../base/index.js';
 import type { Group } from '../../math/index.js';
-import type { ExecuteOptions } from '../checked/request.js';
+import { type ComputeRequest, type ExecuteOptions, operandOf, type View } from '../checked/request.js';
 import type { Address } from '../kernels/openssl/library.js';
 import type { DeviceAddress, NativeCall } from '../pool/job.js';
 import { ChunkQueue, type QueueWatch } from '../pool/queue.js';
 import { TASKS_PER_WORKER, WorkerPool } from '../pool/workers.js';
-import { type DeviceRequest, deviceCalls, type KeptOperand, keepPrepared, keepTable, releaseKept } from './calls.js';
+import { deviceCalls, type KeptOperand, keepPrepared, keepTable, releaseKept } from './calls.js';
 
 /** The executor's own bound counts operations; what it lets through is never refused here. */
 const OPERATIONS_MAX = 2 ** 31;
@@ -76,7 +76,7 @@ export class Device {
   }
 
   /** What is kept here for a view: an operand (exponentBytes 0), or a table. */
-  keptFor(view: Uint8Array, exponentBytes = OPERAND): KeptOperand | undefined {
+  keptFor(view: View, exponentBytes = OPERAND): KeptOperand | undefined {
     const address = this.#kept.get(view.buffer)?.get(exponentBytes);
     if (address === undefined) return undefined;
     const first = exponentBytes === OPERAND ? view.byteOffset / this.#group.elementBytes : 0;
@@ -103,14 +103,19 @@ export class Device {
   }
 
   /** Computes a request into its `out`. @throws MixError of the caller's making, or the card's failure */
-  compute(request: DeviceRequest, options: ExecuteOptions): Promise<void> {
-    const kept =
-      request.op === 'powFixed'
-        ? this.keptFor(request.base.element, request.exponentBytes)
-        : 'b' in request && request.b.prepared
-          ? this.keptFor(request.b.data)
-          : undefined;
-    return this.#run(deviceCalls(this.#group, request, kept), options);
+  compute(request: ComputeRequest, options: ExecuteOptions): Promise<void> {
+    return this.#run(deviceCalls(this.#group, request, this.#keptOperand(request)), options);
+  }
+
+  #keptOperand(request: ComputeRequest): KeptOperand | undefined {
+    if (request.op === 'powFixed') return this.keptFor(request.operands.base, request.exponentBytes);
+    return this.keptMultiplier(request);
+  }
+
+  /** What is kept here of a request's prepared multiplier. */
+  keptMultiplier(request: ComputeRequest): KeptOperand | undefined {
+    const multiplier = request.prepared ? operandOf(request, 'multiplier') : undefined;
+    return multiplier && this.keptFor(multiplier);
   }
 
   async close(): Promise<void> {

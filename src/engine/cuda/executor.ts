@@ -6,11 +6,19 @@
 import { asMixError, refuse } from '../../base/index.js';
 import { type Logger, silentLog } from '../../base/log.js';
 import type { Group } from '../../math/index.js';
-import type { ExecuteOptions, Executor, Request, RequestOf } from '../checked/request.js';
+import {
+  type ComputeRequest,
+  type ExecuteOptions,
+  type Executor,
+  elementsOfRequest,
+  type Request,
+  type RequestOf,
+  type TableRequest,
+} from '../checked/request.js';
 import { isRight } from '../checked/spotCheck.js';
-import { Shared } from '../pool/sharedBuffers.js';
-import type { DeviceRequest } from './calls.js';
-import { type Crossover, elementsOfRequest, operationClass } from './crossover.js';
+import { entryOf } from '../operations.js';
+import { SharedBuffers } from '../pool/sharedBuffers.js';
+import { type Crossover, operationClass } from './crossover.js';
 import { type Device, isDeviceFailure } from './device.js';
 
 /** A table is kept ahead of its first use for exponents of this length: those of a round. */
@@ -22,9 +30,9 @@ interface CudaOptions {
   readonly cpu: Executor;
   /** From how many elements on a card is worth it. */
   readonly crossover: Crossover;
-  /** Share of a card's results of which one element is computed again on the CPU: 0 to 1. */
+  /** Share of a card's results of which one unit is computed again on the CPU: 0 to 1. */
   readonly checkRate: number;
-  /** A number of [0, 1), fresh each time: which results are checked, and which element of them. */
+  /** A number of [0, 1), fresh each time: which results are checked, and which unit of them. */
   readonly random: () => number;
   readonly log?: Logger;
 }
@@ -62,13 +70,12 @@ export class CudaExecutor implements Executor {
     if (request.op === 'table') return this.#table(request, options);
     const device = this.#deviceFor(request);
     if (!device) return this.#options.cpu.execute(request, options);
-    const shared = new Shared();
+    const buffers = new SharedBuffers();
     try {
-      const on = sharedRequest(request, shared);
-      if (await this.#onDevice(device, on, options)) shared.finish();
+      if (await this.#onDevice(device, buffers.request(request), options)) buffers.finish();
       else await this.#options.cpu.execute(request, options);
     } finally {
-      shared.wipe();
+      buffers.wipe();
     }
   }
 
@@ -93,26 +100,25 @@ export class CudaExecutor implements Executor {
   }
 
   /** The card for a request: the one that keeps its operand, or any; undefined where the CPU is the better place. */
-  #deviceFor(request: DeviceRequest): Device | undefined {
+  #deviceFor(request: ComputeRequest): Device | undefined {
     const { crossover, group, devices } = this.#options;
     if (elementsOfRequest(group, request) < crossover[operationClass(request.op)]) return undefined;
-    if ('b' in request && request.b.prepared) {
-      return devices.find((device) => device.sick === undefined && device.keptFor(request.b.data));
-    }
-    return this.#idlest();
+    if (!entryOf(request.op).native) return undefined;
+    if (!request.prepared) return this.#idlest();
+    return devices.find((device) => device.sick === undefined && device.keptMultiplier(request));
   }
 
   /** True where the card has written the result; false where the CPU has to. */
-  async #onDevice(device: Device, request: DeviceRequest, options: ExecuteOptions): Promise<boolean> {
+  async #onDevice(device: Device, request: ComputeRequest, options: ExecuteOptions): Promise<boolean> {
     const { checkRate, random, cpu, group } = this.#options;
     try {
-      if (request.op === 'powFixed') await device.keepTable(request.base.element, request.exponentBytes, options);
+      if (request.op === 'powFixed') await device.keepTable(request.operands.base, request.exponentBytes, options);
       await device.compute(request, options);
     } catch (thrown) {
       return this.#failed(device, thrown);
     } finally {
       // A base without a handle has its table for this call only.
-      if (request.op === 'powFixed' && !request.base.slot) device.forget(request.base.element.buffer);
+      if (request.op === 'powFixed' && !request.slot) device.forget(request.operands.base.buffer);
     }
     if (random() >= checkRate || (await isRight(group, cpu, request, options, random))) return true;
     this.#log.error({ device: device.name, operation: request.op }, 'a card computed a wrong result: out of service');
@@ -132,56 +138,29 @@ export class CudaExecutor implements Executor {
     const { crossover, group, cpu } = this.#options;
     await cpu.execute(request, options);
     const device = this.#idlest();
-    if (!device || request.a.length / group.elementBytes < crossover.products) return;
-    const shared = new Shared();
+    if (!device || elementsOfRequest(group, request) < crossover.products) return;
+    const buffers = new SharedBuffers();
     try {
-      await device.keepOperand(request.out, shared.input(request.a), options);
+      await device.keepOperand(request.out, buffers.input(request.operands.elements), options);
     } catch (thrown) {
       this.#failed(device, thrown);
     } finally {
-      shared.wipe();
+      buffers.wipe();
     }
   }
 
-  async #table(request: RequestOf<'table'>, options: ExecuteOptions): Promise<void> {
+  async #table(request: TableRequest, options: ExecuteOptions): Promise<void> {
     await this.#options.cpu.execute(request, options);
     for (const device of this.#options.devices) {
       if (device.sick !== undefined) continue;
       try {
-        await device.keepTable(request.base.element, TABLE_EXPONENT_BYTES, options);
+        await device.keepTable(request.base, TABLE_EXPONENT_BYTES, options);
       } catch (thrown) {
         this.#failed(device, thrown);
       }
     }
   }
 }
-
-/** The same request on buffers that a card's worker can read. A base without a handle becomes a copy of its own. */
-function sharedRequest(request: DeviceRequest, shared: Shared): DeviceRequest {
-  const out = shared.output(request.out);
-  switch (request.op) {
-    case 'mul':
-      return { ...request, a: shared.input(request.a), b: sharedOperand(request.b, shared), out };
-    case 'mulGather': {
-      const source = shared.indices(request.source);
-      return { ...request, a: shared.input(request.a), source, b: sharedOperand(request.b, shared), out };
-    }
-    case 'invertBatch':
-    case 'product':
-      return { ...request, a: shared.input(request.a), out };
-    case 'powFixed': {
-      const { base } = request;
-      const element = base.slot ? base.element : shared.scratch(base.element.length);
-      if (!base.slot) element.set(base.element);
-      return { ...request, base: { ...base, element }, exponents: shared.input(request.exponents), out };
-    }
-    default:
-      return { ...request, bases: shared.input(request.bases), exponents: shared.input(request.exponents), out };
-  }
-}
-
-const sharedOperand = (b: RequestOf<'mul'>['b'], shared: Shared): RequestOf<'mul'>['b'] =>
-  b.prepared ? b : { ...b, data: shared.input(b.data) };
 
 /** @throws MixError CONFIG_INVALID unless it is a share. */
 export function checkedRate(rate: number): number {

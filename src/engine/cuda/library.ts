@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { type Clock, systemClock, systemRng } from '../../base/index.js';
 import { type Logger, silentLog } from '../../base/log.js';
 import { type Group, randomElements, randomExponents } from '../../math/index.js';
-import type { Executor } from '../checked/request.js';
+import { type Executor, requestOf } from '../checked/request.js';
 import { bindLibrary } from '../kernels/native/library.js';
 import type { QueueWatch } from '../pool/queue.js';
 import { type Crossover, crossing } from './crossover.js';
@@ -17,7 +17,7 @@ export const CUDA_LIBRARY = fileURLToPath(new URL('../../../build/cuda/libmillra
 /** Bits that the kernels are compiled for. */
 const WIDTHS: readonly number[] = [2048, 3072, 4096];
 
-/** Results of a card of which one element is computed again, unless the caller says otherwise. */
+/** Results of a card of which one unit is computed again, unless the caller says otherwise. */
 const CHECK_RATE = 1 / 16;
 
 /** Sizes at which cards and CPU are timed: a launch that is nearly empty, and one that is not. */
@@ -110,18 +110,13 @@ async function measured(group: Group, clock: Clock, device: Device, cpu: Executo
   const out = new Uint8Array(new SharedArrayBuffer(elements.length));
   const product = (count: number) => {
     const a = elements.subarray(0, count * element);
-    return { op: 'mul', a, b: { data: a, prepared: false }, out: out.subarray(0, a.length) } as const;
+    return requestOf('mul', { a, b: a }, out.subarray(0, a.length));
   };
   const power = (count: number) => {
     const bases = elements.subarray(0, count * element);
     const some = exponents.subarray(0, count * EXPONENT_BYTES);
-    return {
-      op: 'pow',
-      bases,
-      exponents: some,
-      exponentBytes: EXPONENT_BYTES,
-      out: out.subarray(0, bases.length),
-    } as const;
+    const shape = { exponentBytes: EXPONENT_BYTES };
+    return requestOf('pow', { bases, exponents: some }, out.subarray(0, bases.length), shape);
   };
   const contest = (sizes: readonly [number, number], request: typeof product | typeof power) =>
     crossing(clock, {

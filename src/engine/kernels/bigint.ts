@@ -1,17 +1,9 @@
-// The BigInt kernel: decodes a chunk, calls the catalogue, encodes. A prepared operand is a plain copy. The dh kernel
+// The BigInt kernel: computes a chunk by the operation's formula (operations.ts). A prepared operand is a plain copy. The dh kernel
 // (diffieHellman.ts) is this one with better powers.
-import {
-  bigintToBytes,
-  bytesToBigint,
-  elementOf,
-  type Group,
-  multiply,
-  power,
-  readElement,
-  writeElement,
-} from '../../math/index.js';
-import { catalogue } from '../catalogue.js';
+import { bigintToBytes, elementsOf, type Group, multiply, power } from '../../math/index.js';
+import { operations } from '../operations.js';
 import type { Kernel, Work, WorkOf } from '../pool/job.js';
+import { computeByFormula, exponentsOf } from './reference.js';
 
 export type PowerWork = WorkOf<'pow'> | WorkOf<'powShared'> | WorkOf<'powFixed'>;
 
@@ -23,31 +15,17 @@ export class BigintKernel implements Kernel {
   }
 
   run(work: Work): void {
-    const { group } = this;
     switch (work.op) {
       case 'prepare':
-        work.out.set(this.#bytes(work.a, work.from, work.to), work.from * group.elementBytes);
+        work.out.set(work.operands.elements);
         break;
       case 'table':
         break;
-      case 'mul': {
-        const { a, b, from, to } = work;
-        this.write(work.out, from, catalogue.mul(group, this.read(a, from, to), this.read(b, from, to)));
+      case 'pow':
+      case 'powShared':
+      case 'powFixed':
+        this.powers(work);
         break;
-      }
-      case 'mulGather':
-        this.#mulGather(work);
-        break;
-      case 'invertBatch':
-        this.write(work.out, work.from, catalogue.invertBatch(group, this.read(work.a, work.from, work.to)));
-        break;
-      case 'product': {
-        const { a, width, from, to } = work;
-        this.write(work.out, 0, catalogue.product(group, this.read(a, from * width, to * width), width));
-        break;
-      }
-      case 'multiExp':
-        throw new Error('multiExp is computed by windows here');
       case 'window':
         this.#window(work);
         break;
@@ -55,7 +33,7 @@ export class BigintKernel implements Kernel {
         this.#horner(work);
         break;
       default:
-        this.powers(work);
+        computeByFormula(this.group, work);
     }
   }
 
@@ -64,65 +42,27 @@ export class BigintKernel implements Kernel {
   }
 
   protected powers(work: PowerWork): void {
-    const { exponents, exponentBytes, from, to, out } = work;
-    const values = (first: number, end: number) => this.#exponents(exponents, exponentBytes, first, end);
-    if (work.op === 'powShared') {
-      const shared = values(0, exponents.length / exponentBytes);
-      this.write(out, from * shared.length, catalogue.powShared(this.group, this.read(work.bases, from, to), shared));
-    } else if (work.op === 'pow') {
-      this.write(out, from, catalogue.pow(this.group, this.read(work.bases, from, to), values(from, to)));
-    } else {
-      this.write(out, from, catalogue.powFixed(this.group, readElement(this.group, work.base, 0), values(from, to)));
-    }
-  }
-
-  protected read(batch: Uint8Array, from: number, to: number): bigint[] {
-    return Array.from({ length: to - from }, (_, index) => readElement(this.group, batch, from + index));
-  }
-
-  protected write(batch: Uint8Array, from: number, values: readonly bigint[]): void {
-    for (const [index, value] of values.entries()) writeElement(this.group, batch, from + index, value);
-  }
-
-  #bytes(batch: Uint8Array, from: number, to: number): Uint8Array {
-    return batch.subarray(from * this.group.elementBytes, to * this.group.elementBytes);
-  }
-
-  #exponents(exponents: Uint8Array, exponentBytes: number, from: number, to: number): bigint[] {
-    return Array.from({ length: to - from }, (_, index) =>
-      bytesToBigint(exponents.subarray((from + index) * exponentBytes, (from + index + 1) * exponentBytes)),
-    );
-  }
-
-  #mulGather({ a, source, b, width, from, to, out }: WorkOf<'mulGather'>): void {
-    // Only this chunk's slots are decoded: they are gathered first, and stand in their places when they are multiplied.
-    const gathered: bigint[] = [];
-    for (let slot = from; slot < to; slot++) {
-      gathered.push(...this.read(a, source[slot]! * width, (source[slot]! + 1) * width));
-    }
-    const places = Array.from({ length: to - from }, (_, index) => index);
-    const operand = this.read(b, from * width, to * width);
-    this.write(out, from * width, catalogue.mulGather(this.group, gathered, places, operand, width));
+    computeByFormula(this.group, work);
   }
 
   #window({ bases, exponents, exponentBytes, lowBit, windowBits, from, to, out }: WorkOf<'window'>): void {
+    const { group } = this;
     const mask = (1n << BigInt(windowBits)) - 1n;
-    const digits = this.#exponents(exponents, exponentBytes, from, to).map((value) => (value >> BigInt(lowBit)) & mask);
-    this.write(out, 0, [catalogue.multiExp(this.group, this.read(bases, from, to), digits)]);
+    const own = exponents.subarray(from * exponentBytes, to * exponentBytes);
+    const digits = exponentsOf(own, exponentBytes).map((value) => (value >> BigInt(lowBit)) & mask);
+    const elements = elementsOf(group, bases.subarray(from * group.elementBytes, to * group.elementBytes));
+    const [product = 1n] = operations.multiExp.reference(group, { bases: elements, exponents: digits });
+    out.set(bigintToBytes(product, group.elementBytes));
   }
 
   #horner({ parts, ranges, windowBits, out }: WorkOf<'horner'>): void {
-    const count = parts.length / this.group.elementBytes;
+    const { group } = this;
+    const factors = elementsOf(group, parts);
     let result = 1n;
-    for (let top = count; top > 0; top -= ranges) {
-      result = power(this.group, result, 1n << BigInt(windowBits));
-      for (const part of this.read(parts, top - ranges, top)) result = multiply(this.group, result, part);
+    for (let top = factors.length; top > 0; top -= ranges) {
+      result = power(group, result, 1n << BigInt(windowBits));
+      for (const factor of factors.slice(top - ranges, top)) result = multiply(group, result, factor);
     }
-    out.set(bigintToBytes(result, this.group.elementBytes));
-  }
-
-  /** The view of one element, for kernels that compute on bytes. */
-  protected element(batch: Uint8Array, index: number): Uint8Array {
-    return elementOf(this.group, batch, index);
+    out.set(bigintToBytes(result, group.elementBytes));
   }
 }

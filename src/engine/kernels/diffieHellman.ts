@@ -2,8 +2,16 @@
 // secret *is* OpenSSL's constant-time power, as fast as the native call, without any native binding of ours. All other
 // operations are BigInt. It recognises the RFC 3526 primes; an unknown prime would be tested for primality at length.
 import { createDiffieHellman, type DiffieHellman } from 'node:crypto';
-import { bigintToBytes, bytesToBigint, type Group, power, readElement } from '../../math/index.js';
-import type { WorkOf } from '../pool/job.js';
+import {
+  bigintToBytes,
+  bytesToBigint,
+  elementOf,
+  type Group,
+  power,
+  readElement,
+  writeElement,
+} from '../../math/index.js';
+import { type RequestOf, requestOf } from '../checked/request.js';
 import { BigintKernel, type PowerWork } from './bigint.js';
 
 /** OpenSSL refuses smaller moduli for Diffie-Hellman. Only test groups are smaller. */
@@ -26,19 +34,25 @@ export class DhKernel extends BigintKernel {
   }
 
   protected override powers(work: PowerWork): void {
-    const { exponents, exponentBytes, from, to } = work;
-    const exponent = (index: number) => exponents.subarray(index * exponentBytes, (index + 1) * exponentBytes);
+    const { group } = this;
+    const { exponentBytes, out } = work;
+    const { exponents } = work.operands;
+    const raiserOf = (index: number) =>
+      this.#raise(exponents.subarray(index * exponentBytes, (index + 1) * exponentBytes));
     if (work.op === 'powShared') {
-      const width = exponents.length / exponentBytes;
-      for (let e = 0; e < width; e++) {
-        const raise = this.#raise(exponent(e));
-        for (let i = from; i < to; i++) this.write(work.out, i * width + e, [raise(this.element(work.bases, i))]);
+      const powers = exponents.length / exponentBytes;
+      const { bases } = work.operands;
+      for (let e = 0; e < powers; e++) {
+        const raise = raiserOf(e);
+        for (let i = e; i * group.elementBytes < out.length; i += powers) {
+          writeElement(group, out, i, raise(elementOf(group, bases, Math.floor(i / powers))));
+        }
       }
       return;
     }
-    for (let i = from; i < to; i++) {
-      const base = work.op === 'pow' ? this.element(work.bases, i) : work.base;
-      this.write(work.out, i, [this.#raise(exponent(i))(base)]);
+    for (let i = 0; i * exponentBytes < exponents.length; i++) {
+      const base = work.op === 'pow' ? elementOf(group, work.operands.bases, i) : work.operands.base;
+      writeElement(group, out, i, raiserOf(i)(base));
     }
   }
 
@@ -81,9 +95,9 @@ export function dhUnavailable(group: Group): string | undefined {
   }
 }
 
-function probe(group: Group): WorkOf<'pow'> {
+function probe(group: Group): RequestOf<'pow'> {
   const bases = new Uint8Array(group.elementBytes);
   bases[0] = 3;
   const out = new Uint8Array(group.elementBytes);
-  return { op: 'pow', bases, exponents: Uint8Array.of(5), exponentBytes: 1, out, from: 0, to: 1 };
+  return requestOf('pow', { bases, exponents: Uint8Array.of(5) }, out, { exponentBytes: 1 });
 }

@@ -116,20 +116,19 @@ function selector(field: MontgomeryField, table: Uint8Array): Select {
   };
 }
 
-/** Elements [from, to) of out = base^exponents, by the base's table. */
+/** The `count` elements of out = base^exponents, by the base's table. */
 export function powerByTable(
   field: MontgomeryField,
   table: Uint8Array,
   exponents: Uint8Array,
   exponentBytes: number,
-  from: number,
-  to: number,
+  count: number,
   out: Int32Array,
 ): void {
   const { at, multiply } = field;
   const digits = secretBytes(windowsOf(exponentBytes));
   const select = selector(field, table);
-  for (let i = from; i < to; i++) {
+  for (let i = 0; i < count; i++) {
     digitsOf(exponents.subarray(i * exponentBytes, (i + 1) * exponentBytes), digits);
     select(0, digits[0]!);
     field.bytesAt('result').set(field.bytesAt('temporary'));

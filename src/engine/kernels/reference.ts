@@ -1,11 +1,11 @@
-// The reference executor: the catalogue's BigInt functions, inline and synchronous. It returns promises like every
+// The reference executor: the formulas of operations.ts on BigInt, inline and synchronous. It returns promises like every
 // executor, but all work is done when the call returns and nothing but microtasks is left: the seeded simulator depends
 // on that. Slow, and never constant-time.
 import { setImmediate } from 'node:timers/promises';
 import { MixError } from '../../base/index.js';
-import { batchOf, bytesToBigint, elementsOf, type Group } from '../../math/index.js';
-import { catalogue } from '../catalogue.js';
-import type { Executor, Request } from '../checked/request.js';
+import { bytesToBigint, elementsOf, type Group, readElement, writeElement } from '../../math/index.js';
+import { type ComputeRequest, type Executor, operandOf, type View } from '../checked/request.js';
+import { entryOf, type OperandKind, type OperandValue } from '../operations.js';
 
 /** The integers of a flat buffer of exponents. */
 export function exponentsOf(exponents: Uint8Array, exponentBytes: number): bigint[] {
@@ -14,37 +14,40 @@ export function exponentsOf(exponents: Uint8Array, exponentBytes: number): bigin
   );
 }
 
-function compute(group: Group, request: Exclude<Request, { op: 'table' | 'prepare' }>): bigint[] {
-  const read = (batch: Uint8Array) => elementsOf(group, batch);
-  switch (request.op) {
-    case 'mul':
-      return catalogue.mul(group, read(request.a), read(request.b.data));
-    case 'mulGather':
-      return catalogue.mulGather(group, read(request.a), request.source, read(request.b.data), request.width);
-    case 'invertBatch':
-      return catalogue.invertBatch(group, read(request.a));
-    case 'product':
-      return catalogue.product(group, read(request.a), request.width);
+/** Computes a request, or a chunk of one, by its formula. */
+export function computeByFormula(group: Group, request: ComputeRequest): void {
+  const { op, out } = request;
+  const values: Record<string, OperandValue> = { width: request.width };
+  const kinds = entryOf(op).operands;
+  for (const [name, view] of Object.entries<View>(request.operands)) {
+    values[name] = operandValue(group, request, kinds[name], view);
+  }
+  for (const [index, value] of entryOf(op).reference(group, values).entries()) writeElement(group, out, index, value);
+}
+
+function operandValue(group: Group, request: ComputeRequest, kind: OperandKind | undefined, view: View): OperandValue {
+  if (view instanceof Uint32Array) return view;
+  switch (kind) {
+    case 'base':
+      return readElement(group, view, 0);
+    case 'exponents':
+    case 'sharedExponents':
+      return exponentsOf(view, request.exponentBytes);
+    case 'gathered':
+      return gatheredOf(group, request, view);
     default:
-      return computePower(group, request);
+      return elementsOf(group, view);
   }
 }
 
-function computePower(
-  group: Group,
-  request: Extract<Request, { op: 'powFixed' | 'powShared' | 'pow' | 'multiExp' }>,
-): bigint[] {
-  const exponents = exponentsOf(request.exponents, request.exponentBytes);
-  switch (request.op) {
-    case 'powFixed':
-      return catalogue.powFixed(group, elementsOf(group, request.base.element)[0]!, exponents);
-    case 'powShared':
-      return catalogue.powShared(group, elementsOf(group, request.bases), exponents);
-    case 'pow':
-      return catalogue.pow(group, elementsOf(group, request.bases), exponents);
-    case 'multiExp':
-      return [catalogue.multiExp(group, elementsOf(group, request.bases), exponents)];
+/** Of a chunk's gathered slots only those that it reads: others stay empty. */
+function gatheredOf(group: Group, request: ComputeRequest, view: Uint8Array): bigint[] {
+  const { width } = request;
+  const values: bigint[] = [];
+  for (const slot of operandOf(request, 'permutation') ?? []) {
+    for (let i = slot * width; i < (slot + 1) * width; i++) values[i] = readElement(group, view, i);
   }
+  return values;
 }
 
 export function referenceExecutor(group: Group): Executor {
@@ -53,8 +56,8 @@ export function referenceExecutor(group: Group): Executor {
     path: 'bigint',
     execute: (request) => {
       // A prepared operand is a plain copy, and a fixed base needs no table.
-      if (request.op === 'prepare') request.out.set(request.a);
-      else if (request.op !== 'table') request.out.set(batchOf(group, compute(group, request)));
+      if (request.op === 'prepare') request.out.set(request.operands.elements);
+      else if (request.op !== 'table') computeByFormula(group, request);
       return Promise.resolve();
     },
     close: () => Promise.resolve(),

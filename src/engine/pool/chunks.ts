@@ -2,6 +2,9 @@
 // 50 µs) does not count, short enough that realtime work soon overtakes and an abort is soon seen. Costs need only be right
 // within a factor of two; they are in Montgomery products, whose time grows with the square of the bit length.
 import type { Group } from '../../math/index.js';
+import { type ComputeRequest, powersOf } from '../checked/request.js';
+import { windowsOf } from '../kernels/fixedBase.js';
+import { entryOf } from '../operations.js';
 import type { KernelName } from './job.js';
 
 /** One product at 4096 bits, in µs, on a machine of some years ago. */
@@ -35,7 +38,7 @@ const CHUNK_US_MIN = 300;
 type Range = readonly [from: number, to: number];
 
 /** Cost model of one kernel and group. */
-export class Plan {
+export class ChunkPlanner {
   readonly #productUs: number;
   readonly #powerPerBit: number;
   readonly #threads: number;
@@ -51,6 +54,19 @@ export class Plan {
   /** Products that a generic power with such an exponent costs. */
   power(exponentBytes: number): number {
     return 2 + exponentBytes * 8 * this.#powerPerBit;
+  }
+
+  /** Products that a unit of a request costs. */
+  unit(request: ComputeRequest): number {
+    const { op, width, exponentBytes, prepared, table } = request;
+    return entryOf(op).products({
+      width,
+      exponentBytes,
+      prepared,
+      powers: powersOf(request),
+      powerProducts: this.power(exponentBytes),
+      windows: table && windowsOf(exponentBytes),
+    });
   }
 
   /** What `units` of `products` each take, about, in µs. */

@@ -2,16 +2,28 @@
 // cuts it into chunks (chunks.ts), and runs those through the queue (queue.ts) on the workers (workers.ts). Which arithmetic
 // the workers do is the kernel's name and nothing else.
 import { bytesToBigint, type Group } from '../../math/index.js';
-import type { ExecuteOptions, Executor, Request, RequestOf } from '../checked/request.js';
+import {
+  type ComputeRequest,
+  type ExecuteOptions,
+  type Executor,
+  partOf,
+  type Request,
+  type RequestOf,
+  requestOf,
+  type TableSlot,
+  unitsOf,
+} from '../checked/request.js';
 import type { Priority } from '../engine.js';
 import { tableBytes, windowsOf } from '../kernels/fixedBase.js';
 import { multiExpWindowBits } from '../kernels/multiExp.js';
-import { nativeCall, nativeTable, nativeTableCovers } from '../kernels/native/kernel.js';
+import { callOf, nativeTable, nativeTableCovers } from '../kernels/native/kernel.js';
 import type { NativePath } from '../kernels/native/library.js';
-import { CHUNK_US, Plan } from './chunks.js';
-import type { KernelName, Work, WorkOf } from './job.js';
+import { OPENSSL_COMPUTES } from '../kernels/openssl/kernel.js';
+import { compose, type EntryName, entryOf } from '../operations.js';
+import { CHUNK_US, ChunkPlanner } from './chunks.js';
+import type { KernelName, Work } from './job.js';
 import { ChunkQueue, type QueueWatch } from './queue.js';
-import { Shared } from './sharedBuffers.js';
+import { SharedBuffers } from './sharedBuffers.js';
 import { TASKS_PER_WORKER, WorkerPool } from './workers.js';
 
 /** A table is filled for a handle's first powers with such exponents, and grown for longer ones up to 1,024 bits. */
@@ -21,8 +33,6 @@ const TABLE_EXPONENT_BYTES_MAX = 128;
 const TABLE_POWERS_MIN = 16;
 /** Bases of one multi-exponentiation window chunk. */
 const MULTI_EXP_BASES_MAX = 2048;
-/** Products that an inversion costs: a chunk of invertBatch has one. */
-const INVERSION_PRODUCTS = 200;
 
 export const QUEUE_LIMIT = 1024;
 
@@ -38,12 +48,6 @@ interface PooledOptions extends QueueWatch {
 /** Runs chunks and waits for them. `chunkUs`: what each takes, about, where it may be handed over with others. */
 type Step = (work: readonly Work[], chunkUs?: number) => Promise<void>;
 
-/** An operation in chunks of the same size. */
-interface Cut {
-  readonly work: readonly Work[];
-  readonly chunkUs: number;
-}
-
 export class PooledExecutor implements Executor {
   readonly threads: number;
   readonly path: string;
@@ -52,7 +56,7 @@ export class PooledExecutor implements Executor {
   /** Two for each core: one that realtime work finds free at once, and one for precomputation that stands back then. */
   readonly #pools: Readonly<Record<Priority, WorkerPool>>;
   readonly #queue: ChunkQueue<Work>;
-  readonly #plan: Plan;
+  readonly #planner: ChunkPlanner;
   #generator: Promise<Uint8Array | undefined> | undefined;
 
   constructor({ group, kernel, path, threads, queueLimit, onDepth, onBusy }: PooledOptions) {
@@ -60,7 +64,7 @@ export class PooledExecutor implements Executor {
     this.path = path;
     this.#group = group;
     this.#kernel = kernel;
-    this.#plan = new Plan(kernel, group, threads);
+    this.#planner = new ChunkPlanner(kernel, group, threads);
     const pools = { realtime: new WorkerPool(threads), precompute: new WorkerPool(threads, { standsBack: true }) };
     this.#pools = pools;
     this.#queue = new ChunkQueue<Work>({
@@ -78,12 +82,13 @@ export class PooledExecutor implements Executor {
 
   execute(request: Request, options: ExecuteOptions): Promise<void> {
     return this.#queue.operation(options, async (submit) => {
-      const shared = new Shared();
+      const buffers = new SharedBuffers();
       try {
-        await this.#steps(request, shared, submit);
-        shared.finish();
+        if (request.op === 'table') await this.#ensureTable(request, TABLE_EXPONENT_BYTES, buffers, submit);
+        else await this.#compute(buffers.request(request), buffers, submit);
+        buffers.finish();
       } finally {
-        shared.wipe();
+        buffers.wipe();
       }
     });
   }
@@ -93,85 +98,56 @@ export class PooledExecutor implements Executor {
     await Promise.all(Object.values(this.#pools).map((pool) => pool.close()));
   }
 
-  #steps(request: Request, shared: Shared, step: Step): Promise<void> {
-    switch (request.op) {
-      case 'table':
-        return this.#ensureTable(request.base, TABLE_EXPONENT_BYTES, shared, step).then(() => {});
-      case 'powFixed':
-        return this.#powFixed(request, shared, step);
-      case 'multiExp':
-        return this.#multiExp(request, shared, step);
-      case 'product':
-        return this.#product(request, shared, step);
-      default:
-        return runCut(step, this.#chunks(request, shared));
+  /** A request on shared buffers. */
+  async #compute(request: ComputeRequest, buffers: SharedBuffers, step: Step): Promise<void> {
+    if (!computes(this.#kernel, request.op)) {
+      const run = (part: ComputeRequest) => this.#compute(part, buffers, step);
+      return compose(request, { run, scratch: (bytes) => buffers.scratch(bytes) });
     }
-  }
-
-  /** The operations that are one list of independent chunks. */
-  #chunks(request: Exclude<Request, { op: 'table' | 'powFixed' | 'multiExp' | 'product' }>, shared: Shared): Cut {
-    const { elementBytes } = this.#group;
-    const count = (batch: Uint8Array) => batch.length / elementBytes;
-    const out = shared.output(request.out);
-    switch (request.op) {
-      case 'prepare': {
-        const a = shared.input(request.a);
-        return this.#cut(count(a), 1, (from, to) => ({ op: 'prepare', a, out, from, to }));
-      }
-      case 'mul': {
-        const [a, b, { prepared }] = [shared.input(request.a), shared.input(request.b.data), request.b];
-        return this.#cut(count(a), prepared ? 1 : 2, (from, to) => ({ op: 'mul', a, b, prepared, out, from, to }));
-      }
-      case 'mulGather': {
-        const [a, b, { width }] = [shared.input(request.a), shared.input(request.b.data), request];
-        const source = shared.indices(request.source);
-        const rest = { op: 'mulGather', a, source, b, prepared: request.b.prepared, width, out } as const;
-        return this.#cut(source.length, rest.prepared ? width : 2 * width, (from, to) => ({ ...rest, from, to }));
-      }
-      case 'invertBatch': {
-        const a = shared.input(request.a);
-        return this.#cut(count(a), 3, (from, to) => ({ op: 'invertBatch', a, out, from, to }), INVERSION_PRODUCTS);
-      }
-      default: {
-        const { op, exponentBytes } = request;
-        const [bases, exponents] = [shared.input(request.bases), shared.input(request.exponents)];
-        const powers = op === 'powShared' ? exponents.length / exponentBytes : 1;
-        const cost = powers * this.#plan.power(exponentBytes);
-        return this.#cut(count(bases), cost, (from, to) => ({ op, bases, exponents, exponentBytes, out, from, to }));
-      }
+    if (request.op === 'powFixed') {
+      const table = await this.#tableFor(request, buffers, step);
+      return this.#inChunks({ ...request, slot: undefined, table }, step);
     }
+    if (request.op === 'multiExp' && !isNative(this.#kernel)) return this.#multiExpByWindows(request, buffers, step);
+    if (entryOf(request.op).folds) return this.#folded(request, buffers, step);
+    return this.#inChunks(request, step);
   }
 
-  #cut(units: number, products: number, work: (from: number, to: number) => Work, unitsMin = 1): Cut {
-    const ranges = this.#plan.ranges(units, products, unitsMin);
-    const chunkUs = this.#plan.costUs(units, products) / ranges.length;
-    return { work: ranges.map(([from, to]) => work(from, to)), chunkUs };
+  /** Units that have each a result of their own. */
+  #inChunks(request: ComputeRequest, step: Step): Promise<void> {
+    const group = this.#group;
+    const units = unitsOf(group, request);
+    const products = this.#planner.unit(request);
+    const ranges = this.#planner.ranges(units, products, entryOf(request.op).unitsMin);
+    const chunks = ranges.map(([from, to]) => partOf(group, request, from, to));
+    return step(chunks, this.#planner.costUs(units, products) / ranges.length);
   }
 
-  async #powFixed(request: RequestOf<'powFixed'>, shared: Shared, step: Step): Promise<void> {
-    const { exponentBytes } = request;
-    const exponents = shared.input(request.exponents);
-    const count = exponents.length / exponentBytes;
-    if (count === 0) return;
-    const base = shared.input(request.base.element);
-    const windows = windowsOf(exponentBytes);
-    const out = shared.output(request.out);
-    const table = await this.#tableFor(request, count, shared, step);
-    const cost = table ? windows + 1 : this.#plan.power(exponentBytes);
-    const rest = { op: 'powFixed', base, table, exponents, exponentBytes, out } as const;
-    await runCut(
-      step,
-      this.#cut(count, cost, (from, to) => ({ ...rest, from, to })),
-    );
+  /** Units whose results are multiplied: those of each chunk by itself, and then the chunks' results. */
+  async #folded(request: ComputeRequest, buffers: SharedBuffers, step: Step): Promise<void> {
+    const group = this.#group;
+    const { out, width } = request;
+    const units = unitsOf(group, request);
+    if (units === 0) return setOnes(out, group.elementBytes);
+    const ranges = this.#planner.ranges(units, this.#planner.unit(request), entryOf(request.op).unitsMin);
+    if (ranges.length === 1) return step([request]);
+    const a = buffers.scratch(ranges.length * out.length);
+    const place = (index: number) => a.subarray(index * out.length, (index + 1) * out.length);
+    await step(ranges.map(([from, to], index) => partOf(group, request, from, to, place(index))));
+    await step([requestOf('product', { a }, out, { width })]);
   }
 
   /** A table where there is one that is long enough, or where it pays to fill one. */
-  #tableFor({ base, exponentBytes }: RequestOf<'powFixed'>, count: number, shared: Shared, step: Step) {
-    const filled = base.slot?.table;
+  #tableFor(request: RequestOf<'powFixed'>, buffers: SharedBuffers, step: Step) {
+    const { operands, slot, exponentBytes } = request;
+    const { base } = operands;
+    const powers = operands.exponents.length / exponentBytes;
+    if (powers === 0) return undefined;
+    const filled = slot?.table;
     if (filled && this.#covers(filled, exponentBytes)) return filled;
-    if (exponentBytes > TABLE_EXPONENT_BYTES_MAX) return this.#generatorTable(base, exponentBytes, shared, step);
-    if (count < TABLE_POWERS_MIN) return undefined;
-    return this.#ensureTable(base, exponentBytes, shared, step, count);
+    if (exponentBytes > TABLE_EXPONENT_BYTES_MAX) return this.#generatorTable(base, exponentBytes, buffers, step);
+    if (powers < TABLE_POWERS_MIN) return undefined;
+    return this.#ensureTable({ base, slot }, exponentBytes, buffers, step, powers);
   }
 
   /**
@@ -179,14 +155,14 @@ export class PooledExecutor implements Executor {
    * and kept. Such powers come one at a time, each one chunk, on one core; with the table it is a third as long.
    */
   #generatorTable(
-    base: RequestOf<'table'>['base'],
+    base: Uint8Array,
     exponentBytes: number,
-    shared: Shared,
+    buffers: SharedBuffers,
     step: Step,
   ): Promise<Uint8Array | undefined> | undefined {
     const { g, elementBytes } = this.#group;
-    if (!isNative(this.#kernel) || exponentBytes > elementBytes || bytesToBigint(base.element) !== g) return undefined;
-    this.#generator ??= this.#ensureTable({ element: base.element }, elementBytes, shared, step).catch(() => {
+    if (!isNative(this.#kernel) || exponentBytes > elementBytes || bytesToBigint(base) !== g) return undefined;
+    this.#generator ??= this.#ensureTable({ base }, elementBytes, buffers, step).catch(() => {
       // Whoever began it has given up; the next one begins again, and who waited does without.
       this.#generator = undefined;
       return undefined;
@@ -195,38 +171,23 @@ export class PooledExecutor implements Executor {
   }
 
   async #ensureTable(
-    base: RequestOf<'table'>['base'],
+    { base, slot }: { readonly base: Uint8Array; readonly slot?: TableSlot | undefined },
     exponentBytes: number,
-    shared: Shared,
+    buffers: SharedBuffers,
     step: Step,
     powers?: number,
   ): Promise<Uint8Array | undefined> {
     if (!hasTables(this.#kernel)) return undefined;
     const windows = windowsOf(exponentBytes);
     const table = this.#newTable(exponentBytes, powers);
-    const element = shared.input(base.element);
+    const element = buffers.input(base);
     // Each range starts from the end of the one before it: one after the other.
-    const ranges = isNative(this.#kernel) ? [[0, windows] as const] : this.#plan.ranges(windows, 33, 8);
+    const ranges = isNative(this.#kernel) ? [[0, windows] as const] : this.#planner.ranges(windows, 33, 8);
     for (const [from, to] of ranges) {
       await step([{ op: 'table', base: element, table, from, to }]);
     }
-    if (base.slot) base.slot.table = table;
+    if (slot) slot.table = table;
     return table;
-  }
-
-  async #product({ a, width, out }: RequestOf<'product'>, shared: Shared, step: Step): Promise<void> {
-    const { elementBytes } = this.#group;
-    const slots = a.length / elementBytes / width;
-    if (slots === 0) return setOnes(out, elementBytes);
-    const target = shared.output(out);
-    const ranges = this.#plan.ranges(slots, width, 16);
-    const source = shared.input(a);
-    if (ranges.length === 1) return step([{ op: 'product', a: source, width, out: target, from: 0, to: slots }]);
-    const parts = shared.scratch(ranges.length * width * elementBytes);
-    const partBytes = width * elementBytes;
-    const part = (index: number) => parts.subarray(index * partBytes, (index + 1) * partBytes);
-    await step(ranges.map(([from, to], i) => ({ op: 'product', a: source, width, out: part(i), from, to })));
-    await step([{ op: 'product', a: parts, width, out: target, from: 0, to: ranges.length }]);
   }
 
   /** Room for a table; native libraries have a form of their own, and cut it by how often it will be used. */
@@ -240,44 +201,19 @@ export class PooledExecutor implements Executor {
     return table.length >= tableBytes(this.#group.elementBytes, windowsOf(exponentBytes));
   }
 
-  /** Each range by itself, on plain bases; then the product of all. */
-  async #multiExpNative(
-    work: Omit<WorkOf<'multiExp'>, 'op' | 'from' | 'to'>,
-    shared: Shared,
-    step: Step,
-  ): Promise<void> {
+  /** A chunk for each window of the exponents and some of the bases; one more puts them together (kernels/multiExp.ts). */
+  async #multiExpByWindows(request: RequestOf<'multiExp'>, buffers: SharedBuffers, step: Step): Promise<void> {
     const { elementBytes } = this.#group;
-    const { bases, exponents, exponentBytes, out } = work;
-    const count = bases.length / elementBytes;
-    // 14 products for the table of a base and one per digit; the squarings are shared.
-    const ranges = this.#plan.ranges(count, 14 + exponentBytes * 2, 64);
-    const parts = shared.scratch(ranges.length * elementBytes);
-    const part = (index: number) => parts.subarray(index * elementBytes, (index + 1) * elementBytes);
-    await step(
-      ranges.map(([from, to], i) => ({ op: 'multiExp', bases, exponents, exponentBytes, out: part(i), from, to })),
-    );
-    await step([{ op: 'product', a: parts, width: 1, out, from: 0, to: ranges.length }]);
-  }
-
-  async #multiExp(request: RequestOf<'multiExp'>, shared: Shared, step: Step): Promise<void> {
-    const { elementBytes } = this.#group;
-    const { exponentBytes } = request;
-    const count = request.bases.length / elementBytes;
-    if (count === 0) return setOnes(request.out, elementBytes);
-    const plain = shared.input(request.bases);
-    const exponents = shared.input(request.exponents);
-    const out = shared.output(request.out);
-    if (isNative(this.#kernel))
-      return this.#multiExpNative({ bases: plain, exponents, exponentBytes, out }, shared, step);
-    const bases = shared.scratch(plain.length);
-    await runCut(
-      step,
-      this.#cut(count, 1, (from, to) => ({ op: 'prepare', a: plain, out: bases, from, to })),
-    );
+    const { operands, exponentBytes, out } = request;
+    const { bases: elements, exponents } = operands;
+    const count = unitsOf(this.#group, request);
+    if (count === 0) return setOnes(out, elementBytes);
+    const bases = buffers.scratch(elements.length);
+    await this.#inChunks(requestOf('prepare', { elements }, bases), step);
     const ranges = Math.ceil(count / MULTI_EXP_BASES_MAX);
     const windowBits = multiExpWindowBits(Math.ceil(count / ranges), exponentBytes * 8);
     const windows = Math.ceil((exponentBytes * 8) / windowBits);
-    const parts = shared.scratch(windows * ranges * elementBytes);
+    const parts = buffers.scratch(windows * ranges * elementBytes);
     const work: Work[] = [];
     for (let index = 0; index < windows * ranges; index++) {
       const [lowBit, range] = [Math.floor(index / ranges) * windowBits, index % ranges];
@@ -294,15 +230,21 @@ export class PooledExecutor implements Executor {
 /** Hands chunks to a worker. What native calls point at stays alive here until they have ended. */
 async function runOn(pool: WorkerPool, kernel: KernelName, group: Group, works: readonly Work[]) {
   if (!isNative(kernel)) return pool.run({ kind: 'work', kernel, group: group.name, works });
-  const kept = works.map((work) => nativeCall(group, work));
+  const kept = works.map((work) => callOf(group, work));
   const failures = await pool.run({ kind: 'work', kernel, group: group.name, works: kept.map(({ call }) => call) });
   kept.length = 0;
   return failures;
 }
 
-const runCut = (step: Step, { work, chunkUs }: Cut): Promise<void> => step(work, chunkUs);
 const isNative = (kernel: KernelName): kernel is NativePath => kernel === 'ifma' || kernel === 'portable';
-const hasTables = (kernel: KernelName): boolean => kernel === 'words' || kernel === 'bignum' || isNative(kernel);
+const isOpenssl = (kernel: KernelName): boolean => kernel === 'words' || kernel === 'bignum';
+
+/** Whether a kernel has code for an operation. BigInt has its formula. */
+function computes(kernel: KernelName, op: EntryName): boolean {
+  if (isNative(kernel)) return entryOf(op).native !== undefined;
+  return !isOpenssl(kernel) || OPENSSL_COMPUTES.includes(op);
+}
+const hasTables = (kernel: KernelName): boolean => isOpenssl(kernel) || isNative(kernel);
 
 function setOnes(out: Uint8Array, elementBytes: number): void {
   out.fill(0);

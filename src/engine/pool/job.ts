@@ -1,8 +1,8 @@
 // What travels to a worker: one chunk of an operation. All buffers are in shared memory and aligned to 8 bytes, so that
-// nothing is copied and native code may read them as words. A chunk is the range [from, to) of the operation's units
-// (elements, slots, windows: see each job); workers write disjoint parts of one result.
+// nothing is copied and native code may read them as words. A chunk of an operation is a request on some of its units; workers
+// write disjoint parts of one result.
 import type { Group, GroupName } from '../../math/index.js';
-import type { NativeLibrary } from '../kernels/native/library.js';
+import type { ComputeRequest } from '../checked/request.js';
 
 /**
  * The arithmetic a worker does.
@@ -12,62 +12,17 @@ import type { NativeLibrary } from '../kernels/native/library.js';
  * - dh: powers by node:crypto's Diffie-Hellman, the rest BigInt.
  * - bigint: BigInt only.
  */
-const KERNEL_NAMES = ['ifma', 'portable', 'words', 'bignum', 'dh', 'bigint'] as const;
-export type KernelName = (typeof KERNEL_NAMES)[number];
+export type KernelName = 'ifma' | 'portable' | 'words' | 'bignum' | 'dh' | 'bigint';
 
 interface Range {
   readonly from: number;
   readonly to: number;
 }
 
-interface Powers {
-  readonly bases: Uint8Array;
-  readonly exponents: Uint8Array;
-  readonly exponentBytes: number;
-  readonly out: Uint8Array;
-}
-
 export type Work =
-  /** Elements of a into the kernel's form. */
-  | ({ readonly op: 'prepare'; readonly a: Uint8Array; readonly out: Uint8Array } & Range)
-  /** Elements. */
-  | ({
-      readonly op: 'mul';
-      readonly a: Uint8Array;
-      readonly b: Uint8Array;
-      readonly prepared: boolean;
-      readonly out: Uint8Array;
-    } & Range)
-  /** Slots of out. */
-  | ({
-      readonly op: 'mulGather';
-      readonly a: Uint8Array;
-      readonly source: Uint32Array;
-      readonly b: Uint8Array;
-      readonly prepared: boolean;
-      readonly width: number;
-      readonly out: Uint8Array;
-    } & Range)
-  /** Bases. */
-  | ({ readonly op: 'pow' } & Powers & Range)
-  | ({ readonly op: 'powShared' } & Powers & Range)
-  /** Exponents. Without a table, a generic power. */
-  | ({
-      readonly op: 'powFixed';
-      readonly base: Uint8Array;
-      readonly table: Uint8Array | undefined;
-      readonly exponents: Uint8Array;
-      readonly exponentBytes: number;
-      readonly out: Uint8Array;
-    } & Range)
+  | ComputeRequest
   /** Windows of the table of a base, at least two; those before `from` are filled. Native kernels fill all at once. */
   | ({ readonly op: 'table'; readonly base: Uint8Array; readonly table: Uint8Array } & Range)
-  /** Elements. */
-  | ({ readonly op: 'invertBatch'; readonly a: Uint8Array; readonly out: Uint8Array } & Range)
-  /** Slots of a; out: `width` elements, the product of this range only. */
-  | ({ readonly op: 'product'; readonly a: Uint8Array; readonly width: number; readonly out: Uint8Array } & Range)
-  /** Plain bases; out: one element, ∏ bases[i]^exponents[i] of this range. Native kernels only. */
-  | ({ readonly op: 'multiExp' } & Powers & Range)
   /**
    * Prepared bases; out: one element in the kernel's form, ∏ bases[i]^(`windowBits` bits of exponents[i] from bit
    * `lowBit` on).
@@ -99,7 +54,7 @@ export interface DeviceAddress {
 /** A chunk as a call of the native library: a function that takes a group, and its other arguments. Pointers are numbers. */
 export interface NativeCall {
   readonly op: 'native';
-  readonly name: Exclude<keyof NativeLibrary, 'millrace_group_destroy'>;
+  readonly name: string;
   readonly args: readonly number[];
 }
 

@@ -56,7 +56,8 @@ const engineSection = z
       .max(1)
       .default(1 / 16)
       .register(notes, {
-        about: "Share of a card's results of which one element is computed again on the CPU: 0 to 1.",
+        about:
+          "Share of a card's results of which one unit (an element, a slot, a base) is computed again on the CPU: 0 to 1.",
       }),
     groups: z.array(groupName).min(1).default(['MODP-4096']).register(notes, {
       about: "Groups this node mixes in. The first one's engine is opened at start.",

@@ -2,7 +2,7 @@
 // for is as long as it is on a real node. The same shape with all prices zero gives the floor: latency and bandwidth alone.
 import type { CostFile, EngineWork, MainWork, TransportWork } from '../../../bench/network/costFile.js';
 import { windowsOf } from '../../../src/engine/kernels/fixedBase.js';
-import { CHUNK_US, Plan } from '../../../src/engine/pool/chunks.js';
+import { CHUNK_US, ChunkPlanner } from '../../../src/engine/pool/chunks.js';
 import type { KernelName } from '../../../src/engine/pool/job.js';
 import { groupOfBits } from '../../../src/math/group.js';
 
@@ -18,7 +18,7 @@ const KERNELS: readonly KernelName[] = ['ifma', 'portable', 'words', 'bignum', '
 /** Bases of one chunk of a multi-exponentiation, at least. */
 const MULTI_EXP_BASES_MIN = 64;
 const WEIGHT_BYTES = 16;
-/** Elements of one inversion, at least (src/engine/pool/executor.ts). */
+/** Elements of one inversion, at least (src/engine/operations.ts). */
 const INVERSION_UNITS_MIN = 200;
 
 /** What has a price: what a node computes, hashes and signs; that and what gRPC and TLS take; or nothing. */
@@ -30,7 +30,7 @@ export class Pricing {
   readonly overtakeUs: number;
   readonly reserveUs: number;
   readonly #costs: CostFile;
-  readonly #plan: Plan;
+  readonly #planner: ChunkPlanner;
   readonly #exponentBytes: number;
   readonly #counts: Counts;
 
@@ -41,7 +41,7 @@ export class Pricing {
     this.elementBytes = group.elementBytes;
     this.#exponentBytes = costs.exponentBits / 8;
     const kernel = KERNELS.find((name) => name === costs.path) ?? 'portable';
-    this.#plan = new Plan(kernel, group, costs.threads);
+    this.#planner = new ChunkPlanner(kernel, group, costs.threads);
     this.#counts = counts;
     this.overtakeUs = counts === 'nothing' ? 0 : costs.overtakeUs;
     this.reserveUs = counts === 'nothing' ? 0 : costs.reserveUs;
@@ -61,14 +61,14 @@ export class Pricing {
     const products = this.#productsOf(what);
     // Tables are one chunk each; so are full-size powers, which the queue takes for shorter than they are.
     if (products === undefined) return { chunks: 1, chunkUs: us, estimatedUs: what === 'table' ? Infinity : CHUNK_US };
-    const chunks = this.#plan.ranges(units, products, what === 'invertBatch' ? INVERSION_UNITS_MIN : 1).length;
-    return { chunks, chunkUs: us / chunks, estimatedUs: this.#plan.costUs(units, products) / chunks };
+    const chunks = this.#planner.ranges(units, products, what === 'invertBatch' ? INVERSION_UNITS_MIN : 1).length;
+    return { chunks, chunkUs: us / chunks, estimatedUs: this.#planner.costUs(units, products) / chunks };
   }
 
   /** What weighs the shares of a batch, and then the two powers of the nonce: each of them is one long chunk. */
   proof(slots: number, width: number): readonly [Work, Work] {
     const { callUs, unitUs } = this.#costs.engineWork.proof;
-    const chunks = this.#plan.ranges(slots, 14 + 2 * WEIGHT_BYTES, MULTI_EXP_BASES_MIN).length * (width + 1);
+    const chunks = this.#planner.ranges(slots, 14 + 2 * WEIGHT_BYTES, MULTI_EXP_BASES_MIN).length * (width + 1);
     const weighUs = this.#us({ callUs: 0, unitUs: (unitUs * (width + 1)) / 2 }, slots);
     const nonceUs = this.#us({ callUs: callUs * width, unitUs: 0 }, 1);
     return [
@@ -107,7 +107,7 @@ export class Pricing {
       mulGather: 1,
       prepare: 1,
       powFixed: windowsOf(this.#exponentBytes) + 1,
-      powShared: this.#plan.power(this.#exponentBytes),
+      powShared: this.#planner.power(this.#exponentBytes),
       invertBatch: 3,
     };
     return products[what];

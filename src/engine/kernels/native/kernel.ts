@@ -4,8 +4,11 @@
 // multiExp, which is for public values.
 import { randomFillSync } from 'node:crypto';
 import type { Group } from '../../../math/index.js';
+import { requestOf } from '../../checked/request.js';
+import { type EntryName, entryOf, type NativeFunction } from '../../operations.js';
 import type { Kernel, NativeCall, Work, WorkOf } from '../../pool/job.js';
 import { type Address, addressOf } from '../openssl/library.js';
+import { nativeCall } from './abi.js';
 import { type NativeBinding, type NativePath, native } from './library.js';
 
 /** A table begins with how it is cut (digit bits, exponent bytes: 32-bit words), padded to a cache line. */
@@ -35,14 +38,14 @@ export function nativeTable(path: NativePath, group: Group, exponentBytes: numbe
 }
 
 /** How a table is cut. */
-function cutOf(table: Uint8Array): { readonly digitBits: number; readonly exponentBytes: number } {
+function layoutOf(table: Uint8Array): { readonly digitBits: number; readonly exponentBytes: number } {
   const [digitBits, exponentBytes] = new Uint32Array(table.buffer, table.byteOffset, 2);
   return { digitBits: digitBits!, exponentBytes: exponentBytes! };
 }
 
 /** True where a table is long enough for exponents of this length. */
 export const nativeTableCovers = (table: Uint8Array, exponentBytes: number): boolean =>
-  cutOf(table).exponentBytes >= exponentBytes;
+  layoutOf(table).exponentBytes >= exponentBytes;
 
 /** A call, and what must stay alive until it has ended: addresses keep nothing. */
 interface KeptCall {
@@ -51,75 +54,40 @@ interface KeptCall {
 }
 
 /** The call that computes a chunk. */
-export function nativeCall(group: Group, work: Work): KeptCall {
-  if (work.op === 'powFixed' && !work.table) return repeatedBase(group, work);
-  return { call: callOf(group, work), keep: [work] };
+export function callOf(group: Group, work: Work): KeptCall {
+  switch (work.op) {
+    case 'table': {
+      const { digitBits, exponentBytes } = layoutOf(work.table);
+      const args = [addressOf(work.table) + HEADER_BYTES, addressOf(work.base), exponentBytes, digitBits];
+      return { call: { op: 'native', name: 'millrace_table_fill', args }, keep: [work] };
+    }
+    case 'powFixed': {
+      if (!work.table) return repeatedBase(group, work);
+      const { digitBits } = layoutOf(work.table);
+      const table = { table: addressOf(work.table) + HEADER_BYTES, digitBits };
+      return { call: nativeCall(group, functionOf('powFixed'), work, table), keep: [work] };
+    }
+    case 'window':
+    case 'horner':
+      throw new Error(`${work.op} is not how this kernel computes`);
+    default:
+      return { call: nativeCall(group, functionOf(work.op), work), keep: [work] };
+  }
+}
+
+function functionOf(op: EntryName): NativeFunction {
+  const { native: computing } = entryOf(op);
+  if (!computing) throw new Error(`the native library has no ${op}`);
+  return computing;
 }
 
 /** One base for all: the base repeated is what the generic power takes. */
-function repeatedBase({ elementBytes }: Group, work: WorkOf<'powFixed'>): KeptCall {
-  const { exponents, exponentBytes, out, from, to } = work;
-  const bases = new Uint8Array(new SharedArrayBuffer((to - from) * elementBytes));
-  for (let offset = 0; offset < bases.length; offset += elementBytes) bases.set(work.base, offset);
-  const target = addressOf(out) + from * elementBytes;
-  const first = addressOf(exponents) + from * exponentBytes;
-  const args = [target, addressOf(bases), first, exponentBytes, to - from];
-  return { call: { op: 'native', name: 'millrace_pow', args }, keep: [work, bases] };
-}
-
-function callOf(group: Group, work: Work): NativeCall {
-  const element = group.elementBytes;
-  const at = (batch: Uint8Array, index: number): Address => addressOf(batch) + index * element;
-  const call = (name: NativeCall['name'], ...args: number[]): NativeCall => ({ op: 'native', name, args });
-  switch (work.op) {
-    case 'prepare':
-      return call('millrace_prepare', at(work.out, work.from), at(work.a, work.from), work.to - work.from);
-    case 'mul': {
-      const { a, b, out, prepared, from, to } = work;
-      return call('millrace_mul', at(out, from), at(a, from), at(b, from), prepared ? 1 : 0, to - from);
-    }
-    case 'mulGather': {
-      const { a, source, b, prepared, width, out, from, to } = work;
-      const indices = addressOf(new Uint8Array(source.buffer, source.byteOffset, source.byteLength));
-      return call('millrace_mul_gather', at(out, 0), at(a, 0), indices, at(b, 0), prepared ? 1 : 0, width, from, to);
-    }
-    case 'invertBatch':
-      return call('millrace_invert', at(work.out, work.from), at(work.a, work.from), work.to - work.from);
-    case 'product': {
-      const { a, width, out, from, to } = work;
-      return call('millrace_product', at(out, 0), at(a, from * width), width, to - from);
-    }
-    case 'multiExp': {
-      const { bases, exponents, exponentBytes, out, from, to } = work;
-      const first = addressOf(exponents) + from * exponentBytes;
-      return call('millrace_multi_exp', at(out, 0), at(bases, from), first, exponentBytes, to - from);
-    }
-    case 'table': {
-      const { digitBits, exponentBytes } = cutOf(work.table);
-      const rows = addressOf(work.table) + HEADER_BYTES;
-      return call('millrace_table_fill', rows, addressOf(work.base), exponentBytes, digitBits);
-    }
-    case 'pow': {
-      const { bases, exponents, exponentBytes, out, from, to } = work;
-      const first = addressOf(exponents) + from * exponentBytes;
-      return call('millrace_pow', at(out, from), at(bases, from), first, exponentBytes, to - from);
-    }
-    case 'powShared': {
-      const { bases, exponents, exponentBytes, out, from, to } = work;
-      const width = exponents.length / exponentBytes;
-      const rest = [addressOf(exponents), exponentBytes, width, to - from];
-      return call('millrace_pow_shared', at(out, from * width), at(bases, from), ...rest);
-    }
-    case 'powFixed': {
-      const { exponents, exponentBytes, out, from, to } = work;
-      const table = work.table!;
-      const first = addressOf(exponents) + from * exponentBytes;
-      const rest = [first, exponentBytes, cutOf(table).digitBits, to - from];
-      return call('millrace_pow_fixed', at(out, from), addressOf(table) + HEADER_BYTES, ...rest);
-    }
-    default:
-      throw new Error(`${work.op} is not how this kernel computes`);
-  }
+function repeatedBase(group: Group, work: WorkOf<'powFixed'>): KeptCall {
+  const { operands, out, exponentBytes } = work;
+  const bases = new Uint8Array(new SharedArrayBuffer(out.length));
+  for (let offset = 0; offset < bases.length; offset += group.elementBytes) bases.set(operands.base, offset);
+  const power = requestOf('pow', { bases, exponents: operands.exponents }, out, { exponentBytes });
+  return { call: nativeCall(group, functionOf('pow'), power), keep: [work, bases] };
 }
 
 export class NativeKernel implements Kernel {
@@ -134,7 +102,8 @@ export class NativeKernel implements Kernel {
   }
 
   run(work: Work | NativeCall): void {
-    const { name, args } = work.op === 'native' ? work : nativeCall(this.#group, work).call;
+    if (work.op !== 'native') throw new Error(`${work.op}: this kernel computes native calls only`);
+    const { name, args } = work;
     const { library, call, statusMessage, deviceError } = this.#binding;
     if (name === 'millrace_kept_release') {
       library.millrace_kept_release(args[0]!);
@@ -149,7 +118,7 @@ export class NativeKernel implements Kernel {
   }
 
   /** The product that is inverted is hidden by a fresh random element, which no other thread ever sees. */
-  #invert([out, a, count]: readonly number[]): number {
+  #invert([out, a, , count]: readonly number[]): number {
     const element = this.#group.elementBytes;
     // Shared memory, because that has an address.
     const blinding = new Uint8Array(new SharedArrayBuffer(element));

@@ -4,8 +4,9 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
 import { bigintToBytes, type Group } from '../../../math/index.js';
-import type { Address } from '../openssl/library.js';
-import { addressOf } from '../openssl/library.js';
+import { ENTRIES, type EntryName, type EntryOf } from '../../operations.js';
+import { type Address, addressOf } from '../openssl/library.js';
+import { prototypeOf } from './abi.js';
 
 /** Where scripts/native.mjs puts it, from src/engine and dist/engine alike. */
 const LIBRARY = fileURLToPath(new URL('../../../../build/native/libmillrace_cpu.so', import.meta.url));
@@ -14,96 +15,44 @@ const ABI_VERSION = 2;
 /** Paths of the CPU library: eight lanes on AVX-512 IFMA, or 64-bit words on any machine. */
 export type NativePath = 'ifma' | 'portable';
 
-/** The functions of kernels/api.h that engines call. Each returns a status, 0 where it worked. */
-export interface NativeLibrary {
-  millrace_prepare(group: Address, out: Address, a: Address, count: number): number;
-  millrace_mul(group: Address, out: Address, a: Address, b: Address, prepared: number, count: number): number;
-  millrace_mul_chain(group: Address, out: Address, a: Address, b: Address, times: number, count: number): number;
-  millrace_mul_gather(
-    group: Address,
-    out: Address,
-    a: Address,
-    source: Address,
-    b: Address,
-    prepared: number,
-    width: number,
-    from: number,
-    to: number,
-  ): number;
-  millrace_pow(group: Address, out: Address, bases: Address, exponents: Address, bytes: number, count: number): number;
-  millrace_pow_shared(
-    group: Address,
-    out: Address,
-    bases: Address,
-    exponents: Address,
-    bytes: number,
-    width: number,
-    count: number,
-  ): number;
-  millrace_table_bytes(group: Address, exponentBytes: number, digitBits: number): number;
-  millrace_table_fill(group: Address, table: Address, base: Address, exponentBytes: number, digitBits: number): number;
-  millrace_pow_fixed(
-    group: Address,
-    out: Address,
-    table: Address,
-    exponents: Address,
-    bytes: number,
-    digitBits: number,
-    count: number,
-  ): number;
-  millrace_invert(group: Address, out: Address, a: Address, blinding: Address, count: number): number;
-  millrace_product(group: Address, out: Address, a: Address, width: number, slots: number): number;
-  millrace_multi_exp(
-    group: Address,
-    out: Address,
-    bases: Address,
-    exponents: Address,
-    bytes: number,
-    count: number,
-  ): number;
-  millrace_keep_prepared(group: Address, a: Address, count: number, kept: Address): number;
-  millrace_keep_table(group: Address, base: Address, bytes: number, digitBits: number, kept: Address): number;
-  millrace_kept_release(kept: Address): void;
-  millrace_mul_kept(group: Address, out: Address, a: Address, kept: Address, first: number, count: number): number;
-  millrace_mul_gather_kept(
-    group: Address,
-    out: Address,
-    a: Address,
-    source: Address,
-    kept: Address,
-    first: number,
-    width: number,
-    slots: number,
-    from: number,
-    to: number,
-  ): number;
-  millrace_pow_fixed_kept(group: Address, out: Address, kept: Address, exponents: Address, count: number): number;
-  millrace_group_destroy(group: Address): void;
-}
+/** Functions that are no operation's own: their arguments after the group, in the words of abi.ts. */
+const OTHERS = [
+  ['millrace_mul_chain', 'out', 'a', 'b', 'times', 'units'],
+  ['millrace_table_fill', 'table', 'base', 'exponentBytes', 'digitBits'],
+  ['millrace_keep_prepared', 'a', 'units', 'kept'],
+  ['millrace_keep_table', 'base', 'exponentBytes', 'digitBits', 'kept'],
+] as const;
+/** The one that returns a size. */
+const TABLE_BYTES = ['millrace_table_bytes', 'exponentBytes', 'digitBits'] as const;
 
-const PROTOTYPES: Record<keyof NativeLibrary, string> = {
-  millrace_prepare: 'int32_t millrace_prepare(uint64_t, uint64_t, uint64_t, size_t)',
-  millrace_mul: 'int32_t millrace_mul(uint64_t, uint64_t, uint64_t, uint64_t, int32_t, size_t)',
-  millrace_mul_chain: 'int32_t millrace_mul_chain(uint64_t, uint64_t, uint64_t, uint64_t, size_t, size_t)',
-  millrace_mul_gather:
-    'int32_t millrace_mul_gather(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, int32_t, size_t, size_t, size_t)',
-  millrace_pow: 'int32_t millrace_pow(uint64_t, uint64_t, uint64_t, uint64_t, size_t, size_t)',
-  millrace_pow_shared: 'int32_t millrace_pow_shared(uint64_t, uint64_t, uint64_t, uint64_t, size_t, size_t, size_t)',
-  millrace_table_bytes: 'size_t millrace_table_bytes(uint64_t, size_t, uint32_t)',
-  millrace_table_fill: 'int32_t millrace_table_fill(uint64_t, uint64_t, uint64_t, size_t, uint32_t)',
-  millrace_pow_fixed: 'int32_t millrace_pow_fixed(uint64_t, uint64_t, uint64_t, uint64_t, size_t, uint32_t, size_t)',
-  millrace_invert: 'int32_t millrace_invert(uint64_t, uint64_t, uint64_t, uint64_t, size_t)',
-  millrace_product: 'int32_t millrace_product(uint64_t, uint64_t, uint64_t, size_t, size_t)',
-  millrace_multi_exp: 'int32_t millrace_multi_exp(uint64_t, uint64_t, uint64_t, uint64_t, size_t, size_t)',
-  millrace_keep_prepared: 'int32_t millrace_keep_prepared(uint64_t, uint64_t, size_t, uint64_t)',
-  millrace_keep_table: 'int32_t millrace_keep_table(uint64_t, uint64_t, size_t, uint32_t, uint64_t)',
-  millrace_kept_release: 'void millrace_kept_release(uint64_t)',
-  millrace_mul_kept: 'int32_t millrace_mul_kept(uint64_t, uint64_t, uint64_t, uint64_t, size_t, size_t)',
-  millrace_mul_gather_kept:
-    'int32_t millrace_mul_gather_kept(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, size_t, size_t, size_t, size_t, size_t)',
-  millrace_pow_fixed_kept: 'int32_t millrace_pow_fixed_kept(uint64_t, uint64_t, uint64_t, uint64_t, size_t)',
-  millrace_group_destroy: 'void millrace_group_destroy(uint64_t)',
+/** Functions whose first argument is a group. */
+type GroupFunction = (typeof OTHERS)[number] | typeof TABLE_BYTES | FunctionOf<EntryName>;
+type FunctionOf<O extends EntryName> = O extends EntryName
+  ? NonNullable<EntryOf<O>['native']> | (EntryOf<O> extends { kept?: infer F } ? NonNullable<F> : never)
+  : never;
+type ArgumentsOf<F> = F extends readonly [string, ...infer Words] ? { [I in keyof Words]: number } : never;
+
+/** The functions of kernels/api.h that engines call. Each returns a status, 0 where it worked, or a size. */
+export type NativeLibrary = {
+  [N in GroupFunction[0]]: (
+    group: Address,
+    ...args: ArgumentsOf<Extract<GroupFunction, readonly [N, ...(readonly string[])]>>
+  ) => number;
+} & {
+  millrace_kept_release(kept: Address): void;
+  millrace_group_destroy(group: Address): void;
 };
+
+/** Prototypes by name. */
+function prototypes(): Record<string, string> {
+  const ofOperations = ENTRIES.flatMap(({ native, kept }) => [native, kept]).filter((one) => one !== undefined);
+  return {
+    ...Object.fromEntries([...OTHERS, ...ofOperations].map((one) => [one[0], prototypeOf(one)])),
+    millrace_table_bytes: prototypeOf(TABLE_BYTES, 'size_t'),
+    millrace_kept_release: 'void millrace_kept_release(uint64_t)',
+    millrace_group_destroy: 'void millrace_group_destroy(uint64_t)',
+  };
+}
 
 export interface NativeBinding {
   readonly library: NativeLibrary;
@@ -113,12 +62,9 @@ export interface NativeBinding {
   /** Why there is no device, or what the last call of this thread that failed on one met; empty where there is nothing. */
   deviceError(): string;
   /** Calls a function by its name; `args` are those after the group. */
-  call(name: GroupFunction, group: Address, args: readonly number[]): number;
+  call(name: string, group: Address, args: readonly number[]): number;
   create(device: number, group: Group): Address;
 }
-
-/** Functions whose first argument is a group. */
-type GroupFunction = Exclude<keyof NativeLibrary, 'millrace_group_destroy' | 'millrace_kept_release'>;
 
 const bound = new Map<string, NativeBinding>();
 
@@ -135,9 +81,9 @@ export function bindLibrary(file: string, missing: string): NativeBinding {
   const loaded = koffi.load(file);
   const abi = loaded.func('uint32_t millrace_abi_version()')() as number;
   if (abi !== ABI_VERSION) throw new Error(`${file} has ABI ${abi}, not ${ABI_VERSION}: build it again`);
-  const library = Object.fromEntries(
-    Object.entries(PROTOTYPES).map(([name, prototype]) => [name, loaded.func(prototype)]),
-  ) as unknown as NativeLibrary;
+  const functions: Record<string, (...args: number[]) => number> = Object.fromEntries(
+    Object.entries(prototypes()).map(([name, prototype]) => [name, loaded.func(prototype)]),
+  );
   const statusMessage = loaded.func('const char *millrace_status_message(int32_t)') as (status: number) => string;
   const createGroup = loaded.func('int32_t millrace_group_create(uint32_t, uint64_t, uint32_t, uint64_t)') as (
     device: number,
@@ -146,11 +92,15 @@ export function bindLibrary(file: string, missing: string): NativeBinding {
     result: Address,
   ) => number;
   const binding: NativeBinding = {
-    library,
+    library: functions as unknown as NativeLibrary,
     devices: devicesOf(loaded),
     statusMessage,
     deviceError: textOf(loaded.func('int32_t millrace_device_error(uint64_t, size_t)'), 512),
-    call: (name, group, args) => (library[name] as (...all: number[]) => number)(group, ...args),
+    call(name, group, args) {
+      const called = functions[name];
+      if (!called) throw new Error(`kernels/api.h has no ${name}`);
+      return called(group, ...args);
+    },
     create(device, group) {
       const modulus = new Uint8Array(new SharedArrayBuffer(group.elementBytes + 8));
       modulus.set(bigintToBytes(group.p, group.elementBytes), 8);

@@ -4,6 +4,7 @@
 // public values, and the inversion's one non-constant-time step works on a value blinded with fresh randomness.
 import { randomFillSync } from 'node:crypto';
 import type { Group } from '../../../math/index.js';
+import type { EntryName } from '../../operations.js';
 import type { Kernel, Work, WorkOf } from '../../pool/job.js';
 import { fillTable, powerByTable } from '../fixedBase.js';
 import { horner, windowProduct } from '../multiExp.js';
@@ -14,6 +15,19 @@ import { MontgomeryField, must, scratch } from './montgomery.js';
 function wordsOf(batch: Uint8Array): Int32Array {
   return new Int32Array(batch.buffer, batch.byteOffset, batch.length / 4);
 }
+
+/** What this kernel has code for; multiExp comes to it as windows. */
+export const OPENSSL_COMPUTES: readonly EntryName[] = [
+  'prepare',
+  'mul',
+  'mulGather',
+  'pow',
+  'powShared',
+  'powFixed',
+  'invertBatch',
+  'product',
+  'multiExp',
+];
 
 export class OpensslKernel implements Kernel {
   readonly #field: MontgomeryField;
@@ -69,33 +83,36 @@ export class OpensslKernel implements Kernel {
       case 'horner':
         horner(this.#field, work);
         break;
+      default:
+        throw new Error(`${work.op} is not how this kernel computes`);
     }
   }
 
-  #prepare({ a, out, from, to }: WorkOf<'prepare'>): void {
+  #prepare({ operands: { elements }, out }: WorkOf<'prepare'>): void {
     const { bytes, at, multiply } = this.#field;
-    const [source, target] = [addressOf(a), addressOf(out)];
-    for (let i = from; i < to; i++) multiply(target + i * bytes, source + i * bytes, at.rSquared);
+    const [source, target] = [addressOf(elements), addressOf(out)];
+    for (let offset = 0; offset < out.length; offset += bytes) multiply(target + offset, source + offset, at.rSquared);
   }
 
-  #mul({ a, b, prepared, out, from, to }: WorkOf<'mul'>): void {
+  #mul({ operands: { a, b }, prepared, out }: WorkOf<'mul'>): void {
     const field = this.#field;
     const { bytes } = field;
     const [left, right, target] = [addressOf(a), addressOf(b), wordsOf(out)];
-    for (let i = from; i < to; i++) {
+    const count = out.length / bytes;
+    for (let i = 0; i < count; i++) {
       this.#times(left + i * bytes, right + i * bytes, prepared);
       field.canonical(target, i);
     }
   }
 
-  #mulGather({ a, source, b, prepared, width, out, from, to }: WorkOf<'mulGather'>): void {
+  #mulGather({ operands: { a, source, b }, prepared, width, out }: WorkOf<'mulGather'>): void {
     const field = this.#field;
     const { bytes } = field;
     const [left, right, target] = [addressOf(a), addressOf(b), wordsOf(out)];
-    for (let slot = from; slot < to; slot++) {
+    for (const [slot, from] of source.entries()) {
       for (let e = 0; e < width; e++) {
         const index = slot * width + e;
-        this.#times(left + (source[slot]! * width + e) * bytes, right + index * bytes, prepared);
+        this.#times(left + (from * width + e) * bytes, right + index * bytes, prepared);
         field.canonical(target, index);
       }
     }
@@ -108,31 +125,35 @@ export class OpensslKernel implements Kernel {
     if (!prepared) multiply(at.result, at.result, at.rSquared);
   }
 
-  #pow({ bases, exponents, exponentBytes, out, from, to }: WorkOf<'pow'>): void {
+  #pow({ operands: { bases, exponents }, exponentBytes, out }: WorkOf<'pow'>): void {
+    const { bytes } = this.#field;
     const [base, exponent, target] = [addressOf(bases), addressOf(exponents), wordsOf(out)];
-    for (let i = from; i < to; i++) {
+    const count = out.length / bytes;
+    for (let i = 0; i < count; i++) {
       this.#loadExponent(exponent + i * exponentBytes, exponentBytes);
-      this.#raise(base + i * this.#field.bytes, target, i);
+      this.#raise(base + i * bytes, target, i);
     }
   }
 
-  #powShared({ bases, exponents, exponentBytes, out, from, to }: WorkOf<'powShared'>): void {
+  #powShared({ operands: { bases, exponents }, exponentBytes, out }: WorkOf<'powShared'>): void {
+    const { bytes } = this.#field;
     const [base, exponent, target] = [addressOf(bases), addressOf(exponents), wordsOf(out)];
-    const width = exponents.length / exponentBytes;
-    for (let e = 0; e < width; e++) {
+    const [count, powers] = [bases.length / bytes, exponents.length / exponentBytes];
+    for (let e = 0; e < powers; e++) {
       this.#loadExponent(exponent + e * exponentBytes, exponentBytes);
-      for (let i = from; i < to; i++) this.#raise(base + i * this.#field.bytes, target, i * width + e);
+      for (let i = 0; i < count; i++) this.#raise(base + i * bytes, target, i * powers + e);
     }
   }
 
-  #powFixed({ base, table, exponents, exponentBytes, out, from, to }: WorkOf<'powFixed'>): void {
+  #powFixed({ operands: { base, exponents }, table, exponentBytes, out }: WorkOf<'powFixed'>): void {
     const target = wordsOf(out);
+    const count = exponents.length / exponentBytes;
     if (table) {
-      powerByTable(this.#field, table, exponents, exponentBytes, from, to, target);
+      powerByTable(this.#field, table, exponents, exponentBytes, count, target);
       return;
     }
     const [address, exponent] = [addressOf(base), addressOf(exponents)];
-    for (let i = from; i < to; i++) {
+    for (let i = 0; i < count; i++) {
       this.#loadExponent(exponent + i * exponentBytes, exponentBytes);
       this.#raise(address, target, i);
     }
@@ -157,22 +178,23 @@ export class OpensslKernel implements Kernel {
    * Montgomery's trick: one inversion for the chunk, three products an element. Prefixes P[i] = P[i−1]·a[i]·R⁻¹ and
    * inverses I[i] = P[i]⁻¹ need no conversion: the factors R cancel in I·P[i−1]·R⁻¹ = a[i]⁻¹ and I·a[i]·R⁻¹ = I[i−1].
    */
-  #invertBatch({ a, out, from, to }: WorkOf<'invertBatch'>): void {
+  #invertBatch({ operands: { a }, out }: WorkOf<'invertBatch'>): void {
     const field = this.#field;
     const { at, bytes, multiply } = field;
     const [source, target] = [addressOf(a), wordsOf(out)];
-    const prefixes = scratch((to - from) * bytes);
-    const prefix = (i: number) => prefixes.address + (i - from) * bytes;
-    prefixes.bytes.set(a.subarray(from * bytes, (from + 1) * bytes));
-    for (let i = from + 1; i < to; i++) multiply(prefix(i), prefix(i - 1), source + i * bytes);
-    this.#invertBlinded(prefix(to - 1));
-    for (let i = to - 1; i > from; i--) {
+    const prefixes = scratch(a.length);
+    const prefix = (i: number) => prefixes.address + i * bytes;
+    const count = a.length / bytes;
+    prefixes.bytes.set(a.subarray(0, bytes));
+    for (let i = 1; i < count; i++) multiply(prefix(i), prefix(i - 1), source + i * bytes);
+    this.#invertBlinded(prefix(count - 1));
+    for (let i = count - 1; i > 0; i--) {
       multiply(at.result, at.temporary, prefix(i - 1));
       field.canonical(target, i);
       multiply(at.temporary, at.temporary, source + i * bytes);
     }
     field.bytesAt('result').set(field.bytesAt('temporary'));
-    field.canonical(target, from);
+    field.canonical(target, 0);
     prefixes.bytes.fill(0);
   }
 
@@ -193,15 +215,16 @@ export class OpensslKernel implements Kernel {
     multiply(at.temporary, at.temporary, at.blind);
   }
 
-  #product({ a, width, out, from, to }: WorkOf<'product'>): void {
+  #product({ operands: { a }, width, out }: WorkOf<'product'>): void {
     const field = this.#field;
     const { at, bytes, multiply } = field;
     const [source, target] = [addressOf(a), wordsOf(out)];
+    const slots = a.length / bytes / width;
     for (let e = 0; e < width; e++) {
-      multiply(at.result, source + (from * width + e) * bytes, at.r);
-      for (let slot = from + 1; slot < to; slot++) multiply(at.result, at.result, source + (slot * width + e) * bytes);
+      multiply(at.result, source + e * bytes, at.r);
+      for (let slot = 1; slot < slots; slot++) multiply(at.result, at.result, source + (slot * width + e) * bytes);
       // Every product but the first one left a factor R⁻¹.
-      multiply(at.result, at.result, field.rPower(to - from));
+      multiply(at.result, at.result, field.rPower(slots));
       field.canonical(target, e);
     }
   }

@@ -1,0 +1,220 @@
+// One call of an engine's method: checks its operands by their kinds, in the order of the operation's entry (operations.ts), and
+// makes the request of them. What an operation needs checked is in its entry and nowhere else.
+import { checkBytes, MixError } from '../../base/index.js';
+import {
+  allocateElements,
+  CHECK_SLICE,
+  checkElementsInTurns,
+  checkWidth,
+  countElements,
+  type Group,
+  scanElements,
+} from '../../math/index.js';
+import type { EngineName, WorkOptions } from '../engine.js';
+import { type EntryName, entryOf, type OperandKind } from '../operations.js';
+import { checkBase, checkExponents, checkOut, takePermutation } from './arguments.js';
+import { FixedBaseHandle, type HandleStorage, PreparedHandle } from './handles.js';
+import type { Request, TableSlot, View } from './request.js';
+
+/** Options of any operation; each looks at its own. */
+export type CallOptions = WorkOptions & { readonly exponentBytes?: number; readonly width?: number };
+
+/** Whose handles are good. */
+interface Owner {
+  readonly name: EngineName;
+  readonly group: Group;
+}
+
+export class CheckedCall {
+  readonly #op: EntryName;
+  readonly #owner: Owner;
+  readonly #options: CallOptions;
+  readonly #exponentBytes: number | undefined;
+  readonly #operands: Record<string, View> = {};
+  readonly #rest: (() => Promise<unknown>)[] = [];
+  #width = 1;
+  #powers = 1;
+  #prepared = false;
+  #slot: TableSlot | undefined;
+  #storage: HandleStorage | undefined;
+  /** Known from the first operand that has something for each of them. */
+  #units: number | undefined;
+  /** A permutation that is not taken yet. */
+  #permutation: { readonly name: string; readonly given: unknown } | undefined;
+  #taken: Uint32Array | undefined;
+
+  /** @throws MixError LENGTH_MISMATCH, ELEMENT_RANGE, EXPONENT_RANGE, WIDTH_INVALID, HANDLE_FOREIGN, HANDLE_RELEASED, ARGUMENT_INVALID */
+  constructor(owner: Owner, op: EntryName, given: object, options: CallOptions) {
+    this.#op = op;
+    this.#owner = owner;
+    this.#options = options;
+    // Read once: what is checked is what is computed with.
+    this.#exponentBytes = options.exponentBytes;
+    const kinds = entryOf(op).operands;
+    for (const name in kinds) this.#check(name, kinds[name], Reflect.get(given, name));
+  }
+
+  /** The storage of the handle that it uses. */
+  get storage(): HandleStorage | undefined {
+    return this.#storage;
+  }
+
+  /** Elements multiplied, or powers raised: what the meters count. */
+  get elements(): number {
+    return this.#slots() * this.#width * this.#powers;
+  }
+
+  /** Where the result goes: where the caller wants it, or to a new buffer. @throws MixError LENGTH_MISMATCH, BUFFER_OVERLAP, BATCH_TOO_LARGE */
+  result(): Uint8Array {
+    const { group } = this.#owner;
+    const { out } = this.#options;
+    const count = entryOf(this.#op).folds ? this.#width : this.elements;
+    if (!out) return allocateElements(group, count);
+    const inputs: unknown[] = [...Object.values(this.#operands), this.#permutation?.given];
+    checkOut(out, count * group.elementBytes, inputs.filter(isView));
+    return out;
+  }
+
+  /** What the executor gets. @throws MixError ARGUMENT_INVALID, PERMUTATION_INVALID */
+  request(out: Uint8Array): Request {
+    if (this.#permutation) {
+      this.#taken = takePermutation(this.#permutation.given, this.#slots());
+      this.#operands[this.#permutation.name] = this.#taken;
+    }
+    // The operands are those that the entry names, each checked to be what its kind says.
+    return {
+      op: this.#op,
+      operands: this.#operands,
+      width: this.#width,
+      exponentBytes: this.#exponentBytes ?? 0,
+      prepared: this.#prepared,
+      slot: this.#slot,
+      table: undefined,
+      out,
+    } as Request;
+  }
+
+  /** Elements that are left to check, slice by slice, while handles are held. None of an honest batch: it goes on at once. */
+  checkRest(): Promise<unknown> | undefined {
+    return this.#rest.length > 0 ? Promise.all(this.#rest.map((check) => check())) : undefined;
+  }
+
+  /** Wipes what is secret and was copied. */
+  wipe(): void {
+    this.#taken?.fill(0);
+  }
+
+  #slots(): number {
+    return this.#units ?? 1;
+  }
+
+  #check(name: string, kind: OperandKind | undefined, given: unknown): void {
+    switch (kind) {
+      case 'width':
+        this.#checkWidth();
+        break;
+      case 'elements':
+      case 'gathered':
+        this.#checkElements(name, given);
+        break;
+      case 'multiplier':
+        this.#checkMultiplier(name, given);
+        break;
+      case 'base':
+        this.#checkBase(name, given);
+        break;
+      case 'exponents':
+        this.#units = this.#checkExponents(name, given, this.#units);
+        break;
+      case 'sharedExponents':
+        this.#powers = this.#checkExponents(name, given);
+        checkWidth(this.#powers);
+        break;
+      case 'permutation':
+        this.#permutation = { name, given };
+        break;
+    }
+  }
+
+  #checkExponents(name: string, given: unknown, expected?: number): number {
+    checkBytes(given, name);
+    this.#operands[name] = given;
+    return checkExponents(this.#owner.group, given, this.#exponentBytes, expected);
+  }
+
+  #checkWidth(): void {
+    const { width = 1 } = this.#options;
+    checkWidth(width);
+    this.#width = width;
+    if (this.#units !== undefined) this.#countSlots(this.#units);
+  }
+
+  #checkElements(name: string, given: unknown): void {
+    checkBytes(given, name);
+    const expected = this.#units === undefined ? undefined : this.#units * this.#width;
+    const count = this.#scan(name, given, expected);
+    this.#operands[name] = given;
+    if (this.#units === undefined) this.#countSlots(count);
+  }
+
+  /** Takes elements that are counted for whole slots. @throws MixError LENGTH_MISMATCH */
+  #countSlots(elements: number): void {
+    const slots = elements / this.#width;
+    if (!Number.isInteger(slots)) {
+      const [[what, { byteLength: length }] = ['', { byteLength: 0 }]] = Object.entries(this.#operands);
+      throw new MixError('LENGTH_MISMATCH', { what, length, width: this.#width });
+    }
+    this.#units = slots;
+  }
+
+  #checkMultiplier(name: string, given: unknown): void {
+    const expected = this.#slots() * this.#width;
+    if (ArrayBuffer.isView(given)) {
+      checkBytes(given, name);
+      this.#scan(name, given, expected);
+      this.#operands[name] = given;
+      return;
+    }
+    const { name: engine } = this.#owner;
+    if (!(given instanceof PreparedHandle) || given.owner !== this.#owner) {
+      throw new MixError('HANDLE_FOREIGN', { argument: name, engine });
+    }
+    given.storage.check();
+    const { count } = given;
+    if (count !== expected) throw new MixError('LENGTH_MISMATCH', { what: name, elements: count, expected });
+    this.#operands[name] = given.data;
+    this.#prepared = true;
+    this.#storage = given.storage;
+  }
+
+  #checkBase(name: string, given: unknown): void {
+    const { group, name: engine } = this.#owner;
+    if (ArrayBuffer.isView(given)) {
+      checkBytes(given, name);
+      checkBase(group, given);
+      this.#operands[name] = given;
+      return;
+    }
+    if (!(given instanceof FixedBaseHandle) || given.owner !== this.#owner) {
+      throw new MixError('HANDLE_FOREIGN', { argument: name, engine });
+    }
+    given.check();
+    this.#operands[name] = given.element;
+    this.#slot = given.slot;
+    this.#storage = given;
+  }
+
+  /** Counts elements and checks them; what a hostile batch would hold the main thread for, later: {@link CheckedCall.checkRest}. */
+  #scan(what: string, batch: Uint8Array, expected: number | undefined): number {
+    const { group } = this.#owner;
+    const count = countElements(group, batch, what);
+    if (expected !== undefined && count !== expected) {
+      throw new MixError('LENGTH_MISMATCH', { what, elements: count, expected });
+    }
+    const from = scanElements(group, batch, what, 0, CHECK_SLICE);
+    if (from < count) this.#rest.push(() => checkElementsInTurns(group, batch, what, from));
+    return count;
+  }
+}
+
+const isView = (value: unknown): value is View => value instanceof Uint8Array || value instanceof Uint32Array;
