@@ -87,7 +87,7 @@ MILLRACE_FN void reduceStep(const Field<W, S, F>& field, NarrowWindow<W, S>& win
   for (int i = 0; i < 5; i++) window.odd[i] = i < 3 ? odd[4 + i] : none;
 }
 
-/// A step that adds the product of b and a before it reduces. What is handed down is added by itself: as the start of what is above
+/// A step that adds the product of b and a before it reduces. The value handed down is added by itself: as the start of what is above
 /// the block it would have more carries than can wait. The first step has no quotient to add.
 template <bool kFirst, class W, class S, Form F>
 MILLRACE_FN void productStep(const Field<W, S, F>& field, NarrowWindow<W, S>& window, const W (&b)[4], const W (&a)[4]) {

@@ -4,7 +4,7 @@ export {
   Client,
   type ClientOptions,
   type DeliveryOptions,
-  type Fate,
+  type MessageOutcome,
   type OutgoingMessage,
   Sender,
   type VerifiedOutputs,

@@ -5,9 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Rng, randomBelow, randomBytes, SeededRng } from '../src/base/rng.js';
 import { selfCheck } from '../src/engine/checked/selfCheck.js';
 import type { Engine } from '../src/engine/engine.js';
-import { exponentsOf } from '../src/engine/kernels/reference.js';
+import { readExponents } from '../src/engine/kernels/reference.js';
 import { operations } from '../src/engine/operations.js';
-import { batchOf, bigintToBytes, elementsOf } from '../src/math/batch.js';
+import { bigintToBytes, toBatch, toBigints } from '../src/math/batch.js';
 import { type Group, namedGroup } from '../src/math/group.js';
 import { randomElements } from '../src/math/sampling.js';
 import { handleTests, refusalTests, typeTests } from './engine/refusals.js';
@@ -89,7 +89,7 @@ function harnessOf(group: Group, sizes: Sizes, seed: string): Harness {
     rng,
     elements: (count) => {
       const first = edges([1n, group.q, 2n], count);
-      return batchOf(group, [...first, ...elementsOf(group, randomElements(rng, group, count - first.length))]);
+      return toBatch(group, [...first, ...toBigints(group, randomElements(rng, group, count - first.length))]);
     },
     exponents: (count, bytes) => {
       const out = new Uint8Array(new SharedArrayBuffer(count * bytes));
@@ -126,7 +126,7 @@ function unaligned(bytes: Uint8Array): Uint8Array {
 
 function productTests(harness: Harness): void {
   const { group, sizes, rng, elements } = harness;
-  const read = (batch: Uint8Array) => elementsOf(group, batch);
+  const read = (batch: Uint8Array) => toBigints(group, batch);
 
   it.each([0, 1, 3, sizes.products])('multiplies %i elements, plain and prepared', async (count) => {
     const [a, b] = [elements(count), randomElements(rng, group, count)];
@@ -142,7 +142,7 @@ function productTests(harness: Harness): void {
     const values = [1n, 2n, group.q - 1n, group.q];
     const pairs = values.flatMap((a) => values.map((b) => [a, b] as const));
     const [a, b] = [pairs.map(([left]) => left), pairs.map(([, right]) => right)];
-    const product = await harness.engine.mul(batchOf(group, a), batchOf(group, b));
+    const product = await harness.engine.mul(toBatch(group, a), toBatch(group, b));
     expect(read(product)).toEqual(operations.mul.reference(group, { a, b }));
   });
 
@@ -193,7 +193,7 @@ function productTests(harness: Harness): void {
 
 function powerTests(harness: Harness): void {
   const { group, sizes, elements, exponents } = harness;
-  const read = (batch: Uint8Array) => elementsOf(group, batch);
+  const read = (batch: Uint8Array) => toBigints(group, batch);
   /** Exponent lengths: odd, short, as long as an element, the longest. Large groups: few, the reference is slow. */
   const large = group.bits > 1024;
   const lengths = [1, 5, 33, group.elementBytes, 2 * group.elementBytes].filter((bytes) => !large || bytes < 100);
@@ -203,7 +203,7 @@ function powerTests(harness: Harness): void {
     { count: sizes.powers, exponentBytes: 32 },
   ])('raises $count bases to exponents of $exponentBytes bytes', async ({ count, exponentBytes }) => {
     const [bases, own] = [elements(count), exponents(count, exponentBytes)];
-    const truth = operations.pow.reference(group, { bases: read(bases), exponents: exponentsOf(own, exponentBytes) });
+    const truth = operations.pow.reference(group, { bases: read(bases), exponents: readExponents(own, exponentBytes) });
     expect(read(await harness.engine.pow(bases, own, { exponentBytes }))).toEqual(truth);
   });
 
@@ -224,7 +224,7 @@ function powerTests(harness: Harness): void {
     { count: 4, width: 3 },
   ])('raises $count bases to $width shared exponents', async ({ count, width }) => {
     const [bases, shared] = [elements(count), exponents(width, 32)];
-    const truth = operations.powShared.reference(group, { bases: read(bases), exponents: exponentsOf(shared, 32) });
+    const truth = operations.powShared.reference(group, { bases: read(bases), exponents: readExponents(shared, 32) });
     expect(read(await harness.engine.powShared(bases, shared, { exponentBytes: 32 }))).toEqual(truth);
   });
 
@@ -239,7 +239,7 @@ function powerTests(harness: Harness): void {
     for (const base of [elements(4).subarray(3 * group.elementBytes), elements(2).subarray(group.elementBytes)]) {
       const truth = operations.powFixed.reference(group, {
         base: read(base)[0]!,
-        exponents: exponentsOf(own, exponentBytes),
+        exponents: readExponents(own, exponentBytes),
       });
       const handle = await harness.engine.fixedBase(base);
       expect(read(handle.element)).toEqual(read(base));
@@ -252,7 +252,7 @@ function powerTests(harness: Harness): void {
 
   it('takes exponents that are not shared', async () => {
     const [bases, own] = [elements(4), exponents(4, 7)];
-    const truth = operations.pow.reference(group, { bases: read(bases), exponents: exponentsOf(own, 7) });
+    const truth = operations.pow.reference(group, { bases: read(bases), exponents: readExponents(own, 7) });
     const options = { exponentBytes: 7, out: unshared(bases) };
     expect(read(await harness.engine.pow(unshared(bases), unshared(own), options))).toEqual(truth);
   });
@@ -260,7 +260,7 @@ function powerTests(harness: Harness): void {
 
 function foldTests(harness: Harness): void {
   const { group, sizes, elements, exponents } = harness;
-  const read = (batch: Uint8Array) => elementsOf(group, batch);
+  const read = (batch: Uint8Array) => toBigints(group, batch);
 
   it.each([0, 1, 2, sizes.inverses])('inverts %i elements', async (count) => {
     const a = elements(count);
@@ -289,7 +289,7 @@ function foldTests(harness: Harness): void {
     const [bases, own] = [elements(count), exponents(count, exponentBytes)];
     const truth = operations.multiExp.reference(group, {
       bases: read(bases),
-      exponents: exponentsOf(own, exponentBytes),
+      exponents: readExponents(own, exponentBytes),
     });
     expect(read(await harness.engine.multiExp(bases, own, { exponentBytes }))).toEqual(truth);
   });
@@ -300,14 +300,14 @@ function propertyTests(harness: Harness): void {
   const element = fc.oneof(fc.constantFrom(1n, group.q), fc.bigInt({ min: 1n, max: group.q }));
   const exponent = fc.oneof(fc.constantFrom(0n, group.q, group.p), fc.bigInt({ min: 0n, max: (1n << 128n) - 1n }));
   const triples = fc.array(fc.tuple(element, element, exponent), { maxLength: 40 });
-  const read = (batch: Uint8Array) => elementsOf(group, batch);
+  const read = (batch: Uint8Array) => toBigints(group, batch);
   const options = { exponentBytes: 16 };
 
   it('agrees with the catalogue on any batch', async () => {
     await fc.assert(
       fc.asyncProperty(triples, async (list) => {
         const [left, right, powers] = [list.map(([a]) => a), list.map(([, b]) => b), list.map(([, , e]) => e)];
-        const [a, b] = [batchOf(group, left), batchOf(group, right)];
+        const [a, b] = [toBatch(group, left), toBatch(group, right)];
         const flat = new Uint8Array(list.length * 16);
         for (const [index, value] of powers.entries()) flat.set(bigintToBytes(value, 16), index * 16);
         const { engine } = harness;

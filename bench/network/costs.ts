@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { MixError } from '../../src/base/errors.js';
 import { describeMachine } from '../../src/bench/machine.js';
-import { medianOf, significant } from '../../src/bench/stats.js';
+import { significant, takeMedian } from '../../src/bench/stats.js';
 import { ENGINE_NAMES } from '../../src/engine/engine.js';
 import { openEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
@@ -45,7 +45,7 @@ async function sample(call: Call, repeat: number): Promise<number> {
   const calls = Math.min(CALLS_MAX, Math.max(3, Math.ceil(SAMPLE_US / roughUs)));
   const samples: number[] = [];
   for (let i = 0; i < repeat; i++) samples.push(await timed(call, calls));
-  return medianOf(samples);
+  return takeMedian(samples);
 }
 
 async function priceOf(name: string, maker: Maker, repeat: number): Promise<Price> {
@@ -83,7 +83,7 @@ async function reserveUs(repeat: number): Promise<number> {
   }
   await store.close();
   rmSync(directory, { recursive: true });
-  return significant(medianOf(samples));
+  return significant(takeMedian(samples));
 }
 
 /**

@@ -11,8 +11,8 @@ import { silentLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
 import { systemRng } from '../../src/base/rng.js';
 import type { EndFacts } from '../../src/bench/link/messages.js';
-import { memberOf, NETWORK, type OwnEnd } from '../../src/bench/link/self.js';
-import { medianOf, significant } from '../../src/bench/stats.js';
+import { asMember, NETWORK, type OwnEnd } from '../../src/bench/link/self.js';
+import { significant, takeMedian } from '../../src/bench/stats.js';
 import { SIGNATURE_BYTES, SigningKey } from '../../src/cmix/signatures.js';
 import { TEAM_HOST_OPTIONS, TeamLink } from '../../src/comms/team/link.js';
 import { addTeamService } from '../../src/comms/team/service.js';
@@ -21,7 +21,7 @@ import { Membership } from '../../src/protocol/membership.js';
 import { HostManager } from '../../src/transport/calling/hosts.js';
 import { createCertificate } from '../../src/transport/certificates.js';
 import { LinkMetrics } from '../../src/transport/linkMetrics.js';
-import { Gate } from '../../src/transport/serving/gate.js';
+import { CallAuthenticator } from '../../src/transport/serving/callAuthenticator.js';
 import { addHandshakeService } from '../../src/transport/serving/handshakeService.js';
 import { listen } from '../../src/transport/serving/server.js';
 import type { Price, TransportWork } from './costFile.js';
@@ -64,15 +64,15 @@ const cpuUs = (): number => {
 /** The receiving process: says who it is, and how much processor time it has had whenever it is asked. */
 async function receive(client: EndFacts): Promise<void> {
   const { key, certificate, facts } = await ownEnd();
-  const membership = new Membership(0, [memberOf(client, `${ADDRESS}:1`)]);
+  const membership = new Membership(0, [asMember(client, `${ADDRESS}:1`)]);
   const self = { id: key.nodeId, sign: (digest: Uint8Array) => key.sign(digest) };
   const ports = { clock: systemClock, rng: systemRng };
-  const gate = new Gate({ network: NETWORK, self, membership: () => membership, ...ports });
-  const authenticate = (call: Parameters<Gate['admit']>[0]) => void gate.admit(call);
+  const authenticator = new CallAuthenticator({ network: NETWORK, self, membership: () => membership, ...ports });
+  const authenticate = (call: Parameters<CallAuthenticator['admit']>[0]) => void authenticator.admit(call);
   const options = { address: `${ADDRESS}:0`, certificate, authenticate, log: silentLog, metrics: createMetrics() };
   const { port } = await listen(options, (server, errors) => {
-    addHandshakeService(server, errors, gate);
-    const identify = (context: Parameters<Gate['identify']>[0]) => gate.identify(context);
+    addHandshakeService(server, errors, authenticator);
+    const identify = (context: Parameters<CallAuthenticator['identify']>[0]) => authenticator.identify(context);
     addTeamService(server, errors, { receiver: nobody, identify, idleMs: IDLE_MS });
   });
   process.on('message', () => process.send!(cpuUs()));
@@ -113,7 +113,7 @@ async function priceAt(
     out.push((cpuUs() - own) / CALLS);
     into.push(((await ask(child)) - theirs) / CALLS);
   }
-  return [medianOf(out), medianOf(into)];
+  return [takeMedian(out), takeMedian(into)];
 }
 
 /** The line through two sizes. */
@@ -128,7 +128,7 @@ export async function transportPrices(repeat: number): Promise<Record<TransportW
   const child = fork(fileURLToPath(import.meta.url), [RECEIVER]);
   child.send(facts);
   const [other] = (await once(child, 'message')) as [EndFacts & { readonly port: number }];
-  const member = memberOf(other, `${ADDRESS}:${other.port}`);
+  const member = asMember(other, `${ADDRESS}:${other.port}`);
   const self = { network: NETWORK, id: key.nodeId, sign: (digest: Uint8Array) => key.sign(digest) };
   const ports = { log: silentLog, metrics: new LinkMetrics(createMetrics()), clock: systemClock, rng: systemRng };
   const hosts = new HostManager({}, { self, certificate: () => certificate, ...ports });

@@ -7,7 +7,7 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { BootId, NodeId } from '../../src/base/ids.js';
 import { randomBytes, randomFraction, SeededRng } from '../../src/base/rng.js';
-import { nodeIdOf } from '../../src/cmix/signatures.js';
+import { deriveNodeId } from '../../src/cmix/signatures.js';
 import { reduceScheduler } from '../../src/scheduler/machine/reducer.js';
 import { initialState, type SchedulerState } from '../../src/scheduler/machine/state.js';
 import { DEFAULT_PARAMS } from '../../src/scheduler/parameters.js';
@@ -23,7 +23,7 @@ const { values } = parseArgs({
 const nodes = Number(values.nodes);
 const repeat = Number(values.repeat);
 const rng = new SeededRng('scheduling');
-const ids = Array.from({ length: nodes }, () => nodeIdOf(randomBytes(rng, 32)));
+const ids = Array.from({ length: nodes }, () => deriveNodeId(randomBytes(rng, 32)));
 
 /** A pool of nodes that are all there, with measured round trips to fifty others each. */
 function pool(): SchedulerState {

@@ -68,7 +68,7 @@ void finish(Target&) {}
 double timed(const Variant<Target>&, Target&, Kind, const Batch&) { return 0; }
 #endif
 
-/// A batch of random numbers below 2^(bits − 1), and a modulus above them that ends in 64 one-bits. Kept until the program ends.
+/// A batch of random numbers below 2^(bits − 1), and a modulus above them that ends in 64 one-bits. Resident until the program ends.
 Batch makeBatch(Target& on, std::uint32_t count) {
   std::mt19937 random(count);
   const auto fill = [&](std::size_t words) {

@@ -39,7 +39,7 @@ struct BlocksMin : Shipped {
   static constexpr int kBlocksMin = kBlocks;
 };
 
-/// What is timed: products and squarings one after the other in registers, and powers as the library computes them.
+/// The timed work: products and squarings one after the other in registers, and powers as the library computes them.
 enum class Kind { kProducts, kSquarings, kPowers };
 constexpr std::array<Kind, 3> kKinds = {Kind::kProducts, Kind::kSquarings, Kind::kPowers};
 constexpr const char* kKindNames[] = {"products", "squarings", "powers"};

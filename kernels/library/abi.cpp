@@ -10,14 +10,14 @@
 using millrace::library::Device;
 using millrace::library::Failure;
 using millrace::library::Group;
-using millrace::library::Kept;
+using millrace::library::Resident;
 
 struct millrace_group {
   std::shared_ptr<Group> group;
 };
 
-struct millrace_kept {
-  std::unique_ptr<Kept> kept;
+struct millrace_resident {
+  std::unique_ptr<Resident> resident;
 };
 
 namespace {
@@ -82,13 +82,13 @@ bool given(bool any, Pointers... pointers) {
   return !any || ((pointers != nullptr) && ...);
 }
 
-bool isOf(const millrace_group* group, const millrace_kept* kept, Kept::Kind kind) {
-  return kept != nullptr && kept->kept->kind == kind && kept->kept->group == group->group;
+bool isOf(const millrace_group* group, const millrace_resident* resident, Resident::Kind kind) {
+  return resident != nullptr && resident->resident->kind == kind && resident->resident->group == group->group;
 }
 
 /// Whether `count` elements from `first` on are kept.
-bool holds(const millrace_kept* kept, std::size_t first, std::size_t count) {
-  return first <= kept->kept->count && count <= kept->kept->count - first;
+bool holds(const millrace_resident* resident, std::size_t first, std::size_t count) {
+  return first <= resident->resident->count && count <= resident->resident->count - first;
 }
 
 std::int32_t writeText(const std::string& text, char* to, std::size_t length) {
@@ -127,10 +127,10 @@ Device* find(std::uint32_t index, std::int32_t& status) noexcept {
   return nullptr;
 }
 
-std::int32_t keep(const millrace_group* group, millrace_kept** kept, const std::function<std::unique_ptr<Kept>(const Group&)>& make) {
+std::int32_t keep(const millrace_group* group, millrace_resident** resident, const std::function<std::unique_ptr<Resident>(const Group&)>& make) {
   return onGroup(group, [&](const Group& g) {
-    auto handle = std::make_unique<millrace_kept>();
-    handle->kept = make(g);
+    auto handle = std::make_unique<millrace_resident>();
+    handle->resident = make(g);
     *kept = handle.release();
   });
 }
@@ -262,43 +262,43 @@ int32_t millrace_multi_exp(const millrace_group* group, uint8_t* out, const uint
   return onGroup(group, [&](const Group& g) { g.multiExp(out, bases, exponents, exponent_bytes, count); });
 }
 
-int32_t millrace_keep_prepared(const millrace_group* group, const uint8_t* a, size_t count, millrace_kept** kept) {
-  if (kept == nullptr || !batches(group, count) || !given(count > 0, a)) return MILLRACE_INVALID_ARGUMENT;
-  return keep(group, kept, [&](const Group& g) { return g.keepPrepared(a, count); });
+int32_t millrace_resident_prepared(const millrace_group* group, const uint8_t* a, size_t count, millrace_resident** resident) {
+  if (resident == nullptr || !batches(group, count) || !given(count > 0, a)) return MILLRACE_INVALID_ARGUMENT;
+  return keep(group, resident, [&](const Group& g) { return g.makeResidentPrepared(a, count); });
 }
 
-int32_t millrace_keep_table(const millrace_group* group, const uint8_t* base, size_t exponent_bytes, uint32_t digit_bits,
-                            millrace_kept** kept) {
-  const bool valid = group && base && kept && isExponentLength(exponent_bytes) && isDigit(digit_bits);
+int32_t millrace_resident_table(const millrace_group* group, const uint8_t* base, size_t exponent_bytes, uint32_t digit_bits,
+                            millrace_resident** resident) {
+  const bool valid = group && base && resident && isExponentLength(exponent_bytes) && isDigit(digit_bits);
   if (!valid) return MILLRACE_INVALID_ARGUMENT;
-  return keep(group, kept, [&](const Group& g) { return g.keepTable(base, exponent_bytes, digit_bits); });
+  return keep(group, resident, [&](const Group& g) { return g.makeResidentTable(base, exponent_bytes, digit_bits); });
 }
 
-void millrace_kept_release(millrace_kept* kept) { delete kept; }
+void millrace_resident_release(millrace_resident* resident) { delete resident; }
 
-int32_t millrace_mul_kept(const millrace_group* group, uint8_t* out, const uint8_t* a, const millrace_kept* kept, size_t first,
+int32_t millrace_mul_resident(const millrace_group* group, uint8_t* out, const uint8_t* a, const millrace_resident* resident, size_t first,
                           size_t count) {
-  if (!batches(group, count) || !isOf(group, kept, Kept::Kind::kPrepared) || !holds(kept, first, count)) return MILLRACE_INVALID_ARGUMENT;
+  if (!batches(group, count) || !isOf(group, resident, Resident::Kind::kPrepared) || !holds(resident, first, count)) return MILLRACE_INVALID_ARGUMENT;
   if (!given(count > 0, out, a)) return MILLRACE_INVALID_ARGUMENT;
-  return onGroup(group, [&](const Group& g) { g.mulKept(out, a, *kept->kept, first, count); });
+  return onGroup(group, [&](const Group& g) { g.mulResident(out, a, *resident->resident, first, count); });
 }
 
-int32_t millrace_mul_gather_kept(const millrace_group* group, uint8_t* out, const uint8_t* a, const uint32_t* source,
-                                 const millrace_kept* kept, size_t first, size_t width, size_t slots, size_t from, size_t to) {
+int32_t millrace_mul_gather_resident(const millrace_group* group, uint8_t* out, const uint8_t* a, const uint32_t* source,
+                                 const millrace_resident* resident, size_t first, size_t width, size_t slots, size_t from, size_t to) {
   if (width == 0 || from > to || to > slots || !batches(group, width, slots)) return MILLRACE_INVALID_ARGUMENT;
-  if (!isOf(group, kept, Kept::Kind::kPrepared) || !holds(kept, first, width * to)) return MILLRACE_INVALID_ARGUMENT;
+  if (!isOf(group, resident, Resident::Kind::kPrepared) || !holds(resident, first, width * to)) return MILLRACE_INVALID_ARGUMENT;
   if (!given(from < to, out, a, source)) return MILLRACE_INVALID_ARGUMENT;
   for (std::size_t k = from; k < to; k++) {
     if (source[k] >= slots) return MILLRACE_INVALID_ARGUMENT;
   }
-  return onGroup(group, [&](const Group& g) { g.mulGatherKept(out, a, source, *kept->kept, first, width, from, to); });
+  return onGroup(group, [&](const Group& g) { g.mulGatherResident(out, a, source, *resident->resident, first, width, from, to); });
 }
 
-int32_t millrace_pow_fixed_kept(const millrace_group* group, uint8_t* out, const millrace_kept* kept, const uint8_t* exponents,
+int32_t millrace_pow_fixed_resident(const millrace_group* group, uint8_t* out, const millrace_resident* resident, const uint8_t* exponents,
                                 size_t count) {
-  if (!batches(group, count) || !isOf(group, kept, Kept::Kind::kTable)) return MILLRACE_INVALID_ARGUMENT;
-  if (!exists(count, 1, kept->kept->exponentBytes) || !given(count > 0, out, exponents)) return MILLRACE_INVALID_ARGUMENT;
-  return onGroup(group, [&](const Group& g) { g.powFixedKept(out, *kept->kept, exponents, count); });
+  if (!batches(group, count) || !isOf(group, resident, Resident::Kind::kTable)) return MILLRACE_INVALID_ARGUMENT;
+  if (!exists(count, 1, resident->resident->exponentBytes) || !given(count > 0, out, exponents)) return MILLRACE_INVALID_ARGUMENT;
+  return onGroup(group, [&](const Group& g) { g.powFixedResident(out, *resident->resident, exponents, count); });
 }
 
 }  // extern "C"

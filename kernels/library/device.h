@@ -1,9 +1,9 @@
 // A device while the library is loaded: what it is, whether it still works, and the lanes that calls borrow. A lane is a stream
 // with memory on both sides, kept for the next call: in the steady state nothing is allocated.
 //
-// What is wiped, and when. Exponents, and scratch memory (tables and buckets that depend on them), on both sides: as soon as the
+// Wiping. Exponents, and scratch memory (tables and buckets that depend on them), on both sides: as soon as the
 // part of a batch that they belong to is done. Elements that are staged: when memory grows, when a call fails, when memory is
-// needed elsewhere, and when the last group of the device goes; until then the next batches overwrite them. What is kept by
+// needed elsewhere, and when the last group of the device goes; until then the next batches overwrite them. Memory kept by
 // handle: when it is released. All memory is overwritten before it is freed.
 #pragma once
 
@@ -44,7 +44,7 @@ class Device {
   explicit Device(std::uint32_t index) : index_(index), facts_(runtime::facts(index)) {}
 
   const DeviceFacts& facts() const { return facts_; }
-  /// What a lane may take of the device's memory, so that a few calls and what is kept find room beside each other.
+  /// What a lane may take of the device's memory, so that a few calls and what is resident find room beside each other.
   std::size_t laneBytes() const;
 
   /// This thread works on the device from now on. Throws what the device died of, if it has.

@@ -7,7 +7,7 @@
 namespace millrace::library {
 
 /// What stays on the device by handle, with the group that it belongs to.
-struct Kept;
+struct Resident;
 
 class Group : public std::enable_shared_from_this<Group> {
  public:
@@ -36,12 +36,12 @@ class Group : public std::enable_shared_from_this<Group> {
   void multiExp(std::uint8_t* out, const std::uint8_t* bases, const std::uint8_t* exponents, std::size_t exponentBytes,
                 std::size_t count) const;
 
-  std::unique_ptr<Kept> keepPrepared(const std::uint8_t* a, std::size_t count) const;
-  std::unique_ptr<Kept> keepTable(const std::uint8_t* base, std::size_t exponentBytes, std::uint32_t digitBits) const;
-  void mulKept(std::uint8_t* out, const std::uint8_t* a, const Kept& kept, std::size_t first, std::size_t count) const;
-  void mulGatherKept(std::uint8_t* out, const std::uint8_t* a, const std::uint32_t* source, const Kept& kept, std::size_t first,
+  std::unique_ptr<Resident> makeResidentPrepared(const std::uint8_t* a, std::size_t count) const;
+  std::unique_ptr<Resident> makeResidentTable(const std::uint8_t* base, std::size_t exponentBytes, std::uint32_t digitBits) const;
+  void mulResident(std::uint8_t* out, const std::uint8_t* a, const Resident& resident, std::size_t first, std::size_t count) const;
+  void mulGatherResident(std::uint8_t* out, const std::uint8_t* a, const std::uint32_t* source, const Resident& resident, std::size_t first,
                      std::size_t width, std::size_t from, std::size_t to) const;
-  void powFixedKept(std::uint8_t* out, const Kept& kept, const std::uint8_t* exponents, std::size_t count) const;
+  void powFixedResident(std::uint8_t* out, const Resident& resident, const std::uint8_t* exponents, std::size_t count) const;
 
  private:
   using Kernels = kernels::Arithmetic<Target>;
@@ -68,7 +68,7 @@ class Group : public std::enable_shared_from_this<Group> {
   std::vector<std::unique_ptr<Kernels>> kernels_;
 };
 
-struct Kept {
+struct Resident {
   enum class Kind { kPrepared, kTable };
   Kind kind;
   std::shared_ptr<const Group> group;
@@ -78,7 +78,7 @@ struct Kept {
   Memory memory{Memory::Kind::kDevice};
 
   std::uint32_t* words() const { return reinterpret_cast<std::uint32_t*>(memory.at()); }
-  ~Kept() { group->device().enterAnyway(); }
+  ~Resident() { group->device().enterAnyway(); }
 };
 
 }  // namespace millrace::library

@@ -59,7 +59,7 @@ struct Layout {
   Place place(const Lane& lane, std::size_t from, std::size_t count) const;
 };
 
-/// Lanes that a call has borrowed. What is still queued on them when a call fails comes to an end first.
+/// Lanes that a call has borrowed. Work still queued on them when a call fails comes to an end first.
 class Lanes {
  public:
   explicit Lanes(Device& device) : device_(device) {

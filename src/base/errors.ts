@@ -319,7 +319,7 @@ export type ErrorCode = keyof typeof catalogue;
 /** What an error may carry: plain values, never secrets, never who sent what. */
 export type ErrorValues = Readonly<Record<string, string | number | boolean>>;
 
-const entryOf = (code: ErrorCode): CatalogueEntry => catalogue[code];
+const findEntry = (code: ErrorCode): CatalogueEntry => catalogue[code];
 
 /** An error with a code, the values that explain it, and a remedy. */
 export class MixError extends Error {
@@ -335,12 +335,12 @@ export class MixError extends Error {
 
   /** What to do about it. */
   get remedy(): string {
-    return entryOf(this.code).remedy;
+    return findEntry(this.code).remedy;
   }
 
   /** True where the same call may simply be made again. */
   get retryable(): boolean {
-    return entryOf(this.code).retry === true;
+    return findEntry(this.code).retry === true;
   }
 }
 
@@ -348,7 +348,7 @@ function describe(code: ErrorCode, values: ErrorValues): string {
   const detail = Object.entries(values)
     .map(([key, value]) => `${key}=${value}`)
     .join(', ');
-  return `${code}: ${entryOf(code).what}${detail === '' ? '' : ` (${detail})`}`;
+  return `${code}: ${findEntry(code).what}${detail === '' ? '' : ` (${detail})`}`;
 }
 
 /** True if `code` is one of the catalogue's: for codes that come from the network. */

@@ -34,7 +34,7 @@ export class Shares {
   }
 
   /** The equal share of a place under load. */
-  shareOf(place: string): number {
+  fairShare(place: string): number {
     return this.#capacity / Math.max(1, this.#held.size + (this.#held.has(place) ? 0 : 1));
   }
 
@@ -43,7 +43,7 @@ export class Shares {
     const after = this.#total + amount;
     if (after > this.#capacity) return false;
     if (after <= this.#capacity * REST) return true;
-    const share = this.shareOf(place);
+    const share = this.fairShare(place);
     const most = after > this.#capacity * (1 - RESERVE) ? Math.min(share, this.#capacity * LITTLE) : share;
     return this.held(place) + amount <= Math.max(most, amount);
   }

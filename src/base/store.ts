@@ -52,11 +52,11 @@ async function guarded<T>(what: string, work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (cause) {
     if (cause instanceof MixError) throw cause;
-    throw new MixError('STORE_FAILED', { what, reason: reasonOf(cause) }, { cause });
+    throw new MixError('STORE_FAILED', { what, reason: explain(cause) }, { cause });
   }
 }
 
-function reasonOf(thrown: unknown): string {
+function explain(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
   return (thrown.cause as Error | undefined)?.message ?? thrown.message;
 }
@@ -88,7 +88,7 @@ const PROBE_MS = 10_000;
 /** A page of a file: less might still fit where there is no room for more. */
 const PROBE_BYTES = 4096;
 
-const hashOf = (key: string, value: Uint8Array): Uint8Array =>
+const hashRecord = (key: string, value: Uint8Array): Uint8Array =>
   createHash('sha256').update(key).update('\0').update(value).digest();
 const plus = (sum: Uint8Array, hash: Uint8Array): Uint8Array => sum.map((byte, i) => byte ^ hash[i]!);
 
@@ -106,7 +106,7 @@ async function readContents(db: Level): Promise<Contents> {
   for await (const [key, value] of db.iterator()) {
     if (key === LEDGER_KEY) ledger = readLedger(Buffer.from(value).toString());
     if (key.startsWith('\u0000')) continue;
-    const hash = hashOf(key, value);
+    const hash = hashRecord(key, value);
     hashes.set(key, hash);
     sum = plus(sum, hash);
   }
@@ -209,7 +209,7 @@ class LevelStore implements DiskStore {
       if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return 'absent';
       throw new MixError(
         'STORE_FAILED',
-        { what: `read ${this.#headFile}`, reason: reasonOf(thrown) },
+        { what: `read ${this.#headFile}`, reason: explain(thrown) },
         { cause: thrown },
       );
     }
@@ -251,7 +251,7 @@ class LevelStore implements DiskStore {
         for (const { resolve } of group) resolve();
         this.#settled();
       } catch (thrown) {
-        const error = new MixError('STORE_FAILED', { what: 'write', reason: reasonOf(thrown) }, { cause: thrown });
+        const error = new MixError('STORE_FAILED', { what: 'write', reason: explain(thrown) }, { cause: thrown });
         if (!this.#closed) await this.#failed(error.message);
         for (const { reject } of group) reject(error);
       }
@@ -266,7 +266,7 @@ class LevelStore implements DiskStore {
     const hashes: [string, Uint8Array | undefined][] = [];
     for (const [key, value] of changed) {
       const before = this.#hashes.get(key);
-      const after = value && !key.startsWith('\u0000') ? hashOf(key, value) : undefined;
+      const after = value && !key.startsWith('\u0000') ? hashRecord(key, value) : undefined;
       if (before) sum = plus(sum, before);
       if (after) sum = plus(sum, after);
       count += (after ? 1 : 0) - (before ? 1 : 0);

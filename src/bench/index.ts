@@ -1,6 +1,6 @@
 // What `millrace bench` and `millrace doctor` measure.
 export { compare } from './compare/compare.js';
-export { plotOf } from './compare/plot.js';
+export { drawPlot } from './compare/plot.js';
 export { comparisonReport, engineReport, precomputeReport } from './compare/report.js';
 export { doctorReport, examineEngines } from './doctor.js';
 export { benchEngine } from './engine/engine.js';

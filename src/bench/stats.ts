@@ -14,18 +14,18 @@ export function significant(value: number): number {
 }
 
 /** The middle value; of an even number, the mean of the two in the middle. */
-export function medianOf(samples: readonly number[]): number {
+export function takeMedian(samples: readonly number[]): number {
   const sorted = [...samples].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 /** @throws RangeError for no samples: there is nothing to say */
-export function spreadOf(samples: readonly number[]): Spread {
+export function takeSpread(samples: readonly number[]): Spread {
   if (samples.length === 0) throw new RangeError('no samples');
   return {
     min: significant(Math.min(...samples)),
-    median: significant(medianOf(samples)),
+    median: significant(takeMedian(samples)),
     max: significant(Math.max(...samples)),
   };
 }

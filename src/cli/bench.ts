@@ -16,6 +16,7 @@ import {
   comparisonReport,
   cpuSlug,
   defaultThreads,
+  drawPlot,
   engineReport,
   gpuReport,
   gpuShape,
@@ -25,7 +26,6 @@ import {
   linkReport,
   PAYLOADS,
   PAYLOADS_MAX,
-  plotOf,
   precomputeReport,
   type RawBenchOptions,
   type RawGpuOptions,
@@ -245,7 +245,7 @@ async function compareAll(
   const { date, machine } = comparison;
   const out = raw.out ?? `bench/results/${date.slice(0, 10)}-${cpuSlug(machine.cpu)}.json`;
   write('--out', out, `${JSON.stringify(comparison, null, 2)}\n`);
-  if (raw.plot !== undefined) write('--plot', raw.plot, plotOf(comparison));
+  if (raw.plot !== undefined) write('--plot', raw.plot, drawPlot(comparison));
   print(raw.json ? JSON.stringify(comparison) : comparisonReport(comparison));
 }
 

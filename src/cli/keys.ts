@@ -2,8 +2,8 @@
 import { Command } from 'commander';
 import { toHex } from '../base/index.js';
 import { createKeyFiles, keyFilesIn, loadCertificate, loadSigningKey, membershipEntry } from '../node/index.js';
-import { fingerprintOf } from '../protocol/index.js';
-import { expiryOf } from '../transport/index.js';
+import { certificateFingerprint } from '../protocol/index.js';
+import { readExpiry } from '../transport/index.js';
 import { whole } from './common/arguments.js';
 
 const DAYS = 365;
@@ -43,8 +43,8 @@ function show(directory: string): void {
   const lines = [
     `node          ${key.nodeId}`,
     `identity key  ${toHex(key.publicKey)}`,
-    `certificate   ${fingerprintOf(certificate)} (SHA-256)`,
-    `valid until   ${new Date(expiryOf(certificate)).toISOString()}`,
+    `certificate   ${certificateFingerprint(certificate)} (SHA-256)`,
+    `valid until   ${new Date(readExpiry(certificate)).toISOString()}`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
 }

@@ -1,6 +1,6 @@
 // `millrace run`: one node in the foreground, until SIGTERM or SIGINT drains it; a second one forces.
 import { Command } from 'commander';
-import { forbidCoreFiles, loadConfig, logOf, sayCoreFiles, startNode } from '../node/index.js';
+import { forbidCoreFiles, loadConfig, openLog, sayCoreFiles, startNode } from '../node/index.js';
 import { type ForegroundOptions, runInForeground, withForegroundOptions } from './common/foreground.js';
 
 interface RunOptions extends ForegroundOptions {
@@ -25,7 +25,7 @@ export function runCommand(): Command {
 async function run({ config: file, set, exitWithParent }: RunOptions): Promise<void> {
   const coreFiles = forbidCoreFiles();
   const config = loadConfig(file, set);
-  const log = logOf(config);
+  const log = openLog(config);
   sayCoreFiles(log, coreFiles);
   const node = await startNode(config, log);
   await runInForeground({

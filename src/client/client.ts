@@ -27,13 +27,13 @@ import { GatewayClient } from '../comms/index.js';
 import { type Engine, referenceEngine } from '../engine/index.js';
 import { type GroupName, namedGroup } from '../math/index.js';
 import {
-  certificatesOf,
   checkFloors,
   isSaidBy,
   isSignedBy,
   type Member,
   Membership,
   type Outcome,
+  pinnedCertificates,
   type RoundFloors,
   type RoundInfo,
   roundDigest,
@@ -45,8 +45,8 @@ import { type ComposedSubmission, composeSubmissions, type OutgoingMessage, Send
 import {
   Delivery,
   type DeliveryOptions,
-  type Fate,
   type Look,
+  type MessageOutcome,
   type NodeFailure,
   settledSoon,
   Unsent,
@@ -254,7 +254,10 @@ export class Client {
    * reading, goes into another one. Fetches the outputs of each round once: that a message was mixed is no single node's word. See
    * client/delivery.ts.
    */
-  async send(messages: readonly OutgoingMessage[], options: Partial<DeliveryOptions> = {}): Promise<readonly Fate[]> {
+  async send(
+    messages: readonly OutgoingMessage[],
+    options: Partial<DeliveryOptions> = {},
+  ): Promise<readonly MessageOutcome[]> {
     checkSendOptions(options);
     const delivery = new Delivery(this, { clock: systemClock, rng: this.#rng, onTrouble: warnOfTrouble, ...options });
     return keepingAlive(() => delivery.run(messages));
@@ -345,7 +348,7 @@ export class Client {
       }
     }
     const decoded = decodeOutputs(namedGroup(info.group), info.width, fetched.outputs);
-    return { ...decoded, info, codeIds: codeIdsOf(info, fetched.outputs, decoded.invalidSlots) };
+    return { ...decoded, info, codeIds: collectCodeIds(info, fetched.outputs, decoded.invalidSlots) };
   }
 
   /** @throws MixError ROUND_INFO_INVALID, SIGNATURE_INVALID, ROUND_BELOW_FLOOR */
@@ -382,7 +385,7 @@ export class Client {
 const isDialledAlike = (a: Member, b: Member): boolean =>
   a.gatewayAddress === b.gatewayAddress &&
   equalBytes(a.identityKey, b.identityKey) &&
-  certificatesOf(a).join() === certificatesOf(b).join();
+  pinnedCertificates(a).join() === pinnedCertificates(b).join();
 
 /** @throws MixError ARGUMENT_INVALID */
 function checkSendOptions(options: Partial<DeliveryOptions>): void {
@@ -402,7 +405,7 @@ function warnOfTrouble(failures: readonly NodeFailure[]): void {
   });
 }
 
-function codeIdsOf(info: RoundInfo, outputs: Uint8Array, invalidSlots: readonly number[]): ReadonlySet<string> {
+function collectCodeIds(info: RoundInfo, outputs: Uint8Array, invalidSlots: readonly number[]): ReadonlySet<string> {
   const group = namedGroup(info.group);
   const slotBytes = info.width * group.elementBytes;
   const invalid = new Set(invalidSlots);

@@ -1,5 +1,5 @@
 // Carries messages to their end: finds a round that takes messages, registers, submits, and follows what becomes of each
-// (aftermath.ts). Whatever has left for a round is sent again only when it is certain that it does not come out of that one: a node
+// (outcomes.ts). Whatever has left for a round is sent again only when it is certain that it does not come out of that one: a node
 // that said it had refused a message, or that the round had failed, and mixed it all the same, would else see one text in two
 // rounds, and know its sender. Everything that cannot be settled so is told to the caller.
 import { types } from 'node:util';
@@ -20,11 +20,11 @@ import { messageCapacity } from '../cmix/index.js';
 import { namedGroup } from '../math/index.js';
 import type { RoundInfo, SignedRoundInfo } from '../protocol/index.js';
 import type { Submission } from '../round/index.js';
-import { Aftermath, type CameOut, type Ending, type Missing, type Questions } from './aftermath.js';
 import { type ComposedSubmission, type OutgoingMessage, Sender } from './compose.js';
+import { type CameOut, type Ending, type Missing, OutcomeInquiry, type Questions } from './outcomes.js';
 
 /** How a message ended. */
-export type Fate =
+export type MessageOutcome =
   /** It is among the outputs, which every node of the round has signed. */
   | { readonly state: 'mixed'; readonly round: RoundId }
   /** A node found fault with the submission, by the word of one that was asked; it is not among the signed outputs. */
@@ -117,7 +117,7 @@ const fits =
 export class Delivery {
   readonly #steps: Steps;
   readonly #options: DeliveryOptions;
-  readonly #fates: Fate[] = [];
+  readonly #outcomes: MessageOutcome[] = [];
   /** Rounds of which a node could not be reached: others are tried first. */
   readonly #troubled = new Set<RoundId>();
   /** Since when no node has given an answer that could be used. */
@@ -137,25 +137,25 @@ export class Delivery {
    * Payloads are copied at once: the caller may use its buffers again.
    * @throws MixError NODES_UNUSABLE where no node is of any use, waiting will not mend that, and nothing has left
    */
-  async run(messages: readonly OutgoingMessage[]): Promise<readonly Fate[]> {
+  async run(messages: readonly OutgoingMessage[]): Promise<readonly MessageOutcome[]> {
     if (!Array.isArray(messages)) refuse('messages', 'an array', messages);
     const items: Item[] = [];
     for (const [index, message] of messages.entries()) {
       if (isMessage(message)) items.push({ index, message: copied(message), tries: 0 });
-      else this.#fates[index] = { state: 'refused', code: 'ARGUMENT_INVALID' };
+      else this.#outcomes[index] = { state: 'refused', code: 'ARGUMENT_INVALID' };
     }
     await this.#carry(items, new Set());
     const hopeless = this.#hopeless;
     const nothingLeft = items.every(({ index }) => {
-      const fate = this.#fates[index];
-      return fate?.state === 'refused' && fate.code === hopeless?.code;
+      const outcome = this.#outcomes[index];
+      return outcome?.state === 'refused' && outcome.code === hopeless?.code;
     });
     if (hopeless && nothingLeft) throw hopeless;
-    return this.#fates;
+    return this.#outcomes;
   }
 
-  #end(items: readonly Item[], fate: Fate): void {
-    for (const { index } of items) this.#fates[index] = fate;
+  #end(items: readonly Item[], outcome: MessageOutcome): void {
+    for (const { index } of items) this.#outcomes[index] = outcome;
   }
 
   /** `avoid`: rounds that have no room for these. */
@@ -286,9 +286,9 @@ export class Delivery {
   async #follow(info: RoundInfo, sent: readonly Sent[], full: ReadonlySet<RoundId>): Promise<void> {
     const [sample] = sent;
     if (!sample) return;
-    const aftermath = new Aftermath(this.#steps, this.#options.clock, info);
+    const inquiry = new OutcomeInquiry(this.#steps, this.#options.clock, info);
     let over = false;
-    const ending = aftermath.ending(sample.submission).then((known) => {
+    const ending = inquiry.ending(sample.submission).then((known) => {
       over = true;
       return known;
     });
@@ -297,13 +297,13 @@ export class Delivery {
     const refused = inLanes(
       sent.filter(({ answer }) => answer !== undefined),
       async (item) => {
-        const gone = await aftermath.absent(item.submission, () => over);
+        const gone = await inquiry.absent(item.submission, () => over);
         (gone ? absent : waiting).push(item);
       },
     );
     await Promise.all([
       refused.then(() => this.#resend(absent, full)),
-      Promise.all([ending, refused]).then(([known]) => this.#settle(aftermath, known, info, waiting, full)),
+      Promise.all([ending, refused]).then(([known]) => this.#settle(inquiry, known, info, waiting, full)),
     ]);
   }
 
@@ -319,7 +319,7 @@ export class Delivery {
   }
 
   async #settle(
-    aftermath: Aftermath,
+    inquiry: OutcomeInquiry,
     ending: Ending,
     { round }: RoundInfo,
     items: readonly Sent[],
@@ -339,7 +339,7 @@ export class Delivery {
         this.#end(out, { state: 'mixed', round });
         const resend: Sent[] = [];
         await inLanes(missing, async (item) => {
-          const why = await aftermath.missing(item.submission, ending.cameOut);
+          const why = await inquiry.missing(item.submission, ending.cameOut);
           if (why.kind === 'absent') resend.push(item);
           else if (why.kind === 'mauled') this.#end([item], { state: 'failed', round, code: 'MESSAGE_INVALID' });
           else if (isForgotten(why, ending.cameOut)) {

@@ -3,7 +3,7 @@
 // need no team key: they can be made ahead of the round.
 import { MixError, wipeAll } from '../base/index.js';
 import type { Engine, FixedBase, WorkOptions } from '../engine/index.js';
-import { checkWidth, countElements, elementOf, type Group } from '../math/index.js';
+import { checkWidth, countElements, elementAt, type Group } from '../math/index.js';
 
 /** How a caller steers engine work: all of a phase function's steps run under it. */
 export type PhaseOptions = Pick<WorkOptions, 'priority' | 'order' | 'signal'>;
@@ -51,7 +51,7 @@ export async function encryptBatch(
 ): Promise<Uint8Array> {
   const { group } = engine;
   const { width, exponentBytes } = options;
-  const slots = slotsOf(group, plain, width, 'plain');
+  const slots = countSlots(group, plain, width, 'plain');
   if (bases.team.length !== width) {
     throw new MixError('LENGTH_MISMATCH', { what: 'team key', elements: bases.team.length, expected: width });
   }
@@ -73,7 +73,7 @@ export async function encryptBatch(
 }
 
 /** How many slots of `width` elements a batch has. @throws MixError WIDTH_INVALID, LENGTH_MISMATCH */
-export function slotsOf(group: Group, batch: Uint8Array, width: number, what: string): number {
+export function countSlots(group: Group, batch: Uint8Array, width: number, what: string): number {
   checkWidth(width);
   const count = countElements(group, batch, what);
   if (count % width !== 0) throw new MixError('LENGTH_MISMATCH', { what, elements: count, width });
@@ -86,7 +86,7 @@ function interleave(engine: Engine, columns: readonly Uint8Array[], slots: numbe
   const batch = engine.allocate(slots, width);
   for (const [e, column] of columns.entries()) {
     for (let slot = 0; slot < slots; slot++) {
-      batch.set(elementOf(group, column, slot), (slot * width + e) * group.elementBytes);
+      batch.set(elementAt(group, column, slot), (slot * width + e) * group.elementBytes);
     }
   }
   return batch;
@@ -95,7 +95,7 @@ function interleave(engine: Engine, columns: readonly Uint8Array[], slots: numbe
 /** Cipher batch of heads (slots elements) and payload (slots × width). @throws MixError LENGTH_MISMATCH */
 export function joinCipher(engine: Engine, heads: Uint8Array, payload: Uint8Array, width: number): Uint8Array {
   const { group } = engine;
-  const slots = slotsOf(group, payload, width, 'payload');
+  const slots = countSlots(group, payload, width, 'payload');
   if (countElements(group, heads, 'heads') !== slots) {
     throw new MixError('LENGTH_MISMATCH', { what: 'heads', length: heads.length, slots });
   }
@@ -103,7 +103,7 @@ export function joinCipher(engine: Engine, heads: Uint8Array, payload: Uint8Arra
   const payloadBytes = width * group.elementBytes;
   const slotBytes = payloadBytes + group.elementBytes;
   for (let slot = 0; slot < slots; slot++) {
-    cipher.set(elementOf(group, heads, slot), slot * slotBytes);
+    cipher.set(elementAt(group, heads, slot), slot * slotBytes);
     cipher.set(payload.subarray(slot * payloadBytes, (slot + 1) * payloadBytes), slot * slotBytes + group.elementBytes);
   }
   return cipher;
@@ -111,7 +111,7 @@ export function joinCipher(engine: Engine, heads: Uint8Array, payload: Uint8Arra
 
 /** Takes a cipher batch (slots × (width + 1)) apart: c0, slots elements; payload c_1..c_w, slots × width. */
 export function splitCipher(group: Group, cipher: Uint8Array, width: number): { c0: Uint8Array; payload: Uint8Array } {
-  const slots = slotsOf(group, cipher, width + 1, 'cipher');
+  const slots = countSlots(group, cipher, width + 1, 'cipher');
   const payloadBytes = width * group.elementBytes;
   const slotBytes = payloadBytes + group.elementBytes;
   // Shared memory: both go straight into an engine.

@@ -22,21 +22,21 @@ export {
   type ShareContext,
 } from './proofs/codec.js';
 export { NONCE_BYTES, openCommitment, shareCommitment } from './proofs/commitment.js';
-export { generatorOf, proveDecryption, verifyDecryption } from './proofs/proofs.js';
+export { generatorElement, proveDecryption, verifyDecryption } from './proofs/proofs.js';
 export {
   blindMessage,
+  deriveSenderId,
   EpochKey,
   MAC_BYTES,
   payloadDigest,
   SALT_BYTES,
   SenderKey,
   SenderSecret,
-  senderIdOf,
   slotKeys,
   submissionMac,
   verifyMac,
 } from './senderKeys.js';
-export { nodeIdOf, SIGNATURE_BYTES, SigningKey, verifySignature } from './signatures.js';
+export { deriveNodeId, SIGNATURE_BYTES, SigningKey, verifySignature } from './signatures.js';
 export {
   applyRejections,
   decodeTable,

@@ -61,7 +61,7 @@ export function batchLeaves(phaseLabel: string, batch: Uint8Array, slots: number
 }
 
 /** All levels of the tree, leaves first, up to the level of one node (of none for no leaves). */
-function levelsOf(leaves: Buffer): Buffer[] {
+function hashLevels(leaves: Buffer): Buffer[] {
   const levels = [leaves];
   for (let level = leaves; level.length > DIGEST_BYTES; ) {
     const nodes = level.length / DIGEST_BYTES;
@@ -77,16 +77,16 @@ function levelsOf(leaves: Buffer): Buffer[] {
 }
 
 /** The phase is in every leaf already. `top`: empty for no slots. */
-function rootOf(slots: number, top: Uint8Array): Uint8Array {
+function hashRoot(slots: number, top: Uint8Array): Uint8Array {
   return digest(ROOT_DOMAIN, slots, top);
 }
 
 /** The root over the leaves of slots 0, 1, 2, … as {@link slotLeaf} makes them, side by side; defined for none. */
 export function rootOfLeaves(leaves: Buffer): Uint8Array {
-  return rootOf(leaves.length / DIGEST_BYTES, levelsOf(leaves).at(-1)!);
+  return hashRoot(leaves.length / DIGEST_BYTES, hashLevels(leaves).at(-1)!);
 }
 
-function leavesOf(phaseLabel: string, batch: Uint8Array, slots: number): Buffer {
+function hashLeaves(phaseLabel: string, batch: Uint8Array, slots: number): Buffer {
   checkBatch(batch, slots);
   const leaves = Buffer.alloc(slots * DIGEST_BYTES);
   batchLeaves(phaseLabel, batch, slots, leaves);
@@ -95,10 +95,10 @@ function leavesOf(phaseLabel: string, batch: Uint8Array, slots: number): Buffer 
 
 /** The root of a batch of `slots` equal parts; defined for 0 slots. @throws MixError LENGTH_MISMATCH */
 export function batchRoot(phaseLabel: string, batch: Uint8Array, slots: number): Uint8Array {
-  return rootOfLeaves(leavesOf(phaseLabel, batch, slots));
+  return rootOfLeaves(hashLeaves(phaseLabel, batch, slots));
 }
 
-function pathOf(levels: readonly Buffer[], slot: number): MerkleProof {
+function collectPath(levels: readonly Buffer[], slot: number): MerkleProof {
   const path: Uint8Array[] = [];
   let index = slot;
   for (const level of levels.slice(0, -1)) {
@@ -112,7 +112,7 @@ function pathOf(levels: readonly Buffer[], slot: number): MerkleProof {
 /** Shows that a slot of a batch is under the batch's root. @throws MixError LENGTH_MISMATCH, SLOT_COUNT */
 export function merkleProof(phaseLabel: string, batch: Uint8Array, slots: number, slot: number): MerkleProof {
   checkSlot(slot, slots);
-  return pathOf(levelsOf(leavesOf(phaseLabel, batch, slots)), slot);
+  return collectPath(hashLevels(hashLeaves(phaseLabel, batch, slots)), slot);
 }
 
 function checkSlot(slot: number, slots: number): void {
@@ -146,7 +146,7 @@ export function verifyMerkleProof(root: Uint8Array, claim: MerkleClaim, proof: M
     if (isRight) innerNodeInto(sibling, node, node, 0);
     else innerNodeInto(node, sibling, node, 0);
   }
-  return used === proof.length && equalBytes(root, rootOf(slots, node));
+  return used === proof.length && equalBytes(root, hashRoot(slots, node));
 }
 
 /** A tree whose slots arrive one by one or in chunks, in any order: each is hashed when it comes. */
@@ -185,18 +185,18 @@ export class MerkleTree {
 
   /** The root, once all slots are in. @throws MixError CHUNK_MISSING */
   root(): Uint8Array {
-    return rootOf(this.slots, this.#all().at(-1)!);
+    return hashRoot(this.slots, this.#all().at(-1)!);
   }
 
   /** The proof of one slot, once all slots are in. @throws MixError CHUNK_MISSING, SLOT_COUNT */
   proof(slot: number): MerkleProof {
     checkSlot(slot, this.slots);
-    return pathOf(this.#all(), slot);
+    return collectPath(this.#all(), slot);
   }
 
   #all(): readonly Buffer[] {
     if (this.#missing > 0) throw new MixError('CHUNK_MISSING', { missing: this.#missing });
-    this.#levels ??= levelsOf(this.#leaves);
+    this.#levels ??= hashLevels(this.#leaves);
     return this.#levels;
   }
 }

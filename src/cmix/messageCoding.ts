@@ -130,7 +130,7 @@ class CodeRoom {
 
 const rooms = new Map<string, CodeRoom>();
 
-function roomOf(group: Group, width: number): CodeRoom {
+function findRoom(group: Group, width: number): CodeRoom {
   const key = `${group.name}/${width}`;
   let room = rooms.get(key);
   if (!room) {
@@ -141,7 +141,7 @@ function roomOf(group: Group, width: number): CodeRoom {
 }
 
 function encode(group: Group, width: number, kind: number, salt: Uint8Array, payload: Uint8Array): Uint8Array {
-  const room = roomOf(group, width);
+  const room = findRoom(group, width);
   const { code } = room;
   code.fill(0);
   code.set(salt, HASH_BYTES);
@@ -200,7 +200,7 @@ export function decodeMessage(group: Group, width: number, elements: Uint8Array)
     throw new MixError('LENGTH_MISMATCH', { what: 'message', length: elements.length, expected });
   }
   const body = group.elementBytes - 1;
-  const room = roomOf(group, width);
+  const room = findRoom(group, width);
   const { code } = room;
   for (let e = 0; e < width; e++) {
     const start = e * group.elementBytes;

@@ -2,7 +2,7 @@
 // reported, not repaired: somebody mauled it, or its sender never coded it properly, and tracing finds out who.
 import { digest, MixError, toHex } from '../base/index.js';
 import type { Group } from '../math/index.js';
-import { slotsOf } from './elgamal.js';
+import { countSlots } from './elgamal.js';
 import { decodeMessage } from './messageCoding.js';
 
 /** What the outputs of a round carry. */
@@ -26,7 +26,7 @@ export function outputDigest(roundDigest: Uint8Array, outputs: Uint8Array): Uint
 
 /** Decodes every output slot. outputs: slots × width elements. @throws MixError WIDTH_INVALID, LENGTH_MISMATCH */
 export function decodeOutputs(group: Group, width: number, outputs: Uint8Array): DecodedOutputs {
-  const slots = slotsOf(group, outputs, width, 'outputs');
+  const slots = countSlots(group, outputs, width, 'outputs');
   const slotBytes = width * group.elementBytes;
   const messages: Uint8Array[] = [];
   const invalidSlots: number[] = [];
@@ -34,7 +34,7 @@ export function decodeOutputs(group: Group, width: number, outputs: Uint8Array):
   const heads = new Set<string>();
   for (let slot = 0; slot < slots; slot++) {
     const output = outputs.subarray(slot * slotBytes, (slot + 1) * slotBytes);
-    heads.add(headOf(output));
+    heads.add(takeHead(output));
     const decoded = decodeMessage(group, width, output);
     if (decoded.kind === 'message') messages.push(decoded.payload);
     else if (decoded.kind === 'dummy') dummySalts.push(toHex(decoded.salt));
@@ -45,7 +45,7 @@ export function decodeOutputs(group: Group, width: number, outputs: Uint8Array):
 
 /** What a coded message begins with, hash and salt: two that share it are the same. */
 const HEAD_BYTES = 32;
-const headOf = (output: Uint8Array): string =>
+const takeHead = (output: Uint8Array): string =>
   Buffer.from(output.buffer, output.byteOffset, Math.min(HEAD_BYTES, output.length)).toString('latin1');
 
 /**

@@ -15,7 +15,7 @@ import {
   secretBytes,
 } from '../base/index.js';
 import type { Engine } from '../engine/index.js';
-import { checkWidth, elementOf, type Group, hashIntoElement } from '../math/index.js';
+import { checkWidth, elementAt, type Group, hashIntoElement } from '../math/index.js';
 import { CURVE_KEY_BYTES, privateCurveKey, publicCurveBytes, publicCurveKey } from './curveKeys.js';
 import { type PhaseOptions, phaseOptions } from './elgamal.js';
 import { HMAC_KEY_BYTES, HmacKey } from './hmac.js';
@@ -26,7 +26,7 @@ export const MAC_BYTES = 32;
 const SECRET_BYTES = 32;
 
 /** The id of the sender with this X25519 public key: its SHA-256, as 64 hex digits. */
-export function senderIdOf(publicKey: Uint8Array): SenderId {
+export function deriveSenderId(publicKey: Uint8Array): SenderId {
   return createHash('sha256').update(publicKey).digest('hex') as SenderId;
 }
 
@@ -104,7 +104,7 @@ interface AgreedKeys {
 }
 
 /** HKDF of the X25519 output, bound to both public keys and the epoch. Wipes `shared`. */
-function secretOf(shared: Uint8Array, keys: AgreedKeys): SenderSecret {
+function deriveSecret(shared: Uint8Array, keys: AgreedKeys): SenderSecret {
   const extracted = extract(shared);
   shared.fill(0);
   const secret = new SenderSecret(extracted.expand('sender-secret', keys.node, keys.sender, keys.epoch));
@@ -137,7 +137,7 @@ export class EpochKey {
   agree(senderPublicKey: Uint8Array): SenderSecret {
     if (!this.#key) throw new MixError('EPOCH_EXPIRED', { epoch: this.epoch });
     const shared = x25519(this.#key, senderPublicKey);
-    return secretOf(shared, { node: this.publicKey, sender: senderPublicKey, epoch: this.epoch });
+    return deriveSecret(shared, { node: this.publicKey, sender: senderPublicKey, epoch: this.epoch });
   }
 
   /** Ends the epoch. OpenSSL clears its own copy when the key object, dropped here, is collected. */
@@ -158,7 +158,7 @@ export class SenderKey {
     this.seed = seed;
     this.#key = privateCurveKey('X25519', seed);
     this.publicKey = publicCurveBytes('X25519', this.#key);
-    this.senderId = senderIdOf(this.publicKey);
+    this.senderId = deriveSenderId(this.publicKey);
   }
 
   /** The key of 32 private bytes (RFC 7748, 5). @throws MixError LENGTH_MISMATCH */
@@ -177,7 +177,7 @@ export class SenderKey {
   agree(nodeEpochPublicKey: Uint8Array, epoch: number): SenderSecret {
     if (!this.#key) throw new MixError('EPOCH_EXPIRED', { what: 'sender key' });
     const shared = x25519(this.#key, nodeEpochPublicKey);
-    return secretOf(shared, { node: nodeEpochPublicKey, sender: this.publicKey, epoch });
+    return deriveSecret(shared, { node: nodeEpochPublicKey, sender: this.publicKey, epoch });
   }
 
   /** Ends the key, as {@link EpochKey.wipe} does. */
@@ -207,7 +207,7 @@ export function slotKeys(
   const keys = new Uint8Array(width * group.elementBytes);
   try {
     for (let e = 0; e < width; e++) {
-      hashIntoElement(group, elementOf(group, keys, e), 'slot-key', submissionKey, e);
+      hashIntoElement(group, elementAt(group, keys, e), 'slot-key', submissionKey, e);
     }
   } finally {
     submissionKey.fill(0);

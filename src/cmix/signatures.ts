@@ -29,7 +29,7 @@ function isSmallOrder(publicKey: Uint8Array): boolean {
 }
 
 /** The id of the node that has this identity key: the first 16 bytes of its SHA-256, as 32 hex digits. */
-export function nodeIdOf(publicKey: Uint8Array): NodeId {
+export function deriveNodeId(publicKey: Uint8Array): NodeId {
   return createHash('sha256').update(publicKey).digest('hex').slice(0, 32) as NodeId;
 }
 
@@ -44,7 +44,7 @@ export class SigningKey {
     this.#key = privateCurveKey('Ed25519', seed);
     this.seed = seed;
     this.publicKey = publicCurveBytes('Ed25519', this.#key);
-    this.nodeId = nodeIdOf(this.publicKey);
+    this.nodeId = deriveNodeId(this.publicKey);
   }
 
   /** The key of a 32-byte seed (RFC 8032, 5.1.5); the Secret stays the caller's to wipe. @throws MixError LENGTH_MISMATCH */

@@ -120,7 +120,7 @@ export class TableJudge {
   }
 
   /** The slot of a submission that was judged: where it stands, else where it was rejected first. In constant time. */
-  slotOf(sender: SenderId, salt: Uint8Array): number | undefined {
+  findSlot(sender: SenderId, salt: Uint8Array): number | undefined {
     const name = submissionKey(sender, salt);
     return this.#standing.get(name) ?? this.#rejected.get(name);
   }

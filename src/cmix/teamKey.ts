@@ -3,9 +3,9 @@
 // function of the others' (rogue key); fresh shares keep a later round from asking for this one's decryption.
 import { digest, MixError, type Rng, Secret, toHex } from '../base/index.js';
 import type { Engine } from '../engine/index.js';
-import { checkElements, checkWidth, elementOf, type Group, randomExponents } from '../math/index.js';
+import { checkElements, checkWidth, elementAt, type Group, randomExponents } from '../math/index.js';
 import { checkScalars, type KeyShare, type KnowledgeProof, type ShareContext } from './proofs/codec.js';
-import { findBadKnowledgeProof, generatorOf, type ProofOptions, proveKnowledge } from './proofs/proofs.js';
+import { findBadKnowledgeProof, generatorElement, type ProofOptions, proveKnowledge } from './proofs/proofs.js';
 
 export { decodeKeyShare, encodeKeyShare, type KeyShare, keyShareBytes, type ShareContext } from './proofs/codec.js';
 
@@ -15,7 +15,7 @@ function isIdentity(element: Uint8Array): boolean {
 }
 
 function findIdentity(group: Group, elements: Uint8Array, count: number): number {
-  for (let e = 0; e < count; e++) if (isIdentity(elementOf(group, elements, e))) return e;
+  for (let e = 0; e < count; e++) if (isIdentity(elementAt(group, elements, e))) return e;
   return -1;
 }
 
@@ -35,7 +35,10 @@ export async function createKeyShare(
   for (;;) {
     const exponents = new Secret(randomExponents(rng, width, exponentBytes));
     try {
-      const elements = await engine.powFixed(generatorOf(group), exponents.reveal(), { ...options, exponentBytes });
+      const elements = await engine.powFixed(generatorElement(group), exponents.reveal(), {
+        ...options,
+        exponentBytes,
+      });
       // An exponent of 0 mod q: never in a production group, now and then where a test group is tiny.
       if (findIdentity(group, elements, width) < 0) {
         const proofs = await proveKnowledge(engine, rng, context, elements, exponents, options);
@@ -120,7 +123,7 @@ export async function combineTeamKey(
   for (const [index, share] of shares.entries()) {
     checkElements(group, share.elements, 'key share', width);
     for (let e = 0; e < width; e++) {
-      const name = toHex(elementOf(group, share.elements, e));
+      const name = toHex(elementAt(group, share.elements, e));
       const first = seen.get(name);
       if (first !== undefined) throw new MixError('KEY_SHARE_DUPLICATE', { first, second: index, element: e });
       seen.set(name, index);

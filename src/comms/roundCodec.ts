@@ -17,7 +17,7 @@ import {
   STAGES,
   type Stage,
 } from '../protocol/index.js';
-import { bytesOf, fixed, malformed, require_ } from '../transport/index.js';
+import { asBytes, fixed, malformed, require_ } from '../transport/index.js';
 import type {
   NodeReport__Output,
   NodeReport as WireReport,
@@ -193,6 +193,6 @@ function decodeFailure(from: NodeId, wire: StageReport__Output): FailureReport |
     reporter,
     detail,
     ...(signed ? { signature: fixed(reporterSignature, SIGNATURE_BYTES, 'reporter signature') } : {}),
-    ...(evidence.length > 0 ? { evidence: bytesOf(evidence) } : {}),
+    ...(evidence.length > 0 ? { evidence: asBytes(evidence) } : {}),
   };
 }

@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http';
 import { type Clock, systemClock } from '../base/index.js';
 import type { NodeSpan, RoundRow, SchedulerView } from '../scheduler/index.js';
 import { PAGE, PAGE_POLICY } from './page.js';
-import { type Timeline, timelineOf } from './timeline.js';
+import { buildTimeline, type Timeline } from './timeline.js';
 
 const PERIOD_MS = 500;
 const READERS_MAX = 32;
@@ -80,7 +80,7 @@ export class Dashboard {
   #event(): string {
     const view = this.#shown.view();
     const nodes = view.nodes.map(({ node }) => node);
-    const timeline = timelineOf(nodes, this.#shown.spans(), this.#clock.nowMs());
+    const timeline = buildTimeline(nodes, this.#shown.spans(), this.#clock.nowMs());
     const live: LiveView = { ...view, timeline };
     return `data: ${JSON.stringify(live)}\n\n`;
   }

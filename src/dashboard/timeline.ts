@@ -14,7 +14,7 @@ const span = z.tuple([z.number(), z.enum(['p', 'r']), z.number(), z.number()]);
 const timelineSchema = z.record(z.string(), z.array(span));
 export type Timeline = z.infer<typeof timelineSchema>;
 
-export function timelineOf(nodes: readonly string[], spans: readonly NodeSpan[], nowMs: number): Timeline {
+export function buildTimeline(nodes: readonly string[], spans: readonly NodeSpan[], nowMs: number): Timeline {
   const timeline: Timeline = Object.fromEntries(nodes.slice(0, LANES_MAX).map((node) => [node, []]));
   const ago = (ms: number) => Math.round((nowMs - ms) / TENTH_MS);
   for (const { node, round, kind, fromMs, toMs } of spans) {

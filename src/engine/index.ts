@@ -8,8 +8,8 @@ export {
   type WorkOptions,
 } from './engine.js';
 export { type NativeLibrary, type NativePath, native } from './kernels/native/library.js';
-export { type Address, addressOf } from './kernels/openssl/library.js';
+export { type Address, toAddress } from './kernels/openssl/library.js';
 export { cudaEngine, degradedBy, openEngine, referenceEngine } from './open.js';
-export { OPERATIONS, type OperandKind, type OperationName, operationOf } from './operations.js';
+export { findOperation, OPERATIONS, type OperandKind, type OperationName } from './operations.js';
 export { QUEUE_LIMIT } from './pool/executor.js';
 export { probeEngines } from './probe.js';

@@ -19,7 +19,7 @@ import { type EngineMeters, engineMeters } from './meters.js';
 import { PooledExecutor, QUEUE_LIMIT } from './pool/executor.js';
 import type { KernelName } from './pool/job.js';
 import type { QueueWatch } from './pool/queue.js';
-import { type EngineProbe, pathOf, probeEngines } from './probe.js';
+import { describePath, type EngineProbe, probeEngines } from './probe.js';
 
 export { type EngineProbe, probeEngines } from './probe.js';
 
@@ -67,12 +67,12 @@ export function referenceEngine(group: Group, meters?: EngineMeters): Engine {
   return new CheckedEngine('reference', group, referenceExecutor(group), meters);
 }
 
-const watchOf = (meters: EngineMeters | undefined): QueueWatch =>
+const makeWatch = (meters: EngineMeters | undefined): QueueWatch =>
   meters ? { onDepth: meters.depth, onBusy: meters.busy } : {};
 
 /** A pooled engine with a given kernel, without selection or self-check: how tests force a path. */
 export function pooledEngine(name: EngineName, kernel: KernelName, settings: Settings, meters?: EngineMeters): Engine {
-  const executor = new PooledExecutor({ ...settings, kernel, path: pathOf(kernel), ...watchOf(meters) });
+  const executor = new PooledExecutor({ ...settings, kernel, path: describePath(kernel), ...makeWatch(meters) });
   return new CheckedEngine(name, settings.group, executor, meters);
 }
 
@@ -83,9 +83,9 @@ export async function cudaEngine(
 ): Promise<Engine> {
   const { group, threads, queueLimit } = settings;
   const kernel = probeEngines(group).find((probe) => probe.kernel !== undefined)?.kernel ?? 'bigint';
-  const { onDepth, onBusy } = watchOf(meters);
+  const { onDepth, onBusy } = makeWatch(meters);
   // Busy are the cards; the depth is of what waits beside them.
-  const cpu = new PooledExecutor({ group, threads, queueLimit, kernel, path: pathOf(kernel), onDepth });
+  const cpu = new PooledExecutor({ group, threads, queueLimit, kernel, path: describePath(kernel), onDepth });
   let cards: CudaExecutor | undefined;
   try {
     cards = await openCards({ ...settings, cpu, onBusy });
@@ -104,7 +104,7 @@ export function composedEngine<V>(
   queueLimit = QUEUE_LIMIT,
   meters?: EngineMeters,
 ): Engine {
-  const executor = new ComposedExecutor({ field, queueLimit, ...watchOf(meters) });
+  const executor = new ComposedExecutor({ field, queueLimit, ...makeWatch(meters) });
   return new CheckedEngine(name, field.group, executor, meters);
 }
 

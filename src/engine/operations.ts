@@ -2,10 +2,8 @@
 // from its entry: which checks its operands pass (checked/call.ts), how a call is shared with worker threads and cut into chunks
 // (pool/), which arguments its C function gets (kernels/native/abi.ts), what runs on a card (cuda/), and what the self-check, the
 // spot check and the compliance suite compare results with. A new operation is an entry here and a method of Engine; an
-// executor that has no code of its own for it computes it from others (`compose`).
-import { MixError } from '../base/index.js';
+// executor that has no code of its own for it computes it from others (compose.ts).
 import { type Group, invert, multiply, power } from '../math/index.js';
-import type { ComputeRequest } from './checked/request.js';
 import type { Engine, FixedBase, Prepared, WorkOptions } from './engine.js';
 
 /**
@@ -81,7 +79,7 @@ export type NativeFunction = readonly [name: `millrace_${string}`, ...args: read
 /** Options of any operation. */
 type OperationOptions = WorkOptions & { readonly exponentBytes: number; readonly width?: number };
 
-/** What is computed in chunks: an operation, or a step that only engines ask for. */
+/** A computation in chunks: an operation, or a step that only engines ask for. */
 export interface Entry<K extends Operands = Operands, N extends NativeFunction = NativeFunction> {
   /** By name, in the order in which they are checked. A permutation is taken last, after the result's buffer. */
   readonly operands: K;
@@ -89,10 +87,10 @@ export interface Entry<K extends Operands = Operands, N extends NativeFunction =
   readonly folds?: boolean;
   /** The fewest units that are worth a chunk of their own. Default: 1. */
   readonly unitsMin?: number;
-  /** What computes a chunk, in the CPU's library and in the CUDA library. Where there is none, both `compose`. */
+  /** What computes a chunk, in the CPU's library and in the CUDA library. Where there is none, both compose it. */
   readonly native?: N;
   /** What computes a chunk on a card that keeps the multiplier, or the table of the base. */
-  readonly kept?: N;
+  readonly resident?: N;
   /** The cost of a unit, in products. */
   products(unit: UnitShape): number;
   /** The definition: every engine gives these results, bit for bit. */
@@ -113,7 +111,7 @@ export const operations = {
   mul: define({
     operands: { a: 'elements', b: 'multiplier' },
     native: ['millrace_mul', 'out', 'a', 'b', 'prepared', 'units'],
-    kept: ['millrace_mul_kept', 'out', 'a', 'kept', 'first', 'units'],
+    resident: ['millrace_mul_resident', 'out', 'a', 'resident', 'first', 'units'],
     products: ({ prepared }) => (prepared ? 1 : 2),
     reference: (group, { a, b }) => a.map((element, i) => multiply(group, element, b[i]!)),
     call: (engine, { a, b }, options) => engine.mul(a, b, options),
@@ -122,7 +120,18 @@ export const operations = {
   mulGather: define({
     operands: { width: 'width', a: 'gathered', b: 'multiplier', source: 'permutation' },
     native: ['millrace_mul_gather', 'out', 'a', 'source', 'b', 'prepared', 'width', 'from', 'to'],
-    kept: ['millrace_mul_gather_kept', 'out', 'a', 'source', 'kept', 'first', 'width', 'slots', 'from', 'to'],
+    resident: [
+      'millrace_mul_gather_resident',
+      'out',
+      'a',
+      'source',
+      'resident',
+      'first',
+      'width',
+      'slots',
+      'from',
+      'to',
+    ],
     products: ({ prepared, width }) => (prepared ? width : 2 * width),
     reference: (group, { a, source, b, width }) =>
       b.map((element, i) => multiply(group, a[source[Math.floor(i / width)]! * width + (i % width)]!, element)),
@@ -132,7 +141,7 @@ export const operations = {
   powFixed: define({
     operands: { base: 'base', exponents: 'exponents' },
     native: ['millrace_pow_fixed', 'out', 'table', 'exponents', 'exponentBytes', 'digitBits', 'units'],
-    kept: ['millrace_pow_fixed_kept', 'out', 'kept', 'exponents', 'units'],
+    resident: ['millrace_pow_fixed_resident', 'out', 'resident', 'exponents', 'units'],
     products: ({ windows, powerProducts }) => (windows === undefined ? powerProducts : windows + 1),
     reference: (group, { base, exponents }) => exponents.map((exponent) => power(group, base, exponent)),
     call: (engine, { base, exponents }, options) => engine.powFixed(base, exponents, options),
@@ -216,32 +225,9 @@ export type GivenOf<O extends EntryName> = GivenOperands<EntryOf<O>['operands']>
 export type ViewsOf<O extends EntryName> = OperandViews<EntryOf<O>['operands']>;
 
 export const ENTRIES: readonly Entry[] = Object.values(entries);
-export const entryOf = (op: EntryName): Entry => entries[op];
-export const operationOf = (op: OperationName): Operation => operations[op];
+export const findEntry = (op: EntryName): Entry => entries[op];
+export const findOperation = (op: OperationName): Operation => operations[op];
 
 /** Raises powers, so that a unit takes some hundred products. */
 export const raisesPowers = (op: EntryName): boolean =>
-  Object.values(entryOf(op).operands).some((kind) => kind === 'exponents' || kind === 'sharedExponents');
-
-/** What an executor lends to a composition. */
-interface Composer {
-  /** Computes a part of it. */
-  readonly run: (request: ComputeRequest) => Promise<void>;
-  /** Memory that is wiped at the end. */
-  readonly scratch: (bytes: number) => Uint8Array;
-}
-
-/** Computes from other operations what an executor has no code of its own for. */
-export async function compose(request: ComputeRequest, { run, scratch }: Composer): Promise<void> {
-  switch (request.op) {
-    case 'multiExp': {
-      const { bases, exponents } = request.operands;
-      const powers = scratch(bases.length);
-      await run({ ...request, op: 'pow', operands: { bases, exponents }, out: powers });
-      await run({ ...request, op: 'product', operands: { a: powers } });
-      break;
-    }
-    default:
-      throw new MixError('INTERNAL', { message: `nothing computes ${request.op} here` });
-  }
-}
+  Object.values(findEntry(op).operands).some((kind) => kind === 'exponents' || kind === 'sharedExponents');

@@ -35,9 +35,9 @@ const PATHS: Record<KernelName, string> = {
 };
 
 /** What a kernel is called in logs. */
-export const pathOf = (kernel: KernelName): string => PATHS[kernel];
+export const describePath = (kernel: KernelName): string => PATHS[kernel];
 
-const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown)).trim();
+const explain = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown)).trim();
 
 /**
  * The native library on its vector path. Without AVX-512 IFMA its portable words are slower than OpenSSL's assembly, so
@@ -51,9 +51,9 @@ function probeCpu(group: Group): EngineProbe {
   try {
     ({ devices: paths } = native());
   } catch (thrown) {
-    return { name, available: false, reason: messageOf(thrown), path: null };
+    return { name, available: false, reason: explain(thrown), path: null };
   }
-  if (paths.includes('ifma')) return { name, available: true, reason: '', path: pathOf('ifma'), kernel: 'ifma' };
+  if (paths.includes('ifma')) return { name, available: true, reason: '', path: describePath('ifma'), kernel: 'ifma' };
   return { ...probeOpenssl(group), name, reason: "this CPU has no AVX-512 IFMA: OpenSSL's code computes" };
 }
 
@@ -62,13 +62,13 @@ function probeOpenssl(group: Group): EngineProbe {
   const missing = workersUnavailable();
   if (missing) return { name, available: false, reason: missing, path: null };
   const found = (kernel: KernelName, reason: string): EngineProbe => {
-    return { name, available: true, reason, path: pathOf(kernel), kernel };
+    return { name, available: true, reason, path: describePath(kernel), kernel };
   };
   try {
     const { words } = openssl();
     return words ? found('words', '') : found('bignum', 'bn_mul_mont is not exported');
   } catch (thrown) {
-    const reason = `OpenSSL's functions cannot be called: ${messageOf(thrown)}`;
+    const reason = `OpenSSL's functions cannot be called: ${explain(thrown)}`;
     const refused = dhUnavailable(group);
     if (!refused) return found('dh', reason);
     return { name, available: false, reason: `${reason}; ${refused}`, path: null };
@@ -78,7 +78,7 @@ function probeOpenssl(group: Group): EngineProbe {
 function probeBigint(): EngineProbe {
   const missing = workersUnavailable();
   if (missing) return { name: 'bigint', available: false, reason: missing, path: null };
-  return { name: 'bigint', available: true, reason: '', path: pathOf('bigint'), kernel: 'bigint' };
+  return { name: 'bigint', available: true, reason: '', path: describePath('bigint'), kernel: 'bigint' };
 }
 
 /** Cards, with the best of the other engines beside them. */
@@ -111,7 +111,7 @@ function probe(name: EngineName, group: Group): EngineProbe {
   if (name === 'bigint') return probeBigint();
   if (name === 'gpujs') return probePackages(name, GPUJS_PACKAGES);
   if (name === 'tfjs') return probeTensors();
-  return { name, available: true, reason: '', path: pathOf('bigint') };
+  return { name, available: true, reason: '', path: describePath('bigint') };
 }
 
 /** All engines, the preferred one first. */

@@ -50,12 +50,12 @@ export function checkWidth(width: number): void {
 }
 
 /** The view of element number `index` of a batch. */
-export function elementOf(group: Group, batch: Uint8Array, index: number): Uint8Array {
+export function elementAt(group: Group, batch: Uint8Array, index: number): Uint8Array {
   return batch.subarray(index * group.elementBytes, (index + 1) * group.elementBytes);
 }
 
 export function readElement(group: Group, batch: Uint8Array, index: number): bigint {
-  return bytesToBigint(elementOf(group, batch, index));
+  return bytesToBigint(elementAt(group, batch, index));
 }
 
 export function writeElement(group: Group, batch: Uint8Array, index: number, value: bigint): void {
@@ -63,14 +63,14 @@ export function writeElement(group: Group, batch: Uint8Array, index: number, val
 }
 
 /** Elements as a flat batch in shared memory. */
-export function batchOf(group: Group, values: readonly bigint[]): Uint8Array {
+export function toBatch(group: Group, values: readonly bigint[]): Uint8Array {
   const batch = allocateBatch(group, values.length);
   for (const [index, value] of values.entries()) writeElement(group, batch, index, value);
   return batch;
 }
 
 /** The elements of a flat batch. */
-export function elementsOf(group: Group, batch: Uint8Array): bigint[] {
+export function toBigints(group: Group, batch: Uint8Array): bigint[] {
   const count = countElements(group, batch, 'batch');
   return Array.from({ length: count }, (_, index) => readElement(group, batch, index));
 }

@@ -3,7 +3,6 @@ export { absolute, invert, multiply, power } from './arithmetic.js';
 export {
   allocateBatch,
   allocateElements,
-  batchOf,
   bigintToBytes,
   bytesToBigint,
   CHECK_SLICE,
@@ -11,11 +10,12 @@ export {
   checkElementsInTurns,
   checkWidth,
   countElements,
-  elementOf,
-  elementsOf,
+  elementAt,
   readElement,
   SLOTS_MAX,
   scanElements,
+  toBatch,
+  toBigints,
   WIDTH_MAX,
   writeElement,
 } from './batch.js';

@@ -33,7 +33,7 @@ const quotientBytes = new Uint8Array(quotientWords.buffer);
 
 const moduli = new WeakMap<Group, Modulus>();
 
-function modulusOf(group: Group): Modulus {
+function prepareModulus(group: Group): Modulus {
   const known = moduli.get(group);
   if (known) return known;
   const count = Math.ceil(group.elementBytes / LIMB_BYTES);
@@ -50,7 +50,7 @@ function modulusOf(group: Group): Modulus {
 const limbAt = (bytes: Uint8Array, at: number): number => bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16);
 
 /** ⌊wide / q⌋ or one less, as bytes. */
-function quotientOf(wide: Uint8Array, inverse: bigint): Uint8Array {
+function estimateQuotient(wide: Uint8Array, inverse: bigint): Uint8Array {
   const view = new DataView(wide.buffer, wide.byteOffset + wide.length - TOP_BYTES, TOP_BYTES);
   const top =
     view.getBigUint64(0, true) | (view.getBigUint64(8, true) << WORD) | (view.getBigUint64(16, true) << (2n * WORD));
@@ -84,8 +84,8 @@ export function reduceInto(group: Group, wide: Uint8Array, out: Uint8Array): voi
   if (out.length !== elementBytes) {
     throw new MixError('LENGTH_MISMATCH', { what: 'element', length: out.length, expected: elementBytes });
   }
-  const { limbs: q, inverse, scratch } = modulusOf(group);
-  remainder(scratch, wide, quotientOf(wide, inverse), q);
+  const { limbs: q, inverse, scratch } = prepareModulus(group);
+  remainder(scratch, wide, estimateQuotient(wide, inverse), q);
   // In 1..2q, and so below 256^elementBytes: what the last limb has above that is of the hash's top.
   const last = scratch.length - 1;
   scratch[last]! %= 256 ** (elementBytes - last * LIMB_BYTES);

@@ -2,7 +2,7 @@
 // exactly as many bits as q has; hashes come from 128 bits more than needed, reduced, which is uniform up to 2^-128.
 
 import { type DigestPart, MixError, type Rng, secretBytes, xof } from '../base/index.js';
-import { allocateBatch, bigintToBytes, elementOf } from './batch.js';
+import { allocateBatch, bigintToBytes, elementAt } from './batch.js';
 import type { Group } from './group.js';
 import { EXCESS_BYTES, reduceInto } from './reduce.js';
 
@@ -31,7 +31,7 @@ export function randomElements(rng: Rng, group: Group, count: number): Uint8Arra
   const draw = secretBytes(group.elementBytes);
   for (let index = 0; index < count; index++) {
     fillUniform(rng, draw, (value) => atMost(value, limit) && value.some((byte) => byte !== 0));
-    elementOf(group, batch, index).set(draw);
+    elementAt(group, batch, index).set(draw);
   }
   draw.fill(0);
   return batch;

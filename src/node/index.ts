@@ -1,6 +1,6 @@
 // The composition roots of node and scheduler, and their settings.
 
-export { logOf, type RunningNode, startNode } from './node.js';
+export { openLog, type RunningNode, startNode } from './node.js';
 export { forbidCoreFiles, sayCoreFiles } from './process/undumpable.js';
 export { createCodes, startScheduler } from './schedulerProcess.js';
 export {
@@ -14,4 +14,4 @@ export {
 export { loadMembership, membershipEntry } from './settings/membershipFile.js';
 export { loadConfig, type NodeConfig, nodeConfigFile } from './settings/nodeConfig.js';
 export { loadSchedulerConfig, schedulerConfigFile } from './settings/schedulerConfig.js';
-export { floorKeys } from './settings/sections.js';
+export { toFloorKeys } from './settings/sections.js';

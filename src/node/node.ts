@@ -36,26 +36,26 @@ import {
 import {
   type AuthContext,
   addHandshakeService,
+  CallAuthenticator,
   CallBudget,
   type CallFacts,
-  Gate,
   HostManager,
   keepWarmMs,
   LinkMetrics,
   listen,
   Places,
-  validTimeOf,
+  readValidTime,
 } from '../transport/index.js';
 import { Engines } from './engines.js';
-import { SchedulerFollower } from './follow.js';
 import { NodeHealth } from './health.js';
 import { serveHttp } from './http.js';
 import { descriptorLimit, descriptorShares } from './process/descriptors.js';
 import { measureRoundTrips } from './roundTrips.js';
+import { SchedulerFollower } from './schedulerFollower.js';
+import { Credentials } from './settings/credentials.js';
 import { loadCode, openDataDirectory } from './settings/keyFiles.js';
-import { Material } from './settings/material.js';
 import { checkConfig, type NodeConfig } from './settings/nodeConfig.js';
-import { floorsOf } from './settings/sections.js';
+import { toFloors } from './settings/sections.js';
 
 const HOUR_MS = 3_600_000;
 const MIB = 1 << 20;
@@ -88,7 +88,7 @@ export interface RunningNode {
 export async function startNode(given: NodeConfig, logger?: Logger): Promise<RunningNode> {
   const config = checkConfig(given);
   if (logger !== undefined) checkMethods(logger, 'log', ['info', 'warn', 'error', 'debug']);
-  const log = logger ?? logOf(config);
+  const log = logger ?? openLog(config);
   const closers: (() => unknown)[] = [];
   const closeAll = async () => {
     for (const close of closers.splice(0).reverse()) {
@@ -111,20 +111,20 @@ export async function startNode(given: NodeConfig, logger?: Logger): Promise<Run
   }
 }
 
-export const logOf = (config: NodeConfig): Logger => createLog({ name: 'millrace', ...config.log });
+export const openLog = (config: NodeConfig): Logger => createLog({ name: 'millrace', ...config.log });
 
 /** Opens things in order and remembers how each is closed. */
 type Own = <T>(opened: T, close: (opened: T) => unknown) => T;
 
 interface Common {
   readonly config: NodeConfig;
-  readonly material: Material;
+  readonly credentials: Credentials;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly bootId: BootId;
   readonly own: Own;
   readonly hosts: HostManager;
-  readonly gate: Gate;
+  readonly authenticator: CallAuthenticator;
 }
 
 function openEngines({ config, log, metrics, own }: Common): Engines {
@@ -135,30 +135,36 @@ function openEngines({ config, log, metrics, own }: Common): Engines {
 }
 
 /** Everybody whom this node calls, and who may call it. */
-function openComms(config: NodeConfig, material: Material, log: Logger, metrics: Metrics, own: Own) {
-  const { key } = material;
+function openComms(config: NodeConfig, credentials: Credentials, log: Logger, metrics: Metrics, own: Own) {
+  const { key } = credentials;
   const { network } = config;
   const self = { network, id: key.nodeId, sign: (digest: Uint8Array) => key.sign(digest) };
   const ports = { clock: systemClock, rng: systemRng };
-  const deps = { self, certificate: () => material.certificate, log, metrics: new LinkMetrics(metrics), ...ports };
+  const deps = { self, certificate: () => credentials.certificate, log, metrics: new LinkMetrics(metrics), ...ports };
   const hosts = own(new HostManager({}, deps), (it) => it.close());
   const tokensRequired = config.comms.tokens === 'required';
-  const gate = new Gate({ network, self, membership: () => material.membership, tokensRequired, ...ports });
-  metrics.observed('sessions_open', 'Authenticated connections of peers', () => gate.size.sessions);
-  return { hosts, gate };
+  const authenticator = new CallAuthenticator({
+    network,
+    self,
+    membership: () => credentials.membership,
+    tokensRequired,
+    ...ports,
+  });
+  metrics.observed('sessions_open', 'Authenticated connections of peers', () => authenticator.size.sessions);
+  return { hosts, authenticator };
 }
 
 function openFollower(
-  { config, material, log, own, hosts, bootId }: Common,
+  { config, credentials, log, own, hosts, bootId }: Common,
   directory: RoundDirectory,
   greeting: () => readonly NodeReport[],
 ): SchedulerFollower {
   const { network } = config;
-  const { scheduler: facts } = material;
+  const { scheduler: facts } = credentials;
   const scheduler = new SchedulerClient(facts, hosts);
   const codeFile = config.scheduler.registration_code_file;
   const registrationCode = codeFile === undefined ? undefined : loadCode(codeFile);
-  const self = { node: material.key.nodeId, bootId };
+  const self = { node: credentials.key.nodeId, bootId };
   const ports = { scheduler, schedulerKey: facts.key, clock: systemClock, rng: systemRng, log };
   const deps = { self, network, directory, ...ports, greeting, registrationCode };
   return own(new SchedulerFollower(deps), (it) => it.close());
@@ -166,12 +172,12 @@ function openFollower(
 
 /** The rounds of this node, over its link, store and registry. */
 async function openRunner(common: Common, engines: Engines, follower: SchedulerFollower) {
-  const { config, material, log, metrics, bootId, own } = common;
+  const { config, credentials, log, metrics, bootId, own } = common;
   const { network, limits } = config;
-  const { key } = material;
+  const { key } = credentials;
   openDataDirectory(config.data_dir);
   const store = own(await openLevelStore(join(config.data_dir, 'store')), (it) => it.close());
-  const link = new TeamLink(() => material.membership, common.hosts);
+  const link = new TeamLink(() => credentials.membership, common.hosts);
   const ports = { clock: systemClock, rng: systemRng };
   const policy = { keepWarmMs: keepWarmMs(config.comms.keep_warm_ms) };
   const care = new LinkWarmUp({ probe: link, self: key.nodeId, log, metrics, policy, ...ports });
@@ -181,10 +187,10 @@ async function openRunner(common: Common, engines: Engines, follower: SchedulerF
     network,
     bootId,
     key,
-    roundAuthority: material.scheduler.key,
+    roundAuthority: credentials.scheduler.key,
     engineOf: (group) => engines.get(group),
-    publicKeyOf: (node) => material.membership.find(node)?.identityKey,
-    membershipGeneration: () => material.membership.generation,
+    publicKeyOf: (node) => credentials.membership.find(node)?.identityKey,
+    membershipGeneration: () => credentials.membership.generation,
     registry,
     roundLog: new RoundJournal(store, bootId),
     link,
@@ -194,7 +200,7 @@ async function openRunner(common: Common, engines: Engines, follower: SchedulerF
     metrics,
     report: (report) => follower.report(report),
     limits: {
-      floors: floorsOf(config.floors),
+      floors: toFloors(config.floors),
       openRounds: limits.open_rounds,
       keptRounds: limits.kept_rounds,
       slots: limits.slots,
@@ -205,7 +211,7 @@ async function openRunner(common: Common, engines: Engines, follower: SchedulerF
   };
   const runner = own(new RoundManager(deps), (it) => it.close());
   const measuring = own(new AbortController(), (it) => it.abort());
-  const others = () => material.membership.members.map(({ node }) => node).filter((node) => node !== key.nodeId);
+  const others = () => credentials.membership.members.map(({ node }) => node).filter((node) => node !== key.nodeId);
   const report = (measured: NodeReport) => follower.report(measured);
   void measureRoundTrips({ link, others, clock: systemClock, report }, measuring.signal);
   const rotation = setInterval(() => runner.rotateEpoch(), limits.epoch_hours * HOUR_MS);
@@ -226,7 +232,7 @@ function atMostEvery(intervalMs: number, act: () => void): () => void {
 
 /** What says whether the node can mix. */
 function openHealth(
-  { material, log, metrics, own }: Common,
+  { credentials, log, metrics, own }: Common,
   parts: {
     readonly store: DiskStore;
     readonly link: TeamLink;
@@ -236,7 +242,7 @@ function openHealth(
   },
 ): NodeHealth {
   const { store, link, follower, engine, pause } = parts;
-  const others = () => material.membership.members.filter(({ node }) => node !== material.key.nodeId);
+  const others = () => credentials.membership.members.filter(({ node }) => node !== credentials.key.nodeId);
   const health = new NodeHealth({
     clock: systemClock,
     log,
@@ -245,7 +251,7 @@ function openHealth(
     isConnected: () => follower.connected,
     degraded: () => degradedBy(engine),
     clockOffsetsMs: () => others().flatMap(({ node }) => link.clockOffsetMs(node) ?? []),
-    otherCertificates: () => others().map(({ node, certificate }) => ({ node, ...validTimeOf(certificate) })),
+    otherCertificates: () => others().map(({ node, certificate }) => ({ node, ...readValidTime(certificate) })),
     onPaused: (reason) => pause(reason ?? ''),
   });
   const watching = own(new AbortController(), (it) => it.abort());
@@ -264,19 +270,19 @@ async function openListeners(
   },
 ) {
   const { runner, registry, directory, onWanted } = parts;
-  const { config, material, log, metrics, own, gate } = common;
-  const { key, certificate } = material;
-  const identify = (context: AuthContext) => gate.identify(context);
+  const { config, credentials, log, metrics, own, authenticator } = common;
+  const { key, certificate } = credentials;
+  const identify = (context: AuthContext) => authenticator.identify(context);
   const options = { certificate, log, metrics };
-  const authenticate = (call: CallFacts) => void gate.admit(call);
+  const authenticate = (call: CallFacts) => void authenticator.admit(call);
   const { by_connection: byConnection, connections, memory_mib: memoryMib } = config.strangers;
   const places = new Places(byConnection);
-  const descriptors = descriptorShares(descriptorLimit(), material.membership.members.length, connections);
+  const descriptors = descriptorShares(descriptorLimit(), credentials.membership.members.length, connections);
   log.info({ ...descriptors }, 'descriptors of this process, and the connections that have a share of them');
-  const knows = (fingerprint: string) => material.membership.byFingerprint(fingerprint) !== undefined;
+  const knows = (fingerprint: string) => credentials.membership.byFingerprint(fingerprint) !== undefined;
   const ofTeam = { ...options, authenticate, limits: { places, connections: descriptors.team, knows } };
   const team = await listen({ ...ofTeam, address: config.listen.team }, (server, errors) => {
-    addHandshakeService(server, errors, gate);
+    addHandshakeService(server, errors, authenticator);
     addTeamService(server, errors, { receiver: runner, identify, idleMs: STREAM_IDLE_MS });
   });
   own(team, (it) => it.close(GRACE_MS));
@@ -316,12 +322,12 @@ type Listeners = Awaited<ReturnType<typeof openListeners>>;
 
 /** Certificate and membership list as the files say now, while rounds go on. @throws MixError: nothing has changed then */
 function reload(common: Common, runner: RoundManager, link: TeamLink, { team, gateway }: Listeners): void {
-  const { material, hosts, gate, log } = common;
-  const change = material.reload();
-  const { certificate, membership } = material;
+  const { credentials, hosts, authenticator, log } = common;
+  const change = credentials.reload();
+  const { certificate, membership } = credentials;
   if (change.certificate) for (const listener of [team, gateway]) listener.setCertificate(certificate);
   if (change.membership) {
-    gate.follow(membership);
+    authenticator.follow(membership);
     hosts.follow(membership, [SCHEDULER_ID]);
     link.membershipChanged();
     runner.membershipChanged();
@@ -337,12 +343,12 @@ async function assemble(
   own: Own,
   closeAll: () => Promise<void>,
 ): Promise<RunningNode> {
-  const material = new Material(config);
-  const { key } = material;
+  const credentials = new Credentials(config);
+  const { key } = credentials;
   const bootId = toHex(randomBytes(systemRng, 16)) as BootId;
   const metrics = createMetrics({ processMetrics: true });
-  const comms = openComms(config, material, log, metrics, own);
-  const common: Common = { config, material, log, metrics, bootId, own, ...comms };
+  const comms = openComms(config, credentials, log, metrics, own);
+  const common: Common = { config, credentials, log, metrics, bootId, own, ...comms };
   const engines = openEngines(common);
   const engine = await engines.get(config.engine.groups[0]!);
   let rounds: RoundManager | undefined;
@@ -369,7 +375,7 @@ async function assemble(
     bootId,
     engine: { name: engine.name, path: engine.path, threads: engine.threads },
     scheduler: { connected: follower.connected },
-    membership: material.membership.generation,
+    membership: credentials.membership.generation,
     links: common.hosts.report(),
     rounds: [...runner.stages].map(([round, stage]) => ({ round, stage })),
     roundSecretBytes: runner.secretBytes,
@@ -385,7 +391,7 @@ async function assemble(
   const { team, gateway } = config.listen;
   log.info({ node: key.nodeId, team, gateway, http: http.port, bootId }, 'node is up');
 
-  const close = closerOf(common, runner, follower, closeAll);
+  const close = makeCloser(common, runner, follower, closeAll);
   const drain = async (reason: string) => {
     log.info({ reason, limitMs: config.limits.drain_ms }, 'node drains');
     presence.pause('drain', `draining: ${reason}`);
@@ -436,8 +442,8 @@ async function emptied(runner: RoundManager, follower: SchedulerFollower, limitM
 }
 
 /** Fails open rounds, tells everybody, and closes all; once, whoever asks again. */
-function closerOf(
-  { log, material }: Common,
+function makeCloser(
+  { log, credentials }: Common,
   runner: RoundManager,
   follower: SchedulerFollower,
   closeAll: () => Promise<void>,
@@ -451,7 +457,7 @@ function closerOf(
     if (busy) await sleep(systemClock, FAREWELL_MS);
     await follower.flush(GRACE_MS);
     await closeAll();
-    material.key.seed.wipe();
+    credentials.key.seed.wipe();
   };
   return (reason) => {
     closing ??= keepingAlive(() => close(reason));

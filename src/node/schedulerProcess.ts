@@ -9,12 +9,12 @@ import { addSchedulerService, SCHEDULER_ID } from '../comms/index.js';
 import { openEngine } from '../engine/index.js';
 import { GROUP_NAMES, namedGroup, TEST_GROUP_NAMES } from '../math/index.js';
 import { Scheduler, SchedulerStore } from '../scheduler/index.js';
-import { addHandshakeService, type CallFacts, Gate, listen } from '../transport/index.js';
+import { addHandshakeService, CallAuthenticator, type CallFacts, listen } from '../transport/index.js';
 import { Engines } from './engines.js';
 import { type Readiness, serveHttp } from './http.js';
 import { loadCertificate, loadSigningKey, openDataDirectory } from './settings/keyFiles.js';
 import { loadMembership } from './settings/membershipFile.js';
-import { paramsOf, type SchedulerConfig } from './settings/schedulerConfig.js';
+import { type SchedulerConfig, toParams } from './settings/schedulerConfig.js';
 
 const GRACE_MS = 1_000;
 
@@ -33,7 +33,7 @@ interface Pages {
   close(): void;
 }
 
-function certificateOf(identity: SchedulerConfig['identity']) {
+function loadOwnCertificate(identity: SchedulerConfig['identity']) {
   const { certificate_file: certificateFile, certificate_key_file: certificateKeyFile } = identity;
   return loadCertificate({ certificateFile, certificateKeyFile });
 }
@@ -53,7 +53,7 @@ export async function startScheduler(
 ): Promise<RunningScheduler> {
   const { network, identity } = config;
   const key = loadSigningKey(identity.key_file);
-  const certificate = certificateOf(identity);
+  const certificate = loadOwnCertificate(identity);
   let membership = loadMembership(config.membership_file);
   const metrics = createMetrics({ processMetrics: true });
   openDataDirectory(config.data_dir);
@@ -64,7 +64,7 @@ export async function startScheduler(
     network,
     key,
     membership: () => membership,
-    params: paramsOf(config),
+    params: toParams(config),
     registration: config.registration,
     store: new SchedulerStore(store),
     engineOf: (group) => engines.get(group),
@@ -73,13 +73,13 @@ export async function startScheduler(
     ...ports,
   });
   const self = { id: SCHEDULER_ID, sign: (digest: Uint8Array) => key.sign(digest) };
-  const gate = new Gate({ network, self, membership: () => membership, ...ports });
-  const authenticate = (call: CallFacts) => void gate.admit(call);
+  const authenticator = new CallAuthenticator({ network, self, membership: () => membership, ...ports });
+  const authenticate = (call: CallFacts) => void authenticator.admit(call);
   const limits = { knows: (fingerprint: string) => membership.byFingerprint(fingerprint) !== undefined };
   const options = { address: config.listen.nodes, certificate, authenticate, limits, log, metrics };
   const listener = await listen(options, (server, errors) => {
-    addHandshakeService(server, errors, gate);
-    addSchedulerService(server, errors, { feed: scheduler, identify: (context) => gate.identify(context) });
+    addHandshakeService(server, errors, authenticator);
+    addSchedulerService(server, errors, { feed: scheduler, identify: (context) => authenticator.identify(context) });
   });
   const pages = pagesOf(scheduler);
   const http = await serveHttp(config.listen.http, {
@@ -87,7 +87,7 @@ export async function startScheduler(
     hosts: config.listen.http_hosts,
     metrics,
     pages: (path, response) => pages.answer(path, response),
-    readiness: () => readinessOf(scheduler, store, config.rounds.team_size),
+    readiness: () => schedulerReadiness(scheduler, store, config.rounds.team_size),
     status: () => ({ network, membership: membership.generation, ...scheduler.view() }),
   });
   log.info({ nodes: config.listen.nodes, http: http.port, members: membership.members.length }, 'scheduler is up');
@@ -96,10 +96,10 @@ export async function startScheduler(
     port: listener.port,
     httpPort: http.port,
     reload: async (changed) => {
-      const [params, next] = [paramsOf(changed), loadMembership(changed.membership_file)];
+      const [params, next] = [toParams(changed), loadMembership(changed.membership_file)];
       scheduler.setParams(params);
       membership = next;
-      gate.follow(next);
+      authenticator.follow(next);
       await scheduler.membershipChanged();
       listener.closeConnections((fingerprint) => next.byFingerprint(fingerprint) !== undefined);
       log.info({ generation: next.generation }, 'parameters and membership list read again');
@@ -117,7 +117,7 @@ export async function startScheduler(
 }
 
 /** Ready is a scheduler that can draw a team and write down what it decides. */
-function readinessOf(scheduler: Scheduler, store: DiskStore, teamSize: number): Readiness {
+function schedulerReadiness(scheduler: Scheduler, store: DiskStore, teamSize: number): Readiness {
   const active = scheduler.view().nodes.filter(({ status }) => status === 'active').length;
   const enough = active >= teamSize;
   const { faults } = scheduler;

@@ -46,7 +46,7 @@ export function sendsPhase(phase: BatchPhase, from: number, to: number, size: nu
 }
 
 /** Positions that `from` sends this phase to. */
-export function receiversOf(phase: BatchPhase, from: number, size: number): number[] {
+export function listReceivers(phase: BatchPhase, from: number, size: number): number[] {
   return Array.from({ length: size }, (_, to) => to).filter((to) => sendsPhase(phase, from, to, size));
 }
 

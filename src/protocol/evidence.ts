@@ -8,7 +8,6 @@ import { checkElements } from '../math/index.js';
 import {
   checkMessage,
   checkTrailer,
-  claimOf,
   decodeFields,
   decodeStatement,
   encodeFields,
@@ -16,8 +15,9 @@ import {
   isLocal,
   isStatement,
   type PublicFacts,
+  readClaim,
   type Statement,
-  shareContextOf,
+  shareContext,
 } from './statements.js';
 
 export type Evidence =
@@ -62,7 +62,7 @@ export interface Finding {
 
 const unproven = (why: string): MixError => new MixError('EVIDENCE_INVALID', { why });
 
-function partsOf(evidence: Evidence): Uint8Array[] {
+function encodeParts(evidence: Evidence): Uint8Array[] {
   switch (evidence.kind) {
     case 'equivocation':
       return [encodeStatement(evidence.first), encodeStatement(evidence.second)];
@@ -80,7 +80,7 @@ function partsOf(evidence: Evidence): Uint8Array[] {
 }
 
 export function encodeEvidence(evidence: Evidence): Uint8Array {
-  return concat([Uint8Array.of(VERSION, KINDS.indexOf(evidence.kind)), encodeFields(partsOf(evidence))]);
+  return concat([Uint8Array.of(VERSION, KINDS.indexOf(evidence.kind)), encodeFields(encodeParts(evidence))]);
 }
 
 /** Takes hostile bytes; there is one encoding of a piece of evidence. @throws MixError MESSAGE_MALFORMED, MESSAGE_TOO_LARGE */
@@ -89,12 +89,12 @@ export function decodeEvidence(bytes: Uint8Array): Evidence {
     throw new MixError('MESSAGE_TOO_LARGE', { what: 'evidence', most: EVIDENCE_BYTES_MAX });
   const kind = KINDS[bytes[1] ?? KINDS.length];
   if (bytes[0] !== VERSION || !kind) throw new MixError('MESSAGE_MALFORMED', { what: 'evidence' });
-  const evidence = evidenceOf(kind, bytes.subarray(2));
+  const evidence = decodeParts(kind, bytes.subarray(2));
   if (!equalBytes(encodeEvidence(evidence), bytes)) throw new MixError('MESSAGE_MALFORMED', { what: 'evidence' });
   return evidence;
 }
 
-function evidenceOf(kind: Evidence['kind'], bytes: Uint8Array): Evidence {
+function decodeParts(kind: Evidence['kind'], bytes: Uint8Array): Evidence {
   const parts = (count: number) => decodeFields(bytes, count, kind);
   switch (kind) {
     case 'equivocation': {
@@ -142,7 +142,7 @@ export function statementsIn(evidence: Evidence): readonly Statement[] {
  */
 export async function verifyEvidence(facts: PublicFacts, engine: Engine, evidence: Evidence): Promise<Finding> {
   try {
-    return await findingOf(facts, engine, evidence);
+    return await examine(facts, engine, evidence);
   } catch (thrown) {
     const error = asMixError(thrown);
     if (isLocal(error.code) || error.code === 'EVIDENCE_INVALID') throw error;
@@ -150,7 +150,7 @@ export async function verifyEvidence(facts: PublicFacts, engine: Engine, evidenc
   }
 }
 
-async function findingOf(facts: PublicFacts, engine: Engine, evidence: Evidence): Promise<Finding> {
+async function examine(facts: PublicFacts, engine: Engine, evidence: Evidence): Promise<Finding> {
   const statements = statementsIn(evidence);
   if (!statements.every((statement) => isStatement(facts, statement))) throw unproven('a signature does not verify');
   const [{ from }] = statements as [Statement];
@@ -173,7 +173,7 @@ async function findingOf(facts: PublicFacts, engine: Engine, evidence: Evidence)
 }
 
 function checkEquivocation(facts: PublicFacts, first: Statement, second: Statement): void {
-  const [a, b] = [claimOf(facts, first), claimOf(facts, second)];
+  const [a, b] = [readClaim(facts, first), readClaim(facts, second)];
   if (first.from !== second.from || a.subject !== b.subject)
     throw unproven('not about one thing, or not of one member');
   if (a.says === b.says) throw unproven('both statements say the same');
@@ -233,7 +233,7 @@ async function checkDecryptionShare(
   const { c0 } = splitCipher(group, cipher, info.width);
   const { proof } = checkTrailer(facts, 'opening', extra)!;
   const statement = { publicShares, c0, shares, batchDigest: cipherDigest, proof };
-  if (await verifyDecryption(engine, shareContextOf(facts, node), statement, { priority: 'precompute' }))
+  if (await verifyDecryption(engine, shareContext(facts, node), statement, { priority: 'precompute' }))
     throw unproven('the decryption share is right');
 }
 
@@ -243,12 +243,12 @@ const MADE_OF = { sharesDigest: 'keyShare', tableSignature: 'tableVerdict', outp
 /** Who says something else than more than half of the team. */
 function dissenters(facts: PublicFacts, { inputs, said }: Evidence & { kind: 'disagreement' }): readonly NodeId[] {
   const { team } = facts.info;
-  const kindOf = (statement: Statement | undefined) =>
+  const statementKind = (statement: Statement | undefined) =>
     statement?.kind === 'message' ? statement.message.kind : undefined;
-  const about = kindOf(said[0]);
+  const about = statementKind(said[0]);
   const from = about !== undefined && about in MADE_OF ? MADE_OF[about as keyof typeof MADE_OF] : undefined;
   const isList = (list: readonly Statement[], kind: string | undefined) =>
-    list.length === team.length && list.every((one, i) => one.from === team[i] && kindOf(one) === kind);
+    list.length === team.length && list.every((one, i) => one.from === team[i] && statementKind(one) === kind);
   if (from === undefined || !isList(said, about) || !isList(inputs, from)) throw unproven('not one statement of each');
   const digests = said.map((one) => contentDigest(one));
   const votes = (digest: string) => digests.filter((one) => one === digest).length;

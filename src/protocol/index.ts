@@ -4,9 +4,9 @@ export {
   type BatchPhase,
   encodeOpening,
   isRealtime,
+  listReceivers,
   type OpeningExtra,
   phaseElements,
-  receiversOf,
   sendsPhase,
 } from './batchPhases.js';
 export {
@@ -30,8 +30,15 @@ export {
   type LinkProbe,
   type LinkReceiver,
 } from './link.js';
-export { certificatesOf, fingerprintOf, type Member, Membership, pinOf, readCertificate } from './membership.js';
-export { isAbsent, type Outcome, verdictOf } from './outcome.js';
+export {
+  certificateFingerprint,
+  type Member,
+  Membership,
+  pinnedCertificates,
+  plainFingerprint,
+  readCertificate,
+} from './membership.js';
+export { isAbsent, judgeOutcomes, type Outcome } from './outcome.js';
 export {
   around,
   checkRoundInfo,
@@ -51,7 +58,7 @@ export {
 } from './roundInfo.js';
 export {
   type FailureReport,
-  isUpdateOf,
+  isSignedUpdate,
   type NodeReport,
   type RoundUpdate,
   type SchedulerPort,
@@ -63,7 +70,6 @@ export { PHASES, type PhaseName, STAGES, type Stage } from './stages.js';
 export {
   checkMessage,
   checkTrailer,
-  claimOf,
   decodeFields,
   decodeStatement,
   encodeFields,
@@ -73,10 +79,11 @@ export {
   messageStatement,
   type PublicFacts,
   proposalStatement,
+  readClaim,
   revealStatement,
   STATEMENT_KINDS,
   type Statement,
-  shareContextOf,
+  shareContext,
 } from './statements.js';
 export {
   type BatchTrailer,

@@ -1,7 +1,7 @@
 // The membership list: identity key, addresses and pinned certificates of every node.
 import { createHash, X509Certificate } from 'node:crypto';
 import { checkBytes, checkObject, checkText, checkWhole, MixError, type NodeId, refuse } from '../base/index.js';
-import { nodeIdOf } from '../cmix/index.js';
+import { deriveNodeId } from '../cmix/index.js';
 
 export interface Member {
   readonly node: NodeId;
@@ -18,7 +18,7 @@ export interface Member {
 }
 
 /** The certificates that a member may show. */
-export function certificatesOf({ certificate, nextCertificate }: Member): readonly string[] {
+export function pinnedCertificates({ certificate, nextCertificate }: Member): readonly string[] {
   return nextCertificate === undefined ? [certificate] : [certificate, nextCertificate];
 }
 
@@ -47,8 +47,8 @@ export class Membership {
     this.generation = generation;
     this.members = members;
     for (const member of members) {
-      const fingerprints = new Set(certificatesOf(member).map(fingerprintOf));
-      if (member.node !== nodeIdOf(member.identityKey)) {
+      const fingerprints = new Set(pinnedCertificates(member).map(certificateFingerprint));
+      if (member.node !== deriveNodeId(member.identityKey)) {
         throw new MixError('CONFIG_INVALID', {
           key: 'members',
           node: member.node,
@@ -80,12 +80,12 @@ export class Membership {
 }
 
 /** SHA-256 over the DER of a PEM certificate, hex: what pins it. @throws MixError CERTIFICATE_INVALID */
-export function fingerprintOf(certificatePem: string): string {
+export function certificateFingerprint(certificatePem: string): string {
   return createHash('sha256').update(readCertificate(certificatePem).raw).digest('hex');
 }
 
 /** The same from what TLS says of a peer's certificate: `AB:CD:…`; empty where it has shown none. */
-export const pinOf = (fingerprint256 = ''): string => fingerprint256.replaceAll(':', '').toLowerCase();
+export const plainFingerprint = (fingerprint256 = ''): string => fingerprint256.replaceAll(':', '').toLowerCase();
 
 /** @throws MixError CERTIFICATE_INVALID */
 export function readCertificate(certificatePem: string): X509Certificate {

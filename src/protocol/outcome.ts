@@ -22,7 +22,7 @@ export type Verdict = 'wait' | 'resend' | 'failed';
  * for nothing to have come out, but who is honest is not known: messages are sent again only where half of the team at least says
  * so, and nobody says anything else. That a round was mixed is nobody's word: its outputs show it, by everybody's signature.
  */
-export function verdictOf(answers: readonly (Outcome | undefined)[]): Verdict {
+export function judgeOutcomes(answers: readonly (Outcome | undefined)[]): Verdict {
   const said = (...states: Outcome['state'][]) => answers.some((answer) => answer && states.includes(answer.state));
   if (said('mixed', 'rejected', 'pending')) return 'wait';
   const failed = answers.filter((answer) => answer?.state === 'failed');

@@ -33,7 +33,7 @@ export function signUpdate(key: SigningKey, network: string, number: number, upd
   return { number, update, signature: key.sign(updateDigest(network, number, update)) };
 }
 
-export function isUpdateOf(publicKey: Uint8Array, network: string, signed: SignedUpdate): boolean {
+export function isSignedUpdate(publicKey: Uint8Array, network: string, signed: SignedUpdate): boolean {
   return verifySignature(publicKey, updateDigest(network, signed.number, signed.update), signed.signature);
 }
 

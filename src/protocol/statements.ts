@@ -82,7 +82,10 @@ export function isStatement(facts: PublicFacts, statement: Statement): boolean {
  * What a statement is about, and what it says of that. A member says one thing of a subject, once: two that differ convict it. H(x′)
  * and the mixed batch that belongs to it have one subject.
  */
-export function claimOf(facts: PublicFacts, statement: Statement): { readonly subject: string; readonly says: string } {
+export function readClaim(
+  facts: PublicFacts,
+  statement: Statement,
+): { readonly subject: string; readonly says: string } {
   if (statement.kind === 'batch') {
     const { phase, root, extra } = statement;
     return { subject: `batch/${phase}`, says: toHex(phase === 'mixed' ? root : concat([root, extra])) };
@@ -92,7 +95,7 @@ export function claimOf(facts: PublicFacts, statement: Statement): { readonly su
   return { subject: `message/${message.kind}`, says: toHex(messageDigest(facts.digest, from, message)) };
 }
 
-export function shareContextOf({ info, group, digest }: PublicFacts, node: NodeId): ShareContext {
+export function shareContext({ info, group, digest }: PublicFacts, node: NodeId): ShareContext {
   return { group, roundDigest: digest, node, width: info.width, exponentBytes: info.exponentBytes };
 }
 
@@ -111,7 +114,7 @@ export async function checkMessage(
   switch (message.kind) {
     case 'keyShare': {
       const share = decodeKeyShare(group, info.width, message.share);
-      await verifyKeyShare(engine, share, shareContextOf(facts, from));
+      await verifyKeyShare(engine, share, shareContext(facts, from));
       return;
     }
     case 'commitment':
@@ -210,7 +213,7 @@ function decodeRejections(bytes: Uint8Array): SlotRejection[] {
   });
 }
 
-function contentOf(message: TeamMessage): Uint8Array[] {
+function encodeContent(message: TeamMessage): Uint8Array[] {
   switch (message.kind) {
     case 'keyShare':
       return [message.share];
@@ -230,9 +233,9 @@ function fixed(bytes: Uint8Array, length: number, what: string): Uint8Array {
   return bytes;
 }
 
-const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
+const decodeText = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
 
-function messageOf(kind: TeamMessage['kind'], content: Uint8Array): TeamMessage {
+function decodeContent(kind: TeamMessage['kind'], content: Uint8Array): TeamMessage {
   const fields = (count: number) => decodeFields(content, count, kind);
   switch (kind) {
     case 'keyShare':
@@ -256,7 +259,7 @@ function messageOf(kind: TeamMessage['kind'], content: Uint8Array): TeamMessage 
       };
     }
     case 'roundError': {
-      const [code, culprit, detail] = fields(3).map(textOf) as [string, string, string];
+      const [code, culprit, detail] = fields(3).map(decodeText) as [string, string, string];
       if (!isErrorCode(code) || (culprit !== '' && !isNodeId(culprit)) || detail.length > DETAIL_BYTES_MAX)
         throw new MixError('MESSAGE_MALFORMED', { what: kind });
       return { kind, code, culprit: culprit === '' ? undefined : culprit, detail };
@@ -272,19 +275,19 @@ export function encodeStatement(statement: Statement): Uint8Array {
   const { from, signature } = statement;
   const isMessage = statement.kind === 'message';
   const name = isMessage ? statement.message.kind : statement.phase;
-  const content = isMessage ? contentOf(statement.message) : [statement.root, statement.extra];
+  const content = isMessage ? encodeContent(statement.message) : [statement.root, statement.extra];
   return encodeFields([utf8(statement.kind), utf8(from), utf8(name), encodeFields(content), signature]);
 }
 
 /** @throws MixError MESSAGE_MALFORMED */
 export function decodeStatement(bytes: Uint8Array): Statement {
   const [kindBytes, fromBytes, nameBytes, content, signature] = decodeFields(bytes, 5, 'statement');
-  const [kind, from, name] = [kindBytes!, fromBytes!, nameBytes!].map(textOf);
+  const [kind, from, name] = [kindBytes!, fromBytes!, nameBytes!].map(decodeText);
   if (fromBytes!.length !== NODE_BYTES || !isNodeId(from)) throw new MixError('MESSAGE_MALFORMED', { what: 'from' });
   fixed(signature!, SIGNATURE_BYTES, 'signature');
   const messageKind = MESSAGE_KINDS.find((one) => one === name);
   if (kind === 'message' && messageKind)
-    return { kind, from, message: messageOf(messageKind, content!), signature: signature! };
+    return { kind, from, message: decodeContent(messageKind, content!), signature: signature! };
   const phase = BATCH_PHASES.find((one) => one === name);
   if (kind !== 'batch' || !phase) throw new MixError('MESSAGE_MALFORMED', { what: 'statement kind' });
   const [root, extra] = decodeFields(content!, 2, phase);

@@ -25,7 +25,7 @@ export interface LostRound {
 /** Ids in keys are padded so that keys sort as numbers do. */
 const recordKey = (round: RoundId): string => `round/${String(round).padStart(16, '0')}`;
 const realtimeKey = (round: RoundId): string => `realtime/${String(round).padStart(16, '0')}`;
-const roundOf = (key: string): RoundId => Number(key.slice(key.indexOf('/') + 1)) as RoundId;
+const parseRound = (key: string): RoundId => Number(key.slice(key.indexOf('/') + 1)) as RoundId;
 
 export class RoundJournal {
   readonly #store: Store;
@@ -52,11 +52,11 @@ export class RoundJournal {
     for (const key of keys) {
       const record = await this.#read(key);
       if (!record || record.stage === 'COMPLETED' || record.stage === 'FAILED') continue;
-      const round = roundOf(key);
+      const round = parseRound(key);
       open.push({ round, realtime: (await this.#store.get(realtimeKey(round))) !== undefined });
       await this.#write(key, 'FAILED');
     }
-    this.#ids = keys.map(roundOf);
+    this.#ids = keys.map(parseRound);
     await this.#prune();
     return open;
   }

@@ -32,15 +32,15 @@ import {
   type SignedTeamMessage,
   type Stage,
 } from '../protocol/index.js';
+import { checkedFacts, DEFAULT_LIMITS, type RoundRules, type RunnerLimits } from './acceptance.js';
 import { Liveness, type PeerWatchOptions } from './exchange/liveness.js';
 import { Refusals } from './exchange/refusals.js';
 import { DEFAULT_RETRY, RetryingSender, type RetryPolicy } from './exchange/retryingSender.js';
 import type { LinkWarmUp } from './exchange/warmUp.js';
 import type { LostRound, RoundJournal } from './journal.js';
-import { checkedFacts, DEFAULT_LIMITS, type RoundRules, type RunnerLimits } from './limits.js';
 import { isOver } from './machine/admission.js';
 import type { RoundFailure } from './machine/state.js';
-import { outcomeOf } from './outcome.js';
+import { findOutcome } from './outcome.js';
 import { roundMemoryBytes } from './run/memory.js';
 import { Round, type RoundDeps, type SignedOutputs } from './run/round.js';
 import { type Submission, SubmissionDesk } from './submissions/desk.js';
@@ -79,8 +79,8 @@ interface OpenRound {
   readonly desk: SubmissionDesk | undefined;
 }
 
-/** What is said of outputs that are equal: nothing where all differ, as they do among the honest. */
-const copiesOf = (outputs: SignedOutputs | undefined): { readonly copies?: number } =>
+/** Log values about equal outputs: none where all differ, as they do among the honest. */
+const noteCopies = (outputs: SignedOutputs | undefined): { readonly copies?: number } =>
   outputs && outputs.copies > 0 ? { copies: outputs.copies } : {};
 
 /** By these a peer refuses whoever we are, and not what we say. */
@@ -185,7 +185,7 @@ export class RoundManager implements LinkReceiver {
     const { bootId } = this.#deps;
     return [...this.#rounds].map(([id, { round }]) => {
       const { stage, failure, outputs } = round;
-      return { kind: 'stage', round: id, bootId, stage, failure, ...copiesOf(outputs) };
+      return { kind: 'stage', round: id, bootId, stage, failure, ...noteCopies(outputs) };
     });
   }
 
@@ -236,7 +236,7 @@ export class RoundManager implements LinkReceiver {
       desk,
       log: this.#deps.log,
       senders: {
-        secretOf: (sender) => registry.secretOf(sender),
+        secretOf: (sender) => registry.findSecret(sender),
         hold: (sender) => registry.hold(sender, info.round),
         mixed: (senders) => registry.mixed(senders),
       },
@@ -255,7 +255,7 @@ export class RoundManager implements LinkReceiver {
       get epoch() {
         return registry.epoch;
       },
-      secretOf: (sender: SenderId) => registry.secretOf(sender),
+      secretOf: (sender: SenderId) => registry.findSecret(sender),
       hold: (sender: SenderId) => registry.hold(sender, info.round),
       strike: (sender: SenderId) => registry.strike(sender),
       accepted: (place: string) => {
@@ -272,14 +272,14 @@ export class RoundManager implements LinkReceiver {
     const id = info.round;
     const report = failure && round.failure;
     this.#deps.care?.onStage(info, stage);
-    const { copies } = copiesOf(round.outputs);
+    const { copies } = noteCopies(round.outputs);
     this.#deps.report({
       kind: 'stage',
       round: id,
       bootId: this.#deps.bootId,
       stage,
       failure: report,
-      ...copiesOf(round.outputs),
+      ...noteCopies(round.outputs),
     });
     if (copies !== undefined) {
       this.#copied.inc();
@@ -384,7 +384,7 @@ export class RoundManager implements LinkReceiver {
     if (lost?.realtime) return { state: 'unknown', resendable: false };
     if (lost) return { state: 'failed', code: 'PEER_RESTARTED', resendable: true };
     const { round, desk } = this.#get(id);
-    return outcomeOf(round, desk, sender, salt);
+    return findOutcome(round, desk, sender, salt);
   }
 
   /** The outputs of a completed, recent round. @throws MixError ROUND_UNKNOWN, OUTPUTS_UNKNOWN, ROUND_OVER where it failed */

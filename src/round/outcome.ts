@@ -6,15 +6,20 @@ import type { Round } from './run/round.js';
 import type { SubmissionDesk } from './submissions/desk.js';
 
 /** `desk`: the one that took it, at the first node. In constant time: anybody may ask, again and again. */
-export function outcomeOf(round: Round, desk: SubmissionDesk | undefined, sender: SenderId, salt: Uint8Array): Outcome {
+export function findOutcome(
+  round: Round,
+  desk: SubmissionDesk | undefined,
+  sender: SenderId,
+  salt: Uint8Array,
+): Outcome {
   const { failure, progress } = round.state;
   const opened = PROGRESS.indexOf(progress) >= PROGRESS.indexOf('opening');
   if (failure) return { state: 'failed', code: failure.code, resendable: !opened };
   const { judged } = round;
-  const slot = judged?.slotOf(sender, salt);
+  const slot = judged?.findSlot(sender, salt);
   if (slot === undefined) {
     if (desk?.has(sender, salt) && !judged) return { state: 'pending' };
-    const early = desk?.rejectionOf(sender, salt);
+    const early = desk?.findRejection(sender, salt);
     if (early) return { state: 'rejected', reason: early.reason, node: early.node };
     return { state: 'unknown', resendable: judged !== undefined };
   }

@@ -112,7 +112,7 @@ export class RoundFeed implements SchedulerFeed {
     }
   }
 
-  /** Whom the list does not have any more says nothing, and is not remembered. */
+  /** Nodes that left the list are not heard, and not remembered. */
   keep(members: ReadonlySet<NodeId>): void {
     for (const node of this.nodes.keys()) if (!members.has(node)) this.nodes.delete(node);
   }

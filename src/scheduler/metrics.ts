@@ -65,7 +65,7 @@ export class SchedulerMetrics {
   }
 
   ended(round: RoundRecord, blamed: readonly NodeId[]): void {
-    this.#rounds.inc({ state: round.state, code: codeOf(round) });
+    this.#rounds.inc({ state: round.state, code: failureCode(round) });
     for (const node of blamed) this.#blamed.inc({ node });
     // When those of an earlier run were where, this run does not know.
     if (round.resumed) return;
@@ -115,5 +115,5 @@ function oncePerLook(show: () => SchedulerView): () => SchedulerView {
 }
 
 /** Why a round failed, as the first member said; empty where it did not, or the scheduler gave it up. */
-const codeOf = ({ state, failures }: RoundRecord): string =>
+const failureCode = ({ state, failures }: RoundRecord): string =>
   state === 'FAILED' ? ([...failures.values()][0]?.code ?? '') : '';

@@ -128,11 +128,11 @@ export class RoundRecords {
     const first = failures.find(({ named }) => named !== undefined) ?? failures[0];
     const times = { openedMs, standbyMs, queuedMs, realtimeMs, endedMs };
     const failure = first && { code: first.code, culprit: first.named };
-    return { round, state, team, slots, ...times, phases: this.#phasesOf(round, team.length), failure, blamed };
+    return { round, state, team, slots, ...times, phases: this.#phaseTimes(round, team.length), failure, blamed };
   }
 
   /** A phase has ended where all of the team have. */
-  #phasesOf(round: RoundId, teamSize: number): RoundRow['phases'] {
+  #phaseTimes(round: RoundId, teamSize: number): RoundRow['phases'] {
     const phases = [...(this.#phases.get(round) ?? [])];
     return Object.fromEntries(
       phases.map(([phase, { startMs, endMs, done }]) => [
@@ -183,10 +183,10 @@ export class RoundRecords {
       else byNode.set(node, [interval]);
     }
     const windowMs = Math.max(nowMs - sinceMs, 1);
-    const busy = [...byNode].map(([node, own]) => [node, lengthOf(union(own)) / windowMs] as const);
+    const busy = [...byNode].map(([node, own]) => [node, totalLength(union(own)) / windowMs] as const);
     const realtime = union(byKind.realtime);
-    const inRealtimeMs = lengthOf(realtime);
-    const overlapMs = lengthOf(intersection(realtime, union(byKind.precompute)));
+    const inRealtimeMs = totalLength(realtime);
+    const overlapMs = totalLength(intersection(realtime, union(byKind.precompute)));
     return { overlapShare: inRealtimeMs > 0 ? overlapMs / inRealtimeMs : undefined, busyShare: new Map(busy) };
   }
 }
@@ -196,7 +196,7 @@ interface Interval {
   readonly toMs: number;
 }
 
-const lengthOf = (intervals: readonly Interval[]): number =>
+const totalLength = (intervals: readonly Interval[]): number =>
   intervals.reduce((sum, { fromMs, toMs }) => sum + Math.max(0, toMs - fromMs), 0);
 
 /** Intervals that cover the same time and do not overlap, in order. */

@@ -35,7 +35,7 @@ export class Registration {
     this.#attempts.delete(node);
   }
 
-  /** Whom the list does not have any more cannot call, and is not remembered. */
+  /** Nodes that left the list cannot call, and are not remembered. */
   keep(members: ReadonlySet<NodeId>): void {
     for (const node of this.#attempts.keys()) if (!members.has(node)) this.#attempts.delete(node);
   }

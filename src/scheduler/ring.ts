@@ -99,14 +99,14 @@ function improved(size: number, distances: Distances): number[] {
   for (let start = 0; start < size; start++) {
     const tour = nearestNeighbours(size, distances, start);
     while (turnStretches(tour, distances) || moveStretches(tour, distances));
-    const length = lengthOf(tour, distances);
+    const length = measureTour(tour, distances);
     if (length < bestLength - GAIN_MIN) [best, bestLength] = [tour, length];
   }
   const zero = best.indexOf(0);
   return [...best.slice(zero), ...best.slice(0, zero)];
 }
 
-function lengthOf(tour: readonly number[], distances: Distances): number {
+function measureTour(tour: readonly number[], distances: Distances): number {
   return tour.reduce((sum, node, i) => sum + distances.at(node, around(tour, i + 1)), 0);
 }
 

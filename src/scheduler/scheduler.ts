@@ -19,16 +19,16 @@ import type { Engine } from '../engine/index.js';
 import type { GroupName } from '../math/index.js';
 import {
   isSignedBy,
-  isUpdateOf,
+  isSignedUpdate,
   type Membership,
   type NodeReport,
   type SignedRoundInfo,
   type SignedUpdate,
   type Stage,
 } from '../protocol/index.js';
-import { Courtroom } from './courtroom.js';
+import { EvidenceJudge } from './evidenceJudge.js';
 import { type FeedListener, RoundFeed } from './feed.js';
-import { medianRoundTripMs, statusOf } from './machine/nodePool.js';
+import { medianRoundTripMs, nodeStatus } from './machine/nodePool.js';
 import { reduceScheduler } from './machine/reducer.js';
 import {
   type EndedRound,
@@ -82,7 +82,7 @@ export class Scheduler implements SchedulerFeed {
   readonly #metrics: SchedulerMetrics;
   readonly #streams = new Map<NodeId, number>();
   readonly #registration: Registration;
-  readonly #court: Courtroom;
+  readonly #court: EvidenceJudge;
   /** Nodes that have registered, now or in an earlier run, and whether they are banned or out: also while they are no members. */
   readonly #registered = new Map<NodeId, NodeEntry>();
   readonly #writer: InsistentWriter;
@@ -110,7 +110,7 @@ export class Scheduler implements SchedulerFeed {
     this.#state = state;
     this.#records = new RoundRecords(deps.clock.nowMs());
     this.#registration = new Registration(deps.store, deps.clock);
-    this.#court = new Courtroom({
+    this.#court = new EvidenceJudge({
       roundOf: (round) => feed.rounds.get(round)?.signed,
       publicKeyOf: (node) => deps.membership().find(node)?.identityKey,
       engineOf: deps.engineOf,
@@ -246,7 +246,7 @@ export class Scheduler implements SchedulerFeed {
       this.#records.progress(node, report.round, report.phase, report.fraction, atMs);
     }
     if (report.kind === 'wanted') this.#dispatch({ type: 'wanted', node, atMs });
-    if (report.kind === 'seen') this.#heardOf(node, report, atMs);
+    if (report.kind === 'seen') this.#heardNewest(node, report, atMs);
     if (report.kind === 'roundTrips') {
       this.#dispatch({ type: 'roundTrips', node, roundTrips: report.roundTrips, atMs });
     }
@@ -258,10 +258,10 @@ export class Scheduler implements SchedulerFeed {
    * A node has seen more than this history knows: an older copy was restored, or an empty one begun. It shows what we have signed, so
    * nobody can make the numbers up. We go on above them: nodes would drop lower numbers, and refuse rounds that they have run.
    */
-  #heardOf(node: NodeId, { last, newest }: NodeReport & { kind: 'seen' }, atMs: number): void {
+  #heardNewest(node: NodeId, { last, newest }: NodeReport & { kind: 'seen' }, atMs: number): void {
     const { key, network, store, log } = this.#deps;
     const { publicKey } = key;
-    if (last.number > this.feed.number && isUpdateOf(publicKey, network, last)) {
+    if (last.number > this.feed.number && isSignedUpdate(publicKey, network, last)) {
       const lag = last.number - this.feed.number;
       this.#lag += lag;
       log.error(
@@ -331,7 +331,7 @@ export class Scheduler implements SchedulerFeed {
     return {
       nodes: [...nodes.values()].map((record) => ({
         node: record.node,
-        status: statusOf(record, params, nowMs),
+        status: nodeStatus(record, params, nowMs),
         rounds: record.activity.size,
         stages: counted([...record.activity.values()]),
         engine: this.feed.nodes.get(record.node)?.engine ?? '',

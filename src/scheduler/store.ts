@@ -21,7 +21,7 @@ const BARRED = 'barred/';
 const LAST_ROUND = 'last-round';
 /** Numbers that begin anew after a gap. */
 const SKIP = 'skip/';
-/** What is written of a code until a node uses it; then it is the node. */
+/** The value stored for a code until a node uses it; then it is the node. */
 const UNUSED = 'unused';
 
 const { responseSerialize, responseDeserialize } = services.Scheduler.service.Updates as grpc.MethodDefinition<

@@ -45,13 +45,13 @@ export async function createCertificate(
 }
 
 /** From when to when a PEM certificate is valid, milliseconds since 1970. @throws MixError CERTIFICATE_INVALID */
-export function validTimeOf(certificatePem: string): { readonly fromMs: number; readonly toMs: number } {
+export function readValidTime(certificatePem: string): { readonly fromMs: number; readonly toMs: number } {
   const { validFrom, validTo } = readCertificate(certificatePem);
   return { fromMs: Date.parse(validFrom), toMs: Date.parse(validTo) };
 }
 
 /** When a PEM certificate ends, milliseconds since 1970. @throws MixError CERTIFICATE_INVALID */
-export function expiryOf(certificatePem: string): number {
+export function readExpiry(certificatePem: string): number {
   return Date.parse(readCertificate(certificatePem).validTo);
 }
 

@@ -6,7 +6,7 @@
 
 import type { TLSSocket } from 'node:tls';
 import { toHex } from '../base/index.js';
-import { pinOf } from '../protocol/index.js';
+import { plainFingerprint } from '../protocol/index.js';
 
 const LABEL = 'EXPORTER-Channel-Binding';
 const BYTES = 32;
@@ -19,7 +19,7 @@ export interface Endpoints {
 }
 
 /** The channel binding of a socket whose handshake is done. */
-export function bindingOf(socket: TLSSocket): Uint8Array {
+export function readBinding(socket: TLSSocket): Uint8Array {
   // The RFC's context is present and empty.
   return new Uint8Array(socket.exportKeyingMaterial(BYTES, LABEL, Buffer.alloc(0)));
 }
@@ -31,7 +31,8 @@ interface Served {
   readonly certificate: string;
 }
 
-const nameOf = ({ localPort, remoteAddress, remotePort }: Endpoints) => `${localPort}/${remoteAddress}/${remotePort}`;
+const describeEnds = ({ localPort, remoteAddress, remotePort }: Endpoints) =>
+  `${localPort}/${remoteAddress}/${remotePort}`;
 
 const served = new Map<string, Served>();
 const servedBindings = new Set<string>();
@@ -47,12 +48,12 @@ export function rememberServed(socket: TLSSocket): void {
 }
 
 function remember(socket: TLSSocket): void {
-  const name = nameOf(socket);
+  const name = describeEnds(socket);
   const certificate = socket.getPeerCertificate().fingerprint256 ?? '';
   const entry = {
     socket,
-    binding: bindingOf(socket),
-    certificate: pinOf(certificate),
+    binding: readBinding(socket),
+    certificate: plainFingerprint(certificate),
   };
   const binding = toHex(entry.binding);
   served.set(name, entry);
@@ -65,7 +66,7 @@ function remember(socket: TLSSocket): void {
 
 /** The binding of the served connection between these endpoints; undefined where it is closed already. */
 export function servedBinding(endpoints: Endpoints): Uint8Array | undefined {
-  return served.get(nameOf(endpoints))?.binding;
+  return served.get(describeEnds(endpoints))?.binding;
 }
 
 /** Whether the served connection with this binding is still open. */

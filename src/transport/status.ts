@@ -41,14 +41,14 @@ export function toStatus(thrown: unknown): grpc.StatusObject {
 }
 
 /** The same for a call that gRPC has not seen: the headers of an answer that is nothing else. */
-export function trailersOf(thrown: unknown): Record<string, string | number> {
+export function toTrailers(thrown: unknown): Record<string, string | number> {
   const { code, details, metadata } = toStatus(thrown);
   const own = Object.fromEntries(Object.entries(metadata.getMap()).map(([key, value]) => [key, value.toString()]));
   const head = { ':status': 200, 'content-type': 'application/grpc+proto' };
   return { ...head, ...own, 'grpc-status': code, 'grpc-message': encodeURIComponent(details) };
 }
 
-function valuesOf(text: string | undefined): ErrorValues {
+function parseValues(text: string | undefined): ErrorValues {
   if (!text || text.length > VALUES_BYTES_MAX) return {};
   try {
     const parsed: unknown = JSON.parse(text);
@@ -71,7 +71,7 @@ export function isTyped({ code, metadata }: EndStatus): boolean {
 }
 
 /** What a server tells a caller whom grpc-js refused by itself, before or after our handler. */
-export function refusalOf({ code, details }: EndStatus): MixError {
+export function toRefusal({ code, details }: EndStatus): MixError {
   switch (code) {
     case grpc.status.RESOURCE_EXHAUSTED:
       return new MixError('MESSAGE_TOO_LARGE', { detail: details });
@@ -91,7 +91,7 @@ export function fromStatus(thrown: unknown, peer: string): MixError {
   const { code, details, metadata } = Object(thrown) as Partial<grpc.ServiceError>;
   const mixCode = metadata?.get(CODE_KEY)[0];
   if (isErrorCode(mixCode)) {
-    return new MixError(mixCode, valuesOf(metadata?.get(VALUES_KEY)[0]?.toString()), { cause: thrown });
+    return new MixError(mixCode, parseValues(metadata?.get(VALUES_KEY)[0]?.toString()), { cause: thrown });
   }
   return new MixError(
     transportCode(code, details ?? ''),

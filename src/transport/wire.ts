@@ -12,10 +12,10 @@ export function require_(holds: boolean, what: string): asserts holds {
 }
 
 /** A view that owns nothing of the decoder's buffers beyond its own bytes. */
-export const bytesOf = (buffer: Buffer | Uint8Array): Uint8Array =>
+export const asBytes = (buffer: Buffer | Uint8Array): Uint8Array =>
   new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 
 export function fixed(buffer: Buffer | Uint8Array, length: number, what: string): Uint8Array {
   require_(buffer.length === length, what);
-  return bytesOf(buffer);
+  return asBytes(buffer);
 }

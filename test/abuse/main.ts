@@ -148,8 +148,8 @@ class HonestSenders {
     this.underWay += count;
     const { signal } = this.#stop;
     this.#client.send(messages, { signal }).then(
-      (fates) => {
-        this.mixed += fates.filter(({ state }) => state === 'mixed').length;
+      (outcomes) => {
+        this.mixed += outcomes.filter(({ state }) => state === 'mixed').length;
         this.underWay -= count;
       },
       (thrown) => {

@@ -120,9 +120,9 @@ describe('a member that is asked to judge what node 1 has taken', () => {
     const attack = await Attack.begin([]);
     let lookups = 0;
     const secrets = attack.node(3).registry;
-    const secretOf = secrets.secretOf.bind(secrets);
+    const secretOf = secrets.findSecret.bind(secrets);
     let macs = 0;
-    secrets.secretOf = (sender) => {
+    secrets.findSecret = (sender) => {
       lookups++;
       const secret = secretOf(sender);
       if (!secret) return secret;

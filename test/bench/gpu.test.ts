@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { madsPerSecond, parseCheck } from '../../src/bench/gpu/check.js';
 import { type GpuFigure, type GpuResult, related } from '../../src/bench/gpu/gpu.js';
-import { DOCUMENTED, gpuTargets, limitOf, limitsOf, workOf } from '../../src/bench/gpu/limits.js';
-import { Budget, casesOf, SHORT_BITS } from '../../src/bench/gpu/plan.js';
+import { cardLimits, countWork, DOCUMENTED, gpuTargets, operationLimit } from '../../src/bench/gpu/limits.js';
+import { Budget, planCases, SHORT_BITS } from '../../src/bench/gpu/plan.js';
 import { gpuReport, rate } from '../../src/bench/gpu/report.js';
 import { describeMachine, parseCardState } from '../../src/bench/machine.js';
 import { OPERATIONS } from '../../src/engine/operations.js';
@@ -15,7 +15,7 @@ const H200_MADS = 32 * 132 * 1.98e9;
 
 describe('limits', () => {
   it('are those of the documented H200 at its documented rate', () => {
-    const limits = limitsOf(H200_MADS, 4096);
+    const limits = cardLimits(H200_MADS, 4096);
     expect(limits.multiplicationsPerSecond / 1e6).toBeCloseTo(255.2, 0);
     expect(limits.squaringsPerSecond / 1e6).toBeCloseTo(339.5, 0);
     // 256 squarings and 79 products: windows of four bits with their table.
@@ -25,8 +25,8 @@ describe('limits', () => {
   });
 
   it('fall with the square of the width, and with the length of exponents', () => {
-    expect(limitOf(1e12, 'mul', 2048, 0) / limitOf(1e12, 'mul', 4096, 0)).toBeCloseTo(4, 6);
-    const ratio = limitOf(1e12, 'pow', 4096, 256) / limitOf(1e12, 'pow', 4096, 4096);
+    expect(operationLimit(1e12, 'mul', 2048, 0) / operationLimit(1e12, 'mul', 4096, 0)).toBeCloseTo(4, 6);
+    const ratio = operationLimit(1e12, 'pow', 4096, 256) / operationLimit(1e12, 'pow', 4096, 4096);
     expect(ratio).toBeGreaterThan(14);
     expect(ratio).toBeLessThan(16);
   });
@@ -42,27 +42,27 @@ describe('limits', () => {
       read('kernels/product.h', /kBases = (\d+);/),
     ];
     const rows = 240 / window;
-    expect(workOf('pow', 240)).toEqual({ multiplications: 2 ** window - 1 + rows, squarings: window * (rows - 1) });
-    expect(workOf('powFixed', 120 * digit).multiplications).toBe(120);
-    expect(workOf('invertBatch', 0).multiplications).toBeCloseTo((3 * fan) / (fan - 1), 9);
-    expect(workOf('product', 0).multiplications).toBeCloseTo(2 + 1 / (share - 1), 9);
-    expect(workOf('multiExp', 240).squarings).toBe((window * rows) / bases);
+    expect(countWork('pow', 240)).toEqual({ multiplications: 2 ** window - 1 + rows, squarings: window * (rows - 1) });
+    expect(countWork('powFixed', 120 * digit).multiplications).toBe(120);
+    expect(countWork('invertBatch', 0).multiplications).toBeCloseTo((3 * fan) / (fan - 1), 9);
+    expect(countWork('product', 0).multiplications).toBeCloseTo(2 + 1 / (share - 1), 9);
+    expect(countWork('multiExp', 240).squarings).toBe((window * rows) / bases);
   });
 
   it('count work for every operation, and powers of a fixed base without squarings', () => {
-    for (const op of OPERATIONS) expect(workOf(op, 256).multiplications, op).toBeGreaterThanOrEqual(1);
-    expect(workOf('powFixed', 256).squarings).toBe(0);
-    expect(workOf('pow', 256)).toEqual({ multiplications: 79, squarings: 252 });
+    for (const op of OPERATIONS) expect(countWork(op, 256).multiplications, op).toBeGreaterThanOrEqual(1);
+    expect(countWork('powFixed', 256).squarings).toBe(0);
+    expect(countWork('pow', 256)).toEqual({ multiplications: 79, squarings: 252 });
   });
 });
 
 describe('the plan', () => {
   it('has every operation with short exponents, and those with exponents with long ones, small batches first', () => {
-    const short = casesOf(4096, SHORT_BITS, [32, 1024]);
+    const short = planCases(4096, SHORT_BITS, [32, 1024]);
     expect([...new Set(short.map(({ op }) => op))]).toEqual([...OPERATIONS]);
     expect(short.filter(({ op }) => op === 'pow').map(({ batch }) => batch)).toEqual([32, 1024]);
     expect(short.find(({ op }) => op === 'mul')?.exponentBits).toBe(0);
-    const full = casesOf(4096, 4096, [32]);
+    const full = planCases(4096, 4096, [32]);
     expect(full.map(({ op }) => op).sort()).toEqual(['multiExp', 'pow', 'powFixed', 'powShared']);
     for (const { exponentBits } of full) expect(exponentBits).toBe(4096);
   });
@@ -70,7 +70,7 @@ describe('the plan', () => {
   it('leaves out what would not fit, says why, and goes on with what does', () => {
     let now = 0;
     const budget = new Budget(10_000, () => now);
-    const [small, large] = casesOf(4096, SHORT_BITS, [32, 65_536]).filter(({ op }) => op === 'pow');
+    const [small, large] = planCases(4096, SHORT_BITS, [32, 65_536]).filter(({ op }) => op === 'pow');
     expect(budget.why('card', large!)).toBeUndefined();
     budget.took('card', small!, 2);
     // 2 ms for 32 numbers are 4.1 s for 65,536, three times.
@@ -159,7 +159,7 @@ describe('the tables', () => {
     ...{ card, state: parseCardState('580.1, 1950, 1980, 3201, 700, 40, 5, 16\n'), issue: report.issue },
     ...{ comparisons: { done: 3, wrong: ['pow, 4096 bits'] }, compliance: { passed: 5, failed: 0 } },
     ...{
-      limits: [limitsOf(9e12, 4096)],
+      limits: [cardLimits(9e12, 4096)],
       resident,
       withTransfers,
       cpu,

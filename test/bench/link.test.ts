@@ -6,9 +6,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { buildForwarder, missingOf, type Surroundings, surroundings } from '../../src/bench/link/forwarder.js';
+import { buildForwarder, findMissing, type Surroundings, surroundings } from '../../src/bench/link/forwarder.js';
 import type { LinkResult, LinkRun } from '../../src/bench/link/link.js';
-import { casesOf, idealMs, isRepeated, type LinkFigure, type LinkOptions, lineOf } from '../../src/bench/link/plan.js';
+import {
+  idealMs,
+  isRepeated,
+  type LinkFigure,
+  type LinkOptions,
+  planCases,
+  planLine,
+} from '../../src/bench/link/plan.js';
 import { linkPlot } from '../../src/bench/link/plot.js';
 import { linkReport } from '../../src/bench/link/report.js';
 import { linkTargets } from '../../src/bench/link/targets.js';
@@ -29,16 +36,16 @@ describe('the plan', () => {
   });
 
   it('gives the link half a round trip each way, and a queue of what it holds', () => {
-    expect(lineOf(OPTIONS)).toEqual({ delayNs: 45e6, bitsPerSecond: 1e9, queueBytes: 11_250_000 });
-    expect(lineOf({ rttMs: 1, mbitPerS: 10 }).queueBytes).toBe(1 << 20);
+    expect(planLine(OPTIONS)).toEqual({ delayNs: 45e6, bitsPerSecond: 1e9, queueBytes: 11_250_000 });
+    expect(planLine({ rttMs: 1, mbitPerS: 10 }).queueBytes).toBe(1 << 20);
   });
 
   it('has every case once, reno and the own congestion control of the kernel', () => {
-    const cases = casesOf('bbr');
+    const cases = planCases('bbr');
     expect(new Set(cases.map((one) => JSON.stringify(one))).size).toBe(16);
     expect(cases[0]).toEqual({ mode: 'stream', windows: 'wide', state: 'cold', congestion: 'reno' });
-    expect(casesOf('reno')).toHaveLength(8);
-    expect(casesOf('reno', ['wide'])).toHaveLength(4);
+    expect(planCases('reno')).toHaveLength(8);
+    expect(planCases('reno', ['wide'])).toHaveLength(4);
   });
 
   it('repeats no case that takes seconds', () => {
@@ -120,12 +127,12 @@ describe('what is missing', () => {
     [{ tun: 'missing' }, '/dev/net/tun'],
     [{ tun: 'forbidden' }, 'the right to open /dev/net/tun'],
   ] as const)('is said, with how to get it: %o', (changes, missing) => {
-    const found = missingOf({ ...all, ...changes });
+    const found = findMissing({ ...all, ...changes });
     expect(found).toEqual({ missing, get: expect.stringMatching(/\S{3}/) });
     expect(() => buildForwarder({ ...all, ...changes })).toThrowError(/^BENCH_UNAVAILABLE/);
   });
 
-  it('is nothing where all is there', () => expect(missingOf(all)).toBeUndefined());
+  it('is nothing where all is there', () => expect(findMissing(all)).toBeUndefined());
 
   it('ends the command with status 2 before anything is made', () => {
     const env = { ...process.env, PATH: '', CC: '' };

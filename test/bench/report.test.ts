@@ -2,9 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Comparison } from '../../src/bench/compare/compare.js';
 import type { ComparedRow, ComparedTable } from '../../src/bench/compare/contestants.js';
-import { escapeXml, plotOf } from '../../src/bench/compare/plot.js';
+import { drawPlot, escapeXml } from '../../src/bench/compare/plot.js';
 import { comparisonReport, markdown } from '../../src/bench/compare/report.js';
-import { targetsOf } from '../../src/bench/compare/targets.js';
+import { checkTargets } from '../../src/bench/compare/targets.js';
 import { cpuSlug, describeMachine } from '../../src/bench/machine.js';
 
 const row = (contestant: string, us: number, gmpUs: number | undefined, threads = 1): ComparedRow => ({
@@ -43,7 +43,7 @@ const precompute = {
 };
 const comparison: Comparison = {
   ...{ date: '2030-01-02T03:04:05.000Z', command: 'millrace bench compare', bits: 4096, exponentBits: 256 },
-  ...{ batch: 8, rounds: 2, absent: ['GMP: a & b'], tables, precompute, targets: targetsOf({ tables, precompute }) },
+  ...{ batch: 8, rounds: 2, absent: ['GMP: a & b'], tables, precompute, targets: checkTargets({ tables, precompute }) },
   machine: describeMachine(),
 };
 
@@ -59,7 +59,7 @@ function unbalanced(xml: string): string[] {
 }
 
 describe('the plot', () => {
-  const svg = plotOf(comparison);
+  const svg = drawPlot(comparison);
 
   it('is one well-formed element', () => {
     expect(svg.startsWith('<svg xmlns="http://www.w3.org/2000/svg"')).toBe(true);

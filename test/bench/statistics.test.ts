@@ -1,23 +1,23 @@
 // What is said of samples: least, middle, greatest, and how figures are written.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { figure, medianOf, significant, spreadOf } from '../../src/bench/stats.js';
+import { figure, significant, takeMedian, takeSpread } from '../../src/bench/stats.js';
 
 describe('spread', () => {
   it('is least, middle and greatest, whatever the order', () => {
-    expect(spreadOf([3, 1, 2])).toEqual({ min: 1, median: 2, max: 3 });
-    expect(spreadOf([4, 1, 3, 2])).toEqual({ min: 1, median: 2.5, max: 4 });
-    expect(spreadOf([7])).toEqual({ min: 7, median: 7, max: 7 });
-    expect(spreadOf([10, 9, 100])).toEqual({ min: 9, median: 10, max: 100 });
+    expect(takeSpread([3, 1, 2])).toEqual({ min: 1, median: 2, max: 3 });
+    expect(takeSpread([4, 1, 3, 2])).toEqual({ min: 1, median: 2.5, max: 4 });
+    expect(takeSpread([7])).toEqual({ min: 7, median: 7, max: 7 });
+    expect(takeSpread([10, 9, 100])).toEqual({ min: 9, median: 10, max: 100 });
   });
 
-  it('of nothing is refused', () => expect(() => spreadOf([])).toThrow(RangeError));
+  it('of nothing is refused', () => expect(() => takeSpread([])).toThrow(RangeError));
 
   it('is ordered, and leaves the samples as they are', () => {
     fc.assert(
       fc.property(fc.array(fc.double({ min: 1e-3, max: 1e9, noNaN: true }), { minLength: 1 }), (samples) => {
         const before = [...samples];
-        const { min, median, max } = spreadOf(samples);
+        const { min, median, max } = takeSpread(samples);
         expect(samples).toEqual(before);
         expect(min).toBeLessThanOrEqual(median);
         expect(median).toBeLessThanOrEqual(max);
@@ -28,7 +28,7 @@ describe('spread', () => {
   it('has a middle with as many samples below as above', () => {
     fc.assert(
       fc.property(fc.array(fc.integer(), { minLength: 1 }), (samples) => {
-        const median = medianOf(samples);
+        const median = takeMedian(samples);
         const below = samples.filter((value) => value < median).length;
         const above = samples.filter((value) => value > median).length;
         expect(Math.max(below, above)).toBeLessThanOrEqual(samples.length / 2);

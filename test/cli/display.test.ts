@@ -2,9 +2,9 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
-import { cellsOf, DemoDisplay, drawLane } from '../../src/cli/demo/display.js';
+import { DemoDisplay, drawLane, toCells } from '../../src/cli/demo/display.js';
 import { MessageBook } from '../../src/cli/demo/messageBook.js';
-import { resultOf, roundLine, roundTable } from '../../src/cli/demo/results.js';
+import { roundLine, roundResult, roundTable } from '../../src/cli/demo/results.js';
 import type { LiveView } from '../../src/dashboard/dashboard.js';
 import type { RoundRow } from '../../src/scheduler/records.js';
 
@@ -12,7 +12,7 @@ import type { RoundRow } from '../../src/scheduler/records.js';
 const FRAME = 5;
 
 /** Thirty seconds as six cells of five. */
-const lane = (...spans: LiveView['timeline'][string]) => drawLane(cellsOf(spans, 6, 300), false);
+const lane = (...spans: LiveView['timeline'][string]) => drawLane(toCells(spans, 6, 300), false);
 
 describe('a lane', () => {
   it('shows what a node was at work on, the newest at the right', () => {
@@ -23,7 +23,7 @@ describe('a lane', () => {
   });
 
   it('shows how many rounds are precomputed at once, and mixing above precomputing', () => {
-    const cells = cellsOf(
+    const cells = toCells(
       [
         [1, 'p', 300, 0],
         [2, 'p', 100, 0],
@@ -142,17 +142,17 @@ describe('a book of messages', () => {
 
 describe('a round’s result', () => {
   it('has precomputation, realtime and phases by one clock, and makes no time up', () => {
-    const result = resultOf(1, book(['a'], ['a']), 5_200);
+    const result = roundResult(1, book(['a'], ['a']), 5_200);
     expect(result).toMatchObject({ id: 7, precomputeMs: 2_500, realtimeMs: 1_800, messagesIn: 1, messagesOut: 1 });
     expect(result.phaseMs).toMatchObject({ generate: 1_000, reveal: 0, identify: 0 });
     // Without the moment when the last message was taken: from when nodes began.
-    expect(resultOf(1, book(['a'], ['a']), undefined).realtimeMs).toBe(1_000);
+    expect(roundResult(1, book(['a'], ['a']), undefined).realtimeMs).toBe(1_000);
     const text = roundLine(result, row(), (node) => ({ a: '1', b: '2' })[node]!);
     expect(text).toBe('round   1  team 1 2  precompute 2.50 s  realtime 1.80 s  1 in, 1 out');
   });
 
   it('stands in a table of the last rounds', () => {
-    const results = Array.from({ length: 30 }, (_, i) => resultOf(i + 1, book(['a'], ['a']), undefined));
+    const results = Array.from({ length: 30 }, (_, i) => roundResult(i + 1, book(['a'], ['a']), undefined));
     const lines = roundTable(results).split('\n');
     expect(lines).toHaveLength(22);
     expect(lines[1]!.trim().startsWith('11 ')).toBe(true);

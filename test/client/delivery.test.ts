@@ -10,7 +10,7 @@ import { SenderKey } from '../../src/cmix/senderKeys.js';
 import { COLLECT_MS, REALTIME_MS, TEAM, Town, type TownRound } from './town.js';
 
 const texts = (count: number) => Array.from({ length: count }, (_, i) => `message ${String(i).padStart(4, '0')}`);
-const states = (fates: readonly { readonly state: string }[]) => [...new Set(fates.map(({ state }) => state))];
+const states = (outcomes: readonly { readonly state: string }[]) => [...new Set(outcomes.map(({ state }) => state))];
 
 let town: Town;
 beforeEach(() => {
@@ -31,9 +31,9 @@ describe('a single node cannot bring a message out twice, or lose one unseen', (
     first.lies = { refusing: () => new MixError('ROUND_FULL', {}) };
     town.at(3_000, mixes(first));
     town.at(100, () => town.at(10_000, mixes(town.open(4))));
-    const fates = await town.send(texts(4));
+    const outcomes = await town.send(texts(4));
     expect(town.out).toEqual(texts(4));
-    expect(fates).toEqual(texts(4).map(() => ({ state: 'mixed', round: first.round })));
+    expect(outcomes).toEqual(texts(4).map(() => ({ state: 'mixed', round: first.round })));
   });
 
   it('the first node says that the round failed, which mixed', async () => {
@@ -79,9 +79,9 @@ describe('a single node cannot bring a message out twice, or lose one unseen', (
     first.mauled.add('message 0001');
     town.at(1_000, mixes(first));
     town.at(1_100, () => town.open(3));
-    const fates = await town.send(texts(3));
-    expect(fates[1]).toEqual({ state: 'failed', round: first.round, code: 'MESSAGE_INVALID' });
-    expect([fates[0]!.state, fates[2]!.state]).toEqual(['mixed', 'mixed']);
+    const outcomes = await town.send(texts(3));
+    expect(outcomes[1]).toEqual({ state: 'failed', round: first.round, code: 'MESSAGE_INVALID' });
+    expect([outcomes[0]!.state, outcomes[2]!.state]).toEqual(['mixed', 'mixed']);
   });
 });
 
@@ -96,8 +96,8 @@ describe('what becomes of messages', () => {
         const second = town.open(2, ['a', 'c', 'd'] as NodeId[]);
         town.at(3_000, mixes(second));
       });
-      const fates = await town.send(texts(2));
-      expect(states(fates)).toEqual([opened ? 'failed' : 'mixed']);
+      const outcomes = await town.send(texts(2));
+      expect(states(outcomes)).toEqual([opened ? 'failed' : 'mixed']);
       expect(town.out).toEqual(opened ? [] : texts(2));
     }
   });
@@ -125,8 +125,8 @@ describe('what becomes of messages', () => {
     town.at(1_000, mixes(third));
     town.at(8_000, mixes(first));
     town.at(8_000, mixes(second));
-    const fates = await town.send(texts(7));
-    expect(states(fates)).toEqual(['mixed']);
+    const outcomes = await town.send(texts(7));
+    expect(states(outcomes)).toEqual(['mixed']);
     expect(town.out).toEqual(['else', ...texts(7), 'too']);
     expect(third.out.length).toBe(3);
   });
@@ -135,9 +135,9 @@ describe('what becomes of messages', () => {
     const first = town.open(8);
     town.cursed = 'message 0005';
     town.at(3_000, mixes(first));
-    const fates = await town.send(texts(8));
-    expect(fates.filter(({ state }) => state === 'mixed')).toHaveLength(7);
-    expect(fates[5]).toEqual({ state: 'refused', code: 'SENDER_UNKNOWN' });
+    const outcomes = await town.send(texts(8));
+    expect(outcomes.filter(({ state }) => state === 'mixed')).toHaveLength(7);
+    expect(outcomes[5]).toEqual({ state: 'refused', code: 'SENDER_UNKNOWN' });
   });
 
   it('is known by its own coded message: an equal text of somebody else is not it', async () => {
@@ -218,11 +218,11 @@ describe('nodes that are of no use', () => {
 });
 
 describe('what callers pass', () => {
-  it('text is refused by itself, and never takes the fates of the others', async () => {
+  it('text is refused by itself, and never takes the outcomes of the others', async () => {
     town.at(5_000, mixes(town.open(2)));
     const [sender] = [new Sender(SenderKey.generate(new SeededRng('x')))];
     const bytes = new Uint8Array(Buffer.from('bytes'));
-    const fates = await town.deliver([
+    const outcomes = await town.deliver([
       { sender, payload: 'hello' },
       { sender, payload: bytes },
       undefined,
@@ -232,7 +232,7 @@ describe('what callers pass', () => {
     ] as never);
     const refused = { state: 'refused', code: 'ARGUMENT_INVALID' };
     const mixed = { state: 'mixed', round: 1 };
-    expect(fates).toEqual([refused, mixed, refused, refused, refused, mixed]);
+    expect(outcomes).toEqual([refused, mixed, refused, refused, refused, mixed]);
     expect(town.out).toEqual(['bytes', 'bytes']);
   });
 
@@ -260,8 +260,8 @@ describe('rounds that are equally good', () => {
       // The others answer later, and well within a moment.
       fresh.answersAfterMs = (node) => TEAM.indexOf(node) * 50;
       for (const round of rounds) fresh.at(5_000, mixes(round));
-      const [fate] = await fresh.send(['message']);
-      const round = fate?.state === 'mixed' ? fate.round : 0;
+      const [outcome] = await fresh.send(['message']);
+      const round = outcome?.state === 'mixed' ? outcome.round : 0;
       chosen.set(round, (chosen.get(round) ?? 0) + 1);
     }
     // Each of three in 60 draws: below 7 with a probability of 1 in 10,000.
@@ -278,8 +278,8 @@ describe('it comes to an end', () => {
       for (const node of TEAM) town.away.add(node);
       stop.abort();
     });
-    const fates = await town.send(texts(4), { signal: stop.signal }, COLLECT_MS + REALTIME_MS + 30_000);
-    expect(fates.map(({ state }) => state)).toEqual(['unsure', 'unsure', 'unsent', 'unsent']);
+    const outcomes = await town.send(texts(4), { signal: stop.signal }, COLLECT_MS + REALTIME_MS + 30_000);
+    expect(outcomes.map(({ state }) => state)).toEqual(['unsure', 'unsure', 'unsent', 'unsent']);
   });
 });
 

@@ -8,8 +8,8 @@ import { type ComposedSubmission, type OutgoingMessage, Sender } from '../../src
 import {
   Delivery,
   type DeliveryOptions,
-  type Fate,
   type Look,
+  type MessageOutcome,
   type NodeFailure,
   type Steps,
 } from '../../src/client/delivery.js';
@@ -122,7 +122,7 @@ export class Town implements Steps {
     texts: readonly string[],
     options: Omit<Partial<DeliveryOptions>, 'clock'> = {},
     limitMs = 600_000,
-  ): Promise<readonly Fate[]> {
+  ): Promise<readonly MessageOutcome[]> {
     const messages = texts.map((text) => ({ sender: SENDER, payload: new Uint8Array(Buffer.from(text)) }));
     return this.deliver(messages, options, limitMs);
   }
@@ -132,23 +132,23 @@ export class Town implements Steps {
     messages: readonly OutgoingMessage[],
     options: Omit<Partial<DeliveryOptions>, 'clock'> = {},
     limitMs = 600_000,
-  ): Promise<readonly Fate[]> {
-    let fates: readonly Fate[] | undefined;
+  ): Promise<readonly MessageOutcome[]> {
+    let outcomes: readonly MessageOutcome[] | undefined;
     let failed = false;
     const sending = new Delivery(this, { clock: this.clock, rng, ...options }).run(messages);
     sending.then(
       (known) => {
-        fates = known;
+        outcomes = known;
       },
       () => {
         failed = true;
       },
     );
-    while (!fates && !failed && this.clock.nowMs() < limitMs) {
+    while (!outcomes && !failed && this.clock.nowMs() < limitMs) {
       for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
-      if (!fates && !failed && !this.clock.step()) break;
+      if (!outcomes && !failed && !this.clock.step()) break;
     }
-    if (!fates && !failed) throw new Error(`no end after ${this.clock.nowMs()} ms`);
+    if (!outcomes && !failed) throw new Error(`no end after ${this.clock.nowMs()} ms`);
     return sending;
   }
 

@@ -6,7 +6,7 @@
 import { describe, expect, test } from 'vitest';
 import { randomBelow, SeededRng } from '../../src/base/rng.js';
 import { randomPermutation } from '../../src/cmix/permutation.js';
-import { bytesToBigint, elementsOf } from '../../src/math/batch.js';
+import { bytesToBigint, toBigints } from '../../src/math/batch.js';
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
 import { type NaiveGroup, type NaiveNode, naiveRound } from '../naive/naiveCmix.js';
@@ -29,7 +29,7 @@ function isResidue(x: bigint): boolean {
 
 function drawElements(rng: SeededRng, sign: NaiveGroup['sign']): bigint[][] {
   const group = namedGroup('TEST-64');
-  return elementsOf(group, randomElements(rng, group, SLOTS)).map((x) => {
+  return toBigints(group, randomElements(rng, group, SLOTS)).map((x) => {
     // In Z*p an element is any of ±x.
     return [sign === 'plain' && randomBelow(rng, 2) === 1 ? p - x : x];
   });

@@ -4,7 +4,7 @@ import { concat, digest, toHex, utf8, xof } from '../../src/base/bytes.js';
 import { SeededRng } from '../../src/base/rng.js';
 import { decodeMessage, dummySalt, encodeDummy, encodeMessage, messageCapacity } from '../../src/cmix/messageCoding.js';
 import { decodeOutputs, outputDigest } from '../../src/cmix/outputs.js';
-import { bigintToBytes, checkElements, elementOf, elementsOf } from '../../src/math/batch.js';
+import { bigintToBytes, checkElements, elementAt, toBigints } from '../../src/math/batch.js';
 import { GROUP_NAMES, type Group, namedGroup } from '../../src/math/group.js';
 import { randomElements } from '../../src/math/sampling.js';
 import { engine, flipped, group, otherRound, outcome, roundDigest } from '../support/cmix.js';
@@ -31,7 +31,7 @@ function rehashed(elements: Uint8Array, change: (code: Uint8Array) => void): Uin
 /** The elements of a message by the definition of the coding, with the salt that `elements` have. */
 function defined(some: Group, width: number, elements: Uint8Array, payload: Uint8Array): Uint8Array {
   const body = some.elementBytes - 1;
-  const coded = elementsOf(some, elements).flatMap((value) => [...bigintToBytes(value, body + 1).subarray(0, body)]);
+  const coded = toBigints(some, elements).flatMap((value) => [...bigintToBytes(value, body + 1).subarray(0, body)]);
   const code = new Uint8Array(width * body);
   code.set(coded.slice(16, 32), 16);
   code.set([1, 1, payload.length & 0xff, payload.length >> 8, ...payload], 32);
@@ -72,7 +72,7 @@ describe('a coded message', () => {
   test('does not show equal payloads: no element of two codes is equal', () => {
     const width = 2;
     const [a, b] = [0, 1].map(() => encodeMessage(group, width, utf8('same'), rng)) as [Uint8Array, Uint8Array];
-    for (const e of [0, 1]) expect(elementOf(group, a, e)).not.toEqual(elementOf(group, b, e));
+    for (const e of [0, 1]) expect(elementAt(group, a, e)).not.toEqual(elementAt(group, b, e));
   });
 
   test('is invalid after multiplication by anything but 1, in any element', async () => {
@@ -100,12 +100,12 @@ describe('a coded message', () => {
   test('is invalid in another group, at another width or with elements of two messages', () => {
     const [a, b] = ['a', 'b'].map((text) => encodeMessage(group, 2, utf8(text), rng)) as [Uint8Array, Uint8Array];
     const mixed = a.slice();
-    mixed.set(elementOf(group, b, 1), group.elementBytes);
+    mixed.set(elementAt(group, b, 1), group.elementBytes);
     expect(decodeMessage(group, 2, mixed)).toEqual({ kind: 'invalid' });
-    expect(decodeMessage(group, 1, elementOf(group, a, 0))).toEqual({ kind: 'invalid' });
+    expect(decodeMessage(group, 1, elementAt(group, a, 0))).toEqual({ kind: 'invalid' });
     const swapped = a.slice();
-    swapped.set(elementOf(group, a, 1));
-    swapped.set(elementOf(group, a, 0), group.elementBytes);
+    swapped.set(elementAt(group, a, 1));
+    swapped.set(elementAt(group, a, 0), group.elementBytes);
     expect(decodeMessage(group, 2, swapped)).toEqual({ kind: 'invalid' });
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { randomBelow, SeededRng } from '../../src/base/rng.js';
 import { inversePermutation, isPermutation, randomPermutation } from '../../src/cmix/permutation.js';
-import { batchOf, elementsOf } from '../../src/math/batch.js';
+import { toBatch, toBigints } from '../../src/math/batch.js';
 import { engine, group } from '../support/cmix.js';
 
 /** χ² of how often each permutation of `slots` comes, against the uniform distribution. */
@@ -70,8 +70,8 @@ test('a list that misses a slot, repeats one or goes beyond is no permutation', 
 test('the inverse says where each input slot comes out', async () => {
   const source = randomPermutation(new SeededRng('inverse'), 7);
   const inverse = inversePermutation(source);
-  const input = batchOf(group, [10n, 11n, 12n, 13n, 14n, 15n, 16n]);
-  const ones = batchOf(group, new Array<bigint>(7).fill(1n));
-  const output = elementsOf(group, await engine.mulGather(input, source, ones));
+  const input = toBatch(group, [10n, 11n, 12n, 13n, 14n, 15n, 16n]);
+  const ones = toBatch(group, new Array<bigint>(7).fill(1n));
+  const output = toBigints(group, await engine.mulGather(input, source, ones));
   for (let j = 0; j < 7; j++) expect(output[inverse[j]!]).toBe(10n + BigInt(j));
 });

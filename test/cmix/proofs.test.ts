@@ -4,19 +4,19 @@ import { concat, digest, xof } from '../../src/base/bytes.js';
 import { SeededRng } from '../../src/base/rng.js';
 import { decryptionShares } from '../../src/cmix/phases.js';
 import {
-  columnOf,
   type DecryptionProof,
   type DecryptionStatement,
   decodeDecryptionProof,
   encodeDecryptionProof,
   proveDecryption,
+  takeColumn,
   verifyDecryption,
 } from '../../src/cmix/proofs/proofs.js';
 import { proofResponse } from '../../src/cmix/proofs/scalar.js';
 import { createKeyShare } from '../../src/cmix/teamKey.js';
 import { referenceEngine } from '../../src/engine/open.js';
 import { invert, multiply, power } from '../../src/math/arithmetic.js';
-import { batchOf, bigintToBytes, bytesToBigint, elementOf, readElement, writeElement } from '../../src/math/batch.js';
+import { bigintToBytes, bytesToBigint, elementAt, readElement, toBatch, writeElement } from '../../src/math/batch.js';
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements, randomScalar } from '../../src/math/sampling.js';
 import { contextOf, engine, flipped, group, otherRound, outcome, rejection } from '../support/cmix.js';
@@ -95,7 +95,7 @@ describe.each([1, 2, 3])('a batch proof of decryption at width %i', async (width
     const fold = (bases: Uint8Array) => engine.multiExp(bases, weights, { exponentBytes: 16 });
     const base = await fold(c0);
     const combined = await Promise.all(
-      Array.from({ length: width }, (_, e) => fold(columnOf(group, shares, width, e))),
+      Array.from({ length: width }, (_, e) => fold(takeColumn(group, shares, width, e))),
     );
     const forgedDigest = digest('decryption-proof', group.name, statementDigest, base, concat(combined));
     const challenge = bytesToBigint(forgedDigest);
@@ -110,7 +110,7 @@ describe.each([1, 2, 3])('a batch proof of decryption at width %i', async (width
       );
     const generator = bigintToBytes(group.g, group.elementBytes);
     const first = combined.flatMap((result, e) => [
-      forged(generator, elementOf(group, publicShares, e)),
+      forged(generator, elementAt(group, publicShares, e)),
       forged(base, result),
     ]);
     const responses = concat(combined.map(() => bigintToBytes(99n, group.elementBytes)));
@@ -144,7 +144,7 @@ describe.each([1, 2, 3])('a batch proof of decryption at width %i', async (width
   });
 
   test('is refused, without an exception, where it or the shares are malformed or out of range', async () => {
-    const large = bytesToBigint(elementOf(group, proof.responses, 0)) + group.q;
+    const large = bytesToBigint(elementAt(group, proof.responses, 0)) + group.q;
     const responses = Uint8Array.from(proof.responses);
     responses.set(bigintToBytes(large, group.elementBytes));
     expect(await holds({ proof: { ...proof, responses } })).toBe(false);
@@ -237,6 +237,6 @@ describe('a proof response', () => {
 });
 
 test('a column of a batch is one element of every slot', () => {
-  const batch = batchOf(group, [1n, 2n, 3n, 4n, 5n, 6n]);
-  expect([0, 1, 2].map((slot) => readElement(group, columnOf(group, batch, 2, 1), slot))).toEqual([2n, 4n, 6n]);
+  const batch = toBatch(group, [1n, 2n, 3n, 4n, 5n, 6n]);
+  expect([0, 1, 2].map((slot) => readElement(group, takeColumn(group, batch, 2, 1), slot))).toEqual([2n, 4n, 6n]);
 });

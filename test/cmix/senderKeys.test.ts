@@ -14,7 +14,7 @@ import {
   submissionMac,
   verifyMac,
 } from '../../src/cmix/senderKeys.js';
-import { bigintToBytes, bytesToBigint, checkElements, elementOf } from '../../src/math/batch.js';
+import { bigintToBytes, bytesToBigint, checkElements, elementAt } from '../../src/math/batch.js';
 import { randomElements } from '../../src/math/sampling.js';
 import { engine, flipped, group, hex, otherRound, outcome, rejection, roundDigest, secretOf } from '../support/cmix.js';
 
@@ -136,13 +136,13 @@ describe('slot keys', () => {
     checkElements(group, keys, 'keys', 3);
     const other = SenderKey.generate(new SeededRng('other')).agree(node.publicKey, 7);
     const all = [
-      ...[0, 1, 2].map((e) => elementOf(group, keys, e)),
+      ...[0, 1, 2].map((e) => elementAt(group, keys, e)),
       slotKeys(group, secret, otherRound, salt, 1),
       slotKeys(group, secret, roundDigest, flipped(salt), 1),
       slotKeys(group, other, roundDigest, salt, 1),
     ].map(toHex);
     expect(new Set(all).size).toBe(6);
-    expect(slotKeys(group, secret, roundDigest, salt, 1)).toEqual(elementOf(group, keys, 0));
+    expect(slotKeys(group, secret, roundDigest, salt, 1)).toEqual(elementAt(group, keys, 0));
     expect(outcome(() => slotKeys(group, secret, roundDigest, salt.subarray(1), 1))).toBe('LENGTH_MISMATCH');
   });
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { toHex } from '../../src/base/bytes.js';
 import { isNodeId } from '../../src/base/ids.js';
 import { SeededRng } from '../../src/base/rng.js';
-import { nodeIdOf, SigningKey, verifySignature } from '../../src/cmix/signatures.js';
+import { deriveNodeId, SigningKey, verifySignature } from '../../src/cmix/signatures.js';
 import { flipped, hex, outcome, secretOf } from '../support/cmix.js';
 
 // RFC 8032, 7.1: TEST 1, 2, 3.
@@ -75,7 +75,7 @@ describe('signatures', () => {
   test('name their node by half of the hash of the key', () => {
     const key = SigningKey.generate(new SeededRng(3));
     expect(isNodeId(key.nodeId)).toBe(true);
-    expect(key.nodeId).toBe(nodeIdOf(key.publicKey));
+    expect(key.nodeId).toBe(deriveNodeId(key.publicKey));
     expect(createHash('sha256').update(key.publicKey).digest('hex').startsWith(key.nodeId)).toBe(true);
   });
 

@@ -14,7 +14,7 @@ import {
 } from '../../src/cmix/teamKey.js';
 import { referenceEngine } from '../../src/engine/open.js';
 import { invert, multiply, power } from '../../src/math/arithmetic.js';
-import { bigintToBytes, bytesToBigint, elementOf, elementsOf } from '../../src/math/batch.js';
+import { bigintToBytes, bytesToBigint, elementAt, toBigints } from '../../src/math/batch.js';
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements } from '../../src/math/sampling.js';
 import { contextOf, engine, flipped, group, otherRound, outcome, rejection } from '../support/cmix.js';
@@ -34,7 +34,7 @@ const withProof = (change: Partial<KeyShare['proofs'][number]>): KeyShare => ({
 describe('a key share', () => {
   test('is g to fresh exponents and verifies', async () => {
     const exponents = [0, 1].map((e) => bytesToBigint(made.exponents.reveal().subarray(e * 32, (e + 1) * 32)));
-    expect(elementsOf(group, share.elements)).toEqual(exponents.map((z) => power(group, group.g, z)));
+    expect(toBigints(group, share.elements)).toEqual(exponents.map((z) => power(group, group.g, z)));
     expect(`${made.exponents}`).toBe('[secret]');
     await verifyKeyShare(engine, share, context);
     const again = await createKeyShare(engine, new SeededRng('another'), context);
@@ -45,11 +45,11 @@ describe('a key share', () => {
     expect(await codeOf(share, { ...context, roundDigest: otherRound })).toBe('KEY_SHARE_PROOF');
     expect(await codeOf(share, contextOf(width, 1))).toBe('KEY_SHARE_PROOF');
     const swapped = {
-      elements: concat([elementOf(group, share.elements, 1), elementOf(group, share.elements, 0)]),
+      elements: concat([elementAt(group, share.elements, 1), elementAt(group, share.elements, 0)]),
       proofs: [share.proofs[1]!, share.proofs[0]!],
     };
     expect(await codeOf(swapped)).toBe('KEY_SHARE_PROOF');
-    const narrow = { elements: elementOf(group, share.elements, 0), proofs: [share.proofs[0]!] };
+    const narrow = { elements: elementAt(group, share.elements, 0), proofs: [share.proofs[0]!] };
     expect(await codeOf(narrow, contextOf(1))).toBe('KEY_SHARE_PROOF');
   });
 
@@ -68,7 +68,7 @@ describe('a key share', () => {
   });
 
   test('is refused where it is the identity, out of range, or short, and the node is named', async () => {
-    const second = elementOf(group, share.elements, 1);
+    const second = elementAt(group, share.elements, 1);
     const replaced = (value: bigint) => ({ ...share, elements: concat([element(value), second]) });
     expect(await codeOf(replaced(1n))).toBe('KEY_SHARE_IDENTITY');
     for (const value of [0n, group.q + 1n, group.p, (1n << 512n) - 1n]) {
@@ -101,7 +101,7 @@ describe('a key share', () => {
   test('cannot be forged backwards, from a response to a first message: the challenge covers the first message', async () => {
     // Whoever knows the challenge before it sends g^w takes any response s and g^w = g^s ∘ Z^-c.
     const { name } = group;
-    const statements = [0, 1].map((e) => elementOf(group, share.elements, e));
+    const statements = [0, 1].map((e) => elementAt(group, share.elements, e));
     const proofs = statements.map((statement, e) => {
       const about = [name, context.roundDigest, context.node, width, e, statement] as const;
       const challenge = bytesToBigint(digest('key-share-proof', ...about));
@@ -176,9 +176,9 @@ describe('the team key', async () => {
   }
 
   test('is the product of the shares, element by element', async () => {
-    const key = elementsOf(group, await combineTeamKey(engine, shares, width));
+    const key = toBigints(group, await combineTeamKey(engine, shares, width));
     const expected = [0, 1].map((e) =>
-      shares.map(({ elements }) => elementsOf(group, elements)[e]!).reduce((a, b) => multiply(group, a, b)),
+      shares.map(({ elements }) => toBigints(group, elements)[e]!).reduce((a, b) => multiply(group, a, b)),
     );
     expect(key).toEqual(expected);
   });
@@ -186,7 +186,7 @@ describe('the team key', async () => {
   test('is refused with a share, or a single element, that appears twice', async () => {
     const copied = {
       ...shares[2]!,
-      elements: concat([elementOf(group, shares[2]!.elements, 0), elementOf(group, share.elements, 0)]),
+      elements: concat([elementAt(group, shares[2]!.elements, 0), elementAt(group, share.elements, 0)]),
     };
     for (const list of [
       [share, shares[1]!, share],

@@ -7,7 +7,7 @@ import { MixError } from '../../src/base/errors.js';
 import { createMetrics, type Metrics } from '../../src/base/metrics.js';
 import { Membership } from '../../src/protocol/membership.js';
 import { CoolOff } from '../../src/transport/calling/coolOff.js';
-import { factsOf, type HostManager } from '../../src/transport/calling/hosts.js';
+import { type HostManager, peerFacts } from '../../src/transport/calling/hosts.js';
 import { keepWarmMs, slowsDownIdle } from '../../src/transport/calling/slowStart.js';
 import { LinkMetrics } from '../../src/transport/linkMetrics.js';
 import { OWN_HELLO } from '../../src/transport/versions.js';
@@ -33,8 +33,8 @@ const c = () => loopback.nodes[2]!;
 
 describe('the manager', () => {
   it('adds a host once: what is there is given back unchanged, whatever is asked', () => {
-    const first = hosts.add(factsOf(b().member), { sendTimeoutMs: 77 });
-    const again = hosts.add({ ...factsOf(b().member), address: '127.0.0.1:1' }, { sendTimeoutMs: 88 });
+    const first = hosts.add(peerFacts(b().member), { sendTimeoutMs: 77 });
+    const again = hosts.add({ ...peerFacts(b().member), address: '127.0.0.1:1' }, { sendTimeoutMs: 88 });
     expect(again).toBe(first);
     expect([first.facts.address, first.options.sendTimeoutMs]).toEqual([b().member.address, 77]);
   });
@@ -98,7 +98,7 @@ describe('metrics of a link', () => {
     (await metrics.render()).split('\n').filter((line) => line.startsWith(`millrace_${name}{`));
 
   it('have no value before there is one, and none of a peer that is gone', async () => {
-    hosts.add(factsOf(b().member));
+    hosts.add(peerFacts(b().member));
     expect(await of('link_round_trip_ms')).toEqual([]);
     expect(await of('link_connected')).toEqual([]);
     await link.ping(b().node, never);

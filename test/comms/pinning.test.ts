@@ -1,7 +1,7 @@
 // Who may talk to whom: certificates are pinned to the membership list on both sides, and every refusal says at the other
 // end what is wrong, before any message is read.
 import { X509Certificate } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
 import { isErrorCode } from '../../src/base/errors.js';
 import { silentLog } from '../../src/base/log.js';
@@ -9,11 +9,11 @@ import { createMetrics } from '../../src/base/metrics.js';
 import { systemRng } from '../../src/base/rng.js';
 import { GatewayClient } from '../../src/comms/gateway/client.js';
 import { addGatewayService } from '../../src/comms/gateway/service.js';
-import { fingerprintOf, type Member, Membership } from '../../src/protocol/membership.js';
+import { certificateFingerprint, type Member, Membership } from '../../src/protocol/membership.js';
 import { RegistrationDesk } from '../../src/round/submissions/registration.js';
 import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
 import { ownConnection, pinnedCredentials } from '../../src/transport/calling/channels.js';
-import { type CertificatePair, createCertificate, expiryOf } from '../../src/transport/certificates.js';
+import { type CertificatePair, createCertificate, readExpiry } from '../../src/transport/certificates.js';
 import { grpc, services } from '../../src/transport/grpc.js';
 import { authenticatePeer } from '../../src/transport/serving/peers.js';
 import { listen } from '../../src/transport/serving/server.js';
@@ -155,6 +155,20 @@ describe('a gateway', () => {
     await gateway.close(0);
   });
 
+  it('that cannot be reached leaves nothing behind for long: no timer holds what a failed connection had', async () => {
+    const { key, certificate } = await identity('a gateway that is away');
+    const setTimer = vi.spyOn(globalThis, 'setTimeout');
+    const client = new GatewayClient(memberOf({ key, node: key.nodeId, certificate }, 1, 1), 'n', { retriesMax: 0 });
+    expect(await codeOf(client.describe())).toBe('LINK_DOWN');
+    client.close();
+    const made = setTimer.mock.results.map(({ value }) => value as { readonly _destroyed: boolean });
+    const delaysMs = setTimer.mock.calls.map(([, delayMs]) => delayMs ?? 0);
+    setTimer.mockRestore();
+    expect(made.length).toBeGreaterThan(0);
+    const leftMs = delaysMs.filter((_, i) => made[i]?._destroyed === false);
+    expect(Math.max(0, ...leftMs)).toBeLessThan(180_000);
+  });
+
   it('that stays away is not dialled at every call: callers hear why, and hold up nobody', async () => {
     const { key, certificate } = await identity('a gateway that is away');
     // Nothing listens there.
@@ -177,13 +191,13 @@ describe('certificates', () => {
     }
     const nowMs = Date.UTC(2026, 0, 1);
     const { certificate } = await createCertificate('node', 5, nowMs);
-    expect(expiryOf(certificate)).toBe(Date.UTC(2026, 0, 6));
+    expect(readExpiry(certificate)).toBe(Date.UTC(2026, 0, 6));
   });
 
   it('that do not parse are refused with a code', () => {
     for (const text of ['', 'nonsense', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n']) {
-      expect(outcome(() => fingerprintOf(text))).toBe('CERTIFICATE_INVALID');
-      expect(outcome(() => expiryOf(text))).toBe('CERTIFICATE_INVALID');
+      expect(outcome(() => certificateFingerprint(text))).toBe('CERTIFICATE_INVALID');
+      expect(outcome(() => readExpiry(text))).toBe('CERTIFICATE_INVALID');
     }
   });
 

@@ -26,7 +26,7 @@ describe('registration', () => {
     await client.register([sender]);
     registry.register = agree;
     expect(places).toEqual([expect.stringMatching(/^127\.0\.0\.1\/\d+$/)]);
-    expect(registry.forgetUnusedOf(places[0]!)).toBe(true);
+    expect(registry.forgetUnused(places[0]!)).toBe(true);
     const first = await team.collecting({
       slots: 2,
       quotaPerSender: 1,

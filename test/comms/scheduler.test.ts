@@ -11,12 +11,12 @@ import { addSchedulerService, type SchedulerFeed } from '../../src/comms/schedul
 import { EVIDENCE_BYTES_MAX } from '../../src/protocol/evidence.js';
 import { Membership } from '../../src/protocol/membership.js';
 import { type RoundInfo, signRoundInfo } from '../../src/protocol/roundInfo.js';
-import { isUpdateOf, type NodeReport, type SignedUpdate, signUpdate } from '../../src/protocol/schedulerPort.js';
+import { isSignedUpdate, type NodeReport, type SignedUpdate, signUpdate } from '../../src/protocol/schedulerPort.js';
 import type { HostManager } from '../../src/transport/calling/hosts.js';
-import type { CallFacts } from '../../src/transport/serving/gate.js';
+import type { CallFacts } from '../../src/transport/serving/callAuthenticator.js';
 import { addHandshakeService } from '../../src/transport/serving/handshakeService.js';
 import { type Listener, listen } from '../../src/transport/serving/server.js';
-import { codeOf, gateOf, hostsOf, type Identity, identity, memberOf, never } from './support.js';
+import { authenticatorOf, codeOf, hostsOf, type Identity, identity, memberOf, never } from './support.js';
 
 const NETWORK = 'feed';
 const authority = SigningKey.generate(new SeededRng('authority'));
@@ -85,14 +85,14 @@ let hosts: HostManager;
 
 async function serve(port = 0): Promise<void> {
   const membership = new Membership(0, [memberOf(node)]);
-  const gate = gateOf(scheduler, () => membership, {
+  const authenticator = authenticatorOf(scheduler, () => membership, {
     self: { id: SCHEDULER_ID, sign: (bytes) => scheduler.key.sign(bytes) },
   });
-  const authenticate = (call: CallFacts) => void gate.admit(call);
+  const authenticate = (call: CallFacts) => void authenticator.admit(call);
   const options = { address: `127.0.0.1:${port}`, certificate: scheduler.certificate, authenticate };
   listener = await listen({ ...options, log: silentLog, metrics: createMetrics() }, (server, errors) => {
-    addHandshakeService(server, errors, gate);
-    addSchedulerService(server, errors, { feed, identify: (context) => gate.identify(context) });
+    addHandshakeService(server, errors, authenticator);
+    addSchedulerService(server, errors, { feed, identify: (context) => authenticator.identify(context) });
   });
 }
 
@@ -134,7 +134,7 @@ describe('updates', () => {
     for (let number = 6; number <= 9; number++) feed.publish(numbered(number));
     const got = await taking;
     expect(got.map(({ number }) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    for (const update of got) expect(isUpdateOf(authority.publicKey, NETWORK, update)).toBe(true);
+    for (const update of got) expect(isSignedUpdate(authority.publicKey, NETWORK, update)).toBe(true);
     expect(got[1]!.update).toMatchObject({ kind: 'open', round: { info: { ...info, round: 2 } } });
     expect(got[2]!.update).toEqual({ kind: 'fail', round: 3, reason: 'спешка' });
   });

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ErrorValues, errorCodes, MixError } from '../../src/base/errors.js';
 import { grpc } from '../../src/transport/grpc.js';
-import { fromStatus, isTyped, refusalOf, toStatus } from '../../src/transport/status.js';
+import { fromStatus, isTyped, toRefusal, toStatus } from '../../src/transport/status.js';
 import { identity, keyShareMessage, Loopback, never } from './support.js';
 
 let loopback: Loopback;
@@ -155,7 +155,7 @@ describe('metadata of a hostile peer', () => {
 
 describe('what grpc-js refuses by itself', () => {
   it('gets a code of ours before it goes out', () => {
-    const refused = (code: grpc.status, details: string) => refusalOf({ code, details }).code;
+    const refused = (code: grpc.status, details: string) => toRefusal({ code, details }).code;
     expect(refused(grpc.status.INTERNAL, 'Error deserializing request')).toBe('MESSAGE_MALFORMED');
     expect(refused(grpc.status.INTERNAL, 'Failed to decompress message')).toBe('MESSAGE_MALFORMED');
     expect(refused(grpc.status.RESOURCE_EXHAUSTED, 'Received message larger than max')).toBe('MESSAGE_TOO_LARGE');

@@ -11,7 +11,7 @@ import { systemRng } from '../../src/base/rng.js';
 import { GatewayClient } from '../../src/comms/gateway/client.js';
 import { addGatewayService } from '../../src/comms/gateway/service.js';
 import { descriptorLimit, descriptorShares } from '../../src/node/process/descriptors.js';
-import { fingerprintOf } from '../../src/protocol/membership.js';
+import { certificateFingerprint } from '../../src/protocol/membership.js';
 import { RegistrationDesk } from '../../src/round/submissions/registration.js';
 import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
 import { CallBudget } from '../../src/transport/serving/callBudget.js';
@@ -268,7 +268,7 @@ describe('a stranger’s connections', () => {
   it('to the team’s port are closed in the handshake without a certificate, and soon with one that nobody knows', async () => {
     const own = await identity('team of strangers');
     const [member, unknown] = [await identity('member'), await identity('nobody')];
-    const known = fingerprintOf(member.certificate.certificate);
+    const known = certificateFingerprint(member.certificate.certificate);
     const listener = await listen(
       {
         address: '127.0.0.1:0',

@@ -30,7 +30,11 @@ import { HostManager } from '../../src/transport/calling/hosts.js';
 import { type CertificatePair, createCertificate } from '../../src/transport/certificates.js';
 import { type AuthContext, grpc } from '../../src/transport/grpc.js';
 import { LinkMetrics } from '../../src/transport/linkMetrics.js';
-import { type CallFacts, Gate, type GateOptions } from '../../src/transport/serving/gate.js';
+import {
+  CallAuthenticator,
+  type CallAuthenticatorOptions,
+  type CallFacts,
+} from '../../src/transport/serving/callAuthenticator.js';
 import { addHandshakeService } from '../../src/transport/serving/handshakeService.js';
 import { type Listener, listen } from '../../src/transport/serving/server.js';
 
@@ -161,9 +165,13 @@ export class OwnLink extends TeamLink {
 }
 
 /** Who lets members of a list in, as one of them. */
-export function gateOf(own: Identity, membership: () => Membership, options: Partial<GateOptions> = {}): Gate {
+export function authenticatorOf(
+  own: Identity,
+  membership: () => Membership,
+  options: Partial<CallAuthenticatorOptions> = {},
+): CallAuthenticator {
   const self = { id: own.node, sign: (bytes: Uint8Array) => own.key.sign(bytes) };
-  return new Gate({ network: NETWORK, self, membership, clock: systemClock, rng: systemRng, ...options });
+  return new CallAuthenticator({ network: NETWORK, self, membership, clock: systemClock, rng: systemRng, ...options });
 }
 
 /** One serving node: its team listener, and the list of those who may call it. */
@@ -172,7 +180,7 @@ export interface ServingNode extends Identity {
   readonly metrics: Metrics;
   readonly member: Member;
   readonly link: OwnLink;
-  readonly gate: Gate;
+  readonly authenticator: CallAuthenticator;
   /** Stops the listener at once. */
   stop(): Promise<void>;
   /** Starts it again on its port. */
@@ -182,19 +190,19 @@ export interface ServingNode extends Identity {
 export class Loopback {
   readonly nodes: ServingNode[] = [];
   membership = new Membership(0, []);
-  readonly gateOptions: Partial<GateOptions>;
+  readonly authenticatorOptions: Partial<CallAuthenticatorOptions>;
 
-  private constructor(gateOptions: Partial<GateOptions>) {
-    this.gateOptions = gateOptions;
+  private constructor(authenticatorOptions: Partial<CallAuthenticatorOptions>) {
+    this.authenticatorOptions = authenticatorOptions;
   }
 
   /** Nodes with these identities; each may call each other. `unlisted` are callers that the list also knows. */
   static async start(
     identities: readonly Identity[],
     unlisted: readonly Member[] = [],
-    gateOptions: Partial<GateOptions> = {},
+    authenticatorOptions: Partial<CallAuthenticatorOptions> = {},
   ): Promise<Loopback> {
-    const loopback = new Loopback(gateOptions);
+    const loopback = new Loopback(authenticatorOptions);
     for (const one of identities) loopback.nodes.push(await loopback.#serve(one));
     loopback.membership = new Membership(0, [...loopback.nodes.map(({ member }) => member), ...unlisted]);
     return loopback;
@@ -203,9 +211,9 @@ export class Loopback {
   async #serve(one: Identity): Promise<ServingNode> {
     const receiver = new RecordingReceiver();
     const metrics = createMetrics();
-    const gate = gateOf(one, () => this.membership, this.gateOptions);
-    const authenticate = (call: CallFacts) => void gate.admit(call);
-    const identify = (context: AuthContext) => gate.identify(context);
+    const authenticator = authenticatorOf(one, () => this.membership, this.authenticatorOptions);
+    const authenticate = (call: CallFacts) => void authenticator.admit(call);
+    const identify = (context: AuthContext) => authenticator.identify(context);
     const bind = (port: number): Promise<Listener> =>
       listen(
         {
@@ -216,7 +224,7 @@ export class Loopback {
           metrics,
         },
         (server, errors) => {
-          addHandshakeService(server, errors, gate);
+          addHandshakeService(server, errors, authenticator);
           addTeamService(server, errors, { receiver, identify, idleMs: IDLE_MS });
         },
       );
@@ -228,7 +236,7 @@ export class Loopback {
       metrics,
       member: memberOf(one, port),
       link: new OwnLink(() => this.membership, one),
-      gate,
+      authenticator,
       stop: () => listener.close(0),
       restart: async () => {
         listener = await bind(port);

@@ -17,7 +17,7 @@ import { addTeamService } from '../../src/comms/team/service.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { referenceEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
-import { SchedulerFollower } from '../../src/node/follow.js';
+import { SchedulerFollower } from '../../src/node/schedulerFollower.js';
 import { NO_FLOORS } from '../../src/protocol/floors.js';
 import { type Member, Membership } from '../../src/protocol/membership.js';
 import type { RoundInfo } from '../../src/protocol/roundInfo.js';
@@ -30,10 +30,10 @@ import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
 import { RoundFeed } from '../../src/scheduler/feed.js';
 import type { AuthContext } from '../../src/transport/grpc.js';
 import { LinkMetrics } from '../../src/transport/linkMetrics.js';
-import type { CallFacts } from '../../src/transport/serving/gate.js';
+import type { CallFacts } from '../../src/transport/serving/callAuthenticator.js';
 import { addHandshakeService } from '../../src/transport/serving/handshakeService.js';
 import { type Listener, listen } from '../../src/transport/serving/server.js';
-import { gateOf, hostsOf, type Identity, identity, memberOf, OwnLink } from './support.js';
+import { authenticatorOf, hostsOf, type Identity, identity, memberOf, OwnLink } from './support.js';
 
 export const NETWORK = 'loopback';
 
@@ -90,16 +90,16 @@ export class RealTeam {
   async #startScheduler(): Promise<void> {
     this.schedulerIdentity = await identity('scheduler');
     const { certificate } = this.schedulerIdentity;
-    const gate = gateOf(this.schedulerIdentity, () => this.membership, {
+    const authenticator = authenticatorOf(this.schedulerIdentity, () => this.membership, {
       network: NETWORK,
       self: { id: SCHEDULER_ID, sign: (bytes) => this.authority.sign(bytes) },
       rng: this.rng,
     });
-    const authenticate = (call: CallFacts) => void gate.admit(call);
+    const authenticate = (call: CallFacts) => void authenticator.admit(call);
     const common = { certificate, log: this.log, metrics: this.schedulerMetrics, authenticate };
     const listener = await listen({ ...common, address: '127.0.0.1:0' }, (server, errors) => {
-      addHandshakeService(server, errors, gate);
-      addSchedulerService(server, errors, { feed: this.feed, identify: (context) => gate.identify(context) });
+      addHandshakeService(server, errors, authenticator);
+      addSchedulerService(server, errors, { feed: this.feed, identify: (context) => authenticator.identify(context) });
     });
     this.schedulerAddress = `127.0.0.1:${listener.port}`;
     this.#closers.push(() => listener.close(0));
@@ -153,12 +153,12 @@ export class RealTeam {
       metrics,
       report: (report) => follower.report(report),
     });
-    const gate = gateOf(own, () => this.membership, { network: NETWORK, rng });
-    const authenticate = (call: CallFacts) => void gate.admit(call);
-    const identify = (context: AuthContext) => gate.identify(context);
+    const authenticator = authenticatorOf(own, () => this.membership, { network: NETWORK, rng });
+    const authenticate = (call: CallFacts) => void authenticator.admit(call);
+    const identify = (context: AuthContext) => authenticator.identify(context);
     const common = { certificate, log, metrics, address: '127.0.0.1:0' };
     const team = await listen({ ...common, authenticate }, (server, errors) => {
-      addHandshakeService(server, errors, gate);
+      addHandshakeService(server, errors, authenticator);
       addTeamService(server, errors, { receiver: runner, identify, idleMs: 3_000 });
     });
     const gateway = await listen(common, (server, errors) =>

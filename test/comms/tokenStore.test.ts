@@ -98,8 +98,8 @@ describe('a token store', () => {
         for (const [owner, ms] of asks) {
           store.issue(owner, owner);
           expect(store.size).toBeLessThanOrEqual(5);
-          expect(store.sizeOf(owner)).toBeLessThanOrEqual(3);
-          expect(store.owners().reduce((sum, one) => sum + store.sizeOf(one), 0)).toBe(store.size);
+          expect(store.countTokens(owner)).toBeLessThanOrEqual(3);
+          expect(store.owners().reduce((sum, one) => sum + store.countTokens(one), 0)).toBe(store.size);
           pass(clock, ms);
           elapsedMs += ms;
         }

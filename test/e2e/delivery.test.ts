@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
 import type { RoundId } from '../../src/base/ids.js';
 import { Client } from '../../src/client/client.js';
-import type { Fate } from '../../src/client/delivery.js';
+import type { MessageOutcome } from '../../src/client/delivery.js';
 import { NO_FLOORS } from '../../src/protocol/floors.js';
 import type { RoundInfo } from '../../src/protocol/roundInfo.js';
 import { NETWORK, Nodes } from '../support/nodes.js';
@@ -43,7 +43,10 @@ async function open(...without: number[]): Promise<RoundInfo> {
   return info;
 }
 
-function send(texts: readonly string[], onTaken?: (round: RoundId, count: number) => void): Promise<readonly Fate[]> {
+function send(
+  texts: readonly string[],
+  onTaken?: (round: RoundId, count: number) => void,
+): Promise<readonly MessageOutcome[]> {
   const senders = [client.createSender(), client.createSender()];
   const outgoing = texts.map((text, i) => ({ sender: senders[i % 2]!, payload: utf8(text) }));
   return client.send(outgoing, onTaken ? { onTaken } : {});
@@ -73,8 +76,8 @@ it('more messages than a round has slots go into the next one, each into one', {
   await nodes.feed.reached(first.round, 'COMPLETED');
   const second = await open();
   await send(['a filler', 'and another one']);
-  const fates = await sending;
-  expect(fates.map(({ state }) => state)).toEqual(texts(6).map(() => 'mixed'));
+  const outcomes = await sending;
+  expect(outcomes.map(({ state }) => state)).toEqual(texts(6).map(() => 'mixed'));
   const out = [...(await outputsOf(first)), ...(await outputsOf(second))].sort();
   expect(out).toEqual([...texts(6), 'a filler', 'and another one'].sort());
 });
@@ -90,9 +93,9 @@ it('a message of a round that fails before shares are opened goes into another o
   await expect.poll(() => taken).toBe(3);
   nodes.feed.fail(first.round, 'the test says so');
   const second = await open(1);
-  const fates = Promise.all([sending, send(['a fourth'])]);
+  const outcomes = Promise.all([sending, send(['a fourth'])]);
   await nodes.feed.reached(second.round, 'COMPLETED');
-  expect((await fates).flat()).toEqual(Array.from({ length: 4 }, () => ({ state: 'mixed', round: second.round })));
+  expect((await outcomes).flat()).toEqual(Array.from({ length: 4 }, () => ({ state: 'mixed', round: second.round })));
   expect(await outputsOf(second)).toEqual(['a fourth', ...texts(3)]);
 });
 
@@ -105,9 +108,9 @@ it('a message whose first node dies goes into another one', { timeout: LIMIT_MS 
   await expect.poll(() => taken).toBe(3);
   await nodes.running[0]!.close('the test says so');
   const second = await open(0);
-  const fates = Promise.all([sending, send(['a fourth'])]);
+  const outcomes = Promise.all([sending, send(['a fourth'])]);
   await nodes.feed.reached(second.round, 'COMPLETED');
-  expect((await fates).flat()).toEqual(Array.from({ length: 4 }, () => ({ state: 'mixed', round: second.round })));
+  expect((await outcomes).flat()).toEqual(Array.from({ length: 4 }, () => ({ state: 'mixed', round: second.round })));
   await expect(client.outputs(first.round, first.team[1]!)).rejects.toMatchObject({ code: 'ROUND_OVER' });
 });
 

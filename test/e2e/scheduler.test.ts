@@ -66,10 +66,10 @@ function config(...more: string[]) {
 async function mix(client: Client, label: string): Promise<RoundId> {
   const sender = client.createSender();
   const texts = Array.from({ length: SLOTS }, (_, i) => `${label} ${i}`);
-  const fates = await client.send(texts.map((text) => ({ sender, payload: utf8(text) })));
-  const [first] = fates;
-  if (first?.state !== 'mixed') throw new Error(`not mixed: ${JSON.stringify(fates)}`);
-  expect(fates).toEqual(texts.map(() => first));
+  const outcomes = await client.send(texts.map((text) => ({ sender, payload: utf8(text) })));
+  const [first] = outcomes;
+  if (first?.state !== 'mixed') throw new Error(`not mixed: ${JSON.stringify(outcomes)}`);
+  expect(outcomes).toEqual(texts.map(() => first));
   const row = running!.scheduler.rounds().find(({ round }) => round === first.round);
   // A node may have the last signature a moment later than the one that the client asked.
   const outputs = () => client.outputs(first.round, row!.team[1]!);

@@ -4,9 +4,9 @@
 import { describe, expect, it } from 'vitest';
 import { randomBytes, SeededRng } from '../../src/base/rng.js';
 import type { Engine } from '../../src/engine/engine.js';
-import { exponentsOf } from '../../src/engine/kernels/reference.js';
+import { readExponents } from '../../src/engine/kernels/reference.js';
 import { operations } from '../../src/engine/operations.js';
-import { batchOf, elementsOf } from '../../src/math/batch.js';
+import { toBatch, toBigints } from '../../src/math/batch.js';
 import { type Group, namedGroup } from '../../src/math/group.js';
 import { randomElements } from '../../src/math/sampling.js';
 import { engineCompliance, type OpenForTest } from '../engine.compliance.js';
@@ -21,10 +21,10 @@ async function thousandPowers(name: string, engine: Engine, exponentBytes: numbe
   const rng = new SeededRng(`${name} ${group.name}`);
   const [bases, exponents] = [randomElements(rng, group, 1000), randomBytes(rng, 1000 * exponentBytes)];
   const truth = operations.pow.reference(group, {
-    bases: elementsOf(group, bases),
-    exponents: exponentsOf(exponents, exponentBytes),
+    bases: toBigints(group, bases),
+    exponents: readExponents(exponents, exponentBytes),
   });
-  expect(elementsOf(group, await engine.pow(bases, exponents, { exponentBytes }))).toEqual(truth);
+  expect(toBigints(group, await engine.pow(bases, exponents, { exponentBytes }))).toEqual(truth);
 }
 
 /** Every operation at its full size in short: extremes, powers of one byte, a table, a fold, an inverse. */
@@ -33,14 +33,14 @@ async function shortWork(engine: Engine): Promise<void> {
   const values = [1n, 2n, group.q - 1n, group.q];
   const pairs = values.flatMap((a) => values.map((b) => [a, b] as const));
   const [left, right] = [pairs.map(([a]) => a), pairs.map(([, b]) => b)];
-  const read = (batch: Uint8Array) => elementsOf(group, batch);
-  const [a, b] = [batchOf(group, left), batchOf(group, right)];
+  const read = (batch: Uint8Array) => toBigints(group, batch);
+  const [a, b] = [toBatch(group, left), toBatch(group, right)];
   const operand = await engine.prepare(b);
   expect(read(await engine.mul(a, operand))).toEqual(operations.mul.reference(group, { a: left, b: right }));
   const random = randomElements(new SeededRng(group.name), group, 3);
   const exponents = Uint8Array.of(0, 1, 255);
   const e1 = { exponentBytes: 1 };
-  const numbers = exponentsOf(exponents, 1);
+  const numbers = readExponents(exponents, 1);
   expect(read(await engine.pow(random, exponents, e1))).toEqual(
     operations.pow.reference(group, { bases: read(random), exponents: numbers }),
   );
@@ -50,7 +50,7 @@ async function shortWork(engine: Engine): Promise<void> {
   );
   const many = Uint8Array.from({ length: 9 }, (_, index) => 30 * index);
   const base = random.subarray(0, group.elementBytes);
-  const truth = operations.powFixed.reference(group, { base: read(base)[0]!, exponents: exponentsOf(many, 1) });
+  const truth = operations.powFixed.reference(group, { base: read(base)[0]!, exponents: readExponents(many, 1) });
   expect(read(await engine.powFixed(base, many, e1))).toEqual(truth);
   operand.release();
 }

@@ -9,14 +9,14 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/base/clock.js';
 import { createLog } from '../../src/base/log.js';
 import { SeededRng } from '../../src/base/rng.js';
-import { crossing, crossingOf } from '../../src/engine/cuda/crossover.js';
+import { crossing, findCrossing } from '../../src/engine/cuda/crossover.js';
 import { probeCards } from '../../src/engine/cuda/library.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { bindLibrary } from '../../src/engine/kernels/native/library.js';
-import { exponentsOf } from '../../src/engine/kernels/reference.js';
+import { readExponents } from '../../src/engine/kernels/reference.js';
 import { cudaEngine, degradedBy, selectEngine } from '../../src/engine/open.js';
 import { operations } from '../../src/engine/operations.js';
-import { batchOf, elementsOf } from '../../src/math/batch.js';
+import { toBatch, toBigints } from '../../src/math/batch.js';
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
 import { engineCompliance } from '../engine.compliance.js';
@@ -91,8 +91,8 @@ describeWith(missing, 'cards behind the cuda engine', () => {
   }
   const operands = (units: number) => [randomElements(rng, group, units), randomElements(rng, group, units)] as const;
   const truth = (a: Uint8Array, b: Uint8Array) =>
-    operations.mul.reference(group, { a: elementsOf(group, a), b: elementsOf(group, b) });
-  const product = async (engine: Engine, a: Uint8Array, b: Uint8Array) => elementsOf(group, await engine.mul(a, b));
+    operations.mul.reference(group, { a: toBigints(group, a), b: toBigints(group, b) });
+  const product = async (engine: Engine, a: Uint8Array, b: Uint8Array) => toBigints(group, await engine.mul(a, b));
 
   it('names its cards, and what computes beside them', async () => {
     const engine = await open();
@@ -124,7 +124,7 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     const slice = operand.slice(2, 4);
     const part = a.slice(0, 2 * group.elementBytes);
     const expected = truth(part, b.slice(2 * group.elementBytes, 4 * group.elementBytes));
-    expect(elementsOf(group, await engine.mul(part, slice))).toEqual(expected);
+    expect(toBigints(group, await engine.mul(part, slice))).toEqual(expected);
     await release(kept);
     expect(count('liveBytes')).toBe(before.bytes);
     expect(count('unwiped')).toBe(before.unwiped);
@@ -140,7 +140,7 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     expect(said.some(({ device }) => device === sick[0])).toBe(true);
     // The other card goes on, and so does all that the failed one kept.
     const operand = await engine.prepare(b);
-    expect(elementsOf(group, await engine.mul(a, operand))).toEqual(truth(a, b));
+    expect(toBigints(group, await engine.mul(a, operand))).toEqual(truth(a, b));
     expect(sick).toHaveLength(1);
   });
 
@@ -151,7 +151,7 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     memory(1);
     expect(await product(engine, a, b)).toEqual(truth(a, b));
     const operand = await engine.prepare(b);
-    expect(elementsOf(group, await engine.mul(a, operand))).toEqual(truth(a, b));
+    expect(toBigints(group, await engine.mul(a, operand))).toEqual(truth(a, b));
     expect(sick).toEqual([]);
     memory(2 ** 30);
     const launches = count('launches');
@@ -164,14 +164,14 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     const [a, b] = operands(3);
     const operand = await engine.prepare(b);
     fault('lost', 0);
-    expect(elementsOf(group, await engine.mul(a, operand))).toEqual(truth(a, b));
+    expect(toBigints(group, await engine.mul(a, operand))).toEqual(truth(a, b));
     expect(sick).toHaveLength(1);
-    expect(elementsOf(group, await engine.mul(a, operand))).toEqual(truth(a, b));
+    expect(toBigints(group, await engine.mul(a, operand))).toEqual(truth(a, b));
   });
 
   it('takes a card out of service whose result is wrong, and gives the right one', async () => {
     const engine = await open({ checkRate: 1 });
-    const a = batchOf(group, [elementsOf(group, randomElements(rng, group, 1))[0]!]);
+    const a = toBatch(group, [toBigints(group, randomElements(rng, group, 1))[0]!]);
     const b = randomElements(rng, group, 1);
     fault('flip', 0);
     expect(await product(engine, a, b)).toEqual(truth(a, b));
@@ -232,10 +232,10 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     const e8 = { exponentBytes: 8 };
     const results = await Promise.all([1, 2, 3, 4].map(() => engine.powFixed(base, exponents, e8)));
     const expected = operations.powFixed.reference(group, {
-      base: elementsOf(group, base.element)[0]!,
-      exponents: exponentsOf(exponents, 8),
+      base: toBigints(group, base.element)[0]!,
+      exponents: readExponents(exponents, 8),
     });
-    for (const result of results) expect(elementsOf(group, result)).toEqual(expected);
+    for (const result of results) expect(toBigints(group, result)).toEqual(expected);
     base.release();
     await engine.close();
     expect(count('liveBytes')).toBe(0);
@@ -319,10 +319,10 @@ describeWith(missing, 'cards behind the cuda engine', () => {
 describe('where a card is faster', () => {
   it('is where the lines of two measurements cross', () => {
     // Card: 1 ms and 1 µs each; CPU: nothing and 11 µs each.
-    expect(crossingOf([100, 1100], [1.1, 2.1], [1.1, 12.1])).toBe(100);
-    expect(crossingOf([100, 1100], [1.1, 12.1], [1.1, 2.1])).toBe(Infinity);
-    expect(crossingOf([10, 20], [1, 1], [5, 5])).toBe(1);
-    expect(crossingOf([10, 20], [0.1, 0.2], [1, 2])).toBe(1);
+    expect(findCrossing([100, 1100], [1.1, 2.1], [1.1, 12.1])).toBe(100);
+    expect(findCrossing([100, 1100], [1.1, 12.1], [1.1, 2.1])).toBe(Infinity);
+    expect(findCrossing([10, 20], [1, 1], [5, 5])).toBe(1);
+    expect(findCrossing([10, 20], [0.1, 0.2], [1, 2])).toBe(1);
   });
 
   it('is measured by the clock, the fastest of several times', async () => {

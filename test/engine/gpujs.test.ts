@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
 import { openGpujs } from '../../src/engine/arrays/gpujs.js';
-import { type Gpu, GpujsKernels, LIMB_MAX, rowsOf, SEGMENT_MAX } from '../../src/engine/arrays/gpujsKernels.js';
+import { asRows, type Gpu, GpujsKernels, LIMB_MAX, SEGMENT_MAX } from '../../src/engine/arrays/gpujsKernels.js';
 import { composedEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
 import { arrayEngineTests } from './arrays.js';
@@ -43,7 +43,7 @@ describe('the kernels of gpujs', () => {
     const { kernels } = field;
     const full = [new Float32Array(kernels.limbs).fill(LIMB_MAX)];
     // Above what a number may be: its value means nothing, its limbs are what is looked at.
-    const rows = rowsOf(await kernels.montgomery(full, full, 1, full, full));
+    const rows = asRows(await kernels.montgomery(full, full, 1, full, full));
     expect(Math.max(...rows[0]!)).toBeLessThanOrEqual(LIMB_MAX);
     expect(Math.min(...rows[0]!)).toBeGreaterThanOrEqual(0);
     field.close();

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { MixError } from '../../src/base/errors.js';
 import { SeededRng } from '../../src/base/rng.js';
-import { requestOf } from '../../src/engine/checked/request.js';
+import { makeRequest } from '../../src/engine/checked/request.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { pooledEngine } from '../../src/engine/open.js';
 import { ChunkPlanner } from '../../src/engine/pool/chunks.js';
@@ -56,7 +56,7 @@ describe('the worker pool', () => {
     const outs = [0, 1].map(() => new Uint8Array(new SharedArrayBuffer(small.elementBytes)));
     const give = (out: Uint8Array) => {
       const [a, b] = [randomElements(rng, small, 1), randomElements(rng, small, 1)];
-      const works = [requestOf('mul', { a, b }, out)];
+      const works = [makeRequest('mul', { a, b }, out)];
       return handle({ kind: 'work', kernel: 'bigint', group: small.name, works });
     };
     const written = () => outs.map((out) => out.some((byte) => byte !== 0));

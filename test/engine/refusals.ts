@@ -6,7 +6,7 @@ import { type ErrorCode, MixError } from '../../src/base/errors.js';
 import { SeededRng } from '../../src/base/rng.js';
 import type { Engine, Prepared } from '../../src/engine/engine.js';
 import { operations } from '../../src/engine/operations.js';
-import { batchOf, bigintToBytes, CHECK_SLICE, elementsOf } from '../../src/math/batch.js';
+import { bigintToBytes, CHECK_SLICE, toBatch, toBigints } from '../../src/math/batch.js';
 import type { Group } from '../../src/math/group.js';
 import { randomElements } from '../../src/math/sampling.js';
 import type { Harness, OpenForTest } from '../engine.compliance.js';
@@ -209,11 +209,11 @@ export function typeTests(harness: Harness): void {
     const given = [...source];
     const gathered = harness.engine.mulGather(a, source, b);
     source.fill(0xffff_ffff);
-    expect(elementsOf(group, await gathered)).toEqual(
+    expect(toBigints(group, await gathered)).toEqual(
       operations.mulGather.reference(group, {
-        a: elementsOf(group, a),
+        a: toBigints(group, a),
         source: given,
-        b: elementsOf(group, b),
+        b: toBigints(group, b),
         width: 1,
       }),
     );
@@ -221,7 +221,7 @@ export function typeTests(harness: Harness): void {
 
   it('refuses what is wrong at the end of a long batch that is made to be slow to check', async () => {
     const count = CHECK_SLICE + 10;
-    const slow = batchOf(group, new Array<bigint>(count).fill(1n));
+    const slow = toBatch(group, new Array<bigint>(count).fill(1n));
     await harness.engine.prepare(slow).then((operand) => operand.release());
     slow.set(bigintToBytes(0n, group.elementBytes), (count - 1) * group.elementBytes);
     const refused = { code: 'ELEMENT_RANGE', values: { index: count - 1 } };
@@ -265,8 +265,8 @@ export function handleTests(name: string, open: OpenForTest, group: Group): void
     const operand = await engine.prepare(batch());
     const product = engine.mul(batch(), operand);
     operand.release();
-    const values = elementsOf(group, batch());
-    expect(elementsOf(group, await product)).toEqual(operations.mul.reference(group, { a: values, b: values }));
+    const values = toBigints(group, batch());
+    expect(toBigints(group, await product)).toEqual(operations.mul.reference(group, { a: values, b: values }));
     await engine.close();
   });
 

@@ -1,7 +1,7 @@
 // The tfjs engine on the backends that every machine has, wasm and cpu; and that no sum leaves what float32 holds, computed at
 // the largest sizes with the largest values there are.
 import { describe, expect, it } from 'vitest';
-import { BOUNDS, constantsOf, DIGIT } from '../../src/engine/arrays/residues.js';
+import { BOUNDS, DIGIT, makeConstants } from '../../src/engine/arrays/residues.js';
 import { loadTensors, type TfjsBackend } from '../../src/engine/arrays/tensors.js';
 import { openTfjs } from '../../src/engine/arrays/tfjs.js';
 import { composedEngine } from '../../src/engine/open.js';
@@ -17,7 +17,7 @@ for (const backend of BACKENDS) {
   arrayEngineTests(`tfjs (${backend})`, open, backend === 'wasm' ? 20 : 6);
 
   describe(`sums on the ${backend} backend`, () => {
-    const { a, b } = constantsOf(namedGroup('MODP-4096'));
+    const { a, b } = makeConstants(namedGroup('MODP-4096'));
     const k = Math.max(a.moduli.length, b.moduli.length);
 
     it.each([
@@ -55,7 +55,7 @@ for (const backend of BACKENDS) {
 describe('the residue number system', () => {
   it.each(['TEST-64', 'TEST-512', 'MODP-2048', 'MODP-3072', 'MODP-4096'])('keeps its bounds in %s', (name) => {
     const group = namedGroup(name);
-    const { a, b } = constantsOf(group);
+    const { a, b } = makeConstants(group);
     const k = Math.max(a.moduli.length, b.moduli.length);
     const sums = [BOUNDS.middle(k), BOUNDS.extension(k), BOUNDS.input(group.elementBytes), BOUNDS.output(k)];
     for (const sum of [...sums, BOUNDS.product()]) expect(sum).toBeLessThan(EXACT - 2 ** 14);

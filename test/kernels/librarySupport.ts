@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
-import { addressOf } from '../../src/engine/kernels/openssl/library.js';
+import { toAddress } from '../../src/engine/kernels/openssl/library.js';
 import { bigintToBytes, bytesToBigint } from '../../src/math/batch.js';
 import type { Group } from '../../src/math/group.js';
 
@@ -35,7 +35,7 @@ export function declaredIn(header: string): Map<string, string> {
 }
 
 export const shared = (length: number): Uint8Array => new Uint8Array(new SharedArrayBuffer(length));
-export const at = (bytes: Uint8Array): number => (bytes.length === 0 ? 0 : addressOf(bytes));
+export const at = (bytes: Uint8Array): number => (bytes.length === 0 ? 0 : toAddress(bytes));
 
 export function flat(values: readonly bigint[], length: number): Uint8Array {
   const out = shared(values.length * length);

@@ -3,17 +3,17 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   allocateBatch,
-  batchOf,
   bigintToBytes,
   bytesToBigint,
   CHECK_SLICE,
   checkElements,
   checkElementsInTurns,
   countElements,
-  elementOf,
-  elementsOf,
+  elementAt,
   readElement,
   SLOTS_MAX,
+  toBatch,
+  toBigints,
   WIDTH_MAX,
   writeElement,
 } from '../../src/math/batch.js';
@@ -44,12 +44,12 @@ describe.each(['TEST-64', 'TEST-512', 'MODP-2048', 'MODP-3072', 'MODP-4096'])('a
   it('holds element e of slot j at (j·width + e)·elementBytes', () => {
     fc.assert(
       fc.property(fc.array(element, { maxLength: 9 }), (values) => {
-        const batch = batchOf(group, values);
+        const batch = toBatch(group, values);
         expect(batch.buffer).toBeInstanceOf(SharedArrayBuffer);
-        expect(elementsOf(group, batch)).toEqual(values);
+        expect(toBigints(group, batch)).toEqual(values);
         for (const [index, value] of values.entries()) {
           expect(readElement(group, batch, index)).toBe(value);
-          expect(elementOf(group, batch, index).byteOffset).toBe(index * elementBytes);
+          expect(elementAt(group, batch, index).byteOffset).toBe(index * elementBytes);
         }
         expect(checkElements(group, batch, 'test', values.length)).toBe(values.length);
       }),
@@ -81,7 +81,7 @@ describe.each(['TEST-64', 'TEST-512', 'MODP-2048', 'MODP-3072', 'MODP-4096'])('a
 
   it('names the first wrong element, wherever it stands', () => {
     for (const index of [0, 3, 6]) {
-      const batch = batchOf(group, [1n, q, 2n, q, 5n, q, 1n]);
+      const batch = toBatch(group, [1n, q, 2n, q, 5n, q, 1n]);
       writeElement(group, batch, index, q + 1n);
       expect(() => checkElements(group, batch, 'thing')).toThrow(`what=thing, index=${index}`);
       // A view into something larger is checked at its own place.
@@ -94,7 +94,7 @@ describe.each(['TEST-64', 'TEST-512', 'MODP-2048', 'MODP-3072', 'MODP-4096'])('a
       expect(outcome(() => countElements(group, new Uint8Array(length), 'test'))).toBe('LENGTH_MISMATCH');
       expect(outcome(() => checkElements(group, new Uint8Array(length), 'test'))).toBe('LENGTH_MISMATCH');
     }
-    const three = batchOf(group, [1n, 1n, 1n]);
+    const three = toBatch(group, [1n, 1n, 1n]);
     expect(outcome(() => checkElements(group, three, 'test', 2))).toBe('LENGTH_MISMATCH');
     expect(checkElements(group, new Uint8Array(0), 'test', 0)).toBe(0);
   });
@@ -116,19 +116,19 @@ describe('range checks of hostile elements', () => {
   const checked = (batch: Uint8Array) => () => {
     for (let i = 0; i < 5; i++) checkElements(group, batch, 'batch');
   };
-  const all = (value: bigint) => batchOf(group, new Array<bigint>(count).fill(value));
+  const all = (value: bigint) => toBatch(group, new Array<bigint>(count).fill(value));
 
   it('cost no big integer: at most a small part of what reading them as such costs', () => {
     for (const value of [1n, 1n << 4030n, group.q - 1n, group.q]) {
       // Measured: 60 times less for 1, 12 times less for the worst.
       const batch = all(value);
-      expect(cpuUs(checked(batch)) / 5).toBeLessThan(cpuUs(() => elementsOf(group, batch)) / 2);
+      expect(cpuUs(checked(batch)) / 5).toBeLessThan(cpuUs(() => toBigints(group, batch)) / 2);
     }
   });
 
   it('let the event loop turn between slices, and name the element whatever slice it is in', async () => {
     const long = all(group.q);
-    const batch = batchOf(namedGroup('TEST-64'), new Array<bigint>(3 * CHECK_SLICE).fill(1n));
+    const batch = toBatch(namedGroup('TEST-64'), new Array<bigint>(3 * CHECK_SLICE).fill(1n));
     const small = namedGroup('TEST-64');
     let turns = 0;
     const turn = () => {

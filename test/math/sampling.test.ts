@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toHex, xof } from '../../src/base/bytes.js';
 import { type Rng, SeededRng } from '../../src/base/rng.js';
-import { bigintToBytes, bytesToBigint, checkElements, elementsOf } from '../../src/math/batch.js';
+import { bigintToBytes, bytesToBigint, checkElements, toBigints } from '../../src/math/batch.js';
 import { namedGroup } from '../../src/math/group.js';
 import { hashToElement, randomElements, randomExponents, randomScalar } from '../../src/math/sampling.js';
 import { outcome } from '../support/cmix.js';
@@ -33,7 +33,7 @@ function dealing(values: readonly bigint[]): Rng {
 
 describe('random elements', () => {
   it('are uniform over 1..q (chi-square), high and low bits alike', () => {
-    const values = elementsOf(small, randomElements(new SeededRng('elements'), small, 20_000));
+    const values = toBigints(small, randomElements(new SeededRng('elements'), small, 20_000));
     expect(uniformity(values)).toBeLessThan(chiSquareLimit(BUCKETS - 1));
     const low = new Array<number>(16).fill(0);
     for (const value of values) low[Number(value & 15n)]!++;
@@ -46,14 +46,14 @@ describe('random elements', () => {
       const batch = randomElements(new SeededRng(name), group, 50);
       expect(checkElements(group, batch, 'random', 50)).toBe(50);
       expect(batch.buffer).toBeInstanceOf(SharedArrayBuffer);
-      expect(new Set(elementsOf(group, batch)).size).toBe(50);
+      expect(new Set(toBigints(group, batch)).size).toBe(50);
     }
   });
 
   it('are drawn again where a draw is 0 or above q, and never folded into the range', () => {
     const { q } = small;
     const dealt = dealing([0n, q + 1n, q, (1n << 63n) - 1n, 1n]);
-    expect(elementsOf(small, randomElements(dealt, small, 2))).toEqual([q, 1n]);
+    expect(toBigints(small, randomElements(dealt, small, 2))).toEqual([q, 1n]);
   });
 });
 

@@ -19,7 +19,7 @@ import { blindMessage } from '../../src/cmix/senderKeys.js';
 import { combineTeamKey, createKeyShare } from '../../src/cmix/teamKey.js';
 import type { Engine, Prepared } from '../../src/engine/engine.js';
 import { referenceEngine } from '../../src/engine/open.js';
-import { bytesToBigint, elementOf, elementsOf } from '../../src/math/batch.js';
+import { bytesToBigint, elementAt, toBigints } from '../../src/math/batch.js';
 import { type Group, namedGroup } from '../../src/math/group.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
 import { contextOf, identify } from '../support/cmix.js';
@@ -53,7 +53,7 @@ async function drawNode({ group, engine, width, slots }: Case, seed: string) {
 type DrawnNode = Awaited<ReturnType<typeof drawNode>>;
 
 const rowsOf = (group: Group, batch: Uint8Array, width: number): bigint[][] => {
-  const flat = elementsOf(group, batch);
+  const flat = toBigints(group, batch);
   return Array.from({ length: flat.length / width }, (_, slot) => flat.slice(slot * width, (slot + 1) * width));
 };
 const integersOf = (bytes: Uint8Array): bigint[] =>
@@ -98,7 +98,7 @@ async function precomputeOf(of: Case, nodes: readonly DrawnNode[]) {
   );
   const g = await engine.fixedBase(Uint8Array.from([2, ...new Uint8Array(group.elementBytes - 1)]));
   const team = await Promise.all(
-    Array.from({ length: width }, (_, e) => engine.fixedBase(elementOf(group, teamKey, e))),
+    Array.from({ length: width }, (_, e) => engine.fixedBase(elementAt(group, teamKey, e))),
   );
   const options = { width, exponentBytes: EXPONENT_BYTES };
   const precompDecrypts: Uint8Array[] = [];
@@ -177,7 +177,7 @@ describe.each(cases)('$team nodes in $name at width $width', async ({ name, team
   const cipherRows = (batch: Uint8Array) => rowsOf(group, batch, width + 1);
 
   test('agree with the naive round on everything that precomputation sends', () => {
-    expect(elementsOf(group, precomputed.teamKey)).toEqual(naive.teamKey);
+    expect(toBigints(group, precomputed.teamKey)).toEqual(naive.teamKey);
     expect(precomputed.precompDecrypts.map(cipherRows)).toEqual(naive.precompDecrypt);
     expect(precomputed.precompPermutes.map(cipherRows)).toEqual(naive.precompPermute);
     expect(precomputed.shares.map(rows)).toEqual(naive.shares);

@@ -5,7 +5,7 @@ import koffi from 'koffi';
 import type { Rng } from '../../src/base/rng.js';
 import { randomBytes } from '../../src/base/rng.js';
 import { type NativePath, native } from '../../src/engine/kernels/native/library.js';
-import { addressOf } from '../../src/engine/kernels/openssl/library.js';
+import { toAddress } from '../../src/engine/kernels/openssl/library.js';
 import { bigintToBytes, bytesToBigint } from '../../src/math/batch.js';
 import type { Group } from '../../src/math/group.js';
 
@@ -32,7 +32,7 @@ export const shared = (bytes: Uint8Array | number): Uint8Array => {
   return out;
 };
 
-export const at = (bytes: Uint8Array): number => (bytes.length === 0 ? 0 : addressOf(bytes));
+export const at = (bytes: Uint8Array): number => (bytes.length === 0 ? 0 : toAddress(bytes));
 
 /** Numbers as flat little-endian memory of `length` bytes each. */
 export function flat(values: readonly bigint[], length: number): Uint8Array {

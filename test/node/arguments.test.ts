@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { loadConfig, loadMembership, Membership, namedGroup, Sender, startNode } from '../../src/index.js';
 import { nodeConfigFile } from '../../src/node/settings/nodeConfig.js';
-import { loadSchedulerConfig, paramsOf, schedulerConfigFile } from '../../src/node/settings/schedulerConfig.js';
+import { loadSchedulerConfig, schedulerConfigFile, toParams } from '../../src/node/settings/schedulerConfig.js';
 import { address } from '../../src/node/settings/sections.js';
 import { DEFAULT_PARAMS } from '../../src/scheduler/parameters.js';
 
@@ -98,7 +98,7 @@ describe('a configuration', () => {
       if (typeof keys === 'object')
         for (const key of Object.keys(keys)) expect(text, section).toMatch(new RegExp(`^#? ?${key} = `, 'm'));
     }
-    expect(paramsOf(loaded)).toEqual(DEFAULT_PARAMS);
+    expect(toParams(loaded)).toEqual(DEFAULT_PARAMS);
   });
 });
 

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { toHex } from '../../src/base/bytes.js';
 import type { NodeId } from '../../src/base/ids.js';
 import type { BatchPhase } from '../../src/protocol/batchPhases.js';
-import { receiversOf } from '../../src/protocol/batchPhases.js';
+import { listReceivers } from '../../src/protocol/batchPhases.js';
 import type { TeamMessage } from '../../src/protocol/teamMessages.js';
 import { isOver, refusal } from '../../src/round/machine/admission.js';
 import { initialState, step } from '../../src/round/machine/reducer.js';
@@ -122,7 +122,7 @@ class Model {
   #sendBatch(at: number, phase: BatchPhase): void {
     const event = batchIn(phase, at, phase === 'reveal' ? C : MIX);
     if (phase === 'reveal' || phase === 'mixed' || phase === 'opening') this.take(at, event);
-    for (const to of receiversOf(phase, at, this.states.length)) this.pending.push({ to, event });
+    for (const to of listReceivers(phase, at, this.states.length)) this.pending.push({ to, event });
   }
 
   /** Everything a reducer asked for, checked against what it knew then. */

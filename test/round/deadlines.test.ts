@@ -2,7 +2,7 @@
 // round's secrets. All on the virtual clock.
 import { describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/base/ids.js';
-import { blameOf, NOBODY, ownClaim } from '../../src/round/machine/blame.js';
+import { findBlame, NOBODY, ownClaim } from '../../src/round/machine/blame.js';
 import { initialState, step } from '../../src/round/machine/reducer.js';
 import type { RoundEvent, RoundState } from '../../src/round/machine/state.js';
 import { Attack, codeOf, expectAccused, TEXTS } from '../attacks/attack.js';
@@ -158,13 +158,13 @@ describe('the chain of claims', () => {
   const team = ['a', 'b', 'c', 'd'].map((name) => name.repeat(32) as NodeId);
 
   it('ends at the one that waits for nobody, or says nothing', () => {
-    expect(blameOf(3, [1, NOBODY, 1, 2])).toEqual({ culprit: 1, circle: [] });
-    expect(blameOf(3, [1, 2, undefined, 0])).toEqual({ culprit: 2, circle: [] });
-    expect(blameOf(3, [1, 2, 3, NOBODY])).toEqual({ culprit: 3, circle: [] });
+    expect(findBlame(3, [1, NOBODY, 1, 2])).toEqual({ culprit: 1, circle: [] });
+    expect(findBlame(3, [1, 2, undefined, 0])).toEqual({ culprit: 2, circle: [] });
+    expect(findBlame(3, [1, 2, 3, NOBODY])).toEqual({ culprit: 3, circle: [] });
   });
 
   it('that runs in a circle names nobody', () => {
-    expect(blameOf(3, [1, 0, 1, 2])).toEqual({ culprit: undefined, circle: [1, 0] });
+    expect(findBlame(3, [1, 0, 1, 2])).toEqual({ culprit: undefined, circle: [1, 0] });
   });
 
   it('does not blame a neighbour whose batch is in: that node is late by itself', () => {

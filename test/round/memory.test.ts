@@ -2,7 +2,7 @@
 // there is no room is refused before anything is allocated for it, while the others go on.
 import { describe, expect, it } from 'vitest';
 import { namedGroup } from '../../src/math/group.js';
-import { DEFAULT_LIMITS } from '../../src/round/limits.js';
+import { DEFAULT_LIMITS } from '../../src/round/acceptance.js';
 import { roundMemoryBytes } from '../../src/round/run/memory.js';
 import { Round } from '../../src/round/run/round.js';
 import { SimTeam, type TeamOptions } from '../sim/team.js';

@@ -4,9 +4,9 @@ import type { NodeId } from '../../src/base/ids.js';
 import { randomBytes, SeededRng } from '../../src/base/rng.js';
 import { EpochKey, payloadDigest, SALT_BYTES, SenderKey, submissionMac } from '../../src/cmix/senderKeys.js';
 import type { SlotEntry, SlotTable } from '../../src/cmix/slotTable.js';
-import { isAbsent, type Outcome, type Verdict, verdictOf } from '../../src/protocol/outcome.js';
+import { isAbsent, judgeOutcomes, type Outcome, type Verdict } from '../../src/protocol/outcome.js';
 import { initialState, step } from '../../src/round/machine/reducer.js';
-import { outcomeOf } from '../../src/round/outcome.js';
+import { findOutcome } from '../../src/round/outcome.js';
 import type { RoundContext } from '../../src/round/run/context.js';
 import { Realtime } from '../../src/round/run/realtime.js';
 import type { Round } from '../../src/round/run/round.js';
@@ -39,7 +39,7 @@ describe('what the answers of a team come to, for all of a round', () => {
     ['the table is without it, which says nothing of the others in it', [absent, absent, undefined], 'wait'],
     ['the table is without it, and somebody opened', [absent, opened], 'failed'],
   ])('%s', (_, answers, verdict) => {
-    expect(verdictOf(answers)).toBe(verdict);
+    expect(judgeOutcomes(answers)).toBe(verdict);
   });
 
   it('a message is sent again only where no answer speaks against it, whatever the answers are', () => {
@@ -47,7 +47,7 @@ describe('what the answers of a team come to, for all of a round', () => {
     for (const a of all) {
       for (const b of all) {
         for (const c of all) {
-          if (verdictOf([a, b, c]) !== 'resend') continue;
+          if (judgeOutcomes([a, b, c]) !== 'resend') continue;
           for (const answer of [a, b, c]) expect([undefined, kept, waiting, absent]).toContain(answer);
           expect([a, b, c].filter((answer) => answer === kept).length).toBeGreaterThanOrEqual(2);
         }
@@ -100,7 +100,7 @@ describe('what became of a submission', () => {
     });
     const open = { facts, stage: 'COMPLETED', state: { ...initialState(team, 0), progress: 'outputSignature' } };
     let round = open as unknown as Round;
-    const told = (entry: SlotEntry) => outcomeOf(round, undefined, entry.sender, entry.salt);
+    const told = (entry: SlotEntry) => findOutcome(round, undefined, entry.sender, entry.salt);
     expect(told(entries[0]!)).toEqual(waiting);
     let pauses = 0;
     const judged = await realtime.judge(table, async () => void pauses++);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/base/clock.js';
 import type { NodeId } from '../../src/base/ids.js';
 import type { Stage } from '../../src/protocol/stages.js';
-import { blameOf, NOBODY, ownClaim } from '../../src/round/machine/blame.js';
+import { findBlame, NOBODY, ownClaim } from '../../src/round/machine/blame.js';
 import { Deadlines } from '../../src/round/machine/deadlines.js';
 import { initialState, step } from '../../src/round/machine/reducer.js';
 import type { Progress, RoundEvent, RoundState } from '../../src/round/machine/state.js';
@@ -170,10 +170,10 @@ describe('whom a node says that it waits for', () => {
   it('leads everybody past the successor that is at work to the one that kept the batch', () => {
     // 1 kept the batch for most of the time, 2 is at work, 3 waits for 2; 0 waits for the way back.
     const claims = [1, undefined, 1, 2];
-    for (const position of [0, 2, 3]) expect(blameOf(position, claims).culprit).toBe(1);
+    for (const position of [0, 2, 3]) expect(findBlame(position, claims).culprit).toBe(1);
     // It may say anything but the truth: a circle names nobody.
     for (const lie of [0, 2, 3]) {
-      const circle = blameOf(3, [1, lie, 1, 2]);
+      const circle = findBlame(3, [1, lie, 1, 2]);
       expect(circle.culprit).toBeUndefined();
     }
   });

@@ -17,7 +17,7 @@ import {
   signRoundInfo,
 } from '../../src/protocol/roundInfo.js';
 import { drawTeam } from '../../src/protocol/sortition.js';
-import { checkedFacts, type RoundRules } from '../../src/round/limits.js';
+import { checkedFacts, type RoundRules } from '../../src/round/acceptance.js';
 import { outcome } from '../support/cmix.js';
 
 const node = (i: number): NodeId => i.toString(16).padStart(32, '0') as NodeId;

@@ -20,11 +20,11 @@ describe('the registry of a key epoch', () => {
     const registry = new SenderRegistry(rng, 7, 10);
     const key = keyOf();
     const id = registry.register(key.publicKey, 7);
-    const secret = registry.secretOf(id);
+    const secret = registry.findSecret(id);
     expect(registry.register(key.publicKey, 7)).toBe(id);
-    expect(registry.secretOf(id)).toBe(secret);
+    expect(registry.findSecret(id)).toBe(secret);
     expect(registry.size).toBe(1);
-    expect(registry.secretOf('0'.repeat(64) as SenderId)).toBeUndefined();
+    expect(registry.findSecret('0'.repeat(64) as SenderId)).toBeUndefined();
   });
 
   it('refuses another epoch, a key of the wrong length, a low-order key, and more than it may hold in open rounds', () => {
@@ -36,13 +36,13 @@ describe('the registry of a key epoch', () => {
     const sender = registry.register(keyOf().publicKey, 7);
     registry.hold(sender, 1 as RoundId);
     expect(outcome(() => registry.register(keyOf().publicKey, 7))).toBe('REGISTRY_FULL');
-    expect(registry.secretOf(sender)).toBeDefined();
+    expect(registry.findSecret(sender)).toBeDefined();
   });
 
   it('wipes every secret when the epoch ends, and starts another with another key', () => {
     const registry = new SenderRegistry(rng, 7, 10);
     const key = keyOf();
-    const secret = registry.secretOf(registry.register(key.publicKey, 7))!;
+    const secret = registry.findSecret(registry.register(key.publicKey, 7))!;
     const before = registry.publicKey;
     registry.rotate();
     expect(secret.wiped && secret.reveal().every((byte) => byte === 0)).toBe(true);
@@ -85,7 +85,7 @@ describe('the desk of the first node', () => {
       get epoch() {
         return registry.epoch;
       },
-      secretOf: (sender) => registry.secretOf(sender),
+      secretOf: (sender) => registry.findSecret(sender),
       hold: (sender) => registry.hold(sender, info.round),
       strike: (sender) => registry.strike(sender),
       accepted: () => {},

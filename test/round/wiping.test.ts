@@ -6,7 +6,7 @@ import { Secret } from '../../src/base/secret.js';
 import { PreparedHandle } from '../../src/engine/checked/handles.js';
 import type { Engine, Prepared } from '../../src/engine/engine.js';
 import { invert, multiply } from '../../src/math/arithmetic.js';
-import { elementsOf } from '../../src/math/batch.js';
+import { toBigints } from '../../src/math/batch.js';
 import { randomElements } from '../../src/math/sampling.js';
 import type { BatchPhase } from '../../src/protocol/batchPhases.js';
 import { RoundSecrets } from '../../src/round/run/secrets.js';
@@ -138,8 +138,8 @@ function recordingEngine(results: Uint8Array[]): Engine {
 /** All quotients of what a node sent by what it received: among them are the factors that hide its permutation. */
 function quotients(sent: Uint8Array, received: Uint8Array): Set<bigint> {
   const found = new Set<bigint>();
-  const inverses = elementsOf(group, received).map((element) => invert(group, element));
-  for (const out of elementsOf(group, sent)) for (const inverse of inverses) found.add(multiply(group, out, inverse));
+  const inverses = toBigints(group, received).map((element) => invert(group, element));
+  for (const out of toBigints(group, sent)) for (const inverse of inverses) found.add(multiply(group, out, inverse));
   return found;
 }
 
@@ -165,7 +165,7 @@ describe('the permutation of a node', () => {
     const left = new Set<bigint>();
     for (const buffer of [...results, ...held.map((secret) => bytesOf(secret))]) {
       if (!(buffer instanceof Uint8Array) || buffer.length % group.elementBytes !== 0) continue;
-      for (const element of elementsOf(group, buffer)) left.add(element);
+      for (const element of toBigints(group, buffer)) left.add(element);
     }
     left.delete(0n);
     for (const phase of ['precompPermute', 'realtimePermute']) {

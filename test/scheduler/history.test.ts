@@ -7,7 +7,7 @@ import { createLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
 import { randomBytes, SeededRng } from '../../src/base/rng.js';
 import { MemoryStore, type Store } from '../../src/base/store.js';
-import { nodeIdOf, SigningKey } from '../../src/cmix/signatures.js';
+import { deriveNodeId, SigningKey } from '../../src/cmix/signatures.js';
 import { referenceEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
 import type { Membership } from '../../src/protocol/membership.js';
@@ -20,7 +20,7 @@ import { counted } from '../comms/support.js';
 const NETWORK = 'history';
 const rng = new SeededRng('history');
 const key = SigningKey.generate(rng);
-const nodes = Array.from({ length: 4 }, () => nodeIdOf(randomBytes(rng, 32)));
+const nodes = Array.from({ length: 4 }, () => deriveNodeId(randomBytes(rng, 32)));
 const turns = async () => {
   for (let i = 0; i < 40; i++) await new Promise((resolve) => setImmediate(resolve));
 };

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { randomBytes, SeededRng } from '../../src/base/rng.js';
-import { nodeIdOf } from '../../src/cmix/signatures.js';
+import { deriveNodeId } from '../../src/cmix/signatures.js';
 import type { RoundInfo } from '../../src/protocol/roundInfo.js';
 import { teamKey } from '../../src/protocol/sortition.js';
 import type { Stage } from '../../src/protocol/stages.js';
@@ -28,7 +28,7 @@ class Pool {
   readonly #boots = new Map<NodeId, BootId>();
 
   constructor(count: number, params: Partial<SchedulerParams> = {}) {
-    this.ids = Array.from({ length: count }, () => nodeIdOf(randomBytes(this.rng, 32)));
+    this.ids = Array.from({ length: count }, () => deriveNodeId(randomBytes(this.rng, 32)));
     this.state = initialState('test', 0, {
       ...DEFAULT_PARAMS,
       teamSize: 3,
@@ -495,7 +495,7 @@ describe('round trips', () => {
   it('show that a node is there, and are kept of nodes in the pool only', () => {
     const pool = trio();
     const [a, b] = pool.ids as [NodeId, NodeId];
-    const strangers = Array.from({ length: 100 }, () => ({ peer: nodeIdOf(randomBytes(pool.rng, 32)), ms: 1 }));
+    const strangers = Array.from({ length: 100 }, () => ({ peer: deriveNodeId(randomBytes(pool.rng, 32)), ms: 1 }));
     pool.send({ type: 'roundTrips', node: a, roundTrips: [{ peer: b, ms: 7 }, ...strangers], atMs: 9_000 });
     expect([...pool.state.nodes.get(a)!.roundTripsMs]).toEqual([[b, 7]]);
     pool.send({ type: 'roundTrips', node: a, roundTrips: [], atMs: 10_000 });

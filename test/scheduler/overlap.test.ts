@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { randomBytes, randomFraction, SeededRng } from '../../src/base/rng.js';
-import { nodeIdOf } from '../../src/cmix/signatures.js';
+import { deriveNodeId } from '../../src/cmix/signatures.js';
 import type { Stage } from '../../src/protocol/stages.js';
 import { reduceScheduler } from '../../src/scheduler/machine/reducer.js';
 import {
@@ -20,7 +20,7 @@ const BOOT = 'ab'.repeat(16) as BootId;
 /** A scheduler of one team, driven by hand. */
 class Bench {
   readonly #rng = new SeededRng('overlap');
-  readonly nodes: NodeId[] = Array.from({ length: 5 }, () => nodeIdOf(randomBytes(this.#rng, 32)));
+  readonly nodes: NodeId[] = Array.from({ length: 5 }, () => deriveNodeId(randomBytes(this.#rng, 32)));
   #state;
   #atMs = 0;
 

@@ -6,7 +6,7 @@ import { createLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
 import { randomBytes, SeededRng } from '../../src/base/rng.js';
 import { MemoryStore } from '../../src/base/store.js';
-import { nodeIdOf, SigningKey } from '../../src/cmix/signatures.js';
+import { deriveNodeId, SigningKey } from '../../src/cmix/signatures.js';
 import { referenceEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
 import type { Membership } from '../../src/protocol/membership.js';
@@ -16,7 +16,7 @@ import { Scheduler } from '../../src/scheduler/scheduler.js';
 import { SchedulerStore } from '../../src/scheduler/store.js';
 
 const rng = new SeededRng('registration');
-const [a, b, c] = Array.from({ length: 3 }, () => nodeIdOf(randomBytes(rng, 32))) as [NodeId, NodeId, NodeId];
+const [a, b, c] = Array.from({ length: 3 }, () => deriveNodeId(randomBytes(rng, 32))) as [NodeId, NodeId, NodeId];
 const CODES = ['first code', 'second code'];
 
 const codeOf = (work: Promise<unknown>) =>

@@ -3,10 +3,10 @@
 import { MixError } from '../../src/base/errors.js';
 
 /** How a message ended. */
-export type Fate = 'mixed' | 'refused' | 'rejected' | 'failed' | 'unsure' | 'lost';
+export type MessageEnd = 'mixed' | 'refused' | 'rejected' | 'failed' | 'unsure' | 'lost';
 
 export class Ledger {
-  readonly counts: Record<Fate, number> = { mixed: 0, refused: 0, rejected: 0, failed: 0, unsure: 0, lost: 0 };
+  readonly counts: Record<MessageEnd, number> = { mixed: 0, refused: 0, rejected: 0, failed: 0, unsure: 0, lost: 0 };
   /** Codes that senders were told, and how often. */
   readonly codes = new Map<string, number>();
   readonly problems: string[] = [];
@@ -23,8 +23,8 @@ export class Ledger {
     return this.#out.has(text);
   }
 
-  ended(fate: Fate, code = ''): void {
-    this.counts[fate]++;
+  ended(outcome: MessageEnd, code = ''): void {
+    this.counts[outcome]++;
     if (code !== '') this.codes.set(code, (this.codes.get(code) ?? 0) + 1);
   }
 
@@ -37,11 +37,11 @@ export class Ledger {
     const { completed, failed } = this.rounds;
     const rounds = completed + failed;
     const share = rounds > 0 ? ((100 * failed) / rounds).toFixed(2) : '0';
-    const fates = Object.entries(this.counts).map(([fate, count]) => `${fate} ${count}`);
+    const outcomes = Object.entries(this.counts).map(([outcome, count]) => `${outcome} ${count}`);
     const codes = [...this.codes].sort((a, b) => b[1] - a[1]).map(([code, count]) => `${code} ${count}`);
     return [
       `rounds: ${completed} completed, ${failed} failed (failure rate ${share}%)`,
-      `messages: ${fates.join(', ')}`,
+      `messages: ${outcomes.join(', ')}`,
       `told: ${codes.length > 0 ? codes.join(', ') : 'nothing but success'}`,
     ].join('\n');
   }

@@ -117,8 +117,8 @@ export class SoakRounds {
     } else {
       this.#failed(round, failure);
     }
-    const fates = texts.map((text, i) => this.#follow(info, text, submissions[i]!, answers[i]));
-    await Promise.all(fates);
+    const outcomes = texts.map((text, i) => this.#follow(info, text, submissions[i]!, answers[i]));
+    await Promise.all(outcomes);
   }
 
   #failed(round: number, thrown: unknown): void {

@@ -11,7 +11,7 @@ import { type Rng, randomBelow, randomFraction, SeededRng } from '../../src/base
 import { openLevelStore } from '../../src/base/store.js';
 import { DemoNetwork } from '../../src/cli/demo/network.js';
 import { Client } from '../../src/client/client.js';
-import type { Fate } from '../../src/client/delivery.js';
+import type { MessageOutcome } from '../../src/client/delivery.js';
 import { openEngine } from '../../src/engine/open.js';
 import { groupOfBits } from '../../src/math/group.js';
 import { NO_FLOORS } from '../../src/protocol/floors.js';
@@ -93,7 +93,7 @@ class Sending {
   readonly #rounds: SchedulerRounds;
   readonly #ledger: Ledger;
   readonly #patience: AbortSignal;
-  readonly #told: { readonly text: string; readonly fate: Fate }[] = [];
+  readonly #told: { readonly text: string; readonly outcome: MessageOutcome }[] = [];
   #batch = 0;
   #running = 0;
 
@@ -122,9 +122,9 @@ class Sending {
     try {
       const texts = Array.from({ length: BATCH }, (_, i) => `batch ${batch} message ${i}`);
       const outgoing = texts.map((text, i) => ({ sender: senders[i % SENDERS]!, payload: utf8(text) }));
-      const fates = await this.#client.send(outgoing, { signal: this.#patience });
-      for (const [i, fate] of fates.entries()) this.#told.push({ text: texts[i]!, fate });
-      const rounds = new Set(fates.flatMap((fate) => (fate.state === 'mixed' ? [fate.round] : [])));
+      const outcomes = await this.#client.send(outgoing, { signal: this.#patience });
+      for (const [i, outcome] of outcomes.entries()) this.#told.push({ text: texts[i]!, outcome });
+      const rounds = new Set(outcomes.flatMap((outcome) => (outcome.state === 'mixed' ? [outcome.round] : [])));
       await Promise.all([...rounds].map((round) => this.#outputs(round)));
     } catch (thrown) {
       this.#ledger.problems.push(`batch ${batch}: ${(thrown as Error).stack ?? thrown}`);
@@ -142,13 +142,14 @@ class Sending {
 
   /** Every message against what came out of all rounds. */
   settle(): void {
-    for (const { text, fate } of this.#told) {
+    for (const { text, outcome } of this.#told) {
       const out = this.#ledger.cameOut(text);
-      const code = 'code' in fate ? fate.code : 'reason' in fate ? fate.reason : '';
-      if (fate.state === 'mixed' && !out) this.#ledger.lost(fate.round, text, 'its sender was told that it was mixed');
-      else this.#ledger.ended(fate.state === 'unsent' ? 'refused' : fate.state, code);
-      const never = fate.state === 'rejected' || fate.state === 'refused' || fate.state === 'unsent';
-      if (never && out) this.#ledger.problems.push(`"${text}" came out, and its sender was told ${fate.state}`);
+      const code = 'code' in outcome ? outcome.code : 'reason' in outcome ? outcome.reason : '';
+      if (outcome.state === 'mixed' && !out)
+        this.#ledger.lost(outcome.round, text, 'its sender was told that it was mixed');
+      else this.#ledger.ended(outcome.state === 'unsent' ? 'refused' : outcome.state, code);
+      const never = outcome.state === 'rejected' || outcome.state === 'refused' || outcome.state === 'unsent';
+      if (never && out) this.#ledger.problems.push(`"${text}" came out, and its sender was told ${outcome.state}`);
     }
   }
 }

@@ -21,7 +21,7 @@ import type { RoundInfo } from '../../src/protocol/roundInfo.js';
 import { drawTeam } from '../../src/protocol/sortition.js';
 import { type FeedListener, RoundFeed } from '../../src/scheduler/feed.js';
 import { createCertificate } from '../../src/transport/certificates.js';
-import { type CallFacts, Gate } from '../../src/transport/serving/gate.js';
+import { CallAuthenticator, type CallFacts } from '../../src/transport/serving/callAuthenticator.js';
 import { addHandshakeService } from '../../src/transport/serving/handshakeService.js';
 import { type Listener, listen } from '../../src/transport/serving/server.js';
 
@@ -62,19 +62,19 @@ export class FeedNetwork {
     await this.processes.create();
     const certificate = await createCertificate('scheduler', CERTIFICATE_DAYS);
     writeFileSync(join(this.processes.directory, 'scheduler.pem'), certificate.certificate);
-    const gate = new Gate({
+    const authenticator = new CallAuthenticator({
       network: NETWORK,
       self: { id: SCHEDULER_ID, sign: (digest) => this.authority.sign(digest) },
       membership: () => this.membership,
       clock: systemClock,
       rng: systemRng,
     });
-    const authenticate = (call: CallFacts) => void gate.admit(call);
+    const authenticate = (call: CallFacts) => void authenticator.admit(call);
     const log = createLog({ name: 'scheduler', level: 'error' });
     const options = { address: '127.0.0.1:0', certificate, log, metrics: createMetrics(), authenticate };
     this.#listener = await listen(options, (server, errors) => {
-      addHandshakeService(server, errors, gate);
-      addSchedulerService(server, errors, { feed: this.feed, identify: (context) => gate.identify(context) });
+      addHandshakeService(server, errors, authenticator);
+      addSchedulerService(server, errors, { feed: this.feed, identify: (context) => authenticator.identify(context) });
     });
     const address = await this.#advertise(`127.0.0.1:${this.#listener.port}`);
     const { publicKey } = this.authority;

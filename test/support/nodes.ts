@@ -18,13 +18,13 @@ import { type RunningNode, startNode } from '../../src/node/node.js';
 import { createKeyFiles, keyFilesIn } from '../../src/node/settings/keyFiles.js';
 import { membershipEntry } from '../../src/node/settings/membershipFile.js';
 import { loadConfig, nodeConfigFile } from '../../src/node/settings/nodeConfig.js';
-import { floorKeys } from '../../src/node/settings/sections.js';
+import { toFloorKeys } from '../../src/node/settings/sections.js';
 import { NO_FLOORS } from '../../src/protocol/floors.js';
 import { type Member, Membership } from '../../src/protocol/membership.js';
 import type { RoundInfo } from '../../src/protocol/roundInfo.js';
 import { RoundFeed } from '../../src/scheduler/feed.js';
 import { createCertificate } from '../../src/transport/certificates.js';
-import { type CallFacts, Gate } from '../../src/transport/serving/gate.js';
+import { CallAuthenticator, type CallFacts } from '../../src/transport/serving/callAuthenticator.js';
 import { addHandshakeService } from '../../src/transport/serving/handshakeService.js';
 import { type Listener, listen } from '../../src/transport/serving/server.js';
 
@@ -63,7 +63,7 @@ export class Nodes {
           key: toHex(this.authority.publicKey),
         },
         engine: { name: 'reference', groups: ['TEST-512'] },
-        floors: floorKeys(NO_FLOORS),
+        floors: toFloorKeys(NO_FLOORS),
       });
       writeFileSync(join(this.at(i), 'node.toml'), config);
     }
@@ -120,7 +120,7 @@ export class Nodes {
   async startScheduler(): Promise<void> {
     const read = (name: string) => readFileSync(join(this.directory, name), 'utf8');
     const certificate = { certificate: read('scheduler.pem'), privateKey: read('scheduler.key') };
-    const gate = new Gate({
+    const authenticator = new CallAuthenticator({
       network: NETWORK,
       self: { id: SCHEDULER_ID, sign: (digest) => this.authority.sign(digest) },
       membership: () => this.membership,
@@ -128,11 +128,11 @@ export class Nodes {
       rng: systemRng,
     });
     const address = this.#address(3 * this.members.length);
-    const authenticate = (call: CallFacts) => void gate.admit(call);
+    const authenticate = (call: CallFacts) => void authenticator.admit(call);
     const options = { address, certificate, authenticate, log: silentLog, metrics: createMetrics() };
     this.#scheduler = await listen(options, (server, errors) => {
-      addHandshakeService(server, errors, gate);
-      addSchedulerService(server, errors, { feed: this.feed, identify: (context) => gate.identify(context) });
+      addHandshakeService(server, errors, authenticator);
+      addSchedulerService(server, errors, { feed: this.feed, identify: (context) => authenticator.identify(context) });
     });
   }
 

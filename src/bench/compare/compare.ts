@@ -6,7 +6,7 @@ import { timestamp } from '../../base/index.js';
 import { describeMachine, type Machine } from '../machine.js';
 import type { BenchShape } from '../options.js';
 import { benchPrecompute, type PrecomputeCost } from '../round/precompute.js';
-import { significant, spreadOf } from '../stats.js';
+import { significant, takeSpread } from '../stats.js';
 import {
   COMPARED,
   type ComparedOperation,
@@ -15,7 +15,7 @@ import {
   type Entry,
   openContestants,
 } from './contestants.js';
-import { type Target, targetsOf } from './targets.js';
+import { checkTargets, type Target } from './targets.js';
 
 /** Products in one sample of a library, at most. */
 const MANY = 20_000;
@@ -90,7 +90,7 @@ async function contest(
     for (const { entry, count, samples } of courses) samples.push((await entry.sample(count))!);
   }
   const othersCores = others(courses.filter(({ entry }) => entry.contestant === 'GMP'));
-  const measured = courses.map(({ entry, count, samples }) => ({ entry, count, usPerOp: spreadOf(samples) }));
+  const measured = courses.map(({ entry, count, samples }) => ({ entry, count, usPerOp: takeSpread(samples) }));
   const gmp = measured.find(({ entry }) => entry.contestant === 'GMP')?.usPerOp.min;
   const openssl = measured.find(({ entry }) => entry.contestant === 'openssl')?.usPerOp.min;
   const rows = measured.map(({ entry: { contestant, what, threads }, count, usPerOp }) => ({
@@ -123,5 +123,5 @@ export async function compare(options: BenchShape, command: string, say: (line: 
   const precompute = await benchPrecompute({ ...options, threads: 1 });
   const date = timestamp();
   const facts = { date, machine, command, bits: group.bits, exponentBits, batch, rounds, absent, tables, precompute };
-  return { ...facts, targets: targetsOf(facts) };
+  return { ...facts, targets: checkTargets(facts) };
 }

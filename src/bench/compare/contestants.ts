@@ -4,7 +4,7 @@ import { createDiffieHellman } from 'node:crypto';
 import { modInv, modPow } from 'bigint-crypto-utils';
 import { systemRng } from '../../base/index.js';
 import { type Engine, type EngineName, type OperationName, openEngine, probeEngines } from '../../engine/index.js';
-import { bigintToBytes, elementOf, elementsOf, type Group, randomElements, randomExponents } from '../../math/index.js';
+import { bigintToBytes, elementAt, type Group, randomElements, randomExponents, toBigints } from '../../math/index.js';
 import { type BareMeasure, BareProduct } from '../engine/bare.js';
 import { type ReadyOperation, readyOperation } from '../engine/operations.js';
 import type { Spread } from '../stats.js';
@@ -129,7 +129,7 @@ function diffieHellman(group: Group): Contestant {
   const bigEndian = (bytes: Uint8Array) => Buffer.from(bytes).reverse();
   const dh = createDiffieHellman(bigEndian(bigintToBytes(group.p, group.elementBytes)), 2);
   const batch = randomElements(systemRng, group, OPERANDS);
-  const bases = Array.from({ length: OPERANDS }, (_, i) => bigEndian(elementOf(group, batch, i)));
+  const bases = Array.from({ length: OPERANDS }, (_, i) => bigEndian(elementAt(group, batch, i)));
   return callContestant('node:crypto', (op, exponentBits) => {
     if (op !== 'pow' && op !== 'powFull') return undefined;
     const key = bigEndian(randomExponents(systemRng, 1, exponentBits / 8));
@@ -144,7 +144,7 @@ function diffieHellman(group: Group): Contestant {
 }
 
 function bigintCryptoUtils(group: Group): Contestant {
-  const bases = elementsOf(group, randomElements(systemRng, group, OPERANDS));
+  const bases = toBigints(group, randomElements(systemRng, group, OPERANDS));
   return callContestant('bigint-crypto-utils', (op, exponentBits) => {
     if (op === 'invertBatch') {
       const run = (count: number) => {
@@ -203,15 +203,15 @@ export async function openContestants(
   absent: (line: string) => void,
 ): Promise<Contestant[]> {
   const found: Contestant[] = [];
-  const engineOf = async (name: EngineName, workers: number, title: string) => {
+  const openContestant = async (name: EngineName, workers: number, title: string) => {
     found.push(engineContestant(title, await openEngine({ engine: name, group, threads: workers })));
   };
   for (const { name, available, reason, kernel } of probeEngines(group)) {
     if (name === 'reference') continue;
     if (!available) absent(`${name}: ${reason}`);
     else {
-      await engineOf(name, threads, name);
-      if (name === 'cpu' && cores >= 2 * threads) await engineOf(name, 2 * threads, `cpu × ${2 * threads}`);
+      await openContestant(name, threads, name);
+      if (name === 'cpu' && cores >= 2 * threads) await openContestant(name, 2 * threads, `cpu × ${2 * threads}`);
       if (name === 'cpu' && kernel === 'ifma') found.push(bareContestant(new BareProduct(group, kernel)));
     }
   }

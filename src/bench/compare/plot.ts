@@ -36,7 +36,7 @@ export function escapeXml(text: string): string {
 const text = (x: number, y: number, words: string, name = ''): string =>
   `<text x="${x}" y="${y}"${name && ` class="${name}"`}>${escapeXml(words)}</text>`;
 
-const labelOf = ({ contestant, what }: ComparedRow): string => (contestant === 'GMP' ? `GMP ${what}` : contestant);
+const makeLabel = ({ contestant, what }: ComparedRow): string => (contestant === 'GMP' ? `GMP ${what}` : contestant);
 
 const isOurs = ({ contestant }: ComparedRow): boolean => /^(cpu|openssl|bigint$|bare)/.test(contestant);
 
@@ -51,7 +51,7 @@ function panel({ op, exponentBits, rows }: ComparedTable, top: number): string {
     const length = Math.max(1, row.toGmp! * scale).toFixed(1);
     const end = LABEL + Number(length) + 6;
     parts.push(
-      text(0, y + 12, labelOf(row)),
+      text(0, y + 12, makeLabel(row)),
       `<rect x="${LABEL}" y="${y}" width="${length}" height="${BAR}" rx="2" class="${isOurs(row) ? 'ours' : 'peer'}"/>`,
       text(end, y + 12, `${figure(row.toGmp)} × · ${figure(row.usPerOp.min)} µs`, 'small'),
     );
@@ -62,7 +62,7 @@ function panel({ op, exponentBits, rows }: ComparedTable, top: number): string {
 }
 
 /** The whole plot; operations in which GMP did not take part are left out. */
-export function plotOf({ tables, machine, bits, date }: Comparison): string {
+export function drawPlot({ tables, machine, bits, date }: Comparison): string {
   const shown = tables.filter(({ rows }) => rows.some(({ toGmp }) => toGmp !== undefined));
   let top = TOP;
   const panels = shown.map((table) => {

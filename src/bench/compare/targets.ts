@@ -18,7 +18,7 @@ interface Facts {
 }
 
 /** The targets that this run can tell about; they are set for 4096 bits and 256-bit exponents. */
-export function targetsOf({ tables, precompute }: Facts): Target[] {
+export function checkTargets({ tables, precompute }: Facts): Target[] {
   const found: Target[] = [];
   const row = (op: ComparedOperation, contestant: string): ComparedRow | undefined =>
     tables.find((table) => table.op === op)?.rows.find((one) => one.contestant === contestant);

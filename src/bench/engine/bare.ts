@@ -3,7 +3,7 @@
 // native library after the other over a batch that stays in the second-level cache, which adds reading and writing elements in
 // their 64-bit form, into and out of eight lanes of 52-bit digits, and the canonical form of each result.
 import { systemRng } from '../../base/index.js';
-import { type Address, addressOf, type NativeLibrary, type NativePath, native } from '../../engine/index.js';
+import { type Address, type NativeLibrary, type NativePath, native, toAddress } from '../../engine/index.js';
 import { allocateBatch, type Group, randomElements } from '../../math/index.js';
 
 /** Elements of a call. */
@@ -30,12 +30,12 @@ export class BareProduct {
     const plain = randomElements(systemRng, group, ELEMENTS);
     this.#b = allocateBatch(group, ELEMENTS);
     this.#out = allocateBatch(group, ELEMENTS);
-    library.millrace_prepare(this.#handle, addressOf(this.#b), addressOf(plain), ELEMENTS);
+    library.millrace_prepare(this.#handle, toAddress(this.#b), toAddress(plain), ELEMENTS);
   }
 
   /** Microseconds a product over `count` of them. */
   sample(measure: BareMeasure, count: number): number {
-    const [out, a, b] = [addressOf(this.#out), addressOf(this.#a), addressOf(this.#b)];
+    const [out, a, b] = [toAddress(this.#out), toAddress(this.#a), toAddress(this.#b)];
     const calls = Math.max(1, Math.floor(count / ELEMENTS));
     const start = process.hrtime.bigint();
     if (measure === 'kernel') {

@@ -1,7 +1,7 @@
 // `millrace bench engine`: what the operations of one engine cost on this machine, through its public interface.
 import { type Engine, type OperationName, openEngine } from '../../engine/index.js';
 import type { BenchOptions, BenchShape } from '../options.js';
-import { type Spread, spreadOf } from '../stats.js';
+import { type Spread, takeSpread } from '../stats.js';
 import { readyOperation } from './operations.js';
 
 /** One measured operation: the line that scripts read, its names are fixed. */
@@ -25,7 +25,7 @@ async function measureOperation(engine: Engine, op: OperationName, shape: BenchS
     const samples: number[] = [];
     for (let i = 0; i < repeat; i++) samples.push(await ready.sample());
     const { name, threads, path } = engine;
-    return { engine: name, op, bits: group.bits, exponentBits, batch, threads, usPerOp: spreadOf(samples), path };
+    return { engine: name, op, bits: group.bits, exponentBits, batch, threads, usPerOp: takeSpread(samples), path };
   } finally {
     ready.release();
   }

@@ -1,8 +1,8 @@
-// One operation of an engine, made ready to be measured: operands drawn, prepared and tabled before the clock starts. What is
-// timed is the public interface with everything that a node pays: checks, cutting into chunks, the way to a worker and back.
+// One operation of an engine, made ready to be measured: operands drawn, prepared and tabled before the clock starts. The
+// measurement covers the public interface with everything that a node pays: checks, cutting into chunks, the way to a worker and back.
 import { systemRng } from '../../base/index.js';
 import { randomPermutation } from '../../cmix/index.js';
-import { type Engine, type OperandKind, type OperationName, operationOf } from '../../engine/index.js';
+import { type Engine, findOperation, type OperandKind, type OperationName } from '../../engine/index.js';
 import { randomElements, randomExponents } from '../../math/index.js';
 
 /**
@@ -75,7 +75,7 @@ export async function readyOperation(
   };
 }
 
-const outputCount = (op: OperationName, batch: number): number => (operationOf(op).folds ? 1 : batch);
+const outputCount = (op: OperationName, batch: number): number => (findOperation(op).folds ? 1 : batch);
 
 interface Operands {
   readonly call: (out: Uint8Array) => Promise<Uint8Array>;
@@ -110,7 +110,7 @@ async function operands(engine: Engine, op: OperationName, { batch, exponentBits
         return undefined;
     }
   };
-  const operation = operationOf(op);
+  const operation = findOperation(op);
   const given: Record<string, unknown> = {};
   for (const [name, kind] of Object.entries(operation.operands)) given[name] = await draw(kind);
   return {

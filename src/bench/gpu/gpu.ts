@@ -8,10 +8,10 @@ import { type Group, groupOfBits } from '../../math/index.js';
 import { QUEUED, readyOperation } from '../engine/operations.js';
 import { type CardState, describeMachine, type Machine } from '../machine.js';
 import { measurePrecompute, type PrecomputeCost } from '../round/precompute.js';
-import { type Spread, significant, spreadOf } from '../stats.js';
+import { type Spread, significant, takeSpread } from '../stats.js';
 import { type CheckReport, madsPerSecond } from './check.js';
-import { DOCUMENTED, type Documented, gpuTargets, type Limits, limitOf, limitsOf } from './limits.js';
-import { Budget, casesOf, type GpuCase, SHORT_BITS, type SkippedCase } from './plan.js';
+import { cardLimits, DOCUMENTED, type Documented, gpuTargets, type Limits, operationLimit } from './limits.js';
+import { Budget, type GpuCase, planCases, SHORT_BITS, type SkippedCase } from './plan.js';
 
 interface GpuOptions {
   /** What the check wrote; undefined where it did not run. */
@@ -104,11 +104,11 @@ async function measure(engine: Engine, one: GpuCase, quick: boolean): Promise<Gp
       runs.push(await ready.once());
       spentMs += runs.at(-1)!;
     }
-    const ms = spreadOf(runs);
+    const ms = takeSpread(runs);
     const alone = (batch / ms.median) * 1000;
     const figure = { ...one, repeats: runs.length, ms };
     if (!QUEUED.includes(op) || batch < QUEUED_FROM || quick) return { ...figure, perSecond: significant(alone) };
-    const queuedUsPerOp = spreadOf([await ready.sample(), await ready.sample()]);
+    const queuedUsPerOp = takeSpread([await ready.sample(), await ready.sample()]);
     return { ...figure, perSecond: significant(Math.max(alone, 1e6 / queuedUsPerOp.median)), queuedUsPerOp };
   } finally {
     ready.release();
@@ -163,8 +163,8 @@ class GpuBench {
         if (withPrecompute) await this.#precompute([card, cpu]);
         const peers = batches.filter((batch) => batch <= PEER_BATCH);
         const peer = peers.length > 0 ? Math.max(...peers) : Math.min(...batches);
-        await this.#all('cpu', cpu, casesOf(bits, exponentBits, [peer]), budget, this.cpu);
-        await this.#all('card', card, casesOf(bits, exponentBits, batches), budget, this.card);
+        await this.#all('cpu', cpu, planCases(bits, exponentBits, [peer]), budget, this.cpu);
+        await this.#all('card', card, planCases(bits, exponentBits, batches), budget, this.card);
       } finally {
         await cpu.close();
       }
@@ -220,7 +220,7 @@ class GpuBench {
 }
 
 /** What the check measured, as figures like the engine's. */
-function residentOf(check: CheckReport): GpuFigure[] {
+function residentFigures(check: CheckReport): GpuFigure[] {
   return check.figures.map(({ op, bits, lanes, batch, exponentBits, repeats, ms }) => {
     const spread = { min: significant(ms.min), median: significant(ms.median), max: significant(ms.max) };
     const perSecond = significant((batch / ms.median) * 1000);
@@ -239,13 +239,13 @@ export function related(
     const peer = cpu.find((one) => one.op === op && one.bits === bits && one.exponentBits === exponentBits);
     return {
       ...figure,
-      ...(mads !== undefined && { toLimit: significant(perSecond / limitOf(mads, op, bits, exponentBits)) }),
+      ...(mads !== undefined && { toLimit: significant(perSecond / operationLimit(mads, op, bits, exponentBits)) }),
       ...(peer && { toCpu: significant(perSecond / peer.perSecond) }),
     };
   });
 }
 
-function faultsOf({ check, compliance }: GpuOptions): string[] {
+function listFaults({ check, compliance }: GpuOptions): string[] {
   return [
     ...(check?.wrong ?? []).map((one) => `wrong result on the card: ${one}`),
     ...(check?.error ? [`the check ended: ${check.error}`] : []),
@@ -253,7 +253,7 @@ function faultsOf({ check, compliance }: GpuOptions): string[] {
   ];
 }
 
-function bestOf(figures: readonly GpuFigure[]) {
+function findBest(figures: readonly GpuFigure[]) {
   return (op: GpuFigure['op']): number | undefined => {
     const rates = figures
       .filter((one) => one.op === op && one.bits === 4096 && [0, SHORT_BITS].includes(one.exponentBits))
@@ -268,7 +268,7 @@ export async function benchGpu(options: GpuOptions, say: (line: string) => void)
   const bench = new GpuBench(options, say);
   await bench.run();
   const mads = check && madsPerSecond(check);
-  const resident = related(check ? residentOf(check) : [], mads, bench.cpu);
+  const resident = related(check ? residentFigures(check) : [], mads, bench.cpu);
   const withTransfers = related(bench.card, mads, bench.cpu);
   const card = check?.card ?? { name: bench.cardName };
   const skipped = (check?.skipped ?? []).map((one): SkippedCase => ({ ...one, where: `resident, ${one.lanes} lanes` }));
@@ -279,12 +279,12 @@ export async function benchGpu(options: GpuOptions, say: (line: string) => void)
     issue: check?.issue ?? [],
     comparisons: check ? { done: check.comparisons, wrong: check.wrong } : null,
     compliance,
-    limits: mads === undefined ? [] : widths.map((bits) => limitsOf(mads, bits)),
+    limits: mads === undefined ? [] : widths.map((bits) => cardLimits(mads, bits)),
     ...{ resident, withTransfers, cpu: bench.cpu, peer: bench.peer ?? null, precompute: bench.precompute },
     skipped: [...skipped, ...bench.skipped],
-    faults: [...faultsOf(options), ...bench.faults],
+    faults: [...listFaults(options), ...bench.faults],
     documented: DOCUMENTED,
-    targets: gpuTargets(card.name, { resident: bestOf(resident), withTransfers: bestOf(withTransfers) }),
+    targets: gpuTargets(card.name, { resident: findBest(resident), withTransfers: findBest(withTransfers) }),
   };
 }
 

@@ -17,7 +17,7 @@ interface WorkCount {
 }
 
 /** Products that one result of an operation takes; of product and multiExp, one element that goes in. */
-export function workOf(op: OperationName, exponentBits: number): WorkCount {
+export function countWork(op: OperationName, exponentBits: number): WorkCount {
   const rows = Math.ceil(exponentBits / WINDOW_BITS);
   const entries = 2 ** WINDOW_BITS - 1;
   switch (op) {
@@ -47,8 +47,8 @@ const madsOfMultiplication = (bits: number): number => 2 * (bits / 32) ** 2;
 const madsOfSquaring = (bits: number): number => 1.5 * (bits / 32) ** 2 + bits / 64;
 
 /** Results a second at most, at so many wide multiply-adds a second. */
-export function limitOf(madsPerSecond: number, op: OperationName, bits: number, exponentBits: number): number {
-  const { multiplications, squarings } = workOf(op, exponentBits);
+export function operationLimit(madsPerSecond: number, op: OperationName, bits: number, exponentBits: number): number {
+  const { multiplications, squarings } = countWork(op, exponentBits);
   const mads = multiplications * madsOfMultiplication(bits) + squarings * madsOfSquaring(bits);
   return madsPerSecond / mads;
 }
@@ -62,13 +62,13 @@ export interface Limits {
   readonly fixedBasePowersPerSecond: number;
 }
 
-export function limitsOf(madsPerSecond: number, bits: number): Limits {
+export function cardLimits(madsPerSecond: number, bits: number): Limits {
   return {
     bits,
     multiplicationsPerSecond: significant(madsPerSecond / madsOfMultiplication(bits)),
     squaringsPerSecond: significant(madsPerSecond / madsOfSquaring(bits)),
-    powersPerSecond: significant(limitOf(madsPerSecond, 'pow', bits, SHORT_BITS)),
-    fixedBasePowersPerSecond: significant(limitOf(madsPerSecond, 'powFixed', bits, SHORT_BITS)),
+    powersPerSecond: significant(operationLimit(madsPerSecond, 'pow', bits, SHORT_BITS)),
+    fixedBasePowersPerSecond: significant(operationLimit(madsPerSecond, 'powFixed', bits, SHORT_BITS)),
   };
 }
 
@@ -130,5 +130,5 @@ export function gpuTargets(card: string, best: BestRates): (Target & { readonly 
 }
 
 /** What a limit is said of: results of an operation, or elements that go into it. */
-export const unitOf = (op: OperationName): string =>
+export const unitName = (op: OperationName): string =>
   op === 'product' || op === 'multiExp' ? 'elements' : isPower(op) ? 'powers' : 'results';

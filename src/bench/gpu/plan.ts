@@ -29,7 +29,7 @@ export interface SkippedCase extends GpuCase {
 }
 
 /** The operations at one width: with short exponents all of the catalogue, else those that have exponents. */
-export function casesOf(bits: number, exponentBits: number, batches: readonly number[]): GpuCase[] {
+export function planCases(bits: number, exponentBits: number, batches: readonly number[]): GpuCase[] {
   const short = exponentBits === SHORT_BITS;
   return OPERATIONS.filter((op) => short || isPower(op)).flatMap((op) =>
     batches.map((batch) => ({ op, bits, batch, exponentBits: isPower(op) ? exponentBits : 0 })),
@@ -56,12 +56,12 @@ export class Budget {
 
   /** Notes what one run of a case took. `where`: what ran it. */
   took(where: string, one: GpuCase, ms: number): void {
-    this.#msEach.set(kindOf(where, one), ms / sizeOf(one));
+    this.#msEach.set(caseKind(where, one), ms / caseSize(one));
   }
 
   /** What a run is expected to take; 0 where nothing of its kind has run. */
   expectedMs(where: string, one: GpuCase): number {
-    return (this.#msEach.get(kindOf(where, one)) ?? 0) * sizeOf(one);
+    return (this.#msEach.get(caseKind(where, one)) ?? 0) * caseSize(one);
   }
 
   /** Why a case is left out; undefined where there is time for it. */
@@ -74,5 +74,5 @@ export class Budget {
   }
 }
 
-const kindOf = (where: string, { op, bits }: GpuCase): string => `${where} ${op} ${bits}`;
-const sizeOf = ({ batch, exponentBits }: GpuCase): number => batch * Math.max(1, exponentBits);
+const caseKind = (where: string, { op, bits }: GpuCase): string => `${where} ${op} ${bits}`;
+const caseSize = ({ batch, exponentBits }: GpuCase): number => batch * Math.max(1, exponentBits);

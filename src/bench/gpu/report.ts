@@ -3,7 +3,7 @@
 import { machineLine, markdown } from '../compare/report.js';
 import { figure } from '../stats.js';
 import type { GpuFigure, GpuResult } from './gpu.js';
-import { unitOf } from './limits.js';
+import { unitName } from './limits.js';
 
 /** A rate for a table: in millions, or in thousands where that is little. */
 export function rate(perSecond: number): string {
@@ -82,7 +82,7 @@ function figureTables(result: GpuResult): string[] {
       const card = bestResident(one);
       const through = withTransfers.find(sameCase(one));
       return [
-        `${one.op} (${unitOf(one.op)})`,
+        `${one.op} (${unitName(one.op)})`,
         String(one.batch),
         figure(card?.ms.median),
         card ? rate(card.perSecond) : '–',

@@ -12,12 +12,12 @@ import { encodeEnvelope, TEAM_HOST_OPTIONS, TeamLink } from '../../comms/index.j
 import { groupOfBits } from '../../math/index.js';
 import { type BatchSource, isRealtime, type Member, Membership, type RoundInfo } from '../../protocol/index.js';
 import { LinkWarmUp } from '../../round/index.js';
-import { factsOf, HostManager, keepWarmMs, LinkMetrics, services, transmit, unary } from '../../transport/index.js';
+import { HostManager, keepWarmMs, LinkMetrics, peerFacts, services, transmit, unary } from '../../transport/index.js';
 import type { TeamClient } from '../../transport/proto/generated/millrace/v1/Team.js';
 import { SERVER_ADDRESS } from './forwarder.js';
 import type { Answers, EndFacts, Measured, Measurement, Ports } from './messages.js';
 import type { LinkMode, LinkWindows } from './plan.js';
-import { memberOf, NETWORK, type OwnEnd, setSysctl } from './self.js';
+import { asMember, NETWORK, type OwnEnd, setSysctl } from './self.js';
 import { dialling } from './windows.js';
 
 const never = new AbortController().signal;
@@ -56,7 +56,7 @@ class Sender {
 
   /** Dials the connection that batches of realtime go over. */
   async dial(windows: LinkWindows): Promise<number> {
-    const host = this.hosts.current(factsOf(this.member), OPTIONS);
+    const host = this.hosts.current(peerFacts(this.member), OPTIONS);
     const startMs = systemClock.nowMs();
     await dialling(windows, () => host.wire('realtime', systemClock.nowMs() + LIMIT_MS, never));
     return systemClock.nowMs() - startMs;
@@ -65,7 +65,7 @@ class Sender {
   async send(mode: LinkMode, content: Uint8Array, slots: number): Promise<number> {
     const { node } = this.member;
     const startMs = systemClock.nowMs();
-    if (mode === 'stream') await this.link.transfer(node, sourceOf(content, slots), never);
+    if (mode === 'stream') await this.link.transfer(node, makeSource(content, slots), never);
     else await this.#sendWhole(content);
     return systemClock.nowMs() - startMs;
   }
@@ -78,7 +78,7 @@ class Sender {
     const attempt = unary(services.Team, (client: TeamClient, metadata, options, done) =>
       client.deliver(envelope, metadata, options, done),
     );
-    const host = this.hosts.current(factsOf(this.member));
+    const host = this.hosts.current(peerFacts(this.member));
     const options = { lane: 'realtime', signal: never, timeoutMs: LIMIT_MS, idempotent: false } as const;
     await transmit(host, this.hosts.deps.metrics, attempt, options);
   }
@@ -89,7 +89,7 @@ class Sender {
 }
 
 /** A batch that is ready as a whole, in a node's chunks. */
-function sourceOf(content: Uint8Array, slots: number): BatchSource {
+function makeSource(content: Uint8Array, slots: number): BatchSource {
   const slotBytes = content.length / slots;
   const chunkSlots = Math.min(CHUNK_SLOTS, slots);
   const chunkBytes = chunkSlots * slotBytes;
@@ -103,7 +103,7 @@ function sourceOf(content: Uint8Array, slots: number): BatchSource {
 }
 
 /** A round of these two whose messages are being collected. */
-function roundOf(own: OwnEnd, member: Member, { payloads, bits }: Measurement): RoundInfo {
+function makeRound(own: OwnEnd, member: Member, { payloads, bits }: Measurement): RoundInfo {
   const limitMs = LIMIT_MS;
   return {
     ...{ network: NETWORK, round: ROUND, membership: 0, team: [own.key.nodeId, member.node] },
@@ -143,7 +143,7 @@ async function collect(own: OwnEnd, { link, member }: Sender, measurement: Measu
   };
   const ports = { clock: systemClock, rng: systemRng, log: silentLog, metrics: createMetrics() };
   const care = new LinkWarmUp({ probe, self: own.key.nodeId, policy: { keepWarmMs: pauseMs }, ...ports });
-  const info = roundOf(own, member, measurement);
+  const info = makeRound(own, member, measurement);
   care.onStage(info, 'PRECOMPUTING');
   care.onStage(info, 'QUEUED');
   try {
@@ -200,7 +200,7 @@ async function blast(port: number, ms: number): Promise<{ bytes: number; ms: num
 
 export function clientAnswers(own: OwnEnd): Answers {
   let joined: { server: EndFacts; ports: Ports } | undefined;
-  const at = (listener: keyof Ports) => memberOf(joined!.server, `${SERVER_ADDRESS}:${joined!.ports[listener]}`);
+  const at = (listener: keyof Ports) => asMember(joined!.server, `${SERVER_ADDRESS}:${joined!.ports[listener]}`);
   return {
     join: async (ask) => {
       joined = ask;

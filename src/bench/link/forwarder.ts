@@ -8,9 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { MixError } from '../../base/index.js';
 import { findCompiler } from '../compiler.js';
 
-const fileOf = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
-const SOURCES = ['bench/link/forwarder.c', 'bench/link/line.h'].map(fileOf);
-const PROGRAM = fileOf('build/bench/forwarder');
+const projectFile = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+const SOURCES = ['bench/link/forwarder.c', 'bench/link/line.h'].map(projectFile);
+const PROGRAM = projectFile('build/bench/forwarder');
 const DEVICE = '/dev/net/tun';
 /** Its own word for a system call that was refused. */
 const REFUSED = 3;
@@ -24,7 +24,7 @@ export interface Surroundings {
 }
 
 /** The first thing that is missing, and how to get it; undefined where nothing is. */
-export function missingOf(found: Surroundings): { readonly missing: string; readonly get: string } | undefined {
+export function findMissing(found: Surroundings): { readonly missing: string; readonly get: string } | undefined {
   const { platform, hasSource, compiler, tun } = found;
   if (platform !== 'linux') return { missing: 'Linux', get: 'run it on Linux: it needs network namespaces and TUN' };
   if (!hasSource) return { missing: 'bench/link/forwarder.c', get: 'run it from a checkout of the sources' };
@@ -61,7 +61,7 @@ export function surroundings(): Surroundings {
 
 /** Builds the program where it is missing or older than its sources. @throws MixError BENCH_UNAVAILABLE */
 export function buildForwarder(found: Surroundings = surroundings()): string {
-  const missing = missingOf(found);
+  const missing = findMissing(found);
   if (missing) throw new MixError('BENCH_UNAVAILABLE', missing);
   const newest = Math.max(...SOURCES.map((file) => statSync(file).mtimeMs));
   if (existsSync(PROGRAM) && statSync(PROGRAM).mtimeMs >= newest) return PROGRAM;

@@ -7,10 +7,10 @@ import { fileURLToPath } from 'node:url';
 import { MixError, timestamp } from '../../base/index.js';
 import { WINDOW_BYTES } from '../../transport/index.js';
 import { describeMachine, type Machine } from '../machine.js';
-import { significant, spreadOf } from '../stats.js';
+import { significant, takeSpread } from '../stats.js';
 import { type Carried, CLIENT_ADDRESS, Forwarder } from './forwarder.js';
 import { End, type Measured } from './messages.js';
-import { casesOf, idealMs, isRepeated, type LinkCase, type LinkFigure, type LinkOptions, lineOf } from './plan.js';
+import { idealMs, isRepeated, type LinkCase, type LinkFigure, type LinkOptions, planCases, planLine } from './plan.js';
 import { type LinkTarget, linkTargets } from './targets.js';
 import { DEFAULT_WINDOW_BYTES } from './windows.js';
 
@@ -103,7 +103,7 @@ class Bench {
     await this.#client.ask('join', { server, ports });
     const { bytes, ms } = await this.#client.ask('blast', { ms: BLAST_MS });
     this.carriesMbitPerS = significant((bytes * 8) / (ms * 1_000));
-    await this.#forwarder.set(lineOf(this.options));
+    await this.#forwarder.set(planLine(this.options));
     this.pingMs = significant((await this.#client.ask('join', { server, ports })).pingMs);
     await this.#forwarder.carried();
   }
@@ -146,15 +146,15 @@ class Bench {
 
 type Sample = Measured & { readonly drops: number };
 
-function figureOf(of: LinkCase, samples: readonly Sample[], ideal: number): LinkFigure {
-  const ms = spreadOf(samples.map((sample) => sample.ms));
+function makeFigure(of: LinkCase, samples: readonly Sample[], ideal: number): LinkFigure {
+  const ms = takeSpread(samples.map((sample) => sample.ms));
   const last = samples.at(-1)!.warmMs;
   return {
     ...of,
     ms,
     ratioToIdeal: significant(ms.median / ideal),
     samples: samples.length,
-    dialMs: spreadOf(samples.map((sample) => sample.dialMs)),
+    dialMs: takeSpread(samples.map((sample) => sample.dialMs)),
     warmings: last.length,
     lastWarmMs: significant(last.at(-1) ?? 0),
     drops: samples.reduce((sum, { drops }) => sum + drops, 0),
@@ -165,7 +165,7 @@ function figureOf(of: LinkCase, samples: readonly Sample[], ideal: number): Link
 async function benchBatch(bench: Bench, payloads: number, say: (line: string) => void): Promise<LinkFigure[]> {
   const { options } = bench;
   const ideal = idealMs(options, payloads);
-  const cases = casesOf(defaultCongestion(), options.windows);
+  const cases = planCases(defaultCongestion(), options.windows);
   const samples = cases.map((): Sample[] => []);
   for (let repeat = 0; repeat < options.repeat; repeat++) {
     for (const [index, of] of cases.entries()) {
@@ -174,7 +174,7 @@ async function benchBatch(bench: Bench, payloads: number, say: (line: string) =>
     }
     say(`${payloads} payloads: ${repeat + 1} of ${options.repeat} repeats`);
   }
-  return cases.map((of, index) => figureOf(of, samples[index]!, ideal));
+  return cases.map((of, index) => makeFigure(of, samples[index]!, ideal));
 }
 
 /** @throws MixError BENCH_UNAVAILABLE, INPUT_INVALID */
@@ -195,7 +195,7 @@ export async function benchLink(options: LinkOptions, command: string, say: (lin
       const result = {
         ...{ rttMs, mbitPerS, payloads, idealMs: idealMs(options, payloads), cases, bits, mtu },
         ...{
-          queueBytes: lineOf(options).queueBytes,
+          queueBytes: planLine(options).queueBytes,
           collectMs,
           idleMs,
           sysctls,

@@ -60,7 +60,7 @@ export function idealMs({ rttMs, mbitPerS, bits }: LinkOptions, payloads: number
 }
 
 /** What one direction of the link is: the queue before the line holds the link's own content once, 1 MiB at least. */
-export function lineOf({ rttMs, mbitPerS }: Pick<LinkOptions, 'rttMs' | 'mbitPerS'>): {
+export function planLine({ rttMs, mbitPerS }: Pick<LinkOptions, 'rttMs' | 'mbitPerS'>): {
   readonly delayNs: number;
   readonly bitsPerSecond: number;
   readonly queueBytes: number;
@@ -70,7 +70,7 @@ export function lineOf({ rttMs, mbitPerS }: Pick<LinkOptions, 'rttMs' | 'mbitPer
 }
 
 /** Every case once; each repeat goes through all of them, so that a disturbance meets all alike. */
-export function casesOf(defaultCongestion: string, wanted: readonly LinkWindows[] = WINDOWS): readonly LinkCase[] {
+export function planCases(defaultCongestion: string, wanted: readonly LinkWindows[] = WINDOWS): readonly LinkCase[] {
   const cases: LinkCase[] = [];
   for (const congestion of new Set(['reno', defaultCongestion])) {
     for (const windows of wanted) {

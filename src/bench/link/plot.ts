@@ -17,7 +17,7 @@ const TOP = 58;
 const text = (x: number, y: number, words: string, name = ''): string =>
   `<text x="${x}" y="${y}"${name && ` class="${name}"`}>${escapeXml(words)}</text>`;
 
-const labelOf = ({ state, windows, congestion, mode }: LinkFigure): string =>
+const makeLabel = ({ state, windows, congestion, mode }: LinkFigure): string =>
   `${state}, ${windows}, ${congestion}, ${mode}`;
 
 /** Bars are as long as the logarithm of the ratio: cases are up to a hundred apart. */
@@ -30,7 +30,7 @@ function panel({ payloads, bits, idealMs, cases }: LinkResult, top: number): str
     const length = Math.max(1, Math.log2(Math.max(1, one.ratioToIdeal)) * scale);
     const name = one.windows === 'wide' ? 'ours' : 'peer';
     parts.push(
-      text(0, y + 11, labelOf(one)),
+      text(0, y + 11, makeLabel(one)),
       `<rect x="${LABEL}" y="${y}" width="${length.toFixed(1)}" height="${BAR}" rx="2" class="${name}"/>`,
       text(
         Math.round(LABEL + length) + 6,

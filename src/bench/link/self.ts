@@ -2,9 +2,9 @@
 // kernel settings of its network namespace.
 import { writeFileSync } from 'node:fs';
 import { MixError } from '../../base/index.js';
-import { nodeIdOf, type SigningKey } from '../../cmix/index.js';
+import { deriveNodeId, type SigningKey } from '../../cmix/index.js';
 import type { Member } from '../../protocol/index.js';
-import { bytesOf, type CertificatePair } from '../../transport/index.js';
+import { asBytes, type CertificatePair } from '../../transport/index.js';
 import type { EndFacts } from './messages.js';
 
 export const NETWORK = 'bench';
@@ -28,7 +28,7 @@ export function setSysctl(name: string, value: string): void {
 }
 
 /** The other end as a member of the list. */
-export function memberOf({ identityKey, certificate }: EndFacts, address: string): Member {
-  const key = bytesOf(Buffer.from(identityKey, 'hex'));
-  return { node: nodeIdOf(key), address, gatewayAddress: address, identityKey: key, certificate };
+export function asMember({ identityKey, certificate }: EndFacts, address: string): Member {
+  const key = asBytes(Buffer.from(identityKey, 'hex'));
+  return { node: deriveNodeId(key), address, gatewayAddress: address, identityKey: key, certificate };
 }

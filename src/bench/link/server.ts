@@ -7,11 +7,11 @@ import { silentLog } from '../../base/log.js';
 import { createMetrics } from '../../base/metrics.js';
 import { addTeamService } from '../../comms/index.js';
 import { type BatchSink, type LinkReceiver, Membership, type SignedTeamMessage } from '../../protocol/index.js';
-import { addHandshakeService, Gate, listen } from '../../transport/index.js';
+import { addHandshakeService, CallAuthenticator, listen } from '../../transport/index.js';
 import { SERVER_ADDRESS } from './forwarder.js';
 import type { Answers } from './messages.js';
 import type { LinkWindows } from './plan.js';
-import { memberOf, NETWORK, type OwnEnd } from './self.js';
+import { asMember, NETWORK, type OwnEnd } from './self.js';
 import { servedWindows, servingWith } from './windows.js';
 
 /** As a node has it. */
@@ -75,23 +75,23 @@ export function serverAnswers({ key, certificate }: OwnEnd): Answers {
   const keeper = new Keeper();
   return {
     serve: async ({ client }) => {
-      const membership = new Membership(0, [memberOf(client, `${SERVER_ADDRESS}:1`)]);
+      const membership = new Membership(0, [asMember(client, `${SERVER_ADDRESS}:1`)]);
       const self = { id: key.nodeId, sign: (digest: Uint8Array) => key.sign(digest) };
       const ports = { clock: systemClock, rng: systemRng };
-      const gate = new Gate({ network: NETWORK, self, membership: () => membership, ...ports });
+      const authenticator = new CallAuthenticator({ network: NETWORK, self, membership: () => membership, ...ports });
       const options = {
         address: `${SERVER_ADDRESS}:0`,
         certificate,
-        authenticate: (call: Parameters<Gate['admit']>[0]) => void gate.admit(call),
+        authenticate: (call: Parameters<CallAuthenticator['admit']>[0]) => void authenticator.admit(call),
         log: silentLog,
       };
       const serve = async (windows: LinkWindows) => {
         const listener = await servingWith(windows, () =>
           listen({ ...options, metrics: createMetrics() }, (server, errors) => {
-            addHandshakeService(server, errors, gate);
+            addHandshakeService(server, errors, authenticator);
             addTeamService(server, errors, {
               receiver: keeper,
-              identify: (context) => gate.identify(context),
+              identify: (context) => authenticator.identify(context),
               idleMs: IDLE_MS,
             });
           }),

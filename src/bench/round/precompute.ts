@@ -4,7 +4,7 @@ import { randomBytes, systemRng } from '../../base/index.js';
 import {
   createKeyShare,
   decryptionShares,
-  generatorOf,
+  generatorElement,
   joinCipher,
   precompDecrypt,
   precompPermute,
@@ -16,7 +16,7 @@ import {
 import { type Engine, type EngineName, openEngine } from '../../engine/index.js';
 import { type Group, randomElements, randomExponents } from '../../math/index.js';
 import type { BenchShape } from '../options.js';
-import { type Spread, spreadOf } from '../stats.js';
+import { type Spread, takeSpread } from '../stats.js';
 
 /** One piece of the work. */
 interface PrecomputeStep {
@@ -83,7 +83,7 @@ async function generate(round: Round, teamKey: Uint8Array) {
   const { engine, meter, exponentBytes } = round;
   const { r, s, source } = await meter.step('drawing r, s, exponents, permutation', () => draw(round));
   const [g, team] = await meter.step('tables of g and the team key', () =>
-    Promise.all([engine.fixedBase(generatorOf(engine.group)), engine.fixedBase(teamKey)]),
+    Promise.all([engine.fixedBase(generatorElement(engine.group)), engine.fixedBase(teamKey)]),
   );
   const cipher = async ({ plain, exponents }: typeof r) => {
     const [heads, keys] = await meter.step('powFixed, 4 a slot', async () => [
@@ -165,13 +165,13 @@ export async function measurePrecompute(
   await once();
   const all: Meter[] = [];
   for (let i = 0; i < rounds; i++) all.push(await once());
-  const sums = spreadOf(all.map(({ costs }) => [...costs.values()].reduce((sum, us) => sum + us, 0) / slots / 1000));
+  const sums = takeSpread(all.map(({ costs }) => [...costs.values()].reduce((sum, us) => sum + us, 0) / slots / 1000));
   const steps = [...all[0]!.costs.keys()].map((what) => ({
     what,
-    cpuUsPerSlot: spreadOf(all.map(({ costs }) => costs.get(what)! / slots)),
+    cpuUsPerSlot: takeSpread(all.map(({ costs }) => costs.get(what)! / slots)),
   }));
   const { name, path, group, threads } = engine;
   const shape = { slots, width: 1 as const, bits: group.bits, exponentBits, threads, rounds };
-  const wallMs = spreadOf(all.map((meter) => meter.wallMs));
+  const wallMs = takeSpread(all.map((meter) => meter.wallMs));
   return { engine: name, path, ...shape, steps, cpuMsPerSlot: sums.min, cpuMsPerSlotMedian: sums.median, wallMs };
 }

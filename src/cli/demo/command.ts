@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { Command } from 'commander';
 import { MixError, sleep, systemClock, systemRng } from '../../base/index.js';
 import { createLog } from '../../base/log.js';
-import type { Fate } from '../../client/index.js';
+import type { MessageOutcome } from '../../client/index.js';
 import { ENGINE_NAMES, openEngine } from '../../engine/index.js';
 import { TEAM_SIZE_MAX, TEAM_SIZE_MIN } from '../../protocol/index.js';
 import { duration, groupBits, oneOf, whole } from '../common/arguments.js';
@@ -14,7 +14,7 @@ import { DemoDisplay } from './display.js';
 import { DemoNetwork } from './network.js';
 import { type DemoOptions, type RawDemoOptions, readOptions, TEAMS_MIN } from './options.js';
 import { roundLine, roundTable } from './results.js';
-import { demoFloors, NODE_SETTINGS, PEER_LOST_MS, settingsOf } from './settings.js';
+import { demoFloors, demoSettings, NODE_SETTINGS, PEER_LOST_MS } from './settings.js';
 import { DemoTraffic } from './traffic.js';
 
 const HELP = `
@@ -79,11 +79,11 @@ async function demo(raw: RawDemoOptions): Promise<void> {
     groups: [group.name],
     floors: demoFloors(options),
     settings: NODE_SETTINGS,
-    scheduler: settingsOf(options),
+    scheduler: demoSettings(options),
   });
   const display = new DemoDisplay(process.stderr, {
     view: () => network.view,
-    nameOf: (node) => `node ${numberOf(network, node)}`,
+    nameOf: (node) => `node ${nodeNumber(network, node)}`,
     page: () => network.page,
   });
   const interrupted = onInterrupt(network, display);
@@ -107,13 +107,15 @@ async function session(network: DemoNetwork, options: DemoOptions, display: Demo
   const log = createLog({ name: 'demo', level: 'error' });
   const engine = await openEngine({ engine: options.engine, group: options.group, threads: 1, log });
   const traffic = new DemoTraffic(network, options, engine, {
-    onResult: (result, row) => display.say(roundLine(result, row, (node) => numberOf(network, node))),
-    onUndelivered: (fates) =>
-      display.say(`${fates.length} messages did not come out; their senders were told: ${told(fates)}`),
+    onResult: (result, row) => display.say(roundLine(result, row, (node) => nodeNumber(network, node))),
+    onUndelivered: (outcomes) =>
+      display.say(`${outcomes.length} messages did not come out; their senders were told: ${told(outcomes)}`),
   });
   try {
     const { nodes } = network.nodes;
-    display.say(`${nodes.length} nodes online · engine ${engineOf(network)} · registering ${traffic.senders} senders`);
+    display.say(
+      `${nodes.length} nodes online · engine ${enginesUsed(network)} · registering ${traffic.senders} senders`,
+    );
     display.say(`live page: ${network.page}`);
     await traffic.register();
     display.begin();
@@ -132,16 +134,16 @@ async function session(network: DemoNetwork, options: DemoOptions, display: Demo
   }
 }
 
-const numberOf = (network: DemoNetwork, node: string): string =>
+const nodeNumber = (network: DemoNetwork, node: string): string =>
   String(network.nodes.nodes.find(({ id }) => id === node)?.number ?? node.slice(0, 8));
 
-const engineOf = (network: DemoNetwork): string =>
+const enginesUsed = (network: DemoNetwork): string =>
   [...new Set(network.view?.nodes.map(({ engine }) => engine))].join(', ');
 
-function told(fates: readonly Fate[]): string {
+function told(outcomes: readonly MessageOutcome[]): string {
   const counts = new Map<string, number>();
-  for (const fate of fates) {
-    const what = 'code' in fate ? fate.code : 'reason' in fate ? fate.reason : fate.state;
+  for (const outcome of outcomes) {
+    const what = 'code' in outcome ? outcome.code : 'reason' in outcome ? outcome.reason : outcome.state;
     counts.set(what, (counts.get(what) ?? 0) + 1);
   }
   return [...counts].map(([what, count]) => `${count} ${what}`).join(', ');
@@ -179,7 +181,7 @@ async function hopeless(network: DemoNetwork, teamSize: number): Promise<never> 
     const row = table?.rounds.findLast(({ failure }) => failure !== undefined);
     if (!row?.failure) continue;
     const { code, culprit } = row.failure;
-    const node = culprit === undefined ? 'unknown' : numberOf(network, culprit);
+    const node = culprit === undefined ? 'unknown' : nodeNumber(network, culprit);
     throw new MixError('SCHEDULER_FAILED', { round: row.round, code, node, failed });
   }
 }
@@ -192,11 +194,18 @@ function report(network: DemoNetwork, options: DemoOptions, { results, undeliver
   const { completed, failed, roundsPerMinute, overlapShare, waited } = network.view!;
   const share = overlapShare === null ? 'none' : `${Math.round(100 * overlapShare)} %`;
   process.stdout.write(
-    `\n${roundTable(results)}\n\nengine ${engineOf(network)} · ${roundsPerMinute.toFixed(1)} rounds a minute · another round was precomputed in ${share} of the time in realtime\noutputs in ${options.output}\n${verdict}\n`,
+    `\n${roundTable(results)}\n\nengine ${enginesUsed(network)} · ${roundsPerMinute.toFixed(1)} rounds a minute · another round was precomputed in ${share} of the time in realtime\noutputs in ${options.output}\n${verdict}\n`,
   );
   if (options.json) {
     const scheduler = { completed, failed, roundsPerMinute, overlapShare, waited };
-    const line = { ok, engine: engineOf(network), bits: options.group.bits, rounds: results, undelivered, scheduler };
+    const line = {
+      ok,
+      engine: enginesUsed(network),
+      bits: options.group.bits,
+      rounds: results,
+      undelivered,
+      scheduler,
+    };
     process.stdout.write(`${JSON.stringify(line)}\n`);
   }
   if (!ok) process.exitCode = 1;

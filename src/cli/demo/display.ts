@@ -31,7 +31,7 @@ interface Cell {
 type Spans = LiveView['timeline'][string];
 
 /** A lane as cells, the oldest first. */
-export function cellsOf(spans: Spans, width: number, windowTenths: number = WINDOW_TENTHS): Cell[] {
+export function toCells(spans: Spans, width: number, windowTenths: number = WINDOW_TENTHS): Cell[] {
   const tenths = windowTenths / width;
   return Array.from({ length: width }, (_, cell) => {
     const [from, to] = [windowTenths - cell * tenths, windowTenths - (cell + 1) * tenths];
@@ -123,7 +123,7 @@ export class DemoDisplay {
       const at = `${count('PENDING', 'PRECOMPUTING')} pre  ${count('STANDBY')} ready  ${count('QUEUED', 'REALTIME')} mix`;
       const label = clipped(`${this.#options.nameOf(node).padEnd(8)} ${status === 'active' ? at : status}`, columns);
       if (width < LANE_WIDTH_MIN) return label;
-      return `${label.padEnd(LABEL_WIDTH - 1)} ${drawLane(cellsOf(view.timeline[node] ?? [], width), this.#colours)}`;
+      return `${label.padEnd(LABEL_WIDTH - 1)} ${drawLane(toCells(view.timeline[node] ?? [], width), this.#colours)}`;
     });
     const more = view.nodes.length - shown.length;
     return [

@@ -1,7 +1,7 @@
 // What came out of a round against what went in: every message exactly once, and nothing else.
 import type { RoundRow } from '../../scheduler/index.js';
 
-const keyOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
+const toKey = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 
 export class MessageBook {
   readonly row: RoundRow;
@@ -17,15 +17,15 @@ export class MessageBook {
     this.row = row;
     this.outputs = outputs;
     this.invalidSlots = invalidSlots;
-    for (const output of outputs) this.#left.set(keyOf(output), (this.#left.get(keyOf(output)) ?? 0) + 1);
+    for (const output of outputs) this.#left.set(toKey(output), (this.#left.get(toKey(output)) ?? 0) + 1);
   }
 
   /** Crosses off a message that its sender was told to have been mixed. */
   expect(message: Uint8Array): void {
     this.#expected++;
-    const left = this.#left.get(keyOf(message)) ?? 0;
+    const left = this.#left.get(toKey(message)) ?? 0;
     if (left === 0) this.#missing++;
-    else this.#left.set(keyOf(message), left - 1);
+    else this.#left.set(toKey(message), left - 1);
   }
 
   get expected(): number {

@@ -7,7 +7,7 @@ import { MixError, sleep, systemClock } from '../../base/index.js';
 import type { LiveView, RoundTable } from '../../dashboard/index.js';
 import { createKeyFiles, keyFilesIn, schedulerConfigFile } from '../../node/index.js';
 import { CERTIFICATE_DAYS, NodeProcesses, type NodeProcessesOptions } from './nodeProcesses.js';
-import { freePorts, settingFlags, startMillrace, stopProcess, tailOf } from './processes.js';
+import { freePorts, readTail, settingFlags, startMillrace, stopProcess } from './processes.js';
 
 const START_LIMIT_MS = 60_000;
 const POLL_MS = 100;
@@ -127,7 +127,7 @@ export class DemoNetwork {
   }
 
   #schedulerLog(): string {
-    return tailOf(join(this.nodes.directory, 'scheduler', 'scheduler.log'));
+    return readTail(join(this.nodes.directory, 'scheduler', 'scheduler.log'));
   }
 
   /** @throws MixError SCHEDULER_FAILED where its process has ended, with the end of its log */

@@ -8,9 +8,9 @@ import { MixError, type NodeId, toHex } from '../../base/index.js';
 import type { LogLevel } from '../../base/log.js';
 import type { EngineName } from '../../engine/index.js';
 import type { GroupName } from '../../math/index.js';
-import { createKeyFiles, floorKeys, keyFilesIn, membershipEntry, nodeConfigFile } from '../../node/index.js';
+import { createKeyFiles, keyFilesIn, membershipEntry, nodeConfigFile, toFloorKeys } from '../../node/index.js';
 import { type Member, Membership, type RoundFloors } from '../../protocol/index.js';
-import { freePorts, settingFlags, startMillrace, stopProcess, tailOf } from './processes.js';
+import { freePorts, readTail, settingFlags, startMillrace, stopProcess } from './processes.js';
 
 export const CERTIFICATE_DAYS = 2;
 /** Networks that are stopped as a whole have nobody to drain for. */
@@ -68,7 +68,7 @@ export class NodeProcesses {
     this.#addresses = ports.map((port) => `127.0.0.1:${port}`);
     const members: Member[] = [];
     for (let i = 0; i < nodes; i++) {
-      const directory = this.#directoryOf(i);
+      const directory = this.#nodeDirectory(i);
       mkdirSync(directory);
       const files = keyFilesIn(directory);
       const key = await createKeyFiles(files, CERTIFICATE_DAYS);
@@ -90,8 +90,8 @@ export class NodeProcesses {
     if (this.#stopping) throw new MixError('ABORTED');
     writeFileSync(join(this.directory, 'scheduler.pem'), scheduler.certificate);
     for (const [i, { node: id }] of this.membership.members.entries()) {
-      const directory = this.#directoryOf(i);
-      writeFileSync(join(directory, 'node.toml'), this.#configOf(i, scheduler));
+      const directory = this.#nodeDirectory(i);
+      writeFileSync(join(directory, 'node.toml'), this.#nodeConfig(i, scheduler));
       const httpAddress = this.#addresses[3 * i + 2]!;
       this.nodes.push({ id, number: i + 1, directory, httpAddress, process: this.#spawn(directory) });
     }
@@ -101,11 +101,11 @@ export class NodeProcesses {
     return join(this.directory, 'membership.toml');
   }
 
-  #directoryOf(index: number): string {
+  #nodeDirectory(index: number): string {
     return join(this.directory, `node-${index + 1}`);
   }
 
-  #configOf(index: number, scheduler: SchedulerFacts): string {
+  #nodeConfig(index: number, scheduler: SchedulerFacts): string {
     const { network, engine, threads, groups, floors, logLevel = 'info' } = this.#options;
     const [team, gateway, http] = this.#addresses.slice(3 * index);
     return nodeConfigFile({
@@ -118,7 +118,7 @@ export class NodeProcesses {
         key: toHex(scheduler.publicKey),
       },
       engine: { name: engine, threads, groups: [...groups] },
-      floors: floorKeys(floors),
+      floors: toFloorKeys(floors),
       log: { level: logLevel },
     });
   }
@@ -144,7 +144,7 @@ export class NodeProcesses {
       for (const node of this.nodes) {
         node.process.once('exit', (code, signal) => {
           if (this.#stopping) return;
-          const log = tailOf(join(node.directory, 'node.log'));
+          const log = readTail(join(node.directory, 'node.log'));
           reject(new MixError('PEER_LOST', { node: node.number, exit: code ?? signal ?? '', log }));
         });
       }

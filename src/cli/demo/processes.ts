@@ -51,7 +51,7 @@ export function stopProcess(child: ChildProcess): Promise<void> {
 }
 
 /** The end of a log, for an error message. */
-export function tailOf(logFile: string): string {
+export function readTail(logFile: string): string {
   return readFileSync(logFile, 'utf8').trim().split('\n').slice(-TAIL_LINES).join(' | ').slice(-TAIL_LENGTH);
 }
 

@@ -22,7 +22,7 @@ export interface RoundResult {
 const tenths = (ms: number): number => Math.round(10 * ms) / 10;
 
 /** `takenWallMs`: when the last of its messages was taken. All times since 1970. */
-export function resultOf(round: number, book: MessageBook, takenWallMs: number | undefined): RoundResult {
+export function roundResult(round: number, book: MessageBook, takenWallMs: number | undefined): RoundResult {
   const { row } = book;
   const { openedMs, standbyMs = openedMs, endedMs = 0, realtimeMs = endedMs } = row;
   const phases = PHASES.map((phase) => {

@@ -29,7 +29,7 @@ export function demoFloors({ batch, group, teamSize }: DemoOptions): RoundFloors
   return { team: teamSize, slots: batch, senders: minSenders(Math.min(batch, SENDERS_MAX)), groupBits: group.bits };
 }
 
-export function settingsOf(options: DemoOptions): Record<string, string | number> {
+export function demoSettings(options: DemoOptions): Record<string, string | number> {
   const { rounds, batch, width, group, teamSize, teams } = options;
   const senders = Math.min(batch, SENDERS_MAX);
   // One of the teams mixes. Where it is known how many rounds are wanted, no more are held ready.

@@ -1,14 +1,14 @@
 // The demo's senders and receivers: each batch of messages is sent by clients as anybody would send it, and followed to its end;
 // then outputs are fetched, verified, and compared with what went in.
 import { deferred, MixError, type NodeId, type RoundId, sleep, systemClock } from '../../base/index.js';
-import { Client, type Fate, type Sender } from '../../client/index.js';
+import { Client, type MessageOutcome, type Sender } from '../../client/index.js';
 import type { Engine } from '../../engine/index.js';
 import { isOver } from '../../round/index.js';
 import type { RoundRow } from '../../scheduler/index.js';
 import { MessageBook } from './messageBook.js';
 import type { DemoNetwork } from './network.js';
 import type { DemoOptions } from './options.js';
-import { type RoundResult, resultOf } from './results.js';
+import { type RoundResult, roundResult } from './results.js';
 import { demoFloors, PEER_LOST_MS, SENDERS_MAX } from './settings.js';
 
 /**
@@ -23,7 +23,7 @@ const POLL_MS = 50;
 interface TrafficListener {
   onResult(result: RoundResult, row: RoundRow): void;
   /** Messages that did not come out, by what their senders were told. */
-  onUndelivered(fates: readonly Fate[]): void;
+  onUndelivered(outcomes: readonly MessageOutcome[]): void;
 }
 
 export class DemoTraffic {
@@ -90,19 +90,19 @@ export class DemoTraffic {
       count += more;
       if (count >= messages.length) taken.resolve();
     };
-    const ended = this.#client.send(outgoing, { signal, onTaken }).then((fates) => this.#check(messages, fates));
+    const ended = this.#client.send(outgoing, { signal, onTaken }).then((outcomes) => this.#check(messages, outcomes));
     return { taken: taken.promise, ended };
   }
 
   /** Crosses a batch's messages off the outputs of the rounds that mixed them. */
-  async #check(messages: readonly Uint8Array[], fates: readonly Fate[]): Promise<void> {
+  async #check(messages: readonly Uint8Array[], outcomes: readonly MessageOutcome[]): Promise<void> {
     const touched = new Set<RoundId>();
-    for (const [i, fate] of fates.entries()) {
-      if (fate.state !== 'mixed') continue;
-      touched.add(fate.round);
-      (await this.#bookOf(fate.round)).expect(messages[i]!);
+    for (const [i, outcome] of outcomes.entries()) {
+      if (outcome.state !== 'mixed') continue;
+      touched.add(outcome.round);
+      (await this.#openBook(outcome.round)).expect(messages[i]!);
     }
-    const undelivered = fates.filter(({ state }) => state !== 'mixed');
+    const undelivered = outcomes.filter(({ state }) => state !== 'mixed');
     this.undelivered += undelivered.length;
     if (undelivered.length > 0) this.#listener.onUndelivered(undelivered);
     for (const round of touched) {
@@ -111,13 +111,13 @@ export class DemoTraffic {
     }
   }
 
-  async #bookOf(round: RoundId): Promise<MessageBook> {
+  async #openBook(round: RoundId): Promise<MessageBook> {
     let book = this.#books.get(round);
     if (!book) {
-      const { team } = await this.#rowOf(round, () => true);
+      const { team } = await this.#awaitRow(round, () => true);
       // At once: nodes keep the outputs of so many rounds only.
-      const { messages, invalidSlots } = await this.#outputsOf(round, team);
-      const row = await this.#rowOf(round, ({ state }) => isOver(state));
+      const { messages, invalidSlots } = await this.#fetchOutputs(round, team);
+      const row = await this.#awaitRow(round, ({ state }) => isOver(state));
       // Somebody else may have been as quick.
       book = this.#books.get(round) ?? new MessageBook(row, messages, invalidSlots.length);
       this.#books.set(round, book);
@@ -126,7 +126,7 @@ export class DemoTraffic {
   }
 
   /** From any node of the team that has them: somebody may have died, or have a signature still to come. */
-  async #outputsOf(round: RoundId, team: readonly NodeId[]) {
+  async #fetchOutputs(round: RoundId, team: readonly NodeId[]) {
     const endMs = systemClock.nowMs() + OUTPUTS_LIMIT_MS;
     for (;;) {
       let failure: unknown;
@@ -146,7 +146,7 @@ export class DemoTraffic {
    * The scheduler's row of a round that has come out, as soon as it is as it should be. What the scheduler calls the round is its own
    * affair, and so is one that it never sees the end of: the outputs, with every node's signature, are what counts.
    */
-  async #rowOf(round: RoundId, isGood: (row: RoundRow) => boolean): Promise<RoundRow> {
+  async #awaitRow(round: RoundId, isGood: (row: RoundRow) => boolean): Promise<RoundRow> {
     const endMs = systemClock.nowMs() + ROW_LIMIT_MS;
     for (;;) {
       // Asked again until it is late: the scheduler may be away for a moment.
@@ -164,7 +164,7 @@ export class DemoTraffic {
   async #conclude(round: RoundId, book: MessageBook): Promise<void> {
     if (book.concluded) return;
     book.concluded = true;
-    const result = resultOf(this.results.length + 1, book, this.#takenWallMs.get(round));
+    const result = roundResult(this.results.length + 1, book, this.#takenWallMs.get(round));
     this.results.push(result);
     this.outputs.push(...book.outputs);
     this.#listener.onResult(result, book.row);

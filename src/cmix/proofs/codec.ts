@@ -2,7 +2,7 @@
 // bytes each, one after the other, no lengths and no tags, as the round's group and width say how many there are.
 // Decoders take hostile bytes and either give values in range or throw a MixError.
 import { concat, MixError, type NodeId } from '../../base/index.js';
-import { checkElements, checkWidth, elementOf, type Group, readElement } from '../../math/index.js';
+import { checkElements, checkWidth, elementAt, type Group, readElement } from '../../math/index.js';
 
 /** What a share and its proofs are bound to. */
 export interface ShareContext {
@@ -81,8 +81,8 @@ export function decodeKeyShare(group: Group, width: number, bytes: Uint8Array): 
   const own = Uint8Array.from(bytes);
   const elements = own.subarray(0, width * group.elementBytes);
   const proofs = Array.from({ length: width }, (_, e) => ({
-    commitment: elementOf(group, own, width + 2 * e),
-    response: elementOf(group, own, width + 2 * e + 1),
+    commitment: elementAt(group, own, width + 2 * e),
+    response: elementAt(group, own, width + 2 * e + 1),
   }));
   checkElements(group, elements, 'key share', width);
   for (const { commitment, response } of proofs) {

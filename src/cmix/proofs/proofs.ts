@@ -4,7 +4,7 @@
 // Bellare, Garay and Rabin, sound with 128-bit weights as the group has prime order). Nonces are uniform in [0, q).
 import { concat, digest, equalBytes, MixError, type Rng, type Secret, wipeAll, xof } from '../../base/index.js';
 import type { Engine, WorkOptions } from '../../engine/index.js';
-import { bigintToBytes, bytesToBigint, checkElements, elementOf, type Group, randomScalar } from '../../math/index.js';
+import { bigintToBytes, bytesToBigint, checkElements, elementAt, type Group, randomScalar } from '../../math/index.js';
 import { checkScalars, type DecryptionProof, type KnowledgeProof, type ShareContext } from './codec.js';
 import { proofResponse } from './scalar.js';
 
@@ -17,7 +17,7 @@ const WEIGHT_BYTES = 16;
 export type ProofOptions = Pick<WorkOptions, 'priority' | 'order' | 'signal'>;
 
 /** The generator as an element. */
-export function generatorOf(group: Group): Uint8Array {
+export function generatorElement(group: Group): Uint8Array {
   return bigintToBytes(group.g, group.elementBytes);
 }
 
@@ -40,7 +40,7 @@ function freshNonces(rng: Rng, group: Group, width: number): Uint8Array {
   const nonces = new Uint8Array(width * group.elementBytes);
   for (let e = 0; e < width; e++) {
     const nonce = randomScalar(rng, group);
-    elementOf(group, nonces, e).set(nonce);
+    elementAt(group, nonces, e).set(nonce);
     nonce.fill(0);
   }
   return nonces;
@@ -61,12 +61,15 @@ export async function proveKnowledge(
   const { group, width, exponentBytes } = context;
   const nonces = freshNonces(rng, group, width);
   try {
-    const first = await engine.powFixed(generatorOf(group), nonces, { ...options, exponentBytes: group.elementBytes });
+    const first = await engine.powFixed(generatorElement(group), nonces, {
+      ...options,
+      exponentBytes: group.elementBytes,
+    });
     return Array.from({ length: width }, (_, e) => {
-      const commitment = Uint8Array.from(elementOf(group, first, e));
-      const challenge = knowledgeChallenge(context, e, elementOf(group, elements, e), commitment);
+      const commitment = Uint8Array.from(elementAt(group, first, e));
+      const challenge = knowledgeChallenge(context, e, elementAt(group, elements, e), commitment);
       const exponent = exponents.reveal().subarray(e * exponentBytes, (e + 1) * exponentBytes);
-      return { commitment, response: proofResponse(group, elementOf(group, nonces, e), challenge, exponent) };
+      return { commitment, response: proofResponse(group, elementAt(group, nonces, e), challenge, exponent) };
     });
   } finally {
     nonces.fill(0);
@@ -83,18 +86,18 @@ export async function findBadKnowledgeProof(
 ): Promise<number> {
   const { group } = context;
   const challenges = proofs.map((proof, e) =>
-    knowledgeChallenge(context, e, elementOf(group, elements, e), proof.commitment),
+    knowledgeChallenge(context, e, elementAt(group, elements, e), proof.commitment),
   );
   const exponentBytes = challenges[0]!.length;
   const [left, powers] = await Promise.all([
-    engine.powFixed(generatorOf(group), concat(proofs.map((proof) => proof.response)), {
+    engine.powFixed(generatorElement(group), concat(proofs.map((proof) => proof.response)), {
       ...options,
       exponentBytes: group.elementBytes,
     }),
     engine.pow(elements, concat(challenges), { ...options, exponentBytes }),
   ]);
   const right = await engine.mul(concat(proofs.map((proof) => proof.commitment)), powers, options);
-  return proofs.findIndex((_, e) => !equalBytes(elementOf(group, left, e), elementOf(group, right, e)));
+  return proofs.findIndex((_, e) => !equalBytes(elementAt(group, left, e), elementAt(group, right, e)));
 }
 
 /** What a decryption proof is about. */
@@ -131,7 +134,7 @@ async function combine(
   const about = [group.name, roundDigest, node, width, batchDigest, publicShares, c0, shares] as const;
   const statementDigest = digest('decryption-statement', ...about);
   const weights = xof(slots * WEIGHT_BYTES, 'decryption-weights', statementDigest);
-  const columns = Array.from({ length: width }, (_, e) => columnOf(group, shares, width, e));
+  const columns = Array.from({ length: width }, (_, e) => takeColumn(group, shares, width, e));
   const powers = await Promise.all(
     [c0, ...columns].map((bases) => engine.multiExp(bases, weights, { ...options, exponentBytes: WEIGHT_BYTES })),
   );
@@ -139,12 +142,12 @@ async function combine(
 }
 
 /** Element e of every slot: slots × width elements → slots elements. */
-export function columnOf(group: Group, batch: Uint8Array, width: number, e: number): Uint8Array {
+export function takeColumn(group: Group, batch: Uint8Array, width: number, e: number): Uint8Array {
   if (width === 1) return batch;
   const slots = batch.length / (width * group.elementBytes);
   const column = new Uint8Array(slots * group.elementBytes);
   for (let slot = 0; slot < slots; slot++) {
-    column.set(elementOf(group, batch, slot * width + e), slot * group.elementBytes);
+    column.set(elementAt(group, batch, slot * width + e), slot * group.elementBytes);
   }
   return column;
 }
@@ -159,13 +162,13 @@ async function bothPowers(engine: Engine, base: Uint8Array, scalars: Uint8Array,
   const { group } = engine;
   const work = { ...options, exponentBytes: group.elementBytes };
   const [ofGenerator, ofBase] = await Promise.all([
-    engine.powFixed(generatorOf(group), scalars, work),
+    engine.powFixed(generatorElement(group), scalars, work),
     engine.powShared(base, scalars, work),
   ]);
   const width = scalars.length / group.elementBytes;
   const pairs = Array.from({ length: width }, (_, e) => [
-    elementOf(group, ofGenerator, e),
-    elementOf(group, ofBase, e),
+    elementAt(group, ofGenerator, e),
+    elementAt(group, ofBase, e),
   ]);
   return concat(pairs.flat());
 }
@@ -195,7 +198,7 @@ export async function proveDecryption(
     const challenge = decryptionChallenge(group, combination, first);
     const responses = Array.from({ length: width }, (_, e) => {
       const exponent = statement.exponents.reveal().subarray(e * exponentBytes, (e + 1) * exponentBytes);
-      return proofResponse(group, elementOf(group, nonces, e), challenge, exponent);
+      return proofResponse(group, elementAt(group, nonces, e), challenge, exponent);
     });
     return { first, responses: concat(responses) };
   } finally {
@@ -235,8 +238,8 @@ export async function verifyDecryption(
   const combination = await combine(engine, context, statement, options);
   const challenge = decryptionChallenge(group, combination, proof.first);
   const statements = Array.from({ length: width }, (_, e) => [
-    elementOf(group, statement.publicShares, e),
-    elementOf(group, combination.combined, e),
+    elementAt(group, statement.publicShares, e),
+    elementAt(group, combination.combined, e),
   ]);
   const [left, powers] = await Promise.all([
     bothPowers(engine, combination.base, proof.responses, options),

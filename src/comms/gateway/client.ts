@@ -18,17 +18,17 @@ import type { Member, Outcome, SignedRoundInfo } from '../../protocol/index.js';
 import { type Submission, solve } from '../../round/index.js';
 import {
   type Attempt,
-  bytesOf,
-  factsOf,
+  asBytes,
   type grpc,
   Host,
   type HostOptions,
   LinkMetrics,
   malformed,
+  openStub,
   PROTOCOL_VERSION,
+  peerFacts,
   REPLY_BYTES_MAX,
   services,
-  stubOf,
   transmit,
   unary,
 } from '../../transport/index.js';
@@ -75,7 +75,7 @@ export class GatewayClient {
     // A sender shows no certificate and signs nothing: what it submits carries MACs.
     const self = { network, id: '', sign: () => new Uint8Array(0) };
     const ports = { clock: systemClock, rng: systemRng, log: silentLog, metrics: this.#metrics };
-    const facts = { ...factsOf(member), address: member.gatewayAddress };
+    const facts = { ...peerFacts(member), address: member.gatewayAddress };
     this.#host = new Host(facts, { ...SENDER_OPTIONS, ...options }, { self, certificate: () => undefined, ...ports });
   }
 
@@ -106,11 +106,11 @@ export class GatewayClient {
     const { epoch, epochKey, protocol, signature } = reply;
     if (protocol !== PROTOCOL_VERSION) throw new MixError('MESSAGE_MALFORMED', { what: 'protocol', protocol });
     const signed = descriptionDigest(this.#network, node, epoch, epochKey);
-    if (!equalBytes(bytesOf(reply.identityKey), identityKey) || !verifySignature(identityKey, signed, signature)) {
+    if (!equalBytes(asBytes(reply.identityKey), identityKey) || !verifySignature(identityKey, signed, signature)) {
       throw new MixError('SIGNATURE_INVALID', { what: 'node description', node });
     }
     this.#registerBits = reply.registerBits;
-    return { epoch, epochKey: bytesOf(epochKey).slice() };
+    return { epoch, epochKey: asBytes(epochKey).slice() };
   }
 
   /**
@@ -183,7 +183,7 @@ export class GatewayClient {
    */
   outputs(round: RoundId, checkRound: (signed: SignedRoundInfo) => void): Promise<FetchedOutputs> {
     return this.#send((wire) => {
-      const call = stubOf<WireClient>(services.Gateway, wire.connection).outputs(
+      const call = openStub<WireClient>(services.Gateway, wire.connection).outputs(
         { round },
         { deadline: wire.deadline },
       );
@@ -233,8 +233,8 @@ class OutputsReader {
       const bytes = slots * width * namedGroup(group).elementBytes;
       if (frame.header.bytesTotal !== bytes) throw malformed('outputs size');
       this.#checkRound(round);
-      const signatures = frame.header.signatures.map((signature) => bytesOf(signature).slice());
-      const digest = bytesOf(frame.header.digest).slice();
+      const signatures = frame.header.signatures.map((signature) => asBytes(signature).slice());
+      const digest = asBytes(frame.header.digest).slice();
       this.#fetched = { round, outputs: new Uint8Array(bytes), digest, signatures };
       return;
     }

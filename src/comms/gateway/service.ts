@@ -3,7 +3,7 @@
 import { digest, isRoundId, isSenderId, type NodeId, type RoundId, type SenderId } from '../../base/index.js';
 import type { SignedRoundInfo } from '../../protocol/index.js';
 import type { RegistrationDesk, RoundManager, SenderRegistry, Submission } from '../../round/index.js';
-import { bytesOf, type CallErrors, type grpc, PROTOCOL_VERSION, require_, services } from '../../transport/index.js';
+import { asBytes, type CallErrors, type grpc, PROTOCOL_VERSION, require_, services } from '../../transport/index.js';
 import type { GatewayHandlers } from '../../transport/proto/generated/millrace/v1/Gateway.js';
 import { encodeRound } from '../roundCodec.js';
 
@@ -50,7 +50,7 @@ export function addGatewayService(server: grpc.Server, errors: CallErrors, deps:
       return { node, network, protocol: PROTOCOL_VERSION, identityKey, epoch, epochKey, signature, registerBits };
     }),
     Register: errors.unary('Register', async ({ senderKeys, epoch, nonces }, { place }) => {
-      const request = { senderKeys: senderKeys.map(bytesOf), epoch, nonces: nonces.map(bytesOf) };
+      const request = { senderKeys: senderKeys.map(asBytes), epoch, nonces: nonces.map(asBytes) };
       return { senders: await registrations.register(request, place) };
     }),
     Rounds: errors.unary('Rounds', () => {
@@ -61,16 +61,16 @@ export function addGatewayService(server: grpc.Server, errors: CallErrors, deps:
       const { round, sender } = reference(request.round, request.sender);
       const submission: Submission = {
         sender,
-        salt: bytesOf(request.salt),
-        payload: bytesOf(request.payload),
-        macs: request.macs.map(bytesOf),
+        salt: asBytes(request.salt),
+        payload: asBytes(request.payload),
+        macs: request.macs.map(asBytes),
       };
       await runner.submit(round, submission, place);
       return {};
     }),
     Outcome: errors.unary('Outcome', (request) => {
       const { round, sender } = reference(request.round, request.sender);
-      const outcome = runner.outcome(round, sender, bytesOf(request.salt));
+      const outcome = runner.outcome(round, sender, asBytes(request.salt));
       const reason = outcome.state === 'rejected' ? outcome.reason : outcome.state === 'failed' ? outcome.code : '';
       const resendable = 'resendable' in outcome && outcome.resendable;
       return { state: outcome.state, reason, node: outcome.state === 'rejected' ? outcome.node : '', resendable };

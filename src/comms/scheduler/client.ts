@@ -1,15 +1,15 @@
 // A node's connection to its scheduler: the SchedulerPort over gRPC. A report is sent until it is acknowledged or the host's
-// retries are used up; following and reporting again after that is node/follow.ts's business.
+// retries are used up; following and reporting again after that is node/schedulerFollower.ts's business.
 import { MixError } from '../../base/index.js';
 import type { NodeReport, SchedulerPort, SignedUpdate } from '../../protocol/index.js';
 import {
+  callMetadata,
   cancelOn,
   fromStatus,
   type Host,
   type HostManager,
-  metadataOf,
+  openStub,
   services,
-  stubOf,
   transmit,
   unary,
 } from '../../transport/index.js';
@@ -48,8 +48,8 @@ export class SchedulerClient implements SchedulerPort {
       this.#host,
       this.#hosts.deps.metrics,
       (wire) => {
-        const client: WireClient = stubOf(services.Scheduler, wire.connection);
-        const call = client.updates({ after }, metadataOf(wire));
+        const client: WireClient = openStub(services.Scheduler, wire.connection);
+        const call = client.updates({ after }, callMetadata(wire));
         const opened = new Promise<typeof call>((resolve, reject) => {
           call.once('metadata', () => resolve(call));
           call.once('error', reject);

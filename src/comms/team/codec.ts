@@ -16,7 +16,7 @@ import {
   type SignedTeamMessage,
   type TeamMessage,
 } from '../../protocol/index.js';
-import { bytesOf, fixed, malformed, require_ } from '../../transport/index.js';
+import { asBytes, fixed, malformed, require_ } from '../../transport/index.js';
 import type { BatchHeader__Output } from '../../transport/proto/generated/millrace/v1/BatchHeader.js';
 import type { BatchTrailer__Output } from '../../transport/proto/generated/millrace/v1/BatchTrailer.js';
 import type { TeamEnvelope, TeamEnvelope__Output } from '../../transport/proto/generated/millrace/v1/TeamEnvelope.js';
@@ -70,7 +70,7 @@ function decodeMessage(wire: TeamEnvelope__Output): TeamMessage {
   const kind = wire.message;
   switch (kind) {
     case 'keyShare':
-      return { kind, share: bytesOf(wire.keyShare!.share) };
+      return { kind, share: asBytes(wire.keyShare!.share) };
     case 'sharesDigest':
     case 'tableSignature':
     case 'mixCommit':
@@ -87,7 +87,7 @@ function decodeMessage(wire: TeamEnvelope__Output): TeamMessage {
     }
     case 'tableProposal': {
       const { digest, table } = wire.tableProposal!;
-      return { kind, digest: fixed(digest, DIGEST, kind), table: bytesOf(table) };
+      return { kind, digest: fixed(digest, DIGEST, kind), table: asBytes(table) };
     }
     case 'tableVerdict':
       return decodeVerdict(wire);
@@ -99,8 +99,8 @@ function decodeMessage(wire: TeamEnvelope__Output): TeamMessage {
       require_(evidence.length <= EVIDENCE_BYTES_MAX, 'evidence');
       require_(heard.length <= HEARD_BYTES_MAX, 'heard');
       const shown = {
-        ...(evidence.length > 0 ? { evidence: bytesOf(evidence) } : {}),
-        ...(heard.length > 0 ? { heard: bytesOf(heard) } : {}),
+        ...(evidence.length > 0 ? { evidence: asBytes(evidence) } : {}),
+        ...(heard.length > 0 ? { heard: asBytes(heard) } : {}),
       };
       return { kind, code, culprit: culprit === '' ? undefined : culprit, detail, ...shown };
     }
@@ -182,7 +182,7 @@ export function decodeHeader(wire: BatchHeader__Output): BatchHeader {
 export function decodeTrailer(wire: BatchTrailer__Output): BatchTrailer {
   return {
     root: fixed(wire.root, DIGEST, 'root'),
-    extra: bytesOf(wire.extra),
+    extra: asBytes(wire.extra),
     signature: fixed(wire.signature, SIGNATURE_BYTES, 'signature'),
   };
 }

@@ -16,16 +16,16 @@ import {
 } from '../../protocol/index.js';
 import {
   type Attempt,
-  bytesOf,
+  asBytes,
   checkSignal,
   clientStream,
-  factsOf,
   type Host,
   type HostManager,
   type HostOptions,
   hasFeature,
   type Lane,
   MESSAGE_BYTES_MAX,
+  peerFacts,
   services,
   transmit,
   unary,
@@ -96,7 +96,7 @@ export class TeamLink implements Link, LinkProbe {
       )(wire);
     };
     const { rejections } = await this.#send(to, 'control', attempt, signal);
-    return decodeClaimRejections(bytesOf(rejections), claims.length);
+    return decodeClaimRejections(asBytes(rejections), claims.length);
   }
 
   async ping(to: NodeId, signal: AbortSignal): Promise<BootId> {
@@ -128,7 +128,7 @@ export class TeamLink implements Link, LinkProbe {
   async transfer(to: NodeId, source: BatchSource, signal: AbortSignal): Promise<void> {
     checkSignal(signal);
     const { options } = this.#host(to);
-    const lane = laneOf(source.header.phase);
+    const lane = chooseLane(source.header.phase);
     const attempt = clientStream(
       services.Team,
       (client: TeamClient, metadata, options, done) => client.transfer(metadata, options, done),
@@ -139,7 +139,7 @@ export class TeamLink implements Link, LinkProbe {
   }
 
   async warm(to: NodeId, phase: BatchPhase, bytes: number, signal: AbortSignal): Promise<void> {
-    const lane = laneOf(phase);
+    const lane = chooseLane(phase);
     const { stallMs } = this.#host(to).options;
     let startMs = 0;
     const attempt: Attempt<unknown> = (wire) => {
@@ -174,7 +174,7 @@ export class TeamLink implements Link, LinkProbe {
   }
 
   #host(to: NodeId): Host {
-    return this.#hosts.current(factsOf(this.#membership().get(to)), this.#options);
+    return this.#hosts.current(peerFacts(this.#membership().get(to)), this.#options);
   }
 
   async #send<Reply>(
@@ -195,7 +195,7 @@ export class TeamLink implements Link, LinkProbe {
   }
 }
 
-const laneOf = (phase: BatchPhase): Lane => (isRealtime(phase) ? 'realtime' : 'precompute');
+const chooseLane = (phase: BatchPhase): Lane => (isRealtime(phase) ? 'realtime' : 'precompute');
 
 /** Header, chunks as they become ready, trailer. */
 async function writeBatch(

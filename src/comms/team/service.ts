@@ -4,7 +4,7 @@ import { asMixError, isRoundId, MixError, systemClock } from '../../base/index.j
 import { type BatchSink, type LinkReceiver, type Member, TEAM_SIZE_MAX } from '../../protocol/index.js';
 import {
   type AuthContext,
-  bytesOf,
+  asBytes,
   type CallErrors,
   fixed,
   type grpc,
@@ -50,7 +50,7 @@ export function addTeamService(server: grpc.Server, errors: CallErrors, deps: Te
     }),
     Screen: errors.unary('Screen', ({ round, claims }, context) => {
       require_(isRoundId(round), 'round');
-      const rejections = receiver.onScreen(identify(context).node, round, decodeClaims(bytesOf(claims)));
+      const rejections = receiver.onScreen(identify(context).node, round, decodeClaims(asBytes(claims)));
       return { rejections: Buffer.from(encodeClaimRejections(rejections)) };
     }),
     Warm: (call, callback) => {
@@ -141,7 +141,7 @@ class IncomingStream {
       case 'chunk': {
         const { index, content } = frame.chunk!;
         if (!this.#sink) throw malformed('chunk before header');
-        this.#sink.chunk(index, bytesOf(content));
+        this.#sink.chunk(index, asBytes(content));
         return;
       }
       case 'trailer': {

@@ -144,7 +144,7 @@ export class Composition<V> {
       const chosen = (window: number) =>
         this.#field.gather(
           table,
-          indices(count, (i) => digitOf(own, i, exponentBytes, window) * count + i),
+          indices(count, (i) => takeDigit(own, i, exponentBytes, window) * count + i),
         );
       let values: V = await chosen(2 * exponentBytes - 1);
       for (let window = 2 * exponentBytes - 2; window >= 0; window--) {
@@ -175,7 +175,7 @@ export class Composition<V> {
       const chosen = (t: number) =>
         this.#field.gather(
           table,
-          indices(to - from, (i) => digitOf(own, i, exponentBytes, t) * windows + t),
+          indices(to - from, (i) => takeDigit(own, i, exponentBytes, t) * windows + t),
         );
       let values: V = await chosen(0);
       for (let t = 1; t < 2 * exponentBytes; t++) {
@@ -257,7 +257,7 @@ const indices = (count: number, at: (index: number) => number): Uint32Array =>
   Uint32Array.from({ length: count }, (_, index) => at(index));
 
 /** Digit `window` of exponent i, the lowest first. */
-function digitOf(exponents: Uint8Array, i: number, exponentBytes: number, window: number): number {
+function takeDigit(exponents: Uint8Array, i: number, exponentBytes: number, window: number): number {
   const byte = exponents[i * exponentBytes + (window >> 1)]!;
   return window & 1 ? byte >> 4 : byte & 15;
 }

@@ -5,13 +5,13 @@ import { MixError } from '../../base/index.js';
 import { bigintToBytes, bytesToBigint } from '../../math/index.js';
 import {
   type ComputeRequest,
+  countPowers,
   type ExecuteOptions,
   type Executor,
-  powersOf,
   type Request,
   type RequestOf,
 } from '../checked/request.js';
-import { compose as composeOperation } from '../operations.js';
+import { compose as composeOperation } from '../compose.js';
 import { ChunkQueue, type QueueWatch } from '../pool/queue.js';
 import { Composition } from './composition.js';
 import type { BatchField } from './field.js';
@@ -171,7 +171,7 @@ export class ComposedExecutor<V> implements Executor {
   async #powShared(request: RequestOf<'powShared'>, compose: Composition<V>, step: Step): Promise<void> {
     const { operands, exponentBytes, out } = request;
     const count = this.#count(operands.bases);
-    const bases = repeatEach(operands.bases, this.#field.group.elementBytes, powersOf(request));
+    const bases = repeatEach(operands.bases, this.#field.group.elementBytes, countPowers(request));
     const exponents = repeatEach(operands.exponents, operands.exponents.length, count);
     try {
       const work = { bases, exponents, exponentBytes, out };

@@ -7,7 +7,7 @@ import { absolute, bigintToBytes, bytesToBigint, type Group } from '../../math/i
 import { loadPackage } from '../optionalPackages.js';
 import { checkField } from './executor.js';
 import type { BatchField } from './field.js';
-import { type Gpu, GpujsKernels, LIMB_BITS, rowsOf } from './gpujsKernels.js';
+import { asRows, type Gpu, GpujsKernels, LIMB_BITS } from './gpujsKernels.js';
 
 /** Packages without which the engine cannot run. */
 export const GPUJS_PACKAGES = ['gpu.js'] as const;
@@ -66,13 +66,13 @@ class GpujsField implements BatchField<Limbs> {
   async write(values: Limbs, out: Uint8Array): Promise<void> {
     const { group } = this;
     for (const [index, row] of values.entries()) {
-      const element = absolute(group, bytesToBigint(bytesOf(row)));
+      const element = absolute(group, bytesToBigint(toBytes(row)));
       out.set(bigintToBytes(element, group.elementBytes), index * group.elementBytes);
     }
   }
 
   async multiply(a: Limbs, b: Limbs): Promise<Limbs> {
-    return rowsOf(await this.kernels.montgomery(a, b, a.length, this.#modulus, this.#inverse));
+    return asRows(await this.kernels.montgomery(a, b, a.length, this.#modulus, this.#inverse));
   }
 
   async concat(parts: readonly Limbs[]): Promise<Limbs> {
@@ -92,7 +92,7 @@ class GpujsField implements BatchField<Limbs> {
 }
 
 /** Limbs of up to 257 as bytes; carries go all the way. */
-function bytesOf(row: Float32Array): Uint8Array {
+function toBytes(row: Float32Array): Uint8Array {
   const out = new Uint8Array(row.length);
   let carry = 0;
   for (const [index, limb] of row.entries()) {

@@ -156,7 +156,7 @@ function release(values: Values): void {
 }
 
 /** Rows of numbers in memory. @throws MixError INTERNAL where they are still on a card. */
-export function rowsOf(values: Values): readonly Float32Array[] {
+export function asRows(values: Values): readonly Float32Array[] {
   if (!Array.isArray(values)) throw new MixError('INTERNAL', { what: 'gpu.js gave no array' });
   return values as readonly Float32Array[];
 }

@@ -101,7 +101,7 @@ function takeBase(primes: number[], least: (count: number) => bigint): Base {
  * result is below c²p²/M + k·p ≤ c·p for M ≥ c²·p; and it comes back to base A exactly, since with M' > 4·c·p the sum of
  * fractions differs from the integer β by less than a quarter.
  */
-export function constantsOf(group: Group): Constants {
+export function makeConstants(group: Group): Constants {
   const { p, elementBytes } = group;
   const primes = primesBelow(MODULUS_MAX, MODULUS_MIN);
   const a = takeBase(primes, (count) => BigInt(count + 2) ** 2n * p);

@@ -6,7 +6,7 @@ import { type Logger, silentLog } from '../../base/log.js';
 import { absolute, bigintToBytes, bytesToBigint, type Group } from '../../math/index.js';
 import { checkField } from './executor.js';
 import type { BatchField } from './field.js';
-import { type Constants, constantsOf, DIGIT } from './residues.js';
+import { type Constants, DIGIT, makeConstants } from './residues.js';
 import {
   installedBackends,
   type LoadedTensors,
@@ -61,7 +61,7 @@ class TfjsField implements BatchField<Residues> {
   readonly #toBytes: Tensor;
 
   constructor(group: Group, loaded: LoadedTensors) {
-    const constants = constantsOf(group);
+    const constants = makeConstants(group);
     const { a, b } = constants;
     const [k, l] = [a.moduli.length, b.moduli.length];
     loaded.activate();
@@ -115,7 +115,7 @@ class TfjsField implements BatchField<Residues> {
     betas.dispose();
     for (let row = 0; row < beta.length; row++) {
       const own = sums.subarray(2 * row * outputBytes, 2 * (row + 1) * outputBytes);
-      const value = numberOf(own, outputBytes) - BigInt(beta[row]!) * b.product;
+      const value = toNumber(own, outputBytes) - BigInt(beta[row]!) * b.product;
       out.set(bigintToBytes(absolute(group, value), group.elementBytes), row * group.elementBytes);
     }
   }
@@ -217,7 +217,7 @@ class TfjsField implements BatchField<Residues> {
 }
 
 /** The number whose columns of 8 bits these are: first those of low digits, then those of high ones, which weigh 2^7. */
-function numberOf(columns: Float32Array, outputBytes: number): bigint {
+function toNumber(columns: Float32Array, outputBytes: number): bigint {
   const bytes = new Uint8Array(outputBytes + 4);
   let carry = 0;
   for (let index = 0; index < bytes.length; index++) {

@@ -11,7 +11,7 @@ import {
   scanElements,
 } from '../../math/index.js';
 import type { EngineName, WorkOptions } from '../engine.js';
-import { type EntryName, entryOf, type OperandKind } from '../operations.js';
+import { type EntryName, findEntry, type OperandKind } from '../operations.js';
 import { checkBase, checkExponents, checkOut, takePermutation } from './arguments.js';
 import { FixedBaseHandle, type HandleStorage, PreparedHandle } from './handles.js';
 import type { Request, TableSlot, View } from './request.js';
@@ -50,7 +50,7 @@ export class CheckedCall {
     this.#options = options;
     // Read once: what is checked is what is computed with.
     this.#exponentBytes = options.exponentBytes;
-    const kinds = entryOf(op).operands;
+    const kinds = findEntry(op).operands;
     for (const name in kinds) this.#check(name, kinds[name], Reflect.get(given, name));
   }
 
@@ -68,7 +68,7 @@ export class CheckedCall {
   result(): Uint8Array {
     const { group } = this.#owner;
     const { out } = this.#options;
-    const count = entryOf(this.#op).folds ? this.#width : this.elements;
+    const count = findEntry(this.#op).folds ? this.#width : this.elements;
     if (!out) return allocateElements(group, count);
     const inputs: unknown[] = [...Object.values(this.#operands), this.#permutation?.given];
     checkOut(out, count * group.elementBytes, inputs.filter(isView));

@@ -3,7 +3,7 @@
 // have one shape, so that what is to be done to operands is done by their kind (operations.ts), whatever the operation is.
 import type { Group } from '../../math/index.js';
 import type { Priority } from '../engine.js';
-import { type EntryName, entryOf, type OperandKind, type ViewsOf } from '../operations.js';
+import { type EntryName, findEntry, type OperandKind, type ViewsOf } from '../operations.js';
 
 /** Bytes of an operand; the permutation as numbers. */
 export type View = Uint8Array | Uint32Array;
@@ -45,7 +45,7 @@ export type Request = ComputeRequest | TableRequest;
 export type RequestName = Request['op'];
 
 /** A request of units of one element, unless `shape` says otherwise. */
-export function requestOf<O extends EntryName>(
+export function makeRequest<O extends EntryName>(
   op: O,
   operands: ViewsOf<O>,
   out: Uint8Array,
@@ -63,8 +63,8 @@ interface AnyRequest extends Shape {
 }
 
 /** The operand of a kind; undefined where the operation has none. */
-export function operandOf(request: AnyRequest, wanted: OperandKind): View | undefined {
-  const { operands } = entryOf(request.op);
+export function findOperand(request: AnyRequest, wanted: OperandKind): View | undefined {
+  const { operands } = findEntry(request.op);
   for (const name in operands) if (operands[name] === wanted) return request.operands[name];
   return undefined;
 }
@@ -74,7 +74,7 @@ export function withOperands<R extends AnyRequest>(
   request: R,
   change: (view: View, kind: OperandKind | undefined) => View,
 ): R {
-  const kinds = entryOf(request.op).operands;
+  const kinds = findEntry(request.op).operands;
   const operands: Record<string, View> = {};
   for (const name in request.operands) {
     const view = request.operands[name];
@@ -99,8 +99,8 @@ function unitBytes({ elementBytes }: Group, { width, exponentBytes }: Shape, kin
 }
 
 /** Units that a request computes. */
-export function unitsOf(group: Group, request: AnyRequest): number {
-  const kinds = entryOf(request.op).operands;
+export function countUnits(group: Group, request: AnyRequest): number {
+  const kinds = findEntry(request.op).operands;
   for (const name in kinds) {
     const bytes = unitBytes(group, request, kinds[name]);
     const view = request.operands[name];
@@ -110,24 +110,30 @@ export function unitsOf(group: Group, request: AnyRequest): number {
 }
 
 /** Results that a unit has for each element of its slot: as many as there are shared exponents. */
-export function powersOf(request: AnyRequest): number {
-  const exponents = operandOf(request, 'sharedExponents');
+export function countPowers(request: AnyRequest): number {
+  const exponents = findOperand(request, 'sharedExponents');
   return exponents ? exponents.length / request.exponentBytes : 1;
 }
 
 /** What a request is large by: elements multiplied, or powers raised. */
 export const elementsOfRequest = (group: Group, request: AnyRequest): number =>
-  unitsOf(group, request) * request.width * powersOf(request);
+  countUnits(group, request) * request.width * countPowers(request);
 
 /** Units [from, to) of a request. `out`: where their results go; default: to their place in the request's. */
-export function partOf<R extends AnyRequest>(group: Group, request: R, from: number, to: number, out?: Uint8Array): R {
+export function takePart<R extends AnyRequest>(
+  group: Group,
+  request: R,
+  from: number,
+  to: number,
+  out?: Uint8Array,
+): R {
   const part = withOperands(request, (view, kind) => {
     const bytes = unitBytes(group, request, kind);
     if (bytes === 0) return view;
     const each = bytes / view.BYTES_PER_ELEMENT;
     return view.subarray(from * each, to * each);
   });
-  const resultBytes = request.width * powersOf(request) * group.elementBytes;
+  const resultBytes = request.width * countPowers(request) * group.elementBytes;
   return { ...part, out: out ?? request.out.subarray(from * resultBytes, to * resultBytes) };
 }
 

@@ -2,16 +2,16 @@
 // reference formula's before the engine is handed out. It finds a broken library or machine, not every bug: that is the task of
 // the compliance suite.
 import { MixError, type Rng, randomBytes } from '../../base/index.js';
-import { batchOf, bytesToBigint, elementsOf, type Group, randomElements } from '../../math/index.js';
+import { bytesToBigint, type Group, randomElements, toBatch, toBigints } from '../../math/index.js';
 import type { Engine, FixedBase, Prepared } from '../engine.js';
-import { exponentsOf } from '../kernels/reference.js';
+import { readExponents } from '../kernels/reference.js';
 import {
+  findOperation,
   OPERATIONS,
   type OperandKind,
   type OperandValue,
   type Operation,
   type OperationName,
-  operationOf,
 } from '../operations.js';
 
 /** Elements of each check: the two extremes and random ones. Few, because the reference's powers are slow. */
@@ -46,14 +46,14 @@ interface Inputs {
 /** @throws MixError ENGINE_SELFCHECK naming the first operation whose result differs from the reference. */
 export async function selfCheck(engine: Engine, rng: Rng): Promise<void> {
   const { group } = engine;
-  const random = () => elementsOf(group, randomElements(rng, group, RANDOM_ELEMENTS));
-  const b = batchOf(group, [...random(), group.q, 1n]);
+  const random = () => toBigints(group, randomElements(rng, group, RANDOM_ELEMENTS));
+  const b = toBatch(group, [...random(), group.q, 1n]);
   const base = randomElements(rng, group, 1);
   const [prepared, fixed] = [await engine.prepare(b), await engine.fixedBase(base)];
-  const inputs: Inputs = { group, rng, a: batchOf(group, [1n, group.q, ...random()]), b, base, prepared, fixed };
+  const inputs: Inputs = { group, rng, a: toBatch(group, [1n, group.q, ...random()]), b, base, prepared, fixed };
   try {
     for (const op of OPERATIONS) {
-      for (const way of ways(operationOf(op))) await checkOperation(engine, op, inputs, way);
+      for (const way of ways(findOperation(op))) await checkOperation(engine, op, inputs, way);
     }
   } finally {
     prepared.release();
@@ -72,7 +72,7 @@ function ways({ operands, folds }: Operation): Way[] {
 
 async function checkOperation(engine: Engine, op: OperationName, inputs: Inputs, way: Way): Promise<void> {
   const { group } = engine;
-  const { operands, reference, call } = operationOf(op);
+  const { operands, reference, call } = findOperation(op);
   const exponentBytes = op === 'pow' ? EXPONENT_BYTES : SHORT_EXPONENT_BYTES;
   const kinds = Object.values(operands);
   const powers = kinds.includes('base') ? FIXED_POWERS : ELEMENTS;
@@ -82,7 +82,7 @@ async function checkOperation(engine: Engine, op: OperationName, inputs: Inputs,
   const given = Object.fromEntries(drawn.map(([name, operand]) => [name, operand.given]));
   const values = Object.fromEntries(drawn.map(([name, operand]) => [name, operand.value]));
   const width = kinds.includes('width') ? WIDTH : 1;
-  const result = elementsOf(group, await call(engine, given, { exponentBytes, width }));
+  const result = toBigints(group, await call(engine, given, { exponentBytes, width }));
   const truth = reference(group, values);
   if (result.length !== truth.length || result.some((value, index) => value !== truth[index])) {
     throw new MixError('ENGINE_SELFCHECK', { engine: engine.name, operation: op, group: group.name });
@@ -98,18 +98,18 @@ function draw(inputs: Inputs, kind: OperandKind, way: Way, { powers, exponentByt
   const { group, rng, a, b, base, prepared, fixed } = inputs;
   const elements = (batch: Uint8Array): Drawn => {
     const given = way === 'nothing' ? batch.subarray(0, 0) : batch;
-    return { given, value: elementsOf(group, given) };
+    return { given, value: toBigints(group, given) };
   };
   const exponents = (count: number): Drawn => {
     const given = randomBytes(rng, way === 'nothing' ? 0 : count * exponentBytes);
-    return { given, value: exponentsOf(given, exponentBytes) };
+    return { given, value: readExponents(given, exponentBytes) };
   };
   switch (kind) {
     case 'elements':
     case 'gathered':
       return elements(a);
     case 'multiplier':
-      return way === 'by a handle' ? { given: prepared, value: elementsOf(group, b) } : elements(b);
+      return way === 'by a handle' ? { given: prepared, value: toBigints(group, b) } : elements(b);
     case 'permutation':
       return { given: Uint32Array.from(PERMUTATION), value: PERMUTATION };
     case 'exponents':

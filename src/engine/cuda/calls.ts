@@ -1,21 +1,21 @@
 // The catalogue's operations as calls of the CUDA library: which function, on which part of which batch. A call is cut so that
 // a card works on it for some tens of milliseconds at most: long enough to fill it, short enough for realtime to overtake.
 import type { Group } from '../../math/index.js';
-import { type ComputeRequest, partOf, powersOf, unitsOf } from '../checked/request.js';
+import { type ComputeRequest, countPowers, countUnits, takePart } from '../checked/request.js';
 import { nativeCall } from '../kernels/native/abi.js';
-import { type Address, addressOf } from '../kernels/openssl/library.js';
-import { entryOf, raisesPowers } from '../operations.js';
+import { type Address, toAddress } from '../kernels/openssl/library.js';
+import { findEntry, raisesPowers } from '../operations.js';
 import type { NativeCall } from '../pool/job.js';
 
 /** Numbers that a card is given at a time: powers fill it from some 8,000 on, products wait for the bus. */
 const POWERS_AT_A_TIME = 16_384;
 const PRODUCTS_AT_A_TIME = 65_536;
 
-/** Digits of a kept table: every power reads all 64 entries of a row, against one product. Wider ones are for a card to try. */
+/** Digits of a resident table: every power reads all 64 entries of a row, against one product. Wider ones are for a card to try. */
 const TABLE_DIGIT_BITS = 6;
 
 /** What a card keeps for a handle: its address there. */
-export interface KeptOperand {
+export interface ResidentOperand {
   readonly address: Address;
   /** Length of the exponents that a table is for; 0 for prepared operands. */
   readonly exponentBytes: number;
@@ -33,29 +33,38 @@ function parts(count: number, most: number): readonly (readonly [from: number, t
 }
 
 /** Keeps a prepared operand; its address is written to the 8 bytes of `result`. */
-export const keepPrepared = (group: Group, a: Uint8Array, result: Uint8Array): NativeCall =>
-  call('millrace_keep_prepared', addressOf(a), a.length / group.elementBytes, addressOf(result));
+export const makeResidentOperand = (group: Group, a: Uint8Array, result: Uint8Array): NativeCall =>
+  call('millrace_resident_prepared', toAddress(a), a.length / group.elementBytes, toAddress(result));
 
 /** Keeps the table of a base for exponents of a length. */
-export const keepTable = (base: Uint8Array, exponentBytes: number, result: Uint8Array): NativeCall =>
-  call('millrace_keep_table', addressOf(base), exponentBytes, TABLE_DIGIT_BITS, addressOf(result));
+export const makeResidentTable = (base: Uint8Array, exponentBytes: number, result: Uint8Array): NativeCall =>
+  call('millrace_resident_table', toAddress(base), exponentBytes, TABLE_DIGIT_BITS, toAddress(result));
 
-export const releaseKept = (address: Address): NativeCall => call('millrace_kept_release', address);
+export const releaseResident = (address: Address): NativeCall => call('millrace_resident_release', address);
 
 /**
- * The calls of a request, of which each computes a part of its result. Buffers are in shared memory. `kept`: the operand that
+ * The calls of a request, of which each computes a part of its result. Buffers are in shared memory. `resident`: the operand that
  * the card keeps, where it has one.
  */
-export function deviceCalls(group: Group, request: ComputeRequest, kept: KeptOperand | undefined): NativeCall[] {
-  const { native, kept: onKept, folds } = entryOf(request.op);
-  const computing = kept ? onKept : native;
+export function deviceCalls(
+  group: Group,
+  request: ComputeRequest,
+  resident: ResidentOperand | undefined,
+): NativeCall[] {
+  const { native, resident: onResident, folds } = findEntry(request.op);
+  const computing = resident ? onResident : native;
   if (!computing) throw new Error(`a card does not compute ${request.op} this way`);
-  const units = unitsOf(group, request);
-  const most = raisesPowers(request.op) && !kept ? POWERS_AT_A_TIME : PRODUCTS_AT_A_TIME;
-  const unitsMost = Math.max(1, Math.floor(most / (request.width * powersOf(request))));
+  const units = countUnits(group, request);
+  const most = raisesPowers(request.op) && !resident ? POWERS_AT_A_TIME : PRODUCTS_AT_A_TIME;
+  const unitsMost = Math.max(1, Math.floor(most / (request.width * countPowers(request))));
   const ranges = folds ? [[0, units] as const] : parts(units, unitsMost);
   return ranges.map(([from, to]) => {
-    const part = folds ? request : partOf(group, request, from, to);
-    return nativeCall(group, computing, part, kept && { kept: kept.address, first: kept.first + from * request.width });
+    const part = folds ? request : takePart(group, request, from, to);
+    return nativeCall(
+      group,
+      computing,
+      part,
+      resident && { resident: resident.address, first: resident.first + from * request.width },
+    );
   });
 }

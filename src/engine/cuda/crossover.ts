@@ -26,11 +26,11 @@ export async function crossing(clock: Clock, { sizes, onDevice, onCpu }: Contest
   const [small, large] = sizes;
   const device = [await fastestMs(clock, onDevice, small), await fastestMs(clock, onDevice, large)] as const;
   const cpu = [await fastestMs(clock, onCpu, small), await fastestMs(clock, onCpu, large)] as const;
-  return crossingOf(sizes, device, cpu);
+  return findCrossing(sizes, device, cpu);
 }
 
 /** The same from measured times. Exported for tests. */
-export function crossingOf(
+export function findCrossing(
   [small, large]: readonly [number, number],
   device: readonly [number, number],
   cpu: readonly [number, number],

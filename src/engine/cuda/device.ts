@@ -2,18 +2,18 @@
 // keeps in its memory for the handles of callers. A card that fails once is out of service: who asked computes elsewhere.
 import { asMixError, MixError } from '../../base/index.js';
 import type { Group } from '../../math/index.js';
-import { type ComputeRequest, type ExecuteOptions, operandOf, type View } from '../checked/request.js';
+import { type ComputeRequest, type ExecuteOptions, findOperand, type View } from '../checked/request.js';
 import type { Address } from '../kernels/openssl/library.js';
 import type { DeviceAddress, NativeCall } from '../pool/job.js';
 import { ChunkQueue, type QueueWatch } from '../pool/queue.js';
 import { TASKS_PER_WORKER, WorkerPool } from '../pool/workers.js';
-import { deviceCalls, type KeptOperand, keepPrepared, keepTable, releaseKept } from './calls.js';
+import { deviceCalls, makeResidentOperand, makeResidentTable, type ResidentOperand, releaseResident } from './calls.js';
 
 /** The executor's own bound counts operations; what it lets through is never refused here. */
 const OPERATIONS_MAX = 2 ** 31;
 
 /** What a card keeps of one buffer: an operand, or tables of a base by the length of their exponents. */
-type Kept = Map<number, Address>;
+type Resident = Map<number, Address>;
 
 /** `exponentBytes` of a prepared operand, which has none. */
 const OPERAND = 0;
@@ -29,7 +29,7 @@ export class Device {
   readonly #group: Group;
   readonly #pool = new WorkerPool(1);
   readonly #queue: ChunkQueue<NativeCall>;
-  readonly #kept = new Map<ArrayBufferLike, Kept>();
+  readonly #resident = new Map<ArrayBufferLike, Resident>();
   readonly #leftOver: NativeCall[] = [];
   readonly #address: DeviceAddress;
   readonly #onSick: (device: Device, reason: string) => void;
@@ -75,55 +75,55 @@ export class Device {
     this.#onSick(this, reason);
   }
 
-  /** What is kept here for a view: an operand (exponentBytes 0), or a table. */
-  keptFor(view: View, exponentBytes = OPERAND): KeptOperand | undefined {
-    const address = this.#kept.get(view.buffer)?.get(exponentBytes);
+  /** The resident operand (exponentBytes 0) or table of a view. */
+  residentFor(view: View, exponentBytes = OPERAND): ResidentOperand | undefined {
+    const address = this.#resident.get(view.buffer)?.get(exponentBytes);
     if (address === undefined) return undefined;
     const first = exponentBytes === OPERAND ? view.byteOffset / this.#group.elementBytes : 0;
     return { address, exponentBytes, first };
   }
 
   /** Keeps elements as a prepared operand, under the storage of their handle. @throws MixError where the card fails */
-  keepOperand(storage: Uint8Array, elements: Uint8Array, options: ExecuteOptions): Promise<void> {
-    return this.#keep(storage, OPERAND, (result) => keepPrepared(this.#group, elements, result), options);
+  makeResidentOperand(storage: Uint8Array, elements: Uint8Array, options: ExecuteOptions): Promise<void> {
+    return this.#keep(storage, OPERAND, (result) => makeResidentOperand(this.#group, elements, result), options);
   }
 
   /** Keeps a table of a base; one that is there already is enough. */
-  async keepTable(base: Uint8Array, exponentBytes: number, options: ExecuteOptions): Promise<void> {
-    if (this.keptFor(base, exponentBytes)) return;
-    await this.#keep(base, exponentBytes, (result) => keepTable(base, exponentBytes, result), options);
+  async makeResidentTable(base: Uint8Array, exponentBytes: number, options: ExecuteOptions): Promise<void> {
+    if (this.residentFor(base, exponentBytes)) return;
+    await this.#keep(base, exponentBytes, (result) => makeResidentTable(base, exponentBytes, result), options);
   }
 
-  /** Frees what is kept under a storage. Nothing computes with it any more. */
+  /** Frees what is resident under a storage. Nothing computes with it any more. */
   forget(storage: ArrayBufferLike): void {
-    const kept = this.#kept.get(storage);
-    if (!kept) return;
-    this.#kept.delete(storage);
-    this.#release([...kept.values()]);
+    const resident = this.#resident.get(storage);
+    if (!resident) return;
+    this.#resident.delete(storage);
+    this.#release([...resident.values()]);
   }
 
   /** Computes a request into its `out`. @throws MixError of the caller's making, or the card's failure */
   compute(request: ComputeRequest, options: ExecuteOptions): Promise<void> {
-    return this.#run(deviceCalls(this.#group, request, this.#keptOperand(request)), options);
+    return this.#run(deviceCalls(this.#group, request, this.#residentOperand(request)), options);
   }
 
-  #keptOperand(request: ComputeRequest): KeptOperand | undefined {
-    if (request.op === 'powFixed') return this.keptFor(request.operands.base, request.exponentBytes);
-    return this.keptMultiplier(request);
+  #residentOperand(request: ComputeRequest): ResidentOperand | undefined {
+    if (request.op === 'powFixed') return this.residentFor(request.operands.base, request.exponentBytes);
+    return this.residentMultiplier(request);
   }
 
-  /** What is kept here of a request's prepared multiplier. */
-  keptMultiplier(request: ComputeRequest): KeptOperand | undefined {
-    const multiplier = request.prepared ? operandOf(request, 'multiplier') : undefined;
-    return multiplier && this.keptFor(multiplier);
+  /** The resident part of a request's prepared multiplier. */
+  residentMultiplier(request: ComputeRequest): ResidentOperand | undefined {
+    const multiplier = request.prepared ? findOperand(request, 'multiplier') : undefined;
+    return multiplier && this.residentFor(multiplier);
   }
 
   async close(): Promise<void> {
     await this.#queue.close();
     // Who was refused has heard of it by the next turn, and has left what it made.
     await new Promise((resolve) => setImmediate(resolve));
-    const calls = [...this.#kept.values()].flatMap((kept) => [...kept.values()]).map(releaseKept);
-    this.#kept.clear();
+    const calls = [...this.#resident.values()].flatMap((resident) => [...resident.values()]).map(releaseResident);
+    this.#resident.clear();
     const works = [...calls, ...this.#leftOver.splice(0)];
     // A worker that is dead has nothing left to free.
     await this.#pool.run({ kind: 'work', kernel: this.#address, group: this.#group.name, works }).catch(() => {});
@@ -133,7 +133,7 @@ export class Device {
   #release(addresses: readonly Address[]): void {
     // The queue drops and refuses while it closes: that is freed at the very end. One call an operation, so that one which
     // was refused has not run.
-    for (const call of addresses.map(releaseKept)) {
+    for (const call of addresses.map(releaseResident)) {
       this.#queue
         .operation({ priority: 'precompute' }, (step) => step([call]))
         .catch((thrown: unknown) => {
@@ -153,19 +153,19 @@ export class Device {
     try {
       await this.#run([call(result)], options);
     } catch (thrown) {
-      // Aborted while the card was at it: what it kept has no owner. The call has ended, or was never begun.
+      // Aborted while the card was at it: what it resident has no owner. The call has ended, or was never begun.
       if (written() !== 0) this.#release([written()]);
       throw thrown;
     }
     const address = written();
-    const kept = this.#kept.get(storage.buffer) ?? new Map<number, Address>();
+    const resident = this.#resident.get(storage.buffer) ?? new Map<number, Address>();
     // Two calls may have found nothing and made the same table: one is enough.
-    if (kept.has(exponentBytes)) {
+    if (resident.has(exponentBytes)) {
       this.#release([address]);
       return;
     }
-    kept.set(exponentBytes, address);
-    this.#kept.set(storage.buffer, kept);
+    resident.set(exponentBytes, address);
+    this.#resident.set(storage.buffer, resident);
   }
 
   async #run(calls: readonly NativeCall[], options: ExecuteOptions): Promise<void> {

@@ -16,12 +16,12 @@ import {
   type TableRequest,
 } from '../checked/request.js';
 import { isRight } from '../checked/spotCheck.js';
-import { entryOf } from '../operations.js';
+import { findEntry } from '../operations.js';
 import { SharedBuffers } from '../pool/sharedBuffers.js';
 import { type Crossover, operationClass } from './crossover.js';
 import { type Device, isDeviceFailure } from './device.js';
 
-/** A table is kept ahead of its first use for exponents of this length: those of a round. */
+/** A table is resident ahead of its first use for exponents of this length: those of a round. */
 const TABLE_EXPONENT_BYTES = 32;
 
 interface CudaOptions {
@@ -103,16 +103,17 @@ export class CudaExecutor implements Executor {
   #deviceFor(request: ComputeRequest): Device | undefined {
     const { crossover, group, devices } = this.#options;
     if (elementsOfRequest(group, request) < crossover[operationClass(request.op)]) return undefined;
-    if (!entryOf(request.op).native) return undefined;
+    if (!findEntry(request.op).native) return undefined;
     if (!request.prepared) return this.#idlest();
-    return devices.find((device) => device.sick === undefined && device.keptMultiplier(request));
+    return devices.find((device) => device.sick === undefined && device.residentMultiplier(request));
   }
 
   /** True where the card has written the result; false where the CPU has to. */
   async #onDevice(device: Device, request: ComputeRequest, options: ExecuteOptions): Promise<boolean> {
     const { checkRate, random, cpu, group } = this.#options;
     try {
-      if (request.op === 'powFixed') await device.keepTable(request.operands.base, request.exponentBytes, options);
+      if (request.op === 'powFixed')
+        await device.makeResidentTable(request.operands.base, request.exponentBytes, options);
       await device.compute(request, options);
     } catch (thrown) {
       return this.#failed(device, thrown);
@@ -141,7 +142,7 @@ export class CudaExecutor implements Executor {
     if (!device || elementsOfRequest(group, request) < crossover.products) return;
     const buffers = new SharedBuffers();
     try {
-      await device.keepOperand(request.out, buffers.input(request.operands.elements), options);
+      await device.makeResidentOperand(request.out, buffers.input(request.operands.elements), options);
     } catch (thrown) {
       this.#failed(device, thrown);
     } finally {
@@ -154,7 +155,7 @@ export class CudaExecutor implements Executor {
     for (const device of this.#options.devices) {
       if (device.sick !== undefined) continue;
       try {
-        await device.keepTable(request.base, TABLE_EXPONENT_BYTES, options);
+        await device.makeResidentTable(request.base, TABLE_EXPONENT_BYTES, options);
       } catch (thrown) {
         this.#failed(device, thrown);
       }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { type Clock, systemClock, systemRng } from '../../base/index.js';
 import { type Logger, silentLog } from '../../base/log.js';
 import { type Group, randomElements, randomExponents } from '../../math/index.js';
-import { type Executor, requestOf } from '../checked/request.js';
+import { type Executor, makeRequest } from '../checked/request.js';
 import { bindLibrary } from '../kernels/native/library.js';
 import type { QueueWatch } from '../pool/queue.js';
 import { type Crossover, crossing } from './crossover.js';
@@ -110,13 +110,13 @@ async function measured(group: Group, clock: Clock, device: Device, cpu: Executo
   const out = new Uint8Array(new SharedArrayBuffer(elements.length));
   const product = (count: number) => {
     const a = elements.subarray(0, count * element);
-    return requestOf('mul', { a, b: a }, out.subarray(0, a.length));
+    return makeRequest('mul', { a, b: a }, out.subarray(0, a.length));
   };
   const power = (count: number) => {
     const bases = elements.subarray(0, count * element);
     const some = exponents.subarray(0, count * EXPONENT_BYTES);
     const shape = { exponentBytes: EXPONENT_BYTES };
-    return requestOf('pow', { bases, exponents: some }, out.subarray(0, bases.length), shape);
+    return makeRequest('pow', { bases, exponents: some }, out.subarray(0, bases.length), shape);
   };
   const contest = (sizes: readonly [number, number], request: typeof product | typeof power) =>
     crossing(clock, {

@@ -1,9 +1,9 @@
 // The BigInt kernel: computes a chunk by the operation's formula (operations.ts). A prepared operand is a plain copy. The dh kernel
 // (diffieHellman.ts) is this one with better powers.
-import { bigintToBytes, elementsOf, type Group, multiply, power } from '../../math/index.js';
+import { bigintToBytes, type Group, multiply, power, toBigints } from '../../math/index.js';
 import { operations } from '../operations.js';
 import type { Kernel, Work, WorkOf } from '../pool/job.js';
-import { computeByFormula, exponentsOf } from './reference.js';
+import { computeByFormula, readExponents } from './reference.js';
 
 export type PowerWork = WorkOf<'pow'> | WorkOf<'powShared'> | WorkOf<'powFixed'>;
 
@@ -49,15 +49,15 @@ export class BigintKernel implements Kernel {
     const { group } = this;
     const mask = (1n << BigInt(windowBits)) - 1n;
     const own = exponents.subarray(from * exponentBytes, to * exponentBytes);
-    const digits = exponentsOf(own, exponentBytes).map((value) => (value >> BigInt(lowBit)) & mask);
-    const elements = elementsOf(group, bases.subarray(from * group.elementBytes, to * group.elementBytes));
+    const digits = readExponents(own, exponentBytes).map((value) => (value >> BigInt(lowBit)) & mask);
+    const elements = toBigints(group, bases.subarray(from * group.elementBytes, to * group.elementBytes));
     const [product = 1n] = operations.multiExp.reference(group, { bases: elements, exponents: digits });
     out.set(bigintToBytes(product, group.elementBytes));
   }
 
   #horner({ parts, ranges, windowBits, out }: WorkOf<'horner'>): void {
     const { group } = this;
-    const factors = elementsOf(group, parts);
+    const factors = toBigints(group, parts);
     let result = 1n;
     for (let top = factors.length; top > 0; top -= ranges) {
       result = power(group, result, 1n << BigInt(windowBits));

@@ -5,13 +5,13 @@ import { createDiffieHellman, type DiffieHellman } from 'node:crypto';
 import {
   bigintToBytes,
   bytesToBigint,
-  elementOf,
+  elementAt,
   type Group,
   power,
   readElement,
   writeElement,
 } from '../../math/index.js';
-import { type RequestOf, requestOf } from '../checked/request.js';
+import { makeRequest, type RequestOf } from '../checked/request.js';
 import { BigintKernel, type PowerWork } from './bigint.js';
 
 /** OpenSSL refuses smaller moduli for Diffie-Hellman. Only test groups are smaller. */
@@ -37,22 +37,22 @@ export class DhKernel extends BigintKernel {
     const { group } = this;
     const { exponentBytes, out } = work;
     const { exponents } = work.operands;
-    const raiserOf = (index: number) =>
+    const makeRaiser = (index: number) =>
       this.#raise(exponents.subarray(index * exponentBytes, (index + 1) * exponentBytes));
     if (work.op === 'powShared') {
       const powers = exponents.length / exponentBytes;
       const { bases } = work.operands;
       for (let e = 0; e < powers; e++) {
-        const raise = raiserOf(e);
+        const raise = makeRaiser(e);
         for (let i = e; i * group.elementBytes < out.length; i += powers) {
-          writeElement(group, out, i, raise(elementOf(group, bases, Math.floor(i / powers))));
+          writeElement(group, out, i, raise(elementAt(group, bases, Math.floor(i / powers))));
         }
       }
       return;
     }
     for (let i = 0; i * exponentBytes < exponents.length; i++) {
-      const base = work.op === 'pow' ? elementOf(group, work.operands.bases, i) : work.operands.base;
-      writeElement(group, out, i, raiserOf(i)(base));
+      const base = work.op === 'pow' ? elementAt(group, work.operands.bases, i) : work.operands.base;
+      writeElement(group, out, i, makeRaiser(i)(base));
     }
   }
 
@@ -99,5 +99,5 @@ function probe(group: Group): RequestOf<'pow'> {
   const bases = new Uint8Array(group.elementBytes);
   bases[0] = 3;
   const out = new Uint8Array(group.elementBytes);
-  return requestOf('pow', { bases, exponents: Uint8Array.of(5) }, out, { exponentBytes: 1 });
+  return makeRequest('pow', { bases, exponents: Uint8Array.of(5) }, out, { exponentBytes: 1 });
 }

@@ -6,14 +6,14 @@
 // power. The table of 52 windows takes 852 KiB and some 1,600 products to fill: worth it from about 10 powers on.
 import { secretBytes } from '../../base/index.js';
 import type { WorkOf } from '../pool/job.js';
-import { addressOf } from './openssl/library.js';
+import { toAddress } from './openssl/library.js';
 import { type MontgomeryField, scratch } from './openssl/montgomery.js';
 
 const WINDOW_BITS = 5;
 const ENTRIES = 1 << WINDOW_BITS;
 
 /** Windows of a table for exponents of this length. */
-export const windowsOf = (exponentBytes: number): number => Math.ceil((exponentBytes * 8) / WINDOW_BITS);
+export const countWindows = (exponentBytes: number): number => Math.ceil((exponentBytes * 8) / WINDOW_BITS);
 
 /** Bytes of a table. */
 export const tableBytes = (elementBytes: number, windows: number): number => windows * ENTRIES * elementBytes;
@@ -44,7 +44,7 @@ export function fillTable(field: MontgomeryField, { base, table, from, to }: Wor
   const target = new BigUint64Array(table.buffer, table.byteOffset, table.length / 8);
   multiply(place(0), at.rSquared, at.one);
   if (from === 0) {
-    multiply(place(1), addressOf(base), at.rSquared);
+    multiply(place(1), toAddress(base), at.rSquared);
   } else {
     // The base of this window is the square of the last one's entry 16: from ≥ 2, so that is in Montgomery form.
     gatherPublic(target, from - 1, ENTRIES / 2, entries[1]!);
@@ -70,7 +70,7 @@ export function fillTable(field: MontgomeryField, { base, table, from, to }: Wor
 }
 
 /** The digits of an exponent, lowest first, without a branch on its bits. */
-function digitsOf(exponent: Uint8Array, digits: Uint8Array): void {
+function writeDigits(exponent: Uint8Array, digits: Uint8Array): void {
   for (let t = 0; t < digits.length; t++) {
     const bit = t * WINDOW_BITS;
     const low = exponent[bit >> 3]!;
@@ -103,7 +103,7 @@ function selector(field: MontgomeryField, table: Uint8Array): Select {
   const { at, gather, words, bytes } = field;
   const windowBytes = ENTRIES * bytes;
   if (gather) {
-    const start = addressOf(table);
+    const start = toAddress(table);
     return (window, digit) => gather.bn_gather5(at.temporary, words, start + window * windowBytes, digit);
   }
   const scratchBytes = field.bytesAt('temporary');
@@ -126,10 +126,10 @@ export function powerByTable(
   out: Int32Array,
 ): void {
   const { at, multiply } = field;
-  const digits = secretBytes(windowsOf(exponentBytes));
+  const digits = secretBytes(countWindows(exponentBytes));
   const select = selector(field, table);
   for (let i = 0; i < count; i++) {
-    digitsOf(exponents.subarray(i * exponentBytes, (i + 1) * exponentBytes), digits);
+    writeDigits(exponents.subarray(i * exponentBytes, (i + 1) * exponentBytes), digits);
     select(0, digits[0]!);
     field.bytesAt('result').set(field.bytesAt('temporary'));
     for (let t = 1; t < digits.length; t++) {

@@ -3,7 +3,7 @@
 // each one is a chunk of its own; `horner` puts them together with one chain of squarings. Everything between the first
 // conversion and the last is in Montgomery form. 1,000 bases with 128-bit exponents cost 24 products a base.
 import type { WorkOf } from '../pool/job.js';
-import { addressOf } from './openssl/library.js';
+import { toAddress } from './openssl/library.js';
 import { type MontgomeryField, scratch } from './openssl/montgomery.js';
 
 /** Above this many bits the buckets would outgrow the cache. */
@@ -23,7 +23,7 @@ export function multiExpWindowBits(bases: number, exponentBits: number): number 
 }
 
 /** Bits [lowBit, lowBit + count) of a little-endian integer. count ≤ 16. */
-function bitsOf(exponent: Uint8Array, lowBit: number, count: number): number {
+function takeBits(exponent: Uint8Array, lowBit: number, count: number): number {
   const byte = lowBit >> 3;
   const value = (exponent[byte] ?? 0) | ((exponent[byte + 1] ?? 0) << 8) | ((exponent[byte + 2] ?? 0) << 16);
   return (value >> (lowBit & 7)) & ((1 << count) - 1);
@@ -72,22 +72,22 @@ export function windowProduct(field: MontgomeryField, work: WorkOf<'window'>): v
   // Bucket d at d; bucket 0 is not needed, and holds the running product; the result comes last.
   const buckets = new Accumulators(field, count + 1);
   const [running, result] = [0, count];
-  const source = addressOf(bases);
+  const source = toAddress(bases);
   for (let i = from; i < to; i++) {
-    const digit = bitsOf(exponents.subarray(i * exponentBytes, (i + 1) * exponentBytes), lowBit, windowBits);
+    const digit = takeBits(exponents.subarray(i * exponentBytes, (i + 1) * exponentBytes), lowBit, windowBits);
     if (digit !== 0) buckets.multiply(digit, source + i * field.bytes);
   }
   for (let digit = count - 1; digit > 0; digit--) {
     if (buckets.has(digit)) buckets.multiply(running, buckets.at(digit));
     if (buckets.has(running)) buckets.multiply(result, buckets.at(running));
   }
-  buckets.copyTo(result, addressOf(out));
+  buckets.copyTo(result, toAddress(out));
 }
 
 export function horner(field: MontgomeryField, { parts, ranges, windowBits, out }: WorkOf<'horner'>): void {
   const { at, bytes, multiply } = field;
   const sum = new Accumulators(field, 1);
-  const source = addressOf(parts);
+  const source = toAddress(parts);
   for (let top = parts.length / bytes; top > 0; top -= ranges) {
     for (let bit = 0; bit < windowBits; bit++) sum.square(0);
     for (let part = top - ranges; part < top; part++) sum.multiply(0, source + part * bytes);

@@ -3,12 +3,12 @@
 // on that. Slow, and never constant-time.
 import { setImmediate } from 'node:timers/promises';
 import { MixError } from '../../base/index.js';
-import { bytesToBigint, elementsOf, type Group, readElement, writeElement } from '../../math/index.js';
-import { type ComputeRequest, type Executor, operandOf, type View } from '../checked/request.js';
-import { entryOf, type OperandKind, type OperandValue } from '../operations.js';
+import { bytesToBigint, type Group, readElement, toBigints, writeElement } from '../../math/index.js';
+import { type ComputeRequest, type Executor, findOperand, type View } from '../checked/request.js';
+import { findEntry, type OperandKind, type OperandValue } from '../operations.js';
 
 /** The integers of a flat buffer of exponents. */
-export function exponentsOf(exponents: Uint8Array, exponentBytes: number): bigint[] {
+export function readExponents(exponents: Uint8Array, exponentBytes: number): bigint[] {
   return Array.from({ length: exponents.length / exponentBytes }, (_, index) =>
     bytesToBigint(exponents.subarray(index * exponentBytes, (index + 1) * exponentBytes)),
   );
@@ -18,11 +18,11 @@ export function exponentsOf(exponents: Uint8Array, exponentBytes: number): bigin
 export function computeByFormula(group: Group, request: ComputeRequest): void {
   const { op, out } = request;
   const values: Record<string, OperandValue> = { width: request.width };
-  const kinds = entryOf(op).operands;
+  const kinds = findEntry(op).operands;
   for (const [name, view] of Object.entries<View>(request.operands)) {
     values[name] = operandValue(group, request, kinds[name], view);
   }
-  for (const [index, value] of entryOf(op).reference(group, values).entries()) writeElement(group, out, index, value);
+  for (const [index, value] of findEntry(op).reference(group, values).entries()) writeElement(group, out, index, value);
 }
 
 function operandValue(group: Group, request: ComputeRequest, kind: OperandKind | undefined, view: View): OperandValue {
@@ -32,19 +32,19 @@ function operandValue(group: Group, request: ComputeRequest, kind: OperandKind |
       return readElement(group, view, 0);
     case 'exponents':
     case 'sharedExponents':
-      return exponentsOf(view, request.exponentBytes);
+      return readExponents(view, request.exponentBytes);
     case 'gathered':
-      return gatheredOf(group, request, view);
+      return readGathered(group, request, view);
     default:
-      return elementsOf(group, view);
+      return toBigints(group, view);
   }
 }
 
 /** Of a chunk's gathered slots only those that it reads: others stay empty. */
-function gatheredOf(group: Group, request: ComputeRequest, view: Uint8Array): bigint[] {
+function readGathered(group: Group, request: ComputeRequest, view: Uint8Array): bigint[] {
   const { width } = request;
   const values: bigint[] = [];
-  for (const slot of operandOf(request, 'permutation') ?? []) {
+  for (const slot of findOperand(request, 'permutation') ?? []) {
     for (let i = slot * width; i < (slot + 1) * width; i++) values[i] = readElement(group, view, i);
   }
   return values;

@@ -2,9 +2,9 @@
 // 50 µs) does not count, short enough that realtime work soon overtakes and an abort is soon seen. Costs need only be right
 // within a factor of two; they are in Montgomery products, whose time grows with the square of the bit length.
 import type { Group } from '../../math/index.js';
-import { type ComputeRequest, powersOf } from '../checked/request.js';
-import { windowsOf } from '../kernels/fixedBase.js';
-import { entryOf } from '../operations.js';
+import { type ComputeRequest, countPowers } from '../checked/request.js';
+import { countWindows } from '../kernels/fixedBase.js';
+import { findEntry } from '../operations.js';
 import type { KernelName } from './job.js';
 
 /** One product at 4096 bits, in µs, on a machine of some years ago. */
@@ -59,13 +59,13 @@ export class ChunkPlanner {
   /** Products that a unit of a request costs. */
   unit(request: ComputeRequest): number {
     const { op, width, exponentBytes, prepared, table } = request;
-    return entryOf(op).products({
+    return findEntry(op).products({
       width,
       exponentBytes,
       prepared,
-      powers: powersOf(request),
+      powers: countPowers(request),
       powerProducts: this.power(exponentBytes),
-      windows: table && windowsOf(exponentBytes),
+      windows: table && countWindows(exponentBytes),
     });
   }
 

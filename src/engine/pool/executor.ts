@@ -4,22 +4,23 @@
 import { bytesToBigint, type Group } from '../../math/index.js';
 import {
   type ComputeRequest,
+  countUnits,
   type ExecuteOptions,
   type Executor,
-  partOf,
+  makeRequest,
   type Request,
   type RequestOf,
-  requestOf,
   type TableSlot,
-  unitsOf,
+  takePart,
 } from '../checked/request.js';
+import { compose } from '../compose.js';
 import type { Priority } from '../engine.js';
-import { tableBytes, windowsOf } from '../kernels/fixedBase.js';
+import { countWindows, tableBytes } from '../kernels/fixedBase.js';
 import { multiExpWindowBits } from '../kernels/multiExp.js';
-import { callOf, nativeTable, nativeTableCovers } from '../kernels/native/kernel.js';
+import { makeCall, nativeTable, nativeTableCovers } from '../kernels/native/kernel.js';
 import type { NativePath } from '../kernels/native/library.js';
 import { OPENSSL_COMPUTES } from '../kernels/openssl/kernel.js';
-import { compose, type EntryName, entryOf } from '../operations.js';
+import { type EntryName, findEntry } from '../operations.js';
 import { CHUNK_US, ChunkPlanner } from './chunks.js';
 import type { KernelName, Work } from './job.js';
 import { ChunkQueue, type QueueWatch } from './queue.js';
@@ -109,17 +110,17 @@ export class PooledExecutor implements Executor {
       return this.#inChunks({ ...request, slot: undefined, table }, step);
     }
     if (request.op === 'multiExp' && !isNative(this.#kernel)) return this.#multiExpByWindows(request, buffers, step);
-    if (entryOf(request.op).folds) return this.#folded(request, buffers, step);
+    if (findEntry(request.op).folds) return this.#folded(request, buffers, step);
     return this.#inChunks(request, step);
   }
 
   /** Units that have each a result of their own. */
   #inChunks(request: ComputeRequest, step: Step): Promise<void> {
     const group = this.#group;
-    const units = unitsOf(group, request);
+    const units = countUnits(group, request);
     const products = this.#planner.unit(request);
-    const ranges = this.#planner.ranges(units, products, entryOf(request.op).unitsMin);
-    const chunks = ranges.map(([from, to]) => partOf(group, request, from, to));
+    const ranges = this.#planner.ranges(units, products, findEntry(request.op).unitsMin);
+    const chunks = ranges.map(([from, to]) => takePart(group, request, from, to));
     return step(chunks, this.#planner.costUs(units, products) / ranges.length);
   }
 
@@ -127,14 +128,14 @@ export class PooledExecutor implements Executor {
   async #folded(request: ComputeRequest, buffers: SharedBuffers, step: Step): Promise<void> {
     const group = this.#group;
     const { out, width } = request;
-    const units = unitsOf(group, request);
+    const units = countUnits(group, request);
     if (units === 0) return setOnes(out, group.elementBytes);
-    const ranges = this.#planner.ranges(units, this.#planner.unit(request), entryOf(request.op).unitsMin);
+    const ranges = this.#planner.ranges(units, this.#planner.unit(request), findEntry(request.op).unitsMin);
     if (ranges.length === 1) return step([request]);
     const a = buffers.scratch(ranges.length * out.length);
     const place = (index: number) => a.subarray(index * out.length, (index + 1) * out.length);
-    await step(ranges.map(([from, to], index) => partOf(group, request, from, to, place(index))));
-    await step([requestOf('product', { a }, out, { width })]);
+    await step(ranges.map(([from, to], index) => takePart(group, request, from, to, place(index))));
+    await step([makeRequest('product', { a }, out, { width })]);
   }
 
   /** A table where there is one that is long enough, or where it pays to fill one. */
@@ -163,7 +164,7 @@ export class PooledExecutor implements Executor {
     const { g, elementBytes } = this.#group;
     if (!isNative(this.#kernel) || exponentBytes > elementBytes || bytesToBigint(base) !== g) return undefined;
     this.#generator ??= this.#ensureTable({ base }, elementBytes, buffers, step).catch(() => {
-      // Whoever began it has given up; the next one begins again, and who waited does without.
+      // The call that began it has given up. The next one begins again; calls that waited do without.
       this.#generator = undefined;
       return undefined;
     });
@@ -178,7 +179,7 @@ export class PooledExecutor implements Executor {
     powers?: number,
   ): Promise<Uint8Array | undefined> {
     if (!hasTables(this.#kernel)) return undefined;
-    const windows = windowsOf(exponentBytes);
+    const windows = countWindows(exponentBytes);
     const table = this.#newTable(exponentBytes, powers);
     const element = buffers.input(base);
     // Each range starts from the end of the one before it: one after the other.
@@ -193,12 +194,12 @@ export class PooledExecutor implements Executor {
   /** Room for a table; native libraries have a form of their own, and cut it by how often it will be used. */
   #newTable(exponentBytes: number, powers: number | undefined): Uint8Array {
     if (isNative(this.#kernel)) return nativeTable(this.#kernel, this.#group, exponentBytes, powers);
-    return new Uint8Array(new SharedArrayBuffer(tableBytes(this.#group.elementBytes, windowsOf(exponentBytes))));
+    return new Uint8Array(new SharedArrayBuffer(tableBytes(this.#group.elementBytes, countWindows(exponentBytes))));
   }
 
   #covers(table: Uint8Array, exponentBytes: number): boolean {
     if (isNative(this.#kernel)) return nativeTableCovers(table, exponentBytes);
-    return table.length >= tableBytes(this.#group.elementBytes, windowsOf(exponentBytes));
+    return table.length >= tableBytes(this.#group.elementBytes, countWindows(exponentBytes));
   }
 
   /** A chunk for each window of the exponents and some of the bases; one more puts them together (kernels/multiExp.ts). */
@@ -206,10 +207,10 @@ export class PooledExecutor implements Executor {
     const { elementBytes } = this.#group;
     const { operands, exponentBytes, out } = request;
     const { bases: elements, exponents } = operands;
-    const count = unitsOf(this.#group, request);
+    const count = countUnits(this.#group, request);
     if (count === 0) return setOnes(out, elementBytes);
     const bases = buffers.scratch(elements.length);
-    await this.#inChunks(requestOf('prepare', { elements }, bases), step);
+    await this.#inChunks(makeRequest('prepare', { elements }, bases), step);
     const ranges = Math.ceil(count / MULTI_EXP_BASES_MAX);
     const windowBits = multiExpWindowBits(Math.ceil(count / ranges), exponentBytes * 8);
     const windows = Math.ceil((exponentBytes * 8) / windowBits);
@@ -230,7 +231,7 @@ export class PooledExecutor implements Executor {
 /** Hands chunks to a worker. What native calls point at stays alive here until they have ended. */
 async function runOn(pool: WorkerPool, kernel: KernelName, group: Group, works: readonly Work[]) {
   if (!isNative(kernel)) return pool.run({ kind: 'work', kernel, group: group.name, works });
-  const kept = works.map((work) => callOf(group, work));
+  const kept = works.map((work) => makeCall(group, work));
   const failures = await pool.run({ kind: 'work', kernel, group: group.name, works: kept.map(({ call }) => call) });
   kept.length = 0;
   return failures;
@@ -241,7 +242,7 @@ const isOpenssl = (kernel: KernelName): boolean => kernel === 'words' || kernel 
 
 /** Whether a kernel has code for an operation. BigInt has its formula. */
 function computes(kernel: KernelName, op: EntryName): boolean {
-  if (isNative(kernel)) return entryOf(op).native !== undefined;
+  if (isNative(kernel)) return findEntry(op).native !== undefined;
   return !isOpenssl(kernel) || OPENSSL_COMPUTES.includes(op);
 }
 const hasTables = (kernel: KernelName): boolean => isOpenssl(kernel) || isNative(kernel);

@@ -66,7 +66,7 @@ const LEVELS: readonly Priority[] = ['realtime', 'precompute'];
  */
 const WATCHFUL_CHUNKS = 1_000;
 
-/** What is left to do of operations of this kind, µs; Infinity where nobody knows. */
+/** Work left of operations of this kind, µs; Infinity where it is not known. */
 interface Left {
   readonly chunks: { readonly length: number };
   readonly next: number;
@@ -77,7 +77,7 @@ interface Left {
  * Which of the waiting operations is next: the one with least left to do, the first in their order among equals. One that takes nobody knows
  * how long keeps its turn: none behind it overtakes it, so that it does not wait for ever.
  */
-export function shortestOf(waiting: readonly Left[]): number {
+export function findShortest(waiting: readonly Left[]): number {
   let [shortest, leastUs] = [0, Infinity];
   for (const [index, { chunks, next, chunkUs }] of waiting.entries()) {
     if (chunkUs === Infinity) break;
@@ -243,7 +243,7 @@ export class ChunkQueue<C> {
     const share = Math.ceil(this.#backlog[level] / workers);
     const taken: { readonly operation: Operation<C>; readonly chunk: C }[] = [];
     for (let us = 0; taken.length < share; ) {
-      const index = shortestOf(waiting);
+      const index = findShortest(waiting);
       const operation = waiting[index]!;
       us += operation.chunkUs;
       if (taken.length > 0 && us > togetherUs) break;

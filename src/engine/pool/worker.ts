@@ -19,7 +19,7 @@ import type { WorkerSetting } from './workers.js';
  */
 const NICENESS = 10;
 
-function standBack(): void {
+function yieldToRealtime(): void {
   if (isMainThread || process.platform !== 'linux') return;
   try {
     setPriority(0, NICENESS);
@@ -28,7 +28,7 @@ function standBack(): void {
   }
 }
 
-if ((workerData as Partial<WorkerSetting> | undefined)?.standsBack) standBack();
+if ((workerData as Partial<WorkerSetting> | undefined)?.standsBack) yieldToRealtime();
 
 /** How long a worker waits for the others at the end; only a worker that died meanwhile makes it wait at all. */
 const DISPOSE_WAIT_MS = 500;
@@ -53,7 +53,7 @@ function onDevice(group: Group, { library, index }: DeviceAddress): Kernel {
 
 const kernels = new Map<string, Kernel>();
 
-function kernelOf({ kernel: wanted, group }: Extract<Job, { kind: 'work' }>): Kernel {
+function findKernel({ kernel: wanted, group }: Extract<Job, { kind: 'work' }>): Kernel {
   const key = `${group} ${typeof wanted === 'string' ? wanted : `${wanted.index} ${wanted.library}`}`;
   let kernel = kernels.get(key);
   if (!kernel) {
@@ -99,5 +99,5 @@ export default function handle(job: Job): Promise<JobResult> {
 
 function answer(job: Job): JobResult {
   if (job.kind === 'dispose') return [thrownBy(() => dispose(job))];
-  return job.works.map((work) => thrownBy(() => kernelOf(job).run(work)));
+  return job.works.map((work) => thrownBy(() => findKernel(job).run(work)));
 }

@@ -66,7 +66,7 @@ function set(target: Table, [head = '', ...rest]: readonly string[], value: unkn
 }
 
 /** The keys below a section; undefined where the field is none. */
-function keysOf(field: z.core.$ZodType): Readonly<Record<string, z.core.$ZodType>> | undefined {
+function sectionKeys(field: z.core.$ZodType): Readonly<Record<string, z.core.$ZodType>> | undefined {
   const inner = field instanceof z.ZodPrefault ? field.def.innerType : field;
   return inner instanceof z.ZodObject ? inner.shape : undefined;
 }
@@ -74,7 +74,7 @@ function keysOf(field: z.core.$ZodType): Readonly<Record<string, z.core.$ZodType
 /** Environment variables that name a key: MILLRACE_LOG_LEVEL is log.level, MILLRACE_DATA_DIR is data_dir. */
 function fromEnvironment(schema: z.ZodObject, env: NodeJS.ProcessEnv): [readonly string[], unknown][] {
   const paths = Object.entries(schema.shape).flatMap(([name, field]) => {
-    const below = keysOf(field);
+    const below = sectionKeys(field);
     return below ? Object.keys(below).map((key) => [name, key]) : [[name]];
   });
   return paths.flatMap((path): [readonly string[], unknown][] => {
@@ -126,7 +126,7 @@ function keyLines(name: string, field: z.core.$ZodType, given: unknown): string[
 export function commentedFile(schema: z.ZodObject, intro: string, values: Table = {}): string {
   const blocks = [[...comment(intro)]];
   for (const [name, field] of Object.entries(schema.shape)) {
-    const below = keysOf(field);
+    const below = sectionKeys(field);
     if (!below) blocks.push(keyLines(name, field, values[name]));
     else {
       const given = values[name];

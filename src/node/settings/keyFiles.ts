@@ -1,4 +1,4 @@
-// Key material on disk: a node's Ed25519 identity seed (64 hex digits, readable by its owner only) and its TLS certificate.
+// Key credentials on disk: a node's Ed25519 identity seed (64 hex digits, readable by its owner only) and its TLS certificate.
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fromHex, MixError, Secret, systemRng, toHex } from '../../base/index.js';

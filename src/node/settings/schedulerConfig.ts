@@ -8,7 +8,6 @@ import { commentedFile, notes, pathIn, readConfig } from './configFile.js';
 import {
   addressFor,
   file,
-  floorsOf,
   floorsSection,
   groupName,
   httpHosts,
@@ -16,6 +15,7 @@ import {
   identityIn,
   logSection,
   network,
+  toFloors,
   whole,
 } from './sections.js';
 
@@ -119,7 +119,7 @@ export function loadSchedulerConfig(
     membership_file: pathIn(file, config.membership_file),
     identity: identityIn(file, config.identity),
   };
-  paramsOf(loaded);
+  toParams(loaded);
   checkRoundFloors(loaded, file);
   return loaded;
 }
@@ -129,14 +129,14 @@ function checkRoundFloors({ rounds, floors }: SchedulerConfig, file: string): vo
   const { team_size, slots, min_senders, group } = rounds;
   const info = { team: new Array<NodeId>(team_size), slots, minSenders: min_senders, group };
   try {
-    checkFloors(info, floorsOf(floors));
+    checkFloors(info, toFloors(floors));
   } catch (cause) {
     throw new MixError('CONFIG_INVALID', { file, key: 'rounds', why: asMixError(cause).message }, { cause });
   }
 }
 
 /** What the machine goes by. @throws MixError CONFIG_INVALID */
-export function paramsOf({ rounds, pool }: SchedulerConfig): SchedulerParams {
+export function toParams({ rounds, pool }: SchedulerConfig): SchedulerParams {
   return checkParams({
     ...DEFAULT_PARAMS,
     teamSize: rounds.team_size,

@@ -64,12 +64,12 @@ export const floorsSection = z
   });
 
 /** Floors as a file has them. */
-export const floorKeys = ({ team, slots, senders, groupBits }: RoundFloors): z.infer<typeof floorsSection> => ({
+export const toFloorKeys = ({ team, slots, senders, groupBits }: RoundFloors): z.infer<typeof floorsSection> => ({
   ...{ team, slots, senders },
   group_bits: groupBits,
 });
 
-export const floorsOf = ({ team, slots, senders, group_bits }: z.infer<typeof floorsSection>): RoundFloors => ({
+export const toFloors = ({ team, slots, senders, group_bits }: z.infer<typeof floorsSection>): RoundFloors => ({
   team,
   slots,
   senders,

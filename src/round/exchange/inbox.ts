@@ -1,6 +1,6 @@
 // What a round takes in from its team: every message and batch is checked here before the state machine hears of it. Who
 // says a thing twice must say the same thing; a message comes only when it can; signatures, proofs, roots and openings
-// are verified. What is wrong goes back to its sender as an error, and ends the round where it cannot go on.
+// are verified. A wrong message goes back to its sender as an error, and ends the round where that cannot go on.
 import { asMixError, equalBytes, MixError, type NodeId, toHex } from '../../base/index.js';
 import { decodeTable, encodedTableDigest, openCommitment, type SlotTable, verifySignature } from '../../cmix/index.js';
 import {
@@ -134,7 +134,7 @@ export class Inbox {
     }
   }
 
-  /** Whom the evidence in a round error convicts. @throws MixError that names its speaker: what it brought shows nothing of the kind */
+  /** The node that the evidence in a round error convicts. @throws MixError that names its speaker: what it brought shows nothing of the kind */
   async #convicted(
     position: number,
     { culprit, evidence }: TeamMessage & { kind: 'roundError' },

@@ -57,7 +57,7 @@ export const isInWait = (state: RoundState, wait: PhaseWait): boolean =>
   wait.stage === state.stage && wait.progress === state.progress;
 
 /** What this node remembers of a wait of which half of the time is over. */
-export const holdUpOf = (state: RoundState): HoldUp => ({
+export const findHoldUp = (state: RoundState): HoldUp => ({
   after: state.progress,
   by: awaited(state)[0] ?? NOBODY,
 });
@@ -70,11 +70,11 @@ function stepsSince({ holdUp, progress }: RoundState): number | undefined {
 }
 
 /** The phase that this node is in, in words. */
-export const phaseOf = ({ progress }: RoundState): string => `phase after ${progress}`;
+export const describePhase = ({ progress }: RoundState): string => `phase after ${progress}`;
 
-/** What is late as this node sees it, in words: the phase where one was held up, else the stage. */
+/** The late part as this node sees it, in words: the phase where one was held up, else the stage. */
 export const lateAsSeen = (state: RoundState): string =>
-  stepsSince(state) === undefined ? `stage ${state.stage}` : phaseOf(state);
+  stepsSince(state) === undefined ? `stage ${state.stage}` : describePhase(state);
 
 /** True where this node has seen for itself that something is late, and so believes in a deadline that another has missed. */
 export const seesDelay = (state: RoundState): boolean => state.late || stepsSince(state) !== undefined;
@@ -95,8 +95,8 @@ interface Blame {
   readonly circle: readonly number[];
 }
 
-/** Follows the claims, from this node's on. Whoever has made none is silent, and so is the one. */
-export function blameOf(position: number, claims: readonly (number | undefined)[]): Blame {
+/** Follows the claims, from this node's on. A position that has made none is silent, and is the one to blame. */
+export function findBlame(position: number, claims: readonly (number | undefined)[]): Blame {
   const path: number[] = [];
   for (let suspect = position; ; ) {
     if (path.includes(suspect)) return { culprit: undefined, circle: path.slice(path.indexOf(suspect)) };

@@ -5,7 +5,17 @@
 import { type ErrorCode, type NodeId, toHex } from '../../base/index.js';
 import type { Stage, TeamMessage } from '../../protocol/index.js';
 import { isOver, reached } from './admission.js';
-import { blameOf, holdUpOf, isInWait, lateAsSeen, NOBODY, ownClaim, phaseOf, phaseWait, seesDelay } from './blame.js';
+import {
+  describePhase,
+  findBlame,
+  findHoldUp,
+  isInWait,
+  lateAsSeen,
+  NOBODY,
+  ownClaim,
+  phaseWait,
+  seesDelay,
+} from './blame.js';
 import {
   allSaid,
   type Missed,
@@ -128,7 +138,7 @@ function follow(state: RoundState, event: RoundEvent): Step {
     case 'phaseDeadline':
       return isInWait(state, event.wait) ? onPhaseDeadline(state) : [state, []];
     case 'phaseLate':
-      return [isInWait(state, event.wait) ? { ...state, holdUp: holdUpOf(state) } : state, []];
+      return [isInWait(state, event.wait) ? { ...state, holdUp: findHoldUp(state) } : state, []];
     case 'claimsDue':
       return state.missed ? settleClaims(state, state.missed) : [state, []];
     case 'fault':
@@ -198,7 +208,7 @@ function withRejections(
   return rejected;
 }
 
-/** A member ended the round: it is over for us, too, for the reason it gave. Whom it names for that is its word. */
+/** A member ended the round: it is over for us, too, for the reason it gave. The node it names for that is its word only. */
 function onRoundError(
   state: RoundState,
   from: number,
@@ -241,8 +251,8 @@ function hearsay(
 }
 
 function onPhaseDeadline(state: RoundState): Step {
-  const holdUp = state.holdUp?.after === state.progress ? state.holdUp : holdUpOf(state);
-  return onDeadline({ ...state, holdUp }, phaseOf(state));
+  const holdUp = state.holdUp?.after === state.progress ? state.holdUp : findHoldUp(state);
+  return onDeadline({ ...state, holdUp }, describePhase(state));
 }
 
 /** What this node claims when a deadline is missed, and the wait for what the others do. */
@@ -288,7 +298,7 @@ function onClaim(state: RoundState, from: number, message: TeamMessage & { kind:
 }
 
 function settleClaims(state: RoundState, missed: Missed): Step {
-  const { culprit, circle } = blameOf(state.position, missed.claims);
+  const { culprit, circle } = findBlame(state.position, missed.claims);
   const among = circle.map((position) => state.team[position]).join(' and ');
   const detail = `${missed.what}${among === '' ? '' : `: ${among} wait for each other`}`;
   return fail({ ...state, missed }, 'DEADLINE_MISSED', detail, culprit);
@@ -371,7 +381,7 @@ function onBatch(before: RoundState, { phase, from, trailer, opening }: RoundEve
     case 'mixed':
     case 'opening': {
       const [next, effects] = maybeOutputs(state);
-      return [next, [{ type: 'multiplyIn', phase, from }, ...effects]];
+      return [next, [{ type: 'accumulate', phase, from }, ...effects]];
     }
     default:
       return [state, []];

@@ -199,7 +199,7 @@ export type RoundEffect =
   /** Release D_i, σ_i and the nonce to everybody. The one effect that must never come early. */
   | { readonly type: 'openShares'; readonly mixCommit: MixCommit }
   /** Multiply x′ or somebody's shares into what will be the outputs. */
-  | { readonly type: 'multiplyIn'; readonly phase: 'mixed' | 'opening'; readonly from: number }
+  | { readonly type: 'accumulate'; readonly phase: 'mixed' | 'opening'; readonly from: number }
   | { readonly type: 'fail'; readonly failure: RoundFailure };
 
 export interface RoundFailure {
@@ -217,7 +217,7 @@ export interface RoundFailure {
 export interface Missed {
   /** In words. */
   readonly what: string;
-  /** Whom each position says that it waits for (round/machine/blame.ts); undefined of one that has not said so. */
+  /** The position that each position says it waits for (round/machine/blame.ts); undefined where it has not said so. */
   readonly claims: readonly (number | undefined)[];
 }
 
@@ -249,7 +249,7 @@ export interface RoundState {
   readonly shown: readonly Statement[];
 }
 
-const isOf = <K extends TeamMessageKind>(kind: K, said: Said | undefined): said is Said<K> =>
+const isKind = <K extends TeamMessageKind>(kind: K, said: Said | undefined): said is Said<K> =>
   said?.message.kind === kind;
 
 /** What a position has said of a kind; undefined where it has not. */
@@ -259,12 +259,12 @@ export function saidBy<K extends TeamMessageKind>(
   position: number,
 ): Said<K> | undefined {
   const found = said[kind]?.[position];
-  return isOf(kind, found) ? found : undefined;
+  return isKind(kind, found) ? found : undefined;
 }
 
 /** What all positions have said of a kind, in ring order; undefined while somebody is missing. */
 export function allSaid<K extends TeamMessageKind>(state: RoundState, kind: K): readonly Said<K>[] | undefined {
   const row: readonly (Said | undefined)[] = state.said[kind] ?? [];
-  const present = row.filter((said): said is Said<K> => isOf(kind, said));
+  const present = row.filter((said): said is Said<K> => isKind(kind, said));
   return present.length === state.size ? present : undefined;
 }

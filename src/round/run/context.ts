@@ -7,10 +7,10 @@ import type { Engine, WorkOptions } from '../../engine/index.js';
 import {
   type BatchPhase,
   type BatchTrailer,
+  listReceivers,
   type PhaseName,
   phaseElements,
   type RoundFacts,
-  receiversOf,
   signTrailer,
 } from '../../protocol/index.js';
 import {
@@ -66,7 +66,7 @@ export class RoundContext {
 
   /** Positions to which this node sends the batch of a phase. */
   receivers(phase: BatchPhase): readonly number[] {
-    return receiversOf(phase, this.facts.position, this.size);
+    return listReceivers(phase, this.facts.position, this.size);
   }
 
   /** The batch of this phase from this position, made on first use. */

@@ -4,7 +4,6 @@
 import type { ErrorCode } from '../../base/index.js';
 import {
   type BatchPhase,
-  claimOf,
   EVIDENCE_BYTES_MAX,
   type Evidence,
   encodeEvidence,
@@ -13,6 +12,7 @@ import {
   messageStatement,
   type PublicFacts,
   proposalStatement,
+  readClaim,
   revealStatement,
   STATEMENT_KINDS,
   type Statement,
@@ -86,7 +86,7 @@ function disagreement(
 function equivocation(facts: PublicFacts, heard: Heard, culprit: TeamMember): Evidence | undefined {
   const known = new Map<string, { readonly statement: Statement; readonly says: string }>();
   for (const statement of statementsBy(facts, heard, culprit)) {
-    const { subject, says } = claimOf(facts, statement);
+    const { subject, says } = readClaim(facts, statement);
     const before = known.get(subject);
     if (before && before.says !== says) return { kind: 'equivocation', first: before.statement, second: statement };
     known.set(subject, { statement, says });

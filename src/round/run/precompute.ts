@@ -23,7 +23,7 @@ import {
   splitCipher,
 } from '../../cmix/index.js';
 import type { FixedBase, Prepared } from '../../engine/index.js';
-import { bigintToBytes, elementOf, randomElements, randomExponents } from '../../math/index.js';
+import { bigintToBytes, elementAt, randomElements, randomExponents } from '../../math/index.js';
 import { type BatchTrailer, chunkCount, chunkRange, memberAt } from '../../protocol/index.js';
 import type { IncomingBatch } from '../exchange/batches.js';
 import type { RoundContext } from './context.js';
@@ -157,7 +157,7 @@ export class Precompute {
       throw this.#withCopier(error);
     });
     const bases: FixedBase[] = [];
-    for (let e = 0; e < info.width; e++) bases.push(await this.#table(elementOf(group, teamKey, e)));
+    for (let e = 0; e < info.width; e++) bases.push(await this.#table(elementAt(group, teamKey, e)));
     const publicShares = shares.map(({ elements }) => elements);
     return { bases, publicShares, digest: keyShareListDigest(roundDigest, shares) };
   }

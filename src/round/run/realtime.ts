@@ -22,7 +22,7 @@ import {
 } from '../../cmix/index.js';
 import type { Prepared } from '../../engine/index.js';
 import { bigintToBytes } from '../../math/index.js';
-import { type Claim, type ClaimRejection, memberAt, shareContextOf } from '../../protocol/index.js';
+import { type Claim, type ClaimRejection, memberAt, shareContext } from '../../protocol/index.js';
 import type { IncomingBatch, OutgoingBatch } from '../exchange/batches.js';
 import type { Proposal, TeamOpening } from '../machine/state.js';
 import { Screener } from '../submissions/screening.js';
@@ -118,7 +118,7 @@ export class Realtime {
     if (senders.size < info.minSenders) {
       throw new MixError('TOO_FEW_SENDERS', { senders: senders.size, least: info.minSenders });
     }
-    this.#secretsOf(table);
+    this.#findSecrets(table);
     this.#senders.mixed(senders);
     const isWhole = verdicts.every(({ length }) => length === 0);
     const digest = isWhole ? proposal.digest : tableDigest(roundDigest, table);
@@ -135,7 +135,7 @@ export class Realtime {
   }
 
   /** A slot that survived has our own MAC: only an epoch that ended in between can have taken its sender away. */
-  #secretsOf(table: SlotTable): (SenderSecret | null)[] {
+  #findSecrets(table: SlotTable): (SenderSecret | null)[] {
     return table.map((entry) => {
       const secret = entry && this.#senders.secretOf(entry.sender);
       if (secret === undefined) throw new MixError('EPOCH_EXPIRED', { round: this.#round.facts.info.round });
@@ -151,7 +151,7 @@ export class Realtime {
   async deriveKeys(settled: Settled, r: Prepared): Promise<ReadonlySet<string>> {
     try {
       if (this.#round.ports.signal.aborted) throw new MixError('ABORTED', { what: 'slot keys' });
-      return await this.#deriveSlices(settled, this.#secretsOf(settled.table), r);
+      return await this.#deriveSlices(settled, this.#findSecrets(settled.table), r);
     } catch (reason) {
       for (const { keys } of settled.slices) if (!keys.settled) keys.reject(reason);
       throw reason;
@@ -255,7 +255,7 @@ export class Realtime {
   }
 
   /** x′ or a D_i among what will be the outputs. */
-  multiplyIn(product: Uint8Array | Prepared, factor: Uint8Array): Promise<Uint8Array> {
+  accumulate(product: Uint8Array | Prepared, factor: Uint8Array): Promise<Uint8Array> {
     return identifyFactor(this.#round.ports.engine, product, factor, this.#round.realtime);
   }
 
@@ -292,7 +292,7 @@ export class Realtime {
         batchDigest: reveal.root,
         proof: extra.proof,
       };
-      const context = shareContextOf(facts, memberAt(facts, position).node);
+      const context = shareContext(facts, memberAt(facts, position).node);
       const holds = await verifyDecryption(ports.engine, context, statement, realtime);
       if (!holds) throw blame('DECRYPTION_PROOF', position);
     }

@@ -310,8 +310,8 @@ export class Round {
       case 'openShares':
         this.#steps.openShares(effect.mixCommit);
         return;
-      case 'multiplyIn':
-        this.#steps.multiplyIn(effect.phase, effect.from);
+      case 'accumulate':
+        this.#steps.accumulate(effect.phase, effect.from);
         return;
       case 'fail':
         this.#announce(effect.failure);
@@ -319,7 +319,7 @@ export class Round {
     }
   }
 
-  /** A step of this node has failed. What is under way when the round ends fails, too, and says nothing. */
+  /** A step of this node has failed. Work under way when the round ends fails, too, and says nothing. */
   #failed(what: Task | BatchPhase, thrown: unknown): void {
     const error = asMixError(thrown);
     if (error.code === 'ABORTED' && this.#work.signal.aborted) return;

@@ -134,12 +134,12 @@ export class Steps {
    * Somebody's shares, which are what was committed to, or x′, of which that is known when all is in: their part of the outputs, while
    * the others are on their way.
    */
-  multiplyIn(phase: 'mixed' | 'opening', from: number): void {
+  accumulate(phase: 'mixed' | 'opening', from: number): void {
     const { context, realtime } = this.#deps;
     const factor = context.whole(phase, from);
     const before = this.#product ?? this.standby.then(({ inversePayload }) => inversePayload);
-    const product = before.then((factors) => realtime.multiplyIn(factors, factor));
-    // Whoever wants the outputs is told.
+    const product = before.then((factors) => realtime.accumulate(factors, factor));
+    // Callers that wait for the outputs are told.
     product.catch(() => {});
     this.#product = product;
     this.#factors++;
@@ -317,7 +317,7 @@ export class Steps {
       if (context.ports.signal.aborted) throw new MixError('ABORTED', { what });
       return work(asked);
     });
-    // Whoever awaits it sees the failure, too.
+    // Callers that await it get the error, too.
     made.catch((thrown) => onFailed(what, thrown));
     return made;
   }

@@ -123,7 +123,7 @@ export class SubmissionDesk {
   }
 
   /** Who rejected a submission that this desk had taken. */
-  rejectionOf(sender: SenderId, salt: Uint8Array): DeskRejection | undefined {
+  findRejection(sender: SenderId, salt: Uint8Array): DeskRejection | undefined {
     return this.#rejected.get(submissionKey(sender, salt));
   }
 
@@ -170,7 +170,7 @@ export class SubmissionDesk {
     else this.#waiting.add(taken);
     if (taken.missing === 0) this.#accepted++;
     else this.#screening.add(taken);
-    // Whoever comes next has to wait for what is judged now.
+    // The next caller waits until the current batch of claims is judged.
     if (taken.seated && this.#seats === this.#info.slots) this.#screening.flush();
   }
 

@@ -10,7 +10,7 @@ import {
   Shares,
   sleep,
 } from '../../base/index.js';
-import { senderIdOf } from '../../cmix/index.js';
+import { deriveSenderId } from '../../cmix/index.js';
 import { difficultyBits, isSolved, Pressure } from './admission.js';
 import type { SenderRegistry } from './senderRegistry.js';
 
@@ -107,7 +107,7 @@ export class RegistrationDesk {
     const bits = this.difficultyBits;
     for (const [index, key] of senderKeys.entries()) {
       if (isSolved({ node: this.#node, key, epoch }, nonces[index] ?? new Uint8Array(0), bits)) continue;
-      if (key.length === 32 && this.#registry.knows(senderIdOf(key))) continue;
+      if (key.length === 32 && this.#registry.knows(deriveSenderId(key))) continue;
       throw new MixError('PUZZLE_REQUIRED', { bits });
     }
   }
@@ -149,10 +149,10 @@ export class RegistrationDesk {
   }
 
   #registerOne(key: Uint8Array, epoch: number, place: string): SenderId {
-    const known = key.length === 32 && this.#registry.knows(senderIdOf(key));
+    const known = key.length === 32 && this.#registry.knows(deriveSenderId(key));
     if (!known && !this.#registered.may(place) && this.#registry.size < this.#registry.capacity) {
       // A place that has its share makes room among its own.
-      if (!this.#registry.forgetUnusedOf(place)) throw new MixError('SHARE_USED', { what: 'registered keys' });
+      if (!this.#registry.forgetUnused(place)) throw new MixError('SHARE_USED', { what: 'registered keys' });
     }
     const sender = this.#registry.register(key, epoch, place);
     if (!known) {

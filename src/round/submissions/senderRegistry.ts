@@ -3,7 +3,7 @@
 // for whoever comes, a key that was never used goes first, of the place that has most of these; so keys that somebody hoards push out
 // each other. What an open round needs is never pushed out.
 import { MixError, type Rng, type RoundId, type SenderId } from '../../base/index.js';
-import { EpochKey, type SenderSecret, senderIdOf } from '../../cmix/index.js';
+import { deriveSenderId, EpochKey, type SenderSecret } from '../../cmix/index.js';
 
 export const EPOCH_MS_MAX = 24 * 3600 * 1000;
 
@@ -117,7 +117,7 @@ export class SenderRegistry {
     if (senderPublicKey.length !== 32) {
       throw new MixError('LENGTH_MISMATCH', { what: 'sender key', length: senderPublicKey.length, expected: 32 });
     }
-    const sender = senderIdOf(senderPublicKey);
+    const sender = deriveSenderId(senderPublicKey);
     if (this.#known.has(sender)) return sender;
     const secret = this.#key.agree(senderPublicKey);
     if (this.#known.size >= this.#capacity && !this.#makeRoom()) {
@@ -134,7 +134,7 @@ export class SenderRegistry {
     if (epoch !== this.epoch) throw new MixError('EPOCH_EXPIRED', { epoch, current: this.epoch });
   }
 
-  secretOf(sender: SenderId): SenderSecret | undefined {
+  findSecret(sender: SenderId): SenderSecret | undefined {
     return this.#known.get(sender)?.secret;
   }
 
@@ -177,7 +177,7 @@ export class SenderRegistry {
   }
 
   /** Forgets the oldest unused key of a place; false where it has none. */
-  forgetUnusedOf(place: string): boolean {
+  forgetUnused(place: string): boolean {
     return this.#forget(this.#unused.oldest(place));
   }
 

@@ -55,7 +55,7 @@ export function isThere(
   return connected && bootId !== undefined && nowMs - lastSeenMs <= params.staleMs;
 }
 
-export function statusOf(record: NodeRecord, params: SchedulerParams, nowMs: number): NodeStatus {
+export function nodeStatus(record: NodeRecord, params: SchedulerParams, nowMs: number): NodeStatus {
   if (record.banned) return 'banned';
   if (nowMs < record.sitsOutUntilMs) return 'sittingOut';
   if (!isThere(record, params, nowMs)) return 'inactive';
@@ -97,20 +97,20 @@ export function behind({ rounds }: SchedulerState, nowMs: number): ReadonlySet<N
 /** Nodes that may be drawn now, without those that are `behind`; empty where the pool is too small to draw from. */
 export function drawable(state: SchedulerState, nowMs: number, late: ReadonlySet<NodeId>): readonly NodeId[] {
   const { params, nodes, rounds, demand } = state;
-  const active = [...nodes.values()].filter((record) => statusOf(record, params, nowMs) === 'active');
+  const active = [...nodes.values()].filter((record) => nodeStatus(record, params, nowMs) === 'active');
   const needed = Math.max(params.teamSize, Math.floor(params.poolThreshold * nodes.size));
   if (active.length < needed) return [];
   const ready = active.filter((record) => hasRoom(record, params) && !late.has(record.node));
   if (ready.length < params.teamSize) return [];
   const most = Math.max(1, Math.ceil(params.nodeShareMax * stockTarget(demand, params)));
-  const held = stockOf(rounds);
+  const held = countStock(rounds);
   const withinShare = ready.filter(({ node }) => (held.get(node) ?? 0) < most);
   // Where too few are left, the share gives way: a stock that one death voids is better than none.
   return (withinShare.length >= params.teamSize ? withinShare : ready).map(({ node }) => node);
 }
 
 /** How many rounds of the stock, precomputed or being so, each node is in. */
-function stockOf(rounds: ReadonlyMap<RoundId, RoundRecord>): ReadonlyMap<NodeId, number> {
+function countStock(rounds: ReadonlyMap<RoundId, RoundRecord>): ReadonlyMap<NodeId, number> {
   const held = new Map<NodeId, number>();
   for (const { state, info } of rounds.values()) {
     if (state !== 'STANDBY' && !inPrecomputation(state)) continue;

@@ -17,12 +17,12 @@ const PARTNERS_MIN = 2;
 /** Liars that are reckoned with: a third of the network, as the section does, and LIARS_MAX at most. */
 export const liarsIn = (nodeCount: number): number => Math.min(LIARS_MAX, Math.floor((nodeCount - 1) / 3));
 
-const keyOf = (a: NodeId, b: NodeId): string => (a < b ? `${a}/${b}` : `${b}/${a}`);
+const pairKey = (a: NodeId, b: NodeId): string => (a < b ? `${a}/${b}` : `${b}/${a}`);
 
 /** Remembers the accusations of a failed round. */
 export function accuse(pairs: Pairs, accusations: readonly (readonly [NodeId, NodeId])[], nowMs: number): Pairs {
   const changed = new Map(pairs);
-  for (const key of new Set(accusations.map(([a, b]) => keyOf(a, b)))) {
+  for (const key of new Set(accusations.map(([a, b]) => pairKey(a, b)))) {
     const [a, b] = key.split('/') as [NodeId, NodeId];
     changed.set(key, { nodes: [a, b], rounds: (pairs.get(key)?.rounds ?? 0) + 1, lastMs: nowMs });
   }
@@ -62,4 +62,4 @@ export function commonMember(pairs: Pairs, nodeCount: number): NodeId | undefine
 
 /** Whether two nodes are kept out of common teams. */
 export const areApart = (pairs: Pairs, a: NodeId, b: NodeId): boolean =>
-  (pairs.get(keyOf(a, b))?.rounds ?? 0) >= APART_ROUNDS;
+  (pairs.get(pairKey(a, b))?.rounds ?? 0) >= APART_ROUNDS;

@@ -25,14 +25,14 @@ import { accuse, areApart, commonMember, explained, recent } from './pairs.js';
 import {
   type EndedRound,
   type NodeRecord,
+  nodeStage,
   type RoundRecord,
   type SchedulerEvent,
   type SchedulerState,
   type SchedulerStep,
-  stageOf,
 } from './state.js';
 import { consumed, missed, precomputed, stockTarget } from './stock.js';
-import { hasFailed, isDone, isEmptyLead, isIncomplete, silentMembers, type Verdict, verdictOf } from './verdict.js';
+import { hasFailed, isDone, isEmptyLead, isIncomplete, reachVerdict, silentMembers, type Verdict } from './verdict.js';
 
 /** What a link is taken for that nobody has measured yet, milliseconds. */
 const UNKNOWN_ROUND_TRIP_MS = 100;
@@ -52,8 +52,8 @@ const rank = (stage: Stage): number => STAGES.indexOf(stage);
 const isAt = (stage: Stage, least: Stage): boolean => rank(stage) >= rank(least);
 
 /** What a node is at in a round: what it said last, but in realtime as soon as the round was assigned, before it says so. */
-function activityOf(round: RoundRecord, node: NodeId): Stage {
-  const stage = stageOf(round, node);
+function nodeActivity(round: RoundRecord, node: NodeId): Stage {
+  const stage = nodeStage(round, node);
   return round.queuedMs !== undefined && rank(stage) < rank('QUEUED') ? 'QUEUED' : stage;
 }
 
@@ -89,7 +89,7 @@ export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): S
     case 'banned':
       draft.node(event.node, (record) => ({ ...record, banned: event.banned, sitsOutUntilMs: 0, blamed: [] }));
       draft.change({ pairs: explained(draft.state.pairs, event.node) });
-      if (event.banned) failRoundsOf(draft, new Set([event.node]), 'a member of the team was banned', event.atMs);
+      if (event.banned) failRounds(draft, new Set([event.node]), 'a member of the team was banned', event.atMs);
       break;
     case 'convicted':
       convicted(draft, event);
@@ -125,7 +125,7 @@ function online(draft: Draft, event: SchedulerEvent & { type: 'online' }): void 
   });
   // Another run of its process: what the last one had open died with it.
   if (isAnother) {
-    failRoundsOf(draft, new Set([node]), 'a member of the team restarted', atMs);
+    failRounds(draft, new Set([node]), 'a member of the team restarted', atMs);
   }
   if (paused) standDown(draft, node, atMs);
 }
@@ -150,7 +150,7 @@ function roundTrips(draft: Draft, event: SchedulerEvent & { type: 'roundTrips' }
 }
 
 /** Ends the rounds of nodes that are gone for good: all but those that they have brought to their end before. */
-function failRoundsOf(draft: Draft, gone: ReadonlySet<NodeId>, reason: string, nowMs: number): void {
+function failRounds(draft: Draft, gone: ReadonlySet<NodeId>, reason: string, nowMs: number): void {
   completeWithout(draft, nowMs, gone);
   for (const round of draft.state.rounds.values()) {
     if (!isOver(round.state) && round.info.team.some((node) => gone.has(node))) giveUp(draft, round, reason, nowMs);
@@ -226,7 +226,7 @@ function end(draft: Draft, round: EndedRound, blamed: readonly NodeId[]): void {
   const before = draft.state.rounds.get(id)?.state;
   if (before === undefined || !isOver(before)) draft.ask({ type: 'over', round: id });
   // A node that has not heard of the failure has its hands full still: it hears of it before it is given another round.
-  draft.activity(round, (node) => (round.settled ? undefined : stageOf(round, node)));
+  draft.activity(round, (node) => (round.settled ? undefined : nodeStage(round, node)));
   if (round.settled) {
     draft.forget(id);
     draft.ask({ type: 'ended', round, blamed });
@@ -245,14 +245,14 @@ function report(draft: Draft, event: SchedulerEvent & { type: 'report' }): void 
   const round = draft.state.rounds.get(id);
   if (!round && !isOver(stage)) tellOver(draft, id);
   if (!round?.info.team.includes(node)) return void ignored('a report of a round that it is not in');
-  const before = stageOf(round, node);
+  const before = nodeStage(round, node);
   if (round.state === 'FAILED') {
-    // Whoever comes late says whom it blames, and nothing else any more.
+    // A late reporter only says which node it blames.
     if (stage !== 'FAILED') return;
     const failures = failure && !round.failures.has(node) ? new Map(round.failures).set(node, failure) : round.failures;
     const changed = { ...round, failures, stages: new Map(round.stages).set(node, stage) };
     draft.round(changed);
-    draft.activity(changed, (member) => stageOf(changed, member));
+    draft.activity(changed, (member) => nodeStage(changed, member));
     return;
   }
   if (stage !== 'FAILED' && rank(stage) <= rank(before)) return void ignored(`${stage} after ${before}`);
@@ -291,7 +291,7 @@ function tellOver(draft: Draft, round: RoundId): void {
 
 /** A round's state from its team's: as far as all are, and in realtime when the first one is. */
 function advance(draft: Draft, round: RoundRecord, nowMs: number): void {
-  const stages = round.info.team.map((node) => stageOf(round, node));
+  const stages = round.info.team.map((node) => nodeStage(round, node));
   const hindmost = stages.reduce((least, stage) => (rank(stage) < rank(least) ? stage : least));
   const isBegun = stages.some((stage) => isAt(stage, 'REALTIME')) && !isAt(hindmost, 'COMPLETED');
   let next: Stage = isBegun ? 'REALTIME' : hindmost;
@@ -300,7 +300,7 @@ function advance(draft: Draft, round: RoundRecord, nowMs: number): void {
   const isAhead = mostAre !== undefined && rank(mostAre) > rank(round.most.stage);
   const ahead = isAhead ? { stage: mostAre, sinceMs: nowMs } : round.most;
   let changed: RoundRecord = { ...round, state: next, most: ahead };
-  draft.activity(changed, (node) => activityOf(round, node));
+  draft.activity(changed, (node) => nodeActivity(round, node));
   if (next === 'STANDBY' && round.standbyMs === undefined) {
     changed = { ...changed, standbyMs: nowMs };
     // Their ids are new to all of them.
@@ -316,7 +316,7 @@ function advance(draft: Draft, round: RoundRecord, nowMs: number): void {
 function members(draft: Draft, generation: number, nodes: readonly NodeId[], nowMs: number): void {
   const kept = new Set(nodes);
   const gone = new Set([...draft.state.nodes.keys()].filter((node) => !kept.has(node)));
-  failRoundsOf(draft, gone, 'a member of the team has left', nowMs);
+  failRounds(draft, gone, 'a member of the team has left', nowMs);
   const left = new Map(
     [...draft.state.nodes].flatMap(([node, known]) => (kept.has(node) ? [[node, near(known, kept)]] : [])),
   );
@@ -348,7 +348,7 @@ function settle(draft: Draft, nowMs: number): void {
     if (!all && nowMs - round.endedMs < SETTLE_MS) continue;
     // Also where all have said so: whoever starts again reads of the round's opening, and must read of its end.
     draft.ask({ type: 'fail', round: round.info.round, reason: 'a member of the team has failed it' });
-    const verdict = verdictOf(draft.state, round);
+    const verdict = reachVerdict(draft.state, round);
     countEmptyLead(draft, round, nowMs);
     pass(draft, round, verdict, nowMs);
     end(draft, { ...round, settled: true }, verdict.blamed);
@@ -458,7 +458,7 @@ function assign(draft: Draft, nowMs: number): void {
     }
     const assigned = { ...round, queuedMs: nowMs };
     draft.round(assigned);
-    draft.activity(assigned, (node) => activityOf(assigned, node));
+    draft.activity(assigned, (node) => nodeActivity(assigned, node));
     draft.ask({ type: 'assign', round: round.info.round });
     draft.change({ lastQueuedMs: nowMs, demand: consumed(draft.state.demand, nowMs) });
     taking++;
@@ -500,7 +500,7 @@ function begin(
     ...past,
   };
   draft.round(round);
-  draft.activity(round, (node) => activityOf(round, node));
+  draft.activity(round, (node) => nodeActivity(round, node));
   return round;
 }
 
@@ -527,7 +527,7 @@ function open(draft: Draft, randomness: Uint8Array, nowMs: number): void {
     const draw = (nodes: readonly NodeId[]) =>
       drawTeam(nodes, params.teamSize, round, randomness, (a, b) => areApart(pairs, a, b));
     const drawn = unbarred(pool, params.teamSize, draft.state.barred, draw);
-    const info = infoOf(draft.state, round, shortestRing(drawn, distanceIn(draft.state)));
+    const info = makeRoundInfo(draft.state, round, shortestRing(drawn, distanceIn(draft.state)));
     draft.change({ lastRound: round });
     begin(draft, info, nowMs, { queuedMs: undefined, resumed: false });
     draft.ask({ type: 'open', info });
@@ -547,7 +547,7 @@ function unbarred(
   return others.find((team) => !barred.has(teamKey(team))) ?? first;
 }
 
-function infoOf(
+function makeRoundInfo(
   { params, network, membership }: SchedulerState,
   round: RoundId,
   team: readonly NodeId[],

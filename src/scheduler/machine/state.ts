@@ -42,7 +42,7 @@ export interface NodeRecord {
 /** What a node says of the failure of a round, once it is known whose word it is. */
 export interface Testimony {
   readonly code: ErrorCode;
-  /** Whom its source names. */
+  /** The node that its source names. */
   readonly named: NodeId | undefined;
   /** Whose word it is: the node that sent it, or another whose signature came with it; undefined where it is nobody's. */
   readonly source: NodeId | undefined;
@@ -64,9 +64,9 @@ export interface RoundRecord {
   readonly info: RoundInfo;
   readonly state: Stage;
   readonly stages: ReadonlyMap<NodeId, Stage>;
-  /** What is said of its failure, by who reported. */
+  /** Words about its failure, by reporter. */
   readonly failures: ReadonlyMap<NodeId, Testimony>;
-  /** Whom evidence has convicted in it, and who has signed something else than more than half of the team has. */
+  /** Nodes that evidence has convicted in it, and nodes that signed something else than more than half of the team. */
   readonly convicted: ReadonlySet<NodeId>;
   readonly dissenters: ReadonlySet<NodeId>;
   /** Who says that some of its outputs are equal. */
@@ -85,7 +85,7 @@ export interface RoundRecord {
 }
 
 /** Where a member is in a round, as it has said itself. */
-export const stageOf = ({ stages }: RoundRecord, node: NodeId): Stage => stages.get(node) ?? 'PENDING';
+export const nodeStage = ({ stages }: RoundRecord, node: NodeId): Stage => stages.get(node) ?? 'PENDING';
 
 /** A round that has ended, and when. */
 export type EndedRound = RoundRecord & { readonly endedMs: number };

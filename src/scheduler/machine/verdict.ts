@@ -5,7 +5,7 @@ import type { ErrorCode, NodeId } from '../../base/index.js';
 import { namedGroup } from '../../math/index.js';
 import { EVIDENCE_BYTES_MAX, type RoundInfo, STAGES } from '../../protocol/index.js';
 import { liarsIn } from './pairs.js';
-import { type EndedRound, type RoundRecord, type SchedulerState, stageOf, type Testimony } from './state.js';
+import { type EndedRound, nodeStage, type RoundRecord, type SchedulerState, type Testimony } from './state.js';
 
 /** After a restart of the scheduler, how long nodes are waited for that have not come back. */
 const UNSEEN_MS = 30_000;
@@ -68,11 +68,11 @@ const blamedOnly = (blamed: Iterable<NodeId>, lied: readonly NodeId[] = []): Ver
 });
 
 /** Who is to blame for a failed round, and who accuses whom. */
-export function verdictOf(state: SchedulerState, round: EndedRound): Verdict {
+export function reachVerdict(state: SchedulerState, round: EndedRound): Verdict {
   const { convicted, dissenters } = round;
   if (convicted.size > 0) return blamedOnly(convicted);
   if (dissenters.size > 0) return blamedOnly(dissenters);
-  const voices = voicesOf(state, round);
+  const voices = collectVoices(state, round);
   const guilty = [...confessed(voices), ...outvoted(state, round, voices)];
   if (guilty.length > 0) return blamedOnly(guilty);
   const liars = unshown(round);
@@ -86,7 +86,7 @@ export function verdictOf(state: SchedulerState, round: EndedRound): Verdict {
 type Voice = Pick<Testimony, 'named' | 'code' | 'shown'> & { readonly source: NodeId };
 
 /** What each member says, once, whoever has passed it on. Words that are nobody's do not count. */
-function voicesOf(state: SchedulerState, round: EndedRound): readonly Voice[] {
+function collectVoices(state: SchedulerState, round: EndedRound): readonly Voice[] {
   const { info, failures, resumed } = round;
   const voices = new Map<string, Voice>();
   for (const { source, named, code, shown } of failures.values()) {
@@ -131,7 +131,7 @@ function outvoted(
   });
 }
 
-/** Whoever says itself what it could show if it were so, and shows nothing. */
+/** A reporter that says itself what it could show if it were so, and shows nothing. */
 function unshown({ info, failures }: RoundRecord): readonly NodeId[] {
   const codes = sharesFit(info) ? [...SHOWN_CODES, ...SHOWN_SHARE_CODES] : SHOWN_CODES;
   const isUnshown = ([reporter, { code, source, shown }]: readonly [NodeId, Testimony]) =>
@@ -199,4 +199,4 @@ export function isIncomplete({ info, failures }: RoundRecord): boolean {
 
 /** Members that have not said to be where more than half of the team is. */
 export const silentMembers = (round: RoundRecord): readonly NodeId[] =>
-  round.info.team.filter((node) => STAGES.indexOf(stageOf(round, node)) < STAGES.indexOf(round.most.stage));
+  round.info.team.filter((node) => STAGES.indexOf(nodeStage(round, node)) < STAGES.indexOf(round.most.stage));

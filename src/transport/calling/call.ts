@@ -30,7 +30,7 @@ interface Running<Result> {
 export type Attempt<Result> = (wire: Wire) => Running<Result>;
 
 /** Fresh metadata for one call. */
-export function metadataOf({ token }: Wire): grpc.Metadata {
+export function callMetadata({ token }: Wire): grpc.Metadata {
   const metadata = new grpc.Metadata();
   if (token) metadata.set(TOKEN_KEY, token.toMetadata());
   return metadata;
@@ -43,7 +43,7 @@ type ServiceConstructor<Client> = new (
 ) => Client;
 
 /** A stub of a service on a connection. */
-export function stubOf<Client>(service: ServiceConstructor<Client>, connection: Connection): Client {
+export function openStub<Client>(service: ServiceConstructor<Client>, connection: Connection): Client {
   // Address and credentials are those of the channel.
   return new service('', grpc.credentials.createInsecure(), { channelOverride: connection.channel });
 }
@@ -61,8 +61,8 @@ export function unary<Client, Reply>(
   return (wire) => {
     let call: grpc.ClientUnaryCall | undefined;
     const done = new Promise<Reply>((resolve, reject) => {
-      const client = stubOf(service, wire.connection);
-      call = make(client, metadataOf(wire), { deadline: wire.deadline }, (error, reply) => {
+      const client = openStub(service, wire.connection);
+      call = make(client, callMetadata(wire), { deadline: wire.deadline }, (error, reply) => {
         if (error) reject(error);
         else if (reply === undefined) reject(new MixError('MESSAGE_MALFORMED', { what: 'no reply', peer: wire.peer }));
         else resolve(reply);
@@ -92,8 +92,8 @@ export function clientStream<Client, Frame, Reply>(
     const done = new Promise<Reply>((resolve, reject) => {
       let over = false;
       const stream = make(
-        stubOf(service, wire.connection),
-        metadataOf(wire),
+        openStub(service, wire.connection),
+        callMetadata(wire),
         { deadline: wire.deadline },
         (error, reply) => {
           over = true;

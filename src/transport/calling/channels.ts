@@ -2,14 +2,14 @@
 // deadlines, and calls that end when a signal aborts.
 import { createSecureContext } from 'node:tls';
 import { MixError } from '../../base/index.js';
-import { fingerprintOf, pinOf } from '../../protocol/index.js';
+import { certificateFingerprint, plainFingerprint } from '../../protocol/index.js';
 import type { CertificatePair } from '../certificates.js';
 import { channelOptions, grpc } from '../grpc.js';
 
 /** Credentials that trust exactly these certificates, and show our own where `own` is given. */
 export function pinnedCredentials(trusted: string | readonly string[], own?: CertificatePair): grpc.ChannelCredentials {
   const certificates = typeof trusted === 'string' ? [trusted] : [...trusted];
-  const expected = new Set(certificates.map(fingerprintOf));
+  const expected = new Set(certificates.map(certificateFingerprint));
   const context = createSecureContext({
     ca: certificates,
     minVersion: 'TLSv1.3',
@@ -18,7 +18,7 @@ export function pinnedCredentials(trusted: string | readonly string[], own?: Cer
   return grpc.ChannelCredentials.createFromSecureContext(context, {
     // The pin replaces the host name: a node is its certificate, wherever it runs.
     checkServerIdentity: (_host, presented) => {
-      const actual = pinOf(presented.fingerprint256);
+      const actual = plainFingerprint(presented.fingerprint256);
       return expected.has(actual) ? undefined : new Error(`certificate pin does not match: ${actual}`);
     },
   });

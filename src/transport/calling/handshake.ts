@@ -16,8 +16,8 @@ import {
   OWN_HELLO,
   serverProof,
 } from '../versions.js';
-import { bytesOf } from '../wire.js';
-import { stubOf } from './call.js';
+import { asBytes } from '../wire.js';
+import { openStub } from './call.js';
 import type { Connection } from './connection.js';
 
 /** Who we are to the peers that we call. */
@@ -51,7 +51,7 @@ export async function authenticate(
   peer: PeerIdentity,
   timeoutMs: number,
 ): Promise<Session> {
-  const client = stubOf(services.Handshake, connection);
+  const client = openStub(services.Handshake, connection);
   const deadline = timeOfDayIn(timeoutMs);
   const ask = <Reply>(make: (options: grpc.CallOptions, done: grpc.requestCallback<Reply>) => void): Promise<Reply> =>
     new Promise((resolve, reject) => {
@@ -69,7 +69,7 @@ export async function authenticate(
   const serverHello = checkHello(challenge.hello);
   const facts: HandshakeFacts = {
     network: self.network,
-    token: Token.of(bytesOf(challenge.token)).reveal(),
+    token: Token.of(asBytes(challenge.token)).reveal(),
     client: self.id,
     server: peer.id,
     binding: connection.binding,
@@ -85,8 +85,8 @@ export async function authenticate(
   } catch (thrown) {
     throw fromStatus(thrown, peer.id);
   }
-  const token = Token.of(bytesOf(reply.token));
-  const proof = bytesOf(reply.signature);
+  const token = Token.of(asBytes(reply.token));
+  const proof = asBytes(reply.signature);
   if (
     proof.length !== SIGNATURE_BYTES ||
     !verifySignature(peer.identityKey, serverProof(facts, token.reveal()), proof)

@@ -2,7 +2,7 @@
 // goes only when it is removed. The membership list may change while connections are up: who has left is removed, who has
 // another address or certificate is dialled anew, everybody else notices nothing.
 import type { NodeId } from '../../base/index.js';
-import { certificatesOf, type Member, type Membership } from '../../protocol/index.js';
+import { type Member, type Membership, pinnedCertificates } from '../../protocol/index.js';
 import { Host, type HostDeps, type HostOptions, type HostState, LANES, type Lane, type PeerFacts } from './host.js';
 
 interface ConnectionReport {
@@ -64,7 +64,7 @@ export class HostManager {
     for (const { facts } of [...this.#hosts.values()]) {
       if (others.includes(facts.id)) continue;
       const member = membership.find(facts.id as NodeId);
-      if (!member || !isSame(facts, factsOf(member))) this.remove(facts.id);
+      if (!member || !isSame(facts, peerFacts(member))) this.remove(facts.id);
     }
   }
 
@@ -88,9 +88,9 @@ export class HostManager {
 }
 
 /** A member as a peer that we call. */
-export function factsOf(member: Member): PeerFacts {
+export function peerFacts(member: Member): PeerFacts {
   const { node, address, identityKey } = member;
-  return { id: node, address, identityKey, certificates: certificatesOf(member) };
+  return { id: node, address, identityKey, certificates: pinnedCertificates(member) };
 }
 
 function isSame(a: PeerFacts, b: PeerFacts): boolean {

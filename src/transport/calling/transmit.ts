@@ -54,7 +54,7 @@ export async function transmit<Result>(
     } catch (thrown) {
       if (signal.aborted) throw new MixError('ABORTED');
       const error = fromStatus(thrown, host.facts.id);
-      const failure = failureOf(error, wire, host);
+      const failure = classifyFailure(error, wire, host);
       if (failure === 'token') host.refuseToken(lane, wire!);
       if (failure === 'connection' || failure === 'certificate') host.retire(lane, wire!);
       const mayRepeat = failure === 'connection' ? options.idempotent : failure !== 'call';
@@ -70,7 +70,7 @@ export async function transmit<Result>(
 /** What failed: reaching the peer, the token, our certificate, the connection under the call, or the call itself. */
 type Failure = 'dial' | 'token' | 'certificate' | 'connection' | 'call';
 
-function failureOf({ code }: MixError, wire: Wire | undefined, host: Host): Failure {
+function classifyFailure({ code }: MixError, wire: Wire | undefined, host: Host): Failure {
   if (!wire) return code === 'LINK_DOWN' || code === 'LINK_TIMEOUT' ? 'dial' : 'call';
   if (code === 'TOKEN_REFUSED') return wire.token ? 'token' : 'call';
   if (code === 'LINK_DOWN') return 'connection';

@@ -1,4 +1,4 @@
-// What a listener gives to those who connect: connections, streams, bytes and time. Whoever is not known may have its share of them and
+// What a listener gives to those who connect: connections, streams, bytes and time. A stranger may have its share of them and
 // no more: a connection that asks nothing is closed, a request that does not come to its end, an answer that nobody reads. All of it is
 // found by one look a second, and what is refused never reaches gRPC, so that refusing costs less than asking.
 
@@ -6,8 +6,8 @@ import type * as http2 from 'node:http2';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { MixError, Shares, systemClock } from '../../base/index.js';
-import { pinOf } from '../../protocol/index.js';
-import { trailersOf } from '../status.js';
+import { plainFingerprint } from '../../protocol/index.js';
+import { toTrailers } from '../status.js';
 import type { CallBudget } from './callBudget.js';
 import type { Places } from './places.js';
 
@@ -161,7 +161,7 @@ export class ServerGuard {
       return;
     }
     const entry: Unasked = { place, isReleased: false };
-    const ends = endsOf(socket);
+    const ends = describeEnds(socket);
     this.#unasked.set(ends, entry);
     this.#unaskedOf.set(place, (this.#unaskedOf.get(place) ?? 0) + 1);
     const sinceMs = systemClock.nowMs();
@@ -192,9 +192,9 @@ export class ServerGuard {
   #onSession(session: http2.ServerHttp2Session): void {
     const place = this.#limits.places.of(session.socket);
     const { fingerprint256 } = (session.socket as TLSSocket).getPeerCertificate();
-    const certificate = pinOf(fingerprint256);
+    const certificate = plainFingerprint(fingerprint256);
     const sinceMs = systemClock.nowMs();
-    const ends = endsOf(session.socket);
+    const ends = describeEnds(session.socket);
     const begun = { idleSinceMs: undefined, streams: 0, endingSinceMs: undefined };
     this.#callers.set(session, { place, session, ends, certificate, sinceMs, ...begun });
     session.once('close', () => this.#callers.delete(session));
@@ -284,11 +284,11 @@ export class ServerGuard {
 }
 
 /** Answers that gRPC never sees, made once. */
-const TOO_MANY_CALLS = trailersOf(new MixError('SHARE_USED', { what: 'calls while this node is overloaded' }));
-const TOO_MANY_UNDER_WAY = trailersOf(new MixError('SHARE_USED', { what: 'calls under way' }));
+const TOO_MANY_CALLS = toTrailers(new MixError('SHARE_USED', { what: 'calls while this node is overloaded' }));
+const TOO_MANY_UNDER_WAY = toTrailers(new MixError('SHARE_USED', { what: 'calls under way' }));
 
 /** Where a connection comes from: TCP and the TLS on top of it have the same. */
-const endsOf = ({ remoteAddress, remotePort, localAddress }: Socket): string =>
+const describeEnds = ({ remoteAddress, remotePort, localAddress }: Socket): string =>
   `${remoteAddress} ${remotePort} ${localAddress}`;
 
 /** NGHTTP2_ENHANCE_YOUR_CALM: the caller takes more than it may. */

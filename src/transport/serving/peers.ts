@@ -1,6 +1,6 @@
 // Which member makes a call: the check that every call on a mutual-TLS listener passes before any of its messages is read.
 import { type Clock, MixError } from '../../base/index.js';
-import { type Member, type Membership, pinOf } from '../../protocol/index.js';
+import { type Member, type Membership, plainFingerprint } from '../../protocol/index.js';
 import type { AuthContext } from '../grpc.js';
 
 interface PeerFacts {
@@ -14,7 +14,7 @@ function peerFacts(context: AuthContext): PeerFacts | undefined {
   const certificate = context.sslPeerCertificate;
   if (!certificate?.raw) return undefined;
   return {
-    fingerprint: pinOf(certificate.fingerprint256),
+    fingerprint: plainFingerprint(certificate.fingerprint256),
     validFromMs: Date.parse(certificate.valid_from),
     validToMs: Date.parse(certificate.valid_to),
   };

@@ -11,7 +11,7 @@ export const LOOPBACK_PREFIXES: readonly string[] = ['127.0.0.0/8', '::1/128'];
 const NETWORK_GROUPS = 4;
 
 /** The 16-bit groups of an IPv6 address, as numbers. */
-function groupsOf(address: string): number[] {
+function parseGroups(address: string): number[] {
   const [head = '', tail] = address.split('%')[0]!.split('::');
   const parse = (part: string) => (part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16)));
   const [first, last] = [parse(head), parse(tail ?? '')];
@@ -42,7 +42,7 @@ export class Places {
     const type = family === 6 ? 'ipv6' : 'ipv4';
     if (family === 0 || this.#byConnection.check(address, type)) return `${address}/${remotePort}`;
     if (family === 4) return address;
-    const network = groupsOf(address).slice(0, NETWORK_GROUPS);
+    const network = parseGroups(address).slice(0, NETWORK_GROUPS);
     return `${network.map((group) => group.toString(16)).join(':')}::/64`;
   }
 }

@@ -18,9 +18,9 @@ import {
   serverOptions,
 } from '../grpc.js';
 import { CONNECTIONS_MAX, widen } from '../http2Windows.js';
-import { isOutOfTime, isTyped, refusalOf, toStatus } from '../status.js';
+import { isOutOfTime, isTyped, toRefusal, toStatus } from '../status.js';
+import type { CallFacts } from './callAuthenticator.js';
 import { ServerGuard, type ServerLimits, type ServerLoad } from './callerLimits.js';
-import type { CallFacts } from './gate.js';
 import { LOOPBACK_PREFIXES, Places } from './places.js';
 
 interface ListenerOptions {
@@ -137,8 +137,8 @@ function guard(
     const ends = call.getConnectionInfo();
     const binding = servedBinding(ends);
     const place = places.of(ends);
-    const contextOf = call.getAuthContext.bind(call);
-    call.getAuthContext = (): CallerContext => ({ ...contextOf(), binding, place });
+    const readContext = call.getAuthContext.bind(call);
+    call.getAuthContext = (): CallerContext => ({ ...readContext(), binding, place });
     return new grpc.ServerInterceptingCall(call, {
       start: (next) =>
         next({
@@ -206,7 +206,7 @@ export class CallErrors {
 
   /** A status that is not one of ours, as the one of ours that says the same. */
   typed(method: string, status: EndStatus): EndStatus {
-    return isTyped(status) ? status : this.status(method, refusalOf(status));
+    return isTyped(status) ? status : this.status(method, toRefusal(status));
   }
 
   /** A unary handler that may throw. */

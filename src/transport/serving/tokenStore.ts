@@ -38,7 +38,7 @@ export class TokenStore<Value> {
   }
 
   /** How many of them are an owner's. */
-  sizeOf(owner: string): number {
+  countTokens(owner: string): number {
     this.#purge();
     return this.#owners.get(owner)?.size ?? 0;
   }
@@ -47,8 +47,8 @@ export class TokenStore<Value> {
   issue(owner: string, value: Value): Token {
     const { clock, rng, lifetimeMs, perOwnerMax, totalMax } = this.#options;
     this.#purge();
-    if ((this.#owners.get(owner)?.size ?? 0) >= perOwnerMax) this.#dropOldestOf(owner);
-    if (this.#entries.size >= totalMax) this.#dropOldestOf(this.#largestOwner());
+    if ((this.#owners.get(owner)?.size ?? 0) >= perOwnerMax) this.#dropOldest(owner);
+    if (this.#entries.size >= totalMax) this.#dropOldest(this.#largestOwner());
     let token = Token.random(rng);
     while (this.#entries.has(token.selector)) token = Token.random(rng);
     this.#entries.set(token.selector, { token, owner, value, expiresMs: clock.nowMs() + lifetimeMs });
@@ -104,7 +104,7 @@ export class TokenStore<Value> {
     return largest;
   }
 
-  #dropOldestOf(owner: string): void {
+  #dropOldest(owner: string): void {
     const [oldest] = this.#owners.get(owner) ?? [];
     if (oldest !== undefined) this.#drop(oldest);
   }

@@ -11,7 +11,7 @@ import { addTeamService } from '../../../src/comms/team/service.js';
 import { Membership } from '../../../src/protocol/membership.js';
 import { RetryingSender } from '../../../src/round/exchange/retryingSender.js';
 import type { Attempt } from '../../../src/transport/calling/call.js';
-import { metadataOf, TOKEN_KEY } from '../../../src/transport/calling/call.js';
+import { callMetadata, TOKEN_KEY } from '../../../src/transport/calling/call.js';
 import { transmit } from '../../../src/transport/calling/transmit.js';
 import { grpc } from '../../../src/transport/grpc.js';
 import { LinkMetrics } from '../../../src/transport/linkMetrics.js';
@@ -220,7 +220,7 @@ describe('a failing call', () => {
     FaultyPair.with(async ({ host }) => {
       const tokens: (readonly unknown[])[] = [];
       const attempt: Attempt<string> = (wire) => {
-        tokens.push(metadataOf(wire).get(TOKEN_KEY));
+        tokens.push(callMetadata(wire).get(TOKEN_KEY));
         return tokens.length < 3
           ? resetAfter(Promise.resolve())(wire)
           : { done: Promise.resolve('ok'), cancel: () => {} };
@@ -241,8 +241,8 @@ describe('a server', () => {
         receiver.messages.push({ from: node, message });
         await blocked.promise;
       };
-      const { gate } = to;
-      const identify = gate.identify.bind(gate);
+      const { authenticator } = to;
+      const identify = authenticator.identify.bind(authenticator);
       const options = { address: '127.0.0.1:0', certificate: to.certificate, log: silentLog, metrics: createMetrics() };
       const listener = await listen({ ...options, streamsMax: 2, authenticate: () => {} }, (server, errors) =>
         addTeamService(server, errors, { receiver, identify, idleMs: IDLE_MS }),

@@ -4,9 +4,9 @@ import { it } from 'vitest';
 import { createMetrics, type Metrics } from '../../../src/base/metrics.js';
 import { type Member, Membership } from '../../../src/protocol/membership.js';
 import type { Host, HostDeps, HostOptions } from '../../../src/transport/calling/host.js';
-import { factsOf } from '../../../src/transport/calling/hosts.js';
+import { peerFacts } from '../../../src/transport/calling/hosts.js';
 import { LinkMetrics } from '../../../src/transport/linkMetrics.js';
-import type { GateOptions } from '../../../src/transport/serving/gate.js';
+import type { CallAuthenticatorOptions } from '../../../src/transport/serving/callAuthenticator.js';
 import { counted, hostsOf, identity, Loopback, OwnLink, type ServingNode } from '../support.js';
 import { FaultyProxy } from './proxy.js';
 
@@ -21,7 +21,7 @@ export function fault(promise: string, run: () => Promise<void>): void {
 export interface PairOptions {
   readonly host?: Partial<HostOptions>;
   readonly deps?: Partial<HostDeps>;
-  readonly gate?: Partial<GateOptions>;
+  readonly authenticator?: Partial<CallAuthenticatorOptions>;
 }
 
 export class FaultyPair {
@@ -45,7 +45,7 @@ export class FaultyPair {
   /** Runs `work` on a fresh pair and takes everything down again. */
   static async with(work: (pair: FaultyPair) => Promise<void>, options: PairOptions = {}): Promise<void> {
     const identities = [await identity('caller'), await identity('called')];
-    const loopback = await Loopback.start(identities, [], options.gate);
+    const loopback = await Loopback.start(identities, [], options.authenticator);
     const proxy = await FaultyProxy.start(portOf(loopback.nodes[1]!.member));
     const pair = new FaultyPair(loopback, proxy, options);
     try {
@@ -72,7 +72,7 @@ export class FaultyPair {
 
   /** The caller's host for the called node. */
   get host(): Host {
-    return this.link.hosts.add(factsOf(this.behindProxy()));
+    return this.link.hosts.add(peerFacts(this.behindProxy()));
   }
 
   count(metric: string): Promise<number> {

@@ -22,9 +22,9 @@ import { Token } from '../../../src/transport/tokens.js';
 import { clientProof, OWN_HELLO } from '../../../src/transport/versions.js';
 import { outcome } from '../../support/cmix.js';
 import {
+  authenticatorOf,
   batchSource,
   codeOf,
-  gateOf,
   hostsOf,
   IDLE_MS,
   identity,
@@ -80,8 +80,11 @@ describe('a peer that comes back with another key', () => {
       const other = SigningKey.generate(new SeededRng('other'));
       // It has the TLS key, but signs as somebody else.
       const self = { id: pair.to.node, sign: (bytes: Uint8Array) => other.sign(bytes) };
-      const gate = gateOf(pair.to, () => pair.loopback.membership, { self });
-      Object.assign(pair.to.gate, { challenge: gate.challenge.bind(gate), authenticate: gate.authenticate.bind(gate) });
+      const authenticator = authenticatorOf(pair.to, () => pair.loopback.membership, { self });
+      Object.assign(pair.to.authenticator, {
+        challenge: authenticator.challenge.bind(authenticator),
+        authenticate: authenticator.authenticate.bind(authenticator),
+      });
       expect(await codeOf(pair.link.ping(pair.to.node, never))).toBe('HANDSHAKE_REFUSED');
       expect(pair.to.receiver.messages.length).toBe(0);
     }),
@@ -139,18 +142,18 @@ describe('a token', () => {
         expect(await pair.count('link_reauthentications_total')).toBe(2);
         expect(pair.proxy.accepted).toBe(2);
       },
-      { gate: { clock, sessionMs: HOUR_MS / 2 } },
+      { authenticator: { clock, sessionMs: HOUR_MS / 2 } },
     );
   });
 
   fault('that is refused for ever ends the call with its code, after a few handshakes', () =>
     FaultyPair.with(async (pair) => {
-      const { gate } = pair.to;
-      const admit = gate.admit.bind(gate);
+      const { authenticator } = pair.to;
+      const admit = authenticator.admit.bind(authenticator);
       let handshakes = 0;
-      gate.admit = (call) => {
+      authenticator.admit = (call) => {
         if (call.path.endsWith('/Authenticate')) handshakes++;
-        else if (!call.path.includes('Handshake')) gate.endSessions();
+        else if (!call.path.includes('Handshake')) authenticator.endSessions();
         return admit(call);
       };
       expect(await codeOf(pair.link.ping(pair.to.node, never))).toBe('TOKEN_REFUSED');
@@ -192,11 +195,11 @@ describe('a token', () => {
       const { from, to, loopback } = pair;
       const other = await identity('other');
       loopback.membership = new Membership(1, [from.member, to.member, memberOf(other)]);
-      const { gate } = to;
+      const { authenticator } = to;
       // Another member is between its two steps while the flood comes.
       const binding = zeros(32).fill(9);
       const hello = { major: 1, minor: 1, features: [] };
-      const { token } = gate.challenge(memberOf(other), binding, hello);
+      const { token } = authenticator.challenge(memberOf(other), binding, hello);
       const flood = new RawClient(to.member.address, to.member.certificate, from.certificate);
       const request = services.Handshake.service.RequestToken.requestSerialize({ hello });
       const calls = Array.from({ length: 300 }, () => flood.call('/millrace.v1.Handshake/RequestToken', request));
@@ -205,18 +208,18 @@ describe('a token', () => {
       const unknown = new RawClient(to.member.address, to.member.certificate, stranger.certificate);
       expect(wireCode(await unknown.call('/millrace.v1.Handshake/RequestToken', request))).toBe('PEER_UNKNOWN');
       expect((await Promise.all(calls)).map(wireCode)).toEqual(calls.map(() => 'ok'));
-      expect(gate.size.challenges).toBe(8 + 1);
+      expect(authenticator.size.challenges).toBe(8 + 1);
       const facts = { network: NETWORK, token: token.reveal(), client: other.node, server: to.node, binding };
       const proof = clientProof({ ...facts, clientHello: hello, serverHello: OWN_HELLO });
       const wrong = other.key.sign(zeros(32));
-      expect(outcome(() => gate.authenticate(memberOf(other), binding, Token.of(zeros(32)), wrong))).toBe(
+      expect(outcome(() => authenticator.authenticate(memberOf(other), binding, Token.of(zeros(32)), wrong))).toBe(
         'TOKEN_REFUSED',
       );
-      expect(outcome(() => gate.authenticate(memberOf(other), binding, token, other.key.sign(proof)))).toHaveProperty(
-        'token',
-      );
+      expect(
+        outcome(() => authenticator.authenticate(memberOf(other), binding, token, other.key.sign(proof))),
+      ).toHaveProperty('token');
       // A challenge is answered once.
-      expect(outcome(() => gate.authenticate(memberOf(other), binding, token, other.key.sign(proof)))).toBe(
+      expect(outcome(() => authenticator.authenticate(memberOf(other), binding, token, other.key.sign(proof)))).toBe(
         'TOKEN_REFUSED',
       );
       for (const client of [flood, unknown]) client.close();
@@ -239,7 +242,7 @@ describe('a clock that is set', () => {
         expect(await pair.count('link_reauthentications_total')).toBe(0);
         expect(pair.proxy.accepted).toBe(1);
       },
-      { gate: { clock } },
+      { authenticator: { clock } },
     );
   });
 
@@ -321,8 +324,8 @@ describe('a peer of the previous release', () => {
   fault('is called as it always was: without a token, and nothing is asked that it does not know', async () => {
     await FaultyPair.with(async ({ from, to }) => {
       // A listener of 1.0 has no handshake, and no more calls than its schema.
-      const { receiver, gate, certificate } = to;
-      const identify = gate.identify.bind(gate);
+      const { receiver, authenticator, certificate } = to;
+      const identify = authenticator.identify.bind(authenticator);
       const options = { address: '127.0.0.1:0', certificate, log: silentLog, metrics: createMetrics() };
       const listener = await listen(
         { ...options, authenticate: (call) => void identify(call.context) },
@@ -351,7 +354,7 @@ describe('a peer of the previous release', () => {
       return code;
     };
     await FaultyPair.with(async (pair) => expect(await call(pair)).toBe('TOKEN_REFUSED'), {
-      gate: { tokensRequired: true },
+      authenticator: { tokensRequired: true },
     });
     await FaultyPair.with(async (pair) => {
       expect(await call(pair)).toBe('ok');
@@ -370,9 +373,9 @@ describe('a peer of the previous release', () => {
       const bytes = services.Handshake.service.RequestToken.requestSerialize(request);
       expect(wireCode(await raw.call('/millrace.v1.Handshake/RequestToken', bytes))).toBe('PROTOCOL_UNSUPPORTED');
       raw.close();
-      const { gate } = to;
-      const challenge = gate.challenge.bind(gate);
-      gate.challenge = (...args) => ({ ...challenge(...args), hello: { major: 2, minor: 0, features: [] } });
+      const { authenticator } = to;
+      const challenge = authenticator.challenge.bind(authenticator);
+      authenticator.challenge = (...args) => ({ ...challenge(...args), hello: { major: 2, minor: 0, features: [] } });
       const link = new OwnLink(() => new Membership(0, [from.member, to.member]), from);
       expect(await codeOf(link.ping(to.node, never))).toBe('PROTOCOL_UNSUPPORTED');
       link.close();

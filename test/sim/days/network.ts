@@ -234,7 +234,7 @@ export class DaysNetwork implements Surroundings {
       this.#list();
       this.tally.certificates++;
       for (const { process } of this.#nodes) {
-        const code = process && codeOf(() => process.gate.identify(papers.before!));
+        const code = process && codeOf(() => process.authenticator.identify(papers.before!));
         if (process && code !== 'PEER_UNKNOWN') this.violate(`a certificate that was replaced is taken: ${code}`);
       }
     });

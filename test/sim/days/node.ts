@@ -1,5 +1,5 @@
 // A node that lives for weeks of virtual time: what is on its disk, and its processes, one after the other. What runs in them is real,
-// but for the arithmetic of a round: follower, directory, round log, registry, registration desk, gate and hosts.
+// but for the arithmetic of a round: follower, directory, round log, registry, registration desk, authenticator and hosts.
 import type { VirtualClock } from '../../../src/base/clock.js';
 import type { BootId, NodeId, RoundId, SenderId } from '../../../src/base/ids.js';
 import { silentLog } from '../../../src/base/log.js';
@@ -9,7 +9,7 @@ import { Secret } from '../../../src/base/secret.js';
 import { MemoryStore } from '../../../src/base/store.js';
 import { SenderKey } from '../../../src/cmix/senderKeys.js';
 import type { SigningKey } from '../../../src/cmix/signatures.js';
-import { SchedulerFollower } from '../../../src/node/follow.js';
+import { SchedulerFollower } from '../../../src/node/schedulerFollower.js';
 import type { Membership } from '../../../src/protocol/membership.js';
 import type { RoundInfo } from '../../../src/protocol/roundInfo.js';
 import type { Stage } from '../../../src/protocol/stages.js';
@@ -19,9 +19,9 @@ import { isOver } from '../../../src/round/machine/admission.js';
 import { solve } from '../../../src/round/submissions/admission.js';
 import { RegistrationDesk } from '../../../src/round/submissions/registration.js';
 import { EPOCH_MS_MAX, SenderRegistry } from '../../../src/round/submissions/senderRegistry.js';
-import { factsOf, HostManager } from '../../../src/transport/calling/hosts.js';
+import { HostManager, peerFacts } from '../../../src/transport/calling/hosts.js';
 import { LinkMetrics } from '../../../src/transport/linkMetrics.js';
-import { Gate } from '../../../src/transport/serving/gate.js';
+import { CallAuthenticator } from '../../../src/transport/serving/callAuthenticator.js';
 import { type Net, SimConnection } from '../scheduler/connection.js';
 import { SimRounds, type Word } from '../scheduler/simRounds.js';
 import type { Papers } from './papers.js';
@@ -49,7 +49,7 @@ interface Process {
   readonly log: RoundJournal;
   readonly registry: SenderRegistry;
   readonly desk: RegistrationDesk;
-  readonly gate: Gate;
+  readonly authenticator: CallAuthenticator;
   readonly hosts: HostManager;
 }
 
@@ -129,14 +129,19 @@ export class DayNode {
     });
   }
 
-  #comms(): Pick<Process, 'gate' | 'hosts'> {
+  #comms(): Pick<Process, 'authenticator' | 'hosts'> {
     const { clock } = this.#around;
     const self = { network: NETWORK, id: this.id, sign: (digest: Uint8Array) => this.key.sign(digest) };
     // Of its own, so that what is drawn for a token changes no round.
     const ports = { clock, rng: new SeededRng(`comms ${this.id}`) };
-    const gate = new Gate({ network: NETWORK, self, membership: () => this.#around.membership, ...ports });
+    const authenticator = new CallAuthenticator({
+      network: NETWORK,
+      self,
+      membership: () => this.#around.membership,
+      ...ports,
+    });
     const deps = { self, certificate: () => this.papers.pair, log: silentLog, ...ports };
-    return { gate, hosts: new HostManager({}, { ...deps, metrics: new LinkMetrics(createMetrics()) }) };
+    return { authenticator, hosts: new HostManager({}, { ...deps, metrics: new LinkMetrics(createMetrics()) }) };
   }
 
   #onStage(round: RoundId, stage: Stage, used: Set<RoundId>): void {
@@ -161,7 +166,7 @@ export class DayNode {
   #rotateLater(registry: SenderRegistry): void {
     this.#around.clock.after(EPOCH_MS_MAX, () => {
       if (this.#process?.registry !== registry) return;
-      const before = this.#newest && registry.secretOf(this.#newest);
+      const before = this.#newest && registry.findSecret(this.#newest);
       registry.rotate();
       if (before && !before.wiped) this.#around.violate(`${this.id}: a secret outlives its epoch`);
       if (registry.size > 0) this.#around.violate(`${this.id}: a sender outlives its epoch`);
@@ -213,16 +218,16 @@ export class DayNode {
 
   /** Authenticates to another one and calls it. */
   greet(to: DayNode): void {
-    const { gate } = to.process!;
-    const member = gate.identify(this.papers.context);
-    this.#process!.hosts.current(factsOf(this.#around.membership.get(to.id)));
-    const token = this.papers.handshake(gate, member, { network: NETWORK, client: this.key, server: to.id });
-    gate.admit({ ...this.papers.call, tokens: [token.toMetadata()], path: '/millrace.v1.Team/Ping' });
+    const { authenticator } = to.process!;
+    const member = authenticator.identify(this.papers.context);
+    this.#process!.hosts.current(peerFacts(this.#around.membership.get(to.id)));
+    const token = this.papers.handshake(authenticator, member, { network: NETWORK, client: this.key, server: to.id });
+    authenticator.admit({ ...this.papers.call, tokens: [token.toMetadata()], path: '/millrace.v1.Team/Ping' });
   }
 
   membershipChanged(): void {
-    const { gate, hosts } = this.#process!;
-    gate.follow(this.#around.membership);
+    const { authenticator, hosts } = this.#process!;
+    authenticator.follow(this.#around.membership);
     hosts.follow(this.#around.membership);
   }
 

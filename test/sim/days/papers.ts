@@ -6,7 +6,7 @@ import type { SigningKey } from '../../../src/cmix/signatures.js';
 import type { Member } from '../../../src/protocol/membership.js';
 import { type CertificatePair, createCertificate } from '../../../src/transport/certificates.js';
 import type { AuthContext } from '../../../src/transport/grpc.js';
-import type { CallFacts, Gate } from '../../../src/transport/serving/gate.js';
+import type { CallAuthenticator, CallFacts } from '../../../src/transport/serving/callAuthenticator.js';
 import type { Token } from '../../../src/transport/tokens.js';
 import { clientProof, OWN_HELLO } from '../../../src/transport/versions.js';
 
@@ -70,19 +70,19 @@ export class Papers {
     return { context: this.#context, binding: this.#binding };
   }
 
-  /** A session at a gate, over a connection of its own. */
+  /** A session at a authenticator, over a connection of its own. */
   handshake(
-    gate: Gate,
+    authenticator: CallAuthenticator,
     member: Member,
     who: { readonly network: string; readonly client: SigningKey; readonly server: string },
   ): Token {
     this.#binding = randomBytes(this.#rng, 32);
-    const { token } = gate.challenge(member, this.#binding, OWN_HELLO);
+    const { token } = authenticator.challenge(member, this.#binding, OWN_HELLO);
     const proof = clientProof({
       ...{ network: who.network, client: who.client.nodeId, server: who.server },
       ...{ token: token.reveal(), binding: this.#binding, clientHello: OWN_HELLO, serverHello: OWN_HELLO },
     });
-    return gate.authenticate(member, this.#binding, token, who.client.sign(proof)).token;
+    return authenticator.authenticate(member, this.#binding, token, who.client.sign(proof)).token;
   }
 }
 

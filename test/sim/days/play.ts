@@ -87,8 +87,8 @@ async function sizesIn(network: DaysNetwork): Promise<Containers> {
   const roots: object[] = [network.scheduler, network.clock];
   for (const { process } of network.nodes) {
     if (!process) continue;
-    const { follower, directory, log, registry, desk, gate, hosts } = process;
-    roots.push(follower, directory, log, registry, desk, gate, hosts);
+    const { follower, directory, log, registry, desk, authenticator, hosts } = process;
+    roots.push(follower, directory, log, registry, desk, authenticator, hosts);
   }
   // Disks are counted by what their records are.
   const ofSimulator = [SimConnection, SimRounds, DaysNetwork, MemoryStore, Secret];

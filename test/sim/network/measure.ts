@@ -2,7 +2,7 @@
 // wanted round has to wait, how long realtime takes, and how near that is to what latency and bandwidth alone allow.
 import { VirtualClock } from '../../../src/base/clock.js';
 import { randomFraction } from '../../../src/base/rng.js';
-import { medianOf } from '../../../src/bench/stats.js';
+import { takeMedian } from '../../../src/bench/stats.js';
 import { initialState } from '../../../src/scheduler/machine/state.js';
 import { stockTarget } from '../../../src/scheduler/machine/stock.js';
 import { DEFAULT_PARAMS, type SchedulerParams } from '../../../src/scheduler/parameters.js';
@@ -157,7 +157,7 @@ export function loaded(setting: Setting, overlap: boolean): Loaded {
     realtimeMs: lives.map(({ closedMs, completedMs }) => completedMs - closedMs),
     lives,
     stock: stock / setting.rounds,
-    precomputeMs: medianOf(lives.map(({ openedMs, standbyMs }) => standbyMs - openedMs)),
+    precomputeMs: takeMedian(lives.map(({ openedMs, standbyMs }) => standbyMs - openedMs)),
     virtualMs: spanMs,
     utilisation: Object.fromEntries(shares.map(([name, values]) => [name, mean(values)])) as Record<Resource, number>,
     utilisationMost: Math.max(...shares.flatMap(([, values]) => values)),

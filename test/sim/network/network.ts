@@ -8,7 +8,7 @@ import { VirtualClock } from '../../../src/base/clock.js';
 import { MixError } from '../../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
 import { randomBytes, SeededRng } from '../../../src/base/rng.js';
-import { nodeIdOf } from '../../../src/cmix/signatures.js';
+import { deriveNodeId } from '../../../src/cmix/signatures.js';
 import type { RoundInfo } from '../../../src/protocol/roundInfo.js';
 import type { Stage } from '../../../src/protocol/stages.js';
 import { reduceScheduler } from '../../../src/scheduler/machine/reducer.js';
@@ -88,7 +88,7 @@ export class Network {
     const { nodes, threads, overtakeUs, latencyMs, mbitPerS, params } = options;
     this.world = new World({ clock: this.clock, nodes, threads, overtakeUs, latencyMs, mbitPerS });
     this.#rng = new SeededRng(`network ${options.seed}`);
-    this.#ids = Array.from({ length: nodes }, () => nodeIdOf(randomBytes(this.#rng, 32)));
+    this.#ids = Array.from({ length: nodes }, () => deriveNodeId(randomBytes(this.#rng, 32)));
     this.#numbers = new Map(this.#ids.map((id, i) => [id, i]));
     this.#boot = Buffer.from(randomBytes(this.#rng, 16)).toString('hex') as BootId;
     this.#state = initialState('network', 0, params);

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { readCostFile } from '../../../bench/network/costFile.js';
 import { MixError } from '../../../src/base/errors.js';
-import { medianOf } from '../../../src/bench/stats.js';
+import { takeMedian } from '../../../src/bench/stats.js';
 import { TEAM_SIZE_MAX, TEAM_SIZE_MIN } from '../../../src/protocol/roundInfo.js';
 import type { Latency } from './links.js';
 import type { Setting } from './measure.js';
@@ -114,7 +114,7 @@ function linksOf(text: string, nodes: number): Links {
   const latencyMs: Latency = (from, to) => rows[from]![to]!;
   const all = rows.flatMap((row, from) => row.filter((_, to) => to !== from));
   // The scheduler is as far away as nodes are from each other.
-  return { latencyMs, schedulerMs: medianOf(all), reportsRoundTrips: true };
+  return { latencyMs, schedulerMs: takeMedian(all), reportsRoundTrips: true };
 }
 
 function matrixOf(file: string): number[][] {

@@ -1,7 +1,7 @@
 // What work costs in the simulation: measured prices, cut into chunks by the engine's own plan, so that what realtime work has to wait
 // for is as long as it is on a real node. The same shape with all prices zero gives the floor: latency and bandwidth alone.
 import type { CostFile, EngineWork, MainWork, TransportWork } from '../../../bench/network/costFile.js';
-import { windowsOf } from '../../../src/engine/kernels/fixedBase.js';
+import { countWindows } from '../../../src/engine/kernels/fixedBase.js';
 import { CHUNK_US, ChunkPlanner } from '../../../src/engine/pool/chunks.js';
 import type { KernelName } from '../../../src/engine/pool/job.js';
 import { groupOfBits } from '../../../src/math/group.js';
@@ -106,7 +106,7 @@ export class Pricing {
       mulPlain: 2,
       mulGather: 1,
       prepare: 1,
-      powFixed: windowsOf(this.#exponentBytes) + 1,
+      powFixed: countWindows(this.#exponentBytes) + 1,
       powShared: this.#planner.power(this.#exponentBytes),
       invertBatch: 3,
     };

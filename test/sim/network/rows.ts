@@ -1,5 +1,5 @@
 // What is said of one network: the figures that scripts read, whether they meet the targets, and a line of the table.
-import { medianOf, significant } from '../../../src/bench/stats.js';
+import { significant, takeMedian } from '../../../src/bench/stats.js';
 import { busiestOf, capacityOf, type Resource } from './loads.js';
 import { floorMs, loaded, roundAlone, type Setting, saturated, wholeLoads } from './measure.js';
 
@@ -57,7 +57,7 @@ export function rowOf(setting: Setting): Row {
   const bound = PIPELINING_SHARE * Math.min(PIPELINED_MAX, serialMs / busiest.ms);
   const [busy, apart] = [loaded(setting, true), loaded(setting, false)];
   const carried = loaded({ ...setting, pricing: setting.pricing.withTransport() }, true);
-  const [p50Ms, carriedMs] = [medianOf(busy.realtimeMs), medianOf(carried.realtimeMs)];
+  const [p50Ms, carriedMs] = [takeMedian(busy.realtimeMs), takeMedian(carried.realtimeMs)];
   const floor = floorOf(
     setting,
     busy.lives.map(({ team }) => team),
@@ -93,7 +93,7 @@ export function rowOf(setting: Setting): Row {
       floorMs: significant(floor),
       ratio: significant(p50Ms / floor),
       met: p50Ms / floor <= REALTIME_RATIO_MAX,
-      p50MsWithoutOverlap: significant(medianOf(apart.realtimeMs)),
+      p50MsWithoutOverlap: significant(takeMedian(apart.realtimeMs)),
       transport: {
         p50Ms: significant(carriedMs),
         ratio: significant(carriedMs / floor),
@@ -110,5 +110,5 @@ function floorOf(setting: Setting, teams: readonly (readonly number[])[]): numbe
   if (!setting.reportsRoundTrips) return floorMs(setting, teams[0]!);
   const rings = new Map(teams.map((team) => [team.join(), team]));
   const floors = new Map([...rings].map(([name, team]) => [name, floorMs(setting, team)]));
-  return medianOf(teams.map((team) => floors.get(team.join())!));
+  return takeMedian(teams.map((team) => floors.get(team.join())!));
 }

@@ -4,7 +4,7 @@
 import type { CancelTimer, Clock } from '../../../src/base/clock.js';
 import type { Priority } from '../../../src/engine/engine.js';
 import { CHUNK_US } from '../../../src/engine/pool/chunks.js';
-import { shortestOf } from '../../../src/engine/pool/queue.js';
+import { findShortest } from '../../../src/engine/pool/queue.js';
 import { TASKS_PER_WORKER } from '../../../src/engine/pool/workers.js';
 import type { Work } from './pricing.js';
 
@@ -103,7 +103,7 @@ export class EngineServer {
     const operations: Operation[] = [];
     let us = 0;
     for (let estimatedUs = 0; operations.length < share; ) {
-      const index = shortestOf(waiting);
+      const index = findShortest(waiting);
       const operation = waiting[index]!;
       estimatedUs += operation.chunkUs;
       if (operations.length > 0 && estimatedUs > CHUNK_US) break;

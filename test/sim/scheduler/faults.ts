@@ -4,7 +4,7 @@ import { MixError } from '../../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
 import { type Deferred, deferred } from '../../../src/base/promises.js';
 import { randomBelow, randomBytes, randomFraction } from '../../../src/base/rng.js';
-import { nodeIdOf, type SigningKey } from '../../../src/cmix/signatures.js';
+import { deriveNodeId, type SigningKey } from '../../../src/cmix/signatures.js';
 import type { RoundInfo } from '../../../src/protocol/roundInfo.js';
 import type { NodeReport } from '../../../src/protocol/schedulerPort.js';
 import { STAGES, type Stage } from '../../../src/protocol/stages.js';
@@ -49,7 +49,7 @@ export class Faults {
   constructor(sim: SchedulerSim) {
     this.#sim = sim;
     this.liars = new Liars(sim);
-    this.#outsiders = Array.from({ length: OUTSIDERS }, () => nodeIdOf(randomBytes(sim.rng, 32)));
+    this.#outsiders = Array.from({ length: OUTSIDERS }, () => deriveNodeId(randomBytes(sim.rng, 32)));
     this.#codes = Array.from({ length: sim.scenario.nodes + 1 }, (_, i) => `code ${i} of ${sim.scenario.seed}`);
   }
 

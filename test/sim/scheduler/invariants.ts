@@ -5,7 +5,7 @@ import type { NodeId, RoundId } from '../../../src/base/ids.js';
 import type { SignedUpdate } from '../../../src/protocol/schedulerPort.js';
 import type { Stage } from '../../../src/protocol/stages.js';
 import { isOver } from '../../../src/round/machine/admission.js';
-import { behind, hasRoom, openMax, statusOf } from '../../../src/scheduler/machine/nodePool.js';
+import { behind, hasRoom, nodeStatus, openMax } from '../../../src/scheduler/machine/nodePool.js';
 import type {
   NodeRecord,
   RoundRecord,
@@ -144,7 +144,7 @@ export class Invariants {
 
   #drawn(node: NodeId, { nodes, params }: SchedulerState, nowMs: number): void {
     const record = nodes.get(node);
-    const status = record && statusOf(record, params, nowMs);
+    const status = record && nodeStatus(record, params, nowMs);
     if (!record || status !== 'active') {
       this.violate(`a node was drawn that is ${status}`);
       return;
@@ -165,7 +165,7 @@ export class Invariants {
     const most = Math.max(1, Math.ceil(params.nodeShareMax * stockTarget(demand, params)));
     const free = (record: NodeRecord) =>
       !late.has(record.node) &&
-      statusOf(record, params, nowMs) === 'active' &&
+      nodeStatus(record, params, nowMs) === 'active' &&
       hasRoom(record, params) &&
       (held.get(record.node) ?? 0) < most;
     if (!drawn.some((node) => (held.get(node) ?? 0) > most)) return;

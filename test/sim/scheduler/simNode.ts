@@ -8,7 +8,7 @@ import { silentLog } from '../../../src/base/log.js';
 import { randomBytes } from '../../../src/base/rng.js';
 import { Secret } from '../../../src/base/secret.js';
 import type { SigningKey } from '../../../src/cmix/signatures.js';
-import { SchedulerFollower } from '../../../src/node/follow.js';
+import { SchedulerFollower } from '../../../src/node/schedulerFollower.js';
 import type { RoundInfo } from '../../../src/protocol/roundInfo.js';
 import type { Stage } from '../../../src/protocol/stages.js';
 import { RoundDirectory } from '../../../src/round/directory.js';

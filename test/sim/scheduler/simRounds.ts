@@ -4,7 +4,7 @@ import type { CancelTimer, Clock } from '../../../src/base/clock.js';
 import { MixError } from '../../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
 import type { SigningKey } from '../../../src/cmix/signatures.js';
-import type { FollowedRounds } from '../../../src/node/follow.js';
+import type { FollowedRounds } from '../../../src/node/schedulerFollower.js';
 import { encodeEvidence } from '../../../src/protocol/evidence.js';
 import { type RoundInfo, roundDigest, type SignedRoundInfo } from '../../../src/protocol/roundInfo.js';
 import type { FailureReport, NodeReport } from '../../../src/protocol/schedulerPort.js';

@@ -1,10 +1,10 @@
 // Calls across the C ABI (kernels/api.h), made from the words that a function's entry in operations.ts lists: the prototype that koffi
 // binds, and the numbers of one call. A word is an operand's name, `out`, or one of the numbers below.
 import type { Group } from '../../../math/index.js';
-import { type ComputeRequest, operandOf, powersOf, unitsOf, type View } from '../../checked/request.js';
+import { type ComputeRequest, countPowers, countUnits, findOperand, type View } from '../../checked/request.js';
 import type { NativeFunction } from '../../operations.js';
 import type { NativeCall } from '../../pool/job.js';
-import { type Address, addressOf } from '../openssl/library.js';
+import { type Address, toAddress } from '../openssl/library.js';
 
 /** C types of numbers; every other word is a pointer, which travels as a number, too. */
 const TYPES: Readonly<Record<string, string>> = {
@@ -22,7 +22,7 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /** As koffi reads it. All functions of operations take the group first and return a status. */
-export const prototypeOf = ([name, ...args]: NativeFunction, returns = 'int32_t'): string =>
+export const writePrototype = ([name, ...args]: NativeFunction, returns = 'int32_t'): string =>
   `${returns} ${name}(${['uint64_t', ...args.map((word) => TYPES[word] ?? 'uint64_t')].join(', ')})`;
 
 /** The call of a function on a whole chunk. `more`: words that only the caller has a number for. */
@@ -33,11 +33,11 @@ export function nativeCall(
   more: Readonly<Record<string, number>> = {},
 ): NativeCall {
   const operands: Readonly<Record<string, View>> = chunk.operands;
-  const numberOf = (word: string): number | Address => {
+  const toNumber = (word: string): number | Address => {
     const view = word === 'out' ? chunk.out : operands[word];
-    return view ? addressOf(view) : (more[word] ?? numberOfChunk(group, word, chunk));
+    return view ? toAddress(view) : (more[word] ?? numberOfChunk(group, word, chunk));
   };
-  return { op: 'native', name, args: args.map(numberOf) };
+  return { op: 'native', name, args: args.map(toNumber) };
 }
 
 function numberOfChunk(group: Group, word: string, chunk: ComputeRequest): number {
@@ -46,7 +46,7 @@ function numberOfChunk(group: Group, word: string, chunk: ComputeRequest): numbe
       return 0;
     case 'units':
     case 'to':
-      return unitsOf(group, chunk);
+      return countUnits(group, chunk);
     case 'width':
       return chunk.width;
     case 'exponentBytes':
@@ -54,9 +54,9 @@ function numberOfChunk(group: Group, word: string, chunk: ComputeRequest): numbe
     case 'prepared':
       return chunk.prepared ? 1 : 0;
     case 'powers':
-      return powersOf(chunk);
+      return countPowers(chunk);
     case 'slots':
-      return (operandOf(chunk, 'gathered')?.byteLength ?? 0) / chunk.width / group.elementBytes;
+      return (findOperand(chunk, 'gathered')?.byteLength ?? 0) / chunk.width / group.elementBytes;
     case 'blinding':
       // The worker draws it (kernel.ts).
       return 0;

@@ -4,10 +4,10 @@
 // multiExp, which is for public values.
 import { randomFillSync } from 'node:crypto';
 import type { Group } from '../../../math/index.js';
-import { requestOf } from '../../checked/request.js';
-import { type EntryName, entryOf, type NativeFunction } from '../../operations.js';
+import { makeRequest } from '../../checked/request.js';
+import { type EntryName, findEntry, type NativeFunction } from '../../operations.js';
 import type { Kernel, NativeCall, Work, WorkOf } from '../../pool/job.js';
-import { type Address, addressOf } from '../openssl/library.js';
+import { type Address, toAddress } from '../openssl/library.js';
 import { nativeCall } from './abi.js';
 import { type NativeBinding, type NativePath, native } from './library.js';
 
@@ -26,10 +26,10 @@ export function nativeTable(path: NativePath, group: Group, exponentBytes: numbe
   const { library, create, devices } = native();
   const handle = create(devices.indexOf(path), group);
   try {
-    const bytesOf = (bits: number) => Number(library.millrace_table_bytes(handle, exponentBytes, bits));
-    const wide = powers >= WIDE_DIGITS_POWERS_MIN && bytesOf(5) <= TABLE_BYTES_MAX;
+    const tableBytes = (bits: number) => Number(library.millrace_table_bytes(handle, exponentBytes, bits));
+    const wide = powers >= WIDE_DIGITS_POWERS_MIN && tableBytes(5) <= TABLE_BYTES_MAX;
     const digitBits = wide ? 5 : 4;
-    const table = new Uint8Array(new SharedArrayBuffer(HEADER_BYTES + bytesOf(digitBits)));
+    const table = new Uint8Array(new SharedArrayBuffer(HEADER_BYTES + tableBytes(digitBits)));
     new Uint32Array(table.buffer, 0, 2).set([digitBits, exponentBytes]);
     return table;
   } finally {
@@ -38,56 +38,56 @@ export function nativeTable(path: NativePath, group: Group, exponentBytes: numbe
 }
 
 /** How a table is cut. */
-function layoutOf(table: Uint8Array): { readonly digitBits: number; readonly exponentBytes: number } {
+function readLayout(table: Uint8Array): { readonly digitBits: number; readonly exponentBytes: number } {
   const [digitBits, exponentBytes] = new Uint32Array(table.buffer, table.byteOffset, 2);
   return { digitBits: digitBits!, exponentBytes: exponentBytes! };
 }
 
 /** True where a table is long enough for exponents of this length. */
 export const nativeTableCovers = (table: Uint8Array, exponentBytes: number): boolean =>
-  layoutOf(table).exponentBytes >= exponentBytes;
+  readLayout(table).exponentBytes >= exponentBytes;
 
 /** A call, and what must stay alive until it has ended: addresses keep nothing. */
-interface KeptCall {
+interface PinnedCall {
   readonly call: NativeCall;
   readonly keep: readonly unknown[];
 }
 
 /** The call that computes a chunk. */
-export function callOf(group: Group, work: Work): KeptCall {
+export function makeCall(group: Group, work: Work): PinnedCall {
   switch (work.op) {
     case 'table': {
-      const { digitBits, exponentBytes } = layoutOf(work.table);
-      const args = [addressOf(work.table) + HEADER_BYTES, addressOf(work.base), exponentBytes, digitBits];
+      const { digitBits, exponentBytes } = readLayout(work.table);
+      const args = [toAddress(work.table) + HEADER_BYTES, toAddress(work.base), exponentBytes, digitBits];
       return { call: { op: 'native', name: 'millrace_table_fill', args }, keep: [work] };
     }
     case 'powFixed': {
       if (!work.table) return repeatedBase(group, work);
-      const { digitBits } = layoutOf(work.table);
-      const table = { table: addressOf(work.table) + HEADER_BYTES, digitBits };
-      return { call: nativeCall(group, functionOf('powFixed'), work, table), keep: [work] };
+      const { digitBits } = readLayout(work.table);
+      const table = { table: toAddress(work.table) + HEADER_BYTES, digitBits };
+      return { call: nativeCall(group, findFunction('powFixed'), work, table), keep: [work] };
     }
     case 'window':
     case 'horner':
       throw new Error(`${work.op} is not how this kernel computes`);
     default:
-      return { call: nativeCall(group, functionOf(work.op), work), keep: [work] };
+      return { call: nativeCall(group, findFunction(work.op), work), keep: [work] };
   }
 }
 
-function functionOf(op: EntryName): NativeFunction {
-  const { native: computing } = entryOf(op);
+function findFunction(op: EntryName): NativeFunction {
+  const { native: computing } = findEntry(op);
   if (!computing) throw new Error(`the native library has no ${op}`);
   return computing;
 }
 
 /** One base for all: the base repeated is what the generic power takes. */
-function repeatedBase(group: Group, work: WorkOf<'powFixed'>): KeptCall {
+function repeatedBase(group: Group, work: WorkOf<'powFixed'>): PinnedCall {
   const { operands, out, exponentBytes } = work;
   const bases = new Uint8Array(new SharedArrayBuffer(out.length));
   for (let offset = 0; offset < bases.length; offset += group.elementBytes) bases.set(operands.base, offset);
-  const power = requestOf('pow', { bases, exponents: operands.exponents }, out, { exponentBytes });
-  return { call: nativeCall(group, functionOf('pow'), power), keep: [work, bases] };
+  const power = makeRequest('pow', { bases, exponents: operands.exponents }, out, { exponentBytes });
+  return { call: nativeCall(group, findFunction('pow'), power), keep: [work, bases] };
 }
 
 export class NativeKernel implements Kernel {
@@ -105,8 +105,8 @@ export class NativeKernel implements Kernel {
     if (work.op !== 'native') throw new Error(`${work.op}: this kernel computes native calls only`);
     const { name, args } = work;
     const { library, call, statusMessage, deviceError } = this.#binding;
-    if (name === 'millrace_kept_release') {
-      library.millrace_kept_release(args[0]!);
+    if (name === 'millrace_resident_release') {
+      library.millrace_resident_release(args[0]!);
       return;
     }
     const status = name === 'millrace_invert' ? this.#invert(args) : call(name, this.#handle, args);
@@ -127,7 +127,7 @@ export class NativeKernel implements Kernel {
     if (random.every((byte) => byte === 0)) random[0] = 1;
     blinding.set(random);
     try {
-      return this.#binding.library.millrace_invert(this.#handle, out!, a!, addressOf(blinding), count!);
+      return this.#binding.library.millrace_invert(this.#handle, out!, a!, toAddress(blinding), count!);
     } finally {
       random.fill(0);
       blinding.fill(0);

@@ -5,12 +5,12 @@ import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
 import { bigintToBytes, type Group } from '../../../math/index.js';
 import { ENTRIES, type EntryName, type EntryOf } from '../../operations.js';
-import { type Address, addressOf } from '../openssl/library.js';
-import { prototypeOf } from './abi.js';
+import { type Address, toAddress } from '../openssl/library.js';
+import { writePrototype } from './abi.js';
 
 /** Where scripts/native.mjs puts it, from src/engine and dist/engine alike. */
 const LIBRARY = fileURLToPath(new URL('../../../../build/native/libmillrace_cpu.so', import.meta.url));
-const ABI_VERSION = 2;
+const ABI_VERSION = 3;
 
 /** Paths of the CPU library: eight lanes on AVX-512 IFMA, or 64-bit words on any machine. */
 export type NativePath = 'ifma' | 'portable';
@@ -19,8 +19,8 @@ export type NativePath = 'ifma' | 'portable';
 const OTHERS = [
   ['millrace_mul_chain', 'out', 'a', 'b', 'times', 'units'],
   ['millrace_table_fill', 'table', 'base', 'exponentBytes', 'digitBits'],
-  ['millrace_keep_prepared', 'a', 'units', 'kept'],
-  ['millrace_keep_table', 'base', 'exponentBytes', 'digitBits', 'kept'],
+  ['millrace_resident_prepared', 'a', 'units', 'resident'],
+  ['millrace_resident_table', 'base', 'exponentBytes', 'digitBits', 'resident'],
 ] as const;
 /** The one that returns a size. */
 const TABLE_BYTES = ['millrace_table_bytes', 'exponentBytes', 'digitBits'] as const;
@@ -28,7 +28,7 @@ const TABLE_BYTES = ['millrace_table_bytes', 'exponentBytes', 'digitBits'] as co
 /** Functions whose first argument is a group. */
 type GroupFunction = (typeof OTHERS)[number] | typeof TABLE_BYTES | FunctionOf<EntryName>;
 type FunctionOf<O extends EntryName> = O extends EntryName
-  ? NonNullable<EntryOf<O>['native']> | (EntryOf<O> extends { kept?: infer F } ? NonNullable<F> : never)
+  ? NonNullable<EntryOf<O>['native']> | (EntryOf<O> extends { resident?: infer F } ? NonNullable<F> : never)
   : never;
 type ArgumentsOf<F> = F extends readonly [string, ...infer Words] ? { [I in keyof Words]: number } : never;
 
@@ -39,17 +39,17 @@ export type NativeLibrary = {
     ...args: ArgumentsOf<Extract<GroupFunction, readonly [N, ...(readonly string[])]>>
   ) => number;
 } & {
-  millrace_kept_release(kept: Address): void;
+  millrace_resident_release(resident: Address): void;
   millrace_group_destroy(group: Address): void;
 };
 
 /** Prototypes by name. */
 function prototypes(): Record<string, string> {
-  const ofOperations = ENTRIES.flatMap(({ native, kept }) => [native, kept]).filter((one) => one !== undefined);
+  const ofOperations = ENTRIES.flatMap(({ native, resident }) => [native, resident]).filter((one) => one !== undefined);
   return {
-    ...Object.fromEntries([...OTHERS, ...ofOperations].map((one) => [one[0], prototypeOf(one)])),
-    millrace_table_bytes: prototypeOf(TABLE_BYTES, 'size_t'),
-    millrace_kept_release: 'void millrace_kept_release(uint64_t)',
+    ...Object.fromEntries([...OTHERS, ...ofOperations].map((one) => [one[0], writePrototype(one)])),
+    millrace_table_bytes: writePrototype(TABLE_BYTES, 'size_t'),
+    millrace_resident_release: 'void millrace_resident_release(uint64_t)',
     millrace_group_destroy: 'void millrace_group_destroy(uint64_t)',
   };
 }
@@ -93,9 +93,9 @@ export function bindLibrary(file: string, missing: string): NativeBinding {
   ) => number;
   const binding: NativeBinding = {
     library: functions as unknown as NativeLibrary,
-    devices: devicesOf(loaded),
+    devices: listDevices(loaded),
     statusMessage,
-    deviceError: textOf(loaded.func('int32_t millrace_device_error(uint64_t, size_t)'), 512),
+    deviceError: readText(loaded.func('int32_t millrace_device_error(uint64_t, size_t)'), 512),
     call(name, group, args) {
       const called = functions[name];
       if (!called) throw new Error(`kernels/api.h has no ${name}`);
@@ -104,7 +104,7 @@ export function bindLibrary(file: string, missing: string): NativeBinding {
     create(device, group) {
       const modulus = new Uint8Array(new SharedArrayBuffer(group.elementBytes + 8));
       modulus.set(bigintToBytes(group.p, group.elementBytes), 8);
-      const at = addressOf(modulus);
+      const at = toAddress(modulus);
       const status = createGroup(device, at + 8, group.bits, at);
       if (status !== 0) throw new Error(`millrace_group_create: ${statusMessage(status)}`);
       return Number(new DataView(modulus.buffer).getBigUint64(0, true));
@@ -115,16 +115,16 @@ export function bindLibrary(file: string, missing: string): NativeBinding {
 }
 
 /** A function that writes text to where it is told, as one that gives it. */
-function textOf(write: (at: Address, length: number) => number, length: number): () => string {
+function readText(write: (at: Address, length: number) => number, length: number): () => string {
   return () => {
     const text = new Uint8Array(new SharedArrayBuffer(length));
-    write(addressOf(text), text.length);
+    write(toAddress(text), text.length);
     return Buffer.from(text.subarray(0, text.indexOf(0))).toString('utf8');
   };
 }
 
-function devicesOf(loaded: ReturnType<typeof koffi.load>): string[] {
+function listDevices(loaded: ReturnType<typeof koffi.load>): string[] {
   const count = loaded.func('uint32_t millrace_device_count()')() as number;
-  const nameOf = loaded.func('int32_t millrace_device_name(uint32_t, uint64_t, size_t)');
-  return Array.from({ length: count }, (_, device) => textOf((at, length) => nameOf(device, at, length), 256)());
+  const readName = loaded.func('int32_t millrace_device_name(uint32_t, uint64_t, size_t)');
+  return Array.from({ length: count }, (_, device) => readText((at, length) => readName(device, at, length), 256)());
 }

@@ -8,11 +8,11 @@ import type { EntryName } from '../../operations.js';
 import type { Kernel, Work, WorkOf } from '../../pool/job.js';
 import { fillTable, powerByTable } from '../fixedBase.js';
 import { horner, windowProduct } from '../multiExp.js';
-import { type Address, addressOf } from './library.js';
+import { type Address, toAddress } from './library.js';
 import { MontgomeryField, must, scratch } from './montgomery.js';
 
 /** A flat batch as canonical() writes it. Batches are aligned to 8 bytes (job.ts). */
-function wordsOf(batch: Uint8Array): Int32Array {
+function asWords(batch: Uint8Array): Int32Array {
   return new Int32Array(batch.buffer, batch.byteOffset, batch.length / 4);
 }
 
@@ -90,14 +90,14 @@ export class OpensslKernel implements Kernel {
 
   #prepare({ operands: { elements }, out }: WorkOf<'prepare'>): void {
     const { bytes, at, multiply } = this.#field;
-    const [source, target] = [addressOf(elements), addressOf(out)];
+    const [source, target] = [toAddress(elements), toAddress(out)];
     for (let offset = 0; offset < out.length; offset += bytes) multiply(target + offset, source + offset, at.rSquared);
   }
 
   #mul({ operands: { a, b }, prepared, out }: WorkOf<'mul'>): void {
     const field = this.#field;
     const { bytes } = field;
-    const [left, right, target] = [addressOf(a), addressOf(b), wordsOf(out)];
+    const [left, right, target] = [toAddress(a), toAddress(b), asWords(out)];
     const count = out.length / bytes;
     for (let i = 0; i < count; i++) {
       this.#times(left + i * bytes, right + i * bytes, prepared);
@@ -108,7 +108,7 @@ export class OpensslKernel implements Kernel {
   #mulGather({ operands: { a, source, b }, prepared, width, out }: WorkOf<'mulGather'>): void {
     const field = this.#field;
     const { bytes } = field;
-    const [left, right, target] = [addressOf(a), addressOf(b), wordsOf(out)];
+    const [left, right, target] = [toAddress(a), toAddress(b), asWords(out)];
     for (const [slot, from] of source.entries()) {
       for (let e = 0; e < width; e++) {
         const index = slot * width + e;
@@ -127,7 +127,7 @@ export class OpensslKernel implements Kernel {
 
   #pow({ operands: { bases, exponents }, exponentBytes, out }: WorkOf<'pow'>): void {
     const { bytes } = this.#field;
-    const [base, exponent, target] = [addressOf(bases), addressOf(exponents), wordsOf(out)];
+    const [base, exponent, target] = [toAddress(bases), toAddress(exponents), asWords(out)];
     const count = out.length / bytes;
     for (let i = 0; i < count; i++) {
       this.#loadExponent(exponent + i * exponentBytes, exponentBytes);
@@ -137,7 +137,7 @@ export class OpensslKernel implements Kernel {
 
   #powShared({ operands: { bases, exponents }, exponentBytes, out }: WorkOf<'powShared'>): void {
     const { bytes } = this.#field;
-    const [base, exponent, target] = [addressOf(bases), addressOf(exponents), wordsOf(out)];
+    const [base, exponent, target] = [toAddress(bases), toAddress(exponents), asWords(out)];
     const [count, powers] = [bases.length / bytes, exponents.length / exponentBytes];
     for (let e = 0; e < powers; e++) {
       this.#loadExponent(exponent + e * exponentBytes, exponentBytes);
@@ -146,13 +146,13 @@ export class OpensslKernel implements Kernel {
   }
 
   #powFixed({ operands: { base, exponents }, table, exponentBytes, out }: WorkOf<'powFixed'>): void {
-    const target = wordsOf(out);
+    const target = asWords(out);
     const count = exponents.length / exponentBytes;
     if (table) {
       powerByTable(this.#field, table, exponents, exponentBytes, count, target);
       return;
     }
-    const [address, exponent] = [addressOf(base), addressOf(exponents)];
+    const [address, exponent] = [toAddress(base), toAddress(exponents)];
     for (let i = 0; i < count; i++) {
       this.#loadExponent(exponent + i * exponentBytes, exponentBytes);
       this.#raise(address, target, i);
@@ -181,7 +181,7 @@ export class OpensslKernel implements Kernel {
   #invertBatch({ operands: { a }, out }: WorkOf<'invertBatch'>): void {
     const field = this.#field;
     const { at, bytes, multiply } = field;
-    const [source, target] = [addressOf(a), wordsOf(out)];
+    const [source, target] = [toAddress(a), asWords(out)];
     const prefixes = scratch(a.length);
     const prefix = (i: number) => prefixes.address + i * bytes;
     const count = a.length / bytes;
@@ -218,7 +218,7 @@ export class OpensslKernel implements Kernel {
   #product({ operands: { a }, width, out }: WorkOf<'product'>): void {
     const field = this.#field;
     const { at, bytes, multiply } = field;
-    const [source, target] = [addressOf(a), wordsOf(out)];
+    const [source, target] = [toAddress(a), asWords(out)];
     const slots = a.length / bytes / width;
     for (let e = 0; e < width; e++) {
       multiply(at.result, source + e * bytes, at.r);

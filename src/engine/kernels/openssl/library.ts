@@ -86,7 +86,7 @@ export function openssl(): OpensslBinding {
 const begins = new WeakMap<ArrayBufferLike, Address>();
 
 /** Where the bytes of a view in shared memory stand. Shared memory never moves while it is alive: asked for once. */
-export function addressOf(view: Uint8Array | Uint32Array): Address {
+export function toAddress(view: Uint8Array | Uint32Array): Address {
   let begin = begins.get(view.buffer);
   if (begin === undefined) {
     begin = Number(koffi.address(new Uint8Array(view.buffer)));

@@ -5,7 +5,7 @@
 import { modPow } from 'bigint-crypto-utils';
 import { MixError } from '../../../base/index.js';
 import { bigintToBytes, type Group } from '../../../math/index.js';
-import { type Address, addressOf, type GatherLibrary, type OpensslLibrary, openssl } from './library.js';
+import { type Address, type GatherLibrary, type OpensslLibrary, openssl, toAddress } from './library.js';
 
 const WORD_BYTES = 8;
 /** Constants and scratch elements in the arena, by number. */
@@ -23,7 +23,7 @@ interface Scratch {
 
 export function scratch(length: number): Scratch {
   const bytes = new Uint8Array(new SharedArrayBuffer(length));
-  return { bytes, address: addressOf(bytes) };
+  return { bytes, address: toAddress(bytes) };
 }
 
 /** @throws MixError INTERNAL where OpenSSL reports a failure: out of memory, in practice. */
@@ -125,7 +125,7 @@ export class MontgomeryField {
   wipe(): void {
     const { a, b, e, r } = this.bn;
     for (const bn of [a, b, e, r]) this.library.BN_clear(bn);
-    for (const name of ['result', 'temporary', 'blind'] as const) this.#bytesOf(name).fill(0);
+    for (const name of ['result', 'temporary', 'blind'] as const) this.#arenaBytes(name).fill(0);
     this.#negated.fill(0);
   }
 
@@ -139,20 +139,20 @@ export class MontgomeryField {
 
   /** The bytes of a place in the arena. */
   bytesAt(name: 'result' | 'temporary' | 'blind'): Uint8Array {
-    return this.#bytesOf(name);
+    return this.#arenaBytes(name);
   }
 
-  #bytesOf(name: keyof typeof ARENA): Uint8Array {
+  #arenaBytes(name: keyof typeof ARENA): Uint8Array {
     return this.#arena.bytes.subarray(ARENA[name] * this.bytes, (ARENA[name] + 1) * this.bytes);
   }
 
   #view(name: keyof typeof ARENA): Int32Array {
-    const bytes = this.#bytesOf(name);
+    const bytes = this.#arenaBytes(name);
     return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
   }
 
   #write(name: keyof typeof ARENA, value: bigint): void {
-    this.#bytesOf(name).set(bigintToBytes(value, this.bytes));
+    this.#arenaBytes(name).set(bigintToBytes(value, this.bytes));
   }
 
   #writeConstants(): void {

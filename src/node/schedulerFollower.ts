@@ -14,7 +14,7 @@ import {
 } from '../base/index.js';
 import type { Logger } from '../base/log.js';
 import {
-  isUpdateOf,
+  isSignedUpdate,
   type NodeReport,
   type RoundInfo,
   type RoundUpdate,
@@ -116,7 +116,7 @@ export class SchedulerFollower {
     if (signed.number !== this.#last + 1 && !first) {
       throw new MixError('UPDATE_INVALID', { number: signed.number, expected: this.#last + 1 });
     }
-    if (!isUpdateOf(schedulerKey, network, signed)) throw new MixError('UPDATE_INVALID', { number: signed.number });
+    if (!isSignedUpdate(schedulerKey, network, signed)) throw new MixError('UPDATE_INVALID', { number: signed.number });
     this.#last = signed.number;
     this.#lastUpdate = signed;
     const { update: heard } = signed;

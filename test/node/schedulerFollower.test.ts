@@ -6,7 +6,7 @@ import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
 import { SeededRng, systemRng } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
-import { type FollowedRounds, SchedulerFollower } from '../../src/node/follow.js';
+import { type FollowedRounds, SchedulerFollower } from '../../src/node/schedulerFollower.js';
 import { type RoundInfo, signRoundInfo } from '../../src/protocol/roundInfo.js';
 import {
   type NodeReport,

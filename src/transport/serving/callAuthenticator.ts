@@ -21,7 +21,7 @@ const SESSION_MS = 3_600_000;
 const SESSIONS_EACH = 16;
 const MEMBERS_MAX = 4_096;
 
-export interface GateOptions {
+export interface CallAuthenticatorOptions {
   readonly network: string;
   /** Who we are: what a caller believes it called. */
   readonly self: { readonly id: string; sign(digest: Uint8Array): Uint8Array };
@@ -58,12 +58,12 @@ interface Session {
 /** Calls that make a session have none yet. */
 const HANDSHAKE = '/millrace.v1.Handshake/';
 
-export class Gate {
-  readonly #options: GateOptions;
+export class CallAuthenticator {
+  readonly #options: CallAuthenticatorOptions;
   readonly #challenges: TokenStore<Challenge>;
   readonly #sessions: TokenStore<Session>;
 
-  constructor(options: GateOptions) {
+  constructor(options: CallAuthenticatorOptions) {
     this.#options = options;
     const { clock, rng, challengeMs = CHALLENGE_MS, sessionMs = SESSION_MS } = options;
     const bounds = (each: number) => ({ clock, rng, perOwnerMax: each, totalMax: each * MEMBERS_MAX });
@@ -90,7 +90,7 @@ export class Gate {
       const { tokensRequired = false } = this.#options;
       // A member that has shown tokens needs one from then on: a stolen TLS key alone is not enough.
       if (!tokensRequired) this.#forgetClosed(member);
-      if (tokensRequired || this.#sessions.sizeOf(member.node) > 0) throw refused('missing');
+      if (tokensRequired || this.#sessions.countTokens(member.node) > 0) throw refused('missing');
       return member;
     }
     if (tokens.length > 1) throw refused('more than one');

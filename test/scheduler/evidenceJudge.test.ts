@@ -12,7 +12,7 @@ import { createKeyShare, encodeKeyShare } from '../../src/cmix/teamKey.js';
 import { decodeEvidence, verifyEvidence } from '../../src/protocol/evidence.js';
 import type { Membership } from '../../src/protocol/membership.js';
 import type { FailureReport } from '../../src/protocol/schedulerPort.js';
-import { Courtroom } from '../../src/scheduler/courtroom.js';
+import { EvidenceJudge } from '../../src/scheduler/evidenceJudge.js';
 import type { Testimony } from '../../src/scheduler/machine/state.js';
 import { DEFAULT_PARAMS } from '../../src/scheduler/parameters.js';
 import { Scheduler } from '../../src/scheduler/scheduler.js';
@@ -25,12 +25,12 @@ class Hearing {
   readonly evidence: Uint8Array[] = [];
   readonly dissenters = new Set<NodeId>();
   readonly liars: NodeId[] = [];
-  readonly #court: Courtroom;
+  readonly #court: EvidenceJudge;
   readonly #attack: Attack;
 
   constructor(attack: Attack) {
     this.#attack = attack;
-    this.#court = new Courtroom({
+    this.#court = new EvidenceJudge({
       roundOf: () => attack.signed,
       publicKeyOf: (id) => attack.team.nodes.find((node) => node.id === id)?.key.publicKey,
       engineOf: async () => engine,

@@ -4,7 +4,7 @@
 
 import { MixError } from '../../base/index.js';
 import type { SigningKey } from '../../cmix/index.js';
-import { certificatesOf, fingerprintOf, type Membership } from '../../protocol/index.js';
+import { certificateFingerprint, type Membership, pinnedCertificates } from '../../protocol/index.js';
 import { type CertificatePair, checkPair } from '../../transport/index.js';
 import { loadCertificate, loadSigningKey } from './keyFiles.js';
 import { loadMembership } from './membershipFile.js';
@@ -19,12 +19,12 @@ interface SchedulerFacts {
 }
 
 /** What a reload has changed. */
-interface MaterialChange {
+interface CredentialsChange {
   readonly certificate: boolean;
   readonly membership: boolean;
 }
 
-export class Material {
+export class Credentials {
   readonly key: SigningKey;
   readonly scheduler: SchedulerFacts;
   readonly #config: NodeConfig;
@@ -55,21 +55,21 @@ export class Material {
    * Reads certificate and membership list again; nothing changes where either cannot be used.
    * @throws MixError CONFIG_INVALID, CERTIFICATE_INVALID, PEER_UNKNOWN
    */
-  reload(): MaterialChange {
+  reload(): CredentialsChange {
     const certificate = this.#readCertificate();
     const membership = this.#readMembership();
     if (membership.generation < this.#membership.generation) {
       const { generation } = membership;
       throw new MixError('CONFIG_INVALID', { file: this.#config.membership_file, key: 'generation', got: generation });
     }
-    const pinned = certificatesOf(membership.get(this.key.nodeId)).map(fingerprintOf);
-    if (!pinned.includes(fingerprintOf(certificate.certificate))) {
+    const pinned = pinnedCertificates(membership.get(this.key.nodeId)).map(certificateFingerprint);
+    if (!pinned.includes(certificateFingerprint(certificate.certificate))) {
       const why = 'the membership list does not pin it: list it as next_certificate, everywhere, before it is used';
       throw new MixError('CERTIFICATE_INVALID', { reason: why });
     }
     const change = {
       certificate: certificate.certificate !== this.#certificate.certificate,
-      membership: signatureOf(membership) !== signatureOf(this.#membership),
+      membership: membershipText(membership) !== membershipText(this.#membership),
     };
     this.#certificate = certificate;
     this.#membership = membership;
@@ -91,12 +91,12 @@ export class Material {
 }
 
 /** Everything that a membership list says. */
-function signatureOf({ generation, members }: Membership): string {
+function membershipText({ generation, members }: Membership): string {
   const entries = members.map((member) => [
     member.node,
     member.address,
     member.gatewayAddress,
-    ...certificatesOf(member).map(fingerprintOf),
+    ...pinnedCertificates(member).map(certificateFingerprint),
   ]);
   return JSON.stringify([generation, ...entries]);
 }

@@ -2,7 +2,7 @@
 // what came out is believed by every node's signature under the outputs, that nothing did by several nodes that kept their shares.
 // Polls slow down as time goes by, and there is one for a whole batch.
 import { asMixError, type Clock, type NodeId, type RoundId, sleep } from '../base/index.js';
-import { isAbsent, type Outcome, type RoundInfo, verdictOf } from '../protocol/index.js';
+import { isAbsent, judgeOutcomes, type Outcome, type RoundInfo } from '../protocol/index.js';
 import type { Submission } from '../round/index.js';
 
 /** What of a round's outputs a sender looks at. Every node of the round has signed them. */
@@ -42,7 +42,7 @@ const POLL_SHARE = 1 / 8;
 /** Added to a round's own deadlines before its team is taken to be gone. */
 const GRACE_MS = 20_000;
 
-export class Aftermath {
+export class OutcomeInquiry {
   readonly #ask: Questions;
   readonly #clock: Clock;
   readonly #info: RoundInfo;
@@ -99,7 +99,7 @@ export class Aftermath {
       const found = await this.#outputs(team[position]!);
       if (typeof found === 'object') return { kind: 'mixed', cameOut: found };
     }
-    const verdict = verdictOf(answers);
+    const verdict = judgeOutcomes(answers);
     if (verdict === 'resend') return { kind: 'kept' };
     if (verdict === 'wait') return undefined;
     const opened = answers.find((answer) => answer?.state === 'failed' && !answer.resendable);

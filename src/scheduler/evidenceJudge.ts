@@ -1,4 +1,4 @@
-// What is behind a node's report of a failure, before the machine hears of it: whose word it is, and what its evidence shows. Hearsay is
+// Judges a node's report of a failure, before the machine hears of it: whose word it is, and what its evidence shows. Hearsay is
 // somebody's word only with that one's signature; evidence is checked, kept, and convicts; what is false counts against who brought it.
 // Statements of one round are held against each other, whoever brings them: a member that told two of them different things convicts
 // itself by what both have shown.
@@ -7,7 +7,6 @@ import type { Logger } from '../base/log.js';
 import type { Engine } from '../engine/index.js';
 import { type GroupName, namedGroup } from '../math/index.js';
 import {
-  claimOf,
   decodeEvidence,
   type Evidence,
   encodeEvidence,
@@ -16,6 +15,7 @@ import {
   messageStatement,
   type PublicFacts,
   type RoundInfo,
+  readClaim,
   roundDigest,
   type SignedRoundInfo,
   type Statement,
@@ -42,7 +42,7 @@ interface CourtDeps {
   readonly onFalse: (round: SignedRoundInfo, node: NodeId, what: string) => void;
 }
 
-/** What is known of a round that fails. */
+/** The known facts of a round that fails. */
 interface Case {
   readonly facts: PublicFacts;
   readonly signed: SignedRoundInfo;
@@ -51,7 +51,7 @@ interface Case {
   readonly convicted: Set<NodeId>;
 }
 
-export class Courtroom {
+export class EvidenceJudge {
   readonly #deps: CourtDeps;
   readonly #cases = new Map<RoundId, Case>();
   /** One piece of evidence after the other: a flood of it costs one engine. */
@@ -65,18 +65,18 @@ export class Courtroom {
   async hear(node: NodeId, round: RoundId, failure: FailureReport): Promise<Testimony> {
     const { code, detail, reporter, evidence } = failure;
     const named = failure.culprit ?? failure.accused;
-    const about = this.#caseOf(round, node);
-    const source = reporter === node ? node : about && (await this.#sourceOf(about, node, failure, named));
+    const about = this.#findCase(round, node);
+    const source = reporter === node ? node : about && (await this.#findSource(about, node, failure, named));
     const shown = about === undefined || (evidence !== undefined && (await this.#examineNext(about, node, evidence)));
     return { code, named, source, shown, detail };
   }
 
   /** Undefined where nothing that its members sign can be checked, or the node is none of them. */
-  #caseOf(round: RoundId, node: NodeId): Case | undefined {
+  #findCase(round: RoundId, node: NodeId): Case | undefined {
     const known = this.#cases.get(round);
     if (known) return known.facts.info.team.includes(node) ? known : undefined;
     const signed = this.#deps.roundOf(round);
-    const facts = signed?.info.team.includes(node) ? this.#factsOf(signed.info) : undefined;
+    const facts = signed?.info.team.includes(node) ? this.#makeFacts(signed.info) : undefined;
     if (!signed || !facts) return undefined;
     const opened = { facts, signed, statements: new Map(), convicted: new Set<NodeId>() };
     this.#cases.set(round, opened);
@@ -85,7 +85,7 @@ export class Courtroom {
     return opened;
   }
 
-  #factsOf(info: RoundInfo): PublicFacts | undefined {
+  #makeFacts(info: RoundInfo): PublicFacts | undefined {
     const members = info.team.flatMap((node, position) => {
       const publicKey = this.#deps.publicKeyOf(node);
       return publicKey ? [{ position, node, publicKey }] : [];
@@ -95,7 +95,7 @@ export class Courtroom {
   }
 
   /** Whose word hearsay is: the one's who signed it, or nobody's. */
-  async #sourceOf(
+  async #findSource(
     about: Case,
     node: NodeId,
     { code, detail, reporter, signature }: FailureReport,
@@ -145,11 +145,11 @@ export class Courtroom {
   /** Holds statements, each with its signature checked, against those that were shown before. */
   async #compare(about: Case, statements: readonly Statement[]): Promise<void> {
     for (const statement of statements) {
-      const { subject, says } = claimOf(about.facts, statement);
+      const { subject, says } = readClaim(about.facts, statement);
       const key = `${statement.from}/${subject}`;
       const before = about.statements.get(key);
       if (!before) about.statements.set(key, statement);
-      else if (claimOf(about.facts, before).says !== says) {
+      else if (readClaim(about.facts, before).says !== says) {
         const evidence: Evidence = { kind: 'equivocation', first: before, second: statement };
         await this.#convict(about, statement.from, encodeEvidence(evidence));
       }

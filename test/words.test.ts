@@ -1,0 +1,137 @@
+// One word for one thing: words that the house does not use any more, sentences that a newcomer reads twice, and the glossary, each
+// term of which occurs in the code that it is the glossary of.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** Words of names that say something else than the glossary, or nothing to a newcomer, and what stands in their place. */
+const NAMES: Readonly<Record<string, string>> = {
+  aftermath: 'outcome inquiry',
+  courier: 'retrying sender',
+  courtroom: 'evidence judge',
+  engineFront: 'checked engine',
+  fate: 'outcome',
+  fates: 'outcomes',
+  gate: 'call authenticator',
+  intake: 'inbox',
+  Kept: 'resident',
+  linkCare: 'warm-up',
+  material: 'credentials',
+  multiplyIn: 'accumulate',
+  overdue: 'blame',
+  roundRunner: 'round manager',
+  standBack: 'yield',
+  teamDraw: 'sortition',
+};
+/** Plain words that end so. */
+const OF = ['indexOf', 'lastIndexOf', 'oneOf', 'listOf', 'valueOf'];
+/** How no sentence begins: its subject is hidden. */
+const BEGINNINGS = /(?:^|[.:;!?] |\* |\/\/ |\| |- |\*\*|['"`])(Whoever|What is|Who does not|Whom)\b/gm;
+
+const below = (directory: string, ending: RegExp): string[] =>
+  readdirSync(join(root, directory), { recursive: true, encoding: 'utf8' })
+    .map((path) => `${directory}/${path.replaceAll('\\', '/')}`)
+    .filter((path) => ending.test(path) && !path.includes('/generated/'));
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+const sources = below('src', /\.ts$/);
+const natives = [...below('kernels', /\.(h|cpp|cu)$/), ...below('native', /\.(h|cpp)$/)];
+const documents = ['README.md', 'CONTRIBUTING.md', ...below('docs', /\.md$/)];
+
+/** Names that a file declares. */
+function declared(path: string): string[] {
+  const names: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isIdentifier(node) || ts.isPrivateIdentifier(node)) {
+      if ((node.parent as ts.NamedDeclaration).name === node) names.push(node.text.replace('#', ''));
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(path, read(path), ts.ScriptTarget.Latest, true));
+  return names;
+}
+
+/** What a name calls its functions, methods and constants that are functions. */
+function functionsIn(path: string): string[] {
+  const names: string[] = [];
+  const visit = (node: ts.Node): void => {
+    const isFunction =
+      ts.isFunctionDeclaration(node) ||
+      ts.isMethodDeclaration(node) ||
+      (ts.isVariableDeclaration(node) && node.initializer !== undefined && ts.isArrowFunction(node.initializer));
+    if (isFunction && node.name && (ts.isIdentifier(node.name) || ts.isPrivateIdentifier(node.name))) {
+      names.push(node.name.text.replace('#', ''));
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(path, read(path), ts.ScriptTarget.Latest, true));
+  return names;
+}
+
+describe('names', () => {
+  it('use no word that has a better one', () => {
+    const banned = new Map(
+      Object.entries(NAMES).flatMap(([word, better]) => [
+        [word, better],
+        [word[0]!.toUpperCase() + word.slice(1), better],
+      ]),
+    );
+    const found = sources.flatMap((path) =>
+      [...new Set(declared(path))]
+        .filter((name) => banned.has(name))
+        .map((name) => `${path}: ${name} (${banned.get(name)})`),
+    );
+    const inFiles = [...sources, ...natives].filter((path) =>
+      banned.has(
+        path
+          .slice(path.lastIndexOf('/') + 1)
+          .replace(/\.\w+$/, '')
+          .toLowerCase(),
+      ),
+    );
+    expect([...found, ...inFiles]).toEqual([]);
+  });
+
+  it('of functions are verbs or plain nouns, not whose they are', () => {
+    const found = sources.flatMap((path) =>
+      functionsIn(path)
+        .filter((name) => name.endsWith('Of') && !OF.includes(name))
+        .map((name) => `${path}: ${name}`),
+    );
+    expect(found).toEqual([]);
+  });
+});
+
+describe('sentences', () => {
+  it('begin with their subject', () => {
+    const found = [...sources, ...natives, ...documents].flatMap((path) =>
+      [...read(path).matchAll(BEGINNINGS)].map(([, words], i) => `${path}: ${i + 1}. ${words}`),
+    );
+    expect(found).toEqual([]);
+  });
+});
+
+describe('the glossary', () => {
+  const text = read('docs/glossary.md').replaceAll(/^.*\(to come\).*$/gm, '');
+  const terms = [...text.matchAll(/^\| (\*\*.*?\*\*(?:, \*\*.*?\*\*)*) \|/gm)].flatMap(([, cell]) =>
+    [...cell!.matchAll(/\*\*(.*?)\*\*/g)].map(([, term]) => term!),
+  );
+
+  it('has the words of every part of the house', () => expect(terms.length).toBeGreaterThan(50));
+
+  it('has only terms that occur', () => {
+    // A term of several words is one name, or several words in a row.
+    const spoken = [...sources, ...natives]
+      .map(read)
+      .join('\n')
+      .toLowerCase()
+      .replaceAll(/[^a-z]/g, '');
+    const plain = (term: string) => term.toLowerCase().replaceAll(/[^a-z]/g, '');
+    expect(terms.filter((term) => !spoken.includes(plain(term)))).toEqual([]);
+  });
+
+  it('is what README sends a newcomer to', () => expect(read('README.md')).toContain('(docs/glossary.md)'));
+});
