@@ -49,7 +49,7 @@ function units(side) {
     use: 'check',
     lanes: file === 'checkHost.cpp',
   }));
-  const library = ['group', 'reduce', 'kept', 'abi', 'pipeline', 'device', side].map((name) => ({
+  const library = ['group', 'reduce', 'resident', 'abi', 'pipeline', 'device', side].map((name) => ({
     name,
     source: `kernels/library/${name}.cpp`,
     // Tests have small batches, and are to see copies that several threads share.

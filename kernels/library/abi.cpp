@@ -86,7 +86,7 @@ bool isOf(const millrace_group* group, const millrace_resident* resident, Reside
   return resident != nullptr && resident->resident->kind == kind && resident->resident->group == group->group;
 }
 
-/// Whether `count` elements from `first` on are kept.
+/// Whether `count` elements from `first` on are resident.
 bool holds(const millrace_resident* resident, std::size_t first, std::size_t count) {
   return first <= resident->resident->count && count <= resident->resident->count - first;
 }
@@ -131,7 +131,7 @@ std::int32_t keep(const millrace_group* group, millrace_resident** resident, con
   return onGroup(group, [&](const Group& g) {
     auto handle = std::make_unique<millrace_resident>();
     handle->resident = make(g);
-    *kept = handle.release();
+    *resident = handle.release();
   });
 }
 

@@ -69,7 +69,7 @@ struct Operation {
   std::function<std::int32_t(const millrace_group*, const Inputs&, std::uint8_t* out)> run;
 };
 
-std::int32_t withKept(const millrace_group* g, const Inputs& in, std::uint8_t* out) {
+std::int32_t withResident(const millrace_group* g, const Inputs& in, std::uint8_t* out) {
   millrace_resident *operand = nullptr, *table = nullptr;
   std::int32_t status = millrace_resident_prepared(g, in.b.data(), kCount, &operand);
   if (status == MILLRACE_OK) status = millrace_mul_gather_resident(g, out, in.a.data(), in.source.data(), operand, 0, 1, kCount, 0, kCount);
@@ -95,7 +95,7 @@ const std::vector<Operation>& operations() {
       {"product", [](auto g, auto& in, auto out) { return millrace_product(g, out, in.a.data(), 1, kCount); }},
       {"multi_exp",
        [](auto g, auto& in, auto out) { return millrace_multi_exp(g, out, in.a.data(), in.exponents.data(), kExponent, kCount); }},
-      {"kept", withKept},
+      {"resident", withResident},
   };
   return all;
 }
@@ -180,8 +180,8 @@ void flippedBit(const Inputs& in) {
 void lostDevice(const Inputs& in) {
   millrace_group *g = groupOn(1), *other = groupOn(0);
   const Bytes truth = resultOf(other, operations()[3], in);
-  millrace_resident* kept = nullptr;
-  expect(millrace_resident_prepared(g, in.a.data(), kCount, &kept) == MILLRACE_OK, "keep_prepared");
+  millrace_resident* resident = nullptr;
+  expect(millrace_resident_prepared(g, in.a.data(), kCount, &resident) == MILLRACE_OK, "resident_prepared");
   millrace_host_fault("lost", 2);
   std::string said;
   for (const Operation& operation : operations()) {
@@ -196,12 +196,12 @@ void lostDevice(const Inputs& in) {
   const Bytes p = modulus();
   expect(millrace_group_create(1, p.data(), kBits, &fresh) == MILLRACE_DEVICE && fresh == nullptr, "no group on a lost device");
   expect(resultOf(other, operations()[3], in) == truth, "the other device computes");
-  millrace_resident_release(kept);
+  millrace_resident_release(resident);
   millrace_group_destroy(g);
   millrace_group_destroy(other);
 }
 
-/// More threads than a device has lanes, every operation on one group at the same time; kept operands outlive the group.
+/// More threads than a device has lanes, every operation on one group at the same time; resident operands outlive the group.
 void threads(const Inputs& in) {
   millrace_group* g = groupOn(0);
   std::vector<Bytes> truth;
@@ -216,10 +216,10 @@ void threads(const Inputs& in) {
     });
   }
   for (auto& thread : running) thread.join();
-  millrace_resident* kept = nullptr;
-  expect(millrace_resident_prepared(g, in.b.data(), kCount, &kept) == MILLRACE_OK, "keep_prepared");
+  millrace_resident* resident = nullptr;
+  expect(millrace_resident_prepared(g, in.b.data(), kCount, &resident) == MILLRACE_OK, "resident_prepared");
   millrace_group_destroy(g);
-  millrace_resident_release(kept);
+  millrace_resident_release(resident);
   millrace_resident_release(nullptr);
 }
 
