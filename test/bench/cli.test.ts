@@ -60,10 +60,10 @@ describe('bench engine', () => {
     ['--engine', 'abacus'],
   ])('refuses %s %s before any work', (option, value) => {
     const { status, out, err } = bench('engine', option, value, '--json');
-    expect(status).toBe(1);
+    expect(status).toBe(2);
     expect(out).toBe('');
     expect(err).toContain(option);
-    expect(err).toContain('hint: ');
+    expect(err).toContain('see --help');
   });
 });
 
