@@ -5,7 +5,7 @@ import { utf8 } from '../../../src/base/bytes.js';
 import type { VirtualClock } from '../../../src/base/clock.js';
 import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
 import { silentLog } from '../../../src/base/log.js';
-import { randomBytes } from '../../../src/base/rng.js';
+import { randomBytes, SeededRng } from '../../../src/base/rng.js';
 import { Secret } from '../../../src/base/secret.js';
 import type { SigningKey } from '../../../src/cmix/signatures.js';
 import { SchedulerFollower } from '../../../src/node/schedulerFollower.js';
@@ -108,7 +108,8 @@ export class SimNode {
       network: 'sim',
       directory: new RoundDirectory(id, this.#clock),
       clock: this.#clock,
-      rng: net.rng,
+      // Its own, so that a pause changes nothing for anybody else.
+      rng: new SeededRng(`${bootId}/pauses`),
       log: silentLog,
       greeting: () => [{ kind: 'online', bootId, engine: 'sim', enginePath: 'sim', openRounds }, ...rounds.reports()],
       registrationCode: code === undefined ? undefined : new Secret(utf8(code)),
