@@ -1,6 +1,6 @@
-// The tests that both engines on array libraries (gpujs, tfjs) have: the compliance suite, 1,000 random powers, extremes, aborts,
-// and results at 2048 and 4096 bits. They are slow engines, so `npm test` runs the suite in small groups and short work in the
-// large ones; `npm run engines` (MILLRACE_ENGINES=full) runs all of it in all groups.
+// The tests that both engines on array libraries (gpujs, tfjs) have: the compliance suite, 1,000 random powers, extremes, aborts.
+// They are slow engines, so `npm test` runs them in small groups; `npm run engines` (MILLRACE_ENGINES=full) runs all of it in all
+// groups.
 import { describe, expect, it } from 'vitest';
 import { randomBytes, SeededRng } from '../../src/base/rng.js';
 import type { Engine } from '../../src/engine/engine.js';
