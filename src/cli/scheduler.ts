@@ -22,7 +22,8 @@ import { type ForegroundOptions, runInForeground, withForegroundOptions } from '
 
 const HELP = `
 Nodes follow its numbered, signed updates and report back; it draws teams, keeps a stock of precomputed rounds, and lets them take
-messages one after another. It can be killed and started again at any moment.
+messages one after another. It can be killed and started again at any moment. Every key of the configuration can be set by an environment
+variable (MILLRACE_SCHEDULER_LOG_LEVEL for log.level) and by --set, which wins over both.
 
 Examples:
   millrace scheduler --init /etc/millrace-scheduler

@@ -70,21 +70,26 @@ describe('a configuration', () => {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-overrides-'));
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  it('of a node and of a scheduler are overridden alike: a variable wins over the file, a flag over both', () => {
+  it('of a node and of a scheduler are overridden alike, each by variables of its own: these win over the file, a flag over both', () => {
     const [node, scheduler] = [join(directory, 'node.toml'), join(directory, 'scheduler.toml')];
     writeFileSync(node, nodeConfigFile({ limits: { slots: 100 } }));
     writeFileSync(scheduler, schedulerConfigFile());
-    const env = { MILLRACE_LOG_LEVEL: 'debug', MILLRACE_LIMITS_SLOTS: '200', MILLRACE_ROUNDS_SLOTS: '300' };
+    const env = {
+      MILLRACE_LOG_LEVEL: 'debug',
+      MILLRACE_LIMITS_SLOTS: '200',
+      MILLRACE_SCHEDULER_ROUNDS_SLOTS: '300',
+      MILLRACE_SCHEDULER_LOG_LEVEL: 'warn',
+    };
     expect(loadConfig(node, [], {}).limits.slots).toBe(100);
     expect(loadConfig(node, [], { ...env, MILLRACE_NETWORK: '"7"' })).toMatchObject({
       ...{ network: '7', log: { level: 'debug' }, limits: { slots: 200 } },
     });
     expect(loadConfig(node, ['limits.slots=400'], { MILLRACE_LIMITS_SLOTS: '200' }).limits.slots).toBe(400);
-    expect(loadSchedulerConfig(scheduler, [], { ...env, MILLRACE_NETWORK: 'other' })).toMatchObject({
-      ...{ network: 'other', log: { level: 'debug' }, rounds: { slots: 300 } },
+    expect(loadSchedulerConfig(scheduler, [], { ...env, MILLRACE_NETWORK: 'node' })).toMatchObject({
+      ...{ network: 'example', log: { level: 'warn' }, rounds: { slots: 300 } },
     });
     expect(loadSchedulerConfig(scheduler, ['rounds.slots=400'], env).rounds.slots).toBe(400);
-    expect(() => loadSchedulerConfig(scheduler, [], { MILLRACE_ROUNDS_SLOTS: 'many' })).toThrow(
+    expect(() => loadSchedulerConfig(scheduler, [], { MILLRACE_SCHEDULER_ROUNDS_SLOTS: 'many' })).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', values: expect.objectContaining({ key: 'rounds.slots' }) }),
     );
   });

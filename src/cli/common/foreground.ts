@@ -1,7 +1,7 @@
 // What the commands have in common that run a node or a scheduler in the foreground: how settings are overridden, how they end, and how
 // they read their files again.
 import { type Command, Option } from 'commander';
-import { asMixError } from '../../base/index.js';
+import { asMixError, systemClock } from '../../base/index.js';
 import type { Logger } from '../../base/log.js';
 import { gathered } from './arguments.js';
 import { takeSignals } from './signals.js';
@@ -22,6 +22,9 @@ export function withForegroundOptions(command: Command): Command {
     )
     .option('--exit-with-parent', 'stop when standard input closes', false);
 }
+
+/** How long closing may take after an uncaught exception. */
+const CLOSE_MS = 10_000;
 
 interface Foreground {
   readonly log: Logger;
@@ -60,6 +63,8 @@ export async function runInForeground({ log, exitWithParent, stop, close, reload
     process.on('uncaughtException', (err) => {
       log.error({ err }, 'uncaught exception: everything stops');
       process.exitCode = 1;
+      // What is broken may be what closing waits for.
+      systemClock.after(CLOSE_MS, () => process.exit(1));
       end('uncaught exception', close);
     });
     if (exitWithParent) {

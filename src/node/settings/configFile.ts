@@ -1,5 +1,5 @@
 // How a configuration is read and written. A schema says everything: which keys there are, what they may be, their defaults and what
-// they mean. A TOML file gives values, environment variables override it (MILLRACE_SECTION_KEY), flags override both
+// they mean. A TOML file gives values, environment variables override it (PREFIX_SECTION_KEY), flags override both
 // (section.key=value), unknown keys are refused, and every error names its key. The commented file that init writes comes from the
 // same schema.
 import { existsSync, readFileSync } from 'node:fs';
@@ -71,28 +71,32 @@ function sectionKeys(field: z.core.$ZodType): Readonly<Record<string, z.core.$Zo
   return inner instanceof z.ZodObject ? inner.shape : undefined;
 }
 
-/** Environment variables that name a key: MILLRACE_LOG_LEVEL is log.level, MILLRACE_DATA_DIR is data_dir. */
-function fromEnvironment(schema: z.ZodObject, env: NodeJS.ProcessEnv): [readonly string[], unknown][] {
+/** Environment variables that name a key: with the prefix MILLRACE, MILLRACE_LOG_LEVEL is log.level, MILLRACE_DATA_DIR is data_dir. */
+function fromEnvironment(schema: z.ZodObject, { prefix, env }: Overrides): [readonly string[], unknown][] {
   const paths = Object.entries(schema.shape).flatMap(([name, field]) => {
     const below = sectionKeys(field);
     return below ? Object.keys(below).map((key) => [name, key]) : [[name]];
   });
   return paths.flatMap((path): [readonly string[], unknown][] => {
-    const value = env[`MILLRACE_${path.join('_').toUpperCase()}`];
+    const value = env[`${prefix}_${path.join('_').toUpperCase()}`];
     return value === undefined ? [] : [[path, parseValue(value)]];
   });
 }
 
+/** What overrides a file. */
+interface Overrides {
+  /** Of environment variables: a node's and a scheduler's of one machine must not meet. */
+  readonly prefix: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** `section.key=value` each. */
+  readonly flags: readonly string[];
+}
+
 /** A configuration file with what the environment and flags override. @throws MixError CONFIG_INVALID naming file and key */
-export function readConfig<T>(
-  schema: z.ZodObject & z.ZodType<T>,
-  file: string,
-  flags: readonly string[],
-  env: NodeJS.ProcessEnv,
-): T {
+export function readConfig<T>(schema: z.ZodObject & z.ZodType<T>, file: string, overrides: Overrides): T {
   const merged = readToml(file);
-  for (const [path, value] of fromEnvironment(schema, env)) set(merged, path, value);
-  for (const flag of flags) {
+  for (const [path, value] of fromEnvironment(schema, overrides)) set(merged, path, value);
+  for (const flag of overrides.flags) {
     const at = flag.indexOf('=');
     if (at < 1) throw new MixError('CONFIG_INVALID', { flag, why: 'expected section.key=value' });
     set(merged, flag.slice(0, at).split('.'), parseValue(flag.slice(at + 1)));

@@ -169,7 +169,7 @@ export function loadConfig(
 ): NodeConfig {
   checkText(file, 'file');
   if (!Array.isArray(flags)) refuse('flags', 'an array of strings', flags);
-  const config = aboveFloors(readConfig(schema, file, flags, env), file);
+  const config = aboveFloors(readConfig(schema, file, { prefix: 'MILLRACE', env, flags }), file);
   const codeFile = config.scheduler.registration_code_file;
   return {
     ...config,

@@ -112,7 +112,7 @@ export function loadSchedulerConfig(
   env: NodeJS.ProcessEnv = process.env,
 ): SchedulerConfig {
   checkText(file, 'file');
-  const config = readConfig(schema, file, flags, env);
+  const config = readConfig(schema, file, { prefix: 'MILLRACE_SCHEDULER', env, flags });
   const loaded: SchedulerConfig = {
     ...config,
     data_dir: pathIn(file, config.data_dir),
@@ -171,7 +171,8 @@ export function toParams({ rounds, pool }: SchedulerConfig): SchedulerParams {
 /** A commented configuration file with its defaults. */
 export function schedulerConfigFile(): string {
   const intro =
-    'Millrace scheduler. An environment variable (MILLRACE_LOG_LEVEL) overrides this file, a flag (--set log.level=debug) overrides both.\n' +
+    'Millrace scheduler. An environment variable (MILLRACE_SCHEDULER_LOG_LEVEL) overrides this file, a flag (--set log.level=debug)\n' +
+    'overrides both. ' +
     'Unknown keys are refused.';
   return commentedFile(schema, intro);
 }
