@@ -109,10 +109,10 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on ho
     expect(on.mulGather(a, source, b, 0, width, from, to)).toEqual(truth);
     expect(on.mulGather(a, source, on.prepare(b), 1, width, from, to)).toEqual(truth);
     // What is kept begins five elements earlier than this batch.
-    const kept = on.keepPrepared([...elements(group, 5), ...b]);
-    expect(on.mulGatherKept(a, source, kept, 5, width, from, to)).toEqual(truth);
-    expect(on.mulKept(a, kept, 5)).toEqual(operations.mul.reference(group, { a, b }));
-    on.release(kept);
+    const resident = on.makeResidentOperand([...elements(group, 5), ...b]);
+    expect(on.mulGatherResident(a, source, resident, 5, width, from, to)).toEqual(truth);
+    expect(on.mulResident(a, resident, 5)).toEqual(operations.mul.reference(group, { a, b }));
+    on.release(resident);
   });
 
   it.each([
@@ -138,14 +138,14 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on ho
     { length: 2, digitBits: 1 },
   ])('keeps a table for exponents of $length bytes in digits of $digitBits bits', ({ length, digitBits }) => {
     const base = random(200);
-    const kept = on.keepTable(base, length, digitBits);
+    const resident = on.makeResidentTable(base, length, digitBits);
     for (const count of [0, 1, 19, 37]) {
       const exponents = exponentsOf(length, count);
-      expect(on.powFixedKept(kept, exponents, length)).toEqual(
+      expect(on.powFixedResident(resident, exponents, length)).toEqual(
         operations.powFixed.reference(group, { base, exponents }),
       );
     }
-    on.release(kept);
+    on.release(resident);
   });
 
   it.each([0, 1, 8, 9, 100])('inverts %d elements', (count) => {
@@ -190,10 +190,10 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on ho
     expect(on.invert(a, random(250))).toEqual(operations.invertBatch.reference(group, { a }));
     expect(on.product(a, 2)).toEqual(operations.product.reference(group, { a, width: 2 }));
     expect(on.multiExp(a, exponents, 1)).toEqual(operations.multiExp.reference(group, { bases: a, exponents }));
-    expect(statusOf(() => on.keepPrepared(elements(group, 2000)))).toBe(OUT_OF_MEMORY);
+    expect(statusOf(() => on.makeResidentOperand(elements(group, 2000)))).toBe(OUT_OF_MEMORY);
     expect(library.text('device_error')).toContain('device memory');
     library.call('host_memory', 2 ** 30);
-    on.release(on.keepPrepared(a));
+    on.release(on.makeResidentOperand(a));
     expect(on.mul(a, b)).toEqual(operations.mul.reference(group, { a, b }));
   });
 
@@ -240,11 +240,11 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on ho
     expect(there.invert(a, 3n)).toEqual(operations.invertBatch.reference(wide, { a }));
     expect(there.product(a, 3)).toEqual(operations.product.reference(wide, { a, width: 3 }));
     expect(there.multiExp(a, exponents, 1)).toEqual(operations.multiExp.reference(wide, { bases: a, exponents }));
-    const [table, kept] = [there.keepTable(a[0]!, 1, 4), there.keepPrepared(b)];
-    expect(there.powFixedKept(table, exponents, 1)).toEqual(
+    const [table, kept] = [there.makeResidentTable(a[0]!, 1, 4), there.makeResidentOperand(b)];
+    expect(there.powFixedResident(table, exponents, 1)).toEqual(
       operations.powFixed.reference(wide, { base: a[0]!, exponents }),
     );
-    expect(there.mulKept(a.slice(3), kept, 3)).toEqual(
+    expect(there.mulResident(a.slice(3), resident, 3)).toEqual(
       operations.mul.reference(wide, { a: a.slice(3), b: b.slice(3) }),
     );
     there.destroy();
@@ -284,7 +284,7 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on ho
 
   it('refuses what cannot be meant, before anything is allocated', () => {
     const other = operationsOn(library, 0, group);
-    const [prepared, table] = [on.keepPrepared([2n, 3n, 4n]), on.keepTable(2n, 4, 4)];
+    const [prepared, table] = [on.makeResidentOperand([2n, 3n, 4n]), on.makeResidentTable(2n, 4, 4)];
     const x = at(shared(4096).fill(1));
     const sources = at(new Uint8Array(new Uint32Array(new SharedArrayBuffer(12)).fill(3).buffer));
     const [g, huge] = [on.handle, 2n ** 63n];
@@ -309,20 +309,20 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on ho
       ['product', g, x, x, 2n ** 40n, 2n ** 40n],
       ['product', g, 0, x, 1, 1],
       ['multi_exp', g, 0, x, x, 1, 1],
-      ['keep_prepared', g, x, 1, 0],
-      ['keep_prepared', g, x, huge, x],
-      ['keep_table', g, x, 0, 4, x],
-      ['keep_table', g, x, 4, 9, x],
-      ['mul_kept', g, x, x, 0, 0, 1],
-      ['mul_kept', g, x, x, table, 0, 1],
-      ['mul_kept', g, x, x, prepared, 1, 3],
-      ['mul_kept', g, x, x, prepared, 2n ** 63n, 1],
-      ['mul_kept', other.handle, x, x, prepared, 0, 1],
-      ['mul_gather_kept', g, x, x, sources, prepared, 0, 1, 3, 0, 3],
-      ['mul_gather_kept', g, x, x, sources, prepared, 0, 1, 4, 0, 5],
-      ['mul_gather_kept', g, x, x, sources, prepared, 0, 2, 4, 0, 2],
-      ['pow_fixed_kept', g, x, prepared, x, 1],
-      ['pow_fixed_kept', g, 0, table, x, 1],
+      ['resident_prepared', g, x, 1, 0],
+      ['resident_prepared', g, x, huge, x],
+      ['resident_table', g, x, 0, 4, x],
+      ['resident_table', g, x, 4, 9, x],
+      ['mul_resident', g, x, x, 0, 0, 1],
+      ['mul_resident', g, x, x, table, 0, 1],
+      ['mul_resident', g, x, x, prepared, 1, 3],
+      ['mul_resident', g, x, x, prepared, 2n ** 63n, 1],
+      ['mul_resident', other.handle, x, x, prepared, 0, 1],
+      ['mul_gather_resident', g, x, x, sources, prepared, 0, 1, 3, 0, 3],
+      ['mul_gather_resident', g, x, x, sources, prepared, 0, 1, 4, 0, 5],
+      ['mul_gather_resident', g, x, x, sources, prepared, 0, 2, 4, 0, 2],
+      ['pow_fixed_resident', g, x, prepared, x, 1],
+      ['pow_fixed_resident', g, 0, table, x, 1],
       ['device_error', 0, 5],
     ];
     for (const [name, ...args] of refused) {

@@ -153,27 +153,39 @@ export function operationsOn({ call, text, handle }: Library, device: number, gr
       result(width, (out) => call('product', g, out, put(a), width, a.length / width)),
     multiExp: (bases: Batch, exponents: Batch, length: number) =>
       result(1, (out) => call('multi_exp', g, out, put(bases), hold(flat(exponents, length)), length, bases.length)),
-    keepPrepared: (a: Batch) => made(handle('keep_prepared', g, put(a), a.length)),
-    keepTable: (base: bigint, length: number, digitBits: number) =>
-      made(handle('keep_table', g, put([base]), length, digitBits)),
-    release: (kept: number) => call('kept_release', kept),
-    mulKept: (a: Batch, kept: number, first: number) =>
-      result(a.length, (out) => call('mul_kept', g, out, put(a), kept, first, a.length)),
-    mulGatherKept: (
+    makeResidentOperand: (a: Batch) => made(handle('resident_prepared', g, put(a), a.length)),
+    makeResidentTable: (base: bigint, length: number, digitBits: number) =>
+      made(handle('resident_table', g, put([base]), length, digitBits)),
+    release: (resident: number) => call('resident_release', resident),
+    mulResident: (a: Batch, resident: number, first: number) =>
+      result(a.length, (out) => call('mul_resident', g, out, put(a), resident, first, a.length)),
+    mulGatherResident: (
       a: Batch,
       source: readonly number[],
-      kept: number,
+      resident: number,
       first: number,
       width: number,
       from: number,
       to: number,
     ) =>
       result(a.length, (out) =>
-        call('mul_gather_kept', g, out, put(a), hold(indices(source)), kept, first, width, source.length, from, to),
+        call(
+          'mul_gather_resident',
+          g,
+          out,
+          put(a),
+          hold(indices(source)),
+          resident,
+          first,
+          width,
+          source.length,
+          from,
+          to,
+        ),
       ),
-    powFixedKept: (kept: number, exponents: Batch, length: number) =>
+    powFixedResident: (resident: number, exponents: Batch, length: number) =>
       result(exponents.length, (out) =>
-        call('pow_fixed_kept', g, out, kept, hold(flat(exponents, length)), exponents.length),
+        call('pow_fixed_resident', g, out, resident, hold(flat(exponents, length)), exponents.length),
       ),
     destroy: () => call('group_destroy', g),
   };
