@@ -125,6 +125,15 @@ export function sha256Into(bytes: Uint8Array, out: Buffer, at: number): void {
   out.write(oneHash('sha256', bytes, 'binary'), at, DIGEST_BYTES, 'binary');
 }
 
+/**
+ * The same of `head` with `bytes` behind it, neither of which is copied: for what is as long as an element. At 512 bytes it takes as
+ * long as to copy them together out of shared memory and hash that, 0.9 µs; beyond that it takes less.
+ */
+export function sha256PairInto(head: Uint8Array, bytes: Uint8Array, out: Buffer, at: number): void {
+  const hash = createHash('sha256').update(head).update(bytes);
+  out.write(hash.digest('binary'), at, DIGEST_BYTES, 'binary');
+}
+
 /** Where a short digest is made, before it gets bytes of its own. */
 const made = Buffer.alloc(DIGEST_BYTES);
 

@@ -12,6 +12,7 @@ export {
   fromHex,
   sha256,
   sha256Into,
+  sha256PairInto,
   toHex,
   uint64,
   utf8,

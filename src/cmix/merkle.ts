@@ -2,7 +2,17 @@
 // without the others (tracing). Leaves and inner nodes are hashed under different domains (RFC 6962, 2.1); a node
 // without a sibling is promoted unchanged; the root covers the number of slots, so that a tree has one shape only.
 // Digests stand side by side in one buffer, 32 bytes each: a thousand small ones cost more to allocate than to compute.
-import { concat, DIGEST_BYTES, digest, equalBytes, framed, MixError, sha256Into, uint64 } from '../base/index.js';
+import {
+  concat,
+  DIGEST_BYTES,
+  digest,
+  equalBytes,
+  framed,
+  MixError,
+  sha256Into,
+  sha256PairInto,
+  uint64,
+} from '../base/index.js';
 
 const LEAF_DOMAIN = 'merkle-leaf';
 const NODE_DOMAIN = 'merkle-node';
@@ -40,7 +50,7 @@ function checkBatch(batch: Uint8Array, slots: number): void {
 
 /**
  * Writes the leaves of a batch, or of a part of one that begins with slot `first`, each as {@link slotLeaf} gives it: the leaf of slot
- * j stands at j·DIGEST_BYTES of `leaves`. One call of the hash each: they are computed while a batch is on its way.
+ * j stands at j·DIGEST_BYTES of `leaves`. Slots are hashed where they stand: this is on the way of every batch, and copies nothing of it.
  * @throws MixError LENGTH_MISMATCH
  */
 export function batchLeaves(phaseLabel: string, batch: Uint8Array, slots: number, leaves: Buffer, first = 0): void {
@@ -50,13 +60,13 @@ export function batchLeaves(phaseLabel: string, batch: Uint8Array, slots: number
   }
   const slotBytes = slots === 0 ? 0 : batch.length / slots;
   const prefix = framed(LEAF_DOMAIN, [phaseLabel]);
-  const frame = concat([prefix, uint64(8), uint64(0), uint64(slotBytes), new Uint8Array(slotBytes)]);
-  const view = new DataView(frame.buffer);
+  const head = concat([prefix, uint64(8), uint64(0), uint64(slotBytes)]);
+  const view = new DataView(head.buffer);
   const slotAt = prefix.length + 8;
   for (let i = 0; i < slots; i++) {
     view.setUint32(slotAt, first + i, true);
-    frame.set(batch.subarray(i * slotBytes, (i + 1) * slotBytes), slotAt + 16);
-    sha256Into(frame, leaves, (first + i) * DIGEST_BYTES);
+    const slot = batch.subarray(i * slotBytes, (i + 1) * slotBytes);
+    sha256PairInto(head, slot, leaves, (first + i) * DIGEST_BYTES);
   }
 }
 

@@ -17,7 +17,10 @@ export interface BatchHeader {
   readonly chunkSlots: number;
 }
 
-/** A batch on its way out. Chunks become ready one by one; they and the trailer never change, so any attempt may re-read. */
+/**
+ * A batch on its way out. Chunks become ready one by one; they and the trailer never change, so that any attempt may read them again, and
+ * a link when it comes to write them.
+ */
 export interface BatchSource {
   readonly header: BatchHeader;
   readonly chunks: number;
@@ -27,6 +30,7 @@ export interface BatchSource {
 
 /** A batch on its way in. Methods throw MixError at once where the peer's input is wrong. */
 export interface BatchSink {
+  /** Takes a chunk: copies `bytes`, which are the link's, before it returns. */
   chunk(index: number, bytes: Uint8Array): void;
   /** Resolves when the whole batch is in and its root verified: the acknowledgement. */
   end(trailer: BatchTrailer): Promise<void>;

@@ -11,11 +11,12 @@ export function require_(holds: boolean, what: string): asserts holds {
   if (!holds) throw malformed(what);
 }
 
-/** A view that owns nothing of the decoder's buffers beyond its own bytes. */
+/** A view of the message that a field came in: for what is looked at and let go, or is most of its message. */
 export const asBytes = (buffer: Buffer | Uint8Array): Uint8Array =>
   new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 
+/** A field of a fixed length, copied: a digest that is kept must not keep its message, or 8 KiB of Node.js's pool, in memory. */
 export function fixed(buffer: Buffer | Uint8Array, length: number, what: string): Uint8Array {
   require_(buffer.length === length, what);
-  return asBytes(buffer);
+  return asBytes(buffer).slice();
 }

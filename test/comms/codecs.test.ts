@@ -8,7 +8,13 @@ import { SeededRng } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import { REJECTION_REASONS } from '../../src/cmix/slotTable.js';
 import { decodeReport, decodeRound, decodeUpdate, encodeRound } from '../../src/comms/roundCodec.js';
-import { decodeEnvelope, decodeHeader, decodeTrailer, encodeEnvelope } from '../../src/comms/team/codec.js';
+import {
+  decodeEnvelope,
+  decodeHeader,
+  decodeTrailer,
+  encodeEnvelope,
+  serializeFrame,
+} from '../../src/comms/team/codec.js';
 import { BATCH_PHASES } from '../../src/protocol/batchPhases.js';
 import { type RoundInfo, signRoundInfo } from '../../src/protocol/roundInfo.js';
 import { STAGES } from '../../src/protocol/stages.js';
@@ -256,5 +262,74 @@ describe('what is encoded comes back the same', () => {
     const got = decodeRound(overRounds(encodeRound(signedInfo)));
     expect(got.info).toEqual(info);
     expect(asHex(got.signature)).toEqual(asHex(signedInfo.signature));
+  });
+});
+
+describe('digests and signatures', () => {
+  const from = key.nodeId;
+  const signature = zeros(64);
+  const digest = zeros(32);
+  const commitment = { cipherDigest: digest, revealSignature: signature, commitment: digest };
+  const verdict = { proposalDigest: digest, proposalSignature: signature, rejections: zeros(0) };
+  const messages = [
+    { sharesDigest: { digest } },
+    { commitment },
+    { tableVerdict: verdict },
+    { tableSignature: { digest } },
+    { mixCommit: { digest } },
+    { outputSignature: { digest } },
+  ];
+
+  /** Bytes anywhere in a value. */
+  const bytesIn = (value: unknown): Uint8Array[] => {
+    if (value instanceof Uint8Array) return [value];
+    return typeof value === 'object' && value !== null ? Object.values(value).flatMap(bytesIn) : [];
+  };
+
+  it('are copied out of their message: what is kept does not keep it in memory, nor changes with it', () => {
+    const decoded = [
+      ...messages.map((message) =>
+        decodeEnvelope(over(request('Team', 'Deliver'), { round: 1, from, signature, ...message })),
+      ),
+      decodeTrailer(
+        over<{ trailer: never }>(request('Team', 'Transfer'), { trailer: { root: digest, extra: zeros(0), signature } })
+          .trailer,
+      ),
+    ];
+    const found = decoded.flatMap(bytesIn).filter(({ length }) => length > 0);
+    expect(found.length).toBe(2 * messages.length + 2 + 1 + 2);
+    for (const { length, buffer } of found) expect(buffer.byteLength).toBe(length);
+  });
+});
+
+describe('a frame of a batch as grpc-js copies it', () => {
+  const { serialize } = request('Team', 'Transfer');
+  const header = { round: 1, phase: 'mixed', slots: 2 ** 20, elements: 1, chunkSlots: 300 };
+  const trailer = { root: zeros(32).fill(1), extra: zeros(9).fill(2), signature: zeros(64).fill(3) };
+
+  /** As its filter does: five bytes of its own, and the message behind them. */
+  function copied(frame: object): Buffer {
+    const message = serializeFrame(frame);
+    const out = Buffer.alloc(message.length + 5, 0xee);
+    message.copy(out, 5);
+    expect(out.subarray(0, 5).every((byte) => byte === 0xee)).toBe(true);
+    return out.subarray(5);
+  }
+
+  const indices = [0, 1, 127, 128, 16_383, 16_384, 2 ** 21, 2 ** 28, 2 ** 31, 2 ** 32 - 1];
+  const lengths = [0, 1, 100, 125, 126, 127, 128, 129, 16_379, 16_380, 16_383, 16_384, 2 ** 21];
+
+  it.each(indices)('has the bytes that the serializer of the service gives: chunk %d, of any length', (index) => {
+    for (const length of lengths) {
+      const content = new Uint8Array(new SharedArrayBuffer(length)).fill(index % 251);
+      const expected = serialize({ chunk: { index, content } });
+      expect(Buffer.compare(copied({ chunk: { index, content } }), expected)).toBe(0);
+    }
+  });
+
+  it('has them, too, where it is a header, a trailer or nothing', () => {
+    for (const frame of [{ header }, { trailer }, {}]) {
+      expect(Buffer.compare(copied(frame), serialize(frame))).toBe(0);
+    }
   });
 });

@@ -16,7 +16,8 @@ import {
   type SignedTeamMessage,
   type TeamMessage,
 } from '../../protocol/index.js';
-import { asBytes, fixed, malformed, require_ } from '../../transport/index.js';
+import { asBytes, fixed, malformed, require_, services } from '../../transport/index.js';
+import type { BatchFrame } from '../../transport/proto/generated/millrace/v1/BatchFrame.js';
 import type { BatchHeader__Output } from '../../transport/proto/generated/millrace/v1/BatchHeader.js';
 import type { BatchTrailer__Output } from '../../transport/proto/generated/millrace/v1/BatchTrailer.js';
 import type { TeamEnvelope, TeamEnvelope__Output } from '../../transport/proto/generated/millrace/v1/TeamEnvelope.js';
@@ -185,4 +186,48 @@ export function decodeTrailer(wire: BatchTrailer__Output): BatchTrailer {
     extra: asBytes(wire.extra),
     signature: fixed(wire.signature, SIGNATURE_BYTES, 'signature'),
   };
+}
+
+/** Tags of millrace.proto: `chunk` of a BatchFrame, `index` and `content` of a BatchChunk. */
+const TAG = { chunk: 0x12, index: 0x08, content: 0x12 };
+
+function varint(value: number): number[] {
+  const out: number[] = [];
+  let rest = value >>> 0;
+  for (; rest > 0x7f; rest >>>= 7) out.push((rest & 0x7f) | 0x80);
+  return [...out, rest];
+}
+
+/**
+ * The frame of a chunk, written once: where grpc-js copies a serialized message behind its own five bytes, this writes the frame there.
+ * Of a message, grpc-js uses its length and `copy` and nothing else, as long as the channel does not compress (compression-filter.js,
+ * IdentityHandler). The contents are read then, and again where grpc-js repeats a call: they never change (BatchSource).
+ */
+class ChunkFrame {
+  readonly length: number;
+  readonly #head: Uint8Array;
+  readonly #content: Uint8Array;
+
+  constructor(index: number, content: Uint8Array) {
+    const inner = [TAG.index, ...varint(index), TAG.content, ...varint(content.length)];
+    this.#head = Uint8Array.from([TAG.chunk, ...varint(inner.length + content.length), ...inner]);
+    this.#content = content;
+    this.length = this.#head.length + content.length;
+  }
+
+  copy(target: Uint8Array, at: number): number {
+    target.set(this.#head, at);
+    target.set(this.#content, at + this.#head.length);
+    return this.length;
+  }
+}
+
+/** A frame as grpc-js takes it, of the very bytes that the serializer of the service gives. */
+export function serializeFrame(frame: BatchFrame): Buffer {
+  const { index, content } = frame.chunk ?? {};
+  if (index === undefined || !(content instanceof Uint8Array)) {
+    return services.Team.service.Transfer.requestSerialize(frame);
+  }
+  // No Buffer, but all of one that is used.
+  return new ChunkFrame(index, content) as Pick<Buffer, 'length'> as Buffer;
 }

@@ -19,6 +19,7 @@ import {
   asBytes,
   checkSignal,
   clientStream,
+  type grpc,
   type Host,
   type HostManager,
   type HostOptions,
@@ -30,12 +31,13 @@ import {
   transmit,
   unary,
 } from '../../transport/index.js';
+import type { Ack__Output } from '../../transport/proto/generated/millrace/v1/Ack.js';
 import type { BatchFrame } from '../../transport/proto/generated/millrace/v1/BatchFrame.js';
 import type { PingReply__Output } from '../../transport/proto/generated/millrace/v1/PingReply.js';
 import type { ScreenReply__Output } from '../../transport/proto/generated/millrace/v1/ScreenReply.js';
 import type { TeamClient } from '../../transport/proto/generated/millrace/v1/Team.js';
 import type { WarmFrame } from '../../transport/proto/generated/millrace/v1/WarmFrame.js';
-import { decodeClaimRejections, encodeClaims, encodeEnvelope } from './codec.js';
+import { decodeClaimRejections, encodeClaims, encodeEnvelope, serializeFrame } from './codec.js';
 
 /** Rounds ask again themselves, after pauses of up to a second: hosts must not wait for longer. */
 export const TEAM_HOST_OPTIONS: Partial<HostOptions> = {
@@ -129,9 +131,11 @@ export class TeamLink implements Link, LinkProbe {
     checkSignal(signal);
     const { options } = this.#host(to);
     const lane = chooseLane(source.header.phase);
+    const { path, responseDeserialize } = services.Team.service.Transfer;
     const attempt = clientStream(
       services.Team,
-      (client: TeamClient, metadata, options, done) => client.transfer(metadata, options, done),
+      (client: TeamClient, metadata, options, done: grpc.requestCallback<Ack__Output>) =>
+        client.makeClientStreamRequest(path, serializeFrame, responseDeserialize, metadata, options, done),
       (write: (frame: BatchFrame) => Promise<void>, over) => writeBatch(source, write, over),
       options.stallMs,
     );

@@ -45,7 +45,7 @@ export function addTeamService(server: grpc.Server, errors: CallErrors, deps: Te
     Circle: errors.unary('Circle', ({ round, id, hop }, context) => {
       require_(isRoundId(round), 'round');
       require_(Number.isInteger(hop) && hop >= 1 && hop <= HOPS_MAX, 'hop');
-      receiver.onCircle(identify(context).node, { round, id: fixed(id, CIRCLE_ID_BYTES, 'id').slice(), hop });
+      receiver.onCircle(identify(context).node, { round, id: fixed(id, CIRCLE_ID_BYTES, 'id'), hop });
       return {};
     }),
     Screen: errors.unary('Screen', ({ round, claims }, context) => {
