@@ -240,7 +240,7 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on ho
     expect(there.invert(a, 3n)).toEqual(operations.invertBatch.reference(wide, { a }));
     expect(there.product(a, 3)).toEqual(operations.product.reference(wide, { a, width: 3 }));
     expect(there.multiExp(a, exponents, 1)).toEqual(operations.multiExp.reference(wide, { bases: a, exponents }));
-    const [table, kept] = [there.makeResidentTable(a[0]!, 1, 4), there.makeResidentOperand(b)];
+    const [table, resident] = [there.makeResidentTable(a[0]!, 1, 4), there.makeResidentOperand(b)];
     expect(there.powFixedResident(table, exponents, 1)).toEqual(
       operations.powFixed.reference(wide, { base: a[0]!, exponents }),
     );
@@ -248,7 +248,7 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on ho
       operations.mul.reference(wide, { a: a.slice(3), b: b.slice(3) }),
     );
     there.destroy();
-    for (const handle of [table, kept]) there.release(handle);
+    for (const handle of [table, resident]) there.release(handle);
   });
 
   it('computes in any odd modulus of those widths, and in no other width', () => {
