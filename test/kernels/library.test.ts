@@ -270,7 +270,7 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on ho
     expect(library.names.length).toBe(
       declaredIn('kernels/api.h').size + declaredIn('kernels/library/hostFaults.h').size,
     );
-    expect(library.call('abi_version')).toBe(2);
+    expect(library.call('abi_version')).toBe(3);
     expect(library.call('device_count')).toBe(2);
     expect(library.text('device_name', 1)).toBe('host lanes 1');
     const facts = JSON.parse(library.text('device_facts', 0));

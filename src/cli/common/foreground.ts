@@ -63,7 +63,7 @@ export async function runInForeground({ log, exitWithParent, stop, close, reload
     process.on('uncaughtException', (err) => {
       log.error({ err }, 'uncaught exception: everything stops');
       process.exitCode = 1;
-      // What is broken may be what closing waits for.
+      // Closing may wait for the very part that is broken.
       systemClock.after(CLOSE_MS, () => process.exit(1));
       end('uncaught exception', close);
     });
