@@ -2,7 +2,7 @@
 // extreme inputs, in every way a caller may pass them; and every refusal. Engines differ in speed only.
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Rng, randomBelow, randomBytes, SeededRng } from '../src/base/rng.js';
+import { type Rng, randomBelow, randomBytes } from '../src/base/rng.js';
 import { selfCheck } from '../src/engine/checked/selfCheck.js';
 import type { Engine } from '../src/engine/engine.js';
 import { readExponents } from '../src/engine/kernels/reference.js';
@@ -11,6 +11,7 @@ import { bigintToBytes, toBatch, toBigints } from '../src/math/batch.js';
 import { type Group, namedGroup } from '../src/math/group.js';
 import { randomElements } from '../src/math/sampling.js';
 import { handleTests, refusalTests, typeTests } from './engine/refusals.js';
+import { SeededRng } from './support/seededRng.js';
 
 /** Opens the engine under test in a group; the suite closes it. */
 export type OpenForTest = (group: Group) => Promise<Engine>;

@@ -6,12 +6,13 @@ import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { BootId, NodeId } from '../../src/base/ids.js';
-import { randomBytes, randomFraction, SeededRng } from '../../src/base/rng.js';
+import { randomBytes, randomFraction } from '../../src/base/rng.js';
 import { deriveNodeId } from '../../src/cmix/signatures.js';
 import { reduceScheduler } from '../../src/scheduler/machine/reducer.js';
 import { initialState, type SchedulerState } from '../../src/scheduler/machine/state.js';
 import { DEFAULT_PARAMS } from '../../src/scheduler/parameters.js';
 import { type Distance, ringLength, shortestRing } from '../../src/scheduler/ring.js';
+import { SeededRng } from '../../test/support/seededRng.js';
 
 const { values } = parseArgs({
   options: {

@@ -1,6 +1,6 @@
 // The Rng port: where random bytes come from. Production takes them from the operating system; the simulator and tests
 // take them from a seed, so that a failing run can be replayed.
-import { createCipheriv, createHash, randomFillSync } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { secretBytes } from './secret.js';
 
 export interface Rng {
@@ -10,21 +10,6 @@ export interface Rng {
 
 /** The operating system's CSPRNG. */
 export const systemRng: Rng = { fill: (out) => randomFillSync(out) };
-
-/** A reproducible stream: AES-256-CTR keyed with SHA-256 of the seed. For tests and the simulator only. */
-export class SeededRng implements Rng {
-  readonly #stream;
-
-  constructor(seed: string | number) {
-    const key = createHash('sha256').update(`millrace/seeded-rng/${seed}`).digest();
-    this.#stream = createCipheriv('aes-256-ctr', key, Buffer.alloc(16));
-  }
-
-  fill<T extends Uint8Array>(out: T): T {
-    out.set(this.#stream.update(Buffer.alloc(out.length)));
-    return out;
-  }
-}
 
 /** `length` fresh random bytes. Many are secrets, so all are made as these are. */
 export function randomBytes(rng: Rng, length: number): Uint8Array {

@@ -1,5 +1,5 @@
 // The Store port: a small ordered key-value store with a promise that matters, put(…) does not resolve before the value
-// is on disk. Production uses LevelDB; tests and the simulator use memory, which survives a simulated crash of its node.
+// is on disk. Production uses LevelDB.
 import { createHash } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { ClassicLevel } from 'classic-level';
@@ -15,28 +15,6 @@ export interface Store {
   /** Keys that begin with `prefix`, in order. */
   keys(prefix: string): Promise<string[]>;
   close(): Promise<void>;
-}
-
-export class MemoryStore implements Store {
-  readonly #entries = new Map<string, Uint8Array>();
-
-  async get(key: string): Promise<Uint8Array | undefined> {
-    return this.#entries.get(key)?.slice();
-  }
-
-  async put(key: string, value: Uint8Array): Promise<void> {
-    this.#entries.set(key, value.slice());
-  }
-
-  async delete(key: string): Promise<void> {
-    this.#entries.delete(key);
-  }
-
-  async keys(prefix: string): Promise<string[]> {
-    return [...this.#entries.keys()].filter((key) => key.startsWith(prefix)).sort();
-  }
-
-  async close(): Promise<void> {}
 }
 
 /** What a store on disk says of itself, besides what is in it. */

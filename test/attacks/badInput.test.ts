@@ -2,13 +2,13 @@
 // the round goes on where it can, and ends naming the sender where it cannot. No node crashes, hangs or keeps secrets.
 import { describe, expect, it } from 'vitest';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import { encodeTable } from '../../src/cmix/slotTable.js';
 import { createKeyShare, encodeKeyShare } from '../../src/cmix/teamKey.js';
 import type { BatchHeader } from '../../src/protocol/link.js';
 import type { TeamMessage } from '../../src/protocol/teamMessages.js';
 import { forgeBatch, forgeMessage } from '../sim/forge.js';
+import { SeededRng } from '../support/seededRng.js';
 import { Attack, codeOf, engine, expectAccused, expectFailed, group, refusals, TEXTS, tag } from './attack.js';
 
 const digest = new Uint8Array(32).fill(3);

@@ -1,11 +1,11 @@
 // A node that says different things to different nodes: key share, C, slot table, verdict, H(x′). Nothing is accepted, and
 // where what was said carries the liar's signature to the others (C, table, H(x′)), all of them name it.
 import { describe, expect, it } from 'vitest';
-import { SeededRng } from '../../src/base/rng.js';
 import { batchRoot } from '../../src/cmix/merkle.js';
 import { decodeTable, encodeTable, tableDigest } from '../../src/cmix/slotTable.js';
 import { createKeyShare, encodeKeyShare } from '../../src/cmix/teamKey.js';
 import type { Engine } from '../../src/engine/engine.js';
+import { SeededRng } from '../support/seededRng.js';
 import { Attack, engine, expectFailed, group, lyingEngine, tag } from './attack.js';
 
 const shareContext = (attack: Attack, position: number) => ({

@@ -1,13 +1,13 @@
 // Keys that cost nothing, and submissions that only the first node finds right: they get no slot, they keep nobody out, and what is
 // asked of the team for them is bounded.
 import { describe, expect, it } from 'vitest';
-import { VirtualClock } from '../../src/base/clock.js';
 import { MixError } from '../../src/base/errors.js';
 import { composeSubmissions, type Sender } from '../../src/client/compose.js';
 import { CLAIMS_MAX, type Claim } from '../../src/protocol/link.js';
 import type { Submission } from '../../src/round/submissions/desk.js';
 import { type Screened, Screening } from '../../src/round/submissions/screening.js';
 import { flipped } from '../sim/senders.js';
+import { VirtualClock } from '../support/virtualClock.js';
 import { Attack, codeOf, engine, expectFailed, TEXTS } from './attack.js';
 
 /** Submissions of a sender whose MACs only node 1 finds right, or the first `right` nodes. */

@@ -1,8 +1,10 @@
 // Time as a port: the virtual clock fires in order and only when told, and sleeping ends early where its signal aborts.
 import { describe, expect, it } from 'vitest';
-import { sleep, systemClock, VirtualClock } from '../../src/base/clock.js';
+import { sleep, systemClock } from '../../src/base/clock.js';
 import { deferred } from '../../src/base/promises.js';
-import { randomBelow, SeededRng } from '../../src/base/rng.js';
+import { randomBelow } from '../../src/base/rng.js';
+import { SeededRng } from '../support/seededRng.js';
+import { VirtualClock } from '../support/virtualClock.js';
 
 describe('the virtual clock', () => {
   it('fires timers by time, and those of one time in the order they were set', () => {

@@ -1,7 +1,8 @@
 // Random numbers: seeded streams replay, and what is drawn from a range is uniform over it, with its bounds.
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../src/base/bytes.js';
-import { type Rng, randomBelow, randomBytes, randomFraction, SeededRng, systemRng } from '../../src/base/rng.js';
+import { type Rng, randomBelow, randomBytes, randomFraction, systemRng } from '../../src/base/rng.js';
+import { SeededRng } from '../support/seededRng.js';
 import { chiSquare, chiSquareLimit } from '../support/statistics.js';
 
 describe('a seeded generator', () => {

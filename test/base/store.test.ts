@@ -6,10 +6,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
 import type { MixError } from '../../src/base/errors.js';
 import type { BootId, RoundId } from '../../src/base/ids.js';
-import { randomBelow, SeededRng } from '../../src/base/rng.js';
-import { MemoryStore, openLevelStore, type Store } from '../../src/base/store.js';
+import { randomBelow } from '../../src/base/rng.js';
+import { openLevelStore, type Store } from '../../src/base/store.js';
 import { RoundJournal } from '../../src/round/journal.js';
 import { rejection } from '../support/cmix.js';
+import { MemoryStore } from '../support/memoryStore.js';
+import { SeededRng } from '../support/seededRng.js';
 
 let directory: string;
 beforeEach(() => {

@@ -3,10 +3,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type ErrorCode, MixError } from '../../src/base/errors.js';
 import type { NodeId } from '../../src/base/ids.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { Sender } from '../../src/client/compose.js';
 import type { NodeFailure } from '../../src/client/delivery.js';
 import { SenderKey } from '../../src/cmix/senderKeys.js';
+import { SeededRng } from '../support/seededRng.js';
 import { COLLECT_MS, REALTIME_MS, TEAM, Town, type TownRound } from './town.js';
 
 const texts = (count: number) => Array.from({ length: count }, (_, i) => `message ${String(i).padStart(4, '0')}`);

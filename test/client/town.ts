@@ -1,9 +1,8 @@
 // A town to send messages in: rounds and nodes that answer a Delivery as real ones would, or lie, in virtual time. What came out of
 // its rounds is what the tests look at.
-import { sleep, VirtualClock } from '../../src/base/clock.js';
+import { sleep } from '../../src/base/clock.js';
 import { MixError } from '../../src/base/errors.js';
 import type { NodeId, RoundId, SenderId } from '../../src/base/ids.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { type ComposedSubmission, type OutgoingMessage, Sender } from '../../src/client/compose.js';
 import {
   Delivery,
@@ -17,6 +16,8 @@ import { SenderKey } from '../../src/cmix/senderKeys.js';
 import type { Outcome } from '../../src/protocol/outcome.js';
 import type { RoundInfo, SignedRoundInfo } from '../../src/protocol/roundInfo.js';
 import type { Submission } from '../../src/round/submissions/desk.js';
+import { SeededRng } from '../support/seededRng.js';
+import { VirtualClock } from '../support/virtualClock.js';
 
 export const COLLECT_MS = 10_000;
 export const REALTIME_MS = 5_000;

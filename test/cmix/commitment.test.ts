@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { digest } from '../../src/base/bytes.js';
-import { randomBytes, SeededRng } from '../../src/base/rng.js';
+import { randomBytes } from '../../src/base/rng.js';
 import {
   type CommitmentOpening,
   NONCE_BYTES,
@@ -8,6 +8,7 @@ import {
   shareCommitment,
 } from '../../src/cmix/proofs/commitment.js';
 import { contextOf, flipped, group, otherRound, outcome, roundDigest } from '../support/cmix.js';
+import { SeededRng } from '../support/seededRng.js';
 
 const rng = new SeededRng('commitment');
 const opening: CommitmentOpening = {

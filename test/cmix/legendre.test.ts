@@ -4,12 +4,13 @@
 // element of which output a slot became. Z⁺p takes absolute values, and −1 is a non-residue: the sign that is dropped
 // flips the symbol, at random.
 import { describe, expect, test } from 'vitest';
-import { randomBelow, SeededRng } from '../../src/base/rng.js';
+import { randomBelow } from '../../src/base/rng.js';
 import { randomPermutation } from '../../src/cmix/permutation.js';
 import { bytesToBigint, toBigints } from '../../src/math/batch.js';
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
 import { type NaiveGroup, type NaiveNode, naiveRound } from '../naive/naiveCmix.js';
+import { SeededRng } from '../support/seededRng.js';
 
 const SLOTS = 200;
 const TEAM = 3;

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { concat, DIGEST_BYTES, digest, toHex } from '../../src/base/bytes.js';
-import { SeededRng } from '../../src/base/rng.js';
 import {
   batchLeaves,
   batchRoot,
@@ -13,6 +12,7 @@ import {
   verifyMerkleProof,
 } from '../../src/cmix/merkle.js';
 import { engine, flipped, outcome } from '../support/cmix.js';
+import { SeededRng } from '../support/seededRng.js';
 
 const slotBytes = 24;
 const label = 'precompDecrypt';

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { concat, digest, toHex, utf8, xof } from '../../src/base/bytes.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { decodeMessage, dummySalt, encodeDummy, encodeMessage, messageCapacity } from '../../src/cmix/messageCoding.js';
 import { decodeOutputs, outputDigest } from '../../src/cmix/outputs.js';
 import { bigintToBytes, checkElements, elementAt, toBigints } from '../../src/math/batch.js';
 import { GROUP_NAMES, type Group, namedGroup } from '../../src/math/group.js';
 import { randomElements } from '../../src/math/sampling.js';
 import { engine, flipped, group, otherRound, outcome, roundDigest } from '../support/cmix.js';
+import { SeededRng } from '../support/seededRng.js';
 
 const rng = new SeededRng('messages');
 

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { randomBelow, SeededRng } from '../../src/base/rng.js';
+import { randomBelow } from '../../src/base/rng.js';
 import { inversePermutation, isPermutation, randomPermutation } from '../../src/cmix/permutation.js';
 import { toBatch, toBigints } from '../../src/math/batch.js';
 import { engine, group } from '../support/cmix.js';
+import { SeededRng } from '../support/seededRng.js';
 
 /** χ² of how often each permutation of `slots` comes, against the uniform distribution. */
 function chiSquare(draw: () => Uint32Array, cells: number, draws: number): number {

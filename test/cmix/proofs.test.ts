@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { concat, digest, xof } from '../../src/base/bytes.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { decryptionShares } from '../../src/cmix/phases.js';
 import {
   type DecryptionProof,
@@ -20,6 +19,7 @@ import { bigintToBytes, bytesToBigint, elementAt, readElement, toBatch, writeEle
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements, randomScalar } from '../../src/math/sampling.js';
 import { contextOf, engine, flipped, group, otherRound, outcome, rejection } from '../support/cmix.js';
+import { SeededRng } from '../support/seededRng.js';
 
 const slots = 6;
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { concat, framed, toHex, xof } from '../../src/base/bytes.js';
 import { isSenderId } from '../../src/base/ids.js';
-import { type Rng, SeededRng } from '../../src/base/rng.js';
+import type { Rng } from '../../src/base/rng.js';
 import {
   blindMessage,
   EpochKey,
@@ -17,6 +17,7 @@ import {
 import { bigintToBytes, bytesToBigint, checkElements, elementAt } from '../../src/math/batch.js';
 import { randomElements } from '../../src/math/sampling.js';
 import { engine, flipped, group, hex, otherRound, outcome, rejection, roundDigest, secretOf } from '../support/cmix.js';
+import { SeededRng } from '../support/seededRng.js';
 
 /** HKDF as RFC 5869 defines it, on HMAC alone. */
 function hkdf(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array {

@@ -3,9 +3,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { toHex } from '../../src/base/bytes.js';
 import { isNodeId } from '../../src/base/ids.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { deriveNodeId, SigningKey, verifySignature } from '../../src/cmix/signatures.js';
 import { flipped, hex, outcome, secretOf } from '../support/cmix.js';
+import { SeededRng } from '../support/seededRng.js';
 
 // RFC 8032, 7.1: TEST 1, 2, 3.
 const vectors = [

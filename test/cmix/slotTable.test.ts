@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { toHex } from '../../src/base/bytes.js';
 import type { SenderId } from '../../src/base/ids.js';
-import { randomBytes, SeededRng } from '../../src/base/rng.js';
+import { randomBytes } from '../../src/base/rng.js';
 import { EpochKey, payloadDigest, SALT_BYTES, SenderKey, submissionMac } from '../../src/cmix/senderKeys.js';
 import {
   applyRejections,
@@ -17,6 +17,7 @@ import {
   tableDigest,
 } from '../../src/cmix/slotTable.js';
 import { flipped, otherRound, outcome, roundDigest } from '../support/cmix.js';
+import { SeededRng } from '../support/seededRng.js';
 
 const teamSize = 3;
 const rng = new SeededRng('table');

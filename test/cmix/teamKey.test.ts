@@ -2,7 +2,7 @@ import { modInv } from 'bigint-crypto-utils';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { concat, digest } from '../../src/base/bytes.js';
-import { type Rng, SeededRng } from '../../src/base/rng.js';
+import type { Rng } from '../../src/base/rng.js';
 import { type KeyShare, proveKnowledge } from '../../src/cmix/proofs/proofs.js';
 import {
   combineTeamKey,
@@ -18,6 +18,7 @@ import { bigintToBytes, bytesToBigint, elementAt, toBigints } from '../../src/ma
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements } from '../../src/math/sampling.js';
 import { contextOf, engine, flipped, group, otherRound, outcome, rejection } from '../support/cmix.js';
+import { SeededRng } from '../support/seededRng.js';
 
 const width = 2;
 const context = contextOf(width);

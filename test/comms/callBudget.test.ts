@@ -1,8 +1,9 @@
 // What strangers' calls may cost while the main thread is overloaded, on a virtual clock; that a listener asks is in strangers.test.ts.
 import { describe, expect, it } from 'vitest';
-import { VirtualClock } from '../../src/base/clock.js';
-import { randomFraction, SeededRng } from '../../src/base/rng.js';
+import { randomFraction } from '../../src/base/rng.js';
 import { CallBudget } from '../../src/transport/serving/callBudget.js';
+import { SeededRng } from '../support/seededRng.js';
+import { VirtualClock } from '../support/virtualClock.js';
 
 const SECOND_MS = 1_000;
 

@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isErrorCode, MixError } from '../../src/base/errors.js';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import { REJECTION_REASONS } from '../../src/cmix/slotTable.js';
 import { decodeReport, decodeRound, decodeUpdate, encodeRound } from '../../src/comms/roundCodec.js';
@@ -22,6 +21,7 @@ import type { SignedTeamMessage } from '../../src/protocol/teamMessages.js';
 import { type grpc, services } from '../../src/transport/grpc.js';
 import type { NodeReport__Output } from '../../src/transport/proto/generated/millrace/v1/NodeReport.js';
 import type { SignedRoundInfo__Output } from '../../src/transport/proto/generated/millrace/v1/SignedRoundInfo.js';
+import { SeededRng } from '../support/seededRng.js';
 import { zeros } from './support.js';
 
 const SELF = '0'.repeat(32) as NodeId;

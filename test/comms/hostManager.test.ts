@@ -2,7 +2,6 @@
 // up, a peer that fails is left alone in measure, and nothing is reported before it was measured.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { VirtualClock } from '../../src/base/clock.js';
 import { MixError } from '../../src/base/errors.js';
 import { createMetrics, type Metrics } from '../../src/base/metrics.js';
 import { Membership } from '../../src/protocol/membership.js';
@@ -11,6 +10,7 @@ import { type HostManager, peerFacts } from '../../src/transport/calling/hosts.j
 import { keepWarmMs, slowsDownIdle } from '../../src/transport/calling/slowStart.js';
 import { LinkMetrics } from '../../src/transport/linkMetrics.js';
 import { OWN_HELLO } from '../../src/transport/versions.js';
+import { VirtualClock } from '../support/virtualClock.js';
 import { codeOf, hostsOf, identity, Loopback, never, OwnLink } from './support.js';
 
 let loopback: Loopback;

@@ -4,7 +4,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import { SCHEDULER_ID, SchedulerClient } from '../../src/comms/scheduler/client.js';
 import { addSchedulerService, type SchedulerFeed } from '../../src/comms/scheduler/service.js';
@@ -16,6 +15,7 @@ import type { HostManager } from '../../src/transport/calling/hosts.js';
 import type { CallFacts } from '../../src/transport/serving/callAuthenticator.js';
 import { addHandshakeService } from '../../src/transport/serving/handshakeService.js';
 import { type Listener, listen } from '../../src/transport/serving/server.js';
+import { SeededRng } from '../support/seededRng.js';
 import { authenticatorOf, codeOf, hostsOf, type Identity, identity, memberOf, never } from './support.js';
 
 const NETWORK = 'feed';

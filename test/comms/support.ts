@@ -6,7 +6,7 @@ import { isErrorCode, MixError } from '../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
 import { createMetrics, type Metrics } from '../../src/base/metrics.js';
-import { SeededRng, systemRng } from '../../src/base/rng.js';
+import { systemRng } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import { TeamLink } from '../../src/comms/team/link.js';
 import { addTeamService } from '../../src/comms/team/service.js';
@@ -37,6 +37,7 @@ import {
 } from '../../src/transport/serving/callAuthenticator.js';
 import { addHandshakeService } from '../../src/transport/serving/handshakeService.js';
 import { type Listener, listen } from '../../src/transport/serving/server.js';
+import { SeededRng } from '../support/seededRng.js';
 
 /** The network that all of these are of. */
 export const NETWORK = 'test';

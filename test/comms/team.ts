@@ -7,7 +7,6 @@ import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { type Logger, silentLog } from '../../src/base/log.js';
 import { createMetrics, type Metrics } from '../../src/base/metrics.js';
 import { type Rng, randomBytes, systemRng } from '../../src/base/rng.js';
-import { MemoryStore } from '../../src/base/store.js';
 import { Client } from '../../src/client/client.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import { addGatewayService } from '../../src/comms/gateway/service.js';
@@ -33,6 +32,7 @@ import { LinkMetrics } from '../../src/transport/linkMetrics.js';
 import type { CallFacts } from '../../src/transport/serving/callAuthenticator.js';
 import { addHandshakeService } from '../../src/transport/serving/handshakeService.js';
 import { type Listener, listen } from '../../src/transport/serving/server.js';
+import { MemoryStore } from '../support/memoryStore.js';
 import { authenticatorOf, hostsOf, type Identity, identity, memberOf, OwnLink } from './support.js';
 
 export const NETWORK = 'loopback';

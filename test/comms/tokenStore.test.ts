@@ -2,12 +2,12 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { VirtualClock } from '../../src/base/clock.js';
 import { createLog } from '../../src/base/log.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { TokenStore } from '../../src/transport/serving/tokenStore.js';
 import { LiveToken, Token } from '../../src/transport/tokens.js';
 import { outcome } from '../support/cmix.js';
+import { SeededRng } from '../support/seededRng.js';
+import { VirtualClock } from '../support/virtualClock.js';
 
 const rng = new SeededRng('tokens');
 const storeOf = (clock: VirtualClock, perOwnerMax = 3, totalMax = 5) =>

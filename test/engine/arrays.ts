@@ -2,7 +2,7 @@
 // They are slow engines, so `npm test` runs them in small groups; `npm run engines` (MILLRACE_ENGINES=full) runs all of it in all
 // groups.
 import { describe, expect, it } from 'vitest';
-import { randomBytes, SeededRng } from '../../src/base/rng.js';
+import { randomBytes } from '../../src/base/rng.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { readExponents } from '../../src/engine/kernels/reference.js';
 import { operations } from '../../src/engine/operations.js';
@@ -10,6 +10,7 @@ import { toBatch, toBigints } from '../../src/math/batch.js';
 import { type Group, namedGroup } from '../../src/math/group.js';
 import { randomElements } from '../../src/math/sampling.js';
 import { engineCompliance, type OpenForTest } from '../engine.compliance.js';
+import { SeededRng } from '../support/seededRng.js';
 
 const FULL = process.env.MILLRACE_ENGINES === 'full';
 const LONG_MS = FULL ? 3_600_000 : 60_000;

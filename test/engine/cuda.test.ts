@@ -6,9 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import koffi from 'koffi';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { VirtualClock } from '../../src/base/clock.js';
 import { createLog } from '../../src/base/log.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { crossing, findCrossing } from '../../src/engine/cuda/crossover.js';
 import { probeCards } from '../../src/engine/cuda/library.js';
 import type { Engine } from '../../src/engine/engine.js';
@@ -22,6 +20,8 @@ import { randomElements, randomExponents } from '../../src/math/sampling.js';
 import { engineCompliance } from '../engine.compliance.js';
 import { root } from '../kernels/librarySupport.js';
 import { describeWith } from '../support/requires.js';
+import { SeededRng } from '../support/seededRng.js';
+import { VirtualClock } from '../support/virtualClock.js';
 
 interface Scripts {
   findCompiler(): string | undefined;

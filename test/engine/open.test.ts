@@ -2,7 +2,6 @@
 import { describe, expect, it } from 'vitest';
 import { createLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { selfCheck } from '../../src/engine/checked/selfCheck.js';
 import { ENGINE_NAMES, type Engine, type EngineName } from '../../src/engine/engine.js';
 import {
@@ -16,6 +15,7 @@ import {
 import { OPERATIONS, type OperationName } from '../../src/engine/operations.js';
 import { loadPackage, missingPackages } from '../../src/engine/optionalPackages.js';
 import { namedGroup } from '../../src/math/group.js';
+import { SeededRng } from '../support/seededRng.js';
 
 const group = namedGroup('TEST-64');
 

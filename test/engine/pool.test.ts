@@ -3,7 +3,6 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { MixError } from '../../src/base/errors.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { makeRequest } from '../../src/engine/checked/request.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { pooledEngine } from '../../src/engine/open.js';
@@ -13,6 +12,7 @@ import handle from '../../src/engine/pool/worker.js';
 import { WorkerPool } from '../../src/engine/pool/workers.js';
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
+import { SeededRng } from '../support/seededRng.js';
 
 const fixture = fileURLToPath(new URL('fixtureWorker.mjs', import.meta.url));
 const group = namedGroup('MODP-2048');

@@ -3,13 +3,13 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type ErrorCode, MixError } from '../../src/base/errors.js';
-import { SeededRng } from '../../src/base/rng.js';
 import type { Engine, Prepared } from '../../src/engine/engine.js';
 import { operations } from '../../src/engine/operations.js';
 import { bigintToBytes, CHECK_SLICE, toBatch, toBigints } from '../../src/math/batch.js';
 import type { Group } from '../../src/math/group.js';
 import { randomElements } from '../../src/math/sampling.js';
 import type { Harness, OpenForTest } from '../engine.compliance.js';
+import { SeededRng } from '../support/seededRng.js';
 
 type Call = (engine: Engine) => Promise<unknown>;
 

@@ -4,12 +4,12 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { SeededRng } from '../../src/base/rng.js';
 import { operations } from '../../src/engine/operations.js';
 import { power } from '../../src/math/arithmetic.js';
 import { bytesToBigint } from '../../src/math/batch.js';
 import { type Group, groupOfBits, namedGroup } from '../../src/math/group.js';
 import { describeWith } from '../support/requires.js';
+import { SeededRng } from '../support/seededRng.js';
 import {
   at,
   declaredIn,

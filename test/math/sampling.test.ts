@@ -3,11 +3,12 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toHex, xof } from '../../src/base/bytes.js';
-import { type Rng, SeededRng } from '../../src/base/rng.js';
+import type { Rng } from '../../src/base/rng.js';
 import { bigintToBytes, bytesToBigint, checkElements, toBigints } from '../../src/math/batch.js';
 import { namedGroup } from '../../src/math/group.js';
 import { hashToElement, randomElements, randomExponents, randomScalar } from '../../src/math/sampling.js';
 import { outcome } from '../support/cmix.js';
+import { SeededRng } from '../support/seededRng.js';
 import { chiSquare, chiSquareLimit } from '../support/statistics.js';
 
 const small = namedGroup('TEST-64');

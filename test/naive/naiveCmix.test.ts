@@ -1,7 +1,6 @@
 // The formulas of src/cmix, composed over a team, against the naive round: every value that passes between nodes.
 import { describe, expect, test } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { encodeMessage } from '../../src/cmix/messageCoding.js';
 import { decodeOutputs } from '../../src/cmix/outputs.js';
 import { randomPermutation } from '../../src/cmix/permutation.js';
@@ -23,6 +22,7 @@ import { bytesToBigint, elementAt, toBigints } from '../../src/math/batch.js';
 import { type Group, namedGroup } from '../../src/math/group.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
 import { contextOf, identify } from '../support/cmix.js';
+import { SeededRng } from '../support/seededRng.js';
 import { type NaiveNode, naiveRound } from './naiveCmix.js';
 
 const EXPONENT_BYTES = 32;

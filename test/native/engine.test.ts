@@ -9,11 +9,11 @@ import type { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { concat } from '../../src/base/bytes.js';
 import type { MixError } from '../../src/base/errors.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { pooledEngine, referenceEngine } from '../../src/engine/open.js';
 import { bigintToBytes } from '../../src/math/batch.js';
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements, randomExponents, randomScalar } from '../../src/math/sampling.js';
+import { SeededRng } from '../support/seededRng.js';
 import { nativePaths } from './support.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

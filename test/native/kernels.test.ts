@@ -1,13 +1,14 @@
 // Every function of the native library on both paths against BigInt: 10^5 products and more, 10^3 powers and more, random
 // and structured; every count around the eight lanes; every odd modulus; every table; and callers that make mistakes.
 import { afterAll, expect, it } from 'vitest';
-import { type Rng, randomBelow, randomBytes, SeededRng } from '../../src/base/rng.js';
+import { type Rng, randomBelow, randomBytes } from '../../src/base/rng.js';
 import { native } from '../../src/engine/kernels/native/library.js';
 import { operations } from '../../src/engine/operations.js';
 import { multiply } from '../../src/math/arithmetic.js';
 import { bytesToBigint } from '../../src/math/batch.js';
 import { type Group, namedGroup } from '../../src/math/group.js';
 import { describeWith } from '../support/requires.js';
+import { SeededRng } from '../support/seededRng.js';
 import {
   at,
   flat,

@@ -1,12 +1,12 @@
 // Tables of the cpu engine are cut by how often they will be used, and by their size: whichever way, the powers are the same.
 import { expect, it } from 'vitest';
-import { SeededRng } from '../../src/base/rng.js';
 import { nativeTable, nativeTableCovers } from '../../src/engine/kernels/native/kernel.js';
 import { native } from '../../src/engine/kernels/native/library.js';
 import { pooledEngine, referenceEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
 import { describeWith } from '../support/requires.js';
+import { SeededRng } from '../support/seededRng.js';
 
 let built = true;
 try {

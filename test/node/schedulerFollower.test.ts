@@ -1,10 +1,9 @@
 // A node that follows its scheduler: what it cannot open, it says at once and takes on itself, so that nobody waits for it.
 import { describe, expect, it } from 'vitest';
-import { VirtualClock } from '../../src/base/clock.js';
 import { MixError } from '../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
-import { SeededRng, systemRng } from '../../src/base/rng.js';
+import { systemRng } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import { type FollowedRounds, SchedulerFollower } from '../../src/node/schedulerFollower.js';
 import { type RoundInfo, signRoundInfo } from '../../src/protocol/roundInfo.js';
@@ -16,6 +15,8 @@ import {
 } from '../../src/protocol/schedulerPort.js';
 import type { Stage } from '../../src/protocol/stages.js';
 import { RoundDirectory } from '../../src/round/directory.js';
+import { SeededRng } from '../support/seededRng.js';
+import { VirtualClock } from '../support/virtualClock.js';
 
 const NETWORK = 'follow';
 const authority = SigningKey.generate(new SeededRng('follow'));

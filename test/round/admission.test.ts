@@ -1,9 +1,8 @@
 // Who is let in where many want to be: nobody notices at rest, everybody has a share under load, and whoever comes new finds a seat.
 import { describe, expect, it } from 'vitest';
-import { nextTurn, VirtualClock } from '../../src/base/clock.js';
+import { nextTurn } from '../../src/base/clock.js';
 import { Shares } from '../../src/base/fairShares.js';
 import type { RoundId, SenderId } from '../../src/base/ids.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { SenderKey } from '../../src/cmix/senderKeys.js';
 import {
   difficultyBits,
@@ -16,6 +15,8 @@ import {
 import { REGISTER_MAX, RegistrationDesk } from '../../src/round/submissions/registration.js';
 import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
 import { codeOf } from '../attacks/attack.js';
+import { SeededRng } from '../support/seededRng.js';
+import { VirtualClock } from '../support/virtualClock.js';
 
 const rng = new SeededRng('admission');
 const NODE = 'n'.repeat(32);

@@ -3,13 +3,13 @@
 import { describe, expect, it } from 'vitest';
 import { MixError } from '../../src/base/errors.js';
 import type { RoundId } from '../../src/base/ids.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import { randomElements } from '../../src/math/sampling.js';
 import type { RoundInfo } from '../../src/protocol/roundInfo.js';
 import { type BatchTrailer, signTrailer } from '../../src/protocol/teamMessages.js';
 import { IncomingBatch, OutgoingBatch } from '../../src/round/exchange/batches.js';
 import { engine, flipped, group, outcome, rejection, roundDigest } from '../support/cmix.js';
+import { SeededRng } from '../support/seededRng.js';
 
 const info = { round: 1 as RoundId, slots: 5, width: 1, chunkSlots: 2 } as RoundInfo;
 const key = SigningKey.generate(new SeededRng('streams'));

@@ -1,15 +1,15 @@
 // The retrying sender and the watch of peers on a virtual clock: what may pass is tried again with growing pauses, what is refused is
 // not, a peer that stays unreachable or comes back as another run of itself is told once each time.
 import { describe, expect, it } from 'vitest';
-import { VirtualClock } from '../../src/base/clock.js';
 import { type ErrorCode, MixError } from '../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
-import { SeededRng } from '../../src/base/rng.js';
 import type { Link } from '../../src/protocol/link.js';
 import type { SignedTeamMessage } from '../../src/protocol/teamMessages.js';
 import { Liveness } from '../../src/round/exchange/liveness.js';
 import { RetryingSender } from '../../src/round/exchange/retryingSender.js';
+import { SeededRng } from '../support/seededRng.js';
+import { VirtualClock } from '../support/virtualClock.js';
 
 const PEER = 'p'.repeat(32) as NodeId;
 const message = { round: 4 as RoundId, message: { kind: 'sharesDigest' } } as SignedTeamMessage;

@@ -3,7 +3,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { asMixError } from '../../src/base/errors.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { createKeyShare, encodeKeyShare } from '../../src/cmix/teamKey.js';
 import type { Engine } from '../../src/engine/engine.js';
 import {
@@ -17,6 +16,7 @@ import { messageStatement, type PublicFacts, type Statement } from '../../src/pr
 import type { TeamMessage } from '../../src/protocol/teamMessages.js';
 import type { RoundManagerDeps } from '../../src/round/manager.js';
 import { Attack, codeOf, engine, group, lyingEngine, tag } from '../attacks/attack.js';
+import { SeededRng } from '../support/seededRng.js';
 
 const factsOf = (attack: Attack): PublicFacts => ({
   ...attack.facts,

@@ -1,16 +1,16 @@
 // Links ahead of rounds: which are tested and warmed when, that a ring's ping goes round and is believed once, and that nothing of
 // it can hold up or fail a round.
 import { describe, expect, it } from 'vitest';
-import { VirtualClock } from '../../src/base/clock.js';
 import { MixError } from '../../src/base/errors.js';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
 import { createMetrics, type Metrics } from '../../src/base/metrics.js';
-import { SeededRng } from '../../src/base/rng.js';
 import type { CirclePing, LinkProbe } from '../../src/protocol/link.js';
 import type { RoundInfo } from '../../src/protocol/roundInfo.js';
 import { LinkWarmUp } from '../../src/round/exchange/warmUp.js';
 import { outcome } from '../support/cmix.js';
+import { SeededRng } from '../support/seededRng.js';
+import { VirtualClock } from '../support/virtualClock.js';
 
 const team = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(32)) as NodeId[];
 const info = { round: 5 as RoundId, team, slots: 100, width: 2, group: 'MODP-4096' } as unknown as RoundInfo;

@@ -1,7 +1,7 @@
 // What a sender concludes from what the nodes of its round say: above all, never to send a message again that may come out.
 import { describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/base/ids.js';
-import { randomBytes, SeededRng } from '../../src/base/rng.js';
+import { randomBytes } from '../../src/base/rng.js';
 import { EpochKey, payloadDigest, SALT_BYTES, SenderKey, submissionMac } from '../../src/cmix/senderKeys.js';
 import type { SlotEntry, SlotTable } from '../../src/cmix/slotTable.js';
 import { isAbsent, judgeOutcomes, type Outcome, type Verdict } from '../../src/protocol/outcome.js';
@@ -12,6 +12,7 @@ import { Realtime } from '../../src/round/run/realtime.js';
 import type { Round } from '../../src/round/run/round.js';
 import { roundDigest } from '../support/cmix.js';
 import { heard } from '../support/roundEvents.js';
+import { SeededRng } from '../support/seededRng.js';
 
 const mixed: Outcome = { state: 'mixed' };
 const pending: Outcome = { state: 'pending' };

@@ -1,7 +1,6 @@
 // The deadline of a phase, rule by rule: when it starts and when it means nothing, whom a node then says that it waits for, and
 // the timers that tell it. Whole rounds that miss it are in phaseStalls.test.ts.
 import { describe, expect, it } from 'vitest';
-import { VirtualClock } from '../../src/base/clock.js';
 import type { NodeId } from '../../src/base/ids.js';
 import type { Stage } from '../../src/protocol/stages.js';
 import { findBlame, NOBODY, ownClaim } from '../../src/round/machine/blame.js';
@@ -9,6 +8,7 @@ import { Deadlines } from '../../src/round/machine/deadlines.js';
 import { initialState, step } from '../../src/round/machine/reducer.js';
 import type { Progress, RoundEvent, RoundState } from '../../src/round/machine/state.js';
 import { batchIn, heard, saying } from '../support/roundEvents.js';
+import { VirtualClock } from '../support/virtualClock.js';
 
 const PRECOMPUTE_PHASE_MS = 10_000;
 const REALTIME_PHASE_MS = 4_000;

@@ -1,9 +1,9 @@
 // What a node can tell a sender of rounds elsewhere: those that take messages now, and nothing that has ended.
 import { describe, expect, it } from 'vitest';
-import { VirtualClock } from '../../src/base/clock.js';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
 import type { SignedRoundInfo } from '../../src/protocol/roundInfo.js';
 import { RoundDirectory } from '../../src/round/directory.js';
+import { VirtualClock } from '../support/virtualClock.js';
 
 const id = (round: number) => round as RoundId;
 const node = (name: string) => name as NodeId;

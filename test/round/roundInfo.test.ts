@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../src/base/bytes.js';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
-import { randomBytes, SeededRng } from '../../src/base/rng.js';
+import { randomBytes } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import type { GroupName } from '../../src/math/group.js';
 import { NO_FLOORS, type RoundFloors, SAFE_FLOORS } from '../../src/protocol/floors.js';
@@ -19,6 +19,7 @@ import {
 import { drawTeam } from '../../src/protocol/sortition.js';
 import { checkedFacts, type RoundRules } from '../../src/round/acceptance.js';
 import { outcome } from '../support/cmix.js';
+import { SeededRng } from '../support/seededRng.js';
 
 const node = (i: number): NodeId => i.toString(16).padStart(32, '0') as NodeId;
 const info: RoundInfo = {

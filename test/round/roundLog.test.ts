@@ -1,9 +1,9 @@
 // The written record of rounds: an id runs once, ever, also over restarts, torn records and pruning.
 import { describe, expect, it } from 'vitest';
 import type { BootId, RoundId } from '../../src/base/ids.js';
-import { MemoryStore } from '../../src/base/store.js';
 import { type LostRound, RoundJournal } from '../../src/round/journal.js';
 import { rejection } from '../support/cmix.js';
+import { MemoryStore } from '../support/memoryStore.js';
 
 const boot = (name: string): BootId => name.repeat(32).slice(0, 32) as BootId;
 const id = (round: number): RoundId => round as RoundId;

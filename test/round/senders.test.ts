@@ -1,8 +1,6 @@
 // What a node knows of senders: the registry of a key epoch, and the desk of a round's first node.
 import { describe, expect, it } from 'vitest';
-import { VirtualClock } from '../../src/base/clock.js';
 import type { RoundId, SenderId } from '../../src/base/ids.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { Sender } from '../../src/client/compose.js';
 import { SenderKey } from '../../src/cmix/senderKeys.js';
 import { randomElements } from '../../src/math/sampling.js';
@@ -11,6 +9,8 @@ import { type DeskSenders, type Submission, SubmissionDesk } from '../../src/rou
 import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
 import { sealed } from '../sim/senders.js';
 import { flipped, group, outcome } from '../support/cmix.js';
+import { SeededRng } from '../support/seededRng.js';
+import { VirtualClock } from '../support/virtualClock.js';
 
 const rng = new SeededRng('senders');
 const keyOf = () => SenderKey.generate(rng);

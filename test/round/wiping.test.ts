@@ -1,7 +1,6 @@
 // What is left in memory when a round has ended: nothing that it held as a secret, and nothing from which its permutation
 // could be read off the batches that went over the wire. After completion, after failure, and in whatever moment it came.
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { SeededRng } from '../../src/base/rng.js';
 import { Secret } from '../../src/base/secret.js';
 import { PreparedHandle } from '../../src/engine/checked/handles.js';
 import type { Engine, Prepared } from '../../src/engine/engine.js';
@@ -11,6 +10,7 @@ import { randomElements } from '../../src/math/sampling.js';
 import type { BatchPhase } from '../../src/protocol/batchPhases.js';
 import { RoundSecrets } from '../../src/round/run/secrets.js';
 import { Attack, codeOf, engine, group, tag } from '../attacks/attack.js';
+import { SeededRng } from '../support/seededRng.js';
 
 const { slotKeysMade } = vi.hoisted(() => ({ slotKeysMade: [] as Uint8Array[] }));
 vi.mock('../../src/cmix/senderKeys.js', async (original) => {

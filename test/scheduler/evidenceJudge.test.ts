@@ -1,12 +1,9 @@
 // What a scheduler makes of reports of real attacks: evidence convicts, whoever brings it; words in the name of another are that one's
 // only with its signature; and what is false counts against who brought it, also after a restart.
 import { describe, expect, it } from 'vitest';
-import { VirtualClock } from '../../src/base/clock.js';
 import type { BootId, NodeId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
-import { SeededRng } from '../../src/base/rng.js';
-import { MemoryStore } from '../../src/base/store.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import { createKeyShare, encodeKeyShare } from '../../src/cmix/teamKey.js';
 import { decodeEvidence, verifyEvidence } from '../../src/protocol/evidence.js';
@@ -18,6 +15,9 @@ import { DEFAULT_PARAMS } from '../../src/scheduler/parameters.js';
 import { Scheduler } from '../../src/scheduler/scheduler.js';
 import { SchedulerStore } from '../../src/scheduler/store.js';
 import { Attack, engine, group, tag } from '../attacks/attack.js';
+import { MemoryStore } from '../support/memoryStore.js';
+import { SeededRng } from '../support/seededRng.js';
+import { VirtualClock } from '../support/virtualClock.js';
 
 /** A courtroom that hears what the honest nodes of an attack report. */
 class Hearing {

@@ -1,12 +1,11 @@
 // What a scheduler has written down, and what nodes have seen of it: an older copy, a full disk or a damaged record neither stops a
 // network in silence nor lets an id be given twice.
 import { describe, expect, it } from 'vitest';
-import { VirtualClock } from '../../src/base/clock.js';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { createLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
-import { randomBytes, SeededRng } from '../../src/base/rng.js';
-import { MemoryStore, type Store } from '../../src/base/store.js';
+import { randomBytes } from '../../src/base/rng.js';
+import type { Store } from '../../src/base/store.js';
 import { deriveNodeId, SigningKey } from '../../src/cmix/signatures.js';
 import { referenceEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
@@ -16,6 +15,9 @@ import { DEFAULT_PARAMS } from '../../src/scheduler/parameters.js';
 import { Scheduler } from '../../src/scheduler/scheduler.js';
 import { SchedulerStore } from '../../src/scheduler/store.js';
 import { counted } from '../comms/support.js';
+import { MemoryStore } from '../support/memoryStore.js';
+import { SeededRng } from '../support/seededRng.js';
+import { VirtualClock } from '../support/virtualClock.js';
 
 const NETWORK = 'history';
 const rng = new SeededRng('history');

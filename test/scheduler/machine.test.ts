@@ -1,7 +1,7 @@
 // The scheduler's machine, event by event: what the simulator has found once, and what a node's lack of room means.
 import { describe, expect, it } from 'vitest';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
-import { randomBytes, SeededRng } from '../../src/base/rng.js';
+import { randomBytes } from '../../src/base/rng.js';
 import { deriveNodeId } from '../../src/cmix/signatures.js';
 import type { RoundInfo } from '../../src/protocol/roundInfo.js';
 import { teamKey } from '../../src/protocol/sortition.js';
@@ -15,6 +15,7 @@ import {
   type Testimony,
 } from '../../src/scheduler/machine/state.js';
 import { DEFAULT_PARAMS, type SchedulerParams } from '../../src/scheduler/parameters.js';
+import { SeededRng } from '../support/seededRng.js';
 
 const SETTLED_MS = 5_000;
 

@@ -2,7 +2,7 @@
 // other where that is wanted; and how much of a stock is held for demand that varies.
 import { describe, expect, it } from 'vitest';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
-import { randomBytes, randomFraction, SeededRng } from '../../src/base/rng.js';
+import { randomBytes, randomFraction } from '../../src/base/rng.js';
 import { deriveNodeId } from '../../src/cmix/signatures.js';
 import type { Stage } from '../../src/protocol/stages.js';
 import { reduceScheduler } from '../../src/scheduler/machine/reducer.js';
@@ -14,6 +14,7 @@ import {
 } from '../../src/scheduler/machine/state.js';
 import { consumed, stockTarget } from '../../src/scheduler/machine/stock.js';
 import { DEFAULT_PARAMS, type SchedulerParams } from '../../src/scheduler/parameters.js';
+import { SeededRng } from '../support/seededRng.js';
 
 const BOOT = 'ab'.repeat(16) as BootId;
 

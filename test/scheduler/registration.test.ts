@@ -1,11 +1,9 @@
 // Who is in the pool: a code is good for one member, however it is tried; who was banned stays so, and who has left may come back.
 import { describe, expect, it } from 'vitest';
-import { VirtualClock } from '../../src/base/clock.js';
 import type { BootId, NodeId } from '../../src/base/ids.js';
 import { createLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
-import { randomBytes, SeededRng } from '../../src/base/rng.js';
-import { MemoryStore } from '../../src/base/store.js';
+import { randomBytes } from '../../src/base/rng.js';
 import { deriveNodeId, SigningKey } from '../../src/cmix/signatures.js';
 import { referenceEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
@@ -14,6 +12,9 @@ import { DEFAULT_PARAMS } from '../../src/scheduler/parameters.js';
 import { ATTEMPTS_MAX, ATTEMPTS_WINDOW_MS, Registration } from '../../src/scheduler/registration.js';
 import { Scheduler } from '../../src/scheduler/scheduler.js';
 import { SchedulerStore } from '../../src/scheduler/store.js';
+import { MemoryStore } from '../support/memoryStore.js';
+import { SeededRng } from '../support/seededRng.js';
+import { VirtualClock } from '../support/virtualClock.js';
 
 const rng = new SeededRng('registration');
 const [a, b, c] = Array.from({ length: 3 }, () => deriveNodeId(randomBytes(rng, 32))) as [NodeId, NodeId, NodeId];

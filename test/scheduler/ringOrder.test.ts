@@ -2,8 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/base/ids.js';
-import { randomFraction, SeededRng } from '../../src/base/rng.js';
+import { randomFraction } from '../../src/base/rng.js';
 import { type Distance, ringLength, shortestRing } from '../../src/scheduler/ring.js';
+import { SeededRng } from '../support/seededRng.js';
 
 const nodes = (count: number) => Array.from({ length: count }, (_, i) => `node ${i}` as NodeId);
 

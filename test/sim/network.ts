@@ -1,12 +1,13 @@
 // A virtual network between simulated nodes, behind the Link port: it delays, loses, duplicates and reorders every packet
 // as its seed says, cuts links and kills nodes when told. Time is the virtual clock's; nothing here is asynchronous but
 // through it, so that a seed replays exactly.
-import type { VirtualClock } from '../../src/base/clock.js';
+
 import { MixError } from '../../src/base/errors.js';
 import type { BootId, NodeId } from '../../src/base/ids.js';
 import { type Rng, randomFraction } from '../../src/base/rng.js';
 import type { BatchSink, BatchSource, Link, LinkReceiver } from '../../src/protocol/link.js';
 import type { SignedTeamMessage } from '../../src/protocol/teamMessages.js';
+import type { VirtualClock } from '../support/virtualClock.js';
 
 export interface NetworkFaults {
   /** Probability that a packet is lost. */

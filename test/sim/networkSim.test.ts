@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { CostFile, Price } from '../../bench/network/costFile.js';
 import { ENGINE_WORK, MAIN_WORK } from '../../bench/network/costFile.js';
-import { VirtualClock } from '../../src/base/clock.js';
+import { VirtualClock } from '../support/virtualClock.js';
 import { Flows, shapeOf } from './network/flows.js';
 import { Uplink } from './network/links.js';
 import { capacityOf, RESOURCES } from './network/loads.js';

@@ -1,6 +1,7 @@
 // Draws a scenario from a seed: how large the team and its rounds are, how bad the network is, who crashes or is cut off
 // and when, who sends what. The seed says everything, so that a scenario is replayed by its seed alone.
-import { type Rng, randomBelow, randomFraction, SeededRng } from '../../src/base/rng.js';
+import { type Rng, randomBelow, randomFraction } from '../../src/base/rng.js';
+import { SeededRng } from '../support/seededRng.js';
 import type { NetworkFaults } from './network.js';
 
 /** Submissions that must not be mixed, or not as their sender hoped. */

@@ -1,6 +1,7 @@
 // The disk of a simulated node: it outlives a crash, while the process that wrote to it does not. Each run of the process
 // has its own handle; once that run is killed, its writes go nowhere and never resolve, as after kill -9.
-import { MemoryStore, type Store } from '../../src/base/store.js';
+import type { Store } from '../../src/base/store.js';
+import { MemoryStore } from '../support/memoryStore.js';
 
 export class Disk {
   readonly content = new MemoryStore();

@@ -2,12 +2,11 @@
 // clock. Helpers to open rounds, submit messages and let time pass until a condition holds.
 
 import { toHex } from '../../src/base/bytes.js';
-import { VirtualClock } from '../../src/base/clock.js';
 import { MixError } from '../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
 import { createMetrics, type Metrics } from '../../src/base/metrics.js';
-import { randomBytes, SeededRng } from '../../src/base/rng.js';
+import { randomBytes } from '../../src/base/rng.js';
 import { composeSubmissions, Sender } from '../../src/client/compose.js';
 import { SenderKey } from '../../src/cmix/senderKeys.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
@@ -25,6 +24,8 @@ import { RoundJournal } from '../../src/round/journal.js';
 import { RoundManager, type RoundManagerDeps } from '../../src/round/manager.js';
 import type { Submission } from '../../src/round/submissions/desk.js';
 import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
+import { SeededRng } from '../support/seededRng.js';
+import { VirtualClock } from '../support/virtualClock.js';
 import { CALM, type NetworkFaults, VirtualNetwork } from './network.js';
 import { Disk, type DiskHandle } from './store.js';
 

@@ -5,11 +5,11 @@
 import { parseArgs } from 'node:util';
 import { sleep, systemClock } from '../../src/base/clock.js';
 import { silentLog } from '../../src/base/log.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { openEngine } from '../../src/engine/open.js';
 import { groupOfBits } from '../../src/math/group.js';
 import { NO_FLOORS } from '../../src/protocol/floors.js';
 import { FeedNetwork } from '../support/feedNetwork.js';
+import { SeededRng } from '../support/seededRng.js';
 import { LeakWatch } from './leaks.js';
 import { Ledger } from './ledger.js';
 import { Mischief } from './mischief.js';

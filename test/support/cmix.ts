@@ -2,7 +2,6 @@
 // things.
 import { digest, fromHex } from '../../src/base/bytes.js';
 import { isErrorCode, MixError } from '../../src/base/errors.js';
-import { SeededRng } from '../../src/base/rng.js';
 import { Secret } from '../../src/base/secret.js';
 import { identifyFactor } from '../../src/cmix/phases.js';
 import type { ShareContext } from '../../src/cmix/proofs/codec.js';
@@ -10,6 +9,7 @@ import { SigningKey } from '../../src/cmix/signatures.js';
 import type { Engine, Prepared } from '../../src/engine/engine.js';
 import { referenceEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
+import { SeededRng } from './seededRng.js';
 
 export const group = namedGroup('TEST-512');
 export const engine = referenceEngine(group);

@@ -8,7 +8,6 @@ import { type Clock, systemClock } from '../../../src/base/clock.js';
 import { silentLog } from '../../../src/base/log.js';
 import { createMetrics } from '../../../src/base/metrics.js';
 import { deferred } from '../../../src/base/promises.js';
-import { SeededRng } from '../../../src/base/rng.js';
 import { SigningKey } from '../../../src/cmix/signatures.js';
 import { addTeamService } from '../../../src/comms/team/service.js';
 import { Membership } from '../../../src/protocol/membership.js';
@@ -21,6 +20,7 @@ import { listen } from '../../../src/transport/serving/server.js';
 import { Token } from '../../../src/transport/tokens.js';
 import { clientProof, OWN_HELLO } from '../../../src/transport/versions.js';
 import { outcome } from '../../support/cmix.js';
+import { SeededRng } from '../../support/seededRng.js';
 import {
   authenticatorOf,
   batchSource,

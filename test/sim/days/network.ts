@@ -1,14 +1,13 @@
 // A scheduler and its nodes for weeks of virtual time. What a network lives through in that time: nodes and the scheduler are started
 // again every day, keys and certificates are replaced, senders come and are forgotten, and visitors come with a registration code, stay
 // an hour and leave the list. Rounds are few, and nothing goes wrong: faults are for the other simulations.
-import { type Clock, nextTurn, sleep, VirtualClock } from '../../../src/base/clock.js';
+import { type Clock, nextTurn, sleep } from '../../../src/base/clock.js';
 import { MixError } from '../../../src/base/errors.js';
 import type { NodeId, RoundId } from '../../../src/base/ids.js';
 import { silentLog } from '../../../src/base/log.js';
 import { createMetrics } from '../../../src/base/metrics.js';
 import { type Deferred, deferred } from '../../../src/base/promises.js';
-import { randomFraction, SeededRng } from '../../../src/base/rng.js';
-import { MemoryStore } from '../../../src/base/store.js';
+import { randomFraction } from '../../../src/base/rng.js';
 import { SigningKey } from '../../../src/cmix/signatures.js';
 import { referenceEngine } from '../../../src/engine/open.js';
 import { namedGroup } from '../../../src/math/group.js';
@@ -18,6 +17,9 @@ import { isOver } from '../../../src/round/machine/admission.js';
 import { DEFAULT_PARAMS, type SchedulerParams } from '../../../src/scheduler/parameters.js';
 import { Scheduler } from '../../../src/scheduler/scheduler.js';
 import { SchedulerStore } from '../../../src/scheduler/store.js';
+import { MemoryStore } from '../../support/memoryStore.js';
+import { SeededRng } from '../../support/seededRng.js';
+import { VirtualClock } from '../../support/virtualClock.js';
 import type { Run } from '../scheduler/connection.js';
 import type { Word } from '../scheduler/simRounds.js';
 import { codeOf, DayNode, NETWORK, type Surroundings } from './node.js';

@@ -1,12 +1,11 @@
 // A node that lives for weeks of virtual time: what is on its disk, and its processes, one after the other. What runs in them is real,
 // but for the arithmetic of a round: follower, directory, round log, registry, registration desk, authenticator and hosts.
-import type { VirtualClock } from '../../../src/base/clock.js';
+
 import type { BootId, NodeId, RoundId, SenderId } from '../../../src/base/ids.js';
 import { silentLog } from '../../../src/base/log.js';
 import { createMetrics } from '../../../src/base/metrics.js';
-import { randomBytes, SeededRng } from '../../../src/base/rng.js';
+import { randomBytes } from '../../../src/base/rng.js';
 import { Secret } from '../../../src/base/secret.js';
-import { MemoryStore } from '../../../src/base/store.js';
 import { SenderKey } from '../../../src/cmix/senderKeys.js';
 import type { SigningKey } from '../../../src/cmix/signatures.js';
 import { SchedulerFollower } from '../../../src/node/schedulerFollower.js';
@@ -22,6 +21,9 @@ import { EPOCH_MS_MAX, SenderRegistry } from '../../../src/round/submissions/sen
 import { HostManager, peerFacts } from '../../../src/transport/calling/hosts.js';
 import { LinkMetrics } from '../../../src/transport/linkMetrics.js';
 import { CallAuthenticator } from '../../../src/transport/serving/callAuthenticator.js';
+import { MemoryStore } from '../../support/memoryStore.js';
+import { SeededRng } from '../../support/seededRng.js';
+import type { VirtualClock } from '../../support/virtualClock.js';
 import { type Net, SimConnection } from '../scheduler/connection.js';
 import { SimRounds, type Word } from '../scheduler/simRounds.js';
 import type { Papers } from './papers.js';

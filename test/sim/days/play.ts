@@ -1,8 +1,8 @@
 // Plays days and compares: what every container that can be reached holds on an early day, when all have filled up, and on the last one.
 
 import { Secret } from '../../../src/base/secret.js';
-import { MemoryStore } from '../../../src/base/store.js';
 import { allEntries, type ContainerSize, type Containers, containersOf } from '../../support/containers.js';
+import { MemoryStore } from '../../support/memoryStore.js';
 import { SimConnection } from '../scheduler/connection.js';
 import { SimRounds } from '../scheduler/simRounds.js';
 import { DAY_MS, DaysNetwork } from './network.js';

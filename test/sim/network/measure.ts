@@ -1,11 +1,12 @@
 // The questions that the simulation answers, each a run of its own: how many rounds a second with and without pipelining, how often a
 // wanted round has to wait, how long realtime takes, and how near that is to what latency and bandwidth alone allow.
-import { VirtualClock } from '../../../src/base/clock.js';
+
 import { randomFraction } from '../../../src/base/rng.js';
 import { takeMedian } from '../../../src/bench/stats.js';
 import { initialState } from '../../../src/scheduler/machine/state.js';
 import { stockTarget } from '../../../src/scheduler/machine/stock.js';
 import { DEFAULT_PARAMS, type SchedulerParams } from '../../../src/scheduler/parameters.js';
+import { VirtualClock } from '../../support/virtualClock.js';
 import { type RoundShape, shapeOf } from './flows.js';
 import type { Latency } from './links.js';
 import { busiestOnAverage, capacityOf, type Loads, loadsOf, RESOURCES, type Resource } from './loads.js';

@@ -4,16 +4,18 @@
 // A round is wanted when the messages of a full batch are there. The reducer lets `collecting` rounds take messages at a time; here
 // that is always the number of those under way plus those that are wanted, so that each wanted one is assigned by the reducer's own
 // rule, at once where the stock holds one, and its batch is full as soon as its first node hears of it.
-import { VirtualClock } from '../../../src/base/clock.js';
+
 import { MixError } from '../../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
-import { randomBytes, SeededRng } from '../../../src/base/rng.js';
+import { randomBytes } from '../../../src/base/rng.js';
 import { deriveNodeId } from '../../../src/cmix/signatures.js';
 import type { RoundInfo } from '../../../src/protocol/roundInfo.js';
 import type { Stage } from '../../../src/protocol/stages.js';
 import { reduceScheduler } from '../../../src/scheduler/machine/reducer.js';
 import { initialState, type SchedulerEvent, type SchedulerState } from '../../../src/scheduler/machine/state.js';
 import type { SchedulerParams } from '../../../src/scheduler/parameters.js';
+import { SeededRng } from '../../support/seededRng.js';
+import { VirtualClock } from '../../support/virtualClock.js';
 import type { Latency } from './links.js';
 import type { Mark, RoundPlan } from './plan.js';
 import { RunningRound, World } from './world.js';

@@ -1,6 +1,7 @@
 // The disk of a simulated scheduler, which outlives it: a scheduler can be killed just before or just after one of its writes.
 // From then on nothing that this run writes or reads ever ends, as after kill -9.
-import type { MemoryStore, Store } from '../../../src/base/store.js';
+import type { Store } from '../../../src/base/store.js';
+import type { MemoryStore } from '../../support/memoryStore.js';
 import type { SchedulerMoment } from './scenario.js';
 
 /** The moments before and after a write, by its key and, for an update, by what was written before it. */

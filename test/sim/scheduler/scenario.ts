@@ -1,7 +1,8 @@
 // What goes wrong in a simulated network of a scheduler and its nodes: every fault has a name, a scenario is a set of them, and
 // which ones it has follows from its seed, so that twenty seeds in a row have had them all.
-import { type Rng, randomBelow, SeededRng } from '../../../src/base/rng.js';
+import { type Rng, randomBelow } from '../../../src/base/rng.js';
 import { STAGES, type Stage } from '../../../src/protocol/stages.js';
+import { SeededRng } from '../../support/seededRng.js';
 
 import { LIE_NAMES, LIE_STAGES, type Lie, type LieStage } from './liars.js';
 

@@ -2,16 +2,17 @@
 // simulated connection, with simulated rounds. A killed run says nothing more; the next one has another boot id and knows only
 // what is on the disk.
 import { utf8 } from '../../../src/base/bytes.js';
-import type { VirtualClock } from '../../../src/base/clock.js';
 import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
 import { silentLog } from '../../../src/base/log.js';
-import { randomBytes, SeededRng } from '../../../src/base/rng.js';
+import { randomBytes } from '../../../src/base/rng.js';
 import { Secret } from '../../../src/base/secret.js';
 import type { SigningKey } from '../../../src/cmix/signatures.js';
 import { SchedulerFollower } from '../../../src/node/schedulerFollower.js';
 import type { RoundInfo } from '../../../src/protocol/roundInfo.js';
 import type { Stage } from '../../../src/protocol/stages.js';
 import { RoundDirectory } from '../../../src/round/directory.js';
+import { SeededRng } from '../../support/seededRng.js';
+import type { VirtualClock } from '../../support/virtualClock.js';
 import { type Net, SimConnection } from './connection.js';
 import { type Manner, SimRounds, type Word } from './simRounds.js';
 import { type Skew, SkewedClock } from './skewedClock.js';

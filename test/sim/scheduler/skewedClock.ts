@@ -1,6 +1,7 @@
 // A node's own clock in the simulator: off by some seconds and going too fast or too slow, over the one virtual clock that
 // everything happens by.
-import type { CancelTimer, Clock, VirtualClock } from '../../../src/base/clock.js';
+import type { CancelTimer, Clock } from '../../../src/base/clock.js';
+import type { VirtualClock } from '../../support/virtualClock.js';
 
 export interface Skew {
   readonly offsetMs: number;

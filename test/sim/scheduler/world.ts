@@ -1,14 +1,13 @@
 // A scheduler and its nodes in virtual time: the real Scheduler over a store that outlives it, and nodes with the real follower.
 // Faults of the scenario happen while it lasts; then everything heals and must work; then no more rounds are opened, and all
 // must have ended. A seed replays exactly.
-import { sleep, VirtualClock } from '../../../src/base/clock.js';
+import { sleep } from '../../../src/base/clock.js';
 import { MixError } from '../../../src/base/errors.js';
 import type { NodeId, RoundId } from '../../../src/base/ids.js';
 import { silentLog } from '../../../src/base/log.js';
 import { createMetrics } from '../../../src/base/metrics.js';
 import { deferred } from '../../../src/base/promises.js';
-import { randomFraction, SeededRng } from '../../../src/base/rng.js';
-import { MemoryStore } from '../../../src/base/store.js';
+import { randomFraction } from '../../../src/base/rng.js';
 import { SigningKey } from '../../../src/cmix/signatures.js';
 import { referenceEngine } from '../../../src/engine/open.js';
 import { namedGroup } from '../../../src/math/group.js';
@@ -26,6 +25,9 @@ import type {
 import type { SchedulerParams } from '../../../src/scheduler/parameters.js';
 import { Scheduler } from '../../../src/scheduler/scheduler.js';
 import { SchedulerStore } from '../../../src/scheduler/store.js';
+import { MemoryStore } from '../../support/memoryStore.js';
+import { SeededRng } from '../../support/seededRng.js';
+import { VirtualClock } from '../../support/virtualClock.js';
 import { AimedStore } from './aimedStore.js';
 import type { Run } from './connection.js';
 import { Faults } from './faults.js';
