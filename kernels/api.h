@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-#define MILLRACE_ABI_VERSION 3
+#define MILLRACE_ABI_VERSION 2
 
 typedef enum {
   MILLRACE_OK = 0,
@@ -102,7 +102,7 @@ int32_t millrace_multi_exp(const millrace_group *group, uint8_t *out, const uint
  *
  * After an error that a device does not get over, every call on it gives MILLRACE_DEVICE at once, with the same text. */
 
-typedef struct millrace_resident millrace_resident;
+typedef struct millrace_kept millrace_kept;
 
 /* Why there is no device, or what the last call of this thread met that the device failed, that found no memory, or that is not
  * supported: text of at most `length` bytes with the final zero; empty where there is nothing to say. */
@@ -113,26 +113,26 @@ int32_t millrace_device_error(char *text, size_t length);
 int32_t millrace_device_facts(uint32_t device, char *text, size_t length);
 
 /* Keeps a[i]*R on the group's device. */
-int32_t millrace_resident_prepared(const millrace_group *group, const uint8_t *a, size_t count, millrace_resident **resident);
+int32_t millrace_keep_prepared(const millrace_group *group, const uint8_t *a, size_t count, millrace_kept **resident);
 
 /* Keeps a table of one base there. */
-int32_t millrace_resident_table(const millrace_group *group, const uint8_t *base, size_t exponent_bytes, uint32_t digit_bits,
-                            millrace_resident **resident);
+int32_t millrace_keep_table(const millrace_group *group, const uint8_t *base, size_t exponent_bytes, uint32_t digit_bits,
+                            millrace_kept **resident);
 
 /* Overwrites and frees what is resident; nothing may compute with it any more. Null is allowed; the group may be gone by then. */
-void millrace_resident_release(millrace_resident *resident);
+void millrace_kept_release(millrace_kept *resident);
 
 /* millrace_mul with b[i] = element first + i of what is resident. */
-int32_t millrace_mul_resident(const millrace_group *group, uint8_t *out, const uint8_t *a, const millrace_resident *resident, size_t first,
+int32_t millrace_mul_kept(const millrace_group *group, uint8_t *out, const uint8_t *a, const millrace_kept *resident, size_t first,
                           size_t count);
 
 /* millrace_mul_gather, of slots `from` to `to` of whole batches of `slots` slots, with b beginning at element `first` of what is
  * resident. MILLRACE_INVALID_ARGUMENT where a source is not a slot. */
-int32_t millrace_mul_gather_resident(const millrace_group *group, uint8_t *out, const uint8_t *a, const uint32_t *source,
-                                 const millrace_resident *resident, size_t first, size_t width, size_t slots, size_t from, size_t to);
+int32_t millrace_mul_gather_kept(const millrace_group *group, uint8_t *out, const uint8_t *a, const uint32_t *source,
+                                 const millrace_kept *resident, size_t first, size_t width, size_t slots, size_t from, size_t to);
 
 /* out[i] = base^exponents[i] by a resident table. Exponents are as long as those that it was made for. */
-int32_t millrace_pow_fixed_resident(const millrace_group *group, uint8_t *out, const millrace_resident *resident, const uint8_t *exponents,
+int32_t millrace_pow_fixed_kept(const millrace_group *group, uint8_t *out, const millrace_kept *resident, const uint8_t *exponents,
                                 size_t count);
 
 #ifdef __cplusplus

@@ -215,22 +215,22 @@ int32_t millrace_device_error(char* text, size_t length) {
 
 int32_t millrace_device_facts(uint32_t, char*, size_t) { return MILLRACE_UNSUPPORTED; }
 
-int32_t millrace_resident_prepared(const millrace_group*, const uint8_t*, size_t, millrace_resident**) { return MILLRACE_UNSUPPORTED; }
+int32_t millrace_keep_prepared(const millrace_group*, const uint8_t*, size_t, millrace_kept**) { return MILLRACE_UNSUPPORTED; }
 
-int32_t millrace_resident_table(const millrace_group*, const uint8_t*, size_t, uint32_t, millrace_resident**) { return MILLRACE_UNSUPPORTED; }
+int32_t millrace_keep_table(const millrace_group*, const uint8_t*, size_t, uint32_t, millrace_kept**) { return MILLRACE_UNSUPPORTED; }
 
-void millrace_resident_release(millrace_resident*) {}
+void millrace_kept_release(millrace_kept*) {}
 
-int32_t millrace_mul_resident(const millrace_group*, uint8_t*, const uint8_t*, const millrace_resident*, size_t, size_t) {
+int32_t millrace_mul_kept(const millrace_group*, uint8_t*, const uint8_t*, const millrace_kept*, size_t, size_t) {
   return MILLRACE_UNSUPPORTED;
 }
 
-int32_t millrace_mul_gather_resident(const millrace_group*, uint8_t*, const uint8_t*, const uint32_t*, const millrace_resident*, size_t, size_t,
+int32_t millrace_mul_gather_kept(const millrace_group*, uint8_t*, const uint8_t*, const uint32_t*, const millrace_kept*, size_t, size_t,
                                  size_t, size_t, size_t) {
   return MILLRACE_UNSUPPORTED;
 }
 
-int32_t millrace_pow_fixed_resident(const millrace_group*, uint8_t*, const millrace_resident*, const uint8_t*, size_t) {
+int32_t millrace_pow_fixed_kept(const millrace_group*, uint8_t*, const millrace_kept*, const uint8_t*, size_t) {
   return MILLRACE_UNSUPPORTED;
 }
 

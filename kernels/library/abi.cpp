@@ -16,7 +16,7 @@ struct millrace_group {
   std::shared_ptr<Group> group;
 };
 
-struct millrace_resident {
+struct millrace_kept {
   std::unique_ptr<Resident> resident;
 };
 
@@ -82,12 +82,12 @@ bool given(bool any, Pointers... pointers) {
   return !any || ((pointers != nullptr) && ...);
 }
 
-bool isOf(const millrace_group* group, const millrace_resident* resident, Resident::Kind kind) {
+bool isOf(const millrace_group* group, const millrace_kept* resident, Resident::Kind kind) {
   return resident != nullptr && resident->resident->kind == kind && resident->resident->group == group->group;
 }
 
 /// Whether `count` elements from `first` on are resident.
-bool holds(const millrace_resident* resident, std::size_t first, std::size_t count) {
+bool holds(const millrace_kept* resident, std::size_t first, std::size_t count) {
   return first <= resident->resident->count && count <= resident->resident->count - first;
 }
 
@@ -127,9 +127,9 @@ Device* find(std::uint32_t index, std::int32_t& status) noexcept {
   return nullptr;
 }
 
-std::int32_t keep(const millrace_group* group, millrace_resident** resident, const std::function<std::unique_ptr<Resident>(const Group&)>& make) {
+std::int32_t keep(const millrace_group* group, millrace_kept** resident, const std::function<std::unique_ptr<Resident>(const Group&)>& make) {
   return onGroup(group, [&](const Group& g) {
-    auto handle = std::make_unique<millrace_resident>();
+    auto handle = std::make_unique<millrace_kept>();
     handle->resident = make(g);
     *resident = handle.release();
   });
@@ -262,29 +262,29 @@ int32_t millrace_multi_exp(const millrace_group* group, uint8_t* out, const uint
   return onGroup(group, [&](const Group& g) { g.multiExp(out, bases, exponents, exponent_bytes, count); });
 }
 
-int32_t millrace_resident_prepared(const millrace_group* group, const uint8_t* a, size_t count, millrace_resident** resident) {
+int32_t millrace_keep_prepared(const millrace_group* group, const uint8_t* a, size_t count, millrace_kept** resident) {
   if (resident == nullptr || !batches(group, count) || !given(count > 0, a)) return MILLRACE_INVALID_ARGUMENT;
   return keep(group, resident, [&](const Group& g) { return g.makeResidentPrepared(a, count); });
 }
 
-int32_t millrace_resident_table(const millrace_group* group, const uint8_t* base, size_t exponent_bytes, uint32_t digit_bits,
-                            millrace_resident** resident) {
+int32_t millrace_keep_table(const millrace_group* group, const uint8_t* base, size_t exponent_bytes, uint32_t digit_bits,
+                            millrace_kept** resident) {
   const bool valid = group && base && resident && isExponentLength(exponent_bytes) && isDigit(digit_bits);
   if (!valid) return MILLRACE_INVALID_ARGUMENT;
   return keep(group, resident, [&](const Group& g) { return g.makeResidentTable(base, exponent_bytes, digit_bits); });
 }
 
-void millrace_resident_release(millrace_resident* resident) { delete resident; }
+void millrace_kept_release(millrace_kept* resident) { delete resident; }
 
-int32_t millrace_mul_resident(const millrace_group* group, uint8_t* out, const uint8_t* a, const millrace_resident* resident, size_t first,
+int32_t millrace_mul_kept(const millrace_group* group, uint8_t* out, const uint8_t* a, const millrace_kept* resident, size_t first,
                           size_t count) {
   if (!batches(group, count) || !isOf(group, resident, Resident::Kind::kPrepared) || !holds(resident, first, count)) return MILLRACE_INVALID_ARGUMENT;
   if (!given(count > 0, out, a)) return MILLRACE_INVALID_ARGUMENT;
   return onGroup(group, [&](const Group& g) { g.mulResident(out, a, *resident->resident, first, count); });
 }
 
-int32_t millrace_mul_gather_resident(const millrace_group* group, uint8_t* out, const uint8_t* a, const uint32_t* source,
-                                 const millrace_resident* resident, size_t first, size_t width, size_t slots, size_t from, size_t to) {
+int32_t millrace_mul_gather_kept(const millrace_group* group, uint8_t* out, const uint8_t* a, const uint32_t* source,
+                                 const millrace_kept* resident, size_t first, size_t width, size_t slots, size_t from, size_t to) {
   if (width == 0 || from > to || to > slots || !batches(group, width, slots)) return MILLRACE_INVALID_ARGUMENT;
   if (!isOf(group, resident, Resident::Kind::kPrepared) || !holds(resident, first, width * to)) return MILLRACE_INVALID_ARGUMENT;
   if (!given(from < to, out, a, source)) return MILLRACE_INVALID_ARGUMENT;
@@ -294,7 +294,7 @@ int32_t millrace_mul_gather_resident(const millrace_group* group, uint8_t* out, 
   return onGroup(group, [&](const Group& g) { g.mulGatherResident(out, a, source, *resident->resident, first, width, from, to); });
 }
 
-int32_t millrace_pow_fixed_resident(const millrace_group* group, uint8_t* out, const millrace_resident* resident, const uint8_t* exponents,
+int32_t millrace_pow_fixed_kept(const millrace_group* group, uint8_t* out, const millrace_kept* resident, const uint8_t* exponents,
                                 size_t count) {
   if (!batches(group, count) || !isOf(group, resident, Resident::Kind::kTable)) return MILLRACE_INVALID_ARGUMENT;
   if (!exists(count, 1, resident->resident->exponentBytes) || !given(count > 0, out, exponents)) return MILLRACE_INVALID_ARGUMENT;

@@ -111,7 +111,7 @@ export const operations = {
   mul: define({
     operands: { a: 'elements', b: 'multiplier' },
     native: ['millrace_mul', 'out', 'a', 'b', 'prepared', 'units'],
-    resident: ['millrace_mul_resident', 'out', 'a', 'resident', 'first', 'units'],
+    resident: ['millrace_mul_kept', 'out', 'a', 'resident', 'first', 'units'],
     products: ({ prepared }) => (prepared ? 1 : 2),
     reference: (group, { a, b }) => a.map((element, i) => multiply(group, element, b[i]!)),
     call: (engine, { a, b }, options) => engine.mul(a, b, options),
@@ -120,18 +120,7 @@ export const operations = {
   mulGather: define({
     operands: { width: 'width', a: 'gathered', b: 'multiplier', source: 'permutation' },
     native: ['millrace_mul_gather', 'out', 'a', 'source', 'b', 'prepared', 'width', 'from', 'to'],
-    resident: [
-      'millrace_mul_gather_resident',
-      'out',
-      'a',
-      'source',
-      'resident',
-      'first',
-      'width',
-      'slots',
-      'from',
-      'to',
-    ],
+    resident: ['millrace_mul_gather_kept', 'out', 'a', 'source', 'resident', 'first', 'width', 'slots', 'from', 'to'],
     products: ({ prepared, width }) => (prepared ? width : 2 * width),
     reference: (group, { a, source, b, width }) =>
       b.map((element, i) => multiply(group, a[source[Math.floor(i / width)]! * width + (i % width)]!, element)),
@@ -141,7 +130,7 @@ export const operations = {
   powFixed: define({
     operands: { base: 'base', exponents: 'exponents' },
     native: ['millrace_pow_fixed', 'out', 'table', 'exponents', 'exponentBytes', 'digitBits', 'units'],
-    resident: ['millrace_pow_fixed_resident', 'out', 'resident', 'exponents', 'units'],
+    resident: ['millrace_pow_fixed_kept', 'out', 'resident', 'exponents', 'units'],
     products: ({ windows, powerProducts }) => (windows === undefined ? powerProducts : windows + 1),
     reference: (group, { base, exponents }) => exponents.map((exponent) => power(group, base, exponent)),
     call: (engine, { base, exponents }, options) => engine.powFixed(base, exponents, options),

@@ -70,13 +70,13 @@ struct Operation {
 };
 
 std::int32_t withResident(const millrace_group* g, const Inputs& in, std::uint8_t* out) {
-  millrace_resident *operand = nullptr, *table = nullptr;
-  std::int32_t status = millrace_resident_prepared(g, in.b.data(), kCount, &operand);
-  if (status == MILLRACE_OK) status = millrace_mul_gather_resident(g, out, in.a.data(), in.source.data(), operand, 0, 1, kCount, 0, kCount);
-  if (status == MILLRACE_OK) status = millrace_resident_table(g, in.a.data(), kExponent, 4, &table);
-  if (status == MILLRACE_OK) status = millrace_pow_fixed_resident(g, out, table, in.exponents.data(), 5);
-  millrace_resident_release(operand);
-  millrace_resident_release(table);
+  millrace_kept *operand = nullptr, *table = nullptr;
+  std::int32_t status = millrace_keep_prepared(g, in.b.data(), kCount, &operand);
+  if (status == MILLRACE_OK) status = millrace_mul_gather_kept(g, out, in.a.data(), in.source.data(), operand, 0, 1, kCount, 0, kCount);
+  if (status == MILLRACE_OK) status = millrace_keep_table(g, in.a.data(), kExponent, 4, &table);
+  if (status == MILLRACE_OK) status = millrace_pow_fixed_kept(g, out, table, in.exponents.data(), 5);
+  millrace_kept_release(operand);
+  millrace_kept_release(table);
   return status;
 }
 
@@ -180,8 +180,8 @@ void flippedBit(const Inputs& in) {
 void lostDevice(const Inputs& in) {
   millrace_group *g = groupOn(1), *other = groupOn(0);
   const Bytes truth = resultOf(other, operations()[3], in);
-  millrace_resident* resident = nullptr;
-  expect(millrace_resident_prepared(g, in.a.data(), kCount, &resident) == MILLRACE_OK, "resident_prepared");
+  millrace_kept* resident = nullptr;
+  expect(millrace_keep_prepared(g, in.a.data(), kCount, &resident) == MILLRACE_OK, "keep_prepared");
   millrace_host_fault("lost", 2);
   std::string said;
   for (const Operation& operation : operations()) {
@@ -196,7 +196,7 @@ void lostDevice(const Inputs& in) {
   const Bytes p = modulus();
   expect(millrace_group_create(1, p.data(), kBits, &fresh) == MILLRACE_DEVICE && fresh == nullptr, "no group on a lost device");
   expect(resultOf(other, operations()[3], in) == truth, "the other device computes");
-  millrace_resident_release(resident);
+  millrace_kept_release(resident);
   millrace_group_destroy(g);
   millrace_group_destroy(other);
 }
@@ -216,11 +216,11 @@ void threads(const Inputs& in) {
     });
   }
   for (auto& thread : running) thread.join();
-  millrace_resident* resident = nullptr;
-  expect(millrace_resident_prepared(g, in.b.data(), kCount, &resident) == MILLRACE_OK, "resident_prepared");
+  millrace_kept* resident = nullptr;
+  expect(millrace_keep_prepared(g, in.b.data(), kCount, &resident) == MILLRACE_OK, "keep_prepared");
   millrace_group_destroy(g);
-  millrace_resident_release(resident);
-  millrace_resident_release(nullptr);
+  millrace_kept_release(resident);
+  millrace_kept_release(nullptr);
 }
 
 void shortBuffer(const Inputs& in) {

@@ -153,12 +153,12 @@ export function operationsOn({ call, text, handle }: Library, device: number, gr
       result(width, (out) => call('product', g, out, put(a), width, a.length / width)),
     multiExp: (bases: Batch, exponents: Batch, length: number) =>
       result(1, (out) => call('multi_exp', g, out, put(bases), hold(flat(exponents, length)), length, bases.length)),
-    makeResidentOperand: (a: Batch) => made(handle('resident_prepared', g, put(a), a.length)),
+    makeResidentOperand: (a: Batch) => made(handle('keep_prepared', g, put(a), a.length)),
     makeResidentTable: (base: bigint, length: number, digitBits: number) =>
-      made(handle('resident_table', g, put([base]), length, digitBits)),
-    release: (resident: number) => call('resident_release', resident),
+      made(handle('keep_table', g, put([base]), length, digitBits)),
+    release: (resident: number) => call('kept_release', resident),
     mulResident: (a: Batch, resident: number, first: number) =>
-      result(a.length, (out) => call('mul_resident', g, out, put(a), resident, first, a.length)),
+      result(a.length, (out) => call('mul_kept', g, out, put(a), resident, first, a.length)),
     mulGatherResident: (
       a: Batch,
       source: readonly number[],
@@ -169,23 +169,11 @@ export function operationsOn({ call, text, handle }: Library, device: number, gr
       to: number,
     ) =>
       result(a.length, (out) =>
-        call(
-          'mul_gather_resident',
-          g,
-          out,
-          put(a),
-          hold(indices(source)),
-          resident,
-          first,
-          width,
-          source.length,
-          from,
-          to,
-        ),
+        call('mul_gather_kept', g, out, put(a), hold(indices(source)), resident, first, width, source.length, from, to),
       ),
     powFixedResident: (resident: number, exponents: Batch, length: number) =>
       result(exponents.length, (out) =>
-        call('pow_fixed_resident', g, out, resident, hold(flat(exponents, length)), exponents.length),
+        call('pow_fixed_kept', g, out, resident, hold(flat(exponents, length)), exponents.length),
       ),
     destroy: () => call('group_destroy', g),
   };

@@ -34,13 +34,13 @@ function parts(count: number, most: number): readonly (readonly [from: number, t
 
 /** Keeps a prepared operand; its address is written to the 8 bytes of `result`. */
 export const makeResidentOperand = (group: Group, a: Uint8Array, result: Uint8Array): NativeCall =>
-  call('millrace_resident_prepared', toAddress(a), a.length / group.elementBytes, toAddress(result));
+  call('millrace_keep_prepared', toAddress(a), a.length / group.elementBytes, toAddress(result));
 
 /** Keeps the table of a base for exponents of a length. */
 export const makeResidentTable = (base: Uint8Array, exponentBytes: number, result: Uint8Array): NativeCall =>
-  call('millrace_resident_table', toAddress(base), exponentBytes, TABLE_DIGIT_BITS, toAddress(result));
+  call('millrace_keep_table', toAddress(base), exponentBytes, TABLE_DIGIT_BITS, toAddress(result));
 
-export const releaseResident = (address: Address): NativeCall => call('millrace_resident_release', address);
+export const releaseResident = (address: Address): NativeCall => call('millrace_kept_release', address);
 
 /**
  * The calls of a request, of which each computes a part of its result. Buffers are in shared memory. `resident`: the operand that

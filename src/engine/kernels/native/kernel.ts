@@ -105,8 +105,8 @@ export class NativeKernel implements Kernel {
     if (work.op !== 'native') throw new Error(`${work.op}: this kernel computes native calls only`);
     const { name, args } = work;
     const { library, call, statusMessage, deviceError } = this.#binding;
-    if (name === 'millrace_resident_release') {
-      library.millrace_resident_release(args[0]!);
+    if (name === 'millrace_kept_release') {
+      library.millrace_kept_release(args[0]!);
       return;
     }
     const status = name === 'millrace_invert' ? this.#invert(args) : call(name, this.#handle, args);

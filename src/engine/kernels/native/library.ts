@@ -10,7 +10,7 @@ import { writePrototype } from './abi.js';
 
 /** Where scripts/native.mjs puts it, from src/engine and dist/engine alike. */
 const LIBRARY = fileURLToPath(new URL('../../../../build/native/libmillrace_cpu.so', import.meta.url));
-const ABI_VERSION = 3;
+const ABI_VERSION = 2;
 
 /** Paths of the CPU library: eight lanes on AVX-512 IFMA, or 64-bit words on any machine. */
 export type NativePath = 'ifma' | 'portable';
@@ -19,8 +19,8 @@ export type NativePath = 'ifma' | 'portable';
 const OTHERS = [
   ['millrace_mul_chain', 'out', 'a', 'b', 'times', 'units'],
   ['millrace_table_fill', 'table', 'base', 'exponentBytes', 'digitBits'],
-  ['millrace_resident_prepared', 'a', 'units', 'resident'],
-  ['millrace_resident_table', 'base', 'exponentBytes', 'digitBits', 'resident'],
+  ['millrace_keep_prepared', 'a', 'units', 'resident'],
+  ['millrace_keep_table', 'base', 'exponentBytes', 'digitBits', 'resident'],
 ] as const;
 /** The one that returns a size. */
 const TABLE_BYTES = ['millrace_table_bytes', 'exponentBytes', 'digitBits'] as const;
@@ -39,7 +39,7 @@ export type NativeLibrary = {
     ...args: ArgumentsOf<Extract<GroupFunction, readonly [N, ...(readonly string[])]>>
   ) => number;
 } & {
-  millrace_resident_release(resident: Address): void;
+  millrace_kept_release(resident: Address): void;
   millrace_group_destroy(group: Address): void;
 };
 
@@ -49,7 +49,7 @@ function prototypes(): Record<string, string> {
   return {
     ...Object.fromEntries([...OTHERS, ...ofOperations].map((one) => [one[0], writePrototype(one)])),
     millrace_table_bytes: writePrototype(TABLE_BYTES, 'size_t'),
-    millrace_resident_release: 'void millrace_resident_release(uint64_t)',
+    millrace_kept_release: 'void millrace_kept_release(uint64_t)',
     millrace_group_destroy: 'void millrace_group_destroy(uint64_t)',
   };
 }
