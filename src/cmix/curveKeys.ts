@@ -16,7 +16,8 @@ const PREFIXES: Readonly<Record<Curve, { readonly pkcs8: Uint8Array; readonly sp
 
 function checkLength(curve: Curve, what: string, bytes: unknown): void {
   if (bytes instanceof Uint8Array && bytes.length === CURVE_KEY_BYTES) return;
-  throw new MixError('LENGTH_MISMATCH', { what: `${curve} ${what} key`, expected: CURVE_KEY_BYTES });
+  const length = bytes instanceof Uint8Array ? bytes.length : typeof bytes;
+  throw new MixError('LENGTH_MISMATCH', { what: `${curve} ${what} key`, length, expected: CURVE_KEY_BYTES });
 }
 
 /** The private key of 32 bytes, which stay the caller's to wipe. @throws MixError LENGTH_MISMATCH */

@@ -59,7 +59,7 @@ type OperandViews<K extends Operands> = {
 export type OperandValue = Values[OperandKind];
 type OperandValues<K extends Operands> = { readonly [N in keyof K]: Values[K[N]] };
 
-/** What a unit's cost depends on. */
+/** Everything that the cost of a unit depends on. */
 interface UnitShape {
   readonly width: number;
   readonly exponentBytes: number;
@@ -67,7 +67,7 @@ interface UnitShape {
   readonly prepared: boolean;
   /** Shared exponents; 1 where there are none. */
   readonly powers: number;
-  /** What a power of `exponentBytes` without a table costs, in products: it depends on the kernel. */
+  /** Cost of a power of `exponentBytes` without a table, in products. It depends on the kernel. */
   readonly powerProducts: number;
   /** Windows of the base's table, one product each; undefined where it has none. */
   readonly windows: number | undefined;

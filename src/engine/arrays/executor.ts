@@ -110,7 +110,7 @@ export class ComposedExecutor<V> implements Executor {
     }
   }
 
-  /** What a field has no code of its own for. */
+  /** Computes an operation by other ones: the field has no code of its own for it. */
   async #composed(request: ComputeRequest, step: Step, signal: AbortSignal | undefined): Promise<void> {
     const memory: Uint8Array[] = [];
     const scratch = (bytes: number): Uint8Array => {

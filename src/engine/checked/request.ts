@@ -13,7 +13,7 @@ export interface TableSlot {
   table: Uint8Array | undefined;
 }
 
-/** What a request says besides its operands. */
+/** Fields of a request besides its operands. */
 interface Shape {
   /** Elements of a slot; 1 where the operation has no width. */
   readonly width: number;
@@ -115,7 +115,7 @@ export function countPowers(request: AnyRequest): number {
   return exponents ? exponents.length / request.exponentBytes : 1;
 }
 
-/** What a request is large by: elements multiplied, or powers raised. */
+/** Size of a request: elements multiplied, or powers raised. */
 export const elementsOfRequest = (group: Group, request: AnyRequest): number =>
   countUnits(group, request) * request.width * countPowers(request);
 

@@ -69,7 +69,7 @@ export interface Proposal {
   readonly payloads: readonly (Uint8Array | null)[];
 }
 
-/** What a member has said, as this node has checked it. */
+/** A member's message, which this node has checked. */
 export interface Said<K extends TeamMessageKind = TeamMessageKind> {
   readonly message: TeamMessage & { readonly kind: K };
   readonly signature: Uint8Array;
@@ -252,7 +252,7 @@ export interface RoundState {
 const isKind = <K extends TeamMessageKind>(kind: K, said: Said | undefined): said is Said<K> =>
   said?.message.kind === kind;
 
-/** What a position has said of a kind; undefined where it has not. */
+/** The message of a kind that a position has sent; undefined where it has sent none. */
 export function saidBy<K extends TeamMessageKind>(
   { said }: RoundState,
   kind: K,

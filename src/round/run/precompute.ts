@@ -61,7 +61,7 @@ interface Draw<Chunk extends DrawnChunk = DrawnChunk> {
   readonly chunks: readonly Chunk[];
 }
 
-/** What a node draws for a round, and what it computes of it before it knows Z. */
+/** The secrets that a node draws for a round, and the powers that it computes before it knows Z. */
 interface Drawn {
   readonly r: Draw<RingChunk>;
   readonly s: Draw;

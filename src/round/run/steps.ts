@@ -84,7 +84,7 @@ class Orders {
   }
 }
 
-/** What a step comes to for the machine: what this node says of it, and by which digest that is compared. */
+/** The end of a step, for the machine: the message that this node sends, and the digest by which members compare it. */
 interface Report {
   readonly say?: PlainMessage;
   readonly digest?: Uint8Array;
@@ -104,7 +104,7 @@ export class Steps {
   constructor(deps: StepsDeps) {
     this.#deps = deps;
     this.standby = this.#precompute();
-    // A step that fails has told the machine.
+    // Nothing is lost here: #taken gives every failure of a step to onFailed, and a step that waits for a failed one ends with it.
     Promise.all([this.standby, this.#mix(this.standby)]).catch(() => {});
   }
 
@@ -139,7 +139,7 @@ export class Steps {
     const factor = context.whole(phase, from);
     const before = this.#product ?? this.standby.then(({ inversePayload }) => inversePayload);
     const product = before.then((factors) => realtime.accumulate(factors, factor));
-    // Callers that wait for the outputs are told.
+    // Nothing is lost here: the step `outputs` awaits the product, and gets the error.
     product.catch(() => {});
     this.#product = product;
     this.#factors++;

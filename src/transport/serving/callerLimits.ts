@@ -1,4 +1,4 @@
-// What a listener gives to those who connect: connections, streams, bytes and time. A stranger may have its share of them and
+// Limits of a listener's callers: connections, streams, bytes and time. A stranger may have its share of them and
 // no more: a connection that asks nothing is closed, a request that does not come to its end, an answer that nobody reads. All of it is
 // found by one look a second, and what is refused never reaches gRPC, so that refusing costs less than asking.
 
