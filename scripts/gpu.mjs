@@ -7,31 +7,15 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { buildCuda, checkOf, isCudaBuilt, LIBRARY } from './cuda.mjs';
 import { findNvcc, TARGETS } from './kernels/nvcc.mjs';
 import { DRIVER_MIN, findCard, runnableTarget } from './lib/card.mjs';
+import { commandLine, number, someOf } from './lib/command.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** One card, the same for every step: the engine would take all. Without colours: what they print is kept in logs. */
 const ENVIRONMENT = { CUDA_VISIBLE_DEVICES: '0', ...process.env, NO_COLOR: '1' };
 const say = (text) => process.stderr.write(`millrace: ${text}\n`);
-
-const HELP = `npm run gpu -- [options]
-
-  --minutes M      time for everything, the build included (default: 8); what does not fit is left out and named
-  --quick          fewer batches and repeats
-  --output FILE    where the JSON goes (default: bench/results/CARD.json)
-  --widths LIST    bits, the most important first (default: 4096,3072,2048)
-  --batches LIST   elements of a batch (default: 32,256,1024,4096,16384,65536)
-  --slots N        slots of the precomputation (default: 1000)
-  --skip LIST      steps that are left out: check, compliance
-  --library FILE   this library, with the check that stands beside it; nothing is built
-  --help
-
-Ends with status 0, with 1 where a result or a test is wrong, with 2 where it cannot run here (no card, no driver, no nvcc)
-or was called wrongly.
-`;
 
 /** Of the time that is left after the build: what the check may take, and the compliance suite at most. */
 const SHARES = { check: 0.35, compliance: 0.3 };
@@ -45,20 +29,31 @@ class CannotRun extends Error {
   }
 }
 
-function readOptions() {
-  const text = (value) => ({ type: 'string', ...(value !== undefined && { default: value }) });
-  const flag = { type: 'boolean', default: false };
-  const options = { minutes: text('8'), quick: flag, output: text(), widths: text(), batches: text(), slots: text() };
-  const { values } = parseArgs({ options: { ...options, skip: text(''), library: text(), help: flag } });
-  const skip = values.skip.split(',').filter((step) => step !== '');
-  const unknown = skip.filter((step) => !['check', 'compliance'].includes(step));
-  if (unknown.length > 0)
-    throw new CannotRun(`--skip ${unknown.join(',')}: there are check and compliance`, 'see --help');
-  const minutes = Number(values.minutes);
-  if (!(minutes > 0 && minutes <= 600))
-    throw new CannotRun(`--minutes ${values.minutes}: a number up to 600`, 'see --help');
-  return { ...values, skip, minutes };
-}
+const minutes = number(0.1, 600, { whole: false });
+/** Steps that may be left out. */
+const STEPS = ['check', 'compliance'];
+
+const readOptions = () =>
+  commandLine('npm run gpu --', 'builds the library for the card of this machine, checks it, and measures it')
+    .option(
+      '--minutes <minutes>',
+      'for everything, the build included; what does not fit is left out and named',
+      minutes,
+      8,
+    )
+    .option('--quick', 'fewer batches and repeats', false)
+    .option('--output <file>', 'where the JSON goes (default: bench/results/CARD.json)')
+    .option('--widths <list>', 'bits, the most important first (default: 4096,3072,2048)')
+    .option('--batches <list>', 'elements of a batch (default: 32,256,1024,4096,16384,65536)')
+    .option('--slots <number>', 'slots of the precomputation (default: 1000)')
+    .option('--skip <list>', `steps that are left out: ${STEPS.join(', ')}`, someOf(STEPS), [])
+    .option('--library <file>', 'this library, with the check that stands beside it; nothing is built')
+    .addHelpText(
+      'after',
+      '\nEnds with status 0; 1 where a result or a test is wrong; 2 where it cannot run here (no card, no driver, no nvcc).',
+    )
+    .parse()
+    .opts();
 
 /** Runs a program with its output on standard error; its status, null where it was ended after `minutes`. */
 function runProgram(command, args, minutes, env = {}) {
@@ -147,10 +142,6 @@ async function compliance(library, directory, minutes, widths) {
 async function main() {
   const startedMs = Date.now();
   const options = readOptions();
-  if (options.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
   const main = join(root, 'dist/cli/main.js');
   if (!existsSync(main)) throw new CannotRun('the program is not compiled', 'npm run build');
   const library = options.library ?? (await libraryForCard());
@@ -191,5 +182,5 @@ try {
 } catch (error) {
   say(`error: ${error.message}`);
   if (error.hint) say(`hint: ${error.hint}`);
-  process.exitCode = error instanceof CannotRun || error.code?.startsWith?.('ERR_PARSE_ARGS') ? 2 : 1;
+  process.exitCode = error instanceof CannotRun ? 2 : 1;
 }

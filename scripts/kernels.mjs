@@ -5,11 +5,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { allJobs } from './kernels/cases.mjs';
 import { buildHost, runHost } from './kernels/host.mjs';
 import { CGBN, instructionModel } from './kernels/model.mjs';
 import { compileFor, compilePtx, findNvcc, PTX, TARGETS, WIDTHS } from './kernels/nvcc.mjs';
+import { commandLine, number, someOf } from './lib/command.mjs';
 import { findCompiler } from './native.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -19,25 +19,16 @@ const REGISTERS_MAX = 168;
 const MAY_SPILL = /^(PowShared|MultiExp|TableEntries|TableRows|Fold|InvertDown|InvertUp) /;
 const SPILL_BYTES_MAX = 256;
 
-const options = {
-  json: { type: 'boolean', default: false },
-  targets: { type: 'string', default: TARGETS.join(',') },
-  seed: { type: 'string', default: '1' },
-};
-
-function readOptions() {
-  try {
-    const { values } = parseArgs({ options });
-    const targets = values.targets.split(',');
-    const unknown = targets.filter((target) => !TARGETS.includes(target));
-    if (unknown.length > 0) throw new Error(`no target ${unknown.join(', ')}; there are ${TARGETS.join(', ')}`);
-    if (!/^\d{1,9}$/.test(values.seed)) throw new Error(`--seed ${values.seed}: not a number`);
-    return { json: values.json, targets, seed: Number(values.seed) };
-  } catch (error) {
-    console.error(`millrace: error: ${error.message}`);
-    process.exit(2);
-  }
-}
+const readOptions = () =>
+  commandLine(
+    'npm run kernels --',
+    'compiles the CUDA kernels where nvcc is, and runs them on host lanes against BigInt',
+  )
+    .option('--targets <list>', `some of ${TARGETS.join(', ')}`, someOf(TARGETS), TARGETS)
+    .option('--seed <number>', 'of the operands', number(0, 999_999_999), 1)
+    .option('--json', 'end with one line of JSON', false)
+    .parse()
+    .opts();
 
 /** Runs `jobs` on as many processes as there are cores. */
 async function inParallel(jobs) {

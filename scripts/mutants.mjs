@@ -6,37 +6,22 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symli
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { commandLine, number } from './lib/command.mjs';
 import { eachOf } from './lib/compile.mjs';
 import { readMutants } from './lib/mutants.mjs';
-
-const HELP = `Usage: npm run mutants -- [--only NAME] [--jobs N] [--json]
-
-  --only NAME   only mutants whose names contain NAME
-  --jobs N      how many at a time (default: one per core, at most 4)
-  --json        end with one line of JSON: mutants, killed, survived, stale`;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** A test that hangs without its defence counts as failed after this time. */
 const RUN_MS_MAX = 300_000;
 const say = (text) => process.stderr.write(`${text}\n`);
 
-function parseOptions(args) {
-  const options = { only: '', jobs: Math.min(4, availableParallelism()), json: false };
-  const fail = (message) => {
-    say(`error: ${message}\nhint: npm run mutants -- --help`);
-    process.exit(2);
-  };
-  for (let i = 0; i < args.length; i++) {
-    if (args[i] === '--help') {
-      process.stdout.write(`${HELP}\n`);
-      process.exit(0);
-    } else if (args[i] === '--json') options.json = true;
-    else if (args[i] === '--only' && args[i + 1]) options.only = args[++i];
-    else if (args[i] === '--jobs' && /^[1-9]\d?$/.test(args[i + 1] ?? '')) options.jobs = Number(args[++i]);
-    else fail(`cannot use ${args[i]}`);
-  }
-  return options;
-}
+const readOptions = () =>
+  commandLine('npm run mutants --', 'takes each defence out and runs the test that must fail without it')
+    .option('--only <text>', 'only mutants whose names contain this', '')
+    .option('--jobs <number>', 'how many at a time', number(1, 99), Math.min(4, availableParallelism()))
+    .option('--json', 'end with one line of JSON: mutants, killed, survived, stale', false)
+    .parse()
+    .opts();
 
 /** A copy of what git knows or would take, with the build; dependencies are shared. */
 function scratchCopy(directory) {
@@ -139,7 +124,7 @@ async function play(mutant, directory) {
 }
 
 async function main() {
-  const { only, jobs, json } = parseOptions(process.argv.slice(2));
+  const { only, jobs, json } = readOptions();
   const mutants = readMutants(root).filter(({ id }) => id.includes(only));
   if (mutants.length === 0) {
     say(`error: no mutant's name contains ${only}`);

@@ -10,7 +10,8 @@ import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { Option } from 'commander';
+import { commandLine, number } from '../../scripts/lib/command.mjs';
 import { buildNative, findCompiler, LIBRARY } from '../../scripts/native.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -24,23 +25,22 @@ function stop(text) {
   process.exit(2);
 }
 
-const { values: options } = parseArgs({
-  options: {
-    bits: { type: 'string', default: '4096' },
-    samples: { type: 'string', default: '1000000' },
-    'power-samples': { type: 'string', default: '' },
-    only: { type: 'string', default: '' },
-    json: { type: 'string' },
-  },
-});
-const bits = Number(options.bits);
-const samples = Number(options.samples);
-const powerSamples = Number(options['power-samples'] || Math.max(10, Math.min(samples, Math.ceil(samples / 100))));
-if (!MODULI[bits]) stop('--bits is 2048, 3072 or 4096');
-for (const count of [samples, powerSamples]) {
-  if (!Number.isInteger(count) || count < 10 || count > 1e9) stop('samples are a number from 10 on');
-}
+const SAMPLES_MAX = 1e9 - 1;
+const { bits, samples, powerSamples, only, json } = readOptions();
 if (process.arch !== 'x64') stop('this test reads the time stamp counter of x86-64');
+
+function readOptions() {
+  const options = commandLine('node bench/ct/run.mjs', 'does the time of the native library depend on its secrets?')
+    .addOption(new Option('--bits <bits>', 'of the group').choices(Object.keys(MODULI)).default('4096'))
+    .option('--samples <number>', 'of a product', number(10, SAMPLES_MAX), 1_000_000)
+    .option('--power-samples <number>', 'of a power (default: a hundredth)', number(10, SAMPLES_MAX))
+    .option('--only <text>', 'only operations whose names contain this', '')
+    .option('--json <file>', 'write the figures there, too')
+    .parse()
+    .opts();
+  const hundredth = Math.max(10, Math.min(options.samples, Math.ceil(options.samples / 100)));
+  return { powerSamples: hundredth, ...options, bits: Number(options.bits) };
+}
 
 /** The program, compiled against the library, which is built where it is not there yet. */
 async function build() {
@@ -64,9 +64,7 @@ async function build() {
 
 /** Runs it and hands every line on as it comes. */
 async function measure(program, onLine) {
-  const args = ['--bits', bits, '--samples', samples, '--power-samples', powerSamples, '--only', options.only].map(
-    String,
-  );
+  const args = ['--bits', bits, '--samples', samples, '--power-samples', powerSamples, '--only', only].map(String);
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = new Promise((resolve) => child.on('close', resolve));
   child.stdin.end(Buffer.from(getDiffieHellman(MODULI[bits]).getPrime()).reverse().toString('hex'));
@@ -113,7 +111,7 @@ await measure(program, (line) => {
   columns(line.operation, line.fixed, String(line.samples), String(line.medianCycles), t, difference, verdict);
 });
 const ok = rows.every(({ verdict }) => !verdict.startsWith('FAIL'));
-if (options.json) {
+if (json) {
   const result = {
     what: 'fixed-versus-random timing of the native library (dudect)',
     command: `node bench/ct/run.mjs --bits ${bits} --samples ${samples} --power-samples ${powerSamples}`,
@@ -125,8 +123,8 @@ if (options.json) {
     node: process.version,
     ...{ path, bits, lanes: 8, exponentBits: 256, threshold: T_MAX, ok, rows },
   };
-  mkdirSync(dirname(options.json), { recursive: true });
-  writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);
+  mkdirSync(dirname(json), { recursive: true });
+  writeFileSync(json, `${JSON.stringify(result, null, 2)}\n`);
 }
 say(ok ? 'every operation passes, every control is found' : 'FAIL');
 process.exitCode = ok ? 0 : 1;

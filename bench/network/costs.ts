@@ -7,11 +7,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
-import { MixError } from '../../src/base/errors.js';
 import { describeMachine } from '../../src/bench/machine.js';
 import { significant, takeMedian } from '../../src/bench/stats.js';
-import { ENGINE_NAMES } from '../../src/engine/engine.js';
+import { commandLine, oneOf, whole } from '../../src/cli/common/arguments.js';
+import { ENGINE_NAMES, type EngineName } from '../../src/engine/engine.js';
 import { openEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
 import { type CostFile, ENGINE_WORK, MAIN_WORK, type Price } from './costFile.js';
@@ -113,20 +112,15 @@ async function overtakeUs(repeat: number, { callUs, unitUs }: Price): Promise<nu
   return significant(Math.max(0, sumUs / (100 * repeat) - callUs - CHUNK * unitUs));
 }
 
-const { values } = parseArgs({
-  options: {
-    engine: { type: 'string', default: 'cpu' },
-    repeat: { type: 'string', default: '9' },
-    json: { type: 'string' },
-  },
-});
-const repeat = Number(values.repeat);
-const name = ENGINE_NAMES.find((known) => known === values.engine);
-if (name === undefined || !Number.isInteger(repeat) || repeat < 1) {
-  throw new MixError('INPUT_INVALID', { engine: values.engine, repeat: values.repeat });
-}
+const given = commandLine('bench/network/costs', "what each piece of a node's work costs on this machine")
+  .option('--engine <name>', `one of ${ENGINE_NAMES.join(', ')}`, oneOf(ENGINE_NAMES), 'cpu')
+  .option('--repeat <number>', 'measurements of each piece', whole(1, 1_000), 9)
+  .option('--json <file>', 'write the figures there, too')
+  .parse()
+  .opts<{ readonly engine: EngineName; readonly repeat: number; readonly json?: string }>();
+const { repeat } = given;
 const machine = describeMachine();
-const engine = await openEngine({ engine: name, group: namedGroup(`MODP-${BITS}`), threads: machine.cores });
+const engine = await openEngine({ engine: given.engine, group: namedGroup(`MODP-${BITS}`), threads: machine.cores });
 const engineWork = await pricesOf('engine', ENGINE_WORK, engineWorks(engine), repeat);
 const result: CostFile = {
   date: new Date().toISOString().slice(0, 10),
@@ -146,4 +140,4 @@ const result: CostFile = {
 await engine.close();
 const text = `${JSON.stringify(result, null, 2)}\n`;
 process.stdout.write(text);
-if (values.json !== undefined) writeFileSync(values.json, text);
+if (given.json !== undefined) writeFileSync(given.json, text);

@@ -4,9 +4,10 @@
 //   node --import tsx bench/scheduling/main.ts [--nodes N] [--repeat R] [--json FILE]
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { parseArgs } from 'node:util';
 import type { BootId, NodeId } from '../../src/base/ids.js';
 import { randomBytes, randomFraction } from '../../src/base/rng.js';
+import { takeSpread } from '../../src/bench/stats.js';
+import { commandLine, whole } from '../../src/cli/common/arguments.js';
 import { deriveNodeId } from '../../src/cmix/signatures.js';
 import { reduceScheduler } from '../../src/scheduler/machine/reducer.js';
 import { initialState, type SchedulerState } from '../../src/scheduler/machine/state.js';
@@ -14,15 +15,12 @@ import { DEFAULT_PARAMS } from '../../src/scheduler/parameters.js';
 import { type Distance, ringLength, shortestRing } from '../../src/scheduler/ring.js';
 import { SeededRng } from '../../test/support/seededRng.js';
 
-const { values } = parseArgs({
-  options: {
-    nodes: { type: 'string', default: '1000' },
-    repeat: { type: 'string', default: '15' },
-    json: { type: 'string' },
-  },
-});
-const nodes = Number(values.nodes);
-const repeat = Number(values.repeat);
+const { nodes, repeat, json } = commandLine('bench/scheduling', 'what a decision of the scheduler costs')
+  .option('--nodes <number>', 'of the pool', whole(10, 10_000), 1_000)
+  .option('--repeat <number>', 'measurements', whole(1, 1_000), 15)
+  .option('--json <file>', 'write the figures there, too')
+  .parse()
+  .opts<{ readonly nodes: number; readonly repeat: number; readonly json?: string }>();
 const rng = new SeededRng('scheduling');
 const ids = Array.from({ length: nodes }, () => deriveNodeId(randomBytes(rng, 32)));
 
@@ -41,17 +39,6 @@ function pool(): SchedulerState {
     state = reduceScheduler(state, { type: 'roundTrips', node, roundTrips, atMs: 0 }).state;
   }
   return state;
-}
-
-interface Spread {
-  readonly min: number;
-  readonly median: number;
-  readonly max: number;
-}
-
-function spread(times: number[]): Spread {
-  const sorted = times.sort((a, b) => a - b);
-  return { min: sorted[0]!, median: sorted[Math.floor(sorted.length / 2)]!, max: sorted.at(-1)! };
 }
 
 /** CPU milliseconds of this process. */
@@ -114,11 +101,11 @@ const same = Math.abs(ringLength(shortestRing(eight, distance), distance) - brut
 const result = {
   machine: cpus()[0]?.model,
   nodes,
-  decisionCpuMs: spread(times.decision),
-  decisionWith200RoundsCpuMs: spread(times.decisionBusy),
-  shortestRingOf8CpuMs: spread(times.shortest),
-  allRingsOf8CpuMs: spread(times.allRings),
+  decisionCpuMs: takeSpread(times.decision),
+  decisionWith200RoundsCpuMs: takeSpread(times.decisionBusy),
+  shortestRingOf8CpuMs: takeSpread(times.shortest),
+  allRingsOf8CpuMs: takeSpread(times.allRings),
   sameLength: same,
 };
 process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
-if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`);
+if (json !== undefined) writeFileSync(json, `${JSON.stringify(result, null, 2)}\n`);

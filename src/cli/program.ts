@@ -1,9 +1,10 @@
 // The commands of `millrace`, and how their errors are said: in two lines, what happened and what to do about it, with status 1; wrong
 // use ends with status 2. Loaded by main.ts when signals have their handlers.
 import { readFileSync } from 'node:fs';
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { asMixError, keepingAlive } from '../base/index.js';
 import { benchCommand } from './bench.js';
+import { commandLine } from './common/arguments.js';
 import { demoCommand } from './demo/command.js';
 import { doctorCommand } from './doctor.js';
 import { initCommand } from './init.js';
@@ -16,17 +17,12 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
   version: string;
 };
 
-const program = new Command('millrace')
-  .description(
-    'A cMix mix node: a team of nodes shuffles a batch of messages so that nobody can link an input to an output.',
-  )
+const program = commandLine(
+  'millrace',
+  'A cMix mix node: a team of nodes shuffles a batch of messages so that nobody can link an input to an output.',
+)
   .version(version, '-V, --version', 'print the version')
-  .configureHelp({ showGlobalOptions: false })
-  .showHelpAfterError('(see --help)')
-  .exitOverride((error) => {
-    // Help and version are successes; everything else is wrong use.
-    process.exit(error.exitCode === 0 ? 0 : 2);
-  });
+  .configureHelp({ showGlobalOptions: false });
 
 program.addCommand(demoCommand());
 program.addCommand(runCommand());

@@ -7,9 +7,9 @@ import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { sleep, systemClock } from '../../src/base/clock.js';
 import { silentLog } from '../../src/base/log.js';
+import { commandLine, groupBits, listOf, oneOf, whole } from '../../src/cli/common/arguments.js';
 import { DemoNetwork } from '../../src/cli/demo/network.js';
 import { Client } from '../../src/client/client.js';
 import type { Sender } from '../../src/client/compose.js';
@@ -17,16 +17,6 @@ import { openEngine } from '../../src/engine/open.js';
 import { groupOfBits } from '../../src/math/group.js';
 import type { AttackCount, AttackPlan, Kind } from './attacks.js';
 import { KINDS } from './attacks.js';
-
-const HELP = `Usage: npm run abuse -- [--seconds S] [--kinds LIST] [--addresses LIST] [--bits B] [--batch N] [--json]
-
-  --seconds S        of each attack, and of the time without one before it (default 60)
-  --kinds LIST       some of ${KINDS.join(', ')} (default: all)
-  --addresses LIST   from how many loopback addresses (default 1,200)
-  --times N          how many times what honest senders ask for: calls a second, and connections, one a sender and node (default 10)
-  --bits B           group: 2048, 3072 or 4096 (default 2048)
-  --batch N          messages a round (default 100)
-  --json             end with one line of JSON`;
 
 const NODES = 4;
 const TEAM = 3;
@@ -56,39 +46,17 @@ interface Options {
   readonly json: boolean;
 }
 
-function optionsOf(): Options {
-  const { values } = parseArgs({
-    options: {
-      seconds: { type: 'string', default: '60' },
-      kinds: { type: 'string', default: KINDS.join(',') },
-      addresses: { type: 'string', default: '1,200' },
-      times: { type: 'string', default: '10' },
-      bits: { type: 'string', default: '2048' },
-      batch: { type: 'string', default: '100' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  const fail = (what: string): never => {
-    say(`error: cannot use ${what}\nhint: npm run abuse -- --help`);
-    process.exit(2);
-  };
-  if (values.help) {
-    process.stdout.write(`${HELP}\n`);
-    process.exit(0);
-  }
-  const whole = (text: string, most: number) =>
-    /^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= most ? Number(text) : fail(text);
-  const kinds = values.kinds.split(',').map((kind) => KINDS.find((known) => known === kind) ?? fail(kind));
-  const addresses = values.addresses.split(',').map((count) => whole(count, 250));
-  const { json } = values;
-  const [seconds, times] = [whole(values.seconds, 3_600), whole(values.times, 1_000)];
-  return {
-    ...{ seconds, kinds, addresses, times, json },
-    bits: whole(values.bits, 4_096),
-    batch: whole(values.batch, 10_000),
-  };
-}
+const readOptions = (): Options =>
+  commandLine('npm run abuse --', 'what strangers cost honest senders: kinds of attack against a real network')
+    .option('--seconds <seconds>', 'of each attack, and of the time without one before it', whole(1, 3_600), 60)
+    .option('--kinds <list>', `some of ${KINDS.join(', ')}`, listOf(oneOf(KINDS)), KINDS)
+    .option('--addresses <list>', 'from how many loopback addresses', listOf(whole(1, 250)), [1, 200])
+    .option('--times <number>', 'as many calls a second and connections as honest senders have', whole(1, 1_000), 10)
+    .option('--bits <bits>', 'group: 2048, 3072 or 4096', groupBits, 2_048)
+    .option('--batch <number>', 'messages of a round', whole(1, 10_000), 100)
+    .option('--json', 'end with one line of JSON', false)
+    .parse()
+    .opts<Options>();
 
 /** Puts this process, and all that it starts from now on, on one core. */
 function pin(core: number): void {
@@ -263,7 +231,7 @@ async function play(options: Options, network: DemoNetwork, honest: HonestSender
 }
 
 async function main(): Promise<void> {
-  const options = optionsOf();
+  const options = readOptions();
   if (availableParallelism() < 2) say('there is one core only: the network and its attackers share it');
   pin(0);
   const group = groupOfBits(options.bits);

@@ -17,8 +17,6 @@ export const BREAKS = {
 } as const;
 export type Break = keyof typeof BREAKS;
 
-export const isBreak = (name: string): name is Break => Object.hasOwn(BREAKS, name);
-
 class EarlyOpener extends Round {
   readonly #team: SimTeam;
   readonly #keyOf: RoundDeps['key'];

@@ -1,30 +1,16 @@
 // npm run sim -- [--scheduler | --liars | --days N] [--seed S | --seeds N] [--from N] [--break NAME] [--json]: plays seeds, stops at the first that breaks an
 // invariant, and says how to play it again. Exit code 0, 1 where an invariant broke, 2 for a wrong option. With --network it is
 // another command: how many rounds a network of many nodes mixes, and how fast (network/command.ts).
-import { parseArgs } from 'node:util';
-import { BREAKS, type Break, isBreak } from './breaks.js';
+import { commandLine, oneOf, whole } from '../../src/cli/common/arguments.js';
+import { BREAKS, type Break } from './breaks.js';
 import { DAYS_MIN, playAllDays } from './days/command.js';
 import { playNetworks } from './network/command.js';
-import { NETWORK_USAGE } from './network/options.js';
+import { networkCommand } from './network/options.js';
 import { playSeed, type SimResult } from './run.js';
 import { playAllLiars } from './scheduler/liarRun.js';
 import { playScheduler } from './scheduler/play.js';
 
-const USAGE = `npm run sim -- [options]
-  --seed S      play one seed
-  --seeds N     play seeds 1..N (default 200)
-  --from N      begin with seed N
-  --scheduler   play the scheduler and its nodes instead of a team's rounds
-  --liars       play each lie of a node to its scheduler and its team, in every stage of a round, for five minutes
-  --days N      play a scheduler and its nodes for N days of virtual time (14 take a minute or two): they are started again, keys and
-                certificates are replaced, members come and go; nothing that they keep may grow, no rotation may be missed
-  --break NAME  break an invariant on purpose:
-${Object.entries(BREAKS)
-  .map(([name, what]) => `                ${name}: ${what}`)
-  .join('\n')}
-  --json        one JSON object on the last line
-
-${NETWORK_USAGE}`;
+const BREAK_NAMES = Object.keys(BREAKS) as Break[];
 
 interface Options {
   readonly seeds: readonly string[];
@@ -36,47 +22,34 @@ interface Options {
   readonly days: number | undefined;
 }
 
+interface Given extends Omit<Options, 'seeds' | 'single' | 'broken'> {
+  readonly seed?: string;
+  readonly seeds: number;
+  readonly from: number;
+  readonly break?: Break;
+}
+
 function readOptions(): Options {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: 'string' },
-      seeds: { type: 'string' },
-      from: { type: 'string', default: '1' },
-      break: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      scheduler: { type: 'boolean', default: false },
-      liars: { type: 'boolean', default: false },
-      days: { type: 'string' },
-      network: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
-    console.log(USAGE);
-    process.exit(0);
-  }
-  const number = (text: string, name: string): number => {
-    const value = Number(text);
-    if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} must be a whole number from 1`);
-    return value;
-  };
-  const broken = values.break;
-  if (broken !== undefined && !isBreak(broken)) throw new Error(`--break ${broken}: there is no such break`);
-  const first = number(values.from, 'from');
-  const count = number(values.seeds ?? '200', 'seeds');
-  const seeds = values.seed ? [values.seed] : Array.from({ length: count }, (_, i) => String(first + i));
-  if (values.scheduler && broken) throw new Error('--break is not for --scheduler');
-  const days = values.days === undefined ? undefined : number(values.days, 'days');
-  if (days !== undefined && days < DAYS_MIN) throw new Error(`--days must be ${DAYS_MIN} or more: they are compared`);
-  return {
-    seeds,
-    days,
-    single: values.seed !== undefined,
-    broken,
-    json: values.json,
-    scheduler: values.scheduler,
-    liars: values.liars,
-  };
+  const breaks = BREAK_NAMES.map((name) => `  ${name.padEnd(20)} ${BREAKS[name]}`).join('\n');
+  const command = commandLine('npm run sim --', 'plays seeds, stops at the first that breaks an invariant')
+    .option('--seed <seed>', 'play one seed')
+    .option('--seeds <number>', 'play so many', whole(1, 999_999_999), 200)
+    .option('--from <number>', 'begin with this seed', whole(1, 999_999_999), 1)
+    .option('--scheduler', "play the scheduler and its nodes instead of a team's rounds", false)
+    .option('--liars', 'play each lie of a node to its scheduler and its team, in every stage, for five minutes', false)
+    .option(
+      '--days <number>',
+      `days of virtual time, ${DAYS_MIN} or more: nothing kept may grow`,
+      whole(DAYS_MIN, 3_650),
+    )
+    .option('--break <name>', 'break an invariant on purpose', oneOf(BREAK_NAMES))
+    .option('--json', 'one JSON object on the last line', false)
+    .option('--network', 'another command: see below', false)
+    .addHelpText('after', `\nBreaks:\n${breaks}\n\n${networkCommand().helpInformation()}`);
+  const { seed, seeds, from, break: broken, ...rest } = command.parse().opts<Given>();
+  if (rest.scheduler && broken) command.error('error: --break is not for --scheduler');
+  const played = seed === undefined ? Array.from({ length: seeds }, (_, i) => String(from + i)) : [seed];
+  return { ...rest, seeds: played, single: seed !== undefined, broken };
 }
 
 function describe({ ends, virtualMs, packets, traceHash }: SimResult): string {
@@ -94,13 +67,7 @@ function reportFailure(result: SimResult, broken: Break | undefined): void {
 }
 
 async function main(): Promise<number> {
-  let options: Options;
-  try {
-    options = readOptions();
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${USAGE}`);
-    return 2;
-  }
+  const options = readOptions();
   const { seeds, single, broken, json } = options;
   if (options.days !== undefined) return await playAllDays(options.days, seeds[0]!, json);
   if (options.liars) return await playAllLiars(json);

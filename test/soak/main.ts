@@ -2,9 +2,9 @@
 // nodes and a scheduler that are killed (schedulerSoak.ts). It ends with status 1 where a message is lost without its sender being
 // told, comes out twice, or a node leaks memory, handles or secrets.
 
-import { parseArgs } from 'node:util';
 import { sleep, systemClock } from '../../src/base/clock.js';
 import { silentLog } from '../../src/base/log.js';
+import { commandLine, decimal, whole } from '../../src/cli/common/arguments.js';
 import { openEngine } from '../../src/engine/open.js';
 import { groupOfBits } from '../../src/math/group.js';
 import { NO_FLOORS } from '../../src/protocol/floors.js';
@@ -15,14 +15,6 @@ import { Ledger } from './ledger.js';
 import { Mischief } from './mischief.js';
 import { SoakRounds } from './rounds.js';
 import { soakScheduler } from './schedulerSoak.js';
-
-const HELP = `Usage: npm run soak -- [--minutes M] [--seed S] [--workers N] [--scheduler]
-
-  --minutes M   how long (default 10)
-  --seed S      which faults come when (default: the time)
-  --workers N   rounds, or batches, under way at once (default 2)
-  --scheduler   a scheduler and eight nodes that are killed at random, instead of links that fail
-`;
 
 const NODES = 5;
 /** Quiet moments, at which nodes are looked at. */
@@ -37,24 +29,18 @@ interface Options {
   readonly scheduler: boolean;
 }
 
-function options(): Options {
-  const { values } = parseArgs({
-    options: {
-      minutes: { type: 'string', default: '10' },
-      seed: { type: 'string', default: String(Date.now()) },
-      workers: { type: 'string', default: '2' },
-      scheduler: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(HELP);
-    process.exit(0);
-  }
-  const minutes = Number(values.minutes);
-  const workers = Number(values.workers);
-  if (!(minutes > 0) || !Number.isInteger(workers) || workers < 1 || workers > 8) throw new Error(HELP);
-  return { minutes, seed: values.seed, workers, scheduler: values.scheduler };
+function readOptions(): Options {
+  const options = commandLine(
+    'npm run soak --',
+    'real nodes mix while faults come at random: nothing may be lost, doubled or leaked',
+  )
+    .option('--minutes <minutes>', 'how long', decimal(0.1, 100_000), 10)
+    .option('--seed <seed>', 'which faults come when (default: the time)')
+    .option('--workers <number>', 'rounds, or batches, under way at once', whole(1, 8), 2)
+    .option('--scheduler', 'kill eight nodes and a scheduler at random, instead of making links fail', false)
+    .parse()
+    .opts<Omit<Options, 'seed'> & { readonly seed?: string }>();
+  return { ...options, seed: options.seed ?? String(Date.now()) };
 }
 
 async function soak({ minutes, seed, workers }: Options): Promise<boolean> {
@@ -120,6 +106,6 @@ function verdict(ledger: Ledger, leaks: LeakWatch, mischief: Mischief, seed: str
   return problems.length === 0;
 }
 
-const chosen = options();
-process.exitCode = (await (chosen.scheduler ? soakScheduler({ ...chosen, say }) : soak(chosen))) ? 0 : 1;
+const options = readOptions();
+process.exitCode = (await (options.scheduler ? soakScheduler({ ...options, say }) : soak(options))) ? 0 : 1;
 process.exit();

@@ -1,5 +1,6 @@
-// What the arguments of options may be. Commander names the option and ends with status 2, before a command does anything.
-import { InvalidArgumentError } from 'commander';
+// Command lines and the arguments that their options take. Commander names a wrong option and ends with status 2, before a command does
+// anything.
+import { Command, InvalidArgumentError } from 'commander';
 
 type Parse<T> = (text: string) => T;
 
@@ -53,3 +54,10 @@ export const duration: Parse<number> = (text) => {
 
 /** For an option that may be given several times. */
 export const gathered = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];
+
+/** A program's command line: help and version end it with status 0, wrong use with 2. */
+export const commandLine = (name: string, description: string): Command =>
+  new Command(name)
+    .description(description)
+    .showHelpAfterError('(see --help)')
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));

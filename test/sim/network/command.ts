@@ -2,7 +2,7 @@
 // targets are met is said, and is nobody's failure.
 import { writeFileSync } from 'node:fs';
 import { playAlone, type Setting } from './measure.js';
-import { NETWORK_USAGE, type NetworkCommand, readNetworkOptions } from './options.js';
+import { type NetworkCommand, networkCommand, readNetworkOptions } from './options.js';
 import { networkPlot } from './plot.js';
 import { tableOf, targetsOf } from './report.js';
 import { type Row, rowOf } from './rows.js';
@@ -22,7 +22,7 @@ export function playNetworks(args: readonly string[]): number {
   try {
     command = readNetworkOptions(args);
   } catch (error) {
-    console.error(`${(error as Error).message}\n\n${NETWORK_USAGE}`);
+    console.error(`${(error as Error).message}\n\n${networkCommand().helpInformation()}`);
     return 2;
   }
   const { settings, json, plot, latency, sharedCores } = command;
