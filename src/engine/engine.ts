@@ -19,6 +19,11 @@ export interface WorkOptions {
   readonly signal?: AbortSignal;
   /** Where the result goes, of exactly the result's length; default: a new buffer in shared memory. May not overlap an input. */
   readonly out?: Uint8Array;
+  /**
+   * The elements of all operands are known to be in 1..q: they were checked as they came in, or an engine has made them. They are not
+   * looked at again (8 ns an element); an element that is out of range makes the result wrong. Lengths are checked as ever.
+   */
+  readonly inRange?: boolean;
 }
 
 /** An operand in the engine's own form (Montgomery, on a device, …): multiplying by it costs one product. */

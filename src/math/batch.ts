@@ -75,12 +75,16 @@ export function toBigints(group: Group, batch: Uint8Array): bigint[] {
   return Array.from({ length: count }, (_, index) => readElement(group, batch, index));
 }
 
-/** How many elements a flat buffer holds. @throws MixError LENGTH_MISMATCH where they are not whole. */
-export function countElements(group: Group, batch: Uint8Array, what: string): number {
-  if (batch.length % group.elementBytes !== 0) {
+/** How many elements a flat buffer holds. @throws MixError LENGTH_MISMATCH if they are not whole, or not `expected`. */
+export function countElements(group: Group, batch: Uint8Array, what: string, expected?: number): number {
+  const elements = batch.length / group.elementBytes;
+  if (!Number.isInteger(elements)) {
     throw new MixError('LENGTH_MISMATCH', { what, length: batch.length, elementBytes: group.elementBytes });
   }
-  return batch.length / group.elementBytes;
+  if (expected !== undefined && elements !== expected) {
+    throw new MixError('LENGTH_MISMATCH', { what, elements, expected });
+  }
+  return elements;
 }
 
 /**
@@ -91,10 +95,7 @@ export function countElements(group: Group, batch: Uint8Array, what: string): nu
  */
 export function checkElements(group: Group, batch: Uint8Array, what: string, expected?: number): number {
   checkBytes(batch, what);
-  const count = countElements(group, batch, what);
-  if (expected !== undefined && count !== expected) {
-    throw new MixError('LENGTH_MISMATCH', { what, elements: count, expected });
-  }
+  const count = countElements(group, batch, what, expected);
   scanElements(group, batch, what, 0, Number.POSITIVE_INFINITY);
   return count;
 }

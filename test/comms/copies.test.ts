@@ -104,6 +104,10 @@ describe('the bytes of a slot, from one node of a ring to the next', () => {
   it.each(RINGS)('are allocated for four times in %s, each batch once', (phase) => {
     for (const batch of sentIn(phase)) expect(meter.allocations(batch, group.elementBytes)).toEqual(ALLOCATIONS);
   });
+
+  it.each(RINGS)('are checked once in %s, as they come in', (phase) => {
+    for (const batch of sentIn(phase)) expect(meter.checks(batch, group.elementBytes)).toBe(1);
+  });
 });
 
 describe('the meter', () => {

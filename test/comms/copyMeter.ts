@@ -1,4 +1,4 @@
-// Counts what this thread copies and allocates: every function of JavaScript and Node.js that copies bytes is wrapped, and notes what
+// Counts what this thread copies, allocates and checks: every function of JavaScript and Node.js that copies bytes is wrapped, and notes what
 // it copied and which file called it; every one that allocates is, too, and what it gave is looked at in the end. Bytes are known by
 // their contents: a batch is random, so what holds an element of it holds a copy of it. What Node.js and OpenSSL do in C++ it
 // cannot see.
@@ -61,6 +61,8 @@ export class CopyMeter {
   readonly #allocatedBytes: number;
   readonly #copied: Note[] = [];
   readonly #allocated: Note[] = [];
+  /** Words that were read by themselves, as checks of ranges do. */
+  readonly #words: unknown[] = [];
   readonly #restore: (() => void)[] = [];
 
   /** Copies of at least so many bytes are noted, and allocations of at least so many. */
@@ -84,6 +86,7 @@ export class CopyMeter {
     for (const { prototype } of [ArrayBuffer, SharedArrayBuffer]) this.#copies(prototype, 'slice', made);
     this.#copies(globalThis, 'structuredClone', (_, [value]) => findPrivate(value));
     this.#copies(MessagePort.prototype, 'postMessage', (_, [value]) => findPrivate(value));
+    this.#wrap(DataView.prototype, 'getUint32', (_self, _args, word) => this.#words.push(word));
     for (const name of ['alloc', 'allocUnsafe', 'allocUnsafeSlow']) this.#allocates(Buffer, name);
     for (const name of ['ArrayBuffer', 'SharedArrayBuffer', 'Uint8Array', 'Uint16Array', 'Uint32Array', 'DataView'])
       this.#constructs(name);
@@ -96,6 +99,21 @@ export class CopyMeter {
   /** How often each file has copied the elements of a batch: once where it has copied each of them once. */
   copies(batch: Uint8Array, elementBytes: number): Record<string, number> {
     return countIn(this.#copied, batch, elementBytes);
+  }
+
+  /**
+   * How often the range of a batch's elements was looked at: reads of the top word of an element, in memory of the batch itself or of a
+   * copy.
+   */
+  checks(batch: Uint8Array, elementBytes: number): number {
+    const tops = new Map<number, number>();
+    const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
+    for (let at = elementBytes - 4; at < batch.length; at += elementBytes) tops.set(view.getUint32(at, true), 0);
+    for (const word of this.#words as number[]) {
+      const times = tops.get(word);
+      if (times !== undefined) tops.set(word, times + 1);
+    }
+    return [...tops.values()].reduce((sum, times) => sum + times, 0) / (batch.length / elementBytes);
   }
 
   /** How often what each file has allocated holds the elements of a batch now. */
@@ -114,7 +132,11 @@ export class CopyMeter {
     this.#wrap(owner, name, (_self, _args, result) => this.#noteAllocation(result));
   }
 
-  #wrap(owner: object, name: string, note: (self: unknown, args: readonly unknown[], result: unknown) => void): void {
+  #wrap(
+    owner: object,
+    name: string,
+    note: (self: unknown, args: readonly unknown[], result: unknown) => unknown,
+  ): void {
     const own = Object.getOwnPropertyDescriptor(owner, name);
     const real = Reflect.get(owner, name) as Call;
     const wrapped: Call = function (this: unknown, ...args) {

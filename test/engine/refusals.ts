@@ -52,6 +52,22 @@ export function refusalTests(harness: Harness): void {
     ['ELEMENT_RANGE', 'bases beyond q', (e) => e.powShared(badBatch(group.q + 1n), exponents(1, 32), e32)],
     ['ELEMENT_RANGE', 'zero in a product', (e) => e.product(badBatch(0n))],
     ['ELEMENT_RANGE', 'zero in a multi-exponentiation', (e) => e.multiExp(badBatch(0n), exponents(2, 32), e32)],
+    [
+      'LENGTH_MISMATCH',
+      'elements in range of another length',
+      (e) => e.mul(elements(2), elements(3), { inRange: true }),
+    ],
+    ['LENGTH_MISMATCH', 'half an element in range', (e) => e.product(elements(2).subarray(1), { inRange: true })],
+    [
+      'ELEMENT_RANGE',
+      'zero that is not said to be in range',
+      (e) => e.mul(badBatch(0n), elements(2), { inRange: false }),
+    ],
+    [
+      'ARGUMENT_INVALID',
+      'neither in range nor not',
+      (e) => e.mul(elements(2), elements(2), { inRange: 1 as unknown as boolean }),
+    ],
     ['EXPONENT_RANGE', 'exponents of no bytes', (e) => e.pow(elements(1), exponents(1, 32), { exponentBytes: 0 })],
     ['EXPONENT_RANGE', 'exponents of half a byte', (e) => e.pow(elements(1), exponents(1, 32), { exponentBytes: 0.5 })],
     [

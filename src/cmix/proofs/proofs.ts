@@ -4,7 +4,15 @@
 // Bellare, Garay and Rabin, sound with 128-bit weights as the group has prime order). Nonces are uniform in [0, q).
 import { concat, digest, equalBytes, MixError, type Rng, type Secret, wipeAll, xof } from '../../base/index.js';
 import type { Engine, WorkOptions } from '../../engine/index.js';
-import { bigintToBytes, bytesToBigint, checkElements, elementAt, type Group, randomScalar } from '../../math/index.js';
+import {
+  bigintToBytes,
+  bytesToBigint,
+  checkElements,
+  countElements,
+  elementAt,
+  type Group,
+  randomScalar,
+} from '../../math/index.js';
 import { checkScalars, type DecryptionProof, type KnowledgeProof, type ShareContext } from './codec.js';
 import { proofResponse } from './scalar.js';
 
@@ -14,7 +22,7 @@ export * from './codec.js';
 const WEIGHT_BYTES = 16;
 
 /** How a caller steers engine work that has several steps. */
-export type ProofOptions = Pick<WorkOptions, 'priority' | 'order' | 'signal'>;
+export type ProofOptions = Pick<WorkOptions, 'priority' | 'order' | 'signal' | 'inRange'>;
 
 /** The generator as an element. */
 export function generatorElement(group: Group): Uint8Array {
@@ -186,15 +194,18 @@ export async function proveDecryption(
   options: ProofOptions = {},
 ): Promise<DecryptionProof> {
   const { group, width, exponentBytes } = context;
-  checkStatement(context, statement);
+  checkOwn(context, statement, options);
+  checkShares(context, statement, options);
   if (statement.exponents.length !== width * exponentBytes) {
     const { length } = statement.exponents;
     throw new MixError('LENGTH_MISMATCH', { what: 'exponents', length, expected: width * exponentBytes });
   }
-  const combination = await combine(engine, context, statement, options);
+  // All is checked by now.
+  const work = { ...options, inRange: true };
+  const combination = await combine(engine, context, statement, work);
   const nonces = freshNonces(rng, group, width);
   try {
-    const first = await bothPowers(engine, combination.base, nonces, options);
+    const first = await bothPowers(engine, combination.base, nonces, work);
     const challenge = decryptionChallenge(group, combination, first);
     const responses = Array.from({ length: width }, (_, e) => {
       const exponent = statement.exponents.reveal().subarray(e * exponentBytes, (e + 1) * exponentBytes);
@@ -206,10 +217,17 @@ export async function proveDecryption(
   }
 }
 
-function checkStatement({ group, width }: ShareContext, statement: DecryptionStatement): void {
-  const slots = checkElements(group, statement.c0, 'c0');
-  checkElements(group, statement.publicShares, 'key share', width);
-  checkElements(group, statement.shares, 'decryption shares', slots * width);
+/** Counts the elements that a proof is about, and checks their range unless the caller has. @throws MixError LENGTH_MISMATCH, ELEMENT_RANGE */
+function checkOwn({ group, width }: ShareContext, statement: DecryptionStatement, { inRange }: ProofOptions): void {
+  const check = inRange ? countElements : checkElements;
+  check(group, statement.c0, 'c0');
+  check(group, statement.publicShares, 'key share', width);
+}
+
+/** The same of the shares: for each slot's c0, as many as the width. */
+function checkShares({ group, width }: ShareContext, statement: DecryptionStatement, { inRange }: ProofOptions): void {
+  const check = inRange ? countElements : checkElements;
+  check(group, statement.shares, 'decryption shares', countElements(group, statement.c0, 'c0') * width);
 }
 
 /**
@@ -225,25 +243,25 @@ export async function verifyDecryption(
 ): Promise<boolean> {
   const { group, width } = context;
   const { proof } = statement;
-  const slots = checkElements(group, statement.c0, 'c0');
-  checkElements(group, statement.publicShares, 'key share', width);
+  checkOwn(context, statement, options);
   try {
-    checkElements(group, statement.shares, 'decryption shares', slots * width);
+    checkShares(context, statement, options);
     checkElements(group, proof.first, 'first message', 2 * width);
     checkScalars(group, proof.responses, 'response', width);
   } catch {
     // Out of range: no proof.
     return false;
   }
-  const combination = await combine(engine, context, statement, options);
+  const work = { ...options, inRange: true };
+  const combination = await combine(engine, context, statement, work);
   const challenge = decryptionChallenge(group, combination, proof.first);
   const statements = Array.from({ length: width }, (_, e) => [
     elementAt(group, statement.publicShares, e),
     elementAt(group, combination.combined, e),
   ]);
   const [left, powers] = await Promise.all([
-    bothPowers(engine, combination.base, proof.responses, options),
-    engine.powShared(concat(statements.flat()), challenge, { ...options, exponentBytes: challenge.length }),
+    bothPowers(engine, combination.base, proof.responses, work),
+    engine.powShared(concat(statements.flat()), challenge, { ...work, exponentBytes: challenge.length }),
   ]);
-  return equalBytes(left, await engine.mul(proof.first, powers, options));
+  return equalBytes(left, await engine.mul(proof.first, powers, work));
 }

@@ -71,12 +71,13 @@ function overlaps(a: View, b: Uint8Array): boolean {
 /** @throws MixError ARGUMENT_INVALID where an option is of a wrong type: before it is used, or silently not used */
 export function checkOptions(options: WorkOptions): void {
   checkObject(options, 'options');
-  const { priority, order, signal, out } = options;
+  const { priority, order, signal, out, inRange } = options;
   if (priority !== undefined && priority !== 'realtime' && priority !== 'precompute') {
     refuse('options.priority', "'realtime' or 'precompute'", priority);
   }
   if (order !== undefined && !Number.isFinite(order)) refuse('options.order', 'a number', order);
   checkSignal(signal, 'options.signal');
+  if (inRange !== undefined && typeof inRange !== 'boolean') refuse('options.inRange', 'true or false', inRange);
   if (out !== undefined) checkBytes(out, 'options.out');
 }
 

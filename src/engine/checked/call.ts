@@ -30,6 +30,7 @@ export class CheckedCall {
   readonly #owner: Owner;
   readonly #options: CallOptions;
   readonly #exponentBytes: number | undefined;
+  readonly #inRange: boolean;
   readonly #operands: Record<string, View> = {};
   readonly #rest: (() => Promise<unknown>)[] = [];
   #width = 1;
@@ -50,6 +51,7 @@ export class CheckedCall {
     this.#options = options;
     // Read once: what is checked is what is computed with.
     this.#exponentBytes = options.exponentBytes;
+    this.#inRange = options.inRange === true;
     const kinds = findEntry(op).operands;
     for (const name in kinds) this.#check(name, kinds[name], Reflect.get(given, name));
   }
@@ -207,10 +209,8 @@ export class CheckedCall {
   /** Counts elements and checks them; what a hostile batch would hold the main thread for, later: {@link CheckedCall.checkRest}. */
   #scan(what: string, batch: Uint8Array, expected: number | undefined): number {
     const { group } = this.#owner;
-    const count = countElements(group, batch, what);
-    if (expected !== undefined && count !== expected) {
-      throw new MixError('LENGTH_MISMATCH', { what, elements: count, expected });
-    }
+    const count = countElements(group, batch, what, expected);
+    if (this.#inRange) return count;
     const from = scanElements(group, batch, what, 0, CHECK_SLICE);
     if (from < count) this.#rest.push(() => checkElementsInTurns(group, batch, what, from));
     return count;

@@ -2,26 +2,25 @@
 // failure is one that may pass, reports a peer that stays unreachable, and never sends anything but the same bytes.
 import {
   asMixError,
+  type BackoffBounds,
+  backoffMs,
   type Clock,
   MixError,
   type NodeId,
   type Rng,
   type RoundId,
-  randomFraction,
   sleep,
 } from '../../base/index.js';
 import type { Logger } from '../../base/log.js';
 import type { BatchSource, Claim, ClaimRejection, Link, SignedTeamMessage } from '../../protocol/index.js';
 
-export interface RetryPolicy {
-  readonly firstPauseMs: number;
-  readonly longestPauseMs: number;
+export interface RetryPolicy extends BackoffBounds {
   /** A peer whose every attempt failed with a connection error for this long is lost. */
   readonly peerLostMs: number;
 }
 
 /** Loopback and data-centre links recover in milliseconds, wide ones in seconds; a phase deadline bounds the whole. */
-export const DEFAULT_RETRY: RetryPolicy = { firstPauseMs: 25, longestPauseMs: 1_000, peerLostMs: 8_000 };
+export const DEFAULT_RETRY: RetryPolicy = { firstMs: 25, longestMs: 1_000, peerLostMs: 8_000 };
 
 const isConnectionError = (error: MixError): boolean => error.code === 'LINK_DOWN' || error.code === 'LINK_TIMEOUT';
 
@@ -80,7 +79,7 @@ export class RetryingSender {
   async #insist(to: NodeId, parcel: Parcel, signal: AbortSignal, attempt: () => Promise<void>): Promise<void> {
     const { what } = parcel;
     const { clock, rng, retry, log } = this.#deps;
-    let pauseMs = retry.firstPauseMs;
+    let failures = 0;
     let unreachableSinceMs: number | undefined;
     while (!signal.aborted) {
       try {
@@ -96,10 +95,9 @@ export class RetryingSender {
         unreachableSinceMs = isConnectionError(error) ? (unreachableSinceMs ?? clock.nowMs()) : undefined;
         if (unreachableSinceMs !== undefined && clock.nowMs() - unreachableSinceMs >= retry.peerLostMs)
           this.#reportLost(to);
-        log.debug({ to, what, code: error.code, pauseMs }, 'sending again');
+        log.debug({ to, what, code: error.code, failures }, 'sending again');
       }
-      await sleep(clock, pauseMs * (0.5 + randomFraction(rng)), signal);
-      pauseMs = Math.min(pauseMs * 2, retry.longestPauseMs);
+      await sleep(clock, backoffMs(retry, ++failures, rng), signal);
     }
   }
 

@@ -57,11 +57,19 @@ export class RoundContext {
 
   /** Older rounds first: they are ready one after the other, and not all of them late together. */
   get precompute(): WorkOptions {
-    return { priority: 'precompute', order: this.facts.info.round, signal: this.ports.signal };
+    return { priority: 'precompute', ...this.#work };
   }
 
   get realtime(): WorkOptions {
-    return { priority: 'realtime', order: this.facts.info.round, signal: this.ports.signal };
+    return { priority: 'realtime', ...this.#work };
+  }
+
+  /**
+   * Every element that a round computes with is in range: batches are checked chunk by chunk as they come (IncomingBatch), payloads by
+   * the desk, key shares and first messages with their proofs; all others are drawn or computed here.
+   */
+  get #work(): Pick<WorkOptions, 'order' | 'signal' | 'inRange'> {
+    return { order: this.facts.info.round, signal: this.ports.signal, inRange: true };
   }
 
   /** Positions to which this node sends the batch of a phase. */

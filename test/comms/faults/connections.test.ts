@@ -41,7 +41,7 @@ const alert = { host: { keepaliveMs: 100, keepaliveTimeoutMs: 1_000 } };
 
 /** Sends a batch as a round does: until it is acknowledged. */
 function insist({ link }: FaultyPair, to: FaultyPair['to'], source: ReturnType<typeof batchSource>): Promise<void> {
-  const retry = { firstPauseMs: 5, longestPauseMs: 20, peerLostMs: 10_000 };
+  const retry = { firstMs: 5, longestMs: 20, peerLostMs: 10_000 };
   const lost = () => expect.unreachable('the peer is there');
   const deps = { link, clock: systemClock, rng: systemRng, log: silentLog, retry };
   return new RetryingSender({ ...deps, onPeerLost: lost, onRefused: lost }).transfer(to.node, source, never);

@@ -13,7 +13,7 @@ import { VirtualClock } from '../support/virtualClock.js';
 
 const PEER = 'p'.repeat(32) as NodeId;
 const message = { round: 4 as RoundId, message: { kind: 'sharesDigest' } } as SignedTeamMessage;
-const retry = { firstPauseMs: 10, longestPauseMs: 100, peerLostMs: 1_000 };
+const retry = { firstMs: 10, longestMs: 100, peerLostMs: 1_000 };
 
 /** Lets time pass until `untilMs`, and everything that waits for it happen. */
 async function pass(clock: VirtualClock, untilMs: number): Promise<void> {
@@ -37,7 +37,7 @@ function setUp(answer: (attempt: number, nowMs: number) => ErrorCode | undefined
   } as unknown as Link;
   const sender = new RetryingSender({
     ...{ link, clock, retry, log: silentLog },
-    rng: new SeededRng('courier'),
+    rng: new SeededRng('sending'),
     onPeerLost: (peer) => events.push(`lost ${peer === PEER} at ${clock.nowMs() >= retry.peerLostMs}`),
     onRefused: (_, round, what, error) => events.push(`refused ${round} ${what} ${error.code}`),
   });
