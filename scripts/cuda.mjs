@@ -8,14 +8,12 @@ import { cpus } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { HOST_FLAGS } from './kernels/host.mjs';
 import { findNvcc, PTX, TARGETS, WIDTHS } from './kernels/nvcc.mjs';
-import { eachOf, HARDENING, NVCC_LINK_HARDENING, run, tuned } from './lib/compile.mjs';
+import { compileOnce, eachOf, HARDENING, NVCC_LINK_HARDENING, run, tuned } from './lib/compile.mjs';
 
 export const LIBRARY = 'build/cuda/libmillrace_cuda.so';
 export const HOST_LIBRARY = 'build/cuda-host/libmillrace_cuda_host.so';
-
-const FLAGS = ['-std=c++17', '-fPIC', '-fvisibility=hidden'];
-const WARNINGS = ['-Wall', '-Wextra', '-Wno-psabi'];
 
 /** Where the check stands that is built with a library. */
 export const checkOf = (library) => join(dirname(library), 'check');
@@ -159,7 +157,7 @@ export async function buildCuda(root, nvcc, { library = LIBRARY, targets = TARGE
 /** The library over host lanes, and its check, built unless they are there already. `extra`: flags for every unit and the link
  * (sanitizers). */
 export async function buildCudaHost(root, compiler, { library = HOST_LIBRARY, extra = [], jobs = cpus().length } = {}) {
-  const flags = [...FLAGS, ...WARNINGS, '-O1', '-pthread', ...tuned(compiler), ...extra];
+  const flags = [...HOST_FLAGS, ...tuned(compiler), ...extra];
   const hash = hashOf(root, compiler, flags);
   if (stamped(root, library) === hash) return join(root, library);
   rmSync(join(root, stampOf(library)), { force: true });
@@ -169,7 +167,7 @@ export async function buildCudaHost(root, compiler, { library = HOST_LIBRARY, ex
     'host',
     jobs,
     ({ source, defines, object }) =>
-      run(compiler, [...flags, ...defines, '-x', 'c++', '-c', join(root, source), '-o', object]),
+      compileOnce(root, compiler, [...flags, ...defines, '-x', 'c++'], join(root, source), object),
     (kind, objects, out) => run(compiler, [...kind, '-pthread', ...extra, ...objects, '-o', out]),
   );
   writeFileSync(join(root, stampOf(library)), hash);

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { HARDENING, LINK_HARDENING } from './lib/compile.mjs';
+import { compileOnce, eachOf, HARDENING, LINK_HARDENING } from './lib/compile.mjs';
 
 export const LIBRARY = 'build/native/libmillrace_cpu.so';
 
@@ -41,42 +41,22 @@ export function findCompiler() {
 export async function buildNative(root, compiler, library = LIBRARY, extra = []) {
   const directory = join(root, library, '..');
   mkdirSync(directory, { recursive: true });
-  const object = (name) => join(directory, `${name}.o`);
+  const object = ({ name }) => join(directory, `${name}.o`);
   const all = units();
-  const pending = [...all];
-  const errors = [];
-  const { spawn } = await import('node:child_process');
-  const compile = ({ name, source, flags }) =>
-    new Promise((resolve) => {
-      const args = [
-        ...COMMON,
-        ...HARDENING,
-        ...QUIET,
-        ...flags,
-        ...extra,
-        '-c',
-        join(root, 'native', source),
-        '-o',
-        object(name),
-      ];
-      const child = spawn(compiler, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-      let said = '';
-      child.stderr.on('data', (text) => {
-        said += text;
-      });
-      child.on('error', (error) => resolve(errors.push(error.message)));
-      child.on('close', (code) => resolve(code === 0 ? undefined : errors.push(said.slice(0, 2000))));
+  try {
+    await eachOf(all, cpus().length, (unit) => {
+      const args = [...COMMON, ...HARDENING, ...QUIET, ...unit.flags, ...extra];
+      // Of compilers that we do not know, a warning is no reason to have no library.
+      return compileOnce(root, compiler, args, join(root, 'native', unit.source), object(unit), { mayWarn: true });
     });
-  const lane = async () => {
-    for (let unit = pending.shift(); unit; unit = pending.shift()) await compile(unit);
-  };
-  await Promise.all(Array.from({ length: Math.max(1, cpus().length) }, lane));
-  if (errors.length > 0) return errors[0];
+  } catch (error) {
+    return error.message.slice(0, 2000);
+  }
   // Linked beside and put in place: a process that has the old one loaded keeps it.
   const fresh = join(root, `${library}.new`);
   // The plain units first: of an inline function that several units hold, the linker keeps the first, and that one must not
   // need AVX-512 where the portable path calls it.
-  const objects = all.map(({ name }) => object(name)).reverse();
+  const objects = all.map(object).reverse();
   const link = spawnSync(compiler, ['-shared', ...LINK_HARDENING, ...extra, ...objects, '-o', fresh]);
   if (link.status !== 0) return String(link.stderr ?? link.error).slice(0, 2000);
   renameSync(fresh, join(root, library));

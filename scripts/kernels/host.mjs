@@ -1,11 +1,16 @@
 // Builds and runs the kernels on host lanes: the same source that nvcc compiles, by a plain C++ compiler, each lane of a warp an
 // entry of a vector. With sanitizers where asked for.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { compileOnce, eachOf, tuned } from '../lib/compile.mjs';
 
-const FLAGS = ['-std=c++17', '-O1', '-Wall', '-Wextra', '-Wno-psabi'];
+/** Of every unit on host lanes: those of the library, too (cuda.mjs), so that units of both are compiled once. */
+export const HOST_FLAGS = [
+  ...['-std=c++17', '-O1', '-fPIC', '-fvisibility=hidden', '-pthread'],
+  ...['-Wall', '-Wextra', '-Wno-psabi'],
+];
 /**
  * MILLRACE_LEAN: the general form only and no broken lanes, for sanitizers make every unit three times as long to compile; -Og takes a
  * third of the time of -O1 for that, and runs as fast.
@@ -30,43 +35,19 @@ const units = (flags) => [
   { name: 'inverse', source: 'native/inverse.cpp', flags: [] },
 ];
 
-/** Wide vectors where this machine's compiler can say so. */
-function tuned(compiler) {
-  const probe = spawnSync(compiler, ['-march=native', '-E', '-x', 'c++', '-'], {
-    input: '',
-    stdio: ['pipe', 'ignore', 'ignore'],
-  });
-  return probe.status === 0 ? ['-march=native'] : [];
-}
-
 /** Compiles into `directory`; the program's path. Throws what the compiler said. */
 export async function buildHost(root, compiler, directory, extra = []) {
   mkdirSync(directory, { recursive: true });
-  const flags = [...FLAGS, ...tuned(compiler), ...extra];
+  const flags = [...HOST_FLAGS, ...tuned(compiler), ...extra];
   const object = ({ name }) => join(directory, `${name}.o`);
-  const compile = (unit) =>
-    new Promise((resolve, reject) => {
-      const args = [...flags, ...unit.flags, '-c', join(root, unit.source), '-o', object(unit)];
-      const child = spawn(compiler, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-      let said = '';
-      child.stderr.on('data', (text) => {
-        said += text;
-      });
-      child.on('error', reject);
-      child.on('close', (code) =>
-        code === 0 && !said.includes('warning:')
-          ? resolve()
-          : reject(new Error(`${unit.source}: ${said.slice(0, 2000)}`)),
-      );
-    });
   const all = units(extra);
-  const pending = [...all];
-  const lane = async () => {
-    for (let unit = pending.shift(); unit; unit = pending.shift()) await compile(unit);
-  };
-  await Promise.all(Array.from({ length: Math.max(1, cpus().length) }, lane));
+  await eachOf(all, cpus().length, (unit) =>
+    compileOnce(root, compiler, [...flags, ...unit.flags, '-x', 'c++'], join(root, unit.source), object(unit)),
+  );
   const program = join(directory, 'kernels-host');
-  const link = spawnSync(compiler, [...extra, ...all.map(object), '-o', `${program}.new`], { encoding: 'utf8' });
+  const link = spawnSync(compiler, ['-pthread', ...extra, ...all.map(object), '-o', `${program}.new`], {
+    encoding: 'utf8',
+  });
   if (link.status !== 0) throw new Error(link.stderr.slice(0, 2000));
   renameSync(`${program}.new`, program);
   return program;

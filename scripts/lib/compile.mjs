@@ -1,5 +1,20 @@
-// How scripts call a compiler: side by side, each failing or warning one with what it said.
+// How scripts call a compiler: side by side, each failing or warning one with what it said; and what tests compile, once.
 import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Runs a compiler; what it said. Throws where it failed, or warned and must not. */
 export function run(command, args, { mayWarn = false } = {}) {
@@ -16,6 +31,84 @@ export function run(command, args, { mayWarn = false } = {}) {
         : reject(new Error(`${command} ${args.join(' ')}: ${said.slice(0, 4000)}`)),
     );
   });
+}
+
+/** Objects that were compiled, below the root: by the hash of everything that they are made of. */
+const OBJECTS = 'build/objects';
+const WAIT_MS = 100;
+/** Of older sources: they go with the next one that is compiled. */
+const UNUSED_MS_MAX = 7 * 24 * 3_600_000;
+
+/**
+ * Compiles a unit to `object`, unless the very same unit was compiled before: several tests link the same ones, and two may come at the
+ * same time. What it is made of is the compiler, its flags, and what its preprocessor gives, headers included (0.3 s a unit).
+ */
+export async function compileOnce(root, compiler, args, source, object, options = {}) {
+  const directory = join(root, OBJECTS);
+  mkdirSync(directory, { recursive: true });
+  const kept = join(directory, `${hashOfUnit(compiler, args, source)}.o`);
+  while (!existsSync(kept)) {
+    if (!takes(`${kept}.lock`)) {
+      await sleep(WAIT_MS);
+      continue;
+    }
+    try {
+      const fresh = `${kept}.${process.pid}`;
+      await run(compiler, [...args, '-c', source, '-o', fresh], options);
+      renameSync(fresh, kept);
+      removeUnused(directory);
+    } finally {
+      rmSync(`${kept}.lock`, { force: true });
+    }
+  }
+  const now = new Date();
+  utimesSync(kept, now, now);
+  copyFileSync(kept, object);
+}
+
+function removeUnused(directory) {
+  for (const file of readdirSync(directory).map((name) => join(directory, name))) {
+    const { mtimeMs } = statSync(file, { throwIfNoEntry: false }) ?? { mtimeMs: Infinity };
+    if (Date.now() - mtimeMs > UNUSED_MS_MAX) rmSync(file, { force: true });
+  }
+}
+
+function hashOfUnit(compiler, args, source) {
+  const version = spawnSync(compiler, ['--version'], { encoding: 'utf8' }).stdout;
+  const { status, stdout, stderr } = spawnSync(compiler, [...args, '-E', source], { maxBuffer: 1 << 28 });
+  if (status !== 0) throw new Error(`${compiler} ${source}: ${String(stderr).slice(0, 4000)}`);
+  return createHash('sha256').update(version).update(args.join('\0')).update(stdout).digest('hex').slice(0, 32);
+}
+
+/** Takes a lock: a file with the process that holds it. That of a process which is gone is taken away. */
+function takes(lock) {
+  try {
+    writeFileSync(lock, String(process.pid), { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+  }
+  if (!isRunning(holderOf(lock))) rmSync(lock, { force: true });
+  return false;
+}
+
+/** The process that holds a lock; this one where it cannot be told yet, for it is being written. */
+function holderOf(lock) {
+  try {
+    return Number(readFileSync(lock, 'utf8')) || process.pid;
+  } catch {
+    // It was just given back: the next attempt takes it.
+    return process.pid;
+  }
+}
+
+function isRunning(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
 }
 
 /** `work` on every item, `jobs` at a time, in order of the items. */

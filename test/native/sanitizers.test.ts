@@ -1,17 +1,7 @@
 // The native library under AddressSanitizer and UndefinedBehaviorSanitizer: check.cpp calls every function on every path,
-// with buffers that are exactly as long as they must be. Built once per state of the sources, under build/.
+// with buffers that are exactly as long as they must be.
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -44,37 +34,16 @@ function unavailable(compiler: string | undefined): string | undefined {
   }
 }
 
-/** Everything that the build is made of. */
-function stampOf(compiler: string): string {
-  const hash = createHash('sha256').update(compiler).update(FLAGS.join(' '));
-  for (const directory of ['native', 'kernels', 'test/native']) {
-    for (const name of readdirSync(join(root, directory)).sort()) {
-      if (/\.(h|cpp)$/.test(name)) hash.update(name).update(readFileSync(join(root, directory, name)));
-    }
-  }
-  return hash
-    .update(readFileSync(join(root, 'scripts/native.mjs')))
-    .digest('hex')
-    .slice(0, 16);
-}
-
-/** The path of the program, built unless it is there. */
+/** The path of the program. */
 async function build(compiler: string): Promise<string> {
-  const stamp = stampOf(compiler);
-  const directory = `build/sanitized/${stamp}`;
-  const program = join(root, directory, 'check');
-  if (existsSync(program)) return program;
-  // What older sources were built into is of no use any more.
-  rmSync(join(root, 'build/sanitized'), { recursive: true, force: true });
-  mkdirSync(join(root, directory), { recursive: true });
+  const directory = 'build/sanitized';
   const library = `${directory}/libmillrace_cpu.so`;
   expect(await buildNative(root, compiler, library, FLAGS)).toBeUndefined();
-  const fresh = `${program}.new`;
+  const program = join(root, directory, 'check');
   const sources = [join(root, 'test/native/check.cpp'), join(root, library)];
-  const args = ['-std=c++17', '-Wall', '-Wextra', ...FLAGS, ...sources, '-Wl,-rpath,$ORIGIN', '-o', fresh];
+  const args = ['-std=c++17', '-Wall', '-Wextra', ...FLAGS, ...sources, '-Wl,-rpath,$ORIGIN', '-o', program];
   const built = spawnSync(compiler, args, { encoding: 'utf8' });
   expect(built).toMatchObject({ status: 0, stderr: '' });
-  renameSync(fresh, program);
   return program;
 }
 
