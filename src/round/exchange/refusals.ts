@@ -1,4 +1,4 @@
-// Counter of refused inputs, by error code and kind of input. Apart from manager.ts, because it knows only metrics and errors.
+// Counter of refused inputs, by error code and kind of input.
 import { asMixError, type MixError } from '../../base/index.js';
 import type { Metrics } from '../../base/metrics.js';
 

@@ -1,6 +1,6 @@
 // All secrets of a round, in one place, so that one call wipes all of them: exponents, r, s, π, slot keys, and the prepared
 // operands that the engine holds for them. A result that arrives after the wipe (of work that was running when the round was
-// aborted) is wiped on arrival and its step ends with ABORTED.
+// aborted) is wiped on arrival and its step ends with ABORTED. Apart from round.ts because context.ts needs the type, too.
 import { MixError, Secret } from '../../base/index.js';
 import type { Prepared } from '../../engine/index.js';
 
