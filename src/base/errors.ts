@@ -316,7 +316,7 @@ const catalogue = {
 
 export type ErrorCode = keyof typeof catalogue;
 
-/** Values of an error: plain ones, never secrets, never who sent what. */
+/** Values of an error: plain ones, never secrets, never the sender of a message. */
 export type ErrorValues = Readonly<Record<string, string | number | boolean>>;
 
 const findEntry = (code: ErrorCode): CatalogueEntry => catalogue[code];

@@ -97,5 +97,5 @@ const streamTo = (destination: DestinationStream): Writable =>
     },
   });
 
-/** A log that says nothing, for tests and the simulator. */
+/** A silent log, for tests and the simulator. */
 export const silentLog: Logger = pino({ level: 'silent' });

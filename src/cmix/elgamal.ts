@@ -67,7 +67,7 @@ export async function encryptBatch(
     payload = await engine.mul(plain, keys, phaseOptions(options));
     return joinCipher(engine, heads, payload, width);
   } finally {
-    // Z^y opens the ciphertext that is sent; with an encryption of s, it would reveal the permutation.
+    // Z^y opens the ciphertext that is sent: left in memory, that of an encryption of s would reveal the permutation.
     wipeAll(keys, payload, ...columns);
   }
 }

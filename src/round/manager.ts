@@ -310,7 +310,7 @@ export class RoundManager implements LinkReceiver {
     this.#get(id).round.dispatch({ type: 'assign' });
   }
 
-  /** The scheduler gives a round up. */
+  /** Fails a round that the scheduler has given up. */
   failRound(id: RoundId, reason: string): void {
     this.#get(id).round.dispatch({ type: 'fault', code: 'SCHEDULER_FAILED', detail: reason });
   }

@@ -31,7 +31,7 @@ export function servedWindows(): Windows {
   return served;
 }
 
-/** Recorded while the session lives: afterwards it does not tell. */
+/** Records the windows while the session lives: afterwards they cannot be read. */
 function note({ session }: http2.ServerHttp2Stream): void {
   if (!session) return;
   const { localSettings, state } = session;

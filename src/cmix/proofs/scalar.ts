@@ -3,7 +3,7 @@
 // would reveal the team key share.
 import { bigintToBytes, type Group } from '../../math/index.js';
 
-/** Limbs of 16 bits: a product and two carries stay below 2^32, where a JavaScript number is exact. */
+/** Limbs of 16 bits: a product and two carries stay below 2^32, the range of JavaScript's unsigned shifts. */
 const LIMB_BITS = 16;
 
 function toLimbs(bytes: Uint8Array, length: number): Uint32Array {

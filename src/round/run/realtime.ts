@@ -44,7 +44,7 @@ export interface RoundOutputs {
 /** The senders that this node knows. */
 export interface RoundSenders {
   readonly secretOf: (sender: SenderId) => SenderSecret | undefined;
-  /** The sender's secret will be needed until the round ends. */
+  /** Keeps the sender's secret until the round ends. */
   readonly hold: (sender: SenderId) => void;
   /** Messages of these senders are mixed. */
   readonly mixed: (senders: Iterable<SenderId>) => void;
