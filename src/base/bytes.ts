@@ -1,12 +1,11 @@
-// Byte helpers: hex, comparison, concatenation, and the domain-separated hash that every digest of the protocol is made
-// with. A digest is SHA-256 over the domain and the parts, each preceded by its length, so that no two different
-// lists of parts can hash alike.
+// Byte helpers: hex, comparison, concatenation, and the domain-separated hash of all protocol digests. A digest is SHA-256 over
+// the domain and the parts, each preceded by its length, so that no two different lists of parts have the same input.
 import { createHash, hash as oneHash, timingSafeEqual } from 'node:crypto';
 
 /** Bytes of a digest made by {@link digest}. */
 export const DIGEST_BYTES = 32;
 
-/** What a digest takes: bytes as they are, text as UTF-8, numbers as unsigned 64-bit little-endian integers. */
+/** A part of a digest: bytes unchanged, text as UTF-8, numbers as unsigned 64-bit little-endian integers. */
 export type DigestPart = Uint8Array | string | number | bigint;
 
 const PREFIX = 'millrace/v1/';
@@ -15,7 +14,7 @@ export function toHex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
 }
 
-/** Bytes of a hex text; undefined where it is not hex of whole bytes. */
+/** Decodes hex; undefined if the text is not hex of whole bytes. */
 export function fromHex(hex: string): Uint8Array | undefined {
   if (hex.length % 2 !== 0 || !/^[0-9a-f]*$/i.test(hex)) return undefined;
   return new Uint8Array(Buffer.from(hex, 'hex'));
@@ -35,12 +34,12 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
   return out;
 }
 
-/** Equality in time that depends on the lengths only. */
+/** Compares in time that depends on the lengths only. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-/** An unsigned 64-bit little-endian integer. */
+/** Encodes an unsigned 64-bit little-endian integer. */
 export function uint64(value: number | bigint): Uint8Array {
   const out = new Uint8Array(8);
   putUint64(value, out, 0);
@@ -52,7 +51,7 @@ function putUint64(value: number | bigint, out: Uint8Array, at: number): void {
     new DataView(out.buffer, out.byteOffset, out.byteLength).setBigUint64(at, BigInt(value), true);
     return;
   }
-  // Every length that is hashed comes through here: BigInt would be half the cost of a digest.
+  // Without BigInt, which would be half the cost of a digest: every hashed length passes here.
   const high = Math.floor(value / 2 ** 32);
   for (let i = 0; i < 4; i++) {
     out[at + i] = value >>> (8 * i);
@@ -65,7 +64,7 @@ function partLength(part: DigestPart): number {
   return typeof part === 'string' ? Buffer.byteLength(part, 'utf8') : 8;
 }
 
-/** Writes a part with its length before it; gives where the next one goes. */
+/** Writes a part after its length; returns the index after it. */
 function putPart(part: DigestPart, out: Uint8Array, at: number): number {
   const length = partLength(part);
   const from = at + 8;
@@ -73,7 +72,7 @@ function putPart(part: DigestPart, out: Uint8Array, at: number): number {
   if (part instanceof Uint8Array) out.set(part, from);
   else if (typeof part !== 'string') putUint64(part, out, from);
   else if (length !== part.length) out.set(Buffer.from(part, 'utf8'), from);
-  // As many bytes as characters: ASCII, and short, as nearly all text that is hashed.
+  // As many bytes as characters, so ASCII: short, like nearly all hashed text.
   else for (let i = 0; i < length; i++) out[from + i] = part.charCodeAt(i);
   return from + length;
 }
@@ -85,23 +84,23 @@ export function framedLength(domain: string, parts: readonly DigestPart[]): numb
   return length;
 }
 
-/** Writes {@link framed} into a buffer that has room for it; gives the index behind it. */
+/** Writes {@link framed} into a buffer that has room for it; returns the index after it. */
 export function frameInto(out: Uint8Array, from: number, domain: string, parts: readonly DigestPart[]): number {
   let at = putPart(PREFIX + domain, out, from);
   for (const part of parts) at = putPart(part, out, at);
   return at;
 }
 
-/** The bytes that stand for `parts` under `domain`, unambiguously: what digest, XOF and MACs are computed over. */
+/** Returns the unambiguous encoding of `parts` under `domain`: the input of digest, XOF and MACs. */
 export function framed(domain: string, parts: readonly DigestPart[]): Uint8Array {
   const out = new Uint8Array(framedLength(domain, parts));
   frameInto(out, 0, domain, parts);
   return out;
 }
 
-/** Longest input that is copied and hashed in one call: a short copy is cheaper than the calls that it saves. */
+/** Longest input that is copied and hashed in one call: a short copy costs less than the calls that it saves. */
 const ONE_CALL_BYTES = 4_096;
-/** Where short frames are made, between calls all zeros: to allocate one costs as much as to hash it. */
+/** Buffer for short frames, all zeros between calls: allocating one costs as much as hashing it. */
 const frames = new Uint8Array(ONE_CALL_BYTES);
 
 /** Calls `use` with the frame of these parts, and wipes it. */
@@ -118,34 +117,34 @@ function withFrame<T>(domain: string, parts: readonly DigestPart[], use: (frame:
 }
 
 /**
- * Writes SHA-256 of `bytes` into `out` at `at`: for digests that stand side by side, of which each would cost more to allocate than
- * to compute. It passes through a string, as node:crypto gives that at half the price of bytes: for public digests only.
+ * Writes SHA-256 of `bytes` into `out` at `at`: for digests that stand side by side; allocating each would cost more than
+ * computing it. It passes through a string, which node:crypto returns at half the cost of bytes: for public digests only.
  */
 export function sha256Into(bytes: Uint8Array, out: Buffer, at: number): void {
   out.write(oneHash('sha256', bytes, 'binary'), at, DIGEST_BYTES, 'binary');
 }
 
 /**
- * Writes SHA-256 of `head` and `bytes`, one behind the other, as {@link sha256Into} does, and copies neither. For slots: at 512 bytes
- * it takes as long as copying both into one buffer and hashing that, 0.9 µs; for longer ones it takes less, for 256 bytes more.
+ * Writes SHA-256 of `head` and `bytes`, concatenated, as {@link sha256Into} does, and copies neither. For slots: at 512 bytes it
+ * takes as long as copying both into one buffer and hashing that, 0.9 µs; for longer ones it takes less, for 256 bytes more.
  */
 export function sha256PairInto(head: Uint8Array, bytes: Uint8Array, out: Buffer, at: number): void {
   const hash = createHash('sha256').update(head).update(bytes);
   out.write(hash.digest('binary'), at, DIGEST_BYTES, 'binary');
 }
 
-/** Where a short digest is made, before it gets bytes of its own. */
+/** Buffer for a short digest before it is copied. */
 const made = Buffer.alloc(DIGEST_BYTES);
 
-/** SHA-256 of `bytes`, 32 bytes of their own, by the same way as {@link sha256Into}: for public digests only. */
+/** SHA-256 of `bytes`, 32 bytes in a buffer of their own; passes through a string as {@link sha256Into} does: for public digests only. */
 export function sha256(bytes: Uint8Array): Uint8Array {
   sha256Into(bytes, made, 0);
   return new Uint8Array(made);
 }
 
 /**
- * SHA-256 over the domain and the parts, 32 bytes, for everybody to see: a secret is derived by other means. Fed piece by piece where
- * it is long: a batch is not copied to be hashed.
+ * SHA-256 over the domain and the parts, 32 bytes; for public digests only, secrets are derived by other means. Long input is
+ * hashed piece by piece: a batch is not copied.
  */
 export function digest(domain: string, ...parts: readonly DigestPart[]): Uint8Array {
   let bytes = 0;
@@ -159,7 +158,7 @@ export function digest(domain: string, ...parts: readonly DigestPart[]): Uint8Ar
   return new Uint8Array(hash.digest());
 }
 
-/** SHAKE256 over the domain and the parts, `length` bytes. May be over a secret: what it made on the way is wiped. */
+/** SHAKE256 over the domain and the parts, `length` bytes. The input may be secret: its frame is wiped. */
 export function xof(length: number, domain: string, ...parts: readonly DigestPart[]): Uint8Array {
   return withFrame(domain, parts, (frame) => {
     const out = createHash('shake256', { outputLength: length }).update(frame).digest();
@@ -167,7 +166,7 @@ export function xof(length: number, domain: string, ...parts: readonly DigestPar
   });
 }
 
-/** Fills `out` with SHAKE256 of `bytes`, as {@link sha256Into} does: by way of a string, for public bytes only. */
+/** Fills `out` with SHAKE256 of `bytes`; passes through a string as {@link sha256Into} does: for public bytes only. */
 export function xofInto(bytes: Uint8Array, out: Buffer): void {
   const hash = createHash('shake256', { outputLength: out.length });
   out.write(hash.update(bytes).digest('binary'), 0, out.length, 'binary');

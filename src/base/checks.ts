@@ -1,9 +1,10 @@
-// Checks of what callers pass: types, options and bounds, before anything is allocated or computed. Types are checked at run time
-// because callers write JavaScript, too, and because native code indexes by some of these values. An error names the argument.
+// Checks of callers' arguments: types, options and bounds, before anything is allocated or computed. Types are checked at run
+// time because callers write JavaScript, too, and because native code indexes by some of these values. An error names the
+// argument.
 import { types } from 'node:util';
 import { MixError } from './errors.js';
 
-/** What a wrong value is, for an error: its type, never its contents. */
+/** Describes a wrong value for an error: its type, never its contents. */
 export function kindName(value: unknown): string {
   if (value === null) return 'null';
   if (ArrayBuffer.isView(value))
@@ -23,12 +24,12 @@ function isDetached(view: ArrayBufferView): boolean {
   try {
     return new Uint8Array(view.buffer).length > 0;
   } catch {
-    // That it throws is the answer.
+    // The error is the answer.
     return true;
   }
 }
 
-/** Bytes, and nothing that merely looks like them: no string, no array, no other typed array. @throws MixError ARGUMENT_INVALID */
+/** Accepts only a Uint8Array: no string, no array, no other typed array. @throws MixError ARGUMENT_INVALID */
 export function checkBytes(value: unknown, argument: string): asserts value is Uint8Array {
   if (!types.isUint8Array(value) || isDetached(value)) refuse(argument, 'a Uint8Array', value);
 }
@@ -57,7 +58,7 @@ export function checkObject(value: unknown, argument: string): asserts value is 
   }
 }
 
-/** An object that has these methods: a port that a caller brings. @throws MixError ARGUMENT_INVALID */
+/** An object that has these methods: a port that a caller supplies. @throws MixError ARGUMENT_INVALID */
 export function checkMethods(value: unknown, argument: string, methods: readonly string[]): asserts value is object {
   const has = (name: string) => typeof (value as Record<string, unknown>)[name] === 'function';
   if (typeof value !== 'object' || value === null || !methods.every(has)) {

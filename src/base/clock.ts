@@ -1,5 +1,5 @@
-// The Clock port. Everything that waits or measures goes through it, so that the same code runs against the machine's
-// clock and, in the simulator, against a virtual one where nothing happens until the test lets time pass.
+// The Clock port. Everything that waits or measures uses it, so that the same code runs on the machine's clock and, in the
+// simulator, on a virtual one whose time the test advances.
 
 import { type Rng, randomFraction } from './rng.js';
 
@@ -9,7 +9,7 @@ export type CancelTimer = () => void;
 export interface Clock {
   /** Milliseconds since some fixed point; never goes back. For durations. */
   nowMs(): number;
-  /** Milliseconds since 1970, as the machine believes. For certificates and records, never for deadlines. */
+  /** Milliseconds since 1970, by the machine's clock. For certificates and records, never for deadlines. */
   wallMs(): number;
   /** Calls `fire` once after `delayMs`. Timers do not keep the process alive. */
   after(delayMs: number, fire: () => void): CancelTimer;
@@ -26,15 +26,15 @@ export const systemClock: Clock = {
 };
 
 /**
- * A time of day so far from now: what grpc-js wants for a deadline. It is turned into a duration as soon as a call begins, so that a
- * clock that is set meanwhile changes nothing.
+ * Returns the time of day in `delayMs` from now: grpc-js takes deadlines in this form. It is turned into a duration as soon as a
+ * call begins, so that setting the clock meanwhile changes nothing.
  */
 export const timeOfDayIn = (delayMs: number): Date => new Date(systemClock.wallMs() + delayMs);
 
-/** Now, as people write it: 2026-11-30T23:59:59.000Z. */
+/** Returns the time in ISO 8601: 2026-11-30T23:59:59.000Z. */
 export const timestamp = (): string => new Date(systemClock.wallMs()).toISOString();
 
-/** Asks for the part of the time, from 0 to 1, in which this thread's event loop was at work since it was asked last. */
+/** Returns a function that gives the share of the time since its last call, from 0 to 1, in which this thread's event loop was busy. */
 export function busyMeter(): () => number {
   let last = performance.eventLoopUtilization();
   return () => {
@@ -44,7 +44,7 @@ export function busyMeter(): () => number {
   };
 }
 
-/** Waits `delayMs`, or until `signal` aborts: never rejects, look at the signal afterwards. */
+/** Waits `delayMs`, or until `signal` aborts: never rejects, check the signal afterwards. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();
@@ -66,12 +66,12 @@ export interface BackoffBounds {
 }
 
 /**
- * The pause after so many failures in a row, counted from 1: it doubles from the first to the longest, and is drawn from its upper
- * half, so that parties that failed together do not try again together.
+ * Returns the pause after `failures` failures in a row, counted from 1: it doubles from the first to the longest, and is drawn
+ * from its upper half, so that parties that failed together do not retry together.
  */
 export function backoffMs({ firstMs, longestMs }: BackoffBounds, failures: number, rng: Rng): number {
   return Math.min(firstMs * 2 ** (failures - 1), longestMs) * (0.5 + randomFraction(rng) / 2);
 }
 
-/** Resolves when everything that is due has had its turn: what takes long does so between two parts of its work. */
+/** Resolves after everything that is due now has run; long work awaits it between two parts. */
 export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

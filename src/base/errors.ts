@@ -1,13 +1,13 @@
-// The one error type of the project. Every failure a caller can meet has a code in the catalogue below, with what it
-// means, what to do about it, and whether the same call may succeed when it is simply made again (retry).
-// A MixError crosses the network as its code and values (transport/status.ts) and comes out as the same MixError.
+// The one error type of the project. Every failure that a caller can meet has a code in the catalogue below, with its meaning,
+// its remedy, and whether the same call may succeed when repeated (retry). A MixError crosses the network as its code and values
+// (transport/status.ts) and comes out as the same MixError.
 
 interface CatalogueEntry {
-  /** What happened, without the values. */
+  /** Description of the failure, without the values. */
   readonly what: string;
-  /** What the reader of the message can do about it. */
+  /** Advice to the reader of the message. */
   readonly remedy: string;
-  /** True where the very same call may succeed later: connection trouble, a message that overtook another one. */
+  /** True if the same call may succeed later: connection trouble, a message that overtook another one. */
   readonly retry?: boolean;
 }
 
@@ -316,7 +316,7 @@ const catalogue = {
 
 export type ErrorCode = keyof typeof catalogue;
 
-/** What an error may carry: plain values, never secrets, never who sent what. */
+/** Values of an error: plain ones, never secrets, never the sender of a message. */
 export type ErrorValues = Readonly<Record<string, string | number | boolean>>;
 
 const findEntry = (code: ErrorCode): CatalogueEntry => catalogue[code];
@@ -333,12 +333,12 @@ export class MixError extends Error {
     this.values = values;
   }
 
-  /** What to do about it. */
+  /** Advice to the reader of the error. */
   get remedy(): string {
     return findEntry(this.code).remedy;
   }
 
-  /** True where the same call may simply be made again. */
+  /** True if the same call may simply be repeated. */
   get retryable(): boolean {
     return findEntry(this.code).retry === true;
   }
@@ -351,7 +351,7 @@ function describe(code: ErrorCode, values: ErrorValues): string {
   return `${code}: ${findEntry(code).what}${detail === '' ? '' : ` (${detail})`}`;
 }
 
-/** True if `code` is one of the catalogue's: for codes that come from the network. */
+/** True if `code` is in the catalogue: for codes from the network. */
 export function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === 'string' && Object.hasOwn(catalogue, code);
 }
@@ -361,7 +361,7 @@ export function errorCodes(): readonly ErrorCode[] {
   return Object.keys(catalogue) as ErrorCode[];
 }
 
-/** Turns anything thrown into a MixError; what is not one already becomes INTERNAL with its message. */
+/** Turns anything thrown into a MixError; another error becomes INTERNAL with its message. */
 export function asMixError(thrown: unknown): MixError {
   if (thrown instanceof MixError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);

@@ -1,15 +1,15 @@
-// Shares of what there is for the places that want it: a place is an address, a network or a connection, by name.
+// Fair shares of a capacity: each place (the name of an address, a network or a connection) gets its part.
 
-/** Below this part of what there is, nobody is counted. */
+/** Load below which no place is limited. */
 export const REST = 1 / 2;
-/** The part that is kept for newcomers, and how little a place holds to count as one. */
+/** Part of the capacity that is reserved for newcomers, and the most that a place may hold to count as one. */
 const RESERVE = 1 / 8;
 const LITTLE = 1 / 64;
 
 /**
- * Divides what there is among the places that want it. At rest, below half, a place may hold any part of it: all honest senders of a
- * demo, a campus or a proxy are one place. Under load each may hold an equal share, and the last eighth is for those who hold little:
- * so newcomers find a seat beside whoever was there first.
+ * Divides a capacity among places. At rest, below half, a place may hold any part of it: all honest senders of a demo, a campus
+ * or a proxy are one place. Under load each place may hold an equal share, and the last eighth is for places that hold little: so
+ * newcomers find room beside earlier ones.
  */
 export class Shares {
   readonly #capacity: number;
@@ -20,7 +20,7 @@ export class Shares {
     this.#capacity = capacity;
   }
 
-  /** 0 where nothing is held, 1 where all is. */
+  /** 0 if nothing is held, 1 if all is. */
   get load(): number {
     return this.#total / this.#capacity;
   }
@@ -38,7 +38,7 @@ export class Shares {
     return this.#capacity / Math.max(1, this.#held.size + (this.#held.has(place) ? 0 : 1));
   }
 
-  /** Whether a place may have so much more. */
+  /** True if a place may have `amount` more. */
   may(place: string, amount = 1): boolean {
     const after = this.#total + amount;
     if (after > this.#capacity) return false;
@@ -48,20 +48,20 @@ export class Shares {
     return this.held(place) + amount <= Math.max(most, amount);
   }
 
-  /** Takes so much more for a place, where it may have it. */
+  /** Takes `amount` for a place, if it may have it; returns whether it did. */
   take(place: string, amount = 1): boolean {
     if (!this.may(place, amount)) return false;
     this.hold(place, amount);
     return true;
   }
 
-  /** Notes what a place holds, whatever its share is. */
+  /** Records an amount that a place holds, regardless of its share. */
   hold(place: string, amount = 1): void {
     this.#held.set(place, this.held(place) + amount);
     this.#total += amount;
   }
 
-  /** Gives back what a place held. */
+  /** Returns an amount that a place held. */
   give(place: string, amount = 1): void {
     const held = this.held(place);
     const given = Math.min(held, amount);

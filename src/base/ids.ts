@@ -3,7 +3,7 @@
 declare const brand: unique symbol;
 type Branded<T, Name extends string> = T & { readonly [brand]: Name };
 
-/** A round's number, given by whoever signs the RoundInfo; never used twice. */
+/** A round's number, assigned by the signer of the RoundInfo; never used twice. */
 export type RoundId = Branded<number, 'RoundId'>;
 /** A node: the first 16 bytes of the SHA-256 of its Ed25519 identity key, as 32 hex digits. */
 export type NodeId = Branded<string, 'NodeId'>;

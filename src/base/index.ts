@@ -1,5 +1,6 @@
-// What every room uses: bytes and digests, checks, time, errors, ids, promises, randomness, secrets, shares. `log`, `metrics` and `store`
-// load a library each and are imported by their own names: with them in here, a worker thread takes 114 ms to load instead of 39.
+// Used by every room: bytes and digests, checks, time, errors, ids, promises, randomness, secrets, shares. `log`, `metrics` and
+// `store` load a library each and are imported by their own names: with them in here, a worker thread takes 114 ms to load
+// instead of 39.
 export {
   concat,
   DIGEST_BYTES,

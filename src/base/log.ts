@@ -1,5 +1,5 @@
-// Logging: pino, readable on a terminal, one JSON object a line otherwise. Secrets are of type Secret, which prints as
-// `[secret]`; on top of that, fields whose names say that they hold key material are redacted.
+// Logging: pino, readable on a terminal, else one JSON object per line. Secrets are of type Secret, which prints as `[secret]`;
+// in addition, fields whose names indicate key material are redacted.
 import { writeSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
@@ -15,7 +15,7 @@ const REDACTED = ['seed', 'secret', 'privateKey', 'token', 'registrationCode', '
 export interface LogOptions {
   readonly name: string;
   readonly level: LogLevel;
-  /** Where lines go: standard error unless told, so that standard output stays a command's own. */
+  /** Output of lines: standard error by default, so that standard output is a command's own. */
   readonly destination?: DestinationStream;
   /** `auto` is pretty on a terminal. */
   readonly format?: 'auto' | 'pretty' | 'json';
@@ -40,12 +40,12 @@ export function createLog(options: LogOptions): Logger {
 }
 
 const STANDARD_ERROR = 2;
-/** A reader that is slow is waited for so often, a millisecond each: a log is no reason to stop for longer. */
+/** Number of waits for a slow reader, a millisecond each: a log must not stop the process for longer. */
 const WAITS_MAX = 5;
 
 /**
- * Standard error, which may be a file on a disk that is full, or a pipe that nobody reads any more: a line that cannot be written is
- * dropped and counted, and mixing goes on. The first line that can be written again says how many were lost.
+ * Standard error, which may be a file on a full disk, or a pipe without a reader: a line that cannot be written is dropped and
+ * counted, and mixing goes on. After the first line that can be written again, another reports how many were lost.
  */
 class StandardError implements DestinationStream {
   #dropped = 0;
@@ -69,7 +69,7 @@ class StandardError implements DestinationStream {
   }
 }
 
-/** False where it could not be written, or not all of it. */
+/** Returns false if the line could not be written in full. */
 function writeWhole(line: string): boolean {
   const bytes = Buffer.from(line);
   for (let at = 0, waits = 0; at < bytes.length; ) {
@@ -88,7 +88,7 @@ const standardError = new StandardError();
 /** Log lines of this process that could not be written. */
 export const droppedLogLines = (): number => standardError.dropped;
 
-/** The readable form is a pipeline, and needs a whole stream at its end. */
+/** The readable form is a pipeline, and needs a Writable at its end. */
 const streamTo = (destination: DestinationStream): Writable =>
   new Writable({
     write(line, _encoding, done) {
@@ -97,5 +97,5 @@ const streamTo = (destination: DestinationStream): Writable =>
     },
   });
 
-/** A log that says nothing, for tests and the simulator. */
+/** A silent log, for tests and the simulator. */
 export const silentLog: Logger = pino({ level: 'silent' });

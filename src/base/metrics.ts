@@ -1,5 +1,5 @@
-// The metrics factory: prom-client behind one small object per process (or per simulated node), so that no module
-// touches a global registry. No metric may carry a sender, a slot, a permutation or a per-message time as label or value.
+// The metrics factory: prom-client behind one small object per process (or per simulated node), so that no module uses a global
+// registry. No metric may carry a sender, a slot, a permutation or a per-message time as label or value.
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { droppedLogLines } from './log.js';
@@ -7,9 +7,9 @@ import { droppedLogLines } from './log.js';
 export interface Metrics {
   counter<L extends string>(name: string, help: string, labels?: readonly L[]): Counter<L>;
   gauge<L extends string>(name: string, help: string, labels?: readonly L[]): Gauge<L>;
-  /** A gauge that reads its value whenever it is asked for. */
+  /** A gauge that reads its value at each collection. */
   observed(name: string, help: string, read: () => number): void;
-  /** Buckets are upper bounds in the unit that the name ends in. */
+  /** Buckets are upper bounds, in the unit at the end of the name. */
   histogram<L extends string>(
     name: string,
     help: string,
@@ -23,7 +23,7 @@ export interface Metrics {
 
 const PREFIX = 'millrace_';
 
-/** A fresh registry. The same name asked for twice gives the same metric. `processMetrics` adds CPU, memory, event loop. */
+/** Makes a fresh registry. The same name twice gives the same metric. `processMetrics` adds CPU, memory, event loop. */
 export function createMetrics(options: { processMetrics?: boolean } = {}): Metrics {
   const registry = new Registry();
   if (options.processMetrics) collectDefaultMetrics({ register: registry });

@@ -1,4 +1,5 @@
-// Promises: one that somebody else settles, one that many share, and one that keeps the process alive while a program awaits it.
+// Promises: one that is settled from outside, one that many callers share, and one that keeps the process alive while a program
+// awaits it.
 export interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly settled: boolean;
@@ -6,7 +7,7 @@ export interface Deferred<T> {
   reject(reason: unknown): void;
 }
 
-/** A pending promise with its handles. Its rejection never counts as unhandled: whoever awaits it still sees it. */
+/** Makes a pending promise with its handles. Its rejection never counts as unhandled; callers that await it still get it. */
 export function deferred<T>(): Deferred<T> {
   let resolvePromise!: (value: T) => void;
   let rejectPromise!: (reason: unknown) => void;
@@ -15,7 +16,7 @@ export function deferred<T>(): Deferred<T> {
     resolvePromise = resolve;
     rejectPromise = reject;
   });
-  // Callers that await it get the error. Without one, it is not an error.
+  // Callers that await it get the error. Without such a caller it is no error.
   promise.catch(() => {});
   return {
     promise,
@@ -33,7 +34,7 @@ export function deferred<T>(): Deferred<T> {
   };
 }
 
-/** The answer under way for `key`, or a new one: all who ask the same at one time share it. A failure is shared, too. */
+/** Returns the pending answer for `key`, or asks anew: simultaneous callers share it. A failure is shared, too. */
 export function shared<Key, Answer>(
   underWay: Map<Key, Promise<Answer>>,
   key: Key,
@@ -49,8 +50,9 @@ export function shared<Key, Answer>(
 }
 
 /**
- * Timers of the Clock port and idle connections keep no process alive, and neither does a pending promise: a program that awaits one
- * would end in the middle, with status 0 or 13 and without a word. Functions that a program awaits go through `keepingAlive`.
+ * Interval of a timer that keeps the process alive. Timers of the Clock port, idle connections and pending promises do not: a
+ * program that awaits one would end in the middle, with status 0 or 13 and no message. Functions that a program awaits use
+ * `keepingAlive`.
  */
 const HEARTBEAT_MS = 2 ** 30;
 let awaited = 0;

@@ -1,5 +1,5 @@
-// The Rng port: where random bytes come from. Production takes them from the operating system; the simulator and tests
-// take them from a seed, so that a failing run can be replayed.
+// The Rng port: the source of random bytes. Production takes them from the operating system; the simulator and tests take them
+// from a seed, so that a failing run can be replayed.
 import { randomFillSync } from 'node:crypto';
 import { secretBytes } from './secret.js';
 
@@ -11,12 +11,12 @@ export interface Rng {
 /** The operating system's CSPRNG. */
 export const systemRng: Rng = { fill: (out) => randomFillSync(out) };
 
-/** `length` fresh random bytes. Many are secrets, so all are made as these are. */
+/** Returns `length` fresh random bytes. Many are secrets, so all are in memory for secrets. */
 export function randomBytes(rng: Rng, length: number): Uint8Array {
   return rng.fill(secretBytes(length));
 }
 
-// A draw for a permutation is as secret as that: it stands here, and is wiped.
+// A draw for a permutation is as secret as the permutation: it is kept here, and wiped.
 const word = new Uint32Array(1);
 const wordBytes = new Uint8Array(word.buffer);
 

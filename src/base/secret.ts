@@ -1,18 +1,18 @@
-// A type for key material that cannot be printed by accident and can be wiped on purpose. Code that needs the bytes says
-// so with reveal(); a log line, a JSON document, an error value or util.inspect only ever show `[secret]`.
+// A type for key material that cannot be printed by accident and can be wiped. Code that needs the bytes calls reveal(); a log
+// line, a JSON document, an error value or util.inspect only ever show `[secret]`.
 import { inspect } from 'node:util';
 
 const SHOWN = '[secret]';
 
 /**
- * Zeros to make a secret in, outside of V8's heap. The collector moves a typed array of up to 64 bytes, and so does the first look at
- * its `buffer`; what is left behind is never cleared: a core held seeds that were wiped everywhere else.
+ * Allocates zeros for a secret, outside of V8's heap. The collector moves a typed array of up to 64 bytes, and so does the first
+ * access to its `buffer`; the old copy is never cleared: a core dump held seeds that were wiped everywhere else.
  */
 export const secretBytes = (length: number): Uint8Array<ArrayBuffer> => new Uint8Array(new ArrayBuffer(length));
 
 /**
- * Bytes that print as `[secret]` and can be overwritten. They are not copied: the Secret owns them. Where nothing of them may be left
- * after wipe(), {@link secretBytes} made them.
+ * Bytes that print as `[secret]` and can be overwritten. They are not copied: the Secret owns them. If nothing of them may remain
+ * after wipe(), allocate them with {@link secretBytes}.
  */
 export class Secret {
   readonly #bytes: Uint8Array;
@@ -30,7 +30,7 @@ export class Secret {
     return this.#wiped;
   }
 
-  /** The bytes themselves, for a computation. Never keep, print or copy them longer than that. */
+  /** Returns the bytes themselves, for a computation. Never keep, print or copy them for longer. */
   reveal(): Uint8Array {
     return this.#bytes;
   }

@@ -1,5 +1,4 @@
-// The Store port: a small ordered key-value store with a promise that matters, put(…) does not resolve before the value
-// is on disk. Production uses LevelDB.
+// The Store port: a small ordered key-value store whose put(…) resolves only when the value is on disk. Production uses LevelDB.
 import { createHash } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { ClassicLevel } from 'classic-level';
@@ -17,11 +16,11 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** What a store on disk says of itself, besides what is in it. */
+/** A store on disk, with its condition. */
 export interface DiskStore extends Store {
-  /** Why it cannot be written or read now; undefined where it can. It is tried again until it can. */
+  /** Reason why it cannot be written or read now; undefined if it can. It is retried until it can. */
   readonly trouble: string | undefined;
-  /** Calls at each change of {@link trouble}; returns what ends that. */
+  /** Calls `onChange` at each change of {@link trouble}; returns the function that ends this. */
   watch(onChange: (trouble: string | undefined) => void): () => void;
 }
 
@@ -41,7 +40,7 @@ function explain(thrown: unknown): string {
 
 type Level = ClassicLevel<string, Uint8Array>;
 
-/** A value to be written, or undefined to delete, and who waits for it. */
+/** A value to be written, or undefined to delete, and its waiting caller. */
 interface Write {
   readonly key: string;
   readonly value: Uint8Array | undefined;
@@ -49,7 +48,7 @@ interface Write {
   readonly reject: (error: MixError) => void;
 }
 
-/** What all records come to: their number, how many writes there were, and the exclusive or of their hashes. */
+/** Summary of all records: the number of writes so far, of records, and the exclusive or of their hashes. */
 interface Ledger {
   readonly sequence: number;
   readonly count: number;
@@ -57,20 +56,20 @@ interface Ledger {
 }
 
 const LEDGER_KEY = '\u0000ledger';
-/** Something to write, to see whether the disk takes it. */
+/** Record that is written to test the disk. */
 const PROBE_KEY = '\u0000probe';
 const EMPTY_SUM = new Uint8Array(32);
-/** A full disk is tried again this often, and one that was last written to so long ago, too. */
+/** Interval of retries after a failed write, and time without a write after which the disk is tested. */
 const RETRY_MS = 1_000;
 const PROBE_MS = 10_000;
-/** A page of a file: less might still fit where there is no room for more. */
+/** A page of a file: less might still fit on a full disk. */
 const PROBE_BYTES = 4096;
 
 const hashRecord = (key: string, value: Uint8Array): Uint8Array =>
   createHash('sha256').update(key).update('\0').update(value).digest();
 const plus = (sum: Uint8Array, hash: Uint8Array): Uint8Array => sum.map((byte, i) => byte ^ hash[i]!);
 
-/** The hash of every record, and what they come to. */
+/** The hash of every record, and the summary. */
 interface Contents {
   readonly hashes: Map<string, Uint8Array>;
   readonly sum: Uint8Array;
@@ -98,15 +97,15 @@ function readLedger(text: string): Ledger | undefined {
       ? { sequence, count, sum }
       : undefined;
   } catch {
-    // It says nothing that can be used; the caller refuses a store without one.
+    // A damaged ledger counts as none; the caller refuses the store if it needs one.
     return undefined;
   }
 }
 
 /**
- * LevelDB drops a damaged part of its log without a word, and with it that a round has run. So each write carries, in the same atomic
- * batch, what all records come to (count and exclusive or of their hashes): one that is missing or changed shows at the next start. The
- * last of these lines stands once more in a file of its own, so that a log that lost its end shows, too.
+ * LevelDB silently drops a damaged part of its log, and with it the record that a round has run. So each write carries, in the
+ * same atomic batch, a summary of all records (count and exclusive or of their hashes): a missing or changed record shows at the
+ * next start. The last of these summaries is also in a file of its own, so that a log that lost its end shows, too.
  */
 class LevelStore implements DiskStore {
   readonly #directory: string;
@@ -169,7 +168,7 @@ class LevelStore implements DiskStore {
     }
     if (head === 'absent') {
       if (ledger) refuse(`${this.#headFile} is missing, which says where the records end`);
-      // The first start with ledgers: what is there is taken for what there is to be. The file is there before the first of them.
+      // The first start with ledgers: the present records are taken as complete. The file exists before the first ledger.
       await this.#writeHead(JSON.stringify({ sequence: 0, count: hashes.size, sum: toHex(sum) }));
       return;
     }
@@ -219,7 +218,7 @@ class LevelStore implements DiskStore {
     });
   }
 
-  /** One batch after the other: those that came while one was written go together, and cost one flush of the disk. */
+  /** Writes one batch after the other: writes that come during one go together into the next, and cost one flush of the disk. */
   async #drain(): Promise<void> {
     this.#busy = true;
     while (this.#pending.length > 0) {
@@ -265,7 +264,7 @@ class LevelStore implements DiskStore {
     await this.#writeHead(line);
   }
 
-  /** Never ahead of what is durable, and whole at any moment. Behind by one after a loss of power, which is no fault. */
+  /** The file is never ahead of the durable records, and whole at any moment. After a loss of power it may be behind by one: no fault. */
   async #writeHead(line: string): Promise<void> {
     await guarded(`write ${this.#headFile}`, async () => {
       await writeFile(`${this.#headFile}.new`, line, { mode: 0o600 });
@@ -273,11 +272,11 @@ class LevelStore implements DiskStore {
     });
   }
 
-  /** After a failed write LevelDB takes no other until it is opened again, and whether it was done is not known: it is read again. */
+  /** After a failed write LevelDB takes no other until it is opened again, and whether the write was done is unknown: read it again. */
   async #failed(trouble: string): Promise<void> {
     const db = this.#db;
     this.#db = undefined;
-    // It is given up for a fresh one: what closing it says is of no use to anybody.
+    // It is replaced by a fresh one: an error of closing it is of no use.
     await db?.close().catch(() => {});
     this.#change(trouble);
     this.#probeIn(RETRY_MS);
@@ -294,17 +293,17 @@ class LevelStore implements DiskStore {
     if (changed) for (const watcher of this.#watchers) watcher(trouble);
   }
 
-  /** Writes a little, to see that it can: a disk that is full is known before a round is refused for it. */
+  /** Schedules a small test write: a full disk is known before a round is refused for it. */
   #probeIn(delayMs: number): void {
     this.#cancelProbe();
     if (this.#closed) return;
     this.#cancelProbe = this.#clock.after(delayMs, () => {
-      // What went wrong is kept as trouble.
+      // A failure is recorded as trouble.
       this.put(PROBE_KEY, new Uint8Array(PROBE_BYTES)).catch(() => {});
     });
   }
 
-  /** The database; opened again where a write has failed. */
+  /** Returns the database; opens it again after a failed write. */
   async #ready(): Promise<Level> {
     if (this.#closed) throw new Error('it is closed');
     if (!this.#db) {
@@ -328,7 +327,7 @@ class LevelStore implements DiskStore {
 
 /**
  * Opens (and creates) a store in `directory`, with a file `directory`.head beside it; one process at a time may hold it.
- * @throws MixError STORE_FAILED; STORE_CORRUPT where records that were written are missing or changed
+ * @throws MixError STORE_FAILED; STORE_CORRUPT if written records are missing or changed
  */
 export async function openLevelStore(directory: string, clock: Clock = systemClock): Promise<DiskStore> {
   const store = new LevelStore(directory, clock);

@@ -1,25 +1,25 @@
-// `millrace doctor`: every engine of this machine, opened by name, so that each proves itself against the reference, and what a
-// power costs it; and of those that do not compute why not, and what would have to be installed.
+// `millrace doctor`: opens every engine of this machine by name, with its self-check against the reference, and measures a power;
+// for each engine that does not compute, the reason and the packages to install.
 import { asMixError, systemRng } from '../base/index.js';
 import { type Engine, type EngineName, openEngine, probeEngines } from '../engine/index.js';
 import { type Group, randomElements, randomExponents } from '../math/index.js';
 import { markdown } from './compare/report.js';
 import { figure } from './stats.js';
 
-/** One engine as `--json` has it. */
+/** One engine in the output of `--json`. */
 interface EngineFinding {
   readonly name: EngineName;
-  /** True where it passed its self-check. */
+  /** True if it passed its self-check. */
   readonly available: boolean;
-  /** Why it is not available, or not by its best path; empty where there is nothing to say. */
+  /** Reason why it is not available, or not by its best path; else empty. */
   readonly reason: string;
   readonly path: string | null;
-  /** Microseconds a power with a 256-bit exponent, in a batch, all workers together. */
+  /** Microseconds per power with a 256-bit exponent, in a batch, all workers together. */
   readonly powUsPerOp: number | null;
 }
 
 const EXPONENT_BYTES = 32;
-/** Powers that are measured: a second's worth or two at 4096 bits, where it can be that few; `perThread` times the workers. */
+/** Number of powers measured: for a second or two at 4096 bits, if that is enough of them; `perThread` is multiplied by the workers. */
 const POWERS: Record<EngineName, { readonly perThread?: number; readonly inAll?: number }> = {
   cuda: { inAll: 4096 },
   cpu: { perThread: 128 },
@@ -40,7 +40,7 @@ async function measure(engine: Engine): Promise<number> {
   return Number(process.hrtime.bigint() - start) / 1000 / inAll;
 }
 
-/** Tries every engine, one after the other. `say` hears which one is under way. */
+/** Tries every engine, one after the other. `say` gets progress lines. */
 export async function examineEngines(
   group: Group,
   threads: number,

@@ -1,4 +1,4 @@
-// What `millrace bench` and `millrace doctor` measure.
+// The measurements of `millrace bench` and `millrace doctor`.
 export { compare } from './compare/compare.js';
 export { drawPlot } from './compare/plot.js';
 export { comparisonReport, engineReport, precomputeReport } from './compare/report.js';

@@ -1,4 +1,4 @@
-// Where a benchmark ran: a time means nothing without the processor, what it can do, and the commit that was measured.
+// The machine of a benchmark: a time means nothing without the processor, its features, and the measured commit.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
@@ -17,11 +17,11 @@ export interface Machine {
   readonly virtual: boolean;
   readonly node: string;
   readonly openssl: string;
-  /** Short hash, with `+` where the tree had changes; null outside a checkout. */
+  /** Short hash, with `+` if the tree had changes; null outside a checkout. */
   readonly commit: string | null;
 }
 
-/** Flags of the first processor, where the system tells. */
+/** Flags of the first processor, if the system reports them. */
 function cpuFlags(): readonly string[] {
   const file = '/proc/cpuinfo';
   if (!existsSync(file)) return [];
@@ -34,7 +34,7 @@ function git(...args: string[]): string | undefined {
   return status === 0 ? stdout.trim() : undefined;
 }
 
-/** MILLRACE_COMMIT says it where there is no checkout: in an image, on a machine that got the files alone. */
+/** Outside a checkout, MILLRACE_COMMIT names the commit: in an image, on a machine with the files alone. */
 function commit(): string | null {
   const hash = git('rev-parse', '--short', 'HEAD');
   if (hash === undefined) return process.env.MILLRACE_COMMIT || null;
@@ -58,9 +58,9 @@ export function describeMachine(): Machine {
   };
 }
 
-/** What the driver says of a card, and no library does. */
+/** State of a card that only its driver reports. */
 export interface CardState {
-  /** Of the driver itself, not of the CUDA that it is for. */
+  /** Version of the driver itself, not of its CUDA. */
   readonly driver: string;
   readonly clockMHz: number;
   readonly clockMaxMHz: number;
@@ -74,7 +74,7 @@ export interface CardState {
 const QUERY =
   'driver_version,clocks.sm,clocks.max.sm,clocks.mem,power.limit,temperature.gpu,pcie.link.gen.current,pcie.link.width.current';
 
-/** The first card as nvidia-smi has it now; null where there is no nvidia-smi, or it knows no card. */
+/** Returns the present state of the first card by nvidia-smi; null if there is no nvidia-smi, or no card. */
 export function cardState(): CardState | null {
   const { status, stdout } = spawnSync('nvidia-smi', [`--query-gpu=${QUERY}`, '--format=csv,noheader,nounits'], {
     encoding: 'utf8',
@@ -83,7 +83,7 @@ export function cardState(): CardState | null {
   return status === 0 ? parseCardState(stdout) : null;
 }
 
-/** The first line of nvidia-smi's answer; a number that it does not know is 0. */
+/** Parses the first line of nvidia-smi's answer; an unknown number is 0. */
 export function parseCardState(answer: string): CardState | null {
   const fields = answer
     .split('\n')[0]!
@@ -98,7 +98,7 @@ export function parseCardState(answer: string): CardState | null {
   return { driver, clockMHz, clockMaxMHz, memoryClockMHz, powerLimitW, temperatureC, pcie };
 }
 
-/** A file name's worth of the name of a processor or a card. */
+/** Turns the name of a processor or a card into a part of a file name. */
 export function cpuSlug(cpu: string): string {
   const slug = cpu
     .toLowerCase()

@@ -1,10 +1,10 @@
-// The options of `millrace bench`, checked together before anything is opened or measured: a wrong one is refused with its name.
+// The options of `millrace bench`, checked together before anything is opened or measured: the error names the wrong one.
 import { MixError } from '../base/index.js';
 import { type EngineName, OPERATIONS, type OperationName } from '../engine/index.js';
 import { type Group, groupOfBits } from '../math/index.js';
 import { BATCHES, QUICK_BATCHES, WIDTHS } from './gpu/plan.js';
 
-/** As the command line gives them: each by itself is within its bounds. */
+/** Options of the command line: each by itself is within its bounds. */
 export interface RawBenchOptions {
   readonly engine?: EngineName | 'auto';
   readonly op?: OperationName;
@@ -15,7 +15,7 @@ export interface RawBenchOptions {
   readonly repeat: number;
 }
 
-/** How large the operands are and how often an operation is measured. */
+/** Size of the operands and number of measurements. */
 export interface BenchShape {
   readonly group: Group;
   readonly exponentBits: number;
@@ -44,20 +44,20 @@ export function benchOptions({ engine = 'auto', op, bits, exponentBits, ...count
   return { group, exponentBits, ...counts, engine, operations: op === undefined ? OPERATIONS : [op] };
 }
 
-/** Of `millrace bench gpu`. */
+/** Options of `millrace bench gpu`. */
 export interface RawGpuOptions {
   readonly minutes: number;
   readonly quick: boolean;
   readonly widths?: readonly number[];
   readonly batches?: readonly number[];
   readonly slots: number;
-  /** Undefined: one a core. */
+  /** Default: one per core. */
   readonly threads?: number;
 }
 
 type GpuShape = RawGpuOptions & Required<Pick<RawGpuOptions, 'widths' | 'batches'>>;
 
-/** With widths and batches where none are given. */
+/** Fills in widths and batches. */
 export const gpuShape = (raw: RawGpuOptions): GpuShape => ({
   ...raw,
   widths: raw.widths ?? WIDTHS,

@@ -1,26 +1,26 @@
-// Statistics of repeated measurements: the least, the middle and the greatest. The least is the nearest to what the code
-// costs on a machine that others use, too; the spread says how far to trust it.
+// Statistics of repeated measurements: minimum, median and maximum. The minimum is closest to the cost of the code on a shared
+// machine; the spread shows how far to trust it. Apart from the benchmarks, which all use it.
 
-/** Microseconds an operation, over the repeats of one measurement. */
+/** Minimum, median and maximum of one measurement's repeats, in the unit of its field. */
 export interface Spread {
   readonly min: number;
   readonly median: number;
   readonly max: number;
 }
 
-/** Rounded to four significant digits: more would pretend. */
+/** Rounds to four significant digits: more would be false precision. */
 export function significant(value: number): number {
   return Number(value.toPrecision(4));
 }
 
-/** The middle value; of an even number, the mean of the two in the middle. */
+/** Returns the middle value; of an even number, the mean of the two in the middle. */
 export function takeMedian(samples: readonly number[]): number {
   const sorted = [...samples].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** @throws RangeError for no samples: there is nothing to say */
+/** @throws RangeError if there are no samples */
 export function takeSpread(samples: readonly number[]): Spread {
   if (samples.length === 0) throw new RangeError('no samples');
   return {
@@ -30,7 +30,7 @@ export function takeSpread(samples: readonly number[]): Spread {
   };
 }
 
-/** A time or ratio for a table: three digits, no exponent. */
+/** Formats a time or ratio for a table: three digits, no exponent. */
 export function figure(value: number | undefined): string {
   if (value === undefined) return '–';
   const digits = value >= 100 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : 3;

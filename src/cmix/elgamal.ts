@@ -1,11 +1,11 @@
-// Vector ElGamal over batches: Enc(m_1..m_w; y) = (g^y, m_1∘Z_1^y, …, m_w∘Z_w^y), one exponent per slot, by tables of
-// powers. A cipher batch has width w + 1, c_0 first, so that messages have at most WIDTH_MAX − 1 elements. The heads g^y
-// need no team key: they can be made ahead of the round.
+// Vector ElGamal over batches: Enc(m_1..m_w; y) = (g^y, m_1∘Z_1^y, …, m_w∘Z_w^y), one exponent per slot, by tables of powers. A
+// cipher batch has width w + 1, c_0 first, so that messages have at most WIDTH_MAX − 1 elements. The heads g^y need no team key
+// and can be made ahead of the round.
 import { MixError, wipeAll } from '../base/index.js';
 import type { Engine, FixedBase, WorkOptions } from '../engine/index.js';
 import { checkWidth, countElements, elementAt, type Group } from '../math/index.js';
 
-/** How a caller steers engine work: all of a phase function's steps run under it. */
+/** Options of engine work, for all steps of a phase function. */
 export type PhaseOptions = Pick<WorkOptions, 'priority' | 'order' | 'signal'>;
 
 export const phaseOptions = ({ priority, order, signal }: PhaseOptions): PhaseOptions => ({ priority, order, signal });
@@ -21,11 +21,11 @@ interface EncryptOptions extends PhaseOptions {
   readonly exponentBytes: number;
   /** w: elements of a message. */
   readonly width: number;
-  /** g^y of the same exponents where they were made ahead (see {@link encryptionHeads}): slots elements. */
+  /** g^y of the same exponents if made ahead (see {@link encryptionHeads}): slots elements. */
   readonly heads?: Uint8Array;
 }
 
-/** g^y for every slot. exponents: slots × exponentBytes → slots elements. */
+/** Computes g^y for every slot. exponents: slots × exponentBytes → slots elements. */
 export function encryptionHeads(
   engine: Engine,
   g: FixedBase,
@@ -40,7 +40,7 @@ export function encryptionHeads(
  * @param plain slots × width elements
  * @param exponents y, slots × exponentBytes bytes; each used for one encryption only, ever
  * @returns slots × (width + 1) elements: g^y, then m_e ∘ Z_e^y
- * @throws MixError WIDTH_INVALID, LENGTH_MISMATCH, ELEMENT_RANGE; what the engine throws
+ * @throws MixError WIDTH_INVALID, LENGTH_MISMATCH, ELEMENT_RANGE; the engine's errors
  */
 export async function encryptBatch(
   engine: Engine,
@@ -63,16 +63,16 @@ export async function encryptBatch(
   const keys = width === 1 ? columns[0]! : interleave(engine, columns, slots);
   let payload: Uint8Array | undefined;
   try {
-    // The engine refuses operands of different lengths, and with that exponents or heads for another number of slots.
+    // The engine refuses operands of different lengths, and so exponents or heads for another number of slots.
     payload = await engine.mul(plain, keys, phaseOptions(options));
     return joinCipher(engine, heads, payload, width);
   } finally {
-    // Z^y opens the ciphertext that is about to leave; an encryption of s, left in memory, would show the permutation.
+    // Z^y opens the ciphertext that is sent: left in memory, that of an encryption of s would reveal the permutation.
     wipeAll(keys, payload, ...columns);
   }
 }
 
-/** How many slots of `width` elements a batch has. @throws MixError WIDTH_INVALID, LENGTH_MISMATCH */
+/** Counts the slots of `width` elements of a batch. @throws MixError WIDTH_INVALID, LENGTH_MISMATCH */
 export function countSlots(group: Group, batch: Uint8Array, width: number, what: string): number {
   checkWidth(width);
   const count = countElements(group, batch, what);
@@ -92,7 +92,7 @@ function interleave(engine: Engine, columns: readonly Uint8Array[], slots: numbe
   return batch;
 }
 
-/** Cipher batch of heads (slots elements) and payload (slots × width). @throws MixError LENGTH_MISMATCH */
+/** Makes a cipher batch of heads (slots elements) and payload (slots × width). @throws MixError LENGTH_MISMATCH */
 export function joinCipher(engine: Engine, heads: Uint8Array, payload: Uint8Array, width: number): Uint8Array {
   const { group } = engine;
   const slots = countSlots(group, payload, width, 'payload');
@@ -109,12 +109,12 @@ export function joinCipher(engine: Engine, heads: Uint8Array, payload: Uint8Arra
   return cipher;
 }
 
-/** Takes a cipher batch (slots × (width + 1)) apart: c0, slots elements; payload c_1..c_w, slots × width. */
+/** Splits a cipher batch (slots × (width + 1)): c0, slots elements; payload c_1..c_w, slots × width. */
 export function splitCipher(group: Group, cipher: Uint8Array, width: number): { c0: Uint8Array; payload: Uint8Array } {
   const slots = countSlots(group, cipher, width + 1, 'cipher');
   const payloadBytes = width * group.elementBytes;
   const slotBytes = payloadBytes + group.elementBytes;
-  // Shared memory: both go straight into an engine.
+  // Shared memory, because both are inputs of an engine.
   const c0 = new Uint8Array(new SharedArrayBuffer(slots * group.elementBytes));
   const payload = new Uint8Array(new SharedArrayBuffer(slots * payloadBytes));
   for (let slot = 0; slot < slots; slot++) {

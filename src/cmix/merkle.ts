@@ -1,7 +1,7 @@
-// A Merkle tree over the slots of a batch, so that a node signs 32 bytes for what it sent and can later show one slot of it
-// without the others (tracing). Leaves and inner nodes are hashed under different domains (RFC 6962, 2.1); a node
-// without a sibling is promoted unchanged; the root covers the number of slots, so that a tree has one shape only.
-// Digests stand side by side in one buffer, 32 bytes each: a thousand small ones cost more to allocate than to compute.
+// A Merkle tree over the slots of a batch, so that a node signs 32 bytes for a batch and can later show one slot of it without
+// the others (tracing). Leaves and inner nodes are hashed under different domains (RFC 6962, 2.1); a node without a sibling is
+// promoted unchanged; the root covers the number of slots, so that a tree has one shape only. Digests stand side by side in one
+// buffer, 32 bytes each: a thousand small buffers cost more to allocate than to compute.
 import {
   concat,
   DIGEST_BYTES,
@@ -21,11 +21,11 @@ const ROOT_DOMAIN = 'merkle-root';
 /** The digests beside the path from a leaf to the top, lowest first. */
 export type MerkleProof = readonly Uint8Array[];
 
-/** Digest number `index` of a flat buffer of digests: a view. */
+/** Returns digest number `index` of a flat buffer of digests: a view. */
 const digestAt = (digests: Buffer, index: number): Uint8Array =>
   digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
 
-/** The leaf of one slot: binds phase, slot number and contents. */
+/** Returns the leaf of one slot: it binds phase, slot number and contents. */
 export function slotLeaf(phaseLabel: string, slot: number, bytes: Uint8Array): Uint8Array {
   return digest(LEAF_DOMAIN, phaseLabel, slot, bytes);
 }
@@ -35,7 +35,7 @@ const nodeFrame = framed(NODE_DOMAIN, [new Uint8Array(DIGEST_BYTES), new Uint8Ar
 const RIGHT_AT = nodeFrame.length - DIGEST_BYTES;
 const LEFT_AT = RIGHT_AT - 8 - DIGEST_BYTES;
 
-/** Writes digest(NODE_DOMAIN, left, right): a thousand of these are on the way of every batch. */
+/** Writes digest(NODE_DOMAIN, left, right): a thousand of these are on the critical path of every batch. */
 function innerNodeInto(left: Uint8Array, right: Uint8Array, out: Buffer, at: number): void {
   nodeFrame.set(left, LEFT_AT);
   nodeFrame.set(right, RIGHT_AT);
@@ -49,8 +49,9 @@ function checkBatch(batch: Uint8Array, slots: number): void {
 }
 
 /**
- * Writes the leaves of a batch, or of a part of one that begins with slot `first`, each as {@link slotLeaf} gives it: the leaf of slot
- * j stands at j·DIGEST_BYTES of `leaves`. Slots are hashed where they stand: this is on the way of every batch, and copies nothing of it.
+ * Writes the leaves of a batch, or of a part of one that begins with slot `first`, equal to {@link slotLeaf}: the leaf of slot j
+ * stands at j·DIGEST_BYTES of `leaves`. Slots are hashed in place without a copy, because this is on the critical path of every
+ * batch.
  * @throws MixError LENGTH_MISMATCH
  */
 export function batchLeaves(phaseLabel: string, batch: Uint8Array, slots: number, leaves: Buffer, first = 0): void {
@@ -70,7 +71,7 @@ export function batchLeaves(phaseLabel: string, batch: Uint8Array, slots: number
   }
 }
 
-/** All levels of the tree, leaves first, up to the level of one node (of none for no leaves). */
+/** Computes all levels of the tree, leaves first, up to the level of one node (of none for no leaves). */
 function hashLevels(leaves: Buffer): Buffer[] {
   const levels = [leaves];
   for (let level = leaves; level.length > DIGEST_BYTES; ) {
@@ -86,12 +87,12 @@ function hashLevels(leaves: Buffer): Buffer[] {
   return levels;
 }
 
-/** The phase is in every leaf already. `top`: empty for no slots. */
+/** Hashes the root. The phase is in every leaf already. `top`: empty for no slots. */
 function hashRoot(slots: number, top: Uint8Array): Uint8Array {
   return digest(ROOT_DOMAIN, slots, top);
 }
 
-/** The root over the leaves of slots 0, 1, 2, … as {@link slotLeaf} makes them, side by side; defined for none. */
+/** Returns the root over the leaves ({@link slotLeaf}) of slots 0, 1, 2, …, side by side; defined for none. */
 export function rootOfLeaves(leaves: Buffer): Uint8Array {
   return hashRoot(leaves.length / DIGEST_BYTES, hashLevels(leaves).at(-1)!);
 }
@@ -103,7 +104,7 @@ function hashLeaves(phaseLabel: string, batch: Uint8Array, slots: number): Buffe
   return leaves;
 }
 
-/** The root of a batch of `slots` equal parts; defined for 0 slots. @throws MixError LENGTH_MISMATCH */
+/** Returns the root of a batch of `slots` equal parts; defined for 0 slots. @throws MixError LENGTH_MISMATCH */
 export function batchRoot(phaseLabel: string, batch: Uint8Array, slots: number): Uint8Array {
   return rootOfLeaves(hashLeaves(phaseLabel, batch, slots));
 }
@@ -119,7 +120,7 @@ function collectPath(levels: readonly Buffer[], slot: number): MerkleProof {
   return path;
 }
 
-/** Shows that a slot of a batch is under the batch's root. @throws MixError LENGTH_MISMATCH, SLOT_COUNT */
+/** Makes the proof that a slot of a batch is under the batch's root. @throws MixError LENGTH_MISMATCH, SLOT_COUNT */
 export function merkleProof(phaseLabel: string, batch: Uint8Array, slots: number, slot: number): MerkleProof {
   checkSlot(slot, slots);
   return collectPath(hashLevels(hashLeaves(phaseLabel, batch, slots)), slot);
@@ -129,7 +130,7 @@ function checkSlot(slot: number, slots: number): void {
   if (!Number.isInteger(slot) || slot < 0 || slot >= slots) throw new MixError('SLOT_COUNT', { slot, slots });
 }
 
-/** What a Merkle proof claims. */
+/** The claim of a Merkle proof. */
 interface MerkleClaim {
   readonly phaseLabel: string;
   readonly slots: number;
@@ -159,7 +160,7 @@ export function verifyMerkleProof(root: Uint8Array, claim: MerkleClaim, proof: M
   return used === proof.length && equalBytes(root, hashRoot(slots, node));
 }
 
-/** A tree whose slots arrive one by one or in chunks, in any order: each is hashed when it comes. */
+/** A tree whose slots arrive one by one or in chunks, in any order: each is hashed on arrival. */
 export class MerkleTree {
   readonly phaseLabel: string;
   readonly slots: number;
@@ -181,7 +182,7 @@ export class MerkleTree {
     return this.#missing === 0;
   }
 
-  /** Takes the contents of a slot. @throws MixError SLOT_COUNT; CHUNK_CONFLICT where it has other contents already */
+  /** Takes the contents of a slot. @throws MixError SLOT_COUNT; CHUNK_CONFLICT if it has other contents already */
   set(slot: number, bytes: Uint8Array): void {
     checkSlot(slot, this.slots);
     const leaf = slotLeaf(this.phaseLabel, slot, bytes);
@@ -193,12 +194,12 @@ export class MerkleTree {
     } else if (!equalBytes(place, leaf)) throw new MixError('CHUNK_CONFLICT', { slot });
   }
 
-  /** The root, once all slots are in. @throws MixError CHUNK_MISSING */
+  /** Returns the root, once all slots are in. @throws MixError CHUNK_MISSING */
   root(): Uint8Array {
     return hashRoot(this.slots, this.#all().at(-1)!);
   }
 
-  /** The proof of one slot, once all slots are in. @throws MixError CHUNK_MISSING, SLOT_COUNT */
+  /** Returns the proof of one slot, once all slots are in. @throws MixError CHUNK_MISSING, SLOT_COUNT */
   proof(slot: number): MerkleProof {
     checkSlot(slot, this.slots);
     return collectPath(this.#all(), slot);

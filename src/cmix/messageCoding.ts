@@ -1,14 +1,14 @@
-// How a message becomes elements. Every coded message fills its slot, starts from a random salt and carries a 128-bit hash
-// over all its elements, so that outputs do not differ by length, equal payloads do not look equal, and a message that was
-// multiplied by anything on its way is invalid for everybody who looks.
+// The coding of a message into elements. Every coded message fills its slot, starts from a random salt and carries a 128-bit hash
+// over all its elements, so that outputs do not differ by length, equal payloads look different, and anyone can see that a
+// message that was multiplied by anything on its way is invalid.
 //
 //   body   = kind (1) ‖ version (1) ‖ length (2, little-endian) ‖ payload ‖ zeros
 //   code   = hash (16) ‖ salt (16) ‖ body ⊕ XOF(salt)
 //   hash   = the first 16 bytes of H(group, width, everything after the hash)
 //   element e = bytes e·(elementBytes − 1) … of the code, then the byte 1 on top: between 1 and q in every group
 //
-// The mask hides nothing, as the salt stands beside it. It leaves no element constant: the zeros of two short messages
-// would otherwise be the same element, and whoever exchanged them on the way would go unseen.
+// The mask hides nothing, because the salt stands beside it. It prevents constant elements: the zeros of two short messages would
+// otherwise be the same element, and an exchange of them on the way would go unnoticed.
 import {
   DIGEST_BYTES,
   digest,
@@ -35,7 +35,7 @@ const TOP_BYTE = 1;
 
 type Decoded =
   | { readonly kind: 'message'; readonly payload: Uint8Array }
-  /** `salt`: which dummy it is. */
+  /** `salt`: identifies the dummy. */
   | { readonly kind: 'dummy'; readonly salt: Uint8Array }
   | { readonly kind: 'invalid' };
 
@@ -45,8 +45,8 @@ function codeBytes(group: Group, width: number): number {
 }
 
 /**
- * The longest payload of a slot, in bytes: 475 for MODP-4096 at width 1.
- * @throws MixError WIDTH_INVALID; MESSAGE_TOO_LONG where a slot is too small for any message (tiny test groups)
+ * Returns the longest payload of a slot, in bytes: 475 for MODP-4096 at width 1.
+ * @throws MixError WIDTH_INVALID; MESSAGE_TOO_LONG if a slot is too small for any message (tiny test groups)
  */
 export function messageCapacity(group: Group, width: number): number {
   const capacity = codeBytes(group, width) - PAYLOAD_AT;
@@ -55,13 +55,13 @@ export function messageCapacity(group: Group, width: number): number {
 }
 
 /**
- * Where the codes of one group and width are made and read, one after the other: a node decodes a whole batch while senders wait, and
- * would spend more on allocating than on hashing. The input of the hash is framed once, and kept.
+ * Buffers in which the codes of one group and width are made and read, one after the other: a node decodes a whole batch while
+ * senders wait, and allocation would cost more than hashing. The input of the hash is framed once, and kept.
  */
 class CodeRoom {
   /** hash ‖ salt ‖ body. */
   readonly code: Uint8Array;
-  /** The hash that stands in the code. */
+  /** The hash part of the code. */
   readonly hash: Uint8Array;
   readonly #hashed: Uint8Array;
   readonly #hashFrame: Uint8Array;
@@ -75,7 +75,7 @@ class CodeRoom {
 
   constructor(group: Group, width: number) {
     const length = codeBytes(group, width);
-    // Whole words, of which the last may reach beyond the code: those bytes stay zero.
+    // Whole words; the last may reach beyond the code: those bytes stay zero.
     const buffer = new ArrayBuffer(Math.ceil(length / 4) * 4);
     this.code = new Uint8Array(buffer, 0, length);
     this.hash = this.code.subarray(0, HASH_BYTES);
@@ -89,14 +89,14 @@ class CodeRoom {
     this.#streamWords = new Uint32Array(stream);
   }
 
-  /** The hash that belongs to the code as it stands: a view, until the next call. */
+  /** Computes the hash of the present code: a view, valid until the next call. */
   computeHash(): Uint8Array {
     this.#hashFrame.set(this.#hashed, this.#hashFrame.length - this.#hashed.length);
     sha256Into(this.#hashFrame, this.#digest, 0);
     return this.#digestHead;
   }
 
-  /** Puts the mask on the body, or takes it off. */
+  /** Applies the mask to the body, or removes it. */
   mask(): void {
     this.#maskFrame.set(this.#salt, this.#maskFrame.length - MESSAGE_SALT_BYTES);
     xofInto(this.#maskFrame, this.#stream);
@@ -105,7 +105,7 @@ class CodeRoom {
     for (let i = 0; i < stream.length; i++) words[first + i]! ^= stream[i]!;
   }
 
-  /** True where the code is zero from byte `from` on. */
+  /** True if the code is zero from byte `from` on. */
   isZeroFrom(from: number): boolean {
     const [code, words] = [this.code, this.#words];
     const firstWord = Math.ceil(from / 4);
@@ -116,8 +116,8 @@ class CodeRoom {
   }
 
   /**
-   * Leaves nothing here of a message that was coded; its hash and its mask have been strings on the way, in the process of a sender,
-   * which has the text anyway.
+   * Wipes all traces of a coded message here. Its hash and its mask were strings on the way, in the process of a sender, which
+   * has the text anyway.
    */
   wipe(): void {
     this.#words.fill(0);
@@ -163,7 +163,7 @@ function encode(group: Group, width: number, kind: number, salt: Uint8Array, pay
 }
 
 /**
- * The elements that carry `payload`, with a salt from `rng`.
+ * Encodes `payload` into elements, with a salt from `rng`.
  * @returns width elements
  * @throws MixError WIDTH_INVALID, MESSAGE_TOO_LONG
  */
@@ -173,14 +173,15 @@ export function encodeMessage(group: Group, width: number, payload: Uint8Array, 
   return encode(group, width, KIND_MESSAGE, randomBytes(rng, MESSAGE_SALT_BYTES), payload);
 }
 
-/** The salt of the dummy in an empty slot of a settled table: it tells that dummy from all others. */
+/** Returns the salt of the dummy in an empty slot of a settled table: it distinguishes that dummy from all others. */
 export function dummySalt(tableDigest: Uint8Array, slot: number): Uint8Array {
   return digest('dummy-salt', tableDigest, slot).subarray(0, MESSAGE_SALT_BYTES);
 }
 
 /**
- * What fills an empty slot: no secret, every node computes the same elements from the settled table's digest and the slot. No sender can
- * make one ahead of the table, which covers H(M) of all messages: so each comes out exactly once, or a node has not permuted.
+ * Makes the elements of an empty slot: no secret, every node computes the same ones from the settled table's digest and the slot.
+ * No sender can make one ahead of the table, which covers H(M) of all messages: so each comes out exactly once, or a node has not
+ * permuted.
  */
 export function encodeDummy(group: Group, width: number, tableDigest: Uint8Array, slot: number): Uint8Array {
   messageCapacity(group, width);
@@ -188,7 +189,7 @@ export function encodeDummy(group: Group, width: number, tableDigest: Uint8Array
 }
 
 /**
- * What the elements of one slot carry. Anything that `encodeMessage` or `encodeDummy` would not have made is invalid.
+ * Decodes the elements of one slot. Anything that `encodeMessage` or `encodeDummy` would not have made is invalid.
  * @param elements width elements, not necessarily in range
  * @throws MixError WIDTH_INVALID, LENGTH_MISMATCH for a wrong number of bytes; nothing for wrong contents
  */
@@ -209,7 +210,7 @@ export function decodeMessage(group: Group, width: number, elements: Uint8Array)
   }
   if (!equalBytes(room.computeHash(), room.hash)) return invalid;
   room.mask();
-  // A hash that fits proves only that somebody computed it: a sender can hash nonsense, too.
+  // A matching hash proves only that it was computed: a sender can hash nonsense, too.
   const kind = code[KIND_AT];
   const length = code[LENGTH_AT]! | (code[LENGTH_AT + 1]! << 8);
   if (code[KIND_AT + 1] !== VERSION || length > capacity) return invalid;
@@ -220,8 +221,8 @@ export function decodeMessage(group: Group, width: number, elements: Uint8Array)
 }
 
 /**
- * What tells one coded message from all others, its text's equals included: the hash that stands in it, hex. For elements that decode;
- * they are then the only ones anybody can find that have it.
+ * Returns the identity of a coded message: the hash in it, hex; different even for messages of equal text. For elements that
+ * decode: nobody can find other ones with the same hash.
  * @param elements width elements
  */
 export function codeId(group: Group, elements: Uint8Array): string {

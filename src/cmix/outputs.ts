@@ -1,25 +1,25 @@
-// What comes out of a round: the digest that all nodes sign, and the messages in it. A slot that does not decode is
-// reported, not repaired: somebody mauled it, or its sender never coded it properly, and tracing finds out who.
+// The outputs of a round: the digest that all nodes sign, and the messages in them. A slot that does not decode is reported, not
+// repaired: a node mauled it, or its sender never coded it properly, and tracing finds out which.
 import { digest, MixError, toHex } from '../base/index.js';
 import type { Group } from '../math/index.js';
 import { countSlots } from './elgamal.js';
 import { decodeMessage } from './messageCoding.js';
 
-/** What the outputs of a round carry. */
+/** The decoded contents of a round's outputs. */
 export interface DecodedOutputs {
   /** Payloads, in the order of the output slots. */
   readonly messages: Uint8Array[];
-  /** How many slots are dummies. */
+  /** Number of slots that are dummies. */
   readonly dummies: number;
-  /** Which: their salts as hex, in the order of the output slots. */
+  /** Salts of the dummies as hex, in the order of the output slots. */
   readonly dummySalts: string[];
-  /** Outputs that are equal to one before them. Messages have random salts: it was copied, or its sender sent it twice. */
+  /** Outputs that equal an earlier one. Messages have random salts: it was copied, or its sender sent it twice. */
   readonly copies: number;
   /** Output slots that do not decode, ascending. */
   readonly invalidSlots: number[];
 }
 
-/** H(out): what outputs count by, once all nodes have signed it. outputs: slots × width elements. */
+/** H(out): the outputs count once all nodes have signed it. outputs: slots × width elements. */
 export function outputDigest(roundDigest: Uint8Array, outputs: Uint8Array): Uint8Array {
   return digest('outputs', roundDigest, outputs);
 }
@@ -43,17 +43,17 @@ export function decodeOutputs(group: Group, width: number, outputs: Uint8Array):
   return { messages, dummies: dummySalts.length, dummySalts, invalidSlots, copies: slots - heads.size };
 }
 
-/** What a coded message begins with, hash and salt: two that share it are the same. */
+/** First bytes of a coded message, hash and salt: two messages that share them are the same. */
 const HEAD_BYTES = 32;
 const takeHead = (output: Uint8Array): string =>
   Buffer.from(output.buffer, output.byteOffset, Math.min(HEAD_BYTES, output.length)).toString('latin1');
 
 /**
- * Holds the dummies that came out against those that went in: each exactly once. What else decodes as a dummy was coded so by its
+ * Compares the dummies that came out with those that went in: each must occur exactly once. Any other dummy was coded so by its
  * sender.
  * @param expected salts of the dummies of the settled table, as hex
- * @param found those that came out
- * @returns how many of those that came out were none of the table's
+ * @param found salts of the dummies that came out
+ * @returns number of dummies found that are not the table's
  * @throws MixError OUTPUTS_INCOMPLETE: a node has not permuted, but copied a slot over another
  */
 export function checkDummies(expected: ReadonlySet<string>, found: readonly string[]): number {

@@ -1,11 +1,11 @@
-// Secret permutations: uniform, by Fisher and Yates with unbiased draws (the shuffle of Durstenfeld, 1964). A permutation
-// is written as its `source` list, out[k] = in[source[k]], which is what mulGather takes: source is π⁻¹ of the design.
+// Secret permutations: uniform, by Fisher and Yates with unbiased draws (the shuffle of Durstenfeld, 1964). A permutation is
+// written as its `source` list, out[k] = in[source[k]], as mulGather takes it: source is π⁻¹ of the protocol.
 import { type Rng, randomBelow, secretBytes } from '../base/index.js';
 
-/** How much is asked of the generator at a time: a call costs far more than the bytes. */
+/** Bytes per request to the generator: a call costs far more than the bytes. */
 const BULK_BYTES = 4096;
 
-/** Hands out an Rng's bytes from bulk draws and wipes them as they are used. */
+/** Draws an Rng's bytes in blocks, hands them out and wipes them as they are used. */
 class BulkRng implements Rng {
   readonly #rng: Rng;
   readonly #bulk = new Uint8Array(BULK_BYTES);
@@ -34,8 +34,8 @@ class BulkRng implements Rng {
 }
 
 /**
- * A uniform permutation of 0..slots−1 as a source list. A round secret: its owner wipes it.
- * The bytes come from `rng` in blocks, so that a seeded generator gives the same permutation every time.
+ * Draws a uniform permutation of 0..slots−1 as a source list. A round secret: its owner wipes it. The bytes come from `rng` in
+ * blocks of fixed size, so that a seeded generator gives the same permutation every time.
  */
 export function randomPermutation(rng: Rng, slots: number): Uint32Array {
   const bulk = new BulkRng(rng);
@@ -61,7 +61,7 @@ export function isPermutation(source: Uint32Array): boolean {
   return true;
 }
 
-/** The list that undoes `source`: inverse[source[k]] = k, where the message of input slot j comes out. */
+/** Returns the inverse of `source`: inverse[source[k]] = k, the output slot of the message in input slot source[k]. */
 export function inversePermutation(source: Uint32Array): Uint32Array {
   const inverse = new Uint32Array(source.length);
   for (const [k, index] of source.entries()) inverse[index] = k;

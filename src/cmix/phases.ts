@@ -1,18 +1,18 @@
-// The formula of every phase, as a pure function over batches: which operands are multiplied, in which order, in which
-// shape. When a phase may run, what is sent and what is kept are not here but in round/. Ring phases take the prepared
-// operand of a chunk (Prepared.slice) or, where the whole batch is permuted, of all slots.
+// The formula of every phase, as a pure function over batches: the operands that are multiplied, their order and their shape.
+// Timing, sending and keeping of batches are in round/. Ring phases take the prepared operand of a chunk (Prepared.slice) or, if
+// the whole batch is permuted, of all slots.
 import type { Secret } from '../base/index.js';
 import type { Engine, Prepared, WorkOptions } from '../engine/index.js';
 import { checkWidth } from '../math/index.js';
 
 export { encryptBatch, encryptionHeads, joinCipher, type PhaseOptions, splitCipher } from './elgamal.js';
 
-/** Options of a phase that is one engine operation: it can write into a buffer of the caller's. */
+/** Options of a phase that is one engine operation: it can write into the caller's buffer. */
 type StepOptions = WorkOptions;
 
 /**
  * Precomputation, decrypt: C ← C ∘ Enc(r), chunk by chunk along the ring 1→N.
- * @param chunk n × (width + 1) elements of what came in
+ * @param chunk n × (width + 1) elements of the input
  * @param encR Enc(r; y) of the same slots
  */
 export function precompDecrypt(
@@ -26,7 +26,7 @@ export function precompDecrypt(
 
 /**
  * Precomputation, permute: C′[k] = C[source[k]] ∘ Enc(s)[k], the whole batch at once, along the ring N→1.
- * @param batch slots × (width + 1) elements, width being the message's
+ * @param batch slots × (width + 1) elements for messages of `width` elements
  */
 export function precompPermute(
   engine: Engine,
@@ -80,9 +80,9 @@ export function realtimePermute(
 }
 
 /**
- * A step of Identify, out = x′ ∘ ∏ D_i ∘ c⁻¹: one factor more, x′ or a D_i, in whatever order they come, so that little is left to do
- * when the last is there. slots × width elements each.
- * @param product (c_1..c_w)⁻¹ of the mixed ciphertexts, or what the step before gave
+ * A step of Identify, out = x′ ∘ ∏ D_i ∘ c⁻¹: multiplies one more factor, x′ or a D_i, in any order of arrival, so that little
+ * work is left when the last is there. slots × width elements each.
+ * @param product (c_1..c_w)⁻¹ of the mixed ciphertexts, or the result of the step before
  */
 export function identifyFactor(
   engine: Engine,

@@ -1,7 +1,7 @@
-// What a sender and a node share: a secret agreed by X25519 (RFC 7748) for one key epoch and drawn through HKDF (RFC 5869),
-// and what is derived from it for one submission: slot keys k_i, one element each, and the MAC by which a node knows that
-// a slot's payload is what the sender sent. Slot keys and MAC keys have separate labels. Node side and sender side meet in
-// the same functions, so that they cannot drift apart.
+// The secret that a sender and a node share, agreed by X25519 (RFC 7748) for one key epoch and drawn through HKDF (RFC 5869), and
+// the values derived from it for one submission: slot keys k_i, one element each, and the MAC by which a node knows that a slot's
+// payload is the sender's. Slot keys and MAC keys have separate labels. Node and sender use the same functions, so that they
+// cannot diverge.
 import { createHash, createHmac, diffieHellman, type KeyObject } from 'node:crypto';
 import {
   type DigestPart,
@@ -25,7 +25,7 @@ export const SALT_BYTES = 16;
 export const MAC_BYTES = 32;
 const SECRET_BYTES = 32;
 
-/** The id of the sender with this X25519 public key: its SHA-256, as 64 hex digits. */
+/** Returns the id of the sender with this X25519 public key: its SHA-256, as 64 hex digits. */
 export function deriveSenderId(publicKey: Uint8Array): SenderId {
   return createHash('sha256').update(publicKey).digest('hex') as SenderId;
 }
@@ -37,7 +37,7 @@ function x25519(privateKey: KeyObject, publicKey: Uint8Array): Uint8Array {
   try {
     shared = diffieHellman({ privateKey, publicKey: theirs });
   } catch (error) {
-    // OpenSSL fails the derivation by itself where the result is zero, and for a key of 32 bytes nothing else can fail.
+    // OpenSSL itself fails the derivation if the result is zero; nothing else can fail for a key of 32 bytes.
     throw new MixError('DH_SECRET_ZERO', {}, { cause: error });
   }
   if (shared.every((byte) => byte === 0)) throw new MixError('DH_SECRET_ZERO');
@@ -46,7 +46,7 @@ function x25519(privateKey: KeyObject, publicKey: Uint8Array): Uint8Array {
 
 const NO_SALT = new Uint8Array(SECRET_BYTES);
 
-/** HKDF-Extract of RFC 5869, without a salt: the key that everything derived from `bytes` is expanded from. */
+/** HKDF-Extract of RFC 5869, without a salt: returns the key from which all derivations of `bytes` are expanded. */
 function extract(bytes: Uint8Array, room?: Uint8Array): HmacKey {
   const extracted = createHmac('sha256', NO_SALT).update(bytes).digest();
   const key = new HmacKey(extracted, room);
@@ -55,8 +55,8 @@ function extract(bytes: Uint8Array, room?: Uint8Array): HmacKey {
 }
 
 /**
- * The secret of a sender and a node, 32 bytes, with what depends on it alone: the key that slot keys are expanded from and the key of
- * its MACs. Two thousand derivations of a batch are waited for, and each would begin with these.
+ * The secret of a sender and a node, 32 bytes, with the keys that depend on it alone: the key that slot keys are expanded from
+ * and the key of its MACs. Two thousand derivations per batch are on the critical path, and each would begin with these.
  */
 export class SenderSecret extends Secret {
   readonly #extracted: HmacKey;
@@ -65,7 +65,7 @@ export class SenderSecret extends Secret {
   /** Owns `bytes`, as every Secret does. */
   constructor(bytes: Uint8Array) {
     super(bytes);
-    // Nodes keep many of these.
+    // One buffer for both, because nodes keep many of these.
     const room = secretBytes(2 * HMAC_KEY_BYTES);
     this.#extracted = extract(bytes, room.subarray(0, HMAC_KEY_BYTES));
     const macKey = this.#extracted.expand('mac-key');
@@ -73,13 +73,13 @@ export class SenderSecret extends Secret {
     macKey.fill(0);
   }
 
-  /** 32 bytes for one purpose, the caller's to wipe. @throws MixError EPOCH_EXPIRED after wipe() */
+  /** Derives 32 bytes for one purpose, the caller's to wipe. @throws MixError EPOCH_EXPIRED after wipe() */
   expand(label: string, ...parts: readonly DigestPart[]): Uint8Array {
     this.#refuseWiped();
     return this.#extracted.expand(label, ...parts);
   }
 
-  /** HMAC-SHA256 (RFC 2104) under a key for MACs alone, 32 bytes. @throws MixError EPOCH_EXPIRED after wipe() */
+  /** Computes HMAC-SHA256 (RFC 2104) under a key for MACs alone, 32 bytes. @throws MixError EPOCH_EXPIRED after wipe() */
   mac(domain: string, ...parts: readonly DigestPart[]): Uint8Array {
     this.#refuseWiped();
     return this.#macKey.mac(domain, ...parts);
@@ -91,7 +91,7 @@ export class SenderSecret extends Secret {
     this.#macKey.wipe();
   }
 
-  /** Zeros are a key, too: one that everybody knows. */
+  /** Refuses to compute with wiped keys: zeros would be a key that everybody knows. */
   #refuseWiped(): void {
     if (this.wiped) throw new MixError('EPOCH_EXPIRED', { what: 'sender secret' });
   }
@@ -112,7 +112,7 @@ function deriveSecret(shared: Uint8Array, keys: AgreedKeys): SenderSecret {
   return secret;
 }
 
-/** A node's X25519 key of one epoch. Every sender's secret with the node in that epoch comes from it. */
+/** A node's X25519 key of one epoch: the source of every sender's secret with the node in that epoch. */
 export class EpochKey {
   readonly publicKey: Uint8Array;
   readonly epoch: number;
@@ -131,7 +131,7 @@ export class EpochKey {
   }
 
   /**
-   * The secret shared with a sender, 32 bytes.
+   * Returns the secret shared with a sender, 32 bytes.
    * @throws MixError DH_SECRET_ZERO, LENGTH_MISMATCH, EPOCH_EXPIRED after wipe()
    */
   agree(senderPublicKey: Uint8Array): SenderSecret {
@@ -161,7 +161,7 @@ export class SenderKey {
     this.senderId = deriveSenderId(this.publicKey);
   }
 
-  /** The key of 32 private bytes (RFC 7748, 5). @throws MixError LENGTH_MISMATCH */
+  /** Makes the key of 32 private bytes (RFC 7748, 5). @throws MixError LENGTH_MISMATCH */
   static fromSeed(seed: Secret): SenderKey {
     return new SenderKey(seed);
   }
@@ -171,7 +171,7 @@ export class SenderKey {
   }
 
   /**
-   * The secret shared with a node in an epoch, 32 bytes.
+   * Returns the secret shared with a node in an epoch, 32 bytes.
    * @throws MixError DH_SECRET_ZERO, LENGTH_MISMATCH, EPOCH_EXPIRED after wipe()
    */
   agree(nodeEpochPublicKey: Uint8Array, epoch: number): SenderSecret {
@@ -180,7 +180,7 @@ export class SenderKey {
     return deriveSecret(shared, { node: nodeEpochPublicKey, sender: this.publicKey, epoch });
   }
 
-  /** Ends the key, as {@link EpochKey.wipe} does. */
+  /** Wipes the key, as {@link EpochKey.wipe} does. */
   wipe(): void {
     this.seed.wipe();
     this.#key = undefined;
@@ -188,11 +188,11 @@ export class SenderKey {
 }
 
 /**
- * k_e for one (round, salt): each element hashed to the group from a key for this submission alone.
- * The last step has a quotient that is a BigInt, and so is not constant-time, and not wiped as a whole; what it leaves behind opens
- * one slot of one round, not the sender's secret.
+ * Computes k_e for one (round, salt): each element is hashed to the group from a key for this submission alone. The last step has
+ * a BigInt quotient, so it is not constant-time and not fully wiped; its remains open one slot of one round, not the sender's
+ * secret.
  * @returns width elements, the caller's to wipe
- * @throws MixError WIDTH_INVALID, LENGTH_MISMATCH; EPOCH_EXPIRED for a secret that is wiped
+ * @throws MixError WIDTH_INVALID, LENGTH_MISMATCH; EPOCH_EXPIRED for a wiped secret
  */
 export function slotKeys(
   group: Group,
@@ -226,7 +226,7 @@ export function payloadDigest(elements: Uint8Array): Uint8Array {
   return digest('payload', elements);
 }
 
-/** What the MAC of a submission covers. */
+/** The fields that the MAC of a submission covers. */
 interface SubmissionFields {
   readonly roundDigest: Uint8Array;
   readonly sender: SenderId;
@@ -236,7 +236,7 @@ interface SubmissionFields {
   readonly payloadDigest: Uint8Array;
 }
 
-/** The MAC of a submission for one node, 32 bytes. @throws MixError EPOCH_EXPIRED for a secret that is wiped */
+/** Computes the MAC of a submission for one node, 32 bytes. @throws MixError EPOCH_EXPIRED for a wiped secret */
 export function submissionMac(secret: SenderSecret, fields: SubmissionFields): Uint8Array {
   const { roundDigest, sender, salt } = fields;
   return secret.mac('submission-mac', roundDigest, sender, salt, fields.payloadDigest);
@@ -248,10 +248,10 @@ export function verifyMac(secret: SenderSecret, fields: SubmissionFields, mac: U
 }
 
 /**
- * What a sender submits: M = m ∘ (∏ k_i)⁻¹, for n messages at once.
+ * Computes the payloads of a sender: M = m ∘ (∏ k_i)⁻¹, for n messages at once.
  * @param plain n × width elements
  * @param keysPerNode the slot keys of every node of the team, n × width elements each
- * @throws MixError LENGTH_MISMATCH for an empty team; what the engine throws
+ * @throws MixError LENGTH_MISMATCH for an empty team; the engine's errors
  */
 export async function blindMessage(
   engine: Engine,

@@ -1,17 +1,17 @@
-// Node identities: Ed25519 keys (RFC 8032) by node:crypto, the node id that is derived from a public key, and a verifier
-// that answers false to anything malformed. The signed value is always a digest that names its own domain (base/bytes).
+// Node identities: Ed25519 keys (RFC 8032) by node:crypto, the node id that is derived from a public key, and a verifier that
+// returns false for anything malformed. The signed value is always a digest with its own domain (base/bytes).
 import { createHash, type KeyObject, sign, verify } from 'node:crypto';
 import { equalBytes, fromHex, type NodeId, type Rng, randomBytes, Secret, toHex } from '../base/index.js';
 import { CURVE_KEY_BYTES, privateCurveKey, publicCurveBytes, publicCurveKey } from './curveKeys.js';
 
 export const SIGNATURE_BYTES = 64;
 
-/** Parsed keys kept, so that a verification does not parse again: far more than a membership list has. */
+/** Limit of cached parsed keys, which save a verification the parsing: far more than a membership list has. */
 const CACHE_KEYS_MAX = 1024;
 const publicKeys = new Map<string, KeyObject>();
 
-// Encodings of the points of order 1, 2, 4 and 8, sign bit cleared. Under such a key one signature fits many messages,
-// so that its owner could deny or repeat what it signed: no key of these is ever accepted.
+// Encodings of the points of order 1, 2, 4 and 8, sign bit cleared. Under such a key one signature fits many messages, so that
+// its owner could deny or repeat a signed message: these keys are never accepted.
 const SMALL_ORDER = [
   '00'.repeat(32),
   `01${'00'.repeat(31)}`,
@@ -28,12 +28,12 @@ function isSmallOrder(publicKey: Uint8Array): boolean {
   return SMALL_ORDER.some((point) => equalBytes(point, unsigned));
 }
 
-/** The id of the node that has this identity key: the first 16 bytes of its SHA-256, as 32 hex digits. */
+/** Returns the id of the node with this identity key: the first 16 bytes of its SHA-256, as 32 hex digits. */
 export function deriveNodeId(publicKey: Uint8Array): NodeId {
   return createHash('sha256').update(publicKey).digest('hex').slice(0, 32) as NodeId;
 }
 
-/** An Ed25519 identity key: signs what its node says. */
+/** An Ed25519 identity key: signs its node's messages. */
 export class SigningKey {
   readonly seed: Secret;
   readonly publicKey: Uint8Array;
@@ -47,7 +47,7 @@ export class SigningKey {
     this.nodeId = deriveNodeId(this.publicKey);
   }
 
-  /** The key of a 32-byte seed (RFC 8032, 5.1.5); the Secret stays the caller's to wipe. @throws MixError LENGTH_MISMATCH */
+  /** Makes the key of a 32-byte seed (RFC 8032, 5.1.5); the caller wipes the Secret. @throws MixError LENGTH_MISMATCH */
   static fromSeed(seed: Secret): SigningKey {
     return new SigningKey(seed);
   }
@@ -56,7 +56,7 @@ export class SigningKey {
     return new SigningKey(new Secret(randomBytes(rng, CURVE_KEY_BYTES)));
   }
 
-  /** The signature over `digest`, 64 bytes, deterministic. */
+  /** Signs `digest`: 64 bytes, deterministic. */
   sign(digest: Uint8Array): Uint8Array {
     return new Uint8Array(sign(null, digest, this.#key));
   }
@@ -69,7 +69,7 @@ function parsed(publicKey: Uint8Array): KeyObject | undefined {
   if (!key) {
     if (isSmallOrder(publicKey)) return undefined;
     key = publicCurveKey('Ed25519', publicKey);
-    // The oldest goes first: a flood of unknown keys costs parsing, never memory.
+    // The oldest goes first: a flood of unknown keys costs parsing, but no memory.
     if (publicKeys.size >= CACHE_KEYS_MAX) publicKeys.delete(publicKeys.keys().next().value!);
     publicKeys.set(name, key);
   }
@@ -84,7 +84,7 @@ export function verifySignature(publicKey: Uint8Array, digest: Uint8Array, signa
     const key = parsed(publicKey);
     return key !== undefined && verify(null, digest, key, signature);
   } catch {
-    // A key that is no point of the curve has signed nothing.
+    // A key that is no point of the curve has no valid signature.
     return false;
   }
 }

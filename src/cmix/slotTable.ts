@@ -1,6 +1,6 @@
-// The slot table of a closed batch: who sent which payload in which slot, with one MAC per node. Node 1 builds it, every
-// node judges it by its own MACs and its own count, and what any node rejects becomes a dummy for all, so that one bad
-// submission costs itself and not the round. All nodes sign one digest of the table that is left.
+// The slot table of a closed batch: the sender and payload digest of each slot, with one MAC per node. Node 1 builds it, every
+// node judges it by its own MACs and its own count, and a slot that any node rejects becomes a dummy for all, so that a bad
+// submission costs itself and not the round. All nodes sign one digest of the settled table.
 import { digest, isSenderId, MixError, type SenderId, toHex } from '../base/index.js';
 import { MAC_BYTES, SALT_BYTES, type SenderSecret, verifyMac } from './senderKeys.js';
 
@@ -40,7 +40,7 @@ interface TableShape {
 
 const isBytes = (value: unknown, length: number): boolean => value instanceof Uint8Array && value.length === length;
 
-/** The reason to reject an entry; undefined where there is none. */
+/** Returns the wrong field of an entry; undefined if there is none. */
 function entryFault(entry: SlotEntry, teamSize: number): string | undefined {
   if (!isSenderId(entry.sender)) return 'sender';
   if (!isBytes(entry.salt, SALT_BYTES)) return 'salt';
@@ -49,36 +49,36 @@ function entryFault(entry: SlotEntry, teamSize: number): string | undefined {
   return entry.macs.every((mac) => isBytes(mac, MAC_BYTES)) ? undefined : 'macs';
 }
 
-/** H(table), 32 bytes: what all nodes sign. @throws MixError TABLE_INVALID for a malformed entry */
+/** H(table), 32 bytes; all nodes sign it. @throws MixError TABLE_INVALID for a malformed entry */
 export function tableDigest(roundDigest: Uint8Array, table: SlotTable): Uint8Array {
   return encodedTableDigest(roundDigest, encodeTable(table));
 }
 
-/** The same of a table as {@link encodeTable} gave it, or {@link decodeTable} has taken it: there is one encoding of a table. */
+/** The same of an encoded table ({@link encodeTable}, {@link decodeTable}): a table has one encoding only. */
 export function encodedTableDigest(roundDigest: Uint8Array, encoded: Uint8Array): Uint8Array {
   return digest('slot-table', roundDigest, encoded);
 }
 
 export interface Judge {
   readonly roundDigest: Uint8Array;
-  /** The judging node's position in the team, from 0: which MAC is its own. */
+  /** The judging node's position in the team, from 0; selects its own MAC. */
   readonly nodeIndex: number;
-  /** The node's secret with a sender in this key epoch; undefined where the sender is not registered. */
+  /** Returns the node's secret with a sender in this key epoch; undefined if the sender is not registered. */
   readonly secretOf: (sender: SenderId) => SenderSecret | undefined;
   readonly quotaPerSender: number;
-  /** True where the node has verified this MAC before. */
+  /** True if the node has verified this MAC before. */
   readonly verified?: (entry: SlotEntry, mac: Uint8Array) => boolean;
-  /** Told of the sender of each entry that stands. */
+  /** Called with the sender of each accepted entry. */
   readonly accepted?: (sender: SenderId) => void;
 }
 
-/** Names a submission: the salt is random, so the pair is fresh for every message. */
+/** Identifies a submission: the salt is random, so the pair is fresh for every message. */
 export const submissionKey = (sender: SenderId, salt: Uint8Array): string => `${sender}/${toHex(salt)}`;
 
 /**
- * Which slots of a table this node rejects, found some slots at a time: the whole of a large one takes longer than a main thread may
- * be away. The table is as {@link decodeTable} gives it. A slot whose MAC is wrong counts neither against its alleged sender's quota
- * nor as the first use of its salt: otherwise anybody could crowd a sender out by naming it.
+ * Judges which slots of a table this node rejects, some slots at a time: a large table takes longer than the main thread may be
+ * held. The table is as {@link decodeTable} gives it. A slot whose MAC is wrong counts neither against its alleged sender's quota
+ * nor as the first use of its salt: otherwise anyone could crowd a sender out by naming it.
  */
 export class TableJudge {
   readonly #table: SlotTable;
@@ -94,12 +94,12 @@ export class TableJudge {
     this.#judge = judge;
   }
 
-  /** Slots that are not judged yet. */
+  /** Number of slots that are not judged yet. */
   get left(): number {
     return this.#table.length - this.#next;
   }
 
-  /** At most one reason each, ascending. */
+  /** Rejections, at most one per slot, ascending. */
   get rejections(): readonly SlotRejection[] {
     return this.#rejections;
   }
@@ -119,7 +119,7 @@ export class TableJudge {
     }
   }
 
-  /** The slot of a submission that was judged: where it stands, else where it was rejected first. In constant time. */
+  /** Finds the slot of a judged submission: the accepted one, else the first that was rejected. O(1). */
   findSlot(sender: SenderId, salt: Uint8Array): number | undefined {
     const name = submissionKey(sender, salt);
     return this.#standing.get(name) ?? this.#rejected.get(name);
@@ -143,7 +143,7 @@ export class TableJudge {
 }
 
 /**
- * The table that is left when every slot that any node rejected is a dummy.
+ * Returns the table in which every slot that any node rejected is a dummy.
  * @param rejections one list per node
  * @throws MixError TABLE_INVALID for a rejection of a slot that does not exist
  */
@@ -160,15 +160,15 @@ export function applyRejections(table: SlotTable, rejections: readonly (readonly
   return left;
 }
 
-/** How many different senders a table names. */
+/** Counts the different senders of a table. */
 export function distinctSenders(table: SlotTable): number {
   return new Set(table.flatMap((entry) => (entry ? [entry.sender] : []))).size;
 }
 
 /**
- * The table as bytes: the number of slots (4, little-endian), then per slot the number of MACs (1 byte, 0 for a dummy)
- * and, for an entry, sender (32), salt (16), payload digest (32) and the MACs (32 each).
- * @throws MixError TABLE_INVALID for an entry that is malformed
+ * Encodes the table: the number of slots (4, little-endian), then per slot the number of MACs (1 byte, 0 for a dummy) and, for an
+ * entry, sender (32), salt (16), payload digest (32) and the MACs (32 each).
+ * @throws MixError TABLE_INVALID for a malformed entry
  */
 export function encodeTable(table: SlotTable): Uint8Array {
   let length = COUNT_BYTES;
@@ -205,8 +205,7 @@ function entryBytes(teamSize: number): number {
 }
 
 /**
- * The table that `bytes` encode, of exactly this shape. Takes hostile bytes: nothing is allocated for a slot before its
- * bytes are there.
+ * Decodes a table of exactly this shape. Takes hostile bytes: nothing is allocated for a slot before its bytes are there.
  * @throws MixError MESSAGE_MALFORMED
  */
 export function decodeTable(bytes: Uint8Array, { slots, teamSize }: TableShape): SlotTable {

@@ -1,6 +1,6 @@
-// The team key of one round: every node picks fresh exponents z_{i,e}, publishes Z_{i,e} = g^{z_{i,e}} with proofs of
-// knowledge, and Z_e = ∏ Z_{i,e} encrypts element e of every message. The proofs keep a node from choosing its share as a
-// function of the others' (rogue key); fresh shares keep a later round from asking for this one's decryption.
+// The team key of one round: every node picks fresh exponents z_{i,e}, publishes Z_{i,e} = g^{z_{i,e}} with proofs of knowledge,
+// and Z_e = ∏ Z_{i,e} encrypts element e of every message. The proofs prevent that a node chooses its share as a function of the
+// others' (rogue key); fresh shares prevent that a later round asks for this one's decryption.
 import { digest, MixError, type Rng, Secret, toHex } from '../base/index.js';
 import type { Engine } from '../engine/index.js';
 import { checkElements, checkWidth, elementAt, type Group, randomExponents } from '../math/index.js';
@@ -9,7 +9,7 @@ import { findBadKnowledgeProof, generatorElement, type ProofOptions, proveKnowle
 
 export { decodeKeyShare, encodeKeyShare, type KeyShare, keyShareBytes, type ShareContext } from './proofs/codec.js';
 
-/** The identity of the group, the number 1. */
+/** True for the identity of the group, the number 1. */
 function isIdentity(element: Uint8Array): boolean {
   return element[0] === 1 && element.every((byte, index) => index === 0 || byte === 0);
 }
@@ -20,8 +20,8 @@ function findIdentity(group: Group, elements: Uint8Array, count: number): number
 }
 
 /**
- * A fresh share of the round's team key.
- * @returns exponents: width × exponentBytes bytes, the caller's to wipe; share: what the node publishes
+ * Creates a fresh share of the round's team key.
+ * @returns exponents: width × exponentBytes bytes, the caller's to wipe; share: for publication
  * @throws MixError WIDTH_INVALID, EXPONENT_RANGE
  */
 export async function createKeyShare(
@@ -39,7 +39,7 @@ export async function createKeyShare(
         ...options,
         exponentBytes,
       });
-      // An exponent of 0 mod q: never in a production group, now and then where a test group is tiny.
+      // An exponent of 0 mod q: never in a production group, sometimes in a tiny test group.
       if (findIdentity(group, elements, width) < 0) {
         const proofs = await proveKnowledge(engine, rng, context, elements, exponents, options);
         return { exponents, share: { elements, proofs } };
@@ -76,8 +76,8 @@ function responseInRange(group: Group, proof: KnowledgeProof): boolean {
 }
 
 /**
- * Verifies a node's share: every element in range, none the identity, each with a proof of knowledge for this round, node
- * and position. A response of q or more is refused like a wrong one.
+ * Verifies a node's share: every element in range, none the identity, each with a proof of knowledge for this round, node and
+ * position. A response of q or more is refused like a wrong one.
  * @throws MixError LENGTH_MISMATCH, ELEMENT_RANGE, KEY_SHARE_IDENTITY, KEY_SHARE_PROOF; values name the node
  */
 export async function verifyKeyShare(
@@ -95,7 +95,7 @@ export async function verifyKeyShare(
   if (bad >= 0) throw new MixError('KEY_SHARE_PROOF', { node, element: bad });
 }
 
-/** H(of the list of shares), proofs included, in team order: what all nodes compare before Generate. */
+/** H(list of shares), proofs included, in team order; all nodes compare it before Generate. */
 export function keyShareListDigest(roundDigest: Uint8Array, shares: readonly KeyShare[]): Uint8Array {
   const parts = shares.flatMap((share) => [
     share.proofs.length,
@@ -106,9 +106,10 @@ export function keyShareListDigest(roundDigest: Uint8Array, shares: readonly Key
 }
 
 /**
- * Z_e = ∏ over nodes of Z_{i,e}: width elements. The shares are verified already.
- * @throws MixError LENGTH_MISMATCH; KEY_SHARE_DUPLICATE where any element appears twice, with the positions of the two
- *   shares in the list (`first`, `second`); KEY_SHARE_IDENTITY where the product is the identity
+ * Computes Z_e = ∏ over nodes of Z_{i,e}: width elements. The shares are verified already.
+ * @throws MixError LENGTH_MISMATCH; KEY_SHARE_DUPLICATE if any element appears twice, with the positions of the two shares in the
+ *   list
+ *   (`first`, `second`); KEY_SHARE_IDENTITY if the product is the identity
  */
 export async function combineTeamKey(
   engine: Engine,

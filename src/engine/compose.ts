@@ -1,17 +1,17 @@
-// Operations by way of others, for executors that have no code of their own for them. A file of its own, because requests are made of the
-// table of operations.
+// Operations composed of others, for executors that have no code of their own for them. Apart from operations.ts because
+// request.ts imports that.
 import { MixError } from '../base/index.js';
 import type { ComputeRequest } from './checked/request.js';
 
-/** What an executor lends to a composition. */
+/** An executor's services to a composition. */
 interface Composer {
-  /** Computes a part of it. */
+  /** Computes a part of the composition. */
   readonly run: (request: ComputeRequest) => Promise<void>;
-  /** Memory that is wiped at the end. */
+  /** Allocates memory that is wiped at the end. */
   readonly scratch: (bytes: number) => Uint8Array;
 }
 
-/** Computes from other operations what an executor has no code of its own for. */
+/** Computes an operation by others. */
 export async function compose(request: ComputeRequest, { run, scratch }: Composer): Promise<void> {
   switch (request.op) {
     case 'multiExp': {

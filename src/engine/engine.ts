@@ -1,9 +1,9 @@
-// What an engine is: batched arithmetic in Z⁺p behind one interface. Engines differ in where they compute, never in what:
-// every operation takes and gives flat little-endian batches (math/batch.ts) in canonical form, and the one compliance
-// suite (test/engine.compliance.ts) compares each of them with the bigint reference, bit for bit.
+// The interface of an engine: batched arithmetic in Z⁺p. Engines differ in where they compute, not in results: every operation
+// takes and gives flat little-endian batches (math/batch.ts) in canonical form, and one compliance suite
+// (test/engine.compliance.ts) compares each engine with the bigint reference, bit for bit.
 import type { Group } from '../math/index.js';
 
-/** Engines that `openEngine` knows by name; `auto` is the first of them that works, so never one behind `reference`. */
+/** Engines that `openEngine` knows by name; `auto` is the first that works, so never one behind `reference`. */
 export const ENGINE_NAMES = ['cuda', 'cpu', 'openssl', 'bigint', 'reference', 'gpujs', 'tfjs'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
@@ -13,11 +13,11 @@ export type Priority = 'realtime' | 'precompute';
 export interface WorkOptions {
   /** Default: precompute. */
   readonly priority?: Priority;
-  /** Among operations of one priority, smaller goes first, and who comes first where it is equal. Default: 0. */
+  /** Order among operations of one priority: smaller goes first, equal ones by arrival. Default: 0. */
   readonly order?: number;
-  /** Looked at between chunks: rejects with ABORTED, never kills a worker. */
+  /** Checked between chunks: rejects with ABORTED, never kills a worker. */
   readonly signal?: AbortSignal;
-  /** Where the result goes, of exactly the result's length; default: a new buffer in shared memory. May not overlap an input. */
+  /** Buffer for the result, of exactly its length; default: a new buffer in shared memory. Must not overlap an input. */
   readonly out?: Uint8Array;
   /**
    * The elements of all operands are known to be in 1..q: they were checked as they came in, or an engine has made them. They are not
@@ -30,9 +30,9 @@ export interface WorkOptions {
 export interface Prepared {
   /** Number of elements. */
   readonly count: number;
-  /** A view of elements from (included) to to (excluded); shares the storage. */
+  /** Returns a view of elements from (included) to to (excluded); shares the storage. */
   slice(from: number, to: number): Prepared;
-  /** Wipes and frees the storage, also for every slice. Idempotent. Later use: HANDLE_RELEASED. */
+  /** Wipes and frees the storage, for every slice, too. Idempotent. Later use: HANDLE_RELEASED. */
   release(): void;
 }
 
@@ -45,21 +45,21 @@ export interface FixedBase {
 }
 
 /**
- * Batched arithmetic in one group. All methods check lengths and ranges (1..q) of everything before any work and reject
- * with LENGTH_MISMATCH, ELEMENT_RANGE, EXPONENT_RANGE, WIDTH_INVALID, PERMUTATION_INVALID; with ABORTED, ENGINE_BUSY,
- * ENGINE_CLOSED, ENGINE_WORKER where that happens. Inputs must not change until the promise settles.
- * Exponents are flat little-endian integers of `exponentBytes` each, any length from 1 to 2·elementBytes (64 bytes in any
- * group). Other refusals: HANDLE_RELEASED, HANDLE_FOREIGN, BUFFER_OVERLAP.
+ * Batched arithmetic in one group. All methods check lengths and ranges (1..q) of everything before any work and reject with
+ * LENGTH_MISMATCH, ELEMENT_RANGE, EXPONENT_RANGE, WIDTH_INVALID, PERMUTATION_INVALID, HANDLE_RELEASED, HANDLE_FOREIGN,
+ * BUFFER_OVERLAP; later with ABORTED, ENGINE_BUSY, ENGINE_CLOSED, ENGINE_WORKER. Inputs must not change until the promise
+ * settles. Exponents are flat little-endian integers of `exponentBytes` each, any length from 1 to 2·elementBytes (64 bytes in
+ * any group).
  */
 export interface Engine {
   readonly name: EngineName;
   readonly group: Group;
-  /** Worker threads; 0 where it computes inline. */
+  /** Worker threads; 0 if it computes inline. */
   readonly threads: number;
-  /** Which code does the arithmetic, for a log line: `BN_mod_exp_mont_consttime`, `bigint`, … */
+  /** Name of the arithmetic code, for a log line: `BN_mod_exp_mont_consttime`, `bigint`, … */
   readonly path: string;
 
-  /** A zeroed batch in shared memory, slots × width elements. */
+  /** Allocates a zeroed batch in shared memory, slots × width elements. */
   allocate(slots: number, width?: number): Uint8Array;
   /** Converts an operand once, for many products. */
   prepare(elements: Uint8Array, options?: WorkOptions): Promise<Prepared>;
@@ -78,7 +78,7 @@ export interface Engine {
     b: Uint8Array | Prepared,
     options?: WorkOptions & { readonly width?: number },
   ): Promise<Uint8Array>;
-  /** out[i] = base^exponents[i]. n exponents → n elements. Constant-time in the exponents where the engine says so. */
+  /** out[i] = base^exponents[i]. n exponents → n elements. Constant-time in the exponents if the engine says so. */
   powFixed(
     base: FixedBase | Uint8Array,
     exponents: Uint8Array,
@@ -110,6 +110,6 @@ export interface Engine {
     options: WorkOptions & { readonly exponentBytes: number },
   ): Promise<Uint8Array>;
 
-  /** Stops taking work, lets running chunks end, wipes and frees everything. Idempotent. */
+  /** Stops accepting work, lets running chunks end, wipes and frees everything. Idempotent. */
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-// Batched arithmetic in the group: one interface, and whatever computes behind it.
+// Batched arithmetic in the group: one interface, and the engines behind it.
 export {
   ENGINE_NAMES,
   type Engine,

@@ -1,5 +1,5 @@
-// What an engine counts: operations, elements, failures, and how much work waits. Labels name the engine, the operation
-// and the priority, and nothing else: a metric never says whose batch it was.
+// The meters of an engine: operations, elements, failures, and queue depth. Labels name the engine, the operation and the
+// priority, and nothing else: a metric must not show whose batch it was.
 import type { ErrorCode } from '../base/index.js';
 import type { Metrics } from '../base/metrics.js';
 import type { RequestName } from './checked/request.js';
@@ -29,9 +29,9 @@ interface EngineInfo {
   readonly path: string;
   readonly group: string;
   readonly threads: number;
-  /** Why this engine: `best available`, `asked for`, or what made it fall back. */
+  /** Reason of the choice: `best available`, `asked for`, or the cause of the fallback. */
   readonly reason: string;
-  /** `yes` where a better engine was tried and did not work. */
+  /** `yes` if a better engine was tried and did not work. */
   readonly fallback: 'yes' | 'no';
 }
 

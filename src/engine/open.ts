@@ -1,5 +1,5 @@
-// Opens an engine: probes what this machine has, builds the best (or the one asked for), lets it prove itself against the
-// reference, and says in one line which one it is and why. Falling back is never silent: it warns, and the metric says so.
+// Opens an engine: probes this machine, builds the best engine (or the requested one), runs the self-check against the reference,
+// and logs in one line which engine it is and why. A fallback logs a warning, and the metric shows it.
 import { availableParallelism } from 'node:os';
 import { asMixError, checkMethods, checkObject, checkWhole, keepingAlive, MixError, systemRng } from '../base/index.js';
 import { type Logger, silentLog } from '../base/log.js';
@@ -38,10 +38,10 @@ interface OpenEngineOptions {
   readonly checkRate?: number | undefined;
 }
 
-/** More threads than any machine has cores: a bound for sanity. */
+/** Sanity limit: more threads than any machine has cores. */
 const THREADS_MAX = 1024;
 
-/** An engine that can be tried. Tests bring their own. */
+/** An engine that can be tried. Tests supply their own. */
 export interface Candidate {
   readonly probe: EngineProbe;
   create(meters: EngineMeters): Engine | Promise<Engine>;
@@ -53,16 +53,16 @@ interface Settings {
   readonly queueLimit: number;
 }
 
-/** Why engines are not what was hoped for: those that were a fallback. */
+/** Reasons of engines that are a fallback. */
 const fallbacks = new WeakMap<Engine, string>();
 
-/** In which ways an engine is worse than it could be, now: for operators. Empty where there is nothing to say. */
+/** Returns how an engine is worse than it could be, now, for operators. Empty if it is not. */
 export function degradedBy(engine: Engine): readonly string[] {
   const fallback = fallbacks.get(engine);
   return [...(fallback ? [fallback] : []), ...(engine instanceof CheckedEngine ? engine.degraded : [])];
 }
 
-/** The reference engine, at once: for the simulator and tests, which need neither selection nor self-check. */
+/** Makes the reference engine synchronously: for the simulator and tests, which need neither selection nor self-check. */
 export function referenceEngine(group: Group, meters?: EngineMeters): Engine {
   return new CheckedEngine('reference', group, referenceExecutor(group), meters);
 }
@@ -70,13 +70,13 @@ export function referenceEngine(group: Group, meters?: EngineMeters): Engine {
 const makeWatch = (meters: EngineMeters | undefined): QueueWatch =>
   meters ? { onDepth: meters.depth, onBusy: meters.busy } : {};
 
-/** A pooled engine with a given kernel, without selection or self-check: how tests force a path. */
+/** Makes a pooled engine with a given kernel, without selection or self-check; tests force a path with it. */
 export function pooledEngine(name: EngineName, kernel: KernelName, settings: Settings, meters?: EngineMeters): Engine {
   const executor = new PooledExecutor({ ...settings, kernel, path: describePath(kernel), ...makeWatch(meters) });
   return new CheckedEngine(name, settings.group, executor, meters);
 }
 
-/** The engine on cards, with the best pooled kernel beside them; without selection or self-check. */
+/** Makes the engine on cards, with the best pooled kernel beside them; without selection or self-check. */
 export async function cudaEngine(
   settings: Settings & Omit<OpenCardsOptions, 'group' | 'cpu'>,
   meters?: EngineMeters,
@@ -84,7 +84,7 @@ export async function cudaEngine(
   const { group, threads, queueLimit } = settings;
   const kernel = probeEngines(group).find((probe) => probe.kernel !== undefined)?.kernel ?? 'bigint';
   const { onDepth, onBusy } = makeWatch(meters);
-  // Busy are the cards; the depth is of what waits beside them.
+  // Busy time counts the cards; the depth counts the operations that wait for the CPU beside them.
   const cpu = new PooledExecutor({ group, threads, queueLimit, kernel, path: describePath(kernel), onDepth });
   let cards: CudaExecutor | undefined;
   try {
@@ -97,7 +97,7 @@ export async function cudaEngine(
   }
 }
 
-/** An engine that composes the catalogue of a field's products, without selection or self-check. */
+/** Makes an engine that composes the catalogue of a field's products, without selection or self-check. */
 export function composedEngine<V>(
   name: EngineName,
   field: BatchField<V>,
@@ -108,7 +108,7 @@ export function composedEngine<V>(
   return new CheckedEngine(name, field.group, executor, meters);
 }
 
-/** Every card proves itself: small batches go to the CPU, so that the engine's self-check alone would say nothing of cards. */
+/** Checks every card by itself: the engine's own self-check would not reach them, because small batches go to the CPU. */
 async function checkCards(group: Group, cards: CudaExecutor): Promise<void> {
   for (const device of cards.devices) {
     await selfCheck(new CheckedEngine('cuda', group, cards.onlyOn(device)), systemRng).catch((thrown: unknown) =>
@@ -136,7 +136,7 @@ function candidates(settings: Settings & Pick<OpenCardsOptions, 'checkRate' | 'l
   }));
 }
 
-/** @throws MixError ENGINE_UNKNOWN, ENGINE_UNAVAILABLE, ENGINE_SELFCHECK, GROUP_UNKNOWN, ARGUMENT_INVALID */
+/** Opens an engine. @throws MixError ENGINE_UNKNOWN, ENGINE_UNAVAILABLE, ENGINE_SELFCHECK, GROUP_UNKNOWN, ARGUMENT_INVALID */
 export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
   checkObject(options, 'options');
   const group = knownGroup(options.group);
@@ -154,7 +154,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
   return keepingAlive(() => selectEngine(options, candidates({ group, threads, queueLimit, ...cards })));
 }
 
-/** Hands out the first candidate that works; with an engine asked for by name, that one or none. */
+/** Returns the first candidate that works; if an engine is requested by name, that one or none. */
 export async function selectEngine(options: OpenEngineOptions, all: readonly Candidate[]): Promise<Engine> {
   const { engine: wanted = 'auto', log = silentLog } = options;
   if (wanted !== 'auto' && !ENGINE_NAMES.includes(wanted)) throw new MixError('ENGINE_UNKNOWN', { engine: wanted });
@@ -187,7 +187,7 @@ export async function selectEngine(options: OpenEngineOptions, all: readonly Can
 
 type Opened = { readonly engine: Engine } | { readonly error: MixError };
 
-/** Builds a candidate and checks it; one that fails is closed again, and leaves no metric behind. */
+/** Builds a candidate and checks it; a failing one is closed again, and leaves no metric behind. */
 async function tryCandidate(
   { probe, create }: Candidate,
   { metrics = createMetrics() }: OpenEngineOptions,
@@ -195,7 +195,7 @@ async function tryCandidate(
 ): Promise<Opened> {
   let engine: Engine | undefined;
   try {
-    // The labels are those of the engine, which does not exist yet: it learns its meters by this one indirection.
+    // The labels need the engine, which does not exist yet: so the meters are connected afterwards.
     const meters = deferredMeters();
     engine = await create(meters);
     await selfCheck(engine, systemRng);

@@ -1,37 +1,37 @@
-// The engine's operations, each in one entry of one table. Whatever an engine does with an operation besides the arithmetic follows
-// from its entry: which checks its operands pass (checked/call.ts), how a call is shared with worker threads and cut into chunks
-// (pool/), which arguments its C function gets (kernels/native/abi.ts), what runs on a card (cuda/), and what the self-check, the
-// spot check and the compliance suite compare results with. A new operation is an entry here and a method of Engine; an
-// executor that has no code of its own for it computes it from others (compose.ts).
+// The engine's operations, each in one entry of one table. Everything an engine does with an operation besides the arithmetic
+// follows from its entry: the checks of its operands (checked/call.ts), how a call is shared with worker threads and cut into
+// chunks (pool/), the arguments of its C function (kernels/native/abi.ts), its computation on a card (cuda/), and the truth for
+// the self-check, the spot check and the compliance suite. A new operation is an entry here and a method of Engine; an executor
+// that has no code of its own for it composes it of others (compose.ts).
 import { type Group, invert, multiply, power } from '../math/index.js';
 import type { Engine, FixedBase, Prepared, WorkOptions } from './engine.js';
 
 /**
- * What an operand is. An operation computes unit by unit. A unit is a slot of `width` elements, one element where the operation
+ * Kind of an operand. An operation computes unit by unit. A unit is a slot of `width` elements, or one element if the operation
  * has no width.
  */
 export type OperandKind =
-  /** A slot a unit. */
+  /** One slot per unit. */
   | 'elements'
-  /** A slot a unit, plain or prepared. */
+  /** One slot per unit, plain or prepared. */
   | 'multiplier'
-  /** Slots of which each unit reads one, the one that the permutation names. */
+  /** Slots; each unit reads the one that the permutation names. */
   | 'gathered'
-  /** An index of a slot a unit, each once. */
+  /** One slot index per unit, each once. */
   | 'permutation'
-  /** An exponent a unit. */
+  /** One exponent per unit. */
   | 'exponents'
-  /** Exponents of which each unit takes all: it has as many results. */
+  /** Exponents that every unit takes all of: it has as many results. */
   | 'sharedExponents'
   /** The one base of all units. */
   | 'base'
-  /** Elements of a slot, an option of the call. */
+  /** Number of elements of a slot, an option of the call. */
   | 'width';
 
 type Operands = Readonly<Record<string, OperandKind>>;
 type Elements = readonly bigint[];
 
-/** An operand by its kind: as a caller gives it, as a checked request holds it, and as the reference formula takes it. */
+/** An operand by its kind: as the caller gives it (Given), and as the reference formula takes it (Values). */
 interface Given extends Record<OperandKind, unknown> {
   readonly elements: Uint8Array;
   readonly multiplier: Uint8Array | Prepared;
@@ -65,11 +65,11 @@ interface UnitShape {
   readonly exponentBytes: number;
   /** The multiplier is prepared. */
   readonly prepared: boolean;
-  /** Shared exponents; 1 where there are none. */
+  /** Number of shared exponents; 1 if there are none. */
   readonly powers: number;
-  /** Cost of a power of `exponentBytes` without a table, in products. It depends on the kernel. */
+  /** Cost of a power of `exponentBytes` without a table, in products; depends on the kernel. */
   readonly powerProducts: number;
-  /** Windows of the base's table, one product each; undefined where it has none. */
+  /** Windows of the base's table, one product each; undefined without a table. */
   readonly windows: number | undefined;
 }
 
@@ -79,19 +79,19 @@ export type NativeFunction = readonly [name: `millrace_${string}`, ...args: read
 /** Options of any operation. */
 type OperationOptions = WorkOptions & { readonly exponentBytes: number; readonly width?: number };
 
-/** A computation in chunks: an operation, or a step that only engines ask for. */
+/** A computation in chunks: an operation, or a step internal to engines. */
 export interface Entry<K extends Operands = Operands, N extends NativeFunction = NativeFunction> {
-  /** By name, in the order in which they are checked. A permutation is taken last, after the result's buffer. */
+  /** By name, in the order of their checks. A permutation is copied last, after the result's buffer. */
   readonly operands: K;
   /** The units' results are multiplied into one. Default: each unit has its own. */
   readonly folds?: boolean;
-  /** The fewest units that are worth a chunk of their own. Default: 1. */
+  /** Fewest units that are worth a chunk of their own. Default: 1. */
   readonly unitsMin?: number;
-  /** What computes a chunk, in the CPU's library and in the CUDA library. Where there is none, both compose it. */
+  /** Function that computes a chunk, in the CPU library and in the CUDA library. Without one, both compose the operation. */
   readonly native?: N;
-  /** What computes a chunk on a card that keeps the multiplier, or the table of the base. */
+  /** Function that computes a chunk on a card that holds the multiplier, or the table of the base. */
   readonly resident?: N;
-  /** The cost of a unit, in products. */
+  /** Cost of a unit, in products. */
   products(unit: UnitShape): number;
   /** The definition: every engine gives these results, bit for bit. */
   reference(group: Group, values: OperandValues<K>): bigint[];
@@ -103,7 +103,7 @@ export interface Operation<K extends Operands = Operands, N extends NativeFuncti
   call(engine: Engine, given: GivenOperands<K>, options: OperationOptions): Promise<Uint8Array>;
 }
 
-/** These only infer the types of an entry. */
+/** Identity functions that infer the types of an entry. */
 const entry = <const K extends Operands, const N extends NativeFunction = never>(one: Entry<K, N>) => one;
 const define = <const K extends Operands, const N extends NativeFunction = never>(one: Operation<K, N>) => one;
 
@@ -182,7 +182,7 @@ export const operations = {
     folds: true,
     unitsMin: 64,
     native: ['millrace_multi_exp', 'out', 'bases', 'exponents', 'exponentBytes', 'units'],
-    // 14 products for the table of a base, and one a digit of 4 bits; the squarings are shared.
+    // 14 products for the table of a base, and one per digit of 4 bits; the squarings are shared.
     products: ({ exponentBytes }) => 14 + 2 * exponentBytes,
     reference: (group, { bases, exponents }) => [
       bases.reduce((product, base, i) => multiply(group, product, power(group, base, exponents[i]!)), 1n),
@@ -197,7 +197,7 @@ export const OPERATIONS: readonly OperationName[] = Object.keys(operations) as O
 const entries = {
   ...operations,
 
-  /** Elements into the executor's own form: what {@link Engine.prepare} asks for. The reference has no other form. */
+  /** Converts elements into the executor's own form, for {@link Engine.prepare}. The reference has no other form. */
   prepare: entry({
     operands: { elements: 'elements' },
     native: ['millrace_prepare', 'out', 'elements', 'units'],
@@ -210,13 +210,13 @@ export type EntryName = keyof typeof entries;
 export type EntryOf<O extends EntryName> = (typeof entries)[O];
 /** Operands as a caller gives them. */
 export type GivenOf<O extends EntryName> = GivenOperands<EntryOf<O>['operands']>;
-/** Operands as a checked request holds them: what the engine does to them is told by their kind. */
+/** Operands as a checked request holds them; their kind determines their treatment. */
 export type ViewsOf<O extends EntryName> = OperandViews<EntryOf<O>['operands']>;
 
 export const ENTRIES: readonly Entry[] = Object.values(entries);
 export const findEntry = (op: EntryName): Entry => entries[op];
 export const findOperation = (op: OperationName): Operation => operations[op];
 
-/** Raises powers, so that a unit takes some hundred products. */
+/** True if the operation raises powers, so that a unit takes some hundred products. */
 export const raisesPowers = (op: EntryName): boolean =>
   Object.values(findEntry(op).operands).some((kind) => kind === 'exponents' || kind === 'sharedExponents');

@@ -1,5 +1,5 @@
-// Which engines can run on this machine, and by what code. A probe computes nothing in earnest: whether an engine is
-// right is for the self-check (self-check.ts) to say.
+// The engines that can run on this machine, and their code. A probe does not check results: that is the self-check's task
+// (checked/selfCheck.ts).
 import type { Group } from '../math/index.js';
 import { GPUJS_PACKAGES } from './arrays/gpujs.js';
 import { installedBackends, TFJS_PACKAGES } from './arrays/tensors.js';
@@ -15,13 +15,13 @@ import { workersUnavailable } from './pool/workers.js';
 export interface EngineProbe {
   readonly name: EngineName;
   readonly available: boolean;
-  /** Why it is not available, or not by its best path; empty where there is nothing to say. */
+  /** Reason why it is not available, or not by its best path; else empty. */
   readonly reason: string;
-  /** The code that does the arithmetic; null where it is not available. */
+  /** The arithmetic code; null if it is not available. */
   readonly path: string | null;
-  /** What the workers run; undefined where it computes inline, or on cards. */
+  /** Kernel of the workers; undefined if it computes inline, or on cards. */
   readonly kernel?: KernelName;
-  /** True where nobody can have expected it: that it is not there is no fallback. */
+  /** True if the engine could not be expected here: its absence is no fallback. */
   readonly unexpected?: boolean;
 }
 
@@ -34,14 +34,14 @@ const PATHS: Record<KernelName, string> = {
   bigint: 'bigint',
 };
 
-/** What a kernel is called in logs. */
+/** Name of a kernel in logs. */
 export const describePath = (kernel: KernelName): string => PATHS[kernel];
 
 const explain = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown)).trim();
 
 /**
- * The native library on its vector path. Without AVX-512 IFMA its portable words are slower than OpenSSL's assembly, so
- * that OpenSSL's own code is the portable path of this engine.
+ * The native library on its vector path. Without AVX-512 IFMA its portable words are slower than OpenSSL's assembly, so OpenSSL's
+ * own code is the portable path of this engine.
  */
 function probeCpu(group: Group): EngineProbe {
   const name = 'cpu';
@@ -91,13 +91,13 @@ function probeCuda(group: Group): EngineProbe {
   return { name, available: false, reason: cards.reason, path: null, unexpected: !('built' in cards && cards.built) };
 }
 
-/** Engines on packages that are there or not; which of their modes computes is found out when they open. */
+/** Engines on optional packages; their computing mode is chosen when they open. */
 function probePackages(name: EngineName, packages: readonly string[]): EngineProbe {
   const reason = missingPackages(packages);
   return { name, available: reason === '', reason, path: reason === '' ? packages.join(', ') : null };
 }
 
-/** Any backend will do. */
+/** Any backend is enough. */
 function probeTensors(): EngineProbe {
   const [best] = installedBackends();
   if (best === undefined) return probePackages('tfjs', TFJS_PACKAGES);

@@ -36,7 +36,7 @@ const primes: Record<GroupName, () => bigint> = {
 
 const cache = new Map<GroupName, Group>();
 
-/** The group of this name. @throws MixError GROUP_UNKNOWN, ARGUMENT_INVALID */
+/** Returns the group of this name. @throws MixError GROUP_UNKNOWN, ARGUMENT_INVALID */
 export function namedGroup(name: string): Group {
   checkText(name, 'name');
   if (!Object.hasOwn(primes, name)) throw new MixError('GROUP_UNKNOWN', { name });
@@ -52,8 +52,8 @@ export function namedGroup(name: string): Group {
 }
 
 /**
- * The group that a caller means: by its name, or the object that {@link namedGroup} gave. A group made by hand is refused, for
- * nothing that relies on its order would hold.
+ * Returns the group for a name, or for an object that {@link namedGroup} gave. A group made by hand is refused: nothing that
+ * relies on its order would hold.
  * @throws MixError ARGUMENT_INVALID, GROUP_UNKNOWN
  */
 export function knownGroup(group: Group | string): Group {
@@ -67,7 +67,7 @@ export function knownGroup(group: Group | string): Group {
   return known;
 }
 
-/** The production group with a p of `bits` bits. @throws MixError GROUP_UNKNOWN */
+/** Returns the production group with a p of `bits` bits. @throws MixError GROUP_UNKNOWN */
 export function groupOfBits(bits: number): Group {
   return namedGroup(`MODP-${bits}`);
 }

@@ -1,29 +1,29 @@
-// The step from a wide hash to an element: (wide mod q) + 1, for any of the groups. As BigInt it costs as much as the hash itself, most
-// of it for the way through hex and back, and leaves what it made in strings: here only the quotient, 129 bits, is BigInt, and
-// the rest is arithmetic on limbs.
+// The step from a wide hash to an element: (wide mod q) + 1, for any of the groups. With BigInt it costs as much as the hash
+// itself, mostly for the conversion through hex and back, and leaves intermediate strings: here only the quotient, 129 bits, is
+// BigInt, and the rest is arithmetic on limbs.
 import { MixError } from '../base/index.js';
 import type { Group } from './group.js';
 
 /** Bytes by which a hash is longer than the element that it is reduced to. */
 export const EXCESS_BYTES = 16;
 
-/** A product of two limbs, six times added up, is below 2^53: a number holds it exactly. */
+/** The sum of six products of two limbs is below 2^53: a number holds it exactly. */
 const LIMB_BITS = 24;
 const LIMB_BYTES = LIMB_BITS / 8;
 const LIMB = 2 ** LIMB_BITS;
 /** Limbs of the quotient. */
 const QUOTIENT_LIMBS = 6;
-/** What the quotient is estimated from: so many bytes of the top of the hash, and as many bits of 1/q and a word more. */
+/** Inputs of the quotient's estimate: TOP_BYTES of the top of the hash, and as many bits of 1/q and a word more. */
 const TOP_BYTES = 24;
 const TOP_BITS = 192n;
 const WORD = 64n;
 
 interface Modulus {
-  /** q, little-endian, behind QUOTIENT_LIMBS − 1 zeros, so that a product reads below its first limb. */
+  /** q, little-endian, after QUOTIENT_LIMBS − 1 zeros, so that a product can read below its first limb. */
   readonly limbs: Float64Array;
   /** 1/q, scaled: top · inverse · 2^−(TOP_BITS + WORD) is the quotient, or less than 1 and 2^−62 below it. */
   readonly inverse: bigint;
-  /** Where an element is made, between calls all zeros: it costs more to allocate than to compute. */
+  /** Buffer for an element, all zeros between calls: allocating it costs more than computing it. */
   readonly scratch: Float64Array;
 }
 
@@ -49,13 +49,13 @@ function prepareModulus(group: Group): Modulus {
 
 const limbAt = (bytes: Uint8Array, at: number): number => bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16);
 
-/** ⌊wide / q⌋ or one less, as bytes. */
+/** Returns ⌊wide / q⌋ or one less, as bytes. */
 function estimateQuotient(wide: Uint8Array, inverse: bigint): Uint8Array {
   const view = new DataView(wide.buffer, wide.byteOffset + wide.length - TOP_BYTES, TOP_BYTES);
   const top =
     view.getBigUint64(0, true) | (view.getBigUint64(8, true) << WORD) | (view.getBigUint64(16, true) << (2n * WORD));
   const quotient = (top * inverse) >> (TOP_BITS + WORD);
-  // A store keeps the low 64 bits of what it is given.
+  // Storing to the array keeps the low 64 bits of the value.
   for (let i = 0; i < 3; i++) quotientWords[i] = quotient >> (BigInt(i) * WORD);
   return quotientBytes;
 }
@@ -86,7 +86,7 @@ export function reduceInto(group: Group, wide: Uint8Array, out: Uint8Array): voi
   }
   const { limbs: q, inverse, scratch } = prepareModulus(group);
   remainder(scratch, wide, estimateQuotient(wide, inverse), q);
-  // In 1..2q, and so below 256^elementBytes: what the last limb has above that is of the hash's top.
+  // In 1..2q, and so below 256^elementBytes: higher bytes of the last limb are remains of the hash's top.
   const last = scratch.length - 1;
   scratch[last]! %= 256 ** (elementBytes - last * LIMB_BYTES);
   if (isAbove(scratch, q)) subtract(scratch, q);
@@ -95,7 +95,7 @@ export function reduceInto(group: Group, wide: Uint8Array, out: Uint8Array): voi
   quotientWords.fill(0n);
 }
 
-/** True where value > q. */
+/** True if value > q. */
 function isAbove(value: Float64Array, q: Float64Array): boolean {
   for (let i = value.length - 1; i >= 0; i--) {
     const limb = q[i + QUOTIENT_LIMBS - 1]!;
@@ -118,7 +118,7 @@ function writeBytes(limbs: Float64Array, out: Uint8Array): void {
   for (let i = 0, at = 0; i < limbs.length; i++, at += LIMB_BYTES) {
     const limb = limbs[i]!;
     out[at] = limb;
-    // The last limb may have bytes that are none of the element's.
+    // The last limb may have bytes beyond the element.
     if (at + 1 < length) out[at + 1] = limb >> 8;
     if (at + 2 < length) out[at + 2] = limb >> 16;
   }

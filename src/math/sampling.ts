@@ -14,7 +14,7 @@ function fillUniform(rng: Rng, out: Uint8Array, accept: (value: Uint8Array) => b
   } while (!accept(out));
 }
 
-/** True where value ≤ limit; both little-endian, of one length. */
+/** True if value ≤ limit; both little-endian, of one length. */
 function atMost(value: Uint8Array, limit: Uint8Array): boolean {
   for (let i = value.length - 1; i >= 0; i--) {
     if (value[i]! < limit[i]!) return true;
@@ -23,7 +23,7 @@ function atMost(value: Uint8Array, limit: Uint8Array): boolean {
   return true;
 }
 
-/** `count` uniform elements of the group as a flat batch in shared memory. */
+/** Draws `count` uniform elements of the group as a flat batch in shared memory. */
 export function randomElements(rng: Rng, group: Group, count: number): Uint8Array {
   const batch = allocateBatch(group, count);
   const limit = bigintToBytes(group.q, group.elementBytes);
@@ -37,7 +37,7 @@ export function randomElements(rng: Rng, group: Group, count: number): Uint8Arra
   return batch;
 }
 
-/** A uniform scalar in [0, q), little-endian in elementBytes bytes: a proof nonce, never shorter. */
+/** Draws a uniform scalar in [0, q), little-endian in elementBytes bytes: a proof nonce, never shorter. */
 export function randomScalar(rng: Rng, group: Group): Uint8Array {
   const limit = bigintToBytes(group.q - 1n, group.elementBytes);
   const scalar = secretBytes(group.elementBytes);
@@ -45,7 +45,7 @@ export function randomScalar(rng: Rng, group: Group): Uint8Array {
   return scalar;
 }
 
-/** `count` uniform short exponents of `exponentBytes` bytes each, flat, in shared memory. */
+/** Draws `count` uniform short exponents of `exponentBytes` bytes each, flat, in shared memory. */
 export function randomExponents(rng: Rng, count: number, exponentBytes: number): Uint8Array {
   if (!Number.isInteger(exponentBytes) || exponentBytes < 8) {
     throw new MixError('EXPONENT_RANGE', { exponentBytes, least: 8 });
@@ -57,14 +57,14 @@ export function randomExponents(rng: Rng, count: number, exponentBytes: number):
   return exponents;
 }
 
-/** Hash to the group: (XOF(bits + 128) mod q) + 1, little-endian element. Not constant-time in the digest (a BigInt quotient). */
+/** Hashes to the group: (XOF(bits + 128) mod q) + 1, little-endian element. Not constant-time in the digest (a BigInt quotient). */
 export function hashToElement(group: Group, domain: string, ...parts: readonly DigestPart[]): Uint8Array {
   const element = new Uint8Array(group.elementBytes);
   hashIntoElement(group, element, domain, ...parts);
   return element;
 }
 
-/** {@link hashToElement} into a place of elementBytes bytes. */
+/** {@link hashToElement} into a buffer of elementBytes bytes. */
 export function hashIntoElement(
   group: Group,
   element: Uint8Array,

@@ -1,5 +1,4 @@
-// What a node takes on: its limits, and whether a signed RoundInfo is one that it may open, checked before anything is allocated or
-// written down for it.
+// Limits of a node, and the check of a signed RoundInfo before anything is allocated or written for the round.
 import { MixError, type NodeId } from '../base/index.js';
 import {
   checkFloors,
@@ -13,7 +12,7 @@ import {
 } from '../protocol/index.js';
 
 export interface RunnerLimits {
-  /** The least that it takes part in. */
+  /** Lowest values in a RoundInfo at which this node takes part. */
   readonly floors: RoundFloors;
   /** Rounds open at the same time. */
   readonly openRounds: number;
@@ -21,7 +20,7 @@ export interface RunnerLimits {
   readonly keptRounds: number;
   readonly slots: number;
   readonly width: number;
-  /** What all rounds may need together, by round/run/memory.ts. */
+  /** Limit of the memory of all rounds together, as round/run/memory.ts estimates it. */
   readonly memoryBytes: number;
 }
 
@@ -34,21 +33,24 @@ export const DEFAULT_LIMITS: RunnerLimits = {
   memoryBytes: Infinity,
 };
 
-/** What a node goes by. */
+/** Inputs of {@link checkedFacts}. */
 export interface RoundRules {
   readonly self: NodeId;
   readonly network: string;
   readonly membership: number;
-  /** Whose signature makes a RoundInfo valid. */
+  /** Public key whose signature makes a RoundInfo valid. */
   readonly roundAuthority: Uint8Array;
   readonly publicKeyOf: (node: NodeId) => Uint8Array | undefined;
-  /** The largest batch that it mixes. */
+  /** Largest batch that this node mixes. */
   readonly slots: number;
   readonly width: number;
   readonly floors: RoundFloors;
 }
 
-/** The facts of a round on this node. @throws MixError ROUND_INFO_INVALID naming the field, ROUND_BELOW_FLOOR, SIGNATURE_INVALID, GROUP_UNKNOWN */
+/**
+ * Returns the facts of a round on this node. @throws MixError ROUND_INFO_INVALID naming the field, ROUND_BELOW_FLOOR,
+ * SIGNATURE_INVALID, GROUP_UNKNOWN
+ */
 export function checkedFacts(signed: SignedRoundInfo, rules: RoundRules): RoundFacts {
   const { info } = signed;
   const group = checkRoundInfo(info);

@@ -1,14 +1,14 @@
-// The rounds of the whole network as one node has heard of them from the scheduler: so that a sender may ask any node which
-// rounds take messages now, and so that a node leaves alone what is not its business.
+// The rounds of the whole network that this node has heard of from the scheduler. A sender may ask any node which rounds take
+// messages now; the node itself ignores updates of rounds that it is not in.
 import type { Clock, NodeId, RoundId } from '../base/index.js';
 import type { RoundUpdate, SignedRoundInfo } from '../protocol/index.js';
 
-/** Rounds that are remembered; a scheduler has fewer open. */
+/** Limit of remembered rounds; a scheduler has fewer open. */
 const ROUNDS_MAX = 4_096;
 
 interface Heard {
   readonly signed: SignedRoundInfo;
-  /** When it was let take messages. */
+  /** Time at which the scheduler let the round take messages. */
   readonly assignedMs: number | undefined;
 }
 
@@ -16,7 +16,7 @@ export class RoundDirectory {
   readonly #self: NodeId;
   readonly #clock: Clock;
   readonly #rounds = new Map<RoundId, Heard>();
-  /** Rounds of this node: known apart, so that however many there are of others, its own updates reach it. */
+  /** Rounds of this node, limited separately: however many rounds others have, updates of its own reach this node. */
   readonly #own = new Set<RoundId>();
 
   constructor(self: NodeId, clock: Clock) {
@@ -24,7 +24,7 @@ export class RoundDirectory {
     this.#clock = clock;
   }
 
-  /** Takes note of an update; true where it is about a round of this node. */
+  /** Records an update; returns true if it concerns a round of this node. */
   heard(update: RoundUpdate): boolean {
     const round = update.kind === 'open' ? update.round.info.round : update.round;
     const heard = this.#rounds.get(round);
@@ -40,14 +40,14 @@ export class RoundDirectory {
         return this.#own.has(round);
       case 'fail':
         this.#rounds.delete(round);
-        // One that was opened before this node began to listen may be its own: it has told so itself.
+        // A round opened before this node began to listen may be its own; the round manager knows.
         return this.#own.has(round) || heard === undefined;
     }
   }
 
   /**
-   * Rounds that were let take messages no longer ago than they take them, newest first. A batch that is full is closed earlier,
-   * and only its first node knows: it says so to whoever comes too late.
+   * Returns the rounds that take messages by their time limit (collectMs since the assignment), newest first. A full batch closes
+   * earlier; only its first node knows, and refuses late senders.
    */
   collecting(): readonly SignedRoundInfo[] {
     const nowMs = this.#clock.nowMs();

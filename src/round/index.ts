@@ -1,4 +1,4 @@
-// One round on one node, and all rounds of it.
+// The rounds of one node.
 export { RoundDirectory } from './directory.js';
 export { DEFAULT_RETRY } from './exchange/retryingSender.js';
 export { LinkWarmUp } from './exchange/warmUp.js';

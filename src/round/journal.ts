@@ -1,13 +1,13 @@
-// The written record of rounds, so that a round runs once, ever: a round id is down, synced, before the node does anything
-// for it, and once more before its first realtime byte. After a restart no open round is taken up again (its secrets
-// died with the process), and no id is accepted twice. Old records are pruned behind a floor below which ids are refused.
+// The stored record of rounds, so that a round runs at most once: a round id is written, synced, before the node does anything
+// for it, and once more before its first realtime byte. After a restart no open round is resumed (its secrets died with the
+// process), and no id is accepted twice. Old records are pruned behind a floor below which ids are refused.
 import { type BootId, MixError, type RoundId, utf8 } from '../base/index.js';
 import type { Store } from '../base/store.js';
 import type { Stage } from '../protocol/index.js';
 
-/** Records kept; 10,000 rounds of a few dozen bytes each. */
+/** Limit of records: 10,000 rounds of a few dozen bytes each. */
 const RECORDS_MAX = 10_000;
-/** Records above that which go together: the floor is written once for all of them. */
+/** Records above the limit that are pruned together: the floor is written once for all of them. */
 const PRUNED_AT_ONCE = 100;
 const FLOOR_KEY = 'rounds/floor';
 
@@ -16,13 +16,13 @@ interface RoundRecord {
   readonly stage: Stage;
 }
 
-/** A round that was open when an earlier run died, and whether its precomputation was being used. */
+/** A round that was open when an earlier run died; `realtime`: its precomputation was in use. */
 export interface LostRound {
   readonly round: RoundId;
   readonly realtime: boolean;
 }
 
-/** Ids in keys are padded so that keys sort as numbers do. */
+/** Ids in keys are padded so that keys sort by number. */
 const recordKey = (round: RoundId): string => `round/${String(round).padStart(16, '0')}`;
 const realtimeKey = (round: RoundId): string => `realtime/${String(round).padStart(16, '0')}`;
 const parseRound = (key: string): RoundId => Number(key.slice(key.indexOf('/') + 1)) as RoundId;
@@ -32,18 +32,18 @@ export class RoundJournal {
   readonly #bootId: BootId;
   readonly #recordsMax: number;
   #floor = 0;
-  /** Rounds that there are records of. */
+  /** Ids of all records. */
   #ids: RoundId[] = [];
   #pruning = false;
 
-  /** `recordsMax`: records that are kept; up to PRUNED_AT_ONCE more, and those that are open, until they are pruned. */
+  /** `recordsMax`: limit of records; up to PRUNED_AT_ONCE more, and those of open rounds, are kept until the next pruning. */
   constructor(store: Store, bootId: BootId, recordsMax = RECORDS_MAX) {
     this.#store = store;
     this.#bootId = bootId;
     this.#recordsMax = recordsMax;
   }
 
-  /** Marks what an earlier run left open as failed, and returns those rounds. Call once, before any round is opened. */
+  /** Marks the rounds that an earlier run left open as failed, and returns them. Call once, before any round is opened. */
   async recover(): Promise<LostRound[]> {
     const floor = await this.#store.get(FLOOR_KEY);
     this.#floor = floor ? Number(Buffer.from(floor).toString()) : 0;
@@ -61,7 +61,7 @@ export class RoundJournal {
     return open;
   }
 
-  /** Writes a new round down. @throws MixError ROUND_REUSED, STORE_FAILED */
+  /** Records a new round. @throws MixError ROUND_REUSED, STORE_FAILED */
   async open(round: RoundId): Promise<void> {
     const key = recordKey(round);
     if (round <= this.#floor || (await this.#store.get(key))) throw new MixError('ROUND_REUSED', { round });
@@ -69,14 +69,14 @@ export class RoundJournal {
     this.#ids.push(round);
   }
 
-  /** Writes down that the precomputation is being used, before it is. @throws MixError ROUND_REUSED, STORE_FAILED */
+  /** Records that the precomputation is in use, before its first use. @throws MixError ROUND_REUSED, STORE_FAILED */
   async reserveRealtime(round: RoundId): Promise<void> {
     const key = realtimeKey(round);
     if (await this.#store.get(key)) throw new MixError('ROUND_REUSED', { round });
     await this.#store.put(key, utf8(this.#bootId));
   }
 
-  /** Writes down how a round has ended; a process that runs for weeks prunes here. @throws MixError STORE_FAILED */
+  /** Records the end of a round, and prunes: a process may run for weeks. @throws MixError STORE_FAILED */
   async end(round: RoundId, stage: Stage): Promise<void> {
     await this.#write(recordKey(round), stage);
     if (this.#ids.length >= this.#recordsMax + PRUNED_AT_ONCE) await this.#prune();
@@ -88,7 +88,7 @@ export class RoundJournal {
     try {
       return JSON.parse(Buffer.from(bytes).toString()) as RoundRecord;
     } catch {
-      // A torn record still says that the id was used; it counts as open.
+      // A torn record still shows that the id was used; it counts as open.
       return { bootId: this.#bootId, stage: 'PENDING' };
     }
   }
@@ -98,7 +98,7 @@ export class RoundJournal {
     return this.#store.put(key, utf8(JSON.stringify(record)));
   }
 
-  /** The floor first: an id whose record is gone is below it. Where a write fails, all is done again after the next round. */
+  /** Writes the floor first, so that an id without a record is below it. If a write fails, the next prune repeats it. */
   async #prune(): Promise<void> {
     if (this.#pruning) return;
     this.#pruning = true;

@@ -1,6 +1,6 @@
-// All rounds of one node: opens them by signed RoundInfo, hands messages and batches to the round they belong to, takes
-// submissions, keeps the outputs of recent rounds, and ends rounds when a peer is lost or the node shuts down. A failing
-// round touches no other; an error of a round never leaves this file as anything but a report.
+// All rounds of one node: opens them by signed RoundInfo, dispatches messages and batches to their round, takes submissions,
+// keeps the outputs of recent rounds, and ends rounds when a peer is lost or the node shuts down. A failing round affects no
+// other; an error of a round leaves this file only as a report.
 import {
   type BootId,
   type Clock,
@@ -50,16 +50,16 @@ export interface RoundManagerDeps {
   readonly network: string;
   readonly bootId: BootId;
   readonly key: SigningKey;
-  /** Whose signature makes a RoundInfo valid. */
+  /** Public key whose signature makes a RoundInfo valid. */
   readonly roundAuthority: Uint8Array;
-  /** Groups this node mixes in, each with its engine. */
+  /** Opens the engine of a group that this node mixes in. */
   readonly engineOf: (group: GroupName) => Promise<Engine>;
   readonly publicKeyOf: (node: NodeId) => Uint8Array | undefined;
   readonly membershipGeneration: () => number;
   readonly registry: SenderRegistry;
   readonly roundLog: RoundJournal;
   readonly link: Link;
-  /** Looks after links ahead of rounds; rounds do without. */
+  /** Warms up links ahead of rounds; optional. */
   readonly care?: LinkWarmUp;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -69,7 +69,7 @@ export interface RoundManagerDeps {
   readonly limits?: RunnerLimits;
   readonly retry?: RetryPolicy;
   readonly peerWatch?: PeerWatchOptions;
-  /** Makes the rounds of this node: how the simulator makes malicious ones. */
+  /** Makes the rounds of this node; the simulator makes malicious ones with it. */
   readonly makeRound?: (facts: Round['facts'], deps: RoundDeps) => Round;
 }
 
@@ -79,11 +79,11 @@ interface OpenRound {
   readonly desk: SubmissionDesk | undefined;
 }
 
-/** Log values about equal outputs: none where all differ, as they do among the honest. */
+/** Log values about equal outputs; empty if all differ, as they do among honest members. */
 const noteCopies = (outputs: SignedOutputs | undefined): { readonly copies?: number } =>
   outputs && outputs.copies > 0 ? { copies: outputs.copies } : {};
 
-/** By these a peer refuses whoever we are, and not what we say. */
+/** Errors by which a peer refuses the caller itself, and not the message. */
 const REFUSED_FOR_GOOD: readonly ErrorCode[] = [
   'PEER_UNKNOWN',
   'PEER_ROLE',
@@ -97,9 +97,9 @@ export class RoundManager implements LinkReceiver {
   readonly #deps: RoundManagerDeps;
   readonly #limits: RunnerLimits;
   readonly #rounds = new Map<RoundId, OpenRound>();
-  /** Rounds that are about to begin, and the memory that is kept for each. */
+  /** Rounds that are about to begin, and the memory reserved for each. */
   readonly #opening = new Map<RoundId, number>();
-  /** Rounds that an earlier run of this node was in when it ended. */
+  /** Rounds that were open when an earlier run of this node ended. */
   readonly #lostRounds = new Map<RoundId, LostRound>();
   readonly #sender: RetryingSender;
   readonly #watch: Liveness;
@@ -141,7 +141,7 @@ export class RoundManager implements LinkReceiver {
     metrics.observed('rounds_open', 'Rounds that have not ended', () => this.#openCount());
   }
 
-  /** Fails what an earlier run left open and starts to watch peers. Call once. */
+  /** Fails the rounds that an earlier run left open and starts to watch peers. Call once. */
   async start(): Promise<void> {
     for (const lost of await this.#deps.roundLog.recover()) {
       const { round } = lost;
@@ -153,7 +153,7 @@ export class RoundManager implements LinkReceiver {
     void this.#watch.run();
   }
 
-  /** `onAccepted`: called with each place that a submission came from which is in a table now: a whole team has accepted it. */
+  /** `onAccepted`: called with the place of each submission that enters a table: a whole team has accepted it. */
   watchAccepted(onAccepted: (place: string) => void): void {
     this.#acceptedWatchers.add(onAccepted);
   }
@@ -164,7 +164,7 @@ export class RoundManager implements LinkReceiver {
     return sum;
   }
 
-  /** What open rounds may come to need, and what ended ones still hold. */
+  /** Memory that open rounds may come to need, and ended ones still hold. */
   get memoryBytes(): number {
     let sum = 0;
     for (const bytes of this.#opening.values()) sum += bytes;
@@ -180,7 +180,7 @@ export class RoundManager implements LinkReceiver {
     return new Map([...this.#rounds].map(([id, { round }]) => [id, round.stage]));
   }
 
-  /** Where the rounds are, those that have just ended, too: for a scheduler that was away. */
+  /** Stages of all rounds, recently ended ones included: for a scheduler that was away. */
   reports(): NodeReport[] {
     const { bootId } = this.#deps;
     return [...this.#rounds].map(([id, { round }]) => {
@@ -248,7 +248,7 @@ export class RoundManager implements LinkReceiver {
     round.dispatch({ type: 'open' });
   }
 
-  /** The desk of a round whose first node this is. */
+  /** Opens the desk of a round whose first node this is. */
   #openDesk({ info, group, digest }: Round['facts'], round: () => Round): SubmissionDesk {
     const { registry, clock } = this.#deps;
     const senders = {
@@ -310,7 +310,7 @@ export class RoundManager implements LinkReceiver {
     this.#get(id).round.dispatch({ type: 'assign' });
   }
 
-  /** The scheduler gives a round up. */
+  /** Fails a round that the scheduler has given up. */
   failRound(id: RoundId, reason: string): void {
     this.#get(id).round.dispatch({ type: 'fault', code: 'SCHEDULER_FAILED', detail: reason });
   }
@@ -347,7 +347,7 @@ export class RoundManager implements LinkReceiver {
   }
 
   /**
-   * Takes a message for a round; where it has to wait for a seat, the promise tells. `place`: where it comes from.
+   * Takes a message for a round; if it has to wait for a seat, the promise resolves when it has one. `place`: its origin.
    * @throws MixError: see SubmissionDesk.take; PHASE_SENDER_WRONG at any but the first node
    */
   submit(id: RoundId, submission: Submission, place?: string): Promise<void> | undefined {
@@ -363,7 +363,7 @@ export class RoundManager implements LinkReceiver {
     });
   }
 
-  /** Rounds that take messages: those whose first node this is, and those of `elsewhere` that it does not know to be closed. */
+  /** Rounds that take messages: those whose first node this is, and those of `elsewhere` that this node does not know to be closed. */
   collecting(elsewhere: readonly SignedRoundInfo[] = []): SignedRoundInfo[] {
     const here = [...this.#rounds.values()].filter(
       ({ round, desk }) => desk && !desk.closing && round.stage === 'QUEUED',
@@ -371,23 +371,23 @@ export class RoundManager implements LinkReceiver {
     const { nodeId } = this.#deps.key;
     const mayTake = ({ info }: SignedRoundInfo) => {
       const own = this.#rounds.get(info.round);
-      // One of its own that it does not have open was lost with an earlier run, or has ended and is forgotten.
+      // A round of this node that is not in #rounds was lost with an earlier run, or has ended and is forgotten.
       return own ? !own.desk && own.round.stage === 'QUEUED' : !info.team.includes(nodeId);
     };
     return [...here.map(({ signed }) => signed), ...elsewhere.filter(mayTake)];
   }
 
-  /** What became of a submission; any node of the team can tell. */
+  /** Returns the outcome of a submission; any node of the team knows it. */
   outcome(id: RoundId, sender: SenderId, salt: Uint8Array): Outcome {
     const lost = this.#lostRounds.get(id);
-    // Before realtime no share is opened. Later it may have been: that is for those to say who have lived through it.
+    // Before realtime no share is opened. Later one may have been: only members that did not restart know.
     if (lost?.realtime) return { state: 'unknown', resendable: false };
     if (lost) return { state: 'failed', code: 'PEER_RESTARTED', resendable: true };
     const { round, desk } = this.#get(id);
     return findOutcome(round, desk, sender, salt);
   }
 
-  /** The outputs of a completed, recent round. @throws MixError ROUND_UNKNOWN, OUTPUTS_UNKNOWN, ROUND_OVER where it failed */
+  /** Returns the outputs of a completed, recent round. @throws MixError ROUND_UNKNOWN, OUTPUTS_UNKNOWN, ROUND_OVER if it failed */
   outputs(id: RoundId): SignedOutputs & { readonly signed: SignedRoundInfo } {
     const { round, signed } = this.#get(id);
     if (round.stage === 'FAILED') throw round.endError();
@@ -396,7 +396,7 @@ export class RoundManager implements LinkReceiver {
     return { ...outputs, signed };
   }
 
-  /** Fails rounds that hold messages of the epoch that ends, and starts the next one. */
+  /** Fails the rounds that are in STANDBY, QUEUED or REALTIME, and starts the next epoch. */
   rotateEpoch(): void {
     for (const { round } of this.#rounds.values()) {
       const detail = 'the key epoch of this node ended';
@@ -407,7 +407,7 @@ export class RoundManager implements LinkReceiver {
     this.#deps.registry.rotate();
   }
 
-  /** Fails rounds of whose team somebody is no member any more, or another one than it was. */
+  /** Fails rounds of which a team member has left the membership list, or has another key. */
   membershipChanged(): void {
     for (const { round } of this.#rounds.values()) {
       const gone = round.facts.members.find(({ node, publicKey }) => {
@@ -439,7 +439,7 @@ export class RoundManager implements LinkReceiver {
 
   #get(id: RoundId): OpenRound {
     const found = this.#rounds.get(id);
-    // A teammate that learns this knows at once that it waits for nothing.
+    // A teammate that gets this code need not wait for the round any longer.
     if (!found && this.#lostRounds.has(id)) throw new MixError('ROUND_REUSED', { round: id });
     if (!found) throw new MixError('ROUND_UNKNOWN', { round: Number(id) });
     return found;
@@ -467,10 +467,10 @@ export class RoundManager implements LinkReceiver {
     this.#deps.log.warn({ round: id, peer, what, code: error.code }, 'a peer refused what this node sent');
     const round = this.#rounds.get(id)?.round;
     const culprit = round?.facts.info.team.indexOf(peer);
-    // It ran this round before and does not know it any more.
+    // The peer ran this round before and has lost it.
     if (error.code === 'ROUND_REUSED' && round && culprit !== undefined)
       round.dispatch({ type: 'fault', code: 'PEER_RESTARTED', culprit, detail: `node ${peer}` });
-    // Nothing of ours reaches it any more, and a round cannot do without: who of the two is wrong does not show here.
+    // Nothing of this node reaches the peer any more, and a round needs every member. Which of the two is at fault is unknown.
     if (REFUSED_FOR_GOOD.includes(error.code) && round && culprit !== undefined) {
       const detail = `node ${peer} refuses node ${this.#deps.key.nodeId}: ${error.message}`;
       round.dispatch({ type: 'fault', code: 'LINK_REFUSED', culprit, detail });

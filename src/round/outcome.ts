@@ -1,11 +1,12 @@
-// What this node can tell of a submission: it has been mixed, was rejected, or the round has failed.
+// The outcome of a submission as this node knows it: pending, mixed, rejected, or its round failed. Apart from manager.ts because
+// test/round/outcome.test.ts tests it without a manager.
 import type { SenderId } from '../base/index.js';
 import { around, type Outcome } from '../protocol/index.js';
 import { PROGRESS } from './machine/state.js';
 import type { Round } from './run/round.js';
 import type { SubmissionDesk } from './submissions/desk.js';
 
-/** `desk`: the one that took it, at the first node. In constant time: anybody may ask, again and again. */
+/** `desk`: the desk that took the submission, at the first node. O(1): anyone may ask, any number of times. */
 export function findOutcome(
   round: Round,
   desk: SubmissionDesk | undefined,

@@ -1,5 +1,5 @@
-// `millrace bench compare`: engines and other libraries side by side in one run. Contestants take turns, one sample each,
-// round after round, so that whatever else the machine does meets all of them.
+// `millrace bench compare`: engines and other libraries side by side in one run. Contestants take turns, one sample each, round
+// after round, so that disturbances of the machine affect all of them.
 
 import { availableParallelism, cpus } from 'node:os';
 import { timestamp } from '../../base/index.js';
@@ -17,9 +17,9 @@ import {
 } from './contestants.js';
 import { checkTargets, type Target } from './targets.js';
 
-/** Products in one sample of a library, at most. */
+/** Limit of products in one sample of a library. */
 const MANY = 20_000;
-/** What one sample may take, in µs, where the count is free. */
+/** Limit of one sample's time, µs, if its count is free. */
 const SAMPLE_US = 150_000;
 /** Longest batch of full-length exponents. */
 const FULL_BATCH_MAX = 64;
@@ -38,14 +38,14 @@ export interface Comparison {
   readonly targets: readonly Target[];
 }
 
-/** One entry with what it has measured so far. */
+/** One entry with its samples so far. */
 interface Course {
   readonly entry: Entry;
   readonly count: number;
   readonly samples: number[];
 }
 
-/** How many operations fit into a sample, found by a small one that is the warm-up, too. */
+/** Finds the number of operations that fit into a sample, by a small one that also serves as the warm-up. */
 async function begin(entry: Entry, batch: number): Promise<Course | undefined> {
   const { grain, fixedCount } = entry;
   if (fixedCount !== undefined) {
@@ -59,7 +59,7 @@ async function begin(entry: Entry, batch: number): Promise<Course | undefined> {
   return { entry, count, samples: [] };
 }
 
-/** Measures from now on how many cores others use: all that is busy, less this process and the child that is GMP. */
+/** Starts to measure the cores that others use: all busy time, less that of this process and of the child that runs GMP. */
 function startOthers(): (children: readonly Course[]) => number {
   const busyMs = () => cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0);
   const [busy, own, start] = [busyMs(), process.cpuUsage(), process.hrtime.bigint()];
@@ -72,7 +72,7 @@ function startOthers(): (children: readonly Course[]) => number {
   };
 }
 
-/** One table: every contestant once a round. */
+/** Measures one table: every contestant once per round. */
 async function contest(
   op: ComparedOperation,
   contestants: readonly Contestant[],
@@ -101,7 +101,7 @@ async function contest(
   return { op, ...(!['mul', 'invertBatch'].includes(op) && { exponentBits: bits }), othersCores, rows };
 }
 
-/** Runs everything. `say` hears what is under way. */
+/** Runs all tables. `say` gets progress lines. */
 export async function compare(options: BenchShape, command: string, say: (line: string) => void): Promise<Comparison> {
   const { group, exponentBits, batch, threads, repeat: rounds } = options;
   const machine = describeMachine();

@@ -1,5 +1,5 @@
-// Who takes part in `millrace bench compare`: this project's engines, and the libraries that others would use. Each can be
-// asked for one sample of an operation, so that all take turns.
+// The contestants of `millrace bench compare`: this project's engines, and libraries that others would use. Each can be asked for
+// one sample of an operation, so that all take turns.
 import { createDiffieHellman } from 'node:crypto';
 import { modInv, modPow } from 'bigint-crypto-utils';
 import { systemRng } from '../../base/index.js';
@@ -21,7 +21,7 @@ export interface ComparedRow {
   /** Operations in one sample. */
   readonly count: number;
   readonly usPerOp: Spread;
-  /** Speed relative to GMP and to the openssl engine, minima compared; absent where they do not take part. */
+  /** Speed relative to GMP and to the openssl engine, minima compared; absent if those do not take part. */
   readonly toGmp?: number;
   readonly toOpenssl?: number;
 }
@@ -29,41 +29,41 @@ export interface ComparedRow {
 export interface ComparedTable {
   readonly op: ComparedOperation;
   readonly exponentBits?: number;
-  /** Cores that other processes kept busy meanwhile, on average: what to take a figure with. */
+  /** Cores that other processes kept busy meanwhile, on average; shows how far to trust the figures. */
   readonly othersCores: number;
   readonly rows: readonly ComparedRow[];
 }
 
-/** A contestant's way to do one operation. */
+/** A contestant's implementation of one operation. */
 export interface Entry {
   readonly contestant: string;
   /** The measured operation, in words. */
   readonly what: string;
   /** Worker threads; 1 for libraries. */
   readonly threads: number;
-  /** Counts it takes: multiples of this. */
+  /** Counts must be multiples of this. */
   readonly grain: number;
-  /** Operations that one sample must have whatever the time; undefined where any number will do. */
+  /** Fixed number of operations per sample, regardless of the time; undefined if any number is valid. */
   readonly fixedCount?: number;
-  /** Microseconds an operation over `count` of them; undefined where it cannot do it after all. */
+  /** Measures `count` operations: microseconds per operation; undefined if it cannot do the operation after all. */
   sample(count: number): Promise<number | undefined>;
 }
 
-/** Someone who takes part. */
+/** An engine or library that takes part. */
 export interface Contestant {
   readonly name: string;
-  /** undefined where it does not have the operation. */
+  /** Returns its entries for an operation; empty if it does not have the operation. */
   enter(op: ComparedOperation, exponentBits: number, batch: number): Entry[];
   close(): Promise<void>;
 }
 
 const SHORT: readonly ComparedOperation[] = ['mul', 'invertBatch'];
-/** Lanes of the vector kernels: counts are multiples, as batches of a node are large. */
+/** Lanes of the vector kernels: counts are multiples, because a node's batches are large. */
 const LANES = 8;
-/** Engines without workers are slow: few operations are a sample, but tensors are themselves only from some rows on. */
+/** Engines without workers are slow, so few operations are a sample; but tensors reach their speed only from some rows on. */
 const INLINE_GRAIN: Partial<Record<EngineName, number>> = { gpujs: 2, tfjs: 32 };
 
-/** An engine; short operations with whole batches, powers with as many as fit the time. */
+/** Makes an engine a contestant: short operations in whole batches, powers as many as fit the time. */
 function engineContestant(name: string, engine: Engine): Contestant {
   const ready = new Map<string, ReadyOperation>();
   const operationFor = async (op: OperationName, exponentBits: number, batch: number): Promise<ReadyOperation> => {
@@ -81,7 +81,7 @@ function engineContestant(name: string, engine: Engine): Contestant {
       const op = compared === 'powFull' ? 'pow' : compared;
       const short = SHORT.includes(compared);
       const inline = engine.threads === 0;
-      // Such a power takes an engine on an array library many seconds, and says nothing new.
+      // Such a power takes many seconds on an array library, and tells nothing new.
       if (inline && compared === 'powFull') return [];
       const what = short ? `${op}, batches queued` : op;
       const entry: Entry = {
@@ -89,7 +89,7 @@ function engineContestant(name: string, engine: Engine): Contestant {
         what: `${what} (${engine.path})`,
         threads: engine.threads,
         grain: INLINE_GRAIN[engine.name] ?? LANES * engine.threads,
-        // Inversions by BigInt are no batch: as many as fit the time tell as much.
+        // Inversions by BigInt do not profit from a batch: as many as fit the time are enough.
         ...(short && !inline && !(op === 'invertBatch' && engine.name === 'bigint') && { fixedCount: batch }),
         sample: async (count) => (await operationFor(op, exponentBits, count)).sample(),
       };
@@ -102,7 +102,7 @@ function engineContestant(name: string, engine: Engine): Contestant {
   };
 }
 
-/** A library whose operations are synchronous calls. */
+/** Makes a library with synchronous calls a contestant. */
 function callContestant(
   name: string,
   calls: (op: ComparedOperation, exponentBits: number) => { what: string; run: (count: number) => void } | undefined,
@@ -179,7 +179,7 @@ function gmpContestant(peer: GmpPeer): Contestant {
   };
 }
 
-/** The bare product of the native library, which only `mul` has. */
+/** The bare product of the native library; it takes part in `mul` only. */
 function bareContestant(bare: BareProduct): Contestant {
   const measures: readonly (readonly [BareMeasure, string])[] = [
     ['kernel', 'Montgomery products alone, nothing read or written between them'],
@@ -195,7 +195,7 @@ function bareContestant(bare: BareProduct): Contestant {
   return { name: 'bare product', enter: (op) => (op === 'mul' ? entries : []), close: async () => bare.close() };
 }
 
-/** All that can take part here; `absent` hears of who cannot, and why. */
+/** Opens all contestants that can take part here; calls `absent` with the name and reason of each other. */
 export async function openContestants(
   group: Group,
   threads: number,

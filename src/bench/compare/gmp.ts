@@ -1,5 +1,5 @@
-// GMP as a contestant: bench/peers/gmp.c, built with the machine's C compiler where libgmp and its header are there. It runs
-// as a child that answers one measurement a line, so that it takes its turns in the same run.
+// GMP as a contestant: bench/peers/gmp.c, built with the machine's C compiler if libgmp and its header are installed. It runs as
+// a child process that answers one measurement per line, so that it takes turns with the others.
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -12,10 +12,10 @@ import { findCompiler } from '../compiler.js';
 const SOURCE = fileURLToPath(new URL('../../../bench/peers/gmp.c', import.meta.url));
 const PROGRAM = fileURLToPath(new URL('../../../build/bench/gmp', import.meta.url));
 
-/** What the program can measure; see bench/peers/gmp.c. */
+/** Measurements of the program; see bench/peers/gmp.c. */
 type GmpOperation = 'powm' | 'powm_sec' | 'mulmod' | 'mulredc' | 'invert';
 
-/** Builds the program where it is missing or older than its source. Returns why it cannot be built. */
+/** Builds the program if it is missing or older than its source. Returns the reason if it cannot be built. */
 function build(): string | undefined {
   if (!existsSync(SOURCE)) return 'its source is not part of this installation';
   if (existsSync(PROGRAM) && statSync(PROGRAM).mtimeMs >= statSync(SOURCE).mtimeMs) return undefined;
@@ -42,7 +42,7 @@ export class GmpPeer {
     child.stdin.on('error', ended);
   }
 
-  /** The peer, having shown that it computes the right power; or why there is none. */
+  /** Starts the peer and checks that it computes a power correctly; returns the reason if there is none. */
   static async open(group: Group): Promise<GmpPeer | string> {
     const missing = build();
     if (missing !== undefined) return missing;
@@ -50,7 +50,7 @@ export class GmpPeer {
     await peer.#ask(`modulus ${group.p.toString(16)}`);
     const exponent = group.q >> 3n;
     const [answer, check] = [await peer.#ask(`check 3 ${exponent.toString(16)}`), await peer.#ask('check 1 1')];
-    // 3 to q >> 3, raised again and multiplied up, is 3^q: 1 or −1 for any safe prime.
+    // 3^(q >> 3), raised to the 8th power and multiplied by the rest, is 3^q: 1 or −1 for any safe prime.
     const rest = group.q - (exponent << 3n);
     const power = (BigInt(`0x${answer}`) ** 8n * 3n ** rest) % group.p;
     if (check === '1' && (power === 1n || power === group.p - 1n)) return peer;
@@ -58,7 +58,7 @@ export class GmpPeer {
     return 'it computed a wrong power';
   }
 
-  /** Microseconds an operation; undefined where this GMP has it not. */
+  /** Measures microseconds per operation; undefined if this GMP does not have it. */
   async measure(op: GmpOperation, exponentBits: number, count: number): Promise<number | undefined> {
     const ns = Number(await this.#ask(`measure ${op} ${exponentBits} ${count}`));
     return Number.isFinite(ns) ? ns / 1000 / count : undefined;

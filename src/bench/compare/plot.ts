@@ -1,4 +1,4 @@
-// The plot of a comparison: a bar of speed relative to GMP for every contestant, one panel an operation, as a plain SVG that
+// The plot of a comparison: a bar of speed relative to GMP for every contestant, one panel per operation, as a plain SVG that
 // follows the reader's light or dark theme.
 
 import { figure } from '../stats.js';
@@ -40,7 +40,7 @@ const makeLabel = ({ contestant, what }: ComparedRow): string => (contestant ===
 
 const isOurs = ({ contestant }: ComparedRow): boolean => /^(cpu|openssl|bigint$|bare)/.test(contestant);
 
-/** One panel: bars from the greatest ratio of the panel on down, with a line at GMP's speed. */
+/** Draws one panel: bars to the scale of its greatest ratio, and a line at GMP's speed. */
 function panel({ op, exponentBits, rows }: ComparedTable, top: number): string {
   const shown = rows.filter(({ toGmp }) => toGmp !== undefined);
   const scale = (WIDTH - LABEL - VALUE) / Math.max(1, ...shown.map(({ toGmp }) => toGmp!));
@@ -61,7 +61,7 @@ function panel({ op, exponentBits, rows }: ComparedTable, top: number): string {
   return parts.join('\n');
 }
 
-/** The whole plot; operations in which GMP did not take part are left out. */
+/** Draws the whole plot; operations without GMP are left out. */
 export function drawPlot({ tables, machine, bits, date }: Comparison): string {
   const shown = tables.filter(({ rows }) => rows.some(({ toGmp }) => toGmp !== undefined));
   let top = TOP;

@@ -1,4 +1,4 @@
-// A comparison as text: Markdown tables, which are as readable on a terminal as in docs/performance.md.
+// A comparison as text: Markdown tables, readable on a terminal and in docs/performance.md.
 
 import type { EngineFigure } from '../engine/engine.js';
 import type { Machine } from '../machine.js';
@@ -8,7 +8,7 @@ import type { Comparison } from './compare.js';
 import type { ComparedTable } from './contestants.js';
 import type { Target } from './targets.js';
 
-/** What the tables call an operation. */
+/** Titles of the operations in tables. */
 export const TITLES: Record<ComparedTable['op'], string> = {
   pow: 'pow: many bases, an exponent each',
   powShared: 'powShared: many bases, one exponent',
@@ -18,7 +18,7 @@ export const TITLES: Record<ComparedTable['op'], string> = {
   powFull: 'pow: exponents as long as the modulus',
 };
 
-/** Rows as a Markdown table; the first column to the left, the others to the right. */
+/** Formats rows as a Markdown table; the first column to the left, the others to the right. */
 export function markdown(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = header.map((title, column) => Math.max(3, title.length, ...rows.map((row) => row[column]!.length)));
   const pad = (cell: string, column: number) =>
@@ -76,7 +76,7 @@ export function targetTable(targets: readonly Target[]): string {
   return `### Targets\n\n${markdown(['what', 'target', 'measured', 'met'], rows)}`;
 }
 
-/** Which engine when, in plain words: figures alone invite the wrong choice. */
+/** Advice on the choice of an engine: figures alone invite the wrong choice. */
 const WHICH_WHEN =
   'Which when: `cuda` for large batches where there is an NVIDIA card; `cpu` everywhere else with a C++ compiler, `openssl` without ' +
   'one, `bigint` as the last resort. `tfjs` and `gpujs` compute in one thread and are not constant-time: for a card that CUDA ' +

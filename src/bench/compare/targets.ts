@@ -1,4 +1,5 @@
-// What the cpu engine is to reach, against what was measured in the same run: ratios, so that machines can be compared.
+// Targets of the cpu engine, compared with measurements of the same run: ratios, so that machines can be compared. Apart from
+// compare.ts because the reports and other benchmarks use the type Target, too.
 
 import type { PrecomputeCost } from '../round/precompute.js';
 import { significant } from '../stats.js';
@@ -17,7 +18,7 @@ interface Facts {
   readonly precompute: PrecomputeCost;
 }
 
-/** The targets that this run can tell about; they are set for 4096 bits and 256-bit exponents. */
+/** Returns the targets that this run can decide; they are set for 4096 bits and 256-bit exponents. */
 export function checkTargets({ tables, precompute }: Facts): Target[] {
   const found: Target[] = [];
   const row = (op: ComparedOperation, contestant: string): ComparedRow | undefined =>

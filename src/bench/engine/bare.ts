@@ -1,12 +1,12 @@
-// The product by itself, on this thread, to hold the engine against. Two measures of it: `kernel`, Montgomery products of
-// lanes that stay where they are, one after the other, with nothing read or written between them; and `call`, one call of the
-// native library after the other over a batch that stays in the second-level cache, which adds reading and writing elements in
-// their 64-bit form, into and out of eight lanes of 52-bit digits, and the canonical form of each result.
+// The bare product, on this thread, for comparison with the engine. Two measures: `kernel`, Montgomery products of lanes that
+// stay in place, one after the other, without reads and writes between them; and `call`, one call of the native library after the
+// other over a batch that stays in the second-level cache, which adds reading and writing elements in their 64-bit form, into and
+// out of eight lanes of 52-bit digits, and the canonical form of each result.
 import { systemRng } from '../../base/index.js';
 import { type Address, type NativeLibrary, type NativePath, native, toAddress } from '../../engine/index.js';
 import { allocateBatch, type Group, randomElements } from '../../math/index.js';
 
-/** Elements of a call. */
+/** Elements per call. */
 const ELEMENTS = 64;
 /** Elements of a chain: two groups of lanes, which leave room in the first-level cache. */
 const CHAINED = 16;
@@ -33,7 +33,7 @@ export class BareProduct {
     library.millrace_prepare(this.#handle, toAddress(this.#b), toAddress(plain), ELEMENTS);
   }
 
-  /** Microseconds a product over `count` of them. */
+  /** Measures `count` products: microseconds per product. */
   sample(measure: BareMeasure, count: number): number {
     const [out, a, b] = [toAddress(this.#out), toAddress(this.#a), toAddress(this.#b)];
     const calls = Math.max(1, Math.floor(count / ELEMENTS));

@@ -1,10 +1,10 @@
-// `millrace bench engine`: what the operations of one engine cost on this machine, through its public interface.
+// `millrace bench engine`: the cost of one engine's operations on this machine, through its public interface.
 import { type Engine, type OperationName, openEngine } from '../../engine/index.js';
 import type { BenchOptions, BenchShape } from '../options.js';
 import { type Spread, takeSpread } from '../stats.js';
 import { readyOperation } from './operations.js';
 
-/** One measured operation: the line that scripts read, its names are fixed. */
+/** One measured operation, as scripts read it: the names are fixed. */
 export interface EngineFigure {
   readonly engine: string;
   readonly op: OperationName;
@@ -32,7 +32,7 @@ async function measureOperation(engine: Engine, op: OperationName, shape: BenchS
 }
 
 /**
- * Opens the engine and measures one operation after the other; `onFigure` hears of each as it is there.
+ * Opens the engine and measures one operation after the other; calls `onFigure` after each.
  * @throws MixError ENGINE_UNAVAILABLE, ENGINE_SELFCHECK
  */
 export async function benchEngine(

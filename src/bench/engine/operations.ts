@@ -1,20 +1,20 @@
-// One operation of an engine, made ready to be measured: operands drawn, prepared and tabled before the clock starts. The
-// measurement covers the public interface with everything that a node pays: checks, cutting into chunks, the way to a worker and back.
+// One operation of an engine, ready to be measured: operands are drawn, prepared and tabled before the clock starts. The
+// measurement covers the public interface with all costs of a node: checks, cutting into chunks, the way to a worker and back.
 import { systemRng } from '../../base/index.js';
 import { randomPermutation } from '../../cmix/index.js';
 import { type Engine, findOperation, type OperandKind, type OperationName } from '../../engine/index.js';
 import { randomElements, randomExponents } from '../../math/index.js';
 
 /**
- * Batches of a queued operation that are under way at once, however many workers there are: at least one that computes and
- * four that wait, and more of short ones, as many as take IN_FLIGHT_MS one after the other.
+ * Batches of a queued operation in flight, regardless of the number of workers: at least one that computes and four that wait;
+ * more of short ones, as many as take IN_FLIGHT_MS in sequence.
  */
 const IN_FLIGHT_MIN = 5;
 const IN_FLIGHT_MAX = 48;
 const IN_FLIGHT_MS = 25;
-/** Long enough that a queue that fills at the start and runs dry at the end does not show: both take about a batch. */
+/** Long enough to hide the filling of the queue at the start and its draining at the end: each takes about a batch. */
 const QUEUED_MS = 200;
-/** Operations so short that one batch alone would measure how it is handed over. */
+/** Operations so short that a single batch would measure its hand-over. */
 export const QUEUED: readonly OperationName[] = ['mul', 'mulGather', 'invertBatch', 'product'];
 
 interface OperationShape {
@@ -24,15 +24,15 @@ interface OperationShape {
 
 /** An operation with its operands. */
 export interface ReadyOperation {
-  /** Runs it once and gives microseconds an operation (an element, a power, a base). */
+  /** Runs a sample: microseconds per operation (an element, a power, a base). */
   sample(): Promise<number>;
-  /** Milliseconds of one batch by itself. */
+  /** Runs one batch by itself: milliseconds. */
   once(): Promise<number>;
-  /** Frees what the engine holds for it. */
+  /** Releases the engine's handles. */
   release(): void;
 }
 
-/** Draws operands for `op` and hands out how to measure it. */
+/** Draws operands for `op` and returns its measurement functions. */
 export async function readyOperation(
   engine: Engine,
   op: OperationName,
@@ -40,7 +40,7 @@ export async function readyOperation(
 ): Promise<ReadyOperation> {
   const { call, release } = await operands(engine, op, { exponentBits, batch });
   const outs = [engine.allocate(outputCount(op, batch))];
-  /** Milliseconds that this many batches take, as many under way at once as there are results to write to. */
+  /** Runs this many batches, as many in flight as there are result buffers: milliseconds. */
   const run = async (batches: number): Promise<number> => {
     let started = 0;
     const lane = async (out: Uint8Array) => {
@@ -54,7 +54,7 @@ export async function readyOperation(
     return Number(process.hrtime.bigint() - start) / 1e6;
   };
   let batches = 1;
-  /** How many batches at once, and how many in all. */
+  /** Sets the number of batches in flight, and in all. */
   const settle = async () => {
     await run(2);
     const batchMs = (await run(3)) / 3;
@@ -82,7 +82,7 @@ interface Operands {
   readonly release: () => void;
 }
 
-/** Draws each operand by its kind: one element a slot, a prepared multiplier, the table of a base, one shared exponent. */
+/** Draws each operand by its kind: one element per slot, a prepared multiplier, the table of a base, one shared exponent. */
 async function operands(engine: Engine, op: OperationName, { batch, exponentBits }: OperationShape): Promise<Operands> {
   const { group } = engine;
   const exponentBytes = exponentBits / 8;

@@ -1,5 +1,5 @@
-// What kernels/dev/check writes with --json: rates of instructions, comparisons with the host, and times on data that is on the
-// card already. The program is a C++ one of its own, so what it says is checked like any input.
+// The output of kernels/dev/check --json: rates of instructions, comparisons with the host, and times on data that is on the card
+// already. The program is a separate C++ one, so its output is checked like any input.
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { MixError } from '../../base/index.js';
@@ -25,7 +25,7 @@ const schema = z.strictObject({
     runtime: z.string(),
     clockMHz: rate,
   }),
-  /** The first is the one that limits are computed from, unless the second is higher. */
+  /** Limits are computed from the first rate, unless the second is higher. */
   issue: z.array(z.strictObject({ what: z.string(), perSecond: positive, perClock: rate, clockMHz: rate })).min(1),
   comparisons: z.int().min(0),
   wrong: z.array(z.string()),
@@ -37,7 +37,7 @@ const schema = z.strictObject({
     }),
   ),
   skipped: z.array(z.strictObject({ ...shape, why: z.string() })),
-  /** What ended the check before its time; empty where nothing did. */
+  /** Error that ended the check early; empty if none did. */
   error: z.string(),
 });
 
@@ -61,7 +61,7 @@ export function parseCheck(text: string): CheckReport {
   });
 }
 
-/** @throws MixError INPUT_INVALID where the file cannot be read, too */
+/** @throws MixError INPUT_INVALID, also if the file cannot be read */
 export function readCheck(file: string): CheckReport {
   try {
     return parseCheck(readFileSync(file, 'utf8'));
@@ -71,6 +71,6 @@ export function readCheck(file: string): CheckReport {
   }
 }
 
-/** Wide multiply-adds a second: the pipe's best, whether with carries or without. */
+/** Wide multiply-adds per second: the highest rate, with or without carries. */
 export const madsPerSecond = ({ issue }: CheckReport): number =>
   Math.max(...issue.filter(({ what }) => what.startsWith('wide multiply-adds')).map(({ perSecond }) => perSecond));

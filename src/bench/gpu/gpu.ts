@@ -1,5 +1,5 @@
-// `millrace bench gpu`: a card through the real engine, from the host's memory to the host's memory, the cpu engine beside it as a
-// peer, and what kernels/dev/check found on the card itself, put together with the limits and the targets.
+// `millrace bench gpu`: a card through the real engine, from host memory to host memory, beside the cpu engine as a peer and the
+// results of kernels/dev/check on the card itself, with the limits and the targets.
 
 import { availableParallelism } from 'node:os';
 import { systemClock, timestamp } from '../../base/index.js';
@@ -14,9 +14,9 @@ import { cardLimits, DOCUMENTED, type Documented, gpuTargets, type Limits, opera
 import { Budget, type GpuCase, planCases, SHORT_BITS, type SkippedCase } from './plan.js';
 
 interface GpuOptions {
-  /** What the check wrote; undefined where it did not run. */
+  /** Output of the check; undefined if it did not run. */
   readonly check?: CheckReport;
-  /** Undefined: where `npm run build:cuda` puts it. */
+  /** Default: the output of `npm run build:cuda`. */
   readonly library?: string;
   readonly minutes: number;
   readonly quick: boolean;
@@ -26,7 +26,7 @@ interface GpuOptions {
   readonly slots: number;
   readonly threads: number;
   readonly command: string;
-  /** What else the card is said to be, and how its compliance suite ended. */
+  /** State of the card by its driver, and result of its compliance suite. */
   readonly state: CardState | null;
   readonly compliance: Compliance | null;
 }
@@ -38,17 +38,17 @@ export interface Compliance {
 
 export interface GpuFigure extends GpuCase {
   readonly repeats: number;
-  /** Of one batch by itself. */
+  /** Time of one batch by itself. */
   readonly ms: Spread;
-  /** Results (of product and multiExp: elements) a second: the median batch, or batches queued where those are faster. */
+  /** Results (of product and multiExp: elements) per second: by the median batch, or by queued batches if those are faster. */
   readonly perSecond: number;
-  /** Microseconds a result with batches queued; absent where batches are not. */
+  /** Microseconds per result with queued batches; absent if not measured so. */
   readonly queuedUsPerOp?: Spread;
   /** Share of the limit. */
   readonly toLimit?: number;
-  /** Lanes a number; absent where the library chose them. */
+  /** Lanes per number; absent if the library chose them. */
   readonly lanes?: number;
-  /** How many times the cpu engine's rate in this run. */
+  /** Ratio to the cpu engine's rate in this run. */
   readonly toCpu?: number;
 }
 
@@ -73,26 +73,26 @@ export interface GpuResult {
   readonly resident: readonly GpuFigure[];
   readonly withTransfers: readonly GpuFigure[];
   readonly cpu: readonly GpuFigure[];
-  /** What computed those: the cpu engine with all its threads, unless it is not there. */
+  /** The engine of `cpu`: the cpu engine with all its threads, or its replacement. */
   readonly peer: Peer | null;
   readonly precompute: readonly PrecomputeCost[];
   readonly skipped: readonly SkippedCase[];
-  /** What failed: the card in the middle of work, the check, a result that was wrong. Empty where all is well. */
+  /** Faults: the card failed during work, the check failed, or a result was wrong. Empty if there were none. */
   readonly faults: readonly string[];
   readonly documented: readonly Documented[];
   readonly targets: ReturnType<typeof gpuTargets>;
 }
 
-/** The cpu engine's batch: a round's, or the largest there is below. */
+/** Batch of the cpu engine: a round's, or the largest planned one below it. */
 const PEER_BATCH = 1024;
-/** Batches from which on queues of them are measured: a lone short one tells more of the way than of the card. */
+/** Batch size from which on queues are measured: a single short batch measures the transfer rather than the card. */
 const QUEUED_FROM = 1024;
-/** Repeats of a case end here. */
+/** Time limit of the repeats of a case. */
 const CASE_MS = 1500;
-/** The longest exponents may have what short ones leave of the time, but short ones leave them this much. */
+/** Share of the time for short exponents; full-length exponents get the rest. */
 const SHORT_SHARE = 0.75;
 
-/** Measures one case on an engine; a run that is not counted comes first. */
+/** Measures one case on an engine, after a warm-up that is not counted. */
 async function measure(engine: Engine, one: GpuCase, quick: boolean): Promise<GpuFigure> {
   const { op, batch, exponentBits } = one;
   const ready = await readyOperation(engine, op, { exponentBits: exponentBits || SHORT_BITS, batch });
@@ -115,7 +115,7 @@ async function measure(engine: Engine, one: GpuCase, quick: boolean): Promise<Gp
   }
 }
 
-/** The cpu engine; where it was not built, what a node would run instead. */
+/** Opens the cpu engine; if it was not built, the engine that a node would run instead. */
 async function openPeer(group: Group, threads: number): Promise<Engine> {
   const built = probeEngines(group).some(({ name, available }) => name === 'cpu' && available);
   return openEngine({ engine: built ? 'cpu' : 'openssl', group, threads });
@@ -148,11 +148,11 @@ class GpuBench {
     for (const bits of widths) await this.#width(bits, bits, full, false);
   }
 
-  /** All cases of a width, on the card and on the CPU. */
+  /** Runs all cases of a width, on the card and on the CPU. */
   async #width(bits: number, exponentBits: number, budget: Budget, withPrecompute: boolean): Promise<void> {
     const { library, threads, batches } = this.#options;
     const group = groupOfBits(bits);
-    // Everything goes to the card, and nothing is computed twice: what is measured is the card.
+    // Everything goes to the card, and nothing is computed twice: the card alone is measured.
     const everything = { crossover: { products: 1, powers: 1 }, checkRate: 0, ...(library && { library }) };
     const card = await cudaEngine({ group, threads, queueLimit: QUEUE_LIMIT, ...everything });
     try {
@@ -205,7 +205,7 @@ class GpuBench {
         continue;
       }
       const figure = await measure(engine, one, this.#options.quick);
-      // A card that fails is replaced without a word to the caller, and what computes then is the CPU.
+      // A failed card is replaced silently by the CPU.
       const failed = degradedBy(engine);
       if (where === 'card' && failed.length > 0) {
         this.faults.push(...failed);
@@ -219,7 +219,7 @@ class GpuBench {
   }
 }
 
-/** What the check measured, as figures like the engine's. */
+/** Converts the check's measurements to figures like the engine's. */
 function residentFigures(check: CheckReport): GpuFigure[] {
   return check.figures.map(({ op, bits, lanes, batch, exponentBits, repeats, ms }) => {
     const spread = { min: significant(ms.min), median: significant(ms.median), max: significant(ms.max) };
@@ -228,7 +228,7 @@ function residentFigures(check: CheckReport): GpuFigure[] {
   });
 }
 
-/** Figures beside their limits and the cpu engine. */
+/** Adds to figures their ratio to the limits and to the cpu engine. */
 export function related(
   figures: readonly GpuFigure[],
   mads: number | undefined,
@@ -262,7 +262,7 @@ function findBest(figures: readonly GpuFigure[]) {
   };
 }
 
-/** @throws MixError ENGINE_UNAVAILABLE where no card computes */
+/** @throws MixError ENGINE_UNAVAILABLE if no card computes */
 export async function benchGpu(options: GpuOptions, say: (line: string) => void): Promise<GpuResult> {
   const { check, widths, minutes, quick, command, state, compliance } = options;
   const bench = new GpuBench(options, say);

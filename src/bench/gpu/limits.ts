@@ -1,12 +1,12 @@
-// What a card can give at most, from the one rate that bounds it: wide multiply-adds (32 × 32 bits added to 64) a second, measured
-// in the same run. A multiplication of n limbs needs 2n² of them, half for the product and half for the reduction; a squaring
-// needs half of the products' half only. What the kernels spend beside that shows as the distance to the limit.
+// Upper limits of a card, from the one rate that bounds it: wide multiply-adds (32 × 32 bits added to 64) per second, measured in
+// the same run. A multiplication of n limbs needs 2n² of them, half for the product and half for the reduction; a squaring needs
+// only half of the product's half. Other costs of the kernels show as the distance to the limit.
 import type { OperationName } from '../../engine/index.js';
 import type { Target } from '../compare/targets.js';
 import { significant } from '../stats.js';
 import { isPower, SHORT_BITS } from './plan.js';
 
-/** As the kernels have them: kernels/pow.h, powFixed.h (digits: src/engine/cuda/calls.ts), invert.h and product.h. */
+/** Parameters of the kernels: kernels/pow.h, powFixed.h (digits: src/engine/cuda/calls.ts), invert.h and product.h. */
 const WINDOW_BITS = 4;
 const DIGIT_BITS = 6;
 const FAN = 8;
@@ -16,7 +16,7 @@ interface WorkCount {
   readonly squarings: number;
 }
 
-/** Products that one result of an operation takes; of product and multiExp, one element that goes in. */
+/** Counts the products for one result of an operation; for product and multiExp, for one input element. */
 export function countWork(op: OperationName, exponentBits: number): WorkCount {
   const rows = Math.ceil(exponentBits / WINDOW_BITS);
   const entries = 2 ** WINDOW_BITS - 1;
@@ -26,12 +26,12 @@ export function countWork(op: OperationName, exponentBits: number): WorkCount {
       return { multiplications: 1, squarings: 0 };
     case 'pow':
     case 'powShared':
-      // The table, a product a row but the first, and the way out of Montgomery form.
+      // The table, one product per row except the first, and the conversion from Montgomery form.
       return { multiplications: entries + rows, squarings: WINDOW_BITS * (rows - 1) };
     case 'powFixed':
       return { multiplications: Math.ceil(exponentBits / DIGIT_BITS), squarings: 0 };
     case 'invertBatch':
-      // Three an element, and the same for the tree above.
+      // Three per element, and the same for the tree above.
       return { multiplications: (3 * FAN) / (FAN - 1), squarings: 0 };
     case 'product':
       return { multiplications: 2 + 1 / (FAN - 1), squarings: 0 };
@@ -43,10 +43,10 @@ export function countWork(op: OperationName, exponentBits: number): WorkCount {
 
 /** Wide multiply-adds of one multiplication. */
 const madsOfMultiplication = (bits: number): number => 2 * (bits / 32) ** 2;
-/** And of one squaring, at least. */
+/** Wide multiply-adds of one squaring, at least. */
 const madsOfSquaring = (bits: number): number => 1.5 * (bits / 32) ** 2 + bits / 64;
 
-/** Results a second at most, at so many wide multiply-adds a second. */
+/** Returns the most results per second at this rate of wide multiply-adds. */
 export function operationLimit(madsPerSecond: number, op: OperationName, bits: number, exponentBits: number): number {
   const { multiplications, squarings } = countWork(op, exponentBits);
   const mads = multiplications * madsOfMultiplication(bits) + squarings * madsOfSquaring(bits);
@@ -72,14 +72,14 @@ export function cardLimits(madsPerSecond: number, bits: number): Limits {
   };
 }
 
-/** A figure of others, that nobody measured here. */
+/** A published figure that was not measured here. */
 export interface Documented {
   readonly what: string;
   readonly perSecond: number;
   readonly source: string;
 }
 
-/** Powers a second of CGBN on an H200, 4096 bits, 256-bit exponents. */
+/** Powers per second of CGBN on an H200, 4096 bits, 256-bit exponents. */
 const CGBN_PER_SECOND = 420_000;
 
 export const DOCUMENTED: readonly Documented[] = [
@@ -95,15 +95,15 @@ export const DOCUMENTED: readonly Documented[] = [
   },
 ];
 
-/** Best rates of a run at 4096 bits and 256-bit exponents, results a second. */
+/** Best rates of a run at 4096 bits and 256-bit exponents, results per second. */
 interface BestRates {
-  /** On data that is on the card. */
+  /** On data that is on the card already. */
   readonly resident: (op: OperationName) => number | undefined;
-  /** From the host's memory to the host's memory. */
+  /** From host memory to host memory. */
   readonly withTransfers: (op: OperationName) => number | undefined;
 }
 
-/** What an H200 is to reach; of another card, what it reaches of that. */
+/** Targets of an H200; another card is compared with the same ones. */
 export function gpuTargets(card: string, best: BestRates): (Target & { readonly setForThisCard: boolean })[] {
   const setForThisCard = /\bH200\b/.test(card);
   const found: (Target & { readonly setForThisCard: boolean })[] = [];
@@ -129,6 +129,6 @@ export function gpuTargets(card: string, best: BestRates): (Target & { readonly 
   return found;
 }
 
-/** What a limit is said of: results of an operation, or elements that go into it. */
+/** Returns the unit of a limit: results of an operation, or its input elements. */
 export const unitName = (op: OperationName): string =>
   op === 'product' || op === 'multiExp' ? 'elements' : isPower(op) ? 'powers' : 'results';

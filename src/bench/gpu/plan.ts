@@ -1,11 +1,11 @@
-// What `millrace bench gpu` measures, in the order in which it matters, and what it leaves out when time runs short: a card is
-// often lent for minutes, and the largest batches of the longest exponents take seconds a run.
+// The plan of `millrace bench gpu`: its cases in order of importance, and those it skips if time runs short. A card is often lent
+// for minutes, and the largest batches with the longest exponents take seconds per run.
 import { OPERATIONS, type OperationName } from '../../engine/index.js';
 
-/** Sizes of a batch, from what a small round has to what fills any card several times over. */
+/** Batch sizes, from a small round to several times the capacity of any card. */
 export const BATCHES: readonly number[] = [32, 256, 1024, 4096, 16_384, 65_536];
 export const QUICK_BATCHES: readonly number[] = [32, 1024, 16_384];
-/** The widest first: if time runs out, the others are left out. */
+/** The widest first: if time runs out, the others are skipped. */
 export const WIDTHS: readonly number[] = [4096, 3072, 2048];
 /** Length of the exponents of a round. */
 export const SHORT_BITS = 256;
@@ -18,7 +18,7 @@ export interface GpuCase {
   readonly op: OperationName;
   readonly bits: number;
   readonly batch: number;
-  /** 0 where there is no exponent. */
+  /** 0 if there is no exponent. */
   readonly exponentBits: number;
 }
 
@@ -28,7 +28,7 @@ export interface SkippedCase extends GpuCase {
   readonly why: string;
 }
 
-/** The operations at one width: with short exponents all of the catalogue, else those that have exponents. */
+/** Returns the cases of one width: all operations with short exponents, else those that have exponents. */
 export function planCases(bits: number, exponentBits: number, batches: readonly number[]): GpuCase[] {
   const short = exponentBits === SHORT_BITS;
   return OPERATIONS.filter((op) => short || isPower(op)).flatMap((op) =>
@@ -36,10 +36,10 @@ export function planCases(bits: number, exponentBits: number, batches: readonly 
   );
 }
 
-/** Runs that a measurement takes at least, with its warm-up, and as long again to draw what it computes on. */
+/** Fewest runs of a measurement, with its warm-up and the time of a run for drawing its inputs. */
 const RUNS_MIN = 3;
 
-/** Time that is left, and what a case is going to take: as long as the last one of its kind, a number and a bit of exponent. */
+/** The time left, and the expected time of a case: by the last one of its kind, per number and bit of exponent. */
 export class Budget {
   readonly #endMs: number;
   readonly #now: () => number;
@@ -54,17 +54,17 @@ export class Budget {
     return Math.max(0, this.#endMs - this.#now());
   }
 
-  /** Notes what one run of a case took. `where`: what ran it. */
+  /** Records the time of one run of a case. `where`: card or cpu. */
   took(where: string, one: GpuCase, ms: number): void {
     this.#msEach.set(caseKind(where, one), ms / caseSize(one));
   }
 
-  /** What a run is expected to take; 0 where nothing of its kind has run. */
+  /** Expected time of a run; 0 if nothing of its kind has run. */
   expectedMs(where: string, one: GpuCase): number {
     return (this.#msEach.get(caseKind(where, one)) ?? 0) * caseSize(one);
   }
 
-  /** Why a case is left out; undefined where there is time for it. */
+  /** Returns the reason to skip a case; undefined if there is time for it. */
   why(where: string, one: GpuCase): string | undefined {
     const { leftMs } = this;
     const expectedMs = this.expectedMs(where, one);

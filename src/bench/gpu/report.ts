@@ -1,11 +1,11 @@
-// A card's result as text: what it can do at most beside what it does, in Markdown tables.
+// A card's result as text: limits beside measured rates, in Markdown tables.
 
 import { machineLine, markdown } from '../compare/report.js';
 import { figure } from '../stats.js';
 import type { GpuFigure, GpuResult } from './gpu.js';
 import { unitName } from './limits.js';
 
-/** A rate for a table: in millions, or in thousands where that is little. */
+/** Formats a rate for a table: in millions, or in thousands if small. */
 export function rate(perSecond: number): string {
   if (perSecond >= 1e5) return `${figure(perSecond / 1e6)} M`;
   return perSecond >= 100 ? `${figure(perSecond / 1e3)} k` : figure(perSecond);
@@ -56,7 +56,7 @@ function limitsTable({ limits }: GpuResult): string {
 const sameCase = (a: GpuFigure) => (b: GpuFigure) =>
   a.op === b.op && a.bits === b.bits && a.batch === b.batch && a.exponentBits === b.exponentBits;
 
-/** One table a width and length of exponents: on the card alone (the best number of lanes) and with transfers. */
+/** Formats one table per width and length of exponents: on the card alone (the best number of lanes) and with transfers. */
 function figureTables(result: GpuResult): string[] {
   const { resident, withTransfers } = result;
   const all = [...withTransfers, ...resident.filter((one) => !withTransfers.some(sameCase(one)))];

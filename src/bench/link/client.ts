@@ -1,5 +1,5 @@
-// The sending end: a node's hosts and team link, new ones for every batch. Before a warm batch it does what a node does while it
-// collects messages (round/exchange/warmUp.ts), then it sends the batch at once.
+// The sending end: a node's hosts and team link, new ones for every batch. Before a warm batch it acts like a node that collects
+// messages (round/exchange/warmUp.ts), then it sends the batch at once.
 import { createHash, randomFillSync } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -23,14 +23,14 @@ import { dialling } from './windows.js';
 const never = new AbortController().signal;
 const PINGS = 5;
 const BLAST_BYTES = 1 << 18;
-/** A batch's time limit, and the dialling's: the slowest case is far from it. */
+/** Time limit of a batch and of dialling, far above the slowest case. */
 const LIMIT_MS = 240_000;
-/** As the demo and the template of a node have them. */
+/** Chunk size and warm-up interval of the demo and of the template of a node. */
 const CHUNK_SLOTS = 64;
 const KEEP_WARM_MS = 200;
 const ROUND = 1 as RoundId;
 
-/** A team's own, but that nothing here is given up early. */
+/** A team's options, except that nothing gives up early. */
 const OPTIONS = {
   ...TEAM_HOST_OPTIONS,
   dialTimeoutMs: LIMIT_MS,
@@ -38,7 +38,7 @@ const OPTIONS = {
   sendTimeoutMs: LIMIT_MS,
 };
 
-/** A connection to the server's end, as a node would have it. */
+/** A connection to the server's end, like a node's. */
 class Sender {
   readonly member: Member;
   readonly hosts: HostManager;
@@ -54,7 +54,7 @@ class Sender {
     this.link = new TeamLink(() => membership, this.hosts, OPTIONS);
   }
 
-  /** Dials the connection that batches of realtime go over. */
+  /** Dials the connection of realtime batches. */
   async dial(windows: LinkWindows): Promise<number> {
     const host = this.hosts.current(peerFacts(this.member), OPTIONS);
     const startMs = systemClock.nowMs();
@@ -70,7 +70,7 @@ class Sender {
     return systemClock.nowMs() - startMs;
   }
 
-  /** The whole batch in one unary call, on the connection that the stream would take. */
+  /** Sends the whole batch in one unary call, on the connection that the stream would use. */
   async #sendWhole(content: Uint8Array): Promise<void> {
     const signature = new Uint8Array(SIGNATURE_BYTES);
     const message = { kind: 'keyShare', share: content } as const;
@@ -88,7 +88,7 @@ class Sender {
   }
 }
 
-/** A batch that is ready as a whole, in a node's chunks. */
+/** Makes the source of a complete batch, in a node's chunks. */
 function makeSource(content: Uint8Array, slots: number): BatchSource {
   const slotBytes = content.length / slots;
   const chunkSlots = Math.min(CHUNK_SLOTS, slots);
@@ -102,7 +102,7 @@ function makeSource(content: Uint8Array, slots: number): BatchSource {
   };
 }
 
-/** A round of these two whose messages are being collected. */
+/** Makes a round of these two nodes, in which messages are being collected. */
 function makeRound(own: OwnEnd, member: Member, { payloads, bits }: Measurement): RoundInfo {
   const limitMs = LIMIT_MS;
   return {
@@ -116,7 +116,7 @@ function makeRound(own: OwnEnd, member: Member, { payloads, bits }: Measurement)
   };
 }
 
-/** Keeps a link warm for as long as messages are collected, as a node does; ends with the end of a warming. */
+/** Keeps a link warm while messages are collected, as a node does; ends with the end of a warm-up. */
 async function collect(own: OwnEnd, { link, member }: Sender, measurement: Measurement): Promise<readonly number[]> {
   const pauseMs = keepWarmMs(KEEP_WARM_MS);
   const untilMs = systemClock.nowMs() + measurement.collectMs;
@@ -124,7 +124,7 @@ async function collect(own: OwnEnd, { link, member }: Sender, measurement: Measu
   const enough: Deferred<void> = deferred();
   const probe = {
     warm: async (...[to, phase, bytes, signal]: Parameters<TeamLink['warm']>) => {
-      // The test batch goes over another connection, long before.
+      // The test batch uses another connection, long before.
       if (!isRealtime(phase)) return;
       const startMs = systemClock.nowMs();
       try {
@@ -156,7 +156,7 @@ async function collect(own: OwnEnd, { link, member }: Sender, measurement: Measu
 
 async function measure(own: OwnEnd, member: Member, measurement: Measurement): Promise<Measured> {
   const { of, payloads, bits, idleMs } = measurement;
-  // Of this namespace, and taken by sockets that are made from now on.
+  // Setting of this namespace, for sockets made from now on.
   setSysctl('tcp_congestion_control', of.congestion);
   const content = randomFillSync(new Uint8Array((payloads * bits) / 8));
   const digest = createHash('sha256').update(content).digest('hex');
@@ -171,7 +171,7 @@ async function measure(own: OwnEnd, member: Member, measurement: Measurement): P
   }
 }
 
-/** The shortest of a few round trips as a node measures them. */
+/** Returns the shortest of a few round trips, measured as a node does. */
 async function ping(own: OwnEnd, member: Member): Promise<number> {
   const sender = new Sender(own, member);
   try {
@@ -186,7 +186,7 @@ async function ping(own: OwnEnd, member: Member): Promise<number> {
   }
 }
 
-/** Plain TCP for a while: how much arrives. */
+/** Sends plain TCP for a while and returns the bytes that arrived. */
 async function blast(port: number, ms: number): Promise<{ bytes: number; ms: number }> {
   const socket = connect(port, SERVER_ADDRESS);
   await once(socket, 'connect');

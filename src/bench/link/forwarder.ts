@@ -1,5 +1,6 @@
 // The link itself: bench/link/forwarder.c, which makes two network namespaces with a TUN device each and carries packets between
-// them, built with the machine's C compiler. What it needs is looked for first, and what is missing is said with how to get it.
+// them, built with the machine's C compiler. Its requirements are checked first; the error names what is missing and how to get
+// it.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -12,10 +13,10 @@ const projectFile = (path: string): string => fileURLToPath(new URL(`../../../${
 const SOURCES = ['bench/link/forwarder.c', 'bench/link/line.h'].map(projectFile);
 const PROGRAM = projectFile('build/bench/forwarder');
 const DEVICE = '/dev/net/tun';
-/** Its own word for a system call that was refused. */
+/** Exit status of the forwarder after a refused system call. */
 const REFUSED = 3;
 
-/** What a machine has of what the link needs. */
+/** The requirements of the link, as found on this machine. */
 export interface Surroundings {
   readonly platform: string;
   readonly hasSource: boolean;
@@ -23,7 +24,7 @@ export interface Surroundings {
   readonly tun: 'usable' | 'forbidden' | 'missing';
 }
 
-/** The first thing that is missing, and how to get it; undefined where nothing is. */
+/** Returns the first missing requirement and how to get it; undefined if none is missing. */
 export function findMissing(found: Surroundings): { readonly missing: string; readonly get: string } | undefined {
   const { platform, hasSource, compiler, tun } = found;
   if (platform !== 'linux') return { missing: 'Linux', get: 'run it on Linux: it needs network namespaces and TUN' };
@@ -45,7 +46,7 @@ function tunState(): Surroundings['tun'] {
     accessSync(DEVICE, constants.R_OK | constants.W_OK);
     return 'usable';
   } catch {
-    // That it throws is the answer.
+    // The error is the answer.
     return 'forbidden';
   }
 }
@@ -59,7 +60,7 @@ export function surroundings(): Surroundings {
   };
 }
 
-/** Builds the program where it is missing or older than its sources. @throws MixError BENCH_UNAVAILABLE */
+/** Builds the program if it is missing or older than its sources. @throws MixError BENCH_UNAVAILABLE */
 export function buildForwarder(found: Surroundings = surroundings()): string {
   const missing = findMissing(found);
   if (missing) throw new MixError('BENCH_UNAVAILABLE', missing);
@@ -89,15 +90,15 @@ interface Line {
   readonly queueBytes: number;
 }
 
-/** What it carried since it was last asked. */
+/** Counts since the last request. */
 export interface Carried {
   readonly packets: number;
   readonly bytes: number;
-  /** Packets for which the queue had no room, as on a real link. */
+  /** Packets dropped by a full queue, as on a real link. */
   readonly queueDrops: number;
-  /** Packets that were lost by the forwarder's own fault. */
+  /** Packets lost by the forwarder's own fault. */
   readonly otherDrops: number;
-  /** How much later than due packets left: of 99 of 100 less than this, and of the latest. */
+  /** Delay of packets after their due time: the 99th percentile, and the largest. */
   readonly lateP99Us: number;
   readonly lateMaxUs: number;
   readonly cpuMs: number;
@@ -108,15 +109,15 @@ interface Ready {
   readonly realtime: boolean;
 }
 
-/** Who waits for the forwarder's next lines. */
+/** Requests that wait for the forwarder's next lines. */
 type Waiting = { resolve: (line: string) => void; reject: (error: MixError) => void }[];
 
-/** Both ends have one address each, in namespaces of their own. */
+/** Each end has one address, in a namespace of its own. */
 export const CLIENT_ADDRESS = '192.0.2.1';
 export const SERVER_ADDRESS = '192.0.2.2';
 
 export class Forwarder {
-  /** Whether it runs ahead of other processes; without, packets may leave late. */
+  /** True if it runs with realtime priority; without, packets may leave late. */
   readonly realtime: boolean;
   readonly #program: string;
   readonly #child: ChildProcess;
@@ -131,7 +132,7 @@ export class Forwarder {
     this.realtime = ready.realtime;
   }
 
-  /** @throws MixError BENCH_UNAVAILABLE where something that it needs is missing or forbidden */
+  /** @throws MixError BENCH_UNAVAILABLE if a requirement is missing or forbidden */
   static async open(mtu: number): Promise<Forwarder> {
     const program = buildForwarder();
     const child = spawn(program, ['forward', String(mtu)], { stdio: ['pipe', 'pipe', 'pipe'] });
@@ -154,7 +155,7 @@ export class Forwarder {
     return new Forwarder(program, child, JSON.parse(first) as Ready, waiting);
   }
 
-  /** Packets under way are lost. */
+  /** Sets the line; packets under way are lost. */
   async set({ delayNs, bitsPerSecond, queueBytes }: Line): Promise<void> {
     await this.#ask(`set ${delayNs} ${bitsPerSecond} ${queueBytes}`);
   }
@@ -163,7 +164,7 @@ export class Forwarder {
     return JSON.parse(await this.#ask('stats')) as Carried;
   }
 
-  /** Runs Node.js at one end, with messages between it and us. */
+  /** Runs Node.js at one end, with a message channel to this process. */
   spawn(end: 'client' | 'server', args: readonly string[]): ChildProcess {
     const namespace = this.#ready.ends[end === 'client' ? 0 : 1];
     const command = ['inside', namespace, process.execPath, ...args];

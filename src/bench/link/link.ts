@@ -1,6 +1,6 @@
-// `millrace bench link`: how long a batch takes from one node to the next over a link of a chosen round trip and bandwidth, until
-// it is acknowledged. Streamed and unary, with wide and with default windows, on a cold and on a warm connection, with reno and
-// with the kernel's own congestion control: all in one run, repeat by repeat, beside what an ideal link would take.
+// `millrace bench link`: the time of a batch from one node to the next, until it is acknowledged, over a link of a chosen round
+// trip and bandwidth. Streamed and unary, with wide and with default windows, on a cold and on a warm connection, with reno and
+// with the kernel's own congestion control: all in one run, repeat by repeat, beside the time of an ideal link.
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -16,12 +16,12 @@ import { DEFAULT_WINDOW_BYTES } from './windows.js';
 
 const MAIN = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
 const BLAST_MS = 500;
-/** Faster than any forwarder, so that what it carries is what is measured. */
+/** Faster than any forwarder, so that the forwarder's own limit is measured. */
 const BLAST_LINE = { delayNs: 0, bitsPerSecond: 0, queueBytes: 1 << 26 };
-/** A line that only just keeps up delays what comes in bursts. */
+/** Least ratio of the forwarder's limit to the line's rate: a line that only just keeps up delays bursts. */
 const MARGIN = 1.25;
 
-/** One batch size; the names of DESIGN, and more. */
+/** The result of one batch size. Scripts read the names up to `cases`, so these are fixed. */
 export interface LinkResult {
   readonly rttMs: number;
   readonly mbitPerS: number;
@@ -35,18 +35,18 @@ export interface LinkResult {
   readonly idleMs: number;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly defaultCongestion: string;
-  /** The round trip of a small call, as a node measures it: the link's own and what both ends take. */
+  /** Round trip of a small call, measured as a node does: the link's own and the time of both ends. */
   readonly pingMs: number;
-  /** What the forwarder could carry here, and how it kept to its times over the whole run. */
+  /** The forwarder's capacity here, and its delays over the whole run. */
   readonly forwarder: ForwarderFigure;
   readonly targets: readonly LinkTarget[];
 }
 
 interface ForwarderFigure {
-  /** Plain TCP, without delay or limit. */
+  /** Rate of plain TCP, without delay or limit. */
   readonly carriesMbitPerS: number;
   readonly packets: number;
-  /** Packets that it lost by its own fault. */
+  /** Packets lost by its own fault. */
   readonly otherDrops: number;
   readonly lateP99Us: number;
   readonly lateMaxUs: number;
@@ -60,7 +60,7 @@ export interface LinkRun {
   readonly results: readonly LinkResult[];
 }
 
-/** Settings that make one sample like the other: no memory of earlier connections to the same address. */
+/** Settings that make samples equal: no memory of earlier connections to the same address. */
 const OWN_SYSCTLS = { tcp_no_metrics_save: '1' };
 
 function defaultCongestion(): string {
@@ -75,13 +75,13 @@ function defaultCongestion(): string {
   }
 }
 
-/** The link, both ends running. */
+/** The link with both ends running. */
 class Bench {
   readonly options: LinkOptions;
   readonly #forwarder: Forwarder;
   readonly #server: End;
   readonly #client: End;
-  /** Over the whole run. */
+  /** Sums and maxima over the whole run. */
   #late: Pick<Carried, 'packets' | 'otherDrops' | 'lateP99Us' | 'lateMaxUs' | 'cpuMs'>;
   carriesMbitPerS = 0;
   pingMs = 0;
@@ -108,7 +108,7 @@ class Bench {
     await this.#forwarder.carried();
   }
 
-  /** One batch. @throws MixError INTERNAL where it did not arrive as it was, or not over the windows it was to */
+  /** Measures one batch. @throws MixError INTERNAL if it arrived changed, or over other windows */
   async measure(of: LinkCase, payloads: number): Promise<Measured & { readonly drops: number }> {
     const { bits, collectMs, idleMs } = this.options;
     const measured = await this.#client.ask('measure', { of, payloads, bits, collectMs, idleMs });
@@ -161,7 +161,7 @@ function makeFigure(of: LinkCase, samples: readonly Sample[], ideal: number): Li
   };
 }
 
-/** All cases of one batch size, repeat by repeat. */
+/** Measures all cases of one batch size, repeat by repeat. */
 async function benchBatch(bench: Bench, payloads: number, say: (line: string) => void): Promise<LinkFigure[]> {
   const { options } = bench;
   const ideal = idealMs(options, payloads);

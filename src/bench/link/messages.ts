@@ -1,11 +1,11 @@
-// What `millrace bench link` and the processes at the ends of its link say to each other: one question at a time, answered in
-// order, over the channel that Node.js has to a child.
+// The messages between `millrace bench link` and the processes at the ends of its link: one question at a time, answered in
+// order, over Node.js's channel to a child.
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { asMixError, type ErrorCode, type ErrorValues, MixError } from '../../base/index.js';
 import type { LinkCase } from './plan.js';
 
-/** Who an end is, for the other one's membership list. */
+/** Identity of an end, for the other one's membership list. */
 export interface EndFacts {
   /** Hex. */
   readonly identityKey: string;
@@ -16,33 +16,33 @@ export interface EndFacts {
 export interface Ports {
   readonly wide: number;
   readonly default: number;
-  /** Plain TCP, for what the link carries. */
+  /** Plain TCP, for the capacity of the link. */
   readonly plain: number;
 }
 
-/** One batch, and what happens before it. */
+/** One batch, and the steps before it. */
 export interface Measurement {
   readonly of: LinkCase;
   readonly payloads: number;
-  /** Of one payload. */
+  /** Bits of one payload. */
   readonly bits: number;
   readonly collectMs: number;
   readonly idleMs: number;
 }
 
 export interface Measured {
-  /** TCP, TLS, HTTP/2 and our handshake. */
+  /** TCP, TLS, HTTP/2 and the project's handshake. */
   readonly dialMs: number;
-  /** Each warming, in order; none where cold. */
+  /** Time of each warm-up, in order; none if cold. */
   readonly warmMs: readonly number[];
-  /** From the batch being there to its acknowledgement being there. */
+  /** Time from sending the complete batch to its acknowledgement. */
   readonly ms: number;
   readonly digest: string;
 }
 
 interface Received {
   readonly digest: string;
-  /** The windows of the session that it came over, as the receiver gave them. */
+  /** Windows of the session that carried it, as granted by the receiver. */
   readonly streamWindow: number;
   readonly connectionWindow: number;
 }
@@ -54,7 +54,7 @@ interface Questions {
   received: { ask: object; answer: Received };
   join: { ask: { server: EndFacts; ports: Ports }; answer: { pingMs: number } };
   measure: { ask: Measurement; answer: Measured };
-  /** As many bytes as plain TCP takes in this time. */
+  /** Sends as many bytes as plain TCP takes in this time. */
   blast: { ask: { ms: number }; answer: { bytes: number; ms: number } };
 }
 type Question = keyof Questions;
@@ -79,11 +79,11 @@ export class End {
   constructor(name: string, child: ChildProcess) {
     this.#name = name;
     this.#child = child;
-    // Waited for by whoever asks.
+    // The waiting question reports it.
     child.on('error', () => {});
   }
 
-  /** @throws MixError what the end throws; INTERNAL where it dies, ABORTED where it says nothing for minutes */
+  /** @throws MixError of the end; INTERNAL if it dies, ABORTED if it does not answer for ANSWER_MS_MAX */
   async ask<Q extends Question>(question: Q, ask: Questions[Q]['ask']): Promise<Questions[Q]['answer']> {
     const fault = (message: string) => new MixError('INTERNAL', { end: this.#name, question, message });
     const child = this.#child;
@@ -92,12 +92,12 @@ export class End {
     const stop = new AbortController();
     const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(ANSWER_MS_MAX)]);
     const exited = once(child, 'exit', { signal }).then(([status]) => Promise.reject(fault(`ended with ${status}`)));
-    // It is raced with the answer: where that comes first, nobody asks.
+    // It is raced with the answer: after the answer, it is of no interest.
     exited.catch(() => {});
     try {
       const [answered] = (await Promise.race([once(child, 'message', { signal }), exited])) as [Answered];
       if ('code' in answered) throw new MixError(answered.code, { end: this.#name, ...answered.values });
-      // Of the type that the question says: what answers is this very program.
+      // The answer has the type of the question: the same program answers.
       return answered.answer as Questions[Q]['answer'];
     } catch (thrown) {
       throw signal.aborted ? new MixError('ABORTED', { end: this.#name, question, ms: ANSWER_MS_MAX }) : thrown;
@@ -116,11 +116,11 @@ export class End {
   }
 }
 
-/** The other side: answers until whoever asks is gone. */
+/** The end's side: answers until the asking process has ended. */
 export async function answerAll(answers: Answers): Promise<void> {
   const reply = (answered: Answered) => void process.send?.(answered);
   process.on('message', ({ question, ask }: Asked) => {
-    // The question has the type that it names: this very program asks.
+    // The question has the type that it names: the same program asks.
     const answer = answers[question] as ((ask: object) => Promise<object>) | undefined;
     if (!answer) return reply({ code: 'INTERNAL', values: { message: 'not asked of this end', question } });
     answer(ask).then(

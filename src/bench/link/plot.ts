@@ -20,7 +20,7 @@ const text = (x: number, y: number, words: string, name = ''): string =>
 const makeLabel = ({ state, windows, congestion, mode }: LinkFigure): string =>
   `${state}, ${windows}, ${congestion}, ${mode}`;
 
-/** Bars are as long as the logarithm of the ratio: cases are up to a hundred apart. */
+/** The length of a bar is the logarithm of the ratio: cases differ by up to a factor of a hundred. */
 function panel({ payloads, bits, idealMs, cases }: LinkResult, top: number): string {
   const most = Math.max(2, ...cases.map(({ ratioToIdeal }) => ratioToIdeal));
   const scale = (WIDTH - LABEL - VALUE) / Math.log2(most);

@@ -1,4 +1,4 @@
-// A run of `millrace bench link` as text: a table for each batch size, and how far the forwarder kept to its times.
+// A run of `millrace bench link` as text: a table for each batch size, and the forwarder's delays.
 
 import { machineLine, markdown, targetTable } from '../compare/report.js';
 import { figure } from '../stats.js';

@@ -1,5 +1,5 @@
 // The receiving end: a node's team listener, once with wide windows and once with the default ones, whose receiver takes a batch
-// and acknowledges it. TLS, handshake, tokens, streams and codecs are a node's; what a round does with a batch is left out.
+// and acknowledges it. TLS, handshake, tokens, streams and codecs are a node's; a round's work on a batch is left out.
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:net';
 import { type BootId, systemClock, systemRng } from '../../base/index.js';
@@ -14,10 +14,10 @@ import type { LinkWindows } from './plan.js';
 import { asMember, NETWORK, type OwnEnd } from './self.js';
 import { servedWindows, servingWith } from './windows.js';
 
-/** As a node has it. */
+/** A node's value. */
 const IDLE_MS = 120_000;
 
-/** Keeps the last batch that came, in chunks or in one message. */
+/** Keeps the last batch received, in chunks or in one message. */
 class Keeper implements LinkReceiver {
   #parts: Uint8Array[] = [];
 
@@ -47,7 +47,7 @@ class Keeper implements LinkReceiver {
 
   onCircle(): void {}
 
-  /** What it holds, to be compared with what was sent; then it holds nothing. */
+  /** Returns the hash of its batch, to compare with the sent one, and forgets the batch. */
   take(): string {
     const hash = createHash('sha256');
     for (const part of this.#parts.splice(0)) hash.update(part);
@@ -55,7 +55,7 @@ class Keeper implements LinkReceiver {
   }
 }
 
-/** Reads what comes and says at its end how much it was. */
+/** Counts the bytes of a connection and answers with the count at its end. */
 function listenPlain(): Promise<number> {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     let bytes = 0;

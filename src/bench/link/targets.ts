@@ -1,5 +1,5 @@
-// What a warm stream is to reach over 90 ms and 1 Gbit/s, against what was measured in the same run: multiples of the ideal, and
-// of what grpc-js's own windows take.
+// Targets of a warm stream over 90 ms and 1 Gbit/s, compared with measurements of the same run: multiples of the ideal, and of
+// the time with grpc-js's own windows.
 
 import type { Target } from '../compare/targets.js';
 import { significant } from '../stats.js';
@@ -13,18 +13,18 @@ interface Facts extends Pick<LinkOptions, 'rttMs' | 'mbitPerS'> {
   readonly defaultCongestion: string;
 }
 
-/** The link that they are set for. */
+/** The link for which the targets are set. */
 const RTT_MS = 90;
 const MBIT_PER_S = 1_000;
 
-/** Times the ideal at most, by payloads: with reno, and with the kernel's own congestion control. */
+/** Largest multiples of the ideal, by payloads: with reno, and with the kernel's own congestion control. */
 const AT_MOST: Readonly<Record<number, { readonly reno: number; readonly own: number }>> = {
   1000: { reno: 1.25, own: 1.6 },
   10000: { reno: 2, own: 2 },
 };
 const FASTER_THAN_DEFAULT = 8;
 
-/** The targets that a result can tell about; none for another link. */
+/** Returns the targets that a result can decide; none for another link. */
 export function linkTargets({ payloads, cases, rttMs, mbitPerS, defaultCongestion }: Facts): LinkTarget[] {
   const bounds = AT_MOST[payloads];
   if (!bounds || rttMs !== RTT_MS || mbitPerS !== MBIT_PER_S) return [];

@@ -1,17 +1,17 @@
-// Takes this project's HTTP/2 windows away again, for the benchmark that compares them with what grpc-js has by itself: 65,535
-// bytes for streams and connections, on both sides. It works from outside, by what Node.js offers to everybody, so that comms
-// has no switch for it. Each end reports the windows that its sessions really have.
+// Removes this project's HTTP/2 windows, for the benchmark that compares them with those of grpc-js: 65,535 bytes for streams and
+// connections, on both sides. It works from outside, through public functions of Node.js, so that comms needs no switch for it.
+// Each end reports the actual windows of its sessions.
 import type * as http2 from 'node:http2';
 import { createRequire } from 'node:module';
 import { ownConnection } from '../../transport/index.js';
 import type { LinkWindows } from './plan.js';
 
-/** RFC 9113, and what grpc-js leaves as it is. */
+/** The default of RFC 9113, which grpc-js does not change. */
 export const DEFAULT_WINDOW_BYTES = 65_535;
 
 type Server = http2.Http2SecureServer;
 
-/** What of the module grpc-js calls, as CommonJS code sees it. */
+/** The part of the module that grpc-js calls, as CommonJS code sees it. */
 const module = createRequire(import.meta.url)('node:http2') as {
   createSecureServer: (options: http2.SecureServerOptions) => Server;
 };
@@ -26,12 +26,12 @@ interface Windows {
 
 let served: Windows = { streamWindow: 0, connectionWindow: 0 };
 
-/** What the session of the newest stream that a server of this process has taken gives its peer, bytes. */
+/** Windows that the session of this process's newest incoming stream grants its peer, bytes. */
 export function servedWindows(): Windows {
   return served;
 }
 
-/** Noted while the session lives: afterwards it does not say. */
+/** Records the windows while the session lives: afterwards they cannot be read. */
 function note({ session }: http2.ServerHttp2Stream): void {
   if (!session) return;
   const { localSettings, state } = session;
@@ -41,7 +41,7 @@ function note({ session }: http2.ServerHttp2Stream): void {
   };
 }
 
-/** A session whose connection window nobody widens any more. */
+/** Keeps the connection window of a session from being widened. */
 function keepWindow(session: http2.Http2Session): void {
   Object.defineProperty(session, 'setLocalWindowSize', { value: () => {} });
 }
@@ -62,7 +62,7 @@ function install(): void {
   };
 }
 
-/** Windows of the servers that are made while `work` runs. */
+/** Sets the windows of the servers that are made while `work` runs. */
 export async function servingWith<T>(windows: LinkWindows, work: () => Promise<T>): Promise<T> {
   install();
   wanted = windows;
@@ -75,7 +75,7 @@ export async function servingWith<T>(windows: LinkWindows, work: () => Promise<T
 
 const OPTION = 'grpc-node.flow_control_window';
 
-/** Windows of the connections that are dialled while `work` runs. */
+/** Sets the windows of the connections that are dialled while `work` runs. */
 export async function dialling<T>(windows: LinkWindows, work: () => Promise<T>): Promise<T> {
   const own = ownConnection[OPTION];
   if (windows === 'default') delete ownConnection[OPTION];

@@ -1,5 +1,5 @@
-// What one round's precomputation costs one node: every piece of work for a batch, through the engine's public interface, in
-// CPU time of the whole process (the workers' and the main thread's together).
+// Cost of one round's precomputation on one node: every step for a batch, through the engine's public interface, in CPU time of
+// the whole process (the workers' and the main thread's together).
 import { randomBytes, systemRng } from '../../base/index.js';
 import {
   createKeyShare,
@@ -18,10 +18,10 @@ import { type Group, randomElements, randomExponents } from '../../math/index.js
 import type { BenchShape } from '../options.js';
 import { type Spread, takeSpread } from '../stats.js';
 
-/** One piece of the work. */
+/** One step of the work. */
 interface PrecomputeStep {
   readonly what: string;
-  /** CPU µs a slot. */
+  /** CPU µs per slot. */
   readonly cpuUsPerSlot: Spread;
 }
 
@@ -35,17 +35,17 @@ export interface PrecomputeCost {
   readonly threads: number;
   readonly rounds: number;
   readonly steps: readonly PrecomputeStep[];
-  /** CPU ms a slot of a whole round: the least of the rounds' sums, not the sum of the steps' least. */
+  /** CPU ms per slot of a whole round: the least of the rounds' sums, not the sum of the steps' least. */
   readonly cpuMsPerSlot: number;
   readonly cpuMsPerSlotMedian: number;
-  /** Milliseconds by the clock on the wall that a whole round's computing takes. */
+  /** Wall time of a whole round's computation, ms. */
   readonly wallMs: Spread;
 }
 
 /** CPU µs of each step of one round, by name. */
 type Costs = Map<string, number>;
 
-/** Times steps by what the process consumed meanwhile. */
+/** Measures the CPU time of the process during each step. */
 class Meter {
   readonly costs: Costs = new Map();
   wallMs = 0;
@@ -69,7 +69,7 @@ interface Round {
   readonly exponentBytes: number;
 }
 
-/** r, s, their exponents and the permutation. */
+/** Draws r, s, their exponents and the permutation. */
 function draw({ engine: { group }, slots, exponentBytes }: Round) {
   const pair = () => ({
     plain: randomElements(systemRng, group, slots),
@@ -78,7 +78,7 @@ function draw({ engine: { group }, slots, exponentBytes }: Round) {
   return { r: pair(), s: pair(), source: randomPermutation(systemRng, slots) };
 }
 
-/** Generate: both encryptions, and what realtime and the rings multiply by. */
+/** Generate: both encryptions, and the operands of the rings and of realtime. */
 async function generate(round: Round, teamKey: Uint8Array) {
   const { engine, meter, exponentBytes } = round;
   const { r, s, source } = await meter.step('drawing r, s, exponents, permutation', () => draw(round));
@@ -141,6 +141,7 @@ async function precompute(round: Round): Promise<Meter> {
 const incomingBatch = (group: Group, slots: number): Uint8Array => randomElements(systemRng, group, 2 * slots);
 
 /**
+ * Measures the precomputation.
  * @param options threads: the workers; repeat: rounds that are measured, after one that is not
  * @throws MixError ENGINE_UNAVAILABLE, ENGINE_SELFCHECK
  */
@@ -156,7 +157,7 @@ export async function benchPrecompute(
   }
 }
 
-/** The same on an engine that is open. */
+/** The same on an open engine. */
 export async function measurePrecompute(
   engine: Engine,
   { batch: slots, repeat: rounds, exponentBits }: Pick<BenchShape, 'batch' | 'repeat' | 'exponentBits'>,

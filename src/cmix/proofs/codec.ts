@@ -1,10 +1,10 @@
-// What proofs and key shares are made of, and their fixed-length form on the wire: elements and scalars of elementBytes
-// bytes each, one after the other, no lengths and no tags, as the round's group and width say how many there are.
-// Decoders take hostile bytes and either give values in range or throw a MixError.
+// Types of proofs and key shares, and their fixed-length form on the wire: elements and scalars of elementBytes bytes each, one
+// after the other, without lengths and tags, because the round's group and width determine their number. Decoders take hostile
+// bytes and either give values in range or throw a MixError.
 import { concat, MixError, type NodeId } from '../../base/index.js';
 import { checkElements, checkWidth, elementAt, type Group, readElement } from '../../math/index.js';
 
-/** What a share and its proofs are bound to. */
+/** The context that a share and its proofs are bound to. */
 export interface ShareContext {
   readonly group: Group;
   /** H(RoundInfo), 32 bytes. */
@@ -73,7 +73,7 @@ export function encodeKeyShare(share: KeyShare): Uint8Array {
 }
 
 /**
- * The key share that `bytes` encode; its proofs are not verified yet.
+ * Decodes a key share; its proofs are not verified yet.
  * @throws MixError MESSAGE_MALFORMED, LENGTH_MISMATCH, ELEMENT_RANGE, EXPONENT_RANGE
  */
 export function decodeKeyShare(group: Group, width: number, bytes: Uint8Array): KeyShare {
@@ -98,7 +98,7 @@ export function encodeDecryptionProof(proof: DecryptionProof): Uint8Array {
 }
 
 /**
- * The decryption proof that `bytes` encode; it is not verified yet.
+ * Decodes a decryption proof; it is not verified yet.
  * @throws MixError MESSAGE_MALFORMED, LENGTH_MISMATCH, ELEMENT_RANGE, EXPONENT_RANGE
  */
 export function decodeDecryptionProof(group: Group, width: number, bytes: Uint8Array): DecryptionProof {

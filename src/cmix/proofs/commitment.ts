@@ -1,12 +1,12 @@
 // The commitment of a node to its decryption shares: com_i = H(round, i, H(C), D_i, σ_i, nonce), published before any share
-// opens. It is what makes tagging useless: no node can choose its shares, or the mixed batch, after it has seen another's
-// (Galteland, Mjølsnes, Olimid: "Attacks on cMix"). The nonce hides D_i, which could otherwise be tried out.
+// opens. It makes tagging useless: no node can choose its shares, or the mixed batch, after it has seen another's (Galteland,
+// Mjølsnes, Olimid: "Attacks on cMix"). The nonce hides D_i, which could otherwise be guessed and tested.
 import { digest, equalBytes, MixError, type NodeId } from '../../base/index.js';
 import type { DecryptionProof } from './codec.js';
 
 export const NONCE_BYTES = 32;
 
-/** Everything a share commitment covers; with it, the commitment is opened. */
+/** Everything that a share commitment covers; it opens the commitment. */
 export interface CommitmentOpening {
   readonly roundDigest: Uint8Array;
   readonly node: NodeId;
@@ -32,7 +32,7 @@ export function shareCommitment(opening: CommitmentOpening): Uint8Array {
   return hash(opening);
 }
 
-/** True if `opening` is what `commitment` was made of. */
+/** True if `commitment` was made of `opening`. */
 export function openCommitment(commitment: Uint8Array, opening: CommitmentOpening): boolean {
   return opening.nonce.length === NONCE_BYTES && equalBytes(commitment, hash(opening));
 }

@@ -1,7 +1,7 @@
 // Zero-knowledge proofs of the protocol, made non-interactive by hashing (Fiat and Shamir; the challenge covers the whole
-// statement, as Bernhard, Pereira and Warinschi require): Schnorr's proof of knowledge of a key share, and one proof for a
-// whole batch that decryption shares are correct (Chaum and Pedersen over random combinations: the small-exponent test of
-// Bellare, Garay and Rabin, sound with 128-bit weights as the group has prime order). Nonces are uniform in [0, q).
+// statement, as Bernhard, Pereira and Warinschi require): Schnorr's proof of knowledge of a key share, and one proof for a whole
+// batch that decryption shares are correct (Chaum and Pedersen over random combinations: the small-exponent test of Bellare,
+// Garay and Rabin, sound with 128-bit weights because the group has prime order). Nonces are uniform in [0, q).
 import { concat, digest, equalBytes, MixError, type Rng, type Secret, wipeAll, xof } from '../../base/index.js';
 import type { Engine, WorkOptions } from '../../engine/index.js';
 import {
@@ -21,15 +21,15 @@ export * from './codec.js';
 /** Bytes of a weight t_j of the batch proof: a wrong share passes with probability 2^-128. */
 const WEIGHT_BYTES = 16;
 
-/** How a caller steers engine work that has several steps. */
+/** Options of engine work that has several steps. */
 export type ProofOptions = Pick<WorkOptions, 'priority' | 'order' | 'signal' | 'inRange'>;
 
-/** The generator as an element. */
+/** Returns the generator as an element. */
 export function generatorElement(group: Group): Uint8Array {
   return bigintToBytes(group.g, group.elementBytes);
 }
 
-/** A challenge as an exponent: 256 bits as they are, reduced only where a test group is smaller than that. */
+/** Converts a challenge to an exponent: 256 bits unchanged, reduced only if a test group is smaller than that. */
 function challengeScalar(group: Group, hash: Uint8Array): Uint8Array {
   if (group.elementBytes > hash.length) return hash;
   return bigintToBytes(bytesToBigint(hash) % group.q, group.elementBytes);
@@ -43,7 +43,7 @@ function knowledgeChallenge(context: ShareContext, position: number, statement: 
   );
 }
 
-/** `width` full-size nonces, flat. */
+/** Draws `width` full-size nonces, flat. */
 function freshNonces(rng: Rng, group: Group, width: number): Uint8Array {
   const nonces = new Uint8Array(width * group.elementBytes);
   for (let e = 0; e < width; e++) {
@@ -84,7 +84,7 @@ export async function proveKnowledge(
   }
 }
 
-/** The position of the first proof that does not verify, or −1. Elements and proofs are in range already. */
+/** Returns the position of the first proof that does not verify, or −1. Elements and proofs are in range already. */
 export async function findBadKnowledgeProof(
   engine: Engine,
   context: ShareContext,
@@ -108,7 +108,7 @@ export async function findBadKnowledgeProof(
   return proofs.findIndex((_, e) => !equalBytes(elementAt(group, left, e), elementAt(group, right, e)));
 }
 
-/** What a decryption proof is about. */
+/** The statement of a decryption proof. */
 export interface DecryptionStatement {
   /** Z_{i,e}: width elements. */
   readonly publicShares: Uint8Array;
@@ -125,11 +125,11 @@ interface Combination {
   readonly base: Uint8Array;
   /** ∏ D_{j,e}^{t_j}: width elements. */
   readonly combined: Uint8Array;
-  /** What the challenge covers besides the first messages. */
+  /** Digest of the inputs that the challenge covers besides the first messages. */
   readonly statementDigest: Uint8Array;
 }
 
-/** Folds the batch into one base and one element per e, with weights that are fixed only once all shares are. */
+/** Folds the batch into one base and one element per e, with weights that depend on all shares. */
 async function combine(
   engine: Engine,
   context: ShareContext,
@@ -149,7 +149,7 @@ async function combine(
   return { base: powers[0]!, combined: concat(powers.slice(1)), statementDigest };
 }
 
-/** Element e of every slot: slots × width elements → slots elements. */
+/** Returns element e of every slot: slots × width elements → slots elements. */
 export function takeColumn(group: Group, batch: Uint8Array, width: number, e: number): Uint8Array {
   if (width === 1) return batch;
   const slots = batch.length / (width * group.elementBytes);
@@ -165,7 +165,7 @@ function decryptionChallenge(group: Group, combination: Combination, first: Uint
   return challengeScalar(group, digest('decryption-proof', group.name, statementDigest, base, combined, first));
 }
 
-/** g^{x_1}, A^{x_1}, g^{x_2}, A^{x_2}, … of full-size scalars. */
+/** Returns g^{x_1}, A^{x_1}, g^{x_2}, A^{x_2}, … of full-size scalars. */
 async function bothPowers(engine: Engine, base: Uint8Array, scalars: Uint8Array, options: ProofOptions) {
   const { group } = engine;
   const work = { ...options, exponentBytes: group.elementBytes };
@@ -182,7 +182,8 @@ async function bothPowers(engine: Engine, base: Uint8Array, scalars: Uint8Array,
 }
 
 /**
- * Proves that all of a node's decryption shares are correct, 2·width + width multi-exponentiations for a whole batch.
+ * Proves that all of a node's decryption shares are correct: 1 + width multi-exponentiations and 2·width full-size powers for a
+ * whole batch.
  * @param statement with `exponents`: z_{i,e}, width × exponentBytes bytes
  * @throws MixError LENGTH_MISMATCH, ELEMENT_RANGE
  */
@@ -231,9 +232,9 @@ function checkShares({ group, width }: ShareContext, statement: DecryptionStatem
 }
 
 /**
- * Verifies a node's batch proof. False for shares or a proof that are malformed, out of range or wrong: whatever the
- * node sent, it is the one to blame. c0 and publicShares are the verifier's own and must be well-formed.
- * @throws MixError LENGTH_MISMATCH, ELEMENT_RANGE for c0 and publicShares; what the engine throws
+ * Verifies a node's batch proof. False for shares or a proof that are malformed, out of range or wrong: in each case the node is
+ * to blame. c0 and publicShares are the verifier's own and must be well-formed.
+ * @throws MixError LENGTH_MISMATCH, ELEMENT_RANGE for c0 and publicShares; the engine's errors
  */
 export async function verifyDecryption(
   engine: Engine,

@@ -1,9 +1,9 @@
-// The one computation with a secret that no engine does: the response s = w + e·z mod q of a proof. On limbs and masks
-// rather than BigInt, so that it takes the same steps whatever the secrets are and leaves nothing behind: one proof nonce
-// that can be read from the heap gives the team key share away.
+// The one computation with a secret that no engine does: the response s = w + e·z mod q of a proof. It uses limbs and masks
+// rather than BigInt, so that its steps do not depend on the secrets and nothing is left behind: a proof nonce read from the heap
+// would reveal the team key share.
 import { bigintToBytes, type Group } from '../../math/index.js';
 
-/** Limbs of 16 bits: a product and two carries stay below 2^32, where a JavaScript number is exact. */
+/** Limbs of 16 bits: a product and two carries stay below 2^32, the range of JavaScript's unsigned shifts. */
 const LIMB_BITS = 16;
 
 function toLimbs(bytes: Uint8Array, length: number): Uint32Array {
@@ -24,7 +24,7 @@ function addProduct(acc: Uint32Array, a: Uint32Array, b: Uint32Array): void {
   }
 }
 
-/** acc −= value where acc ≥ value; the same steps either way. */
+/** acc −= value if acc ≥ value; the same steps either way. */
 function subtractWhereAtLeast(acc: Uint32Array, value: Uint32Array, difference: Uint32Array): void {
   let borrow = 0;
   for (let i = 0; i < acc.length; i++) {
@@ -37,7 +37,7 @@ function subtractWhereAtLeast(acc: Uint32Array, value: Uint32Array, difference: 
 }
 
 /**
- * (nonce + challenge·exponent) mod q, little-endian in elementBytes bytes.
+ * Computes (nonce + challenge·exponent) mod q, little-endian in elementBytes bytes.
  * @param nonce uniform in [0, q), elementBytes bytes
  * @param challenge public, any length
  * @param exponent secret, any length
@@ -54,8 +54,7 @@ export function proofResponse(
   const factor = toLimbs(exponent, Math.ceil(exponent.length / 2));
   const difference = new Uint32Array(length);
   addProduct(acc, toLimbs(challenge, Math.ceil(challenge.length / 2)), factor);
-  // Shift and subtract, from the longest q·2^shift that fits. In the production groups e·z is shorter than q, so that this
-  // is a handful of steps.
+  // Shift and subtract, from the longest q·2^shift that fits. In the production groups e·z is shorter than q: a handful of steps.
   for (let shift = length * LIMB_BITS - (group.bits - 1); shift >= 0; shift--) {
     const multiple = bigintToBytes(group.q << BigInt(shift), length * 2);
     subtractWhereAtLeast(acc, toLimbs(multiple, length), difference);

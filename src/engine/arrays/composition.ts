@@ -1,12 +1,12 @@
 // The catalogue's operations on one chunk, composed of a field's Montgomery products. Elements outside are plain; a prepared
-// operand carries one factor R, so that a product with it costs one step. Every product is followed by a turn of the event
-// loop, and by a look at the signal.
+// operand carries one factor R, so that a product with it costs one step. Before every product the event loop gets a turn and the
+// signal is checked.
 import { setImmediate as turn } from 'node:timers/promises';
 import { MixError } from '../../base/index.js';
 import { bigintToBytes, bytesToBigint, invert } from '../../math/index.js';
 import type { BatchField } from './field.js';
 
-/** Exponents are cut into windows of 4 bits: two a byte. */
+/** Exponents are cut into windows of 4 bits, two per byte. */
 const ENTRIES = 16;
 
 interface ProductWork {
@@ -40,7 +40,7 @@ export class Composition<V> {
     this.#signal = signal;
   }
 
-  /** out = a·R: what a prepared operand is. */
+  /** out = a·R, the form of a prepared operand. */
   enter(a: Uint8Array, out: Uint8Array, from: number, to: number): Promise<void> {
     return this.#scope(async (use) => {
       await this.#field.write(await this.#load(this.#part(a, from, to), use), this.#part(out, from, to));
@@ -56,7 +56,7 @@ export class Composition<V> {
     });
   }
 
-  /** Folds slots into one by halves. Needs ⌈log₂⌉ steps, each of half the rows of the one before. */
+  /** Folds slots into one by halves. Takes ⌈log₂⌉ steps, each of half the rows of the one before. */
   fold(a: Uint8Array, width: number, out: Uint8Array): Promise<void> {
     return this.#scope(async (use) => {
       const one = await this.#constant(1n, 1, use);
@@ -65,7 +65,7 @@ export class Composition<V> {
       while (slots > 1) {
         const half = Math.ceil(slots / 2);
         const rows = slots * width;
-        // An odd slot is multiplied by one, which is the row after the last.
+        // An odd slot is multiplied by one, the row after the last.
         const padded = use(await this.#field.concat([values, one]));
         const left = use(
           await this.#field.gather(
@@ -86,7 +86,7 @@ export class Composition<V> {
     });
   }
 
-  /** One inversion by BigInt for all: products up a tree, and their inverses down again. */
+  /** Inverts all with one inversion by BigInt: products up a tree, and their inverses down again. */
   invert(a: Uint8Array, out: Uint8Array, from: number, to: number): Promise<void> {
     return this.#scope(async (use) => {
       const { group } = this.#field;
@@ -155,7 +155,7 @@ export class Composition<V> {
     });
   }
 
-  /** The table of a base: row d·windows + t is base^(d·16^t), in Montgomery form. The caller frees it. */
+  /** Makes the table of a base: row d·windows + t is base^(d·16^t), in Montgomery form. The caller frees it. */
   table(base: Uint8Array, windows: number): Promise<V> {
     return this.#scope(async (use) => {
       let power: V = await this.#load(base, use);
@@ -185,14 +185,14 @@ export class Composition<V> {
     });
   }
 
-  /** Powers 0 to 15 of every row, those of one exponent together. */
+  /** Computes powers 0 to 15 of every row; the rows of one exponent stand together. */
   async #entries(base: V, count: number, use: Use<V>): Promise<V> {
     const entries: V[] = [await this.#constant(1n, count, use), base];
     while (entries.length < ENTRIES) entries.push(use(await this.#multiply(entries.at(-1)!, base)));
     return this.#field.concat(entries);
   }
 
-  /** a·b in the place of both, which are freed; they may be the same. */
+  /** Returns a·b and frees both; they may be the same. */
   async #consume(a: V, b: V): Promise<V> {
     try {
       return await this.#multiply(a, b);
@@ -208,7 +208,7 @@ export class Composition<V> {
     return this.#field.multiply(a, b);
   }
 
-  /** `value` in Montgomery form, in `count` rows. */
+  /** Returns `value` in Montgomery form, in `count` rows. */
   async #constant(value: bigint, count: number, use: Use<V>): Promise<V> {
     const { group } = this.#field;
     const row = await this.#load(bigintToBytes(value, group.elementBytes), use);
@@ -223,7 +223,7 @@ export class Composition<V> {
     return use(await this.#multiply(plain, use(await this.#field.gather(factor, rows))));
   }
 
-  /** Leaves Montgomery form. */
+  /** Writes values out of Montgomery form. */
   async #store(values: V, out: Uint8Array, use: Use<V>): Promise<void> {
     const { group } = this.#field;
     const one = use(await this.#field.read(bigintToBytes(1n, group.elementBytes)));
@@ -236,7 +236,7 @@ export class Composition<V> {
     return batch.subarray(from * elementBytes, to * elementBytes);
   }
 
-  /** Frees at the end what went through `use`. */
+  /** Frees at its end all values that went through `use`. */
   async #scope<T>(work: (use: Use<V>) => Promise<T>): Promise<T> {
     const used: V[] = [];
     const use: Use<V> = (values) => {

@@ -1,6 +1,6 @@
 // The executor of engines that compute with an array library (gpujs, tfjs): composes the catalogue of a field's Montgomery
-// products (field.ts), in this thread. Between two products the event loop gets its turn, so that a node keeps its
-// connections; realtime work goes first between chunks. Digits of exponents choose rows: not constant-time.
+// products (field.ts), in this thread. Before each product the event loop gets a turn, so that a node keeps its connections;
+// realtime work goes first between chunks. Digits of exponents choose rows: not constant-time.
 import { MixError } from '../../base/index.js';
 import { bigintToBytes, bytesToBigint } from '../../math/index.js';
 import {
@@ -16,12 +16,12 @@ import { ChunkQueue, type QueueWatch } from '../pool/queue.js';
 import { Composition } from './composition.js';
 import type { BatchField } from './field.js';
 
-/** From this many powers of one base on, a table of it is worth its products. */
+/** Powers of one base from which on a table saves more products than it costs. */
 const TABLE_POWERS_MIN = 8;
 
 interface ComposedOptions<V> extends QueueWatch {
   readonly field: BatchField<V>;
-  /** Operations of each priority that may wait or run; one more is refused with ENGINE_BUSY. */
+  /** Limit of waiting or running operations per priority; one more is refused with ENGINE_BUSY. */
   readonly queueLimit: number;
 }
 
@@ -39,7 +39,7 @@ export class ComposedExecutor<V> implements Executor {
   readonly path: string;
   readonly #field: BatchField<V>;
   readonly #queue: ChunkQueue<Chunk>;
-  /** Tables of bases with a handle, by the storage of the handle. */
+  /** Tables of bases that have a handle, by the storage of the handle. */
   readonly #tables = new Map<ArrayBufferLike, Table<V>>();
 
   constructor({ field, queueLimit, onDepth, onBusy }: ComposedOptions<V>) {
@@ -110,7 +110,7 @@ export class ComposedExecutor<V> implements Executor {
     }
   }
 
-  /** Computes an operation by other ones: the field has no code of its own for it. */
+  /** Composes an operation that the field has no code for. */
   async #composed(request: ComputeRequest, step: Step, signal: AbortSignal | undefined): Promise<void> {
     const memory: Uint8Array[] = [];
     const scratch = (bytes: number): Uint8Array => {
@@ -151,7 +151,7 @@ export class ComposedExecutor<V> implements Executor {
     }
   }
 
-  /** Chunks fold to one slot each; those are folded again until one is left. */
+  /** Folds each chunk to one slot, and those again until one is left. */
   async #product(a: Uint8Array, width: number, out: Uint8Array, compose: Composition<V>, step: Step): Promise<void> {
     const { group, rows } = this.#field;
     const slots = this.#count(a) / width;
@@ -214,7 +214,7 @@ export class ComposedExecutor<V> implements Executor {
     const storage = operands.base.buffer;
     const before = this.#tables.get(storage);
     if (before === table) return;
-    // Another call on the same handle may be using the one that is there, so it is not replaced by a longer one.
+    // Another call on the same handle may be using the present table, so a longer one does not replace it.
     if (slot && !before) this.#tables.set(storage, table);
     else this.#field.free(table.rows);
   }
@@ -226,7 +226,7 @@ function inChunks(count: number, most: number, work: (from: number, to: number) 
   });
 }
 
-/** Every piece of `bytes` as often as told, one after the other. */
+/** Repeats every piece of `bytes`, `times` in a row. */
 function repeatEach(bytes: Uint8Array, pieceBytes: number, times: number): Uint8Array {
   const out = new Uint8Array(bytes.length * times);
   for (let index = 0; index * pieceBytes < out.length; index++) {
@@ -242,8 +242,8 @@ function setOnes(out: Uint8Array, elementBytes: number): void {
 }
 
 /**
- * One product of extremes against BigInt: what tells a field that does not compute exactly here (a driver's fast division, a
- * lesser precision) before it becomes an engine. @throws MixError ENGINE_SELFCHECK
+ * Compares one product of extremes with BigInt: finds a field that does not compute exactly here (a driver's fast division, a
+ * lower precision) before it becomes an engine. @throws MixError ENGINE_SELFCHECK
  */
 export async function checkField<V>(field: BatchField<V>, engine: 'gpujs' | 'tfjs'): Promise<void> {
   const { group, rSquared } = field;

@@ -1,6 +1,6 @@
-// The gpujs engine's field: Montgomery products on gpu.js with limbs of 8 bits (gpujsKernels.ts), in its cpu mode everywhere
-// and in WebGL or WebGPU where they are. R = 256^(limbs), with one limb more than an element has bytes, so that R > 256·p and
-// results need no subtraction. A way onto a card without CUDA and a second opinion; never constant-time, never fast.
+// The gpujs engine's field: Montgomery products on gpu.js with limbs of 8 bits (gpujsKernels.ts), in its cpu mode everywhere and
+// in WebGL or WebGPU if available. R = 256^(limbs), with one limb more than an element has bytes, so that R > 256·p and results
+// need no subtraction. Uses a card without CUDA and gives a second opinion; never constant-time, never fast.
 import { asMixError, MixError } from '../../base/index.js';
 import { type Logger, silentLog } from '../../base/log.js';
 import { absolute, bigintToBytes, bytesToBigint, type Group } from '../../math/index.js';
@@ -9,14 +9,14 @@ import { checkField } from './executor.js';
 import type { BatchField } from './field.js';
 import { asRows, type Gpu, GpujsKernels, LIMB_BITS } from './gpujsKernels.js';
 
-/** Packages without which the engine cannot run. */
+/** Packages that the engine needs. */
 export const GPUJS_PACKAGES = ['gpu.js'] as const;
 
 /** Modes of gpu.js: on a card by WebGL, on a card by WebGPU, in JavaScript. */
 const GPUJS_MODES = ['headlessgl', 'webgpu', 'cpu'] as const;
 type GpujsMode = (typeof GPUJS_MODES)[number];
 
-/** Rows at once: on a card many, in JavaScript as few as let others have their turn. */
+/** Rows at once: many on a card; few in JavaScript, so that the thread soon yields. */
 const ROWS = { card: { products: 4096, powers: 1024 }, cpu: { products: 64, powers: 8 } } as const;
 
 interface GpuLibrary {
@@ -83,7 +83,7 @@ class GpujsField implements BatchField<Limbs> {
     return Array.from(rows, (row) => values[row]!);
   }
 
-  /** Rows are shared by what was gathered from them, and belong to the garbage collector. */
+  /** Gathered rows share memory with their source; the garbage collector frees them. */
   free(): void {}
 
   close(): void {
@@ -91,7 +91,7 @@ class GpujsField implements BatchField<Limbs> {
   }
 }
 
-/** Limbs of up to 257 as bytes; carries go all the way. */
+/** Converts limbs of up to 257 to bytes, with full carries. */
 function toBytes(row: Float32Array): Uint8Array {
   const out = new Uint8Array(row.length);
   let carry = 0;
@@ -110,7 +110,7 @@ function inverseByNewton(p: bigint, bits: number): bigint {
   return BigInt.asUintN(bits, inverse);
 }
 
-/** The best mode that computes exactly here, each tried with extremes; why it is not a better one is logged. */
+/** Opens the best mode that computes exactly here, tested with extremes; logs why better modes failed. */
 export async function openGpujs(group: Group, log: Logger = silentLog): Promise<GpujsField> {
   const { GPU } = (await loadPackage('gpujs', 'gpu.js')) as GpuLibrary;
   for (const mode of GPUJS_MODES) {

@@ -1,9 +1,9 @@
-// The gpujs engine's kernels, as gpu.js takes them: text in its subset of JavaScript, one number a thread. Numbers are limbs of
+// The gpujs engine's kernels, as gpu.js takes them: text in its subset of JavaScript, one number per thread. Numbers are limbs of
 // 8 bits in float32, which is exact for integers up to 2^24, so every sum is bounded:
 //
 // - A limb is at most 257 (LIMB_MAX): carries are passed on twice, in parallel, and never rippled to the end.
-// - A column of a product is summed in segments of at most 254 terms (SEGMENT_MAX): 254·257² = 16,776,446 < 2^24. 257 limbs
-//   (2048 bits) have 2 segments of 129, 385 have 2 of 193, 513 have 3 of 171.
+// - A column of a product is summed in segments of at most 254 terms (SEGMENT_MAX): 254·257² = 16,776,446 < 2^24. 257 limbs (2048
+//   bits) have 2 segments of 129, 385 have 2 of 193, 513 have 3 of 171.
 // - `settle` adds the three bytes of each segment's sum to three columns: at most 3·3·255 = 2,295 a column.
 import { MixError } from '../../base/index.js';
 
@@ -11,13 +11,13 @@ export const LIMB_BITS = 8;
 export const LIMB_MAX = 257;
 export const SEGMENT_MAX = 254;
 
-/** What a kernel gives: rows of numbers, in segments or not, in memory or on a card. */
+/** Result of a kernel: rows of numbers, in segments or not, in memory or on a card. */
 type Values = readonly (ArrayLike<number> | readonly ArrayLike<number>[])[] | Texture;
 interface Texture {
   delete(): void;
 }
 
-/** The part of gpu.js that is used. */
+/** The part of gpu.js that this file uses. */
 export interface Gpu {
   createKernel(source: string, settings: Readonly<Record<string, unknown>>): GpuKernel;
   destroy(): unknown;
@@ -27,7 +27,7 @@ interface GpuKernel {
   setOutput(output: readonly number[]): GpuKernel;
 }
 
-/** Columns of a·b in segments; b is one row for all where `oneRow`. Terms beyond the columns asked for are not summed. */
+/** Columns of a·b in segments; with `oneRow`, b is one row for all. Terms beyond the requested columns are not summed. */
 const columnsSource = (oneRow: boolean) => `function columns(a, b) {
   const x = this.thread.x;
   const y = this.thread.y;
@@ -44,11 +44,11 @@ const columnsSource = (oneRow: boolean) => `function columns(a, b) {
   return sum;
 }`;
 
-/** The lowest byte of an expression, and what is above it. A division by a power of two is exact as a product. */
+/** The lowest byte of an expression, and the part above it. A division by a power of two is exact as a product. */
 const high = (value: string) => `Math.floor((${value}) * 0.00390625)`;
 const low = (value: string) => `((${value}) - 256 * ${high(value)})`;
 
-/** Adds the bytes of all segments' sums where they belong, and passes carries on twice: limbs of at most 256. */
+/** Adds the bytes of all segments' sums to their columns, and passes carries on twice: limbs of at most 256. */
 const SETTLE = `function settle(p) {
   const x = this.thread.x;
   const y = this.thread.y;
@@ -78,8 +78,8 @@ const SETTLE = `function settle(p) {
 }`;
 
 /**
- * The upper half of t + u, whose lower half is c·R exactly: c is read off its three highest limbs, since all below are less
- * than 2^-22 of R. One carry on: at most 255 + ⌊(2·256 + 2)/256⌋ = 257.
+ * The upper half of t + u, whose lower half is c·R exactly: c is read off its three highest limbs, since all below are less than
+ * 2^-22 of R. One carry step: at most 255 + ⌊(2·256 + 2)/256⌋ = 257.
  */
 const FINISH = `function finish(t, u) {
   const x = this.thread.x;
@@ -97,19 +97,19 @@ const FINISH = `function finish(t, u) {
   return ${low('w0')} + ${high('w1')};
 }`;
 
-/** The kernels for numbers of so many limbs. */
+/** The kernels for numbers of `limbs` limbs. */
 export class GpujsKernels {
   readonly limbs: number;
   readonly segments: number;
   readonly #kernels;
 
-  /** `onDevice`: results of steps stay where they are computed. */
+  /** `onDevice`: results of steps stay on the card. */
   constructor(gpu: Gpu, limbs: number, onDevice: boolean) {
     this.limbs = limbs;
     this.segments = Math.ceil(limbs / SEGMENT_MAX);
     const { segments } = this;
     const segment = Math.ceil(limbs / segments);
-    // Never precision 'unsigned': it packs numbers into bytes, and is wrong in headless WebGL.
+    // Never precision 'unsigned': it packs numbers into bytes, and gives wrong results in headless WebGL.
     const fixed = { precision: 'single', dynamicOutput: true, dynamicArguments: true, loopMaxIterations: SEGMENT_MAX };
     const create = (source: string, stays = onDevice) =>
       gpu.createKernel(source, {
@@ -128,7 +128,7 @@ export class GpujsKernels {
     };
   }
 
-  /** Columns of products, by segments: what has the largest sums. */
+  /** Columns of products, by segments: the largest sums of all steps. */
   async columns(a: Values, b: Values, rows: number): Promise<Values> {
     const { limbs, segments } = this;
     return this.#kernels.columns.setOutput([2 * limbs, rows, segments])(a, b);
@@ -155,7 +155,7 @@ function release(values: Values): void {
   if ('delete' in values) values.delete();
 }
 
-/** Rows of numbers in memory. @throws MixError INTERNAL where they are still on a card. */
+/** Rows of numbers in memory. @throws MixError INTERNAL if they are still on a card */
 export function asRows(values: Values): readonly Float32Array[] {
   if (!Array.isArray(values)) throw new MixError('INTERNAL', { what: 'gpu.js gave no array' });
   return values as readonly Float32Array[];

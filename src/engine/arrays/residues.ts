@@ -1,8 +1,8 @@
-// The residue number system of the tfjs engine: which moduli, and every constant of a Montgomery product in it. A number is its
+// The residue number system of the tfjs engine: its moduli, and every constant of a Montgomery product in it. A number is its
 // remainders modulo 2k primes below 2^14, half of them base A with product M, half base B with product M'. R is M.
 //
 // All remainders are below 2^14 and are cut into two digits of 7 bits before a product, so that float32, which is exact for
-// integers up to 2^24, holds every sum; 7 bits are exact in TF32, too. With k ≤ 303, the bounds are in `BOUNDS`.
+// integers up to 2^24, holds every sum; 7 bits are exact in TF32, too. The bounds for k ≤ 303 are in `BOUNDS`.
 import { MixError } from '../../base/index.js';
 import { bigintToBytes, type Group } from '../../math/index.js';
 
@@ -11,15 +11,15 @@ export const DIGIT = 1 << DIGIT_BITS;
 const MODULUS_MAX = 1 << 14;
 const MODULUS_MIN = 1 << 13;
 
-/** The largest values of float32 sums, by what they are sums of; `k` remainders, elements of so many bytes. */
+/** Largest values of the float32 sums, by kind of sum; `k` remainders, elements of `elementBytes`. */
 export const BOUNDS = {
   /** The middle of a base extension: a remainder shifted, and x₁·C₀ + x₀·C₁, each Σ over k of two digits. */
   middle: (k: number) => MODULUS_MAX * DIGIT + 2 * k * (DIGIT - 1) ** 2,
   /** The last sum of an extension: a remainder shifted, Σ x₀·C₀, and β ≤ k times a remainder. */
   extension: (k: number) => MODULUS_MAX * DIGIT + k * (DIGIT - 1) ** 2 + k * MODULUS_MAX + MODULUS_MAX,
-  /** Bytes of an element times digits, on its way in: the largest of all at 4096 bits. */
+  /** Bytes of an element times digits, on input: the largest of all at 4096 bits. */
   input: (elementBytes: number) => elementBytes * 255 * (DIGIT - 1),
-  /** Digits times bytes of M'/m, on the way out. */
+  /** Digits times bytes of M'/m, on output. */
   output: (k: number) => k * (DIGIT - 1) * 255,
   /** A product of two remainders by digits: a remainder shifted and a digit times a remainder. */
   product: () => MODULUS_MAX * DIGIT + (DIGIT - 1) * MODULUS_MAX,
@@ -32,13 +32,13 @@ interface Base {
   readonly cofactors: readonly bigint[];
 }
 
-/** Rows of remainders, one a number, as a flat array. */
+/** Matrices and rows of remainders, as flat arrays. */
 export interface Constants {
   readonly a: Base;
   readonly b: Base;
-  /** In base A: −p⁻¹·(M/m)⁻¹ mod m, what makes a product the multiple of p to add, as weights of M/m. */
+  /** In base A: −p⁻¹·(M/m)⁻¹ mod m; turns a product into the multiple of p to add, as weights of M/m. */
   readonly quotient: readonly number[];
-  /** From base A to base B: (M/m)·p·M⁻¹ mod m', which is p/m. */
+  /** From base A to base B: (M/m)·p·M⁻¹ mod m', equal to p/m. */
   readonly toB: readonly number[];
   /** In base B: M⁻¹ mod m'. */
   readonly inverseM: readonly number[];
@@ -48,10 +48,10 @@ export interface Constants {
   readonly toA: readonly number[];
   /** In base A: −M' mod m. */
   readonly minusProduct: readonly number[];
-  /** Bytes of an element to base A and to base B: 256^i mod m. */
+  /** From bytes of an element to base A and to base B: 256^i mod m. */
   readonly bytesToA: readonly number[];
   readonly bytesToB: readonly number[];
-  /** From base B to bytes: those of M'/m'. */
+  /** From base B to bytes: the bytes of M'/m'. */
   readonly toBytes: readonly number[];
   readonly outputBytes: number;
   readonly rSquared: bigint;
@@ -83,7 +83,7 @@ function primesBelow(limit: number, least: number): number[] {
   return primes;
 }
 
-/** Takes the largest moduli left until their product is large enough. */
+/** Takes the largest remaining primes until their product is large enough. */
 function takeBase(primes: number[], least: (count: number) => bigint): Base {
   const moduli: number[] = [];
   let product = 1n;
@@ -97,8 +97,8 @@ function takeBase(primes: number[], least: (count: number) => bigint): Base {
 }
 
 /**
- * Numbers stay below c·p with c = k + 1. The multiple q of p to add comes to base B as q + αM with α < k, uncorrected, so that a
- * result is below c²p²/M + k·p ≤ c·p for M ≥ c²·p; and it comes back to base A exactly, since with M' > 4·c·p the sum of
+ * Bounds: numbers stay below c·p with c = k + 1. The multiple q of p to add comes to base B as q + αM with α < k, uncorrected, so
+ * that a result is below c²p²/M + k·p ≤ c·p for M ≥ c²·p; and it comes back to base A exactly, since with M' > 4·c·p the sum of
  * fractions differs from the integer β by less than a quarter.
  */
 export function makeConstants(group: Group): Constants {
@@ -108,7 +108,7 @@ export function makeConstants(group: Group): Constants {
   const c = BigInt(a.moduli.length + 1);
   const b = takeBase(primes, () => 4n * c * p + 1n);
   const outputBytes = Math.ceil(b.product.toString(16).length / 2);
-  // Modulo a prime the cofactor M/m is M·m⁻¹, so that no long number is divided for each entry of a matrix.
+  // Modulo a prime the cofactor M/m is M·m⁻¹: no long division for each entry of a matrix.
   const pInB = b.moduli.map((m) => remainder(p, m));
   const productInA = a.moduli.map((m) => remainder(b.product, m));
   return {

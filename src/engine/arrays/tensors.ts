@@ -1,5 +1,5 @@
-// The part of the TensorFlow.js core API that the tfjs engine uses, as a port, and which package and backend give it here:
-// @tensorflow/tfjs-node-gpu or tfjs-node where one is installed, else the core with its wasm backend, else its cpu backend.
+// The part of the TensorFlow.js core API that the tfjs engine uses, as a port, and the choice of package and backend:
+// @tensorflow/tfjs-node-gpu or tfjs-node if installed, else the core with its wasm backend, else its cpu backend.
 import { asMixError, MixError } from '../../base/index.js';
 import { findPackage, loadPackage } from '../optionalPackages.js';
 
@@ -33,7 +33,7 @@ const TFJS_BACKENDS = ['node-gpu', 'node', 'wasm', 'cpu'] as const;
 export type TfjsBackend = (typeof TFJS_BACKENDS)[number];
 
 const CORE = '@tensorflow/tfjs-core';
-/** What each backend needs, and what it is called inside of TensorFlow.js. */
+/** Packages of each backend, and its name inside TensorFlow.js. */
 const BACKENDS: Record<TfjsBackend, { readonly packages: readonly string[]; readonly name: string }> = {
   'node-gpu': { packages: ['@tensorflow/tfjs-node-gpu'], name: 'tensorflow' },
   node: { packages: ['@tensorflow/tfjs-node'], name: 'tensorflow' },
@@ -41,28 +41,29 @@ const BACKENDS: Record<TfjsBackend, { readonly packages: readonly string[]; read
   cpu: { packages: [CORE, '@tensorflow/tfjs-backend-cpu'], name: 'cpu' },
 };
 
-/** What to install for the engine to run at all. */
+/** Packages to install for the engine to run at all. */
 export const TFJS_PACKAGES = BACKENDS.wasm.packages;
 
 /** Backends whose packages are installed, the preferred one first. */
 export const installedBackends = (): TfjsBackend[] =>
   TFJS_BACKENDS.filter((backend) => BACKENDS[backend].packages.every((name) => findPackage(name) !== undefined));
 
-/** A backend that is ready, and a way to make it the current one again: there is one current backend a process. */
+/** A backend that is ready. `activate` makes it the current one again: a process has one current backend. */
 export interface LoadedTensors {
   readonly tf: Tensors;
   readonly backend: TfjsBackend;
   activate(): void;
 }
 
-/** @throws MixError ENGINE_UNAVAILABLE where a package is missing, with what to install, or the backend does not start. */
+/** @throws MixError ENGINE_UNAVAILABLE if a package is missing, with the install command, or the backend does not start */
 export async function loadTensors(backend: TfjsBackend): Promise<LoadedTensors> {
   const { packages, name } = BACKENDS[backend];
-  // Cards with TF32 would round what is not cut into digits; nothing here needs more than it, but it is cheap to be sure.
+  // Cards with TF32 would round values that are not cut into digits. Nothing here needs more precision; this is a cheap
+  // precaution.
   process.env.NVIDIA_TF32_OVERRIDE ??= '0';
   const [first, ...rest] = packages;
   const tf = (await loadPackage('tfjs', first!)) as Tensors;
-  // Says nothing on the console.
+  // Silences the console.
   tf.enableProdMode();
   try {
     // Backends register themselves with the core.
@@ -75,7 +76,7 @@ export async function loadTensors(backend: TfjsBackend): Promise<LoadedTensors> 
     throw new MixError('ENGINE_UNAVAILABLE', { engine: 'tfjs', reason }, { cause: thrown });
   }
   const activate = () => {
-    // Ready already, so it takes effect at once.
+    // Already ready, so it takes effect at once.
     if (tf.getBackend() !== name) void tf.setBackend(name);
   };
   return { tf, backend, activate };

@@ -1,6 +1,6 @@
 // The tfjs engine's field: Montgomery products in a residue number system (residues.ts) on TensorFlow.js tensors, float32. A
-// product is element-wise in both bases, and two base extensions, which are matrix products with constant matrices. A second
-// opinion, and a way onto what TensorFlow.js runs on; never constant-time.
+// product is element-wise in both bases, with two base extensions, which are matrix products with constant matrices. Gives a
+// second opinion, and runs wherever TensorFlow.js does; never constant-time.
 import { asMixError, MixError } from '../../base/index.js';
 import { type Logger, silentLog } from '../../base/log.js';
 import { absolute, bigintToBytes, bytesToBigint, type Group } from '../../math/index.js';
@@ -17,17 +17,17 @@ import {
   type TfjsBackend,
 } from './tensors.js';
 
-/** Rows at once. The wasm backend is the faster the more there are; others of this thread wait meanwhile. */
+/** Rows at once. The wasm backend is faster with more rows; meanwhile nothing else runs on this thread. */
 const ROWS: Record<TfjsBackend, { readonly products: number; readonly powers: number }> = {
   'node-gpu': { products: 4096, powers: 1024 },
   node: { products: 512, powers: 128 },
   wasm: { products: 256, powers: 64 },
   cpu: { products: 64, powers: 8 },
 };
-/** Between the error of a sum of fractions, and 1 less a quarter: see constantsOf. */
+/** More than the error of a sum of fractions, less than 1 − 1/4 (see makeConstants). */
 const ROUNDING = 0.375;
 
-/** Numbers by their remainders in both bases, a row each. */
+/** Numbers as remainders in both bases, one row each. */
 interface Residues {
   readonly a: Tensor;
   readonly b: Tensor;
@@ -156,7 +156,7 @@ class TfjsField implements BatchField<Residues> {
     for (const tensor of this.#own) tensor.dispose();
   }
 
-  /** t mod m, for integers 0 ≤ t < 2^24 − 2^14: then no quotient is rounded up to the next integer. */
+  /** t mod m, for integers 0 ≤ t < 2^24 − 2^14: within them no quotient is rounded up to the next integer. */
   #mod(t: Tensor, moduli: Tensor): Tensor {
     return this.#tf.sub(t, this.#tf.mul(this.#tf.floor(this.#tf.div(t, moduli)), moduli));
   }
@@ -184,7 +184,7 @@ class TfjsField implements BatchField<Residues> {
     const { matMul, add } = this.#tf;
     const { high, low } = this.#split(x);
     const middle = add(matMul(high, constant.low), matMul(low, constant.high));
-    // The highest part first: its remainder, shifted, goes into the middle.
+    // The highest part first: its remainder, shifted, goes into the middle part.
     const upper = add(this.#tf.mul(this.#mod(matMul(high, constant.high), moduli), this.#digit), middle);
     return this.#join(upper, add(matMul(low, constant.low), more), moduli);
   }
@@ -194,7 +194,7 @@ class TfjsField implements BatchField<Residues> {
     return this.#join(part(high), part(low), moduli);
   }
 
-  /** How often M' is in Σ weightⱼ·M'/m'ⱼ: the integer below the sum of fractions. */
+  /** Multiples of M' in Σ weightⱼ·M'/m'ⱼ: the integer part of the sum of fractions. */
   #beta(weights: Tensor): Tensor {
     const fractions = this.#tf.sum(this.#tf.div(weights, this.#moduli.b), 1, true);
     return this.#tf.floor(this.#tf.add(fractions, this.#rounding));
@@ -216,7 +216,7 @@ class TfjsField implements BatchField<Residues> {
   }
 }
 
-/** The number whose columns of 8 bits these are: first those of low digits, then those of high ones, which weigh 2^7. */
+/** Returns the number with these columns of 8 bits: first those of low digits, then those of high ones, which weigh 2^7. */
 function toNumber(columns: Float32Array, outputBytes: number): bigint {
   const bytes = new Uint8Array(outputBytes + 4);
   let carry = 0;
@@ -228,7 +228,7 @@ function toNumber(columns: Float32Array, outputBytes: number): bigint {
   return bytesToBigint(bytes);
 }
 
-/** The best backend that is installed and computes exactly here; why it is not a better one is logged. */
+/** Opens the best backend that is installed and computes exactly here; logs why better backends failed. */
 export async function openTfjs(
   group: Group,
   log: Logger = silentLog,

@@ -1,11 +1,12 @@
-// The checks of an engine's arguments, one by one, before any work: exponents, bases, permutations, options, and the buffer for the
-// result. Which of them an operation needs is for call.ts to say. What passes here is safe for every kernel, native ones included.
+// The checks of an engine's arguments, one by one, before any work: exponents, bases, permutations, options, and the buffer for
+// the result. call.ts decides which of them an operation needs. Arguments that pass are safe for every kernel, native ones
+// included.
 import { checkBytes, checkIndices, checkObject, checkSignal, MixError, refuse } from '../../base/index.js';
 import { checkElements, type Group } from '../../math/index.js';
 import type { WorkOptions } from '../engine.js';
 import type { View } from './request.js';
 
-/** Exponents of every group may be this long: so that the test groups take those of the production groups. */
+/** Exponents may have this length in every group, so that the test groups take the exponents of the production groups. */
 const EXPONENT_BYTES_ANY_GROUP = 64;
 
 /** Counts the exponents of a flat buffer. @throws MixError EXPONENT_RANGE, LENGTH_MISMATCH */
@@ -36,8 +37,8 @@ export function checkBase(group: Group, element: Uint8Array): void {
 }
 
 /**
- * A copy of `source`, in shared memory, that names every slot exactly once. Native code indexes by it, so what is checked is the
- * copy: a caller's own memory could change after the check. The caller of this wipes it.
+ * Copies `source` into shared memory and checks that it names every slot exactly once. Native code indexes by it, so the copy is
+ * checked: the caller's own memory could change after the check. The caller of this function wipes the copy.
  * @throws MixError ARGUMENT_INVALID, PERMUTATION_INVALID
  */
 export function takePermutation(source: unknown, slots: number): Uint32Array {
@@ -57,7 +58,7 @@ export function takePermutation(source: unknown, slots: number): Uint32Array {
 function checkPermutation(source: Uint32Array, slots: number): void {
   const seen = new Uint8Array(slots);
   for (const index of source) {
-    // The values are secret: the error does not say which index is wrong.
+    // The values are secret: the error does not name the wrong index.
     if (index >= slots || seen[index] === 1) throw new MixError('PERMUTATION_INVALID', { slots });
     seen[index] = 1;
   }
@@ -68,7 +69,7 @@ function overlaps(a: View, b: Uint8Array): boolean {
   return a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength;
 }
 
-/** @throws MixError ARGUMENT_INVALID where an option is of a wrong type: before it is used, or silently not used */
+/** @throws MixError ARGUMENT_INVALID if an option has a wrong type: before it is used, or silently ignored */
 export function checkOptions(options: WorkOptions): void {
   checkObject(options, 'options');
   const { priority, order, signal, out, inRange } = options;

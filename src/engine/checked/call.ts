@@ -1,5 +1,5 @@
 // One call of an engine's method: checks its operands by their kinds, in the order of the operation's entry (operations.ts), and
-// makes the request of them. What an operation needs checked is in its entry and nowhere else.
+// makes the request of them. The checks of an operation are defined by its entry and nowhere else.
 import { checkBytes, MixError } from '../../base/index.js';
 import {
   allocateElements,
@@ -16,10 +16,10 @@ import { checkBase, checkExponents, checkOut, takePermutation } from './argument
 import { FixedBaseHandle, type HandleStorage, PreparedHandle } from './handles.js';
 import type { Request, TableSlot, View } from './request.js';
 
-/** Options of any operation; each looks at its own. */
+/** Options of any operation; each reads its own. */
 export type CallOptions = WorkOptions & { readonly exponentBytes?: number; readonly width?: number };
 
-/** Whose handles are good. */
+/** The engine whose handles are accepted. */
 interface Owner {
   readonly name: EngineName;
   readonly group: Group;
@@ -38,9 +38,9 @@ export class CheckedCall {
   #prepared = false;
   #slot: TableSlot | undefined;
   #storage: HandleStorage | undefined;
-  /** Known from the first operand that has something for each of them. */
+  /** Set by the first operand that has a part for each unit. */
   #units: number | undefined;
-  /** A permutation that is not taken yet. */
+  /** A permutation that is not copied yet. */
   #permutation: { readonly name: string; readonly given: unknown } | undefined;
   #taken: Uint32Array | undefined;
 
@@ -49,24 +49,24 @@ export class CheckedCall {
     this.#op = op;
     this.#owner = owner;
     this.#options = options;
-    // Read once: what is checked is what is computed with.
+    // Read once, so that the checked value is the value used.
     this.#exponentBytes = options.exponentBytes;
     this.#inRange = options.inRange === true;
     const kinds = findEntry(op).operands;
     for (const name in kinds) this.#check(name, kinds[name], Reflect.get(given, name));
   }
 
-  /** The storage of the handle that it uses. */
+  /** Storage of the handle that the call uses. */
   get storage(): HandleStorage | undefined {
     return this.#storage;
   }
 
-  /** Elements multiplied, or powers raised: what the meters count. */
+  /** Elements multiplied, or powers raised, for the meters. */
   get elements(): number {
     return this.#slots() * this.#width * this.#powers;
   }
 
-  /** Where the result goes: where the caller wants it, or to a new buffer. @throws MixError LENGTH_MISMATCH, BUFFER_OVERLAP, BATCH_TOO_LARGE */
+  /** Returns the buffer for the result: the caller's, or a new one. @throws MixError LENGTH_MISMATCH, BUFFER_OVERLAP, BATCH_TOO_LARGE */
   result(): Uint8Array {
     const { group } = this.#owner;
     const { out } = this.#options;
@@ -77,13 +77,13 @@ export class CheckedCall {
     return out;
   }
 
-  /** What the executor gets. @throws MixError ARGUMENT_INVALID, PERMUTATION_INVALID */
+  /** Returns the request for the executor. @throws MixError ARGUMENT_INVALID, PERMUTATION_INVALID */
   request(out: Uint8Array): Request {
     if (this.#permutation) {
       this.#taken = takePermutation(this.#permutation.given, this.#slots());
       this.#operands[this.#permutation.name] = this.#taken;
     }
-    // The operands are those that the entry names, each checked to be what its kind says.
+    // The operands are those that the entry names, each checked by its kind.
     return {
       op: this.#op,
       operands: this.#operands,
@@ -96,12 +96,15 @@ export class CheckedCall {
     } as Request;
   }
 
-  /** Elements that are left to check, slice by slice, while handles are held. None of an honest batch: it goes on at once. */
+  /**
+   * Checks the elements that a hostile batch left unchecked, slice by slice, while handles are held. Undefined for an honest
+   * batch, which goes on at once.
+   */
   checkRest(): Promise<unknown> | undefined {
     return this.#rest.length > 0 ? Promise.all(this.#rest.map((check) => check())) : undefined;
   }
 
-  /** Wipes what is secret and was copied. */
+  /** Wipes the copied permutation. */
   wipe(): void {
     this.#taken?.fill(0);
   }
@@ -159,7 +162,7 @@ export class CheckedCall {
     if (this.#units === undefined) this.#countSlots(count);
   }
 
-  /** Takes elements that are counted for whole slots. @throws MixError LENGTH_MISMATCH */
+  /** Takes counted elements as whole slots. @throws MixError LENGTH_MISMATCH */
   #countSlots(elements: number): void {
     const slots = elements / this.#width;
     if (!Number.isInteger(slots)) {
@@ -206,7 +209,10 @@ export class CheckedCall {
     this.#storage = given;
   }
 
-  /** Counts elements and checks them; what a hostile batch would hold the main thread for, later: {@link CheckedCall.checkRest}. */
+  /**
+   * Counts elements and checks them. A hostile batch could hold the main thread: {@link CheckedCall.checkRest} checks what is
+   * above CHECK_SLICE (math/batch.ts).
+   */
   #scan(what: string, batch: Uint8Array, expected: number | undefined): number {
     const { group } = this.#owner;
     const count = countElements(group, batch, what, expected);

@@ -1,4 +1,5 @@
-// The front of every engine: checks a call (call.ts), holds the handles, counts, and passes one request to the executor. Engines differ in their executor only, so they cannot differ in what they refuse.
+// The front of every engine: checks a call (call.ts), holds the handles, counts, and passes one request to the executor. Engines
+// differ in their executor only, so all refuse the same calls.
 import { asMixError, keepingAlive, MixError } from '../../base/index.js';
 import { allocateBatch, type Group } from '../../math/index.js';
 import type { Engine, EngineName, FixedBase, Prepared, WorkOptions } from '../engine.js';
@@ -34,7 +35,7 @@ export class CheckedEngine implements Engine {
     return this.#executor.path;
   }
 
-  /** In which ways it is worse than it was when it opened. */
+  /** Descriptions of how the engine is worse than when it opened. */
   get degraded(): readonly string[] {
     return this.#executor.degraded?.() ?? [];
   }
@@ -115,7 +116,7 @@ export class CheckedEngine implements Engine {
     if (options.signal?.aborted) throw new MixError('ABORTED');
   }
 
-  /** Registers a new handle; one that came too late, after close(), is released at once. */
+  /** Registers a new handle; releases it at once if it comes after close(). */
   #keep<S extends HandleStorage>(storage: S): S {
     if (this.#closing) {
       storage.release();
@@ -137,7 +138,7 @@ export class CheckedEngine implements Engine {
     }
   }
 
-  /** Keeps the handle's storage alive, and checks what is left to check, before anything is computed. */
+  /** Keeps the handle's storage alive and checks the remaining elements before the computation. */
   async #execute(call: CheckedCall, request: Request, options: WorkOptions): Promise<void> {
     const { storage, elements } = call;
     storage?.begin();

@@ -1,10 +1,10 @@
-// Handles that callers hold: prepared operands and fixed bases. Their storage is wiped when it is released and nothing
-// computes with it any more, so a release in the middle of an operation never turns its operand into zeros.
+// Handles of callers: prepared operands and fixed bases. Their storage is wiped when it is released and no operation uses it any
+// more, so a release in the middle of an operation never turns its operand into zeros.
 import { MixError } from '../../base/index.js';
 import type { FixedBase, Prepared } from '../engine.js';
 import type { TableSlot } from './request.js';
 
-/** Storage behind handles, with a count of the operations that use it now. */
+/** Storage behind handles, with a count of the operations that use it. */
 export abstract class HandleStorage {
   readonly #onReleased: (storage: HandleStorage) => void;
   #uses = 0;
@@ -59,7 +59,7 @@ export class PreparedStorage extends HandleStorage {
   }
 }
 
-/** A view of a prepared operand. `owner` is the engine whose form the storage is in. */
+/** A view of a prepared operand. `owner`: the engine that the storage's form belongs to. */
 export class PreparedHandle implements Prepared {
   readonly count: number;
   readonly owner: object;
@@ -92,7 +92,7 @@ export class PreparedHandle implements Prepared {
   }
 }
 
-/** A base and, where the executor made one, its table of powers. Both are public: nothing is wiped. */
+/** A base and, if the executor made one, its table of powers. Both are public: nothing is wiped. */
 export class FixedBaseHandle extends HandleStorage implements FixedBase {
   readonly owner: object;
   readonly element: Uint8Array;

@@ -1,27 +1,27 @@
 // A checked call on its way to the code that computes it. The front (checkedEngine.ts) turns every method of the Engine into one
-// of these requests, with all lengths and ranges checked and the result's buffer in place; an Executor only computes. All requests
-// have one shape, so that what is to be done to operands is done by their kind (operations.ts), whatever the operation is.
+// of these requests, with all lengths and ranges checked and the result's buffer in place; an Executor only computes. All
+// requests have one shape, so that code treats operands by their kind (operations.ts), for any operation.
 import type { Group } from '../../math/index.js';
 import type { Priority } from '../engine.js';
 import { type EntryName, findEntry, type OperandKind, type ViewsOf } from '../operations.js';
 
-/** Bytes of an operand; the permutation as numbers. */
+/** An operand: bytes, or the indices of a permutation. */
 export type View = Uint8Array | Uint32Array;
 
-/** The place for a table of powers. Emptied by the front when the handle is released. */
+/** Holder of a table of powers. The front empties it when the handle is released. */
 export interface TableSlot {
   table: Uint8Array | undefined;
 }
 
 /** Fields of a request besides its operands. */
 interface Shape {
-  /** Elements of a slot; 1 where the operation has no width. */
+  /** Elements of a slot; 1 if the operation has no width. */
   readonly width: number;
-  /** Length of an exponent; 0 where there is none. */
+  /** Bytes of an exponent; 0 if there is none. */
   readonly exponentBytes: number;
   /** The multiplier is in the executor's own form. */
   readonly prepared: boolean;
-  /** Where the executor keeps the table of the base. A base that was passed as bytes has none. */
+  /** Holder of the base's table, for the executor. A base that was passed as bytes has none. */
   readonly slot?: TableSlot | undefined;
   /** The table of the base, in a chunk of the pool. */
   readonly table?: Uint8Array | undefined;
@@ -35,7 +35,7 @@ export interface RequestOf<O extends EntryName> extends Shape {
 
 /** A request that computes elements. */
 export type ComputeRequest = { [O in EntryName]: RequestOf<O> }[EntryName];
-/** Asks for the table of a base, ahead of its first use. */
+/** Requests the table of a base, ahead of its first use. */
 export interface TableRequest {
   readonly op: 'table';
   readonly base: Uint8Array;
@@ -44,7 +44,7 @@ export interface TableRequest {
 export type Request = ComputeRequest | TableRequest;
 export type RequestName = Request['op'];
 
-/** A request of units of one element, unless `shape` says otherwise. */
+/** Makes a request of units of one element, unless `shape` says otherwise. */
 export function makeRequest<O extends EntryName>(
   op: O,
   operands: ViewsOf<O>,
@@ -55,21 +55,21 @@ export function makeRequest<O extends EntryName>(
   return { op, operands, width, exponentBytes, prepared, slot: undefined, table: undefined, out };
 }
 
-/** Any request, with operands by their names. */
+/** Any request, with operands by name. */
 interface AnyRequest extends Shape {
   readonly op: EntryName;
   readonly operands: Readonly<Record<string, View>>;
   readonly out: Uint8Array;
 }
 
-/** The operand of a kind; undefined where the operation has none. */
+/** Finds the operand of a kind; undefined if the operation has none. */
 export function findOperand(request: AnyRequest, wanted: OperandKind): View | undefined {
   const { operands } = findEntry(request.op);
   for (const name in operands) if (operands[name] === wanted) return request.operands[name];
   return undefined;
 }
 
-/** The same request with other operands. `change` gives a view of the type that it takes. */
+/** Returns the same request with other operands. `change` must return a view of the type that it gets. */
 export function withOperands<R extends AnyRequest>(
   request: R,
   change: (view: View, kind: OperandKind | undefined) => View,
@@ -83,7 +83,7 @@ export function withOperands<R extends AnyRequest>(
   return { ...request, operands };
 }
 
-/** Bytes that a unit has of an operand; 0 where all units have all of it. */
+/** Bytes of an operand per unit; 0 if every unit uses all of it. */
 function unitBytes({ elementBytes }: Group, { width, exponentBytes }: Shape, kind: OperandKind | undefined): number {
   switch (kind) {
     case 'elements':
@@ -98,7 +98,7 @@ function unitBytes({ elementBytes }: Group, { width, exponentBytes }: Shape, kin
   }
 }
 
-/** Units that a request computes. */
+/** Counts the units that a request computes. */
 export function countUnits(group: Group, request: AnyRequest): number {
   const kinds = findEntry(request.op).operands;
   for (const name in kinds) {
@@ -109,7 +109,7 @@ export function countUnits(group: Group, request: AnyRequest): number {
   return 0;
 }
 
-/** Results that a unit has for each element of its slot: as many as there are shared exponents. */
+/** Counts the results of a unit for each element of its slot: the number of shared exponents. */
 export function countPowers(request: AnyRequest): number {
   const exponents = findOperand(request, 'sharedExponents');
   return exponents ? exponents.length / request.exponentBytes : 1;
@@ -119,7 +119,7 @@ export function countPowers(request: AnyRequest): number {
 export const elementsOfRequest = (group: Group, request: AnyRequest): number =>
   countUnits(group, request) * request.width * countPowers(request);
 
-/** Units [from, to) of a request. `out`: where their results go; default: to their place in the request's. */
+/** Returns units [from, to) of a request. `out`: buffer of their results; default: their part of the request's. */
 export function takePart<R extends AnyRequest>(
   group: Group,
   request: R,
@@ -143,16 +143,16 @@ export interface ExecuteOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What computes requests: inline (reference.ts) or in worker threads (pool/executor.ts). */
+/** Computes requests: inline (reference.ts) or in worker threads (pool/executor.ts). */
 export interface Executor {
   readonly threads: number;
   readonly path: string;
   /** Writes the result to the request's `out`. Buffers of the request may be read until the promise settles. */
   execute(request: Request, options: ExecuteOptions): Promise<void>;
-  /** In which ways it is worse than when it opened; empty where in none. */
+  /** Descriptions of how it is worse than when it opened; empty if it is not. */
   degraded?(): readonly string[];
-  /** Told when the storage of a handle is wiped: frees what is kept elsewhere for it. */
+  /** Called when the storage of a handle is wiped: frees everything kept for it elsewhere. */
   forget?(storage: ArrayBufferLike): void;
-  /** Stops taking work, lets running chunks end, frees everything. Called once. */
+  /** Stops accepting work, lets running chunks end, frees everything. Called once. */
   close(): Promise<void>;
 }

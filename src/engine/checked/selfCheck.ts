@@ -1,6 +1,6 @@
-// The self-check: an engine computes every operation on random and extreme inputs, and each result is compared with the
-// reference formula's before the engine is handed out. It finds a broken library or machine, not every bug: that is the task of
-// the compliance suite.
+// The self-check: an engine computes every operation on random and extreme inputs, and each result is compared with the reference
+// formula's before the engine is handed out. It finds a broken library or machine, not every bug: that is the compliance suite's
+// task.
 import { MixError, type Rng, randomBytes } from '../../base/index.js';
 import { bytesToBigint, type Group, randomElements, toBatch, toBigints } from '../../math/index.js';
 import type { Engine, FixedBase, Prepared } from '../engine.js';
@@ -20,14 +20,14 @@ const ELEMENTS = RANDOM_ELEMENTS + 2;
 const EXPONENT_BYTES = 32;
 /** Short exponents keep the reference's part small: one operation with long ones, `pow`, is enough. */
 const SHORT_EXPONENT_BYTES = 4;
-/** Enough powers of one base that an engine with tables uses them. */
+/** Enough powers of one base for an engine with tables to use them. */
 const FIXED_POWERS = 16;
 const SHARED_EXPONENTS = 2;
-/** Of operations that know slots, and a permutation of the slots. */
+/** Width and permutation of the slots, for operations that have slots. */
 const WIDTH = 2;
 const PERMUTATION: readonly number[] = [2, 0, 1];
 
-/** An operand as it is given to the engine, and as the formula takes it. */
+/** An operand in the engine's form and in the formula's. */
 interface Drawn {
   readonly given: Uint8Array | Uint32Array | Prepared | FixedBase | undefined;
   readonly value: OperandValue;
@@ -43,7 +43,7 @@ interface Inputs {
   readonly fixed: FixedBase;
 }
 
-/** @throws MixError ENGINE_SELFCHECK naming the first operation whose result differs from the reference. */
+/** @throws MixError ENGINE_SELFCHECK naming the first operation whose result differs from the reference */
 export async function selfCheck(engine: Engine, rng: Rng): Promise<void> {
   const { group } = engine;
   const random = () => toBigints(group, randomElements(rng, group, RANDOM_ELEMENTS));
@@ -63,7 +63,7 @@ export async function selfCheck(engine: Engine, rng: Rng): Promise<void> {
 
 type Way = 'plain' | 'by a handle' | 'nothing';
 
-/** Operands that may be handles are given as bytes, too; what folds has a result even of nothing. */
+/** Ways to call an operation: operands that may be handles are also given as bytes; a folding operation also gets no units. */
 function ways({ operands, folds }: Operation): Way[] {
   const kinds = Object.values(operands);
   const takesHandle = kinds.includes('multiplier') || kinds.includes('base');

@@ -1,10 +1,10 @@
-// Is a card right? One unit of a result, chosen at random, is computed again on the CPU; of an operation whose result is one slot,
-// all of it. A card with a broken memory or a driver's bug is found after a few results, not after a lost round.
+// Spot check of a card: one random unit of a result is computed again on the CPU; all of it if the operation folds to one slot.
+// So a card with broken memory or a driver's bug is found after a few results, not after a lost round.
 import type { Group } from '../../math/index.js';
 import { findEntry } from '../operations.js';
 import { type ComputeRequest, countUnits, type ExecuteOptions, type Executor, takePart } from './request.js';
 
-/** True where the chosen unit of `request.out` is what `cpu` makes of the same inputs. */
+/** Returns true if `cpu` computes the same for the chosen unit of `request.out`. */
 export async function isRight(
   group: Group,
   cpu: Executor,

@@ -1,27 +1,28 @@
-// From how many elements on is a card faster than the CPU? Both are timed at the start on two sizes, which gives each a fixed
-// cost and a cost an element; where the lines cross, the card takes over. Products have their own crossing: they travel longer
-// over the bus than a card computes.
+// Finds the number of elements from which on a card is faster than the CPU. Both are timed at the start on two sizes, which gives
+// each a fixed cost and a cost per element; the card takes over at the crossing of the two lines. Products have their own
+// crossing: their transfer over the bus takes longer than the computation. Apart from executor.ts, which needs only the result;
+// library.ts measures.
 import type { Clock } from '../../base/index.js';
 import { type EntryName, raisesPowers } from '../operations.js';
 
 type OperationClass = 'products' | 'powers';
 
-/** Elements from which on the card is worth it, by class. Infinity: never. */
+/** Elements from which on the card is used, by class. Infinity: never. */
 export type Crossover = Readonly<Record<OperationClass, number>>;
 
 export const operationClass = (op: EntryName): OperationClass => (raisesPowers(op) ? 'powers' : 'products');
 
-/** Milliseconds that a number of elements takes, on the card and on the CPU. */
+/** The two competitors: each computes a number of elements. */
 interface Contest {
   readonly sizes: readonly [small: number, large: number];
   onDevice(elements: number): Promise<void>;
   onCpu(elements: number): Promise<void>;
 }
 
-/** Repetitions, of which the fastest counts. */
+/** Repetitions; the fastest counts. */
 const REPEAT = 3;
 
-/** Where the card overtakes the CPU. */
+/** Measures the number of elements from which on the card is faster. */
 export async function crossing(clock: Clock, { sizes, onDevice, onCpu }: Contest): Promise<number> {
   const [small, large] = sizes;
   const device = [await fastestMs(clock, onDevice, small), await fastestMs(clock, onDevice, large)] as const;
@@ -29,7 +30,7 @@ export async function crossing(clock: Clock, { sizes, onDevice, onCpu }: Contest
   return findCrossing(sizes, device, cpu);
 }
 
-/** The same from measured times. Exported for tests. */
+/** Computes the crossing from measured times. Exported for tests. */
 export function findCrossing(
   [small, large]: readonly [number, number],
   device: readonly [number, number],
@@ -40,7 +41,7 @@ export function findCrossing(
     return { each, fixed: Math.max(0, atSmall - each * small) };
   };
   const [d, c] = [line(device), line(cpu)];
-  // Never cheaper an element: then all that is left is to be faster at both sizes.
+  // The card is never cheaper per element: use it only if it is faster at both sizes.
   if (d.each >= c.each) return device[0] < cpu[0] && device[1] < cpu[1] ? 1 : Infinity;
   return Math.max(1, Math.ceil((d.fixed - c.fixed) / (c.each - d.each)));
 }

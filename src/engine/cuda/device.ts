@@ -1,5 +1,5 @@
-// One card: the worker thread that makes its blocking calls, the queue in front of it with realtime first, and what the card
-// keeps in its memory for the handles of callers. A card that fails once is out of service: who asked computes elsewhere.
+// One card: the worker thread that makes its blocking calls, the queue in front of it with realtime first, and the operands in
+// its memory that belong to handles of callers. A card that fails once is out of service: its requests are computed elsewhere.
 import { asMixError, MixError } from '../../base/index.js';
 import type { Group } from '../../math/index.js';
 import { type ComputeRequest, type ExecuteOptions, findOperand, type View } from '../checked/request.js';
@@ -9,10 +9,10 @@ import { ChunkQueue, type QueueWatch } from '../pool/queue.js';
 import { TASKS_PER_WORKER, WorkerPool } from '../pool/workers.js';
 import { deviceCalls, makeResidentOperand, makeResidentTable, type ResidentOperand, releaseResident } from './calls.js';
 
-/** The executor's own bound counts operations; what it lets through is never refused here. */
+/** Unlimited in effect: the executor itself limits operations. */
 const OPERATIONS_MAX = 2 ** 31;
 
-/** What a card keeps of one buffer: an operand, or tables of a base by the length of their exponents. */
+/** Addresses on a card that belong to one buffer: of an operand, or of tables of a base by the length of their exponents. */
 type Resident = Map<number, Address>;
 
 /** `exponentBytes` of a prepared operand, which has none. */
@@ -21,7 +21,7 @@ const OPERAND = 0;
 /** Errors that say nothing about the card. */
 const CALLERS_OWN = ['ABORTED', 'ENGINE_CLOSED', 'ENGINE_BUSY'];
 
-/** What the library says of a call that the card had no memory for: it is full, not broken. */
+/** Text in the library's error for a call that the card had no memory for: the card is full, not broken. */
 const FULL = 'out of memory';
 
 export class Device {
@@ -58,24 +58,24 @@ export class Device {
     });
   }
 
-  /** Why it is out of service; undefined where it is not. */
+  /** Reason why it is out of service; undefined if it is in service. */
   get sick(): string | undefined {
     return this.#sick;
   }
 
-  /** Operations under way: what tells several cards apart. */
+  /** Operations under way, to choose between cards. */
   get load(): number {
     return this.#running;
   }
 
-  /** Takes it out of service, for good. */
+  /** Takes the card out of service for good. */
   retire(reason: string): void {
     if (this.#sick !== undefined) return;
     this.#sick = reason;
     this.#onSick(this, reason);
   }
 
-  /** The resident operand (exponentBytes 0) or table of a view. */
+  /** Returns the resident operand (exponentBytes 0) or table of a view. */
   residentFor(view: View, exponentBytes = OPERAND): ResidentOperand | undefined {
     const address = this.#resident.get(view.buffer)?.get(exponentBytes);
     if (address === undefined) return undefined;
@@ -83,18 +83,18 @@ export class Device {
     return { address, exponentBytes, first };
   }
 
-  /** Keeps elements as a prepared operand, under the storage of their handle. @throws MixError where the card fails */
+  /** Stores elements as a prepared operand, under the storage of their handle. @throws MixError if the card fails */
   makeResidentOperand(storage: Uint8Array, elements: Uint8Array, options: ExecuteOptions): Promise<void> {
     return this.#keep(storage, OPERAND, (result) => makeResidentOperand(this.#group, elements, result), options);
   }
 
-  /** Keeps a table of a base; one that is there already is enough. */
+  /** Stores a table of a base, unless there is one. */
   async makeResidentTable(base: Uint8Array, exponentBytes: number, options: ExecuteOptions): Promise<void> {
     if (this.residentFor(base, exponentBytes)) return;
     await this.#keep(base, exponentBytes, (result) => makeResidentTable(base, exponentBytes, result), options);
   }
 
-  /** Frees what is resident under a storage. Nothing computes with it any more. */
+  /** Frees everything resident under a storage. No operation uses it any more. */
   forget(storage: ArrayBufferLike): void {
     const resident = this.#resident.get(storage);
     if (!resident) return;
@@ -102,7 +102,7 @@ export class Device {
     this.#release([...resident.values()]);
   }
 
-  /** Computes a request into its `out`. @throws MixError of the caller's making, or the card's failure */
+  /** Computes a request into its `out`. @throws MixError: the caller's error, or the card's failure */
   compute(request: ComputeRequest, options: ExecuteOptions): Promise<void> {
     return this.#run(deviceCalls(this.#group, request, this.#residentOperand(request)), options);
   }
@@ -112,7 +112,7 @@ export class Device {
     return this.residentMultiplier(request);
   }
 
-  /** The resident part of a request's prepared multiplier. */
+  /** Returns the resident part of a request's prepared multiplier. */
   residentMultiplier(request: ComputeRequest): ResidentOperand | undefined {
     const multiplier = request.prepared ? findOperand(request, 'multiplier') : undefined;
     return multiplier && this.residentFor(multiplier);
@@ -120,19 +120,19 @@ export class Device {
 
   async close(): Promise<void> {
     await this.#queue.close();
-    // Who was refused has heard of it by the next turn, and has left what it made.
+    // Refused operations settle by the next turn and have then added to #leftOver.
     await new Promise((resolve) => setImmediate(resolve));
     const calls = [...this.#resident.values()].flatMap((resident) => [...resident.values()]).map(releaseResident);
     this.#resident.clear();
     const works = [...calls, ...this.#leftOver.splice(0)];
-    // A worker that is dead has nothing left to free.
+    // A dead worker has nothing left to free.
     await this.#pool.run({ kind: 'work', kernel: this.#address, group: this.#group.name, works }).catch(() => {});
     await this.#pool.close();
   }
 
   #release(addresses: readonly Address[]): void {
-    // The queue drops and refuses while it closes: that is freed at the very end. One call an operation, so that one which
-    // was refused has not run.
+    // While it closes, the queue drops and refuses calls: close() frees those at its end. One call per operation, so that a
+    // refused call has certainly not run.
     for (const call of addresses.map(releaseResident)) {
       this.#queue
         .operation({ priority: 'precompute' }, (step) => step([call]))
@@ -153,7 +153,7 @@ export class Device {
     try {
       await this.#run([call(result)], options);
     } catch (thrown) {
-      // Aborted while the card was at it: what it resident has no owner. The call has ended, or was never begun.
+      // Aborted while the card was computing: the resident result has no owner. The call has ended, or never begun.
       if (written() !== 0) this.#release([written()]);
       throw thrown;
     }
@@ -183,5 +183,5 @@ export class Device {
   }
 }
 
-/** True where a card failed, and not the caller's wish: the work may go elsewhere. */
+/** True if a card failed, and not the caller's wish: the work may go elsewhere. */
 export const isDeviceFailure = (error: MixError): boolean => !CALLERS_OWN.includes(error.code);

@@ -1,6 +1,6 @@
-// The cuda executor: cards in front, the cpu executor behind. Work goes to the least busy card where that is faster, and to
-// the CPU where it is not, where a card has failed, and for what a card's result is checked with. A card's failure is never
-// the caller's: the request is computed again on the CPU, and the card is out of service.
+// The cuda executor: cards in front, the cpu executor behind. Work goes to the least busy card if that is faster, else to the
+// CPU; the CPU also replaces a failed card and checks results of cards. A card's failure is never the caller's: the request is
+// computed again on the CPU, and the card is out of service.
 //
 // Prepared operands exist twice: in the cpu executor's form in the handle's storage, and on one card, under that storage.
 import { asMixError, refuse } from '../../base/index.js';
@@ -21,18 +21,18 @@ import { SharedBuffers } from '../pool/sharedBuffers.js';
 import { type Crossover, operationClass } from './crossover.js';
 import { type Device, isDeviceFailure } from './device.js';
 
-/** A table is resident ahead of its first use for exponents of this length: those of a round. */
+/** Length of the exponents for which a table is made ahead of its first use: that of a round's exponents. */
 const TABLE_EXPONENT_BYTES = 32;
 
 interface CudaOptions {
   readonly group: Group;
   readonly devices: readonly Device[];
   readonly cpu: Executor;
-  /** From how many elements on a card is worth it. */
+  /** Number of elements from which on a card is faster. */
   readonly crossover: Crossover;
   /** Share of a card's results of which one unit is computed again on the CPU: 0 to 1. */
   readonly checkRate: number;
-  /** A number of [0, 1), fresh each time: which results are checked, and which unit of them. */
+  /** Random number in [0, 1), fresh each time: selects the results to check, and the unit. */
   readonly random: () => number;
   readonly log?: Logger;
 }
@@ -50,7 +50,7 @@ export class CudaExecutor implements Executor {
     return this.#options.devices;
   }
 
-  /** The same with one card only, to which everything goes: what the self-check of a card runs on. */
+  /** Returns the same executor with one card only and everything on it, for the self-check of the card. */
   onlyOn(device: Device): Executor {
     const everything = { products: 1, powers: 1 };
     return new CudaExecutor({ ...this.#options, devices: [device], crossover: everything, checkRate: 0 });
@@ -93,13 +93,13 @@ export class CudaExecutor implements Executor {
     await this.#options.cpu.close();
   }
 
-  /** The least busy card in service. */
+  /** Returns the least busy card in service. */
   #idlest(): Device | undefined {
     const healthy = this.#options.devices.filter(({ sick }) => sick === undefined);
     return healthy.sort((a, b) => a.load - b.load)[0];
   }
 
-  /** The card for a request: the one that keeps its operand, or any; undefined where the CPU is the better place. */
+  /** Chooses the card for a request: the one that holds its operand, or any; undefined if the CPU is the better place. */
   #deviceFor(request: ComputeRequest): Device | undefined {
     const { crossover, group, devices } = this.#options;
     if (elementsOfRequest(group, request) < crossover[operationClass(request.op)]) return undefined;
@@ -108,7 +108,7 @@ export class CudaExecutor implements Executor {
     return devices.find((device) => device.sick === undefined && device.residentMultiplier(request));
   }
 
-  /** True where the card has written the result; false where the CPU has to. */
+  /** Returns true if the card has written the result, false if the CPU has to compute it. */
   async #onDevice(device: Device, request: ComputeRequest, options: ExecuteOptions): Promise<boolean> {
     const { checkRate, random, cpu, group } = this.#options;
     try {
@@ -118,7 +118,7 @@ export class CudaExecutor implements Executor {
     } catch (thrown) {
       return this.#failed(device, thrown);
     } finally {
-      // A base without a handle has its table for this call only.
+      // The table of a base without a handle serves this call only.
       if (request.op === 'powFixed' && !request.slot) device.forget(request.operands.base.buffer);
     }
     if (random() >= checkRate || (await isRight(group, cpu, request, options, random))) return true;
@@ -127,7 +127,7 @@ export class CudaExecutor implements Executor {
     return false;
   }
 
-  /** Says what happened to a card; the caller's own errors go on to the caller. */
+  /** Logs a card's failure; rethrows the caller's own errors. */
   #failed(device: Device, thrown: unknown): false {
     const error = asMixError(thrown);
     if (!isDeviceFailure(error)) throw error;
@@ -163,7 +163,7 @@ export class CudaExecutor implements Executor {
   }
 }
 
-/** @throws MixError CONFIG_INVALID unless it is a share. */
+/** @throws MixError CONFIG_INVALID unless it is a share */
 export function checkedRate(rate: number): number {
   if (!(typeof rate === 'number' && rate >= 0 && rate <= 1)) refuse('options.checkRate', 'a number from 0 to 1', rate);
   return rate;

@@ -1,4 +1,4 @@
-// The CUDA library: where it is, which cards it finds, and why there are none. It loads without a driver, and without a card.
+// The CUDA library: its path, its cards, and the reason if there are none. It loads without a driver and without a card.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Clock, systemClock, systemRng } from '../../base/index.js';
@@ -11,26 +11,26 @@ import { type Crossover, crossing } from './crossover.js';
 import { Device } from './device.js';
 import { CudaExecutor } from './executor.js';
 
-/** Where scripts/cuda.mjs puts it, from src/engine and dist/engine alike. */
+/** Output of scripts/cuda.mjs; the relative path is right from src/engine and dist/engine alike. */
 export const CUDA_LIBRARY = fileURLToPath(new URL('../../../build/cuda/libmillrace_cuda.so', import.meta.url));
 
-/** Bits that the kernels are compiled for. */
+/** Bit lengths that the kernels are compiled for. */
 const WIDTHS: readonly number[] = [2048, 3072, 4096];
 
-/** Results of a card of which one unit is computed again, unless the caller says otherwise. */
+/** Default share of a card's results of which one unit is computed again. */
 const CHECK_RATE = 1 / 16;
 
-/** Sizes at which cards and CPU are timed: a launch that is nearly empty, and one that is not. */
+/** Sizes at which cards and CPU are timed: a nearly empty launch, and a larger one. */
 const PRODUCT_SIZES = [64, 4096] as const;
 const POWER_SIZES = [8, 512] as const;
 const EXPONENT_BYTES = 32;
 
 type CudaProbe =
   | { readonly devices: readonly string[]; readonly reason: '' }
-  /** `built`: the library is there, so that somebody wanted a card. */
+  /** `built`: the library exists, so a card was expected. */
   | { readonly devices: readonly []; readonly reason: string; readonly built: boolean };
 
-/** The cards that compute in a group, or why there are none. */
+/** Returns the cards that compute in a group, or the reason why there are none. */
 export function probeCards(group: Group, library = CUDA_LIBRARY): CudaProbe {
   const none = (reason: string, built: boolean): CudaProbe => ({ devices: [], reason, built });
   if (!existsSync(library)) {
@@ -48,7 +48,7 @@ export function probeCards(group: Group, library = CUDA_LIBRARY): CudaProbe {
 
 export interface OpenCardsOptions {
   readonly group: Group;
-  /** What computes small batches, and everything once the cards have failed. Closed with the cards. */
+  /** Computes small batches, and everything once the cards have failed. Closed with the cards. */
   readonly cpu: Executor;
   readonly library?: string;
   /** Share of a card's results that is checked on the CPU. */
@@ -61,7 +61,7 @@ export interface OpenCardsOptions {
   readonly onBusy?: QueueWatch['onBusy'];
 }
 
-/** All cards of the library, timed against the CPU. @throws Error where the library is gone */
+/** Opens all cards of the library, and times them against the CPU. @throws Error if the library is gone */
 export async function openCards(options: OpenCardsOptions): Promise<CudaExecutor> {
   const { group, cpu, library = CUDA_LIBRARY, log = silentLog, clock = systemClock } = options;
   const { devices: names } = bindLibrary(library, 'the CUDA library is gone');
@@ -78,14 +78,14 @@ export async function openCards(options: OpenCardsOptions): Promise<CudaExecutor
   return new CudaExecutor({ group, devices, cpu, crossover, checkRate, random: randomShare, log });
 }
 
-/** A number of [0, 1): nothing secret hangs on it, but a card should not foresee it. */
+/** Random number in [0, 1): not secret, but a card must not foresee it. */
 function randomShare(): number {
   const bytes = new Uint8Array(4);
   systemRng.fill(bytes);
   return new DataView(bytes.buffer).getUint32(0) / 2 ** 32;
 }
 
-/** On the first card that works; those before it have taken themselves out of service. Never, where none does. */
+/** Measures on the first card that works; failing ones take themselves out of service. Infinity if none works. */
 async function measuredOnFirst(
   group: Group,
   clock: Clock,

@@ -1,5 +1,5 @@
-// The BigInt kernel: computes a chunk by the operation's formula (operations.ts). A prepared operand is a plain copy. The dh kernel
-// (diffieHellman.ts) is this one with better powers.
+// The BigInt kernel: computes a chunk by the operation's formula (operations.ts). A prepared operand is a plain copy. The dh
+// kernel (diffieHellman.ts) extends it with faster powers.
 import { bigintToBytes, type Group, multiply, power, toBigints } from '../../math/index.js';
 import { operations } from '../operations.js';
 import type { Kernel, Work, WorkOf } from '../pool/job.js';

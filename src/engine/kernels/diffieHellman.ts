@@ -1,6 +1,6 @@
-// Powers through node:crypto's Diffie-Hellman, for a Node.js whose OpenSSL functions cannot be reached: its shared
-// secret *is* OpenSSL's constant-time power, as fast as the native call, without any native binding of ours. All other
-// operations are BigInt. It recognises the RFC 3526 primes; an unknown prime would be tested for primality at length.
+// Powers through node:crypto's Diffie-Hellman, for a Node.js whose OpenSSL functions cannot be reached: its shared secret is
+// OpenSSL's constant-time power, as fast as the native call, without a native binding. All other operations are BigInt. OpenSSL
+// recognises the RFC 3526 primes; an unknown prime would get a long primality test.
 import { createDiffieHellman, type DiffieHellman } from 'node:crypto';
 import {
   bigintToBytes,
@@ -56,12 +56,12 @@ export class DhKernel extends BigintKernel {
     }
   }
 
-  /** The power to one exponent, little-endian. */
+  /** Returns the power function of one exponent, little-endian. */
   #raise(exponent: Uint8Array): (base: Uint8Array) => bigint {
     const { group } = this;
     const dh = this.#dh;
     if (!dh) return (base) => power(group, bytesToBigint(base), bytesToBigint(exponent));
-    // OpenSSL takes private keys from 1 to the size of p; what is longer is reduced by the order of the group first.
+    // OpenSSL takes private keys from 1 to the size of p; a longer exponent is reduced by the order of the group first.
     const long = exponent.length > group.elementBytes;
     const key = Buffer.from(long ? bigintToBytes(bytesToBigint(exponent) % group.q, group.elementBytes) : exponent);
     key.reverse();
@@ -69,7 +69,7 @@ export class DhKernel extends BigintKernel {
     dh.setPrivateKey(key);
     key.fill(0);
     return (base) => {
-      // It refuses 1 as a public key, and ±1 as a secret: those can only be powers of 1, or powers to multiples of q.
+      // OpenSSL refuses 1 as a public key, and ±1 as a secret: those can only be powers of 1, or powers to multiples of q.
       const value = readElement(group, base, 0);
       if (value === 1n) return 1n;
       try {
@@ -78,14 +78,14 @@ export class DhKernel extends BigintKernel {
         secret.fill(0);
         return result > group.q ? group.p - result : result;
       } catch {
-        // The result is ±1: which it is, is computed the plain way.
+        // The result is ±1: computed by BigInt.
         return power(group, value, bytesToBigint(exponent));
       }
     };
   }
 }
 
-/** Why this kernel cannot run here; undefined where it can. */
+/** Reason why this kernel cannot run here; undefined if it can. */
 export function dhUnavailable(group: Group): string | undefined {
   try {
     new DhKernel(group).run(probe(group));

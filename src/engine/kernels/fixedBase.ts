@@ -1,9 +1,9 @@
-// Powers of a fixed base by a table: window t of the exponent (5 bits) selects base^(digit·2^(5t)), and the selected
-// entries are multiplied; there are no squarings. Constant-time in the exponent: every entry of a window is read,
-// whichever is wanted, and every digit costs one product, zero included.
+// Powers of a fixed base by a table: window t of the exponent (5 bits) selects base^(digit·2^(5t)), and the selected entries are
+// multiplied; there are no squarings. Constant-time in the exponent: every entry of a window is read, and every digit costs one
+// product, zero included.
 //
-// At 4096 bits and 256-bit exponents that is 51 products against about 256 squarings and 80 products of the generic
-// power. The table of 52 windows takes 852 KiB and some 1,600 products to fill: worth it from about 10 powers on.
+// At 4096 bits and 256-bit exponents that is 51 products against about 256 squarings and 80 products of the generic power. The
+// table of 52 windows takes 832 KiB and some 1,600 products to fill: worth it from about 10 powers on.
 import { secretBytes } from '../../base/index.js';
 import type { WorkOf } from '../pool/job.js';
 import { toAddress } from './openssl/library.js';
@@ -12,7 +12,7 @@ import { type MontgomeryField, scratch } from './openssl/montgomery.js';
 const WINDOW_BITS = 5;
 const ENTRIES = 1 << WINDOW_BITS;
 
-/** Windows of a table for exponents of this length. */
+/** Counts the windows of a table for exponents of this length. */
 export const countWindows = (exponentBytes: number): number => Math.ceil((exponentBytes * 8) / WINDOW_BITS);
 
 /** Bytes of a table. */
@@ -23,7 +23,7 @@ export const tableBytes = (elementBytes: number, windows: number): number => win
  * values and the others Montgomery form, so that the product of one entry of each is plain, with no conversion.
  */
 
-/** Writes a flat entry into its places; the table is public, its order of access no secret. */
+/** Writes a flat entry to its places; the table is public, so the access order is no secret. */
 function scatter(table: BigUint64Array, window: number, entry: number, element: BigUint64Array): void {
   const start = window * ENTRIES * element.length + entry;
   for (let i = 0; i < element.length; i++) table[start + i * ENTRIES] = element[i]!;
@@ -46,12 +46,13 @@ export function fillTable(field: MontgomeryField, { base, table, from, to }: Wor
   if (from === 0) {
     multiply(place(1), toAddress(base), at.rSquared);
   } else {
-    // The base of this window is the square of the last one's entry 16: from ≥ 2, so that is in Montgomery form.
+    // The base of this window is the square of the last one's entry 16. Ranges begin at 0 or from ≥ 2, so that entry is in
+    // Montgomery form.
     gatherPublic(target, from - 1, ENTRIES / 2, entries[1]!);
     multiply(place(1), place(1), place(1));
   }
   for (let window = from; window < to; window++) {
-    // A product of an operand with itself is a squaring to OpenSSL, a third cheaper.
+    // OpenSSL squares if both operands are the same, a third cheaper.
     for (let entry = 2; entry < ENTRIES; entry += 2) {
       multiply(place(entry), place(entry / 2), place(entry / 2));
       multiply(place(entry + 1), place(entry), place(1));
@@ -69,7 +70,7 @@ export function fillTable(field: MontgomeryField, { base, table, from, to }: Wor
   }
 }
 
-/** The digits of an exponent, lowest first, without a branch on its bits. */
+/** Writes the digits of an exponent, lowest first, without a branch on its bits. */
 function writeDigits(exponent: Uint8Array, digits: Uint8Array): void {
   for (let t = 0; t < digits.length; t++) {
     const bit = t * WINDOW_BITS;
@@ -79,7 +80,7 @@ function writeDigits(exponent: Uint8Array, digits: Uint8Array): void {
   }
 }
 
-/** Reads one entry by masks over all of them: what bn_gather5 does, for machines where it is not exported. */
+/** Reads one entry by masks over all of them: replaces bn_gather5 on machines that do not export it. */
 function maskedGather(window: Int32Array, words: number, digit: number, out: Int32Array, masks: Int32Array): void {
   for (let k = 0; k < ENTRIES; k++) masks[k] = ((k ^ digit) - 1) >> 31;
   for (let i = 0; i < words; i++) {
@@ -98,7 +99,7 @@ function maskedGather(window: Int32Array, words: number, digit: number, out: Int
 
 type Select = (window: number, digit: number) => void;
 
-/** How an entry gets into the arena's `temporary`. */
+/** Returns the function that copies an entry to the arena's `temporary`. */
 function selector(field: MontgomeryField, table: Uint8Array): Select {
   const { at, gather, words, bytes } = field;
   const windowBytes = ENTRIES * bytes;
@@ -116,7 +117,7 @@ function selector(field: MontgomeryField, table: Uint8Array): Select {
   };
 }
 
-/** The `count` elements of out = base^exponents, by the base's table. */
+/** Computes the `count` elements of out = base^exponents, by the base's table. */
 export function powerByTable(
   field: MontgomeryField,
   table: Uint8Array,

@@ -1,15 +1,15 @@
-// Multi-exponentiation by Pippenger's buckets, for public exponents. The exponents are cut into windows; for each one the
-// bases are sorted into buckets by their digit, and ∏ bucket[d]^d is two products a bucket. Windows are independent, so
-// each one is a chunk of its own; `horner` puts them together with one chain of squarings. Everything between the first
-// conversion and the last is in Montgomery form. 1,000 bases with 128-bit exponents cost 24 products a base.
+// Multi-exponentiation by Pippenger's buckets, for public exponents. The exponents are cut into windows; for each one the bases
+// are sorted into buckets by their digit, and ∏ bucket[d]^d takes two products per bucket. Windows are independent, so each one
+// is a chunk of its own; `horner` combines them with one chain of squarings. Everything between the first conversion and the last
+// is in Montgomery form. 1,000 bases with 128-bit exponents cost 24 products per base.
 import type { WorkOf } from '../pool/job.js';
 import { toAddress } from './openssl/library.js';
 import { type MontgomeryField, scratch } from './openssl/montgomery.js';
 
-/** Above this many bits the buckets would outgrow the cache. */
+/** Above this many bits the buckets would exceed the cache. */
 const WINDOW_BITS_MAX = 10;
 
-/** The window length with the fewest products for this many bases. */
+/** Returns the window length with the fewest products for this many bases. */
 export function multiExpWindowBits(bases: number, exponentBits: number): number {
   let best = 1;
   let least = Number.POSITIVE_INFINITY;
@@ -22,14 +22,14 @@ export function multiExpWindowBits(bases: number, exponentBits: number): number 
   return best;
 }
 
-/** Bits [lowBit, lowBit + count) of a little-endian integer. count ≤ 16. */
+/** Returns bits [lowBit, lowBit + count) of a little-endian integer. count ≤ 16. */
 function takeBits(exponent: Uint8Array, lowBit: number, count: number): number {
   const byte = lowBit >> 3;
   const value = (exponent[byte] ?? 0) | ((exponent[byte + 1] ?? 0) << 8) | ((exponent[byte + 2] ?? 0) << 16);
   return (value >> (lowBit & 7)) & ((1 << count) - 1);
 }
 
-/** Products of elements of which some are still one: those cost nothing. */
+/** Products of elements. An accumulator that is still one costs nothing. */
 class Accumulators {
   readonly #field: MontgomeryField;
   readonly #memory;
@@ -60,7 +60,7 @@ class Accumulators {
     if (this.has(index)) this.#field.multiply(this.at(index), this.at(index), this.at(index));
   }
 
-  /** Writes it in Montgomery form; R where it is one. */
+  /** Copies the accumulator in Montgomery form: R if it is still one. */
   copyTo(index: number, target: number): void {
     this.#field.multiply(target, this.has(index) ? this.at(index) : this.#field.at.r, this.#field.at.r);
   }
@@ -69,7 +69,7 @@ class Accumulators {
 export function windowProduct(field: MontgomeryField, work: WorkOf<'window'>): void {
   const { bases, exponents, exponentBytes, lowBit, windowBits, from, to, out } = work;
   const count = 1 << windowBits;
-  // Bucket d at d; bucket 0 is not needed, and holds the running product; the result comes last.
+  // Bucket d at d; bucket 0 is not needed and holds the running product; the result comes last.
   const buckets = new Accumulators(field, count + 1);
   const [running, result] = [0, count];
   const source = toAddress(bases);

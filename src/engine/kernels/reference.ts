@@ -1,13 +1,13 @@
 // The reference executor: the formulas of operations.ts on BigInt, inline and synchronous. It returns promises like every
-// executor, but all work is done when the call returns and nothing but microtasks is left: the seeded simulator depends
-// on that. Slow, and never constant-time.
+// executor, but the work is done when the call returns and only microtasks remain: the seeded simulator depends on that. Slow,
+// and never constant-time.
 import { setImmediate } from 'node:timers/promises';
 import { MixError } from '../../base/index.js';
 import { bytesToBigint, type Group, readElement, toBigints, writeElement } from '../../math/index.js';
 import { type ComputeRequest, type Executor, findOperand, type View } from '../checked/request.js';
 import { findEntry, type OperandKind, type OperandValue } from '../operations.js';
 
-/** The integers of a flat buffer of exponents. */
+/** Reads the integers of a flat buffer of exponents. */
 export function readExponents(exponents: Uint8Array, exponentBytes: number): bigint[] {
   return Array.from({ length: exponents.length / exponentBytes }, (_, index) =>
     bytesToBigint(exponents.subarray(index * exponentBytes, (index + 1) * exponentBytes)),
@@ -40,7 +40,7 @@ function operandValue(group: Group, request: ComputeRequest, kind: OperandKind |
   }
 }
 
-/** Of a chunk's gathered slots only those that it reads: others stay empty. */
+/** Reads only the gathered slots that the chunk uses; the others stay empty. */
 function readGathered(group: Group, request: ComputeRequest, view: Uint8Array): bigint[] {
   const { width } = request;
   const values: bigint[] = [];
@@ -55,7 +55,7 @@ export function referenceExecutor(group: Group): Executor {
     threads: 0,
     path: 'bigint',
     execute: (request) => {
-      // A prepared operand is a plain copy, and a fixed base needs no table.
+      // A prepared operand is a plain copy; a fixed base needs no table.
       if (request.op === 'prepare') request.out.set(request.operands.elements);
       else if (request.op !== 'table') computeByFormula(group, request);
       return Promise.resolve();
@@ -65,8 +65,8 @@ export function referenceExecutor(group: Group): Executor {
 }
 
 /**
- * The same for a service: one operation after the other, and before each of them the event loop has its turn, so that a node which
- * computes on its main thread still hears its team between any two of them.
+ * The same for a service: one operation after the other, and a turn of the event loop before each, so that a node that computes
+ * on its main thread still serves its connections between any two.
  */
 export function yieldingExecutor(group: Group): Executor {
   const executor = referenceExecutor(group);
@@ -80,7 +80,7 @@ export function yieldingExecutor(group: Group): Executor {
         if (options.signal?.aborted) throw new MixError('ABORTED');
         return executor.execute(request, options);
       });
-      // The caller hears of a failure; the next in turn only waits for the end.
+      // The caller gets the failure; the next operation only waits for the end.
       last = done.catch(() => {});
       return done;
     },

@@ -1,6 +1,6 @@
-// How an operation is cut into chunks. A chunk should take a few milliseconds: long enough that handing it over (some
-// 50 µs) does not count, short enough that realtime work soon overtakes and an abort is soon seen. Costs need only be right
-// within a factor of two; they are in Montgomery products, whose time grows with the square of the bit length.
+// The cutting of operations into chunks. A chunk should take a few milliseconds: long enough that its hand-over (some 50 µs) does
+// not count, short enough that realtime work soon overtakes and an abort soon takes effect. Costs need only be right within a
+// factor of two; they are in Montgomery products, whose time grows with the square of the bit length.
 import type { Group } from '../../math/index.js';
 import { type ComputeRequest, countPowers } from '../checked/request.js';
 import { countWindows } from '../kernels/fixedBase.js';
@@ -16,7 +16,7 @@ const PRODUCT_US: Record<KernelName, number> = {
   dh: 16,
   bigint: 16,
 };
-/** The generic power costs about this many products for each bit of the exponent. */
+/** Products of the generic power per bit of the exponent, about. */
 const POWER_PRODUCTS_PER_BIT: Record<KernelName, number> = {
   ifma: 0.9,
   portable: 1.3,
@@ -27,10 +27,10 @@ const POWER_PRODUCTS_PER_BIT: Record<KernelName, number> = {
 };
 /** Elements that a kernel computes at once: a range that is not a multiple leaves lanes idle. */
 const LANES: Record<KernelName, number> = { ifma: 8, portable: 1, words: 1, bignum: 1, dh: 1, bigint: 1 };
-/** What a call from JavaScript costs besides the arithmetic: it rules in the small groups. */
+/** Cost of a call from JavaScript besides the arithmetic, µs; it dominates in the small groups. */
 const CALL_US = 0.5;
 
-/** What a chunk takes at most, unless one unit takes longer. */
+/** Most time of a chunk, unless one unit takes longer. */
 export const CHUNK_US = 4000;
 /** Below this, splitting a chunk over more workers costs more than it gains. */
 const CHUNK_US_MIN = 300;
@@ -51,12 +51,12 @@ export class ChunkPlanner {
     this.#lanes = LANES[kernel];
   }
 
-  /** Products that a generic power with such an exponent costs. */
+  /** Cost of a generic power with such an exponent, in products. */
   power(exponentBytes: number): number {
     return 2 + exponentBytes * 8 * this.#powerPerBit;
   }
 
-  /** Products that a unit of a request costs. */
+  /** Cost of a unit of a request, in products. */
   unit(request: ComputeRequest): number {
     const { op, width, exponentBytes, prepared, table } = request;
     return findEntry(op).products({
@@ -69,23 +69,23 @@ export class ChunkPlanner {
     });
   }
 
-  /** What `units` of `products` each take, about, in µs. */
+  /** Estimated time of `units` of `products` each, µs. */
   costUs(units: number, products: number): number {
     return this.#productUs * products * units;
   }
 
-  /** Cuts [0, units) of `products` each into chunks, evenly, and over all threads where it is worth it. */
+  /** Cuts [0, units) of `products` each into even chunks, over all threads if it is worth it. */
   ranges(units: number, products: number, unitsMin = 1): Range[] {
     if (units === 0) return [];
     const totalUs = this.costUs(units, products);
     const byTime = Math.ceil(totalUs / CHUNK_US);
     const byThreads = Math.min(this.#threads, Math.floor(totalUs / CHUNK_US_MIN));
-    // No range smaller than the lanes: a group computes as long with one lane in use as with all.
+    // No range is smaller than the lanes: a group of lanes takes as long with one in use as with all.
     const most = Math.max(1, Math.floor(units / Math.max(unitsMin, this.#lanes)));
     const wanted = Math.max(1, byTime, byThreads);
-    // As many for each thread: with one left over, all but one would wait for it.
+    // A multiple of the threads: with one chunk left over, all but one thread would wait for it.
     const count = Math.min(most, wanted < this.#threads ? wanted : Math.ceil(wanted / this.#threads) * this.#threads);
-    // Boundaries at whole groups of lanes, where there are enough units for that to leave no range empty.
+    // Boundaries at whole groups of lanes, if there are enough units to leave no range empty.
     const grain = units >= 2 * count * this.#lanes ? this.#lanes : 1;
     const boundary = (i: number) => (i === count ? units : Math.floor((units * i) / count / grain) * grain);
     return Array.from({ length: count }, (_, i) => [boundary(i), boundary(i + 1)]);

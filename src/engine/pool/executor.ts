@@ -1,6 +1,6 @@
-// The pooled executor, shared by the engines `cpu`, `openssl` and `bigint`: brings a request's buffers into shared memory,
-// cuts it into chunks (chunks.ts), and runs those through the queue (queue.ts) on the workers (workers.ts). Which arithmetic
-// the workers do is the kernel's name and nothing else.
+// The pooled executor, shared by the engines `cpu`, `openssl` and `bigint`: copies a request's buffers into shared memory if
+// needed, cuts the request into chunks (chunks.ts), and runs those through the queue (queue.ts) on the workers (workers.ts). The
+// kernel's name alone selects the arithmetic of the workers.
 import { bytesToBigint, type Group } from '../../math/index.js';
 import {
   type ComputeRequest,
@@ -27,10 +27,10 @@ import { ChunkQueue, type QueueWatch } from './queue.js';
 import { SharedBuffers } from './sharedBuffers.js';
 import { TASKS_PER_WORKER, WorkerPool } from './workers.js';
 
-/** A table is filled for a handle's first powers with such exponents, and grown for longer ones up to 1,024 bits. */
+/** Exponent length for which a handle's table is made ahead of use; it is remade for longer ones up to 1,024 bits. */
 const TABLE_EXPONENT_BYTES = 32;
 const TABLE_EXPONENT_BYTES_MAX = 128;
-/** Filling a table costs as much as this many generic powers; the measure is in kernels/fixedBase.ts. */
+/** Powers of one base from which on a table is filled; kernels/fixedBase.ts has the costs. */
 const TABLE_POWERS_MIN = 16;
 /** Bases of one multi-exponentiation window chunk. */
 const MULTI_EXP_BASES_MAX = 2048;
@@ -42,11 +42,11 @@ interface PooledOptions extends QueueWatch {
   readonly kernel: KernelName;
   readonly path: string;
   readonly threads: number;
-  /** Operations of each priority that may wait or run; one more is refused with ENGINE_BUSY. */
+  /** Limit of waiting or running operations per priority; one more is refused with ENGINE_BUSY. */
   readonly queueLimit: number;
 }
 
-/** Runs chunks and waits for them. `chunkUs`: what each takes, about, where it may be handed over with others. */
+/** Runs chunks and waits for them. `chunkUs`: estimated time of each, if it may be handed over with others. */
 type Step = (work: readonly Work[], chunkUs?: number) => Promise<void>;
 
 export class PooledExecutor implements Executor {
@@ -54,7 +54,7 @@ export class PooledExecutor implements Executor {
   readonly path: string;
   readonly #group: Group;
   readonly #kernel: KernelName;
-  /** Two for each core: one that realtime work finds free at once, and one for precomputation that stands back then. */
+  /** Two threads per core: one that realtime work finds free at once, and one for precomputation, which then yields. */
   readonly #pools: Readonly<Record<Priority, WorkerPool>>;
   readonly #queue: ChunkQueue<Work>;
   readonly #planner: ChunkPlanner;
@@ -72,7 +72,7 @@ export class PooledExecutor implements Executor {
       inFlightMax: TASKS_PER_WORKER * threads,
       apart: true,
       workers: threads,
-      // An abort is seen, and where threads cannot stand back, realtime work has its turn, after one chunk of full size.
+      // An abort takes effect after one chunk of full size; so does realtime work if threads cannot yield.
       togetherUs: CHUNK_US,
       operationsMax: queueLimit,
       run: (works, level) => runOn(pools[level], kernel, group, works),
@@ -99,7 +99,7 @@ export class PooledExecutor implements Executor {
     await Promise.all(Object.values(this.#pools).map((pool) => pool.close()));
   }
 
-  /** A request on shared buffers. */
+  /** Computes a request on shared buffers. */
   async #compute(request: ComputeRequest, buffers: SharedBuffers, step: Step): Promise<void> {
     if (!computes(this.#kernel, request.op)) {
       const run = (part: ComputeRequest) => this.#compute(part, buffers, step);
@@ -114,7 +114,7 @@ export class PooledExecutor implements Executor {
     return this.#inChunks(request, step);
   }
 
-  /** Units that have each a result of their own. */
+  /** Computes units that have each a result of their own. */
   #inChunks(request: ComputeRequest, step: Step): Promise<void> {
     const group = this.#group;
     const units = countUnits(group, request);
@@ -124,7 +124,7 @@ export class PooledExecutor implements Executor {
     return step(chunks, this.#planner.costUs(units, products) / ranges.length);
   }
 
-  /** Units whose results are multiplied: those of each chunk by itself, and then the chunks' results. */
+  /** Computes units whose results are multiplied: each chunk by itself, and then the chunks' results. */
   async #folded(request: ComputeRequest, buffers: SharedBuffers, step: Step): Promise<void> {
     const group = this.#group;
     const { out, width } = request;
@@ -138,7 +138,7 @@ export class PooledExecutor implements Executor {
     await step([makeRequest('product', { a }, out, { width })]);
   }
 
-  /** A table where there is one that is long enough, or where it pays to fill one. */
+  /** Returns a table if there is one that is long enough, or if it pays to fill one. */
   #tableFor(request: RequestOf<'powFixed'>, buffers: SharedBuffers, step: Step) {
     const { operands, slot, exponentBytes } = request;
     const { base } = operands;
@@ -152,8 +152,8 @@ export class PooledExecutor implements Executor {
   }
 
   /**
-   * Exponents as long as an element are the nonces and responses of proofs, and their base is the generator: its table is made once
-   * and kept. Such powers come one at a time, each one chunk, on one core; with the table it is a third as long.
+   * The generator's table, made once and kept. Exponents as long as an element are the nonces and responses of proofs, whose base
+   * is the generator. Such powers come one at a time, each one chunk, on one core; with the table each takes a third of the time.
    */
   #generatorTable(
     base: Uint8Array,
@@ -164,7 +164,7 @@ export class PooledExecutor implements Executor {
     const { g, elementBytes } = this.#group;
     if (!isNative(this.#kernel) || exponentBytes > elementBytes || bytesToBigint(base) !== g) return undefined;
     this.#generator ??= this.#ensureTable({ base }, elementBytes, buffers, step).catch(() => {
-      // The call that began it has given up. The next one begins again; calls that waited do without.
+      // The call that began the table has given up. The next one begins again; calls that waited do without.
       this.#generator = undefined;
       return undefined;
     });
@@ -182,7 +182,7 @@ export class PooledExecutor implements Executor {
     const windows = countWindows(exponentBytes);
     const table = this.#newTable(exponentBytes, powers);
     const element = buffers.input(base);
-    // Each range starts from the end of the one before it: one after the other.
+    // Each range starts from the end of the one before it, so they run one after the other.
     const ranges = isNative(this.#kernel) ? [[0, windows] as const] : this.#planner.ranges(windows, 33, 8);
     for (const [from, to] of ranges) {
       await step([{ op: 'table', base: element, table, from, to }]);
@@ -191,7 +191,7 @@ export class PooledExecutor implements Executor {
     return table;
   }
 
-  /** Room for a table; native libraries have a form of their own, and cut it by how often it will be used. */
+  /** Allocates a table; native libraries have a form of their own, and its digits depend on the number of uses. */
   #newTable(exponentBytes: number, powers: number | undefined): Uint8Array {
     if (isNative(this.#kernel)) return nativeTable(this.#kernel, this.#group, exponentBytes, powers);
     return new Uint8Array(new SharedArrayBuffer(tableBytes(this.#group.elementBytes, countWindows(exponentBytes))));
@@ -202,7 +202,7 @@ export class PooledExecutor implements Executor {
     return table.length >= tableBytes(this.#group.elementBytes, countWindows(exponentBytes));
   }
 
-  /** A chunk for each window of the exponents and some of the bases; one more puts them together (kernels/multiExp.ts). */
+  /** One chunk per window of the exponents and range of bases; one more combines them (kernels/multiExp.ts). */
   async #multiExpByWindows(request: RequestOf<'multiExp'>, buffers: SharedBuffers, step: Step): Promise<void> {
     const { elementBytes } = this.#group;
     const { operands, exponentBytes, out } = request;
@@ -228,7 +228,7 @@ export class PooledExecutor implements Executor {
   }
 }
 
-/** Hands chunks to a worker. What native calls point at stays alive here until they have ended. */
+/** Hands chunks to a worker. Buffers that native calls point at stay alive here until they have ended. */
 async function runOn(pool: WorkerPool, kernel: KernelName, group: Group, works: readonly Work[]) {
   if (!isNative(kernel)) return pool.run({ kind: 'work', kernel, group: group.name, works });
   const kept = works.map((work) => makeCall(group, work));
@@ -240,7 +240,7 @@ async function runOn(pool: WorkerPool, kernel: KernelName, group: Group, works: 
 const isNative = (kernel: KernelName): kernel is NativePath => kernel === 'ifma' || kernel === 'portable';
 const isOpenssl = (kernel: KernelName): boolean => kernel === 'words' || kernel === 'bignum';
 
-/** Whether a kernel has code for an operation. BigInt has its formula. */
+/** True if a kernel has code for an operation. BigInt has the formula of each. */
 function computes(kernel: KernelName, op: EntryName): boolean {
   if (isNative(kernel)) return findEntry(op).native !== undefined;
   return !isOpenssl(kernel) || OPENSSL_COMPUTES.includes(op);

@@ -1,11 +1,11 @@
-// What travels to a worker: one chunk of an operation. All buffers are in shared memory and aligned to 8 bytes, so that
-// nothing is copied and native code may read them as words. A chunk of an operation is a request on some of its units; workers
-// write disjoint parts of one result.
+// Messages to a worker: chunks of an operation. All buffers are in shared memory and aligned to 8 bytes, so that nothing is
+// copied and native code may read them as words. A chunk of an operation is a request on some of its units; workers write
+// disjoint parts of one result.
 import type { Group, GroupName } from '../../math/index.js';
 import type { ComputeRequest } from '../checked/request.js';
 
 /**
- * The arithmetic a worker does.
+ * The arithmetic of a worker.
  * - ifma, portable: the native library's paths.
  * - words: OpenSSL's BN_mod_exp_mont_consttime, and its word-level Montgomery product bn_mul_mont on shared memory.
  * - bignum: the same through OpenSSL's public functions only (BN_mod_mul_montgomery).
@@ -21,7 +21,7 @@ interface Range {
 
 export type Work =
   | ComputeRequest
-  /** Windows of the table of a base, at least two; those before `from` are filled. Native kernels fill all at once. */
+  /** Fills windows of the table of a base, at least two; those before `from` are filled. Native kernels fill all at once. */
   | ({ readonly op: 'table'; readonly base: Uint8Array; readonly table: Uint8Array } & Range)
   /**
    * Prepared bases; out: one element in the kernel's form, ∏ bases[i]^(`windowBits` bits of exponents[i] from bit
@@ -36,7 +36,7 @@ export type Work =
       readonly windowBits: number;
       readonly out: Uint8Array;
     } & Range)
-  /** Puts windows together: parts[window · ranges + range] in the kernel's form, lowest window first; out: one element. */
+  /** Combines windows: parts[window · ranges + range] in the kernel's form, lowest window first; out: one element. */
   | {
       readonly op: 'horner';
       readonly parts: Uint8Array;
@@ -69,16 +69,16 @@ export type Job =
       readonly group: GroupName;
       readonly works: readonly (Work | NativeCall)[];
     }
-  /** Frees a worker's kernels. Every worker waits here until `count` of them have arrived, so each one gets one. */
+  /** Frees a worker's kernels. Every worker waits until `count` of them have arrived, so each one gets one such job. */
   | { readonly kind: 'dispose'; readonly arrived: Int32Array; readonly count: number };
 
 /**
- * What a worker answers: for each chunk what it threw, undefined where it did not. A chunk that throws is reported, so that
- * a rejected task can only mean a dead worker.
+ * A worker's answer: for each chunk the error's message, or undefined. A chunk that throws is reported, so that a rejected task
+ * can only mean a dead worker.
  */
 export type JobResult = readonly (string | undefined)[];
 
-/** Computes chunks in one group, in one thread. Native calls are for the native kernels only. */
+/** Computes chunks in one group, in one thread. Only native kernels take native calls. */
 export interface Kernel {
   run(work: Work | NativeCall): void;
   /** Wipes and frees native memory. */

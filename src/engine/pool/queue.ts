@@ -1,34 +1,35 @@
-// The queue in front of the workers. An operation is a list of chunks of a few milliseconds; realtime operations go
-// before precompute ones. Within a level the one that has least left to do goes first: a ring's chunk, for which the next node
-// waits, does not stand behind another round's whole batch, and nodes work on several rounds without waiting for each other
-// (docs/scheduling.md). Among equals, the smaller order goes first, older rounds before newer ones, and then first come is first served.
-// The queue interrupts no running chunk. Where realtime work has workers of its own, the system does (`apart`), and overtaking costs
-// nothing; elsewhere, on a card, it costs at most what is already in flight: while there is realtime work every now and then, one chunk
-// a worker and not a second one behind it. Where chunks are short and more wait than can be in flight, some of a level are handed over
-// together: each time costs a worker some 50 µs. Knows nothing of threads: tests drive it by hand.
+// The queue in front of the workers. An operation is a list of chunks of a few milliseconds; realtime operations go before
+// precompute ones. Within a level the operation with least left to do goes first: a ring's chunk, for which the next node waits,
+// does not stand behind another round's whole batch, and nodes work on several rounds without waiting for each other
+// (docs/scheduling.md). Among equals, the smaller order goes first (older rounds before newer ones), then the earlier arrival.
+//
+// The queue interrupts no running chunk. If realtime work has workers of its own (`apart`), the operating system does, and
+// overtaking costs nothing; else, on a card, it costs at most the chunks in flight: while there was realtime work lately, one
+// chunk per worker and no second one behind it. If chunks are short and more wait than can be in flight, some of a level are
+// handed over together: each hand-over costs a worker some 50 µs. The queue does not know threads: tests drive it by hand.
 import { MixError, systemClock } from '../../base/index.js';
 import type { Priority } from '../engine.js';
 
-/** What a queue tells of itself. */
+/** Observers of a queue. */
 export interface QueueWatch {
-  /** Told whenever the number of open operations of a level changes. */
+  /** Called when the number of open operations of a level changes. */
   readonly onDepth?: ((priority: Priority, operations: number) => void) | undefined;
-  /** Told how long workers have computed for a level, summed over workers, whenever that is known. */
+  /** Called with the time that workers have computed for a level, summed over workers, as it becomes known. */
   readonly onBusy?: ((priority: Priority, seconds: number) => void) | undefined;
 }
 
 interface QueueOptions<C> extends QueueWatch {
-  /** Calls of `run` that have not yet settled, at most: of each level where they are apart, of both together elsewhere. */
+  /** Limit of calls of `run` that have not settled: per level if they are apart, else of both together. */
   readonly inFlightMax: number;
-  /** Each level has workers of its own, and those of precomputation stand back while those of realtime compute. */
+  /** Each level has workers of its own, and those of precomputation yield while those of realtime compute. */
   readonly apart?: boolean;
-  /** Among how many the chunks that wait are shared out, where they are short enough to be handed over together. */
+  /** Number of workers that share the waiting chunks, if these are short enough to be handed over together. */
   readonly workers: number;
-  /** What chunks that are handed over together may take, in µs by their estimates. */
+  /** Limit of the estimated time of chunks that are handed over together, µs. */
   readonly togetherUs: number;
-  /** Operations that may be open in each level; one more is refused with ENGINE_BUSY. */
+  /** Limit of open operations per level; one more is refused with ENGINE_BUSY. */
   readonly operationsMax: number;
-  /** Computes chunks, one after the other, and says of each whether it failed, and with what. Rejects where all did. */
+  /** Computes chunks, one after the other, and returns for each its failure, if any. Rejects if all failed. */
   run(chunks: readonly C[], level: Priority): Promise<readonly (Failure | undefined)[]>;
   /** Any clock, in milliseconds. */
   readonly nowMs?: () => number;
@@ -40,7 +41,7 @@ export interface Failure {
 
 export interface SubmitOptions {
   readonly priority: Priority;
-  /** Smaller goes first within a level; 0 where not given. */
+  /** Smaller goes first within a level; 0 by default. */
   readonly order?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -49,7 +50,7 @@ interface Operation<C> {
   readonly chunks: readonly C[];
   readonly priority: Priority;
   readonly order: number;
-  /** What each chunk will take, about. */
+  /** Estimated time of each chunk, µs. */
   readonly chunkUs: number;
   readonly settle: (failure?: Failure) => void;
   next: number;
@@ -60,13 +61,14 @@ interface Operation<C> {
 const LEVELS: readonly Priority[] = ['realtime', 'precompute'];
 
 /**
- * Where levels share their workers, as on a card, chunks of precomputation after a chunk of realtime work that are handed over one a
- * worker: some seconds. A second one in a worker's port saves it 50 to 100 µs a chunk, and costs a realtime operation that comes then a
- * whole chunk; a round in realtime has some twenty one after the other, on each node. Where there is no realtime work, nothing is lost.
+ * If levels share their workers, as on a card: number of precompute chunks after a realtime chunk that are handed over one per
+ * worker; some seconds. A second one in a worker's port saves it 50 to 100 µs per chunk, but costs a realtime operation that
+ * comes then a whole chunk; a round in realtime has some twenty operations in sequence, on each node. Without realtime work
+ * nothing is lost.
  */
 const WATCHFUL_CHUNKS = 1_000;
 
-/** Work left of operations of this kind, µs; Infinity where it is not known. */
+/** Work left of an operation: chunks, and time of each in µs; Infinity if unknown. */
 interface Left {
   readonly chunks: { readonly length: number };
   readonly next: number;
@@ -74,8 +76,8 @@ interface Left {
 }
 
 /**
- * Which of the waiting operations is next: the one with least left to do, the first in their order among equals. One that takes nobody knows
- * how long keeps its turn: none behind it overtakes it, so that it does not wait for ever.
+ * Returns the index of the next operation: the one with least left to do, the first in order among equals. An operation of
+ * unknown time keeps its turn: none behind it overtakes it, so that it does not wait for ever.
  */
 export function findShortest(waiting: readonly Left[]): number {
   let [shortest, leastUs] = [0, Infinity];
@@ -89,18 +91,18 @@ export function findShortest(waiting: readonly Left[]): number {
 
 export class ChunkQueue<C> {
   readonly #options: QueueOptions<C>;
-  /** Operations with chunks not yet started, by level, in the order in which they go. */
+  /** Operations with chunks not yet started, by level, in their order. */
   readonly #waiting: Record<Priority, Operation<C>[]> = { realtime: [], precompute: [] };
-  /** Tickets of operations that are open: an operation of several steps holds one over all of them. */
+  /** Number of open operations. An operation of several steps is open over all of them. */
   readonly #open: Record<Priority, number> = { realtime: 0, precompute: 0 };
-  /** Chunks of those operations. */
+  /** Number of waiting chunks, by level. */
   readonly #backlog: Record<Priority, number> = { realtime: 0, precompute: 0 };
   /** Calls of `run` that have not settled, by level. */
   readonly #running: Record<Priority, number> = { realtime: 0, precompute: 0 };
   readonly #nowMs: () => number;
-  /** When it last changed how many workers compute. */
+  /** Time of the last change of the number of computing workers. */
   #changedMs: number;
-  /** Chunks of precomputation that are still to be handed over one a worker. */
+  /** Number of precompute chunks that are still to be handed over one per worker. */
   #watchful = 0;
   #closed = false;
   #idle: (() => void)[] = [];
@@ -121,8 +123,8 @@ export class ChunkQueue<C> {
   }
 
   /**
-   * Runs an operation of any number of steps under one ticket, so that its later steps are never refused for lack of
-   * room. A step says what each of its chunks will take, in µs, where they may be handed over with others.
+   * Runs an operation of any number of steps under one ticket, so that its later steps are never refused for lack of room. A step
+   * gives the estimated time of its chunks, µs, if they may be handed over with others.
    * @throws MixError ENGINE_BUSY, ENGINE_CLOSED, ABORTED
    */
   async operation<T>(
@@ -143,7 +145,7 @@ export class ChunkQueue<C> {
     }
   }
 
-  /** Refuses new work and what has not started; resolves when the chunks in flight have ended. */
+  /** Refuses new work and drops chunks that have not started; resolves when the chunks in flight have ended. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const level of LEVELS) {
@@ -179,7 +181,7 @@ export class ChunkQueue<C> {
     });
   }
 
-  /** Starts no further chunk of an operation. It settles when those in flight have ended: they still write its result. */
+  /** Starts no further chunk of an operation. It settles when those in flight have ended, because they still write its result. */
   #drop(operation: Operation<C>, error: unknown): void {
     operation.failure ??= { error };
     const waiting = this.#waiting[operation.priority];
@@ -200,7 +202,7 @@ export class ChunkQueue<C> {
     for (let level = this.#nextLevel(); level; level = this.#nextLevel()) this.#start(level);
   }
 
-  /** Of which level a chunk is to be handed over now. */
+  /** Returns the level of the next chunk to hand over. */
   #nextLevel(): Priority | undefined {
     const { apart, inFlightMax } = this.#options;
     if (apart) return LEVELS.find((one) => this.#waiting[one].length > 0 && this.#running[one] < inFlightMax);
@@ -236,7 +238,7 @@ export class ChunkQueue<C> {
     return level === 'precompute' && this.#watchful > 0 ? Math.min(workers, inFlightMax) : inFlightMax;
   }
 
-  /** The next chunk of a level, and with it as many more as are a worker's share of what waits and short enough. */
+  /** Takes the next chunk of a level, and with it more, within a worker's share of the waiting chunks and the time limit. */
   #take(level: Priority): { readonly operation: Operation<C>; readonly chunk: C }[] {
     const waiting = this.#waiting[level];
     const { workers, togetherUs } = this.#options;
@@ -255,7 +257,7 @@ export class ChunkQueue<C> {
     return taken;
   }
 
-  /** Counts the time until now to the levels that had the workers, before one of them has more or less. */
+  /** Reports the busy time until now, before the number of running calls changes. */
   #run(level: Priority, by: number): void {
     const nowMs = this.#nowMs();
     const { onBusy } = this.#options;
@@ -267,7 +269,7 @@ export class ChunkQueue<C> {
     this.#running[level] += by;
   }
 
-  /** Workers that compute for a level, of as many as there are cores for; what is in flight besides waits in front of one. */
+  /** Number of workers that compute for a level, of as many as there are cores; further calls in flight wait in front of one. */
   #computing(level: Priority): number {
     const { workers, apart } = this.#options;
     const { [level]: own, realtime } = this.#running;
@@ -280,13 +282,13 @@ export class ChunkQueue<C> {
     chunks: readonly { readonly operation: Operation<C>; readonly failure: Failure | undefined }[],
   ): void {
     this.#run(level, -1);
-    // All are counted out before one settles: an operation may have several among them.
+    // Count all chunks out before one operation settles: it may have several among them.
     for (const { operation } of chunks) operation.running--;
     for (const { operation, failure } of chunks) {
       if (failure) this.#drop(operation, failure.error);
     }
     for (const operation of new Set(chunks.map((chunk) => chunk.operation))) this.#settle(operation);
-    // In a microtask, so that what callers submit next is there when the rest is shared out.
+    // In a microtask, so that the next submissions of callers are there when the rest is shared out.
     queueMicrotask(() => {
       this.#pump();
       if (this.inFlight > 0) return;

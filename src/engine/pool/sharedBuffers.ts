@@ -1,15 +1,14 @@
-// Buffers on their way to other threads and to native code, which take shared memory only: a caller's own buffers where they
-// are shared, else copies that are wiped at the end.
+// Buffers for other threads and native code, which take shared memory only.
 import { type ComputeRequest, type View, withOperands } from '../checked/request.js';
 
-/** Buffers of one operation in shared memory: the caller's own where they are, else copies, which are wiped at the end. */
+/** Buffers of one operation in shared memory: the caller's own if they are shared, else copies, which are wiped at the end. */
 export class SharedBuffers {
   readonly #copies: View[] = [];
   #back: (() => void) | undefined;
 
   /**
-   * The same request on shared buffers. A base without a handle becomes a copy of its own: a card keeps its table under that buffer
-   * for this call only, and another call may have the same bytes.
+   * Returns the same request on shared buffers. A base without a handle always becomes a copy: a card keeps its table under that
+   * buffer for this call only, and another call may have the same bytes.
    */
   request<R extends ComputeRequest>(request: R): R {
     const on = withOperands(request, (view, kind) => {
@@ -50,7 +49,7 @@ export class SharedBuffers {
     return bytes;
   }
 
-  /** Brings the result to where the caller wants it. */
+  /** Copies the result to the caller's buffer. */
   finish(): void {
     this.#back?.();
   }

@@ -1,5 +1,5 @@
-// What runs in a worker thread: chunks, one at a time, by the kernel that the job names. Kernels are made once per worker
-// and group, and freed by a dispose job when the engine closes.
+// Entry of a worker thread: runs chunks, one at a time, by the kernel that the job names. Kernels are made once per worker and
+// group, and freed by a dispose job when the engine closes.
 import { setPriority } from 'node:os';
 import { isMainThread, workerData } from 'node:worker_threads';
 import { type Group, namedGroup } from '../../math/index.js';
@@ -12,10 +12,10 @@ import type { DeviceAddress, Job, JobResult, Kernel, KernelFactory, KernelName }
 import type { WorkerSetting } from './workers.js';
 
 /**
- * Of two threads that want one core, one that is nicer by so much gets a tenth of it, and none at first when the other wakes up. So realtime
- * work does not wait for a chunk of precomputation to end, nor do streams, tables and openings, which pass through main threads, of this
- * node and of others on the same cores (docs/scheduling.md). On Linux a thread has a niceness of its own; elsewhere this
- * would slow the whole process.
+ * Niceness of a yielding thread. Of two threads on one core, the one nicer by 10 gets a tenth of it, and none at first when the
+ * other wakes up. So realtime work does not wait for a chunk of precomputation to end, nor do streams, tables and openings, which
+ * pass through main threads, of this node and of others on the same cores (docs/scheduling.md). On Linux a thread has a niceness
+ * of its own; elsewhere this would slow the whole process.
  */
 const NICENESS = 10;
 
@@ -24,13 +24,13 @@ function yieldToRealtime(): void {
   try {
     setPriority(0, NICENESS);
   } catch {
-    // Not allowed here: then they compete.
+    // Not permitted here: the threads compete.
   }
 }
 
 if ((workerData as Partial<WorkerSetting> | undefined)?.standsBack) yieldToRealtime();
 
-/** How long a worker waits for the others at the end; only a worker that died meanwhile makes it wait at all. */
+/** Longest wait of a worker for the others at the end; only a worker that died meanwhile causes a wait at all. */
 const DISPOSE_WAIT_MS = 500;
 
 const KERNELS: Readonly<Record<KernelName, KernelFactory>> = {
@@ -68,13 +68,13 @@ function dispose({ arrived, count }: Extract<Job, { kind: 'dispose' }>): void {
   kernels.clear();
   const now = Atomics.add(arrived, 0, 1) + 1;
   if (now >= count) Atomics.notify(arrived, 0);
-  // Wakes up when the value is no longer `now`, too: then it looks again.
+  // Atomics.wait also returns if the value changed first; loop.
   for (let seen = now; seen < count; seen = Atomics.load(arrived, 0)) {
     if (Atomics.wait(arrived, 0, seen, DISPOSE_WAIT_MS) === 'timed-out') return;
   }
 }
 
-/** What `action` throws; undefined where it does not. */
+/** Returns the message of the error that `action` throws, if it does. */
 function thrownBy(action: () => void): string | undefined {
   try {
     action();
@@ -87,9 +87,9 @@ function thrownBy(action: () => void): string | undefined {
 let last: Promise<unknown> = Promise.resolve();
 
 /**
- * Takes a job after the one before it. piscina hands a worker all jobs that wait for it at once and posts what a job answers in
- * a microtask of its own: called one right after the other, all would compute before any answer left, and the worker would
- * stand idle until the main thread had seen to the answers. In a chain, each answer leaves before the next job begins.
+ * Takes a job after the one before it. piscina gives a worker all its waiting jobs at once and posts each answer in a microtask
+ * of its own: without this chain, all jobs would compute before any answer left, and the worker would stand idle until the main
+ * thread had handled the answers. In a chain, each answer leaves before the next job begins.
  */
 export default function handle(job: Job): Promise<JobResult> {
   const result = last.then(() => answer(job));

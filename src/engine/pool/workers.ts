@@ -1,5 +1,5 @@
-// The worker threads: piscina, with every bound set explicitly. Work that throws is answered as such, so a task that
-// piscina rejects means that a worker died: that is ENGINE_WORKER, and piscina starts a new worker by itself.
+// The worker threads: piscina, with every limit set explicitly. Work that throws is answered as a failure, so a task that piscina
+// rejects means that a worker died: that is ENGINE_WORKER, and piscina starts a new worker by itself.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
@@ -10,16 +10,16 @@ import type { Failure } from './queue.js';
 /** Compiled code: worker threads take no TypeScript. The same file whether this one runs from src or from dist. */
 const WORKER_FILE = fileURLToPath(new URL('../../../dist/engine/pool/worker.js', import.meta.url));
 
-/** Two tasks a worker: while it computes one, the next one already waits in its port. */
+/** Two tasks per worker: while it computes one, the next one already waits in its port. */
 export const TASKS_PER_WORKER = 2;
 
 interface PoolOptions {
-  /** Its threads let others go first: those of precomputation, for realtime work and the main thread. */
+  /** Its threads yield to others: precomputation to realtime work and the main thread. */
   readonly standsBack?: boolean;
   readonly filename?: string;
 }
 
-/** What each worker is told as it starts. */
+/** Settings of a worker, given at its start. */
 export interface WorkerSetting {
   readonly standsBack: boolean;
 }
@@ -36,24 +36,24 @@ export class WorkerPool {
       minThreads: threads,
       maxThreads: threads,
       concurrentTasksPerWorker: TASKS_PER_WORKER,
-      // Our own queue keeps at most this many in flight; while a dead worker is replaced, its share waits here.
+      // The queue keeps at most this many in flight; while a dead worker is replaced, its share waits here.
       maxQueue: TASKS_PER_WORKER * threads,
-      // Its histograms cost as much as posting a task does; what is to be known, our own meters tell.
+      // Its histograms cost as much as posting a task; the engine's meters replace them.
       recordTiming: false,
-      // Whatever loads TypeScript into the main thread is of no use to compiled workers.
+      // Loaders of TypeScript in the main thread are of no use to compiled workers.
       execArgv: [],
       workerData: { standsBack } satisfies WorkerSetting,
     });
-    // A worker that dies without a task is replaced like any other; the next task tells if it cannot be.
+    // A worker that dies without a task is replaced like any other; if it cannot be, the next task fails.
     this.#piscina.on('error', () => {});
-    // piscina starts a new worker for one that died, but none for one that fails as it starts: it would fail for ever.
-    // Tasks would then wait without end. Looked at a turn later, when piscina has had its chance.
+    // piscina replaces a worker that died, but not one that fails as it starts: tasks would then wait without end. Checked a turn
+    // later, after piscina's replacement.
     this.#piscina.on('workerDestroy', () => setImmediate(() => this.#checkAlive()));
   }
 
   /**
-   * Does what a job lists, one after the other. Gives, for each, the error that it threw (INTERNAL), if it did.
-   * @throws MixError ENGINE_WORKER where the worker died.
+   * Runs the items of a job, one after the other. Returns for each the error that it threw (INTERNAL), if it did.
+   * @throws MixError ENGINE_WORKER if the worker died
    */
   async run(job: Job): Promise<readonly (Failure | undefined)[]> {
     if (this.#piscina.threads.length === 0) throw workerError('no worker can be started');
@@ -78,7 +78,7 @@ export class WorkerPool {
   async close(): Promise<void> {
     const count = this.#piscina.threads.length;
     const job: Job = { kind: 'dispose', arrived: new Int32Array(new SharedArrayBuffer(4)), count };
-    // A worker that is dead already has nothing left to free.
+    // A dead worker has nothing left to free.
     await Promise.allSettled(Array.from({ length: count }, () => this.run(job)));
     await this.#piscina.destroy();
   }
@@ -92,7 +92,7 @@ export class WorkerPool {
 const workerError = (message: string, cause?: unknown): MixError =>
   new MixError('ENGINE_WORKER', { message }, { cause });
 
-/** Why workers cannot start; undefined where they can. */
+/** Reason why workers cannot start; undefined if they can. */
 export function workersUnavailable(): string | undefined {
   return existsSync(WORKER_FILE) ? undefined : 'the compiled worker is missing: run `npm run build`';
 }

@@ -1,7 +1,6 @@
-// The two ends of a batch stream on a node. An IncomingBatch takes each chunk once, ever: the same bytes again are a retry
-// and change nothing, other bytes are a conflict that ends the round. An OutgoingBatch keeps what it sent, so that every
-// attempt to send it again sends the very same bytes. Both hash slot by slot as chunks come, for the signed Merkle root;
-// what is sent to nobody is not hashed.
+// The two ends of a batch stream on a node. An IncomingBatch accepts each chunk once: the same bytes again are a retry and change
+// nothing, other bytes are a conflict that ends the round. An OutgoingBatch keeps what it sent, so that every retry sends the
+// same bytes. Both hash slot by slot as chunks come, for the signed Merkle root; a batch without receivers is not hashed.
 import { asMixError, type Deferred, DIGEST_BYTES, deferred, equalBytes, MixError } from '../../base/index.js';
 import { batchLeaves, rootOfLeaves } from '../../cmix/index.js';
 import { checkElements, type Group } from '../../math/index.js';
@@ -18,7 +17,7 @@ import {
   type RoundInfo,
 } from '../../protocol/index.js';
 
-/** A chunk: its slots, its bytes in the batch, and the wait for it. */
+/** A chunk: its slots, its bytes in the batch, and its arrival. */
 interface Chunk {
   readonly from: number;
   readonly slots: number;
@@ -54,12 +53,12 @@ class Chunks {
     return chunk;
   }
 
-  /** The same place in another batch of this shape. */
+  /** Returns the range of a chunk in another batch of this shape. */
   placeIn(batch: Uint8Array, { from, slots }: Chunk): Uint8Array {
     return batch.subarray(from * this.#slotBytes, (from + slots) * this.#slotBytes);
   }
 
-  /** Room for the leaf of every slot. */
+  /** Allocates room for the leaf of every slot. */
   leaves(): Buffer {
     return Buffer.alloc(this.header.slots * DIGEST_BYTES);
   }
@@ -68,19 +67,19 @@ class Chunks {
     batchLeaves(this.header.phase, bytes, slots, leaves, from);
   }
 
-  /** Who waits for a chunk that is not there is told that it will not come. */
+  /** Rejects the waits for chunks that have not arrived. */
   abort(reason: MixError): void {
     for (const { done } of this.#chunks) if (!done.settled) done.reject(reason);
   }
 }
 
-/** What an incoming batch reports to its round. */
+/** Events of an incoming batch, for its round. */
 export interface IncomingBatchEvents {
-  /** The batch is whole and its root right: check the signature, and give what else the trailer carries; throw to refuse it. */
+  /** The batch is whole and its root right: checks the signature and returns the rest of the trailer; throws to refuse the batch. */
   verify(trailer: BatchTrailer): Promise<OpeningExtra | undefined>;
-  /** Verified: happens once. */
+  /** The batch is verified. Called once. */
   complete(trailer: BatchTrailer, opening: OpeningExtra | undefined): void;
-  /** The sender did what no honest node does: the round cannot go on. */
+  /** The sender broke the protocol: the round cannot go on. */
   misbehaved(error: MixError): void;
 }
 
@@ -110,7 +109,7 @@ export class IncomingBatch implements BatchSink {
     return this.#chunks.at(index).done.promise;
   }
 
-  /** @throws MixError BATCH_HEADER where a header does not describe this very batch */
+  /** @throws MixError BATCH_HEADER if a header does not describe this batch */
   checkHeader(header: BatchHeader): void {
     const own = this.#chunks.header;
     for (const key of ['slots', 'elements', 'chunkSlots'] as const) {
@@ -158,13 +157,13 @@ export class IncomingBatch implements BatchSink {
     return this.#verdict;
   }
 
-  /** Nothing more will come: whoever waits for a chunk is told. */
+  /** Rejects the waits for missing chunks, and refuses chunks from now on if the batch is not whole. */
   abort(reason: MixError): void {
     if (this.#missing > 0) this.#over = new MixError('ROUND_OVER', { round: this.#chunks.header.round });
     this.#chunks.abort(reason);
   }
 
-  /** What was whole when the round ended is acknowledged as before; what was not is taken no more. */
+  /** Refuses input after the end of the round, unless the batch was whole by then: that is acknowledged as before. */
   #refuseLate(): void {
     if (this.#over) throw this.#over;
   }
@@ -196,12 +195,12 @@ export class OutgoingBatch implements BatchSource {
   /** The batch, in shared memory; each chunk is final once {@link ready} was called for it. */
   readonly bytes: Uint8Array;
   readonly #chunks: Chunks;
-  /** None where nobody is sent the batch. */
+  /** Undefined if the batch has no receivers. */
   readonly #leaves: Buffer | undefined;
   #root: Uint8Array | undefined;
   readonly #trailer = deferred<BatchTrailer>();
 
-  /** @param isKept at the turn of a ring: nobody is sent it, and nothing of it is hashed */
+  /** @param isKept at the turn of a ring: the batch has no receivers and is not hashed */
   constructor(info: RoundInfo, group: Group, phase: BatchPhase, bytes: Uint8Array, isKept = false) {
     this.#chunks = new Chunks(info, group, phase, bytes);
     this.#leaves = isKept ? undefined : this.#chunks.leaves();
@@ -216,17 +215,17 @@ export class OutgoingBatch implements BatchSource {
     return this.#chunks.count;
   }
 
-  /** Where chunk `index` is to be computed. */
+  /** Memory in which chunk `index` is to be computed. */
   place(index: number): Uint8Array {
     return this.#chunks.at(index).bytes;
   }
 
-  /** The same place in another batch of this shape. */
+  /** Returns the range of chunk `index` in another batch of this shape. */
   placeIn(batch: Uint8Array, index: number): Uint8Array {
     return this.#chunks.placeIn(batch, this.#chunks.at(index));
   }
 
-  /** Chunk `index` is computed, and will never change again. */
+  /** Chunk `index` is computed and final. */
   ready(index: number): void {
     const chunk = this.#chunks.at(index);
     if (this.#leaves) this.#chunks.addLeaves(this.#leaves, chunk);
@@ -237,7 +236,7 @@ export class OutgoingBatch implements BatchSource {
     for (let index = 0; index < this.chunks; index++) this.ready(index);
   }
 
-  /** The Merkle root; all chunks must be ready. @throws MixError INTERNAL of a batch that is kept */
+  /** Returns the Merkle root; all chunks must be ready. @throws MixError INTERNAL if the batch is kept and not hashed */
   root(): Uint8Array {
     if (!this.#leaves) throw new MixError('INTERNAL', { what: 'a root for nobody', phase: this.#chunks.header.phase });
     this.#root ??= rootOfLeaves(this.#leaves);

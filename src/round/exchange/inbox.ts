@@ -1,6 +1,7 @@
-// What a round takes in from its team: every message and batch is checked here before the state machine hears of it. Who
-// says a thing twice must say the same thing; a message comes only when it can; signatures, proofs, roots and openings
-// are verified. A wrong message goes back to its sender as an error, and ends the round where that cannot go on.
+// The input of a round from its team: every message and batch is checked here before it reaches the state machine. A repeated
+// message must equal the first; a message is accepted only at a step at which it can exist; signatures, proofs, roots and
+// openings are verified. A wrong message is refused with an error to its sender; it ends the round if the round cannot go on
+// without it.
 import { asMixError, equalBytes, MixError, type NodeId, toHex } from '../../base/index.js';
 import { decodeTable, encodedTableDigest, openCommitment, type SlotTable, verifySignature } from '../../cmix/index.js';
 import {
@@ -37,10 +38,10 @@ interface InboxDeps {
   readonly dispatch: (event: RoundEvent) => void;
 }
 
-/** Kinds of messages that can be wrong by themselves, for anybody to see. */
+/** Kinds of messages that can be invalid by themselves, verifiable by anyone. */
 const CHECKED: readonly TeamMessage['kind'][] = ['keyShare', 'commitment', 'tableVerdict'];
 
-/** A message that has come, whatever became of it: the same once more changes nothing, another one is a contradiction. */
+/** A message that has arrived, accepted or not. The same message again changes nothing; a different one is an equivocation. */
 interface Received {
   readonly digest: string;
   readonly statement: Statement;
@@ -48,14 +49,14 @@ interface Received {
 
 export class Inbox {
   readonly #deps: InboxDeps;
-  /** By kind and position. What the machine has taken of it is in its state. */
+  /** By kind and position. The messages that the machine accepted are in its state. */
   readonly #received = new Map<string, Received>();
 
   constructor(deps: InboxDeps) {
     this.#deps = deps;
   }
 
-  /** A team member's message. Resolves when it was taken (also: when it was heard before). @throws MixError */
+  /** Handles a team member's message. Resolves when it is accepted, also if it was accepted before. @throws MixError */
   async onMessage(from: NodeId, signed: SignedTeamMessage): Promise<void> {
     const { facts } = this.#deps.round;
     const { position, publicKey } = this.#member(from);
@@ -69,7 +70,7 @@ export class Inbox {
     if (!isSaidBy(publicKey, facts.digest, from, message, signature)) {
       throw new MixError('SIGNATURE_INVALID', { kind: message.kind });
     }
-    // A second round error says nothing new, whatever it says.
+    // A second round error adds nothing, even if it differs.
     if (before && message.kind === 'roundError') return;
     const statement = messageStatement(from, message, signature);
     if (before) {
@@ -93,7 +94,7 @@ export class Inbox {
     this.#deps.dispatch(event);
   }
 
-  /** A message that holds, as an event. @throws MixError */
+  /** Verifies a message and returns its event. @throws MixError */
   async #verified(position: number, message: TeamMessage, signature: Uint8Array): Promise<RoundEvent> {
     const { facts, ports } = this.#deps.round;
     await checkMessage(facts, ports.engine, memberAt(facts, position).node, message);
@@ -113,7 +114,7 @@ export class Inbox {
     return table;
   }
 
-  /** What a member has ended the round for, and passes on: another's signed word, which is that one's, as if it had come from there. */
+  /** Handles a round error that passes on another member's signed round error: it counts as if it had come from that member. */
   async #onHeard(position: number, heard: Uint8Array, evidence: Uint8Array | undefined): Promise<void> {
     const { facts } = this.#deps.round;
     try {
@@ -129,12 +130,15 @@ export class Inbox {
       this.#received.set(key, { digest: toHex(messageDigest(facts.digest, statement.from, message)), statement });
       this.#deps.dispatch(event);
     } catch (thrown) {
-      // Nobody passes on what it has not checked: whatever is wrong, it is who passes it on that is to blame.
+      // An honest member checks what it passes on: any error here is the fault of the member that passed it on.
       throw this.#fault(new MixError(asMixError(thrown).code, { culprit: position }, { cause: thrown }));
     }
   }
 
-  /** The node that the evidence in a round error convicts. @throws MixError that names its speaker: what it brought shows nothing of the kind */
+  /**
+   * Returns the position that the evidence in a round error convicts. @throws MixError naming the speaker if the evidence does
+   * not convict the member that it accuses
+   */
   async #convicted(
     position: number,
     { culprit, evidence }: TeamMessage & { kind: 'roundError' },
@@ -149,7 +153,7 @@ export class Inbox {
     return team.indexOf(culprit);
   }
 
-  /** A batch stream opens. @throws MixError where it cannot be, before anything is allocated */
+  /** Opens a batch stream. @throws MixError if the stream is not possible now, before anything is allocated */
   onBatch(from: NodeId, header: BatchHeader): BatchSink {
     const { round } = this.#deps;
     const { position } = this.#member(from);
@@ -157,7 +161,7 @@ export class Inbox {
     if (!sendsPhase(phase, position, round.facts.position, round.size))
       throw new MixError('PHASE_SENDER_WRONG', { phase });
     const refused = refusal(this.#deps.state(), phase, position);
-    // A stream that was acknowledged once is acknowledged again as long as the round lives.
+    // A stream that was acknowledged once is acknowledged again while the round lives.
     if (refused && !round.received(phase, position))
       throw new MixError(refused, { phase, stage: this.#deps.state().stage });
     const batch = this.incoming(phase, position);
@@ -165,7 +169,7 @@ export class Inbox {
     return batch;
   }
 
-  /** The incoming batch of a phase; made on first use, also by the ring that will wait for it. */
+  /** Returns the incoming batch of a phase; made on first use, which may be the ring that waits for it. */
   incoming(phase: BatchPhase, position: number) {
     const member = memberAt(this.#deps.round.facts, position);
     return this.#deps.round.incoming(phase, position, {
@@ -177,7 +181,7 @@ export class Inbox {
     });
   }
 
-  /** @returns what the end of an opening carries, which opens what its sender has committed to */
+  /** @returns the trailer of an opening, verified against its sender's commitment */
   async #verifyTrailer(
     phase: BatchPhase,
     member: TeamMember,
@@ -192,7 +196,7 @@ export class Inbox {
       if (extra) this.#verifyOpening(member, extra);
       return extra;
     } catch (thrown) {
-      // What it has signed convicts it. The batch says so once more, which changes nothing.
+      // The signed trailer convicts its sender. The batch then reports `misbehaved` as well, which changes nothing.
       const shown: Statement[] = [{ kind: 'batch', from: member.node, phase, ...trailer }];
       throw this.#fault(asMixError(thrown), { suspect: member.position, shown });
     }
@@ -216,8 +220,8 @@ export class Inbox {
   }
 
   /**
-   * Ends the round over an error; names the culprit that the error carries, else `suspect`. Aborts name nobody. `shown`: what the
-   * culprit has signed that convicts it.
+   * Ends the round over an error. The culprit is the one that the error carries, else `suspect`; aborts name nobody. `shown`:
+   * statements of the culprit that convict it.
    */
   #fault(
     error: MixError,

@@ -1,12 +1,11 @@
-// Watches the team members of open rounds: a peer that answers nothing for a while is lost, one that answers with another
-// boot id has restarted and forgotten its rounds. Without it, a dead node that nobody happens to send to would only be
-// noticed when a phase deadline passes.
+// Watches the team members of open rounds: a peer that does not answer for a while is lost; a peer that answers with another boot
+// id has restarted and lost its rounds. Without this watch, a dead node that nobody sends to would only be noticed at a deadline.
 import { type BootId, type CancelTimer, type Clock, type NodeId, sleep } from '../../base/index.js';
 import type { Link } from '../../protocol/index.js';
 
 export interface PeerWatchOptions {
   readonly intervalMs: number;
-  /** No answer for this long: lost. */
+  /** Time without an answer after which a peer is lost. */
   readonly lostMs: number;
 }
 
@@ -61,7 +60,7 @@ export class Liveness {
       this.#records.set(peer, { bootId, lastAnswerMs: clock.nowMs() });
       if (before.bootId !== undefined && before.bootId !== bootId) this.#deps.onTrouble(peer, 'PEER_RESTARTED');
     } catch {
-      // One missed answer is nothing yet; how long it lasts decides.
+      // One missed answer proves nothing; the time without an answer decides.
       if (clock.nowMs() - before.lastAnswerMs >= options.lostMs) this.#deps.onTrouble(peer, 'PEER_LOST');
     } finally {
       cancel();

@@ -1,4 +1,4 @@
-// Counts what a node refuses, by error code and by what it was, on its way back to whoever sent it.
+// Counter of refused inputs, by error code and kind of input.
 import { asMixError, type MixError } from '../../base/index.js';
 import type { Metrics } from '../../base/metrics.js';
 
@@ -9,7 +9,7 @@ export class Refusals {
     this.#count = metrics.counter('refused_inputs_total', 'Inputs refused, by error code', ['code', 'what']);
   }
 
-  /** Runs work whose rejection is a refusal. @throws MixError: the work's own */
+  /** Runs asynchronous work whose rejection counts as a refusal. @throws MixError: the work's own */
   async counted<T>(what: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
@@ -18,7 +18,7 @@ export class Refusals {
     }
   }
 
-  /** The same for work that is done at once. */
+  /** Runs synchronous work, likewise. */
   countedNow<T>(what: string, work: () => T): T {
     try {
       return work();

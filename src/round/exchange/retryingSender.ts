@@ -1,5 +1,5 @@
-// Gets messages and batches to team members over a Link that may fail: tries again with growing, jittered pauses while the
-// failure is one that may pass, reports a peer that stays unreachable, and never sends anything but the same bytes.
+// Delivers messages and batches to team members over a Link that may fail: retries with growing, jittered pauses while the error
+// is retryable, reports a peer that stays unreachable, and sends the same bytes each time.
 import {
   asMixError,
   type BackoffBounds,
@@ -15,11 +15,11 @@ import type { Logger } from '../../base/log.js';
 import type { BatchSource, Claim, ClaimRejection, Link, SignedTeamMessage } from '../../protocol/index.js';
 
 export interface RetryPolicy extends BackoffBounds {
-  /** A peer whose every attempt failed with a connection error for this long is lost. */
+  /** A peer is lost if every attempt failed with a connection error for this long. */
   readonly peerLostMs: number;
 }
 
-/** Loopback and data-centre links recover in milliseconds, wide ones in seconds; a phase deadline bounds the whole. */
+/** Loopback and data-centre links recover in milliseconds, wide-area ones in seconds; a phase deadline limits the total. */
 export const DEFAULT_RETRY: RetryPolicy = { firstMs: 25, longestMs: 1_000, peerLostMs: 8_000 };
 
 const isConnectionError = (error: MixError): boolean => error.code === 'LINK_DOWN' || error.code === 'LINK_TIMEOUT';
@@ -30,9 +30,9 @@ interface RetryingSenderDeps {
   readonly rng: Rng;
   readonly log: Logger;
   readonly retry: RetryPolicy;
-  /** A peer is lost; called once until it is reached again. */
+  /** A peer is lost; called once until the peer is reached again. */
   readonly onPeerLost: (peer: NodeId) => void;
-  /** A peer refused what we sent, for good. */
+  /** A peer refused what this node sent, with an error that is not retryable. */
   readonly onRefused: (peer: NodeId, round: RoundId, what: string, error: MixError) => void;
 }
 
@@ -49,19 +49,19 @@ export class RetryingSender {
     this.#deps = deps;
   }
 
-  /** Delivers until acknowledged, refused for good, or aborted. Never rejects. */
+  /** Delivers until acknowledged, refused without retry, or aborted. Never rejects. */
   deliver(to: NodeId, message: SignedTeamMessage, signal: AbortSignal): Promise<void> {
     const parcel = { round: message.round, what: message.message.kind };
     return this.#insist(to, parcel, signal, () => this.#deps.link.deliver(to, message, signal));
   }
 
-  /** Sends a batch until acknowledged, refused for good, or aborted. Never rejects. */
+  /** Sends a batch until acknowledged, refused without retry, or aborted. Never rejects. */
   transfer(to: NodeId, source: BatchSource, signal: AbortSignal): Promise<void> {
     const parcel = { round: source.header.round, what: source.header.phase };
     return this.#insist(to, parcel, signal, () => this.#deps.link.transfer(to, source, signal));
   }
 
-  /** Has a peer judge submissions, however often it takes. @throws MixError where it refuses for good; ABORTED */
+  /** Has a peer judge submissions, with retries. @throws MixError: the peer's refusal if it is not retryable; ABORTED */
   async screen(
     to: NodeId,
     round: RoundId,
@@ -89,7 +89,7 @@ export class RetryingSender {
       } catch (thrown) {
         if (signal.aborted) return;
         const error = asMixError(thrown);
-        // What we sent ended with its round, here or there: nobody refused anything.
+        // The round ended, here or at the peer: this is no refusal.
         if (error.code === 'ABORTED') return;
         if (!error.retryable) return this.#refused(to, parcel, error);
         unreachableSinceMs = isConnectionError(error) ? (unreachableSinceMs ?? clock.nowMs()) : undefined;
@@ -113,5 +113,5 @@ export class RetryingSender {
   }
 }
 
-/** The error that ends what a finished round still had under way. */
+/** The error that ends the deliveries and waits of an ended round. */
 export const roundEnded = (): MixError => new MixError('ABORTED', { what: 'the round has ended' });

@@ -1,11 +1,11 @@
-// Looks after a team's links ahead of its rounds, so that a phase finds them at their full rate: TCP starts slowly on a new
+// Warms up a team's links ahead of its rounds, so that a phase finds them at their full rate: TCP starts slowly on a new
 // connection, and again on one that was idle for a fraction of a second.
 //
-//   round opened       a batch of full size to each neighbour in the ring and a ping round the whole ring: both tell what the
-//                      links can do before the first real batch needs them, and connect them while this node computes alone
-//   batch collected    now and then as much as a batch to each member, on the connections of realtime
+//   round opened       a batch of full size to each neighbour in the ring and a ping round the whole ring: both connect the links and
+//                      measure them before the first real batch, while this node computes alone
+//   batch collected    at intervals as much as a batch to each member, on the connections of realtime
 //
-// Nothing of it is needed: a round neither waits for it nor fails with it.
+// All of it is optional: a round neither waits for it nor fails with it.
 
 import {
   asMixError,
@@ -30,26 +30,26 @@ import {
   type Stage,
 } from '../../protocol/index.js';
 
-/** More of a batch than this would not make a link faster: it is what a gigabit a second holds in 90 ms, rounded up. */
+/** Largest warm-up; more would not make a link faster: 1 Gbit/s holds 11 MB in 90 ms, rounded up. */
 const WARM_BYTES_MAX = 1 << 24;
-/** What a new TCP connection sends at once (RFC 6928): a batch that is no larger needs no warming. */
+/** Initial window of a new TCP connection (RFC 6928): a batch of at most this size needs no warm-up. */
 const INITIAL_WINDOW_BYTES = 14_600;
 /**
- * Batches that a warming is as large as. A slow start that sends as much as one ends with a window of half to one of it, so that
- * every other batch would take a round trip more; and bbr paces by the rate that it has seen, which grows with what is sent.
- * Measured over 90 ms and 1 Gbit/s (`millrace bench link`): 1,000 slots with bbr in 1.5 times the ideal after 1, 1.25 after 2.
+ * Size of a realtime warm-up, in batches. A slow start that sends one batch ends with a window of half to one batch, so that
+ * every other batch would take a round trip more; and bbr paces by the rate that it has seen, which grows with the bytes sent.
+ * Measured over 90 ms and 1 Gbit/s (`millrace bench link`): 1,000 slots with bbr take 1.5 times the ideal after 1, 1.25 after 2.
  */
 const WARM_BATCHES = 2;
-/** Nearer than this, a slow start is over before anybody notices. */
+/** Round trip below which slow start costs no noticeable time. */
 const NEAR_MS = 2;
-/** A round trip round the ring that takes longer is lost. */
+/** Longest valid round trip round the ring; a longer one is discarded. */
 const CIRCLE_TIMEOUT_MS = 30_000;
 const CIRCLE_BUCKETS = [1, 3, 10, 30, 100, 200, 300, 500, 1_000, 3_000, 10_000];
 
 interface WarmUpPolicy {
   /**
-   * Pause between two warmings of a connection while messages are collected: less than TCP takes an idle connection's rate
-   * away after. Infinity where the kernel does not (Linux: net.ipv4.tcp_slow_start_after_idle = 0), so that one is enough.
+   * Pause between two warm-ups of a connection while messages are collected; shorter than the idle time after which TCP resets a
+   * connection's window. Infinity if the kernel does not reset it (Linux: net.ipv4.tcp_slow_start_after_idle = 0): one is enough.
    */
   readonly keepWarmMs: number;
 }
@@ -67,7 +67,7 @@ interface WarmUpDeps {
 interface Cared {
   readonly info: RoundInfo;
   readonly stop: AbortController;
-  /** Of the ping that we sent round: its id, and when. */
+  /** The ping that this node sent round the ring: its id and time. */
   circle: { readonly id: Uint8Array; readonly sentMs: number } | undefined;
   warming: boolean;
 }
@@ -85,7 +85,7 @@ export class LinkWarmUp {
     this.#failures = metrics.counter('link_checks_failed_total', 'Test batches and ring pings that failed', ['check']);
   }
 
-  /** A round of this node is in a stage now. */
+  /** A round of this node enters a stage. */
   onStage(info: RoundInfo, stage: Stage): void {
     if (stage === 'PRECOMPUTING') this.#begin(info);
     else if (stage === 'QUEUED') void this.#keepWarm(info.round);
@@ -93,7 +93,10 @@ export class LinkWarmUp {
     else if (stage === 'COMPLETED' || stage === 'FAILED') this.#end(info.round);
   }
 
-  /** A ring's ping reached us: hands it on, or notes how long it took. @throws MixError ROUND_UNKNOWN, PHASE_SENDER_WRONG */
+  /**
+   * Handles a ping round the ring: passes it on, or records its time if it was this node's. @throws MixError ROUND_UNKNOWN,
+   * PHASE_SENDER_WRONG
+   */
   onCircle(from: NodeId, ping: CirclePing): void {
     const cared = this.#rounds.get(ping.round);
     if (!cared) throw new MixError('ROUND_UNKNOWN', { round: Number(ping.round) });
@@ -107,7 +110,7 @@ export class LinkWarmUp {
       return;
     }
     const { circle } = cared;
-    // Once: whoever sends it again would write our metrics for us.
+    // Counts once: a peer that repeats the ping could otherwise falsify the metric.
     cared.circle = undefined;
     if (!circle || !equalBytes(circle.id, ping.id)) return;
     const ms = this.#deps.clock.nowMs() - circle.sentMs;
@@ -126,7 +129,7 @@ export class LinkWarmUp {
     this.#rounds.set(info.round, cared);
     const { team } = info;
     const position = team.indexOf(this.#deps.self);
-    // The decrypt ring runs up and the permute ring down, so a node sends to both of its neighbours.
+    // The decrypt ring runs up and the permute ring down: a node sends to both neighbours.
     const neighbours = new Set([around(team, position + 1), around(team, position + team.length - 1)]);
     for (const node of neighbours) void this.#test(cared, node);
     if (position !== 0) return;
@@ -145,7 +148,7 @@ export class LinkWarmUp {
     this.#deps.probe.circle(to, ping, cared.stop.signal).catch((thrown) => this.#failed(cared, to, 'circle', thrown));
   }
 
-  /** Warms the realtime connections to all members, until the batch is closed. */
+  /** Keeps the realtime connections to all members warm until the batch is closed. */
   async #keepWarm(round: RoundId): Promise<void> {
     const cared = this.#rounds.get(round);
     if (!cared || cared.warming) return;

@@ -1,9 +1,10 @@
-// What a round takes at which point: which messages and batches can honestly exist now, given how far this node has come.
+// Messages and batches that a round accepts at each step, given how far this node has come. Apart from reducer.ts because the
+// inbox asks before a message reaches the machine.
 import type { ErrorCode } from '../../base/index.js';
 import type { BatchPhase, Stage, TeamMessageKind } from '../../protocol/index.js';
 import { PROGRESS, type Progress, type RoundState } from './state.js';
 
-/** What this node must have done before this message or batch can honestly exist. */
+/** The progress of this node without which an honest member cannot have sent this message or batch. */
 const REQUIRES: Record<Exclude<TeamMessageKind, 'roundError'> | BatchPhase | 'screening', Progress> = {
   keyShare: 'opened',
   sharesDigest: 'keyShare',
@@ -30,13 +31,13 @@ export const isOver = (stage: Stage): boolean => stage === 'COMPLETED' || stage 
 export const reached = (state: RoundState, least: Progress): boolean =>
   PROGRESS.indexOf(state.progress) >= PROGRESS.indexOf(least);
 
-/** Why this message or batch cannot be taken now; undefined where it can. */
+/** Returns the reason why this message or batch cannot be accepted now; undefined if it can. */
 export function refusal(
   state: RoundState,
   kind: TeamMessageKind | BatchPhase | 'screening',
   from: number,
 ): ErrorCode | undefined {
-  // Who failed tells everybody, also those who have ended before.
+  // A failed member tells everybody, members whose round has ended included.
   if (kind === 'roundError') return undefined;
   if (isOver(state.stage)) return 'ROUND_OVER';
   if (ONLY_FIRST_NODE.includes(kind) && from !== 0) return 'PHASE_SENDER_WRONG';

@@ -1,19 +1,20 @@
-// Who is to blame when a phase or a stage takes too long. A node knows only whom it waits for, and that one may itself wait
-// for another: along a ring, all but one of the team would name the wrong node. So a missed deadline does not end the round
-// at once: the node says whom it waits for (a signed round error), everybody answers likewise, and each follows the chain of
-// claims to the one that waits for nobody or says nothing. A false claim can at most close a circle, which names nobody.
+// Finds the node to blame when a phase or a stage takes too long. A node knows only which member it waits for, and that member
+// may itself wait for another: along a ring, all but one of the team would name the wrong node. So a missed deadline does not end
+// the round at once: the node tells which member it waits for (a signed round error), all others answer likewise, and each
+// follows the chain of claims to the member that waits for nobody or is silent. A false claim can at most close a circle, which
+// names nobody.
 //
-// The time of a phase runs from one step of this node to its next, so it covers the pass of the batch through all others. A
-// node that keeps a batch for most of it and then hands it on would have its successor at work when the time is over. That
-// is why half of the time counts, too: a node remembers whom it waited for then, and says so where it waits for nobody now,
-// or has only just been able to take its step.
+// The time of a phase runs from one step of this node to its next, so it covers the pass of the batch through all others. A node
+// that keeps a batch for most of that time and then passes it on would leave its successor at work at the deadline. Therefore
+// half of the time counts, too: a node remembers which member it waited for then, and claims it if it waits for nobody now, or
+// has only just been able to take its step.
 import type { BatchPhase, TeamMessageKind } from '../../protocol/index.js';
 import { type HoldUp, type PhaseWait, PROGRESS, type Progress, type RoundState } from './state.js';
 
-/** Steps after a hold-up for which it still explains a deadline that others miss: the last of a ring takes two at once. */
+/** Steps after a hold-up during which it still explains a deadline that others miss: the last node of a ring takes two at once. */
 const STEPS_REMEMBERED = 2;
 
-/** Claim of a node that waits for nobody: it is late by itself. */
+/** Claim of a node that waits for nobody: the node itself is late. */
 export const NOBODY = -1;
 
 /** Positions that this node is waiting for, nearest cause first. */
@@ -44,25 +45,25 @@ function awaited(state: RoundState): readonly number[] {
 }
 
 /**
- * The wait of this node for the team, which a phase's deadline ends; undefined where it waits for the scheduler (STANDBY) or
- * for senders (QUEUED, until it has judged the table of the closed batch), under the stage's deadline alone.
+ * Returns the wait of this node for the team, which a phase's deadline ends; undefined if it waits for the scheduler (STANDBY) or
+ * for senders (QUEUED, until it has judged the table of the closed batch): then only the stage's deadline applies.
  */
 export function phaseWait({ stage, progress }: RoundState): PhaseWait | undefined {
   const isClosed = stage === 'QUEUED' && progress === 'tableVerdict';
   return stage === 'PRECOMPUTING' || stage === 'REALTIME' || isClosed ? { stage, progress } : undefined;
 }
 
-/** False where that wait is over. */
+/** Returns false if that wait is over. */
 export const isInWait = (state: RoundState, wait: PhaseWait): boolean =>
   wait.stage === state.stage && wait.progress === state.progress;
 
-/** What this node remembers of a wait of which half of the time is over. */
+/** Returns the member that this node waits for when half of a phase's time is over. */
 export const findHoldUp = (state: RoundState): HoldUp => ({
   after: state.progress,
   by: awaited(state)[0] ?? NOBODY,
 });
 
-/** Steps that this node has taken since it was held up; undefined where that is too long ago, or never was. */
+/** Steps that this node has taken since it was held up; undefined if it was not, or more than STEPS_REMEMBERED ago. */
 function stepsSince({ holdUp, progress }: RoundState): number | undefined {
   if (!holdUp) return undefined;
   const steps = PROGRESS.indexOf(progress) - PROGRESS.indexOf(holdUp.after);
@@ -72,30 +73,30 @@ function stepsSince({ holdUp, progress }: RoundState): number | undefined {
 /** The phase that this node is in, in words. */
 export const describePhase = ({ progress }: RoundState): string => `phase after ${progress}`;
 
-/** The late part as this node sees it, in words: the phase where one was held up, else the stage. */
+/** The late part as this node sees it, in words: the phase if it was held up in one, else the stage. */
 export const lateAsSeen = (state: RoundState): string =>
   stepsSince(state) === undefined ? `stage ${state.stage}` : describePhase(state);
 
-/** True where this node has seen for itself that something is late, and so believes in a deadline that another has missed. */
+/** True if this node has seen a delay itself, and so believes a deadline that another member reports as missed. */
 export const seesDelay = (state: RoundState): boolean => state.late || stepsSince(state) !== undefined;
 
-/** What this node claims when a phase or a stage is over its time: a position, or NOBODY. */
+/** Returns the claim of this node when a phase or a stage is over its time: a position, or NOBODY. */
 export function ownClaim(state: RoundState): number {
   const steps = stepsSince(state);
   const heldUpBy = steps === undefined ? undefined : state.holdUp?.by;
   const now = awaited(state)[0];
-  // In the wait that is late, who is still missing comes first; after it, who made it late.
+  // Within the late wait, the member that is still missing comes first; after it, the one that made it late.
   return (steps === 0 ? (now ?? heldUpBy) : (heldUpBy ?? now)) ?? NOBODY;
 }
 
 interface Blame {
-  /** Where the chain of claims ends, from this node on; undefined where it runs in a circle. */
+  /** End of the chain of claims that begins at this node; undefined if the chain is a circle. */
   readonly culprit: number | undefined;
   /** Positions that wait for each other: one of them is wrong, or the link between them is. */
   readonly circle: readonly number[];
 }
 
-/** Follows the claims, from this node's on. A position that has made none is silent, and is the one to blame. */
+/** Follows the claims, beginning with this node's. A position without a claim is silent, and is to blame. */
 export function findBlame(position: number, claims: readonly (number | undefined)[]): Blame {
   const path: number[] = [];
   for (let suspect = position; ; ) {

@@ -1,16 +1,16 @@
-// The timers of a round on one node: one pair for its stage, one pair for the phase within it (half of the time, and all of
-// it), and the wait for the others' claims once a deadline was missed. They only send events, each with what it is about:
-// what a deadline means, and that one of a wait that is over means nothing, is the reducer's (machine/reducer.ts).
+// The timers of a round on one node: one pair for its stage and one pair for its phase (half of the time, and all of it), and the
+// wait for the others' claims after a missed deadline. They only dispatch events, each with its stage or wait; the reducer
+// (machine/reducer.ts) interprets them and ignores those of a wait that is over.
 import type { CancelTimer, Clock } from '../../base/index.js';
 import type { RoundDeadlines, Stage } from '../../protocol/index.js';
 import type { PhaseWait, RoundEvent } from './state.js';
 
-/** How long the others have to say whom they wait for once a deadline was missed: a few attempts of a delivery. */
+/** Time for the others to send their claims after a missed deadline: a few attempts of a delivery. */
 const CLAIMS_MS = 3_000;
 
 const unarmed: CancelTimer = () => {};
 
-/** The longest that a round may stay in a stage. */
+/** Returns the longest that a round may stay in a stage, ms. */
 export function stageMs(durations: RoundDeadlines, stage: Stage): number {
   const { precomputeMs, standbyMs, collectMs, realtimeMs } = durations;
   // Collecting ends when node 1 closes the batch; the others give it time to agree on the table, too.
@@ -18,7 +18,7 @@ export function stageMs(durations: RoundDeadlines, stage: Stage): number {
   return stage === 'STANDBY' ? standbyMs : stage === 'REALTIME' ? realtimeMs : precomputeMs;
 }
 
-/** The longest that a node may be between two steps of its own in a stage. */
+/** Returns the longest time between two steps of a node in a stage, ms. */
 export function phaseMs(durations: RoundDeadlines, stage: Stage): number {
   return stage === 'PRECOMPUTING' ? durations.precomputePhaseMs : durations.realtimePhaseMs;
 }
@@ -41,14 +41,14 @@ export class Deadlines {
     this.#ofStage = this.#arm(stageMs(this.#durations, stage), { type: 'late', stage }, { type: 'deadline', stage });
   }
 
-  /** Every step of the node starts this anew. */
+  /** Starts the time of a phase again, at every step of the node. */
   armPhase(wait: PhaseWait): void {
     this.#ofPhase();
     const durationMs = phaseMs(this.#durations, wait.stage);
     this.#ofPhase = this.#arm(durationMs, { type: 'phaseLate', wait }, { type: 'phaseDeadline', wait });
   }
 
-  /** Nothing is left to be missed: all that is awaited now is what the others say. */
+  /** Disarms all deadlines and waits for the others' claims only. */
   armClaims(): void {
     this.disarm();
     this.#ofStage = this.#clock.after(CLAIMS_MS, () => this.#dispatch({ type: 'claimsDue' }));

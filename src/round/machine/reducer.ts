@@ -1,7 +1,8 @@
-// The rules of one round on one node, as a pure reducer (state, event) → (state, effects). No clock, no network, no bytes
-// of batches: only who said what, which batches are in, and what follows. The order is the security, and it is here:
-// a share is opened (`openShares`) only by a node that holds every commitment over one C *and* H(x′); outputs are signed
-// only over verified openings; realtime starts only when all signed one table. test/round/commitOrder.test.ts walks it.
+// The rules of one round on one node, as a pure reducer (state, event) → (state, effects). No clock, no network, no bytes of
+// batches: only messages, batches that are in, and their consequences. The order of the protocol's steps is its security, and it
+// is enforced here: a node opens its share (`openShares`) only if it holds every commitment over one C *and* H(x′); outputs are
+// signed only over verified openings; realtime starts only when all signed one table. Exhaustive test:
+// test/round/commitOrder.test.ts.
 import { type ErrorCode, type NodeId, toHex } from '../../base/index.js';
 import type { Stage, TeamMessage } from '../../protocol/index.js';
 import { isOver, reached } from './admission.js';
@@ -81,7 +82,7 @@ function put<K extends string, Value>(
   return { ...table, [key]: row };
 }
 
-/** The digest by which messages of a kind are compared between positions. */
+/** Returns the value by which messages of a kind are compared between positions. */
 function comparable(message: TeamMessage): string {
   switch (message.kind) {
     case 'commitment':
@@ -99,7 +100,7 @@ function comparable(message: TeamMessage): string {
 const SETTLES: readonly RoundEvent['type'][] = ['claimsDue', 'fault'];
 const isRoundError = (event: RoundEvent): boolean => event.type === 'said' && event.message.kind === 'roundError';
 
-/** One step. Events that come after the end, or twice, change nothing; whatever moves the round on restarts its phase's time. */
+/** Takes one step. Events after the end, or repeated, change nothing; an event that moves the round on restarts its phase's time. */
 export function step(before: RoundState, event: RoundEvent): Step {
   const [state, effects] = follow(before, event);
   const wait = phaseWait(state);
@@ -108,7 +109,7 @@ export function step(before: RoundState, event: RoundEvent): Step {
 
 function follow(state: RoundState, event: RoundEvent): Step {
   if (isOver(state.stage)) return [state, []];
-  // The round has failed; all that is open is whose fault it is.
+  // The round has failed; only the culprit is open.
   if (state.missed && !SETTLES.includes(event.type) && !isRoundError(event)) return [state, []];
   switch (event.type) {
     case 'open': {
@@ -150,7 +151,7 @@ function onFault(state: RoundState, { code, detail, culprit, shown = [] }: Round
   return fail({ ...state, shown }, code, detail, culprit);
 }
 
-/** Remembers what was said; undefined where the same position has said it before. */
+/** Records a message; returns undefined if the same position has sent this kind before. */
 function hear(state: RoundState, from: number, message: TeamMessage, signature: Uint8Array): RoundState | undefined {
   const { kind } = message;
   if (saidBy(state, kind, from)) return undefined;
@@ -208,7 +209,7 @@ function withRejections(
   return rejected;
 }
 
-/** A member ended the round: it is over for us, too, for the reason it gave. The node it names for that is its word only. */
+/** A member ended the round: it is over here, too, for the member's reason. The node that it accuses is hearsay. */
 function onRoundError(
   state: RoundState,
   from: number,
@@ -217,15 +218,15 @@ function onRoundError(
 ): Step {
   if (from === state.position) return [state, []];
   if (message.code === 'DEADLINE_MISSED') return onClaim(state, from, message);
-  // Who names somebody has seen no dummy missing, but heard one say so without ground: that is its word, like any other.
+  // If it names a culprit, the reporter only heard this claim and found it unfounded (see `unfounded`): hearsay like any other.
   const doubts = message.code === 'OUTPUTS_INCOMPLETE' && message.culprit === undefined;
   if (doubts) return onOutputsDoubted(state, from, message);
   return failBy(state, hearsay(state, from, message, proven));
 }
 
 /**
- * A member says that a dummy is missing. That can only be seen by who has all openings, this node's among them; and who has opened will
- * see it, or not, itself.
+ * A member claims that a dummy is missing. Only a member that has all openings, this node's included, can see that; a node that
+ * has opened checks the claim by its own outputs.
  */
 function onOutputsDoubted(state: RoundState, from: number, { code }: TeamMessage & { kind: 'roundError' }): Step {
   if (state.stage !== 'REALTIME' || !reached(state, 'opening'))
@@ -237,7 +238,7 @@ function onOutputsDoubted(state: RoundState, from: number, { code }: TeamMessage
 const unfounded = (state: RoundState, { from, code }: NonNullable<RoundState['doubted']>): Step =>
   fail(state, code, 'the outputs are those of the table', from);
 
-/** What a member says of the end of a round. Only evidence that we have checked convicts anybody, and what it says of itself. */
+/** Returns the failure that a member reports. Only evidence that this node has checked convicts a member, or its own word. */
 function hearsay(
   { team }: RoundState,
   from: number,
@@ -255,7 +256,7 @@ function onPhaseDeadline(state: RoundState): Step {
   return onDeadline({ ...state, holdUp }, describePhase(state));
 }
 
-/** What this node claims when a deadline is missed, and the wait for what the others do. */
+/** Returns this node's claim after a missed deadline, and the wait for the others' claims. */
 function claimed(
   state: RoundState,
   what: string,
@@ -272,7 +273,7 @@ function claimed(
   };
 }
 
-/** Time is over: ask everybody whom they wait for. A precomputation that nobody used in time just expires. */
+/** A deadline is missed: asks all members which one they wait for. A precomputation that was not used in time just expires. */
 function onDeadline(state: RoundState, what: string): Step {
   if (state.stage === 'STANDBY') return fail(state, 'DEADLINE_MISSED', 'nobody used the precomputation in time');
   const { missed, effects } = claimed(state, what);
@@ -280,8 +281,8 @@ function onDeadline(state: RoundState, what: string): Step {
 }
 
 /**
- * Somebody's deadline has passed. Where we have seen no delay ourselves, we answer and end the round, too, but name nobody:
- * whom another waits for need not be at fault, and that it is late is its word alone.
+ * A member reports a missed deadline. A node that has seen no delay itself answers and ends the round, but names nobody: the
+ * member that another waits for need not be at fault, and the delay itself is hearsay.
  */
 function onClaim(state: RoundState, from: number, message: TeamMessage & { kind: 'roundError' }): Step {
   if (state.stage === 'STANDBY') return failBy(state, hearsay(state, from, message));
@@ -321,12 +322,12 @@ function onSharesDigest(state: RoundState): Step {
 function onCommitment(state: RoundState): Step {
   const all = allSaid(state, 'commitment');
   if (!all) return [state, []];
-  // Every commitment carries node 1's signature under its C, checked on arrival: a difference is node 1's doing.
+  // Every commitment carries node 1's signature under its C, checked on arrival: a difference is node 1's fault.
   if (!unanimous(all, state.made.shares))
     return fail(state, 'EQUIVOCATION', 'the first node revealed two ciphertexts', 0);
   const [standby, effects] = enter(state, 'STANDBY');
   const [queued, more] = state.assigned ? enter(standby, 'QUEUED') : [standby, []];
-  // A verdict can overtake the last commitment; what all of them allow is done here then.
+  // A verdict can overtake the last commitment: if all verdicts are in, continue here.
   const [next, rest] = onVerdict(queued);
   return [next, [...effects, ...more, ...rest]];
 }
@@ -334,7 +335,7 @@ function onCommitment(state: RoundState): Step {
 function onVerdict(state: RoundState): Step {
   const all = allSaid(state, 'tableVerdict');
   if (!all || (state.stage !== 'STANDBY' && state.stage !== 'QUEUED')) return [state, []];
-  // Likewise with node 1's signature under the proposal.
+  // Every verdict carries node 1's signature under the proposal, likewise.
   if (!unanimous(all, state.made.judgeTable))
     return fail(state, 'EQUIVOCATION', 'the first node proposed two tables', 0);
   const [next, effects] = enter(state, 'REALTIME');
@@ -388,7 +389,7 @@ function onBatch(before: RoundState, { phase, from, trailer, opening }: RoundEve
   }
 }
 
-/** Outputs are computed once every opening is in and verified and x′ is the one that was committed to. */
+/** Requests the outputs once every opening is in and verified, and x′ is the committed one. */
 function maybeOutputs(state: RoundState): Step {
   const ends = (state.batches.opening ?? []).filter((end) => end !== undefined);
   const mixed = state.batches.mixed?.[0];
@@ -404,7 +405,7 @@ function maybeOutputs(state: RoundState): Step {
 function onRingDone(state: RoundState, phase: 'precompDecrypt' | 'realtimeDecrypt'): Step {
   const next = advance(state, phase);
   const permute = phase === 'precompDecrypt' ? 'precompPermute' : 'realtimePermute';
-  // The last node turns the ring round: its own output is what it permutes.
+  // The last node turns the ring round: it permutes its own output.
   return [next, state.position === state.size - 1 ? [{ type: 'work', task: permute }] : []];
 }
 
@@ -433,7 +434,7 @@ function onWorked(before: RoundState, event: RoundEvent & { type: 'worked' }): S
     case 'slotKeys':
       return [state, []];
     case 'realtimePermute':
-      // The first node says H(x′); every other passes the batch on.
+      // The first node sends H(x′); every other node sends the batch on.
       return [advance(state, 'realtimePermute'), say ? saying : [{ type: 'send', phase: 'realtimePermute' }]];
     case 'outputs':
       if (state.doubted) return unfounded(state, state.doubted);

@@ -1,5 +1,5 @@
-// The vocabulary of the round's state machine: stages, what a node remembers of a round, the events that reach it and the
-// effects it asks for. The rules are in reducer.ts; run/round.ts carries the effects out.
+// Types of the round's state machine: stages, the state of a round, events and effects. The rules are in reducer.ts; run/round.ts
+// carries the effects out.
 
 import type { ErrorCode, NodeId } from '../../base/index.js';
 import type { RejectionReason, SlotRejection, SlotTable } from '../../cmix/index.js';
@@ -14,8 +14,8 @@ import type {
 } from '../../protocol/index.js';
 
 /**
- * How far this node has come, in the only order there is. A message that could only be an answer to a step this node has
- * not taken cannot be honest: that is how a wrong phase is told from a message that merely overtook another one.
+ * The progress of this node, in the only possible order. A message that presupposes a step which this node has not taken cannot
+ * be honest: that distinguishes a wrong phase from a message that overtook another.
  */
 export const PROGRESS = [
   'opened',
@@ -33,7 +33,7 @@ export const PROGRESS = [
 ] as const;
 export type Progress = (typeof PROGRESS)[number];
 
-/** Work that a node does on its own; its end comes back as the event `worked`. */
+/** A computation of this node; its end comes back as the event `worked`. */
 export type Task =
   | 'keyShare' // pick z, prove it
   | 'teamKey' // combine the shares, digest their list
@@ -41,18 +41,18 @@ export type Task =
   | 'precompPermute'
   | 'shares' // D_i, σ_i, com_i, c⁻¹
   | 'judgeTable'
-  | 'settleTable' // apply the verdicts, write the round down
+  | 'settleTable' // apply the verdicts, record the round
   | 'slotKeys' // derive k∘r
   | 'realtimePermute'
   | 'outputs';
 
-/** What a node is in the middle of: its next step after `progress`, in a stage that goes in phases. */
+/** The wait of a node for its next step after `progress`, in a stage that has phases. */
 export interface PhaseWait {
   readonly stage: Stage;
   readonly progress: Progress;
 }
 
-/** Half of a phase's time went by between two steps of this node: after which step, and whom it waited for then. */
+/** Half of a phase's time went by between two steps of this node: the step before, and the member that it waited for. */
 export interface HoldUp {
   readonly after: Progress;
   /** A position, or NOBODY: this node itself was at work. */
@@ -60,50 +60,50 @@ export interface HoldUp {
 }
 
 export type ProposalMessage = TeamMessage & { readonly kind: 'tableProposal' };
-/** Every other message: it needs nothing beside it. */
+/** Every other message: complete by itself. */
 export type PlainMessage = Exclude<TeamMessage, ProposalMessage>;
 
-/** What node 1 proposes: the slot table, decoded, and on node 1 itself M of each slot as submitted; null for empty ones. */
+/** The proposal of node 1: the slot table, decoded; on node 1 itself also M of each slot as submitted, null for empty ones. */
 export interface Proposal {
   readonly table: SlotTable;
   readonly payloads: readonly (Uint8Array | null)[];
 }
 
-/** A member's message, which this node has checked. */
+/** A member's message that this node has checked. */
 export interface Said<K extends TeamMessageKind = TeamMessageKind> {
   readonly message: TeamMessage & { readonly kind: K };
   readonly signature: Uint8Array;
-  /** By which messages of a kind are compared between members: hex of a digest, or 'said'. */
+  /** Value by which messages of a kind are compared between members: hex of a digest, or 'said'. */
   readonly says: string;
 }
 
-/** The end of a batch that is in. */
+/** The trailer of a batch that is in. */
 export interface BatchEnd {
   readonly root: string;
   readonly trailer: BatchTrailer;
-  /** What the end of an opening carries, unless it is this node's own. */
+  /** Trailer of an opening; undefined for this node's own. */
   readonly opening: OpeningExtra | undefined;
 }
 
-/** A slot that a member has rejected. */
+/** A member's rejection of a slot. */
 interface TeamRejection {
-  /** Of the member, in the team. */
+  /** Position of the member in the team. */
   readonly position: number;
   readonly reason: RejectionReason;
 }
 
 export type RoundEvent =
   | { readonly type: 'open' }
-  /** A verified message, the first of its kind from this position; what this node says comes back to itself, too. */
+  /** A verified message, the first of its kind from this position; this node's own messages, too. */
   | {
       readonly type: 'said';
       readonly from: number;
       readonly message: PlainMessage;
       readonly signature: Uint8Array;
-      /** Of a round error: the position that the evidence in it convicts, as this node has checked. */
+      /** Of a round error: the position that its evidence convicts, checked by this node. */
       readonly proven?: number | undefined;
     }
-  /** The same of a slot table that node 1 proposes. */
+  /** A slot table that node 1 proposes, likewise. */
   | {
       readonly type: 'proposed';
       readonly from: number;
@@ -119,9 +119,9 @@ export type RoundEvent =
       readonly trailer: BatchTrailer;
       readonly opening?: OpeningExtra | undefined;
     }
-  /** The last chunk of our part of a decrypt ring is computed. */
+  /** The last chunk of this node's part of a decrypt ring is computed. */
   | { readonly type: 'ringDone'; readonly phase: 'precompDecrypt' | 'realtimeDecrypt' }
-  /** `digest`: of what the task made, as hex; its meaning depends on the task. */
+  /** `digest`: hex, of the task's result; its meaning depends on the task. */
   | {
       readonly type: 'worked';
       readonly task: Task;
@@ -135,13 +135,13 @@ export type RoundEvent =
   | { readonly type: 'deadline'; readonly stage: Stage }
   /** Half of this stage's time is over. */
   | { readonly type: 'late'; readonly stage: Stage }
-  /** The node has taken no step for the time of a phase. Of a wait that is over, it says nothing. */
+  /** The node has taken no step for the time of a phase. Ignored if that wait is over. */
   | { readonly type: 'phaseDeadline'; readonly wait: PhaseWait }
   /** Half of the time of a phase is over. */
   | { readonly type: 'phaseLate'; readonly wait: PhaseWait }
-  /** Time to say who is to blame for a missed deadline. */
+  /** The wait for claims is over: determine the culprit of a missed deadline. */
   | { readonly type: 'claimsDue' }
-  /** Something is wrong; `culprit` is a position, where it is known whose fault. `shown`: what it has signed that convicts it. */
+  /** An error; `culprit` is a position, if known. `shown`: statements of the culprit that convict it. */
   | {
       readonly type: 'fault';
       readonly code: ErrorCode;
@@ -150,12 +150,12 @@ export type RoundEvent =
       readonly shown?: readonly Statement[];
     };
 
-/** Work that is asked for, with what others have said that it goes by. */
+/** A task, with the inputs from others' messages that it needs. */
 export type Work =
   | { readonly task: 'keyShare' | 'generate' | 'precompPermute' | 'slotKeys' | 'realtimePermute' }
   /** `shares`: encoded, in ring order. */
   | { readonly task: 'teamKey'; readonly shares: readonly Uint8Array[] }
-  /** The end of the C that node 1 reveals. */
+  /** `reveal`: trailer of the C that node 1 reveals. */
   | { readonly task: 'shares'; readonly reveal: BatchTrailer }
   | {
       readonly task: 'judgeTable';
@@ -165,7 +165,7 @@ export type Work =
     }
   /** `verdicts`: in ring order. */
   | { readonly task: 'settleTable'; readonly verdicts: readonly (readonly SlotRejection[])[] }
-  /** `openings`: what the others' carry. */
+  /** `openings`: the trailers of the others' openings. */
   | { readonly task: 'outputs'; readonly mixDigest: Uint8Array; readonly openings: readonly TeamOpening[] };
 
 /** The opening of another member. */
@@ -174,7 +174,7 @@ export interface TeamOpening {
   readonly extra: OpeningExtra;
 }
 
-/** H(x′), as node 1 has signed it. */
+/** H(x′), signed by node 1. */
 export interface MixCommit {
   readonly digest: Uint8Array;
   readonly signature: Uint8Array;
@@ -182,42 +182,42 @@ export interface MixCommit {
 
 export type RoundEffect =
   | { readonly type: 'stage'; readonly stage: Stage }
-  /** Arm the deadline of this stage; every earlier one is disarmed. */
+  /** Arm the deadline of this stage; disarm all earlier ones. */
   | { readonly type: 'deadline'; readonly stage: Stage }
-  /** Arm the deadline of the phase that leads to this node's next step; the one before it is disarmed. */
+  /** Arm the deadline of the phase that leads to this node's next step; disarm the one before it. */
   | { readonly type: 'phaseDeadline'; readonly wait: PhaseWait }
-  /** Give the others a moment to say whom they wait for. */
+  /** Wait a moment for the others' claims. */
   | { readonly type: 'awaitClaims' }
   | ({ readonly type: 'work' } & Work)
-  /** Sign, take in ourselves, and send to everybody. */
+  /** Sign, dispatch to this node itself, and send to all members. */
   | { readonly type: 'say'; readonly message: PlainMessage }
   | { readonly type: 'propose'; readonly message: ProposalMessage; readonly proposal: Proposal }
-  /** Multiply and pass on, chunk by chunk, whatever is and will be in. */
+  /** Multiply and pass on, chunk by chunk, as chunks arrive. */
   | { readonly type: 'runRing'; readonly phase: 'precompDecrypt' | 'realtimeDecrypt' }
   /** Send a batch that is complete here. */
   | { readonly type: 'send'; readonly phase: 'precompPermute' | 'reveal' | 'realtimePermute' | 'mixed' }
-  /** Release D_i, σ_i and the nonce to everybody. The one effect that must never come early. */
+  /** Release D_i, σ_i and the nonce to all members. The one effect that must never come early. */
   | { readonly type: 'openShares'; readonly mixCommit: MixCommit }
-  /** Multiply x′ or somebody's shares into what will be the outputs. */
+  /** Multiply x′ or a member's shares into the product that becomes the outputs. */
   | { readonly type: 'accumulate'; readonly phase: 'mixed' | 'opening'; readonly from: number }
   | { readonly type: 'fail'; readonly failure: RoundFailure };
 
 export interface RoundFailure {
   readonly code: ErrorCode;
-  /** Position of the node to blame, as this node has seen or checked itself; undefined where it cannot know. */
+  /** Position of the node to blame, as this node has seen or checked itself; undefined if unknown. */
   readonly culprit: number | undefined;
-  /** Hearsay: whom the reporter names, where it is another member and nothing that it said could be checked. */
+  /** Hearsay: the member that the reporter names, if that is another and nothing shown could be checked. */
   readonly accused: number | undefined;
   readonly detail: string;
-  /** Position of the member who reported it; our own where we found it. */
+  /** Position of the member that reported it; this node's own if it found the failure. */
   readonly reporter: number;
 }
 
-/** A deadline that was missed: the round has failed, and all that is open is whose fault it is. */
+/** A missed deadline: the round has failed, only the culprit is open. */
 export interface Missed {
-  /** In words. */
+  /** The late part, in words. */
   readonly what: string;
-  /** The position that each position says it waits for (round/machine/blame.ts); undefined where it has not said so. */
+  /** The position that each position claims to wait for (round/machine/blame.ts); undefined without a claim. */
   readonly claims: readonly (number | undefined)[];
 }
 
@@ -227,32 +227,32 @@ export interface RoundState {
   readonly position: number;
   readonly stage: Stage;
   readonly progress: Progress;
-  /** What each position has said, by kind. */
+  /** The message of each kind, by position. */
   readonly said: { readonly [K in TeamMessageKind]?: readonly (Said | undefined)[] };
-  /** The end of each batch that is in, by phase and position. */
+  /** The trailer of each batch that is in, by phase and position. */
   readonly batches: { readonly [P in BatchPhase]?: readonly (BatchEnd | undefined)[] };
-  /** The rejection of each slot that anybody has rejected, of the first of them in the team. */
+  /** The rejection of each rejected slot, by the first member in ring order that rejected it. */
   readonly rejected: ReadonlyMap<number, TeamRejection>;
-  /** Results of our own work that later messages are compared with. */
+  /** Results of this node's own work, to compare later messages with. */
   readonly made: { readonly [T in Task]?: string };
   readonly assigned: boolean;
-  /** Set once a deadline was missed. */
+  /** Set after a missed deadline. */
   readonly missed?: Missed | undefined;
-  /** Half of the stage's time is over: another one's missed deadline is believable. */
+  /** Half of the stage's time is over: another member's missed deadline is believable. */
   readonly late: boolean;
   /** The last time that half of a phase's time was over in this stage. */
   readonly holdUp?: HoldUp | undefined;
-  /** A member ended the round for what this node is about to see itself: which one, and what it said. */
+  /** A member ended the round for an error that this node is about to see itself: position and error code. */
   readonly doubted?: { readonly from: number; readonly code: ErrorCode } | undefined;
   readonly failure?: RoundFailure;
-  /** What the culprit of the failure has signed that convicts it, beside what it has said and sent. */
+  /** Statements of the failure's culprit that convict it, beside its messages and batches. */
   readonly shown: readonly Statement[];
 }
 
 const isKind = <K extends TeamMessageKind>(kind: K, said: Said | undefined): said is Said<K> =>
   said?.message.kind === kind;
 
-/** The message of a kind that a position has sent; undefined where it has sent none. */
+/** Returns the message of a kind that a position has sent; undefined if there is none. */
 export function saidBy<K extends TeamMessageKind>(
   { said }: RoundState,
   kind: K,
@@ -262,7 +262,7 @@ export function saidBy<K extends TeamMessageKind>(
   return isKind(kind, found) ? found : undefined;
 }
 
-/** What all positions have said of a kind, in ring order; undefined while somebody is missing. */
+/** Returns the messages of a kind from all positions, in ring order; undefined while one is missing. */
 export function allSaid<K extends TeamMessageKind>(state: RoundState, kind: K): readonly Said<K>[] | undefined {
   const row: readonly (Said | undefined)[] = state.said[kind] ?? [];
   const present = row.filter((said): said is Said<K> => isKind(kind, said));

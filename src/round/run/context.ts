@@ -1,5 +1,5 @@
-// What the drivers of a round share: its fixed facts, the ports, its secrets, and its batches by phase. A driver computes;
-// it neither decides what comes next (machine/reducer.ts) nor talks to the network (round.ts).
+// The shared part of a round's drivers: its fixed facts, the ports, its secrets, and its batches by phase. A driver computes; it
+// neither decides the next step (machine/reducer.ts) nor uses the network (round.ts).
 
 import { MixError, type Rng } from '../../base/index.js';
 import type { SigningKey } from '../../cmix/index.js';
@@ -25,10 +25,10 @@ interface RoundPorts {
   readonly engine: Engine;
   readonly rng: Rng;
   readonly key: SigningKey;
-  /** Aborted when the round ends: engine work and waits stop. */
+  /** Aborted when the round ends: stops engine work and waits. */
   readonly signal: AbortSignal;
   readonly secrets: RoundSecrets;
-  /** Fraction of a phase that this node has done: 0 when it starts, 1 when it ends. */
+  /** Progress of this node in a phase: 0 at its start, 1 at its end. */
   readonly onProgress: (phase: PhaseName, fraction: number) => void;
 }
 
@@ -55,7 +55,7 @@ export class RoundContext {
     return this.facts.position === this.size - 1;
   }
 
-  /** Older rounds first: they are ready one after the other, and not all of them late together. */
+  /** Older rounds first: rounds finish one after the other, instead of all of them late together. */
   get precompute(): WorkOptions {
     return { priority: 'precompute', ...this.#work };
   }
@@ -77,7 +77,7 @@ export class RoundContext {
     return listReceivers(phase, this.facts.position, this.size);
   }
 
-  /** The batch of this phase from this position, made on first use. */
+  /** Returns the batch of this phase from this position, made on first use. */
   incoming(phase: BatchPhase, from: number, events: IncomingBatchEvents): IncomingBatch {
     const key = `${phase}/${from}`;
     let batch = this.#incoming.get(key);
@@ -93,20 +93,20 @@ export class RoundContext {
     return this.#incoming.get(`${phase}/${from}`);
   }
 
-  /** Bytes of the batch of this phase from this position, or of this node's own, as far as there is one. */
+  /** Bytes of the batch of this phase from this position, or of this node's own; undefined if there is none yet. */
   held(phase: BatchPhase, from: number): Uint8Array | undefined {
     const batch = from === this.facts.position ? this.#outgoing.get(phase) : this.received(phase, from);
     return batch?.bytes;
   }
 
-  /** The same where the machine says that it is whole. @throws MixError INTERNAL where there is none */
+  /** The same, for a batch that the machine knows to be whole. @throws MixError INTERNAL if there is none */
   whole(phase: BatchPhase, from: number): Uint8Array {
     const bytes = this.held(phase, from);
     if (!bytes) throw new MixError('INTERNAL', { what: 'a batch that is not in', phase, from });
     return bytes;
   }
 
-  /** The batch that this node sends (or, at the turn of a ring, keeps) in this phase, made on first use. */
+  /** Returns the batch that this node sends (or, at the turn of a ring, keeps) in this phase, made on first use. */
   outgoing(phase: BatchPhase): OutgoingBatch {
     let batch = this.#outgoing.get(phase);
     if (!batch) {
@@ -117,7 +117,7 @@ export class RoundContext {
     return batch;
   }
 
-  /** Bytes of all batches that are there. */
+  /** Bytes of all batches that exist now. */
   get batchBytes(): number {
     let sum = 0;
     for (const { bytes } of this.#incoming.values()) sum += bytes.byteLength;
@@ -130,13 +130,13 @@ export class RoundContext {
     return signTrailer(this.ports.key, this.facts.digest, phase, this.outgoing(phase).root(), extra);
   }
 
-  /** Tells everybody who waits for a chunk that none will come. */
+  /** Rejects all waits for chunks. */
   abortBatches(reason: MixError): void {
     for (const batch of this.#incoming.values()) batch.abort(reason);
     for (const batch of this.#outgoing.values()) batch.abort(reason);
   }
 
-  /** Frees every batch: nobody will ask for them again. */
+  /** Frees every batch: no peer will ask for them again. */
   forgetBatches(): void {
     this.#incoming.clear();
     this.#outgoing.clear();
@@ -148,7 +148,7 @@ export class RoundContext {
   }
 }
 
-/** An error that names a position of the team as the one to blame. */
+/** Makes an error that names a position of the team as the culprit. */
 export function blame(code: ConstructorParameters<typeof MixError>[0], culprit: number, detail = ''): MixError {
   return new MixError(code, detail === '' ? { culprit } : { culprit, detail });
 }

@@ -1,5 +1,6 @@
-// What a node can show of a failure that it has found: the evidence, put together from what it has heard. It gives none where it has
-// only seen something (a stream that does not come, a chunk that nobody signed), or where it would be larger than is taken.
+// Collects the evidence for a failure that this node has found, from the messages and batches of the round. There is none for
+// events that only this node saw (a stream that does not come, a chunk that nobody signed), or if it would exceed
+// EVIDENCE_BYTES_MAX.
 
 import type { ErrorCode } from '../../base/index.js';
 import {
@@ -21,21 +22,21 @@ import {
 } from '../../protocol/index.js';
 import { type RoundFailure, type RoundState, saidBy } from '../machine/state.js';
 
-/** What has been heard in a round. */
+/** Messages and batches of a round. */
 interface Heard {
   readonly state: RoundState;
-  /** A batch of another, as far as it is in. */
+  /** Batch of another member, as far as it is in. */
   readonly batch: (phase: BatchPhase, position: number) => Uint8Array | undefined;
 }
 
-/** Failures by which members disagree on what all were told: what they were told, and what they have made of it. */
+/** Failures by which members disagree on common input: the kind of the input messages, and of the messages derived from them. */
 const AGREED: ReadonlyMap<ErrorCode, readonly [TeamMessage['kind'], TeamMessage['kind']]> = new Map([
   ['KEY_SHARES_DISAGREE', ['keyShare', 'sharesDigest']],
   ['TABLE_DISAGREE', ['tableVerdict', 'tableSignature']],
   ['OUTPUTS_DISAGREE', ['commitment', 'outputSignature']],
 ]);
 
-/** The evidence for a failure that this node has found itself, encoded; undefined where it has none. */
+/** Returns the evidence for a failure that this node has found itself, encoded; undefined if there is none. */
 export function findEvidence(facts: PublicFacts, failure: RoundFailure, heard: Heard): Uint8Array | undefined {
   const evidence = evidenceFor(facts, failure, heard);
   const encoded = evidence && encodeEvidence(evidence);
@@ -82,7 +83,7 @@ function disagreement(
   return inputs && words && { kind: 'disagreement', inputs, said: words };
 }
 
-/** Two that contradict each other, of all that this node holds under the culprit's signature. */
+/** Finds two contradicting statements among all that this node holds under the culprit's signature. */
 function equivocation(facts: PublicFacts, heard: Heard, culprit: TeamMember): Evidence | undefined {
   const known = new Map<string, { readonly statement: Statement; readonly says: string }>();
   for (const statement of statementsBy(facts, heard, culprit)) {
@@ -102,7 +103,7 @@ function* statementsBy(facts: PublicFacts, heard: Heard, culprit: TeamMember): I
     ...(['reveal', 'mixed', 'opening'] as const).map((phase) => ended(heard, culprit, phase)),
   ];
   for (const statement of direct) if (statement) yield statement;
-  // Node 1 repeats itself in what the others say.
+  // The others' messages repeat signed statements of node 1.
   if (culprit.position !== 0) return;
   for (const { position } of facts.members) {
     const commitment = saidBy(state, 'commitment', position)?.message;
@@ -133,7 +134,7 @@ function wrongShare(
   return keyShare && cipher && { kind: 'decryptionShare', keyShare, commitment, opening, shares, cipher };
 }
 
-/** A failure as its report has it: members by their ids and not by their places in the ring. */
+/** Returns a failure as its report has it: members by id instead of ring position. */
 export function failureReport(facts: PublicFacts, failure: RoundFailure): FailureReport {
   const { code, culprit, accused, reporter, detail } = failure;
   const member = (position: number | undefined) => (position === undefined ? undefined : facts.info.team[position]);

@@ -1,6 +1,6 @@
-// The precomputation of one node: key share, Generate, its part of both rings, and its decryption shares. Each step gives what the
-// next one needs. Multiplications of a chunk start as soon as that chunk and the node's own encryption of it are there; nothing waits
-// for a whole batch but the permutation.
+// The precomputation of one node: key share, Generate, its part of both rings, and its decryption shares. Each step returns the
+// inputs of the next. A chunk is multiplied as soon as it and the node's own encryption of it are there; only the permutation
+// waits for a whole batch.
 
 import { type Deferred, deferred, MixError, randomBytes, type Secret } from '../../base/index.js';
 import {
@@ -28,20 +28,20 @@ import { type BatchTrailer, chunkCount, chunkRange, memberAt } from '../../proto
 import type { IncomingBatch } from '../exchange/batches.js';
 import type { RoundContext } from './context.js';
 
-/** A node's own share of the team key: z, Z_i, and what it publishes. */
+/** A node's own share of the team key: z, Z_i, and its encoding to publish. */
 interface OwnKeyShare {
   readonly exponents: Secret;
   readonly publicShares: Uint8Array;
   readonly encoded: Uint8Array;
 }
 
-/** A node's encryption of one chunk of r: the bytes (what node 1 sends first) and the operand (what the others multiply by). */
+/** A node's encryption of one chunk of r: the bytes (node 1 sends them first) and the operand (the others multiply by it). */
 interface EncryptedChunk {
   readonly bytes: Uint8Array;
   readonly operand: Prepared;
 }
 
-/** A chunk of uniform elements, the exponents that encrypt it, and g to the power of those, once that is computed. */
+/** A chunk of uniform elements, the exponents that encrypt it, and its heads: g to the power of those exponents, once computed. */
 interface DrawnChunk {
   readonly firstSlot: number;
   readonly plain: Uint8Array;
@@ -49,7 +49,7 @@ interface DrawnChunk {
   readonly heads: Deferred<Uint8Array>;
 }
 
-/** A chunk of r, which the ring multiplies by once it is encrypted. */
+/** A chunk of r; the ring multiplies by its encryption. */
 interface RingChunk extends DrawnChunk {
   readonly encrypted: Deferred<EncryptedChunk>;
 }
@@ -78,31 +78,31 @@ interface TeamKey {
   readonly bases: readonly FixedBase[];
   /** Z_i of each member, in ring order. */
   readonly publicShares: readonly Uint8Array[];
-  /** Of the list of all shares. */
+  /** Digest of the list of all shares. */
   readonly digest: Uint8Array;
 }
 
-/** @throws MixError INTERNAL of what is no position in the team */
+/** @throws MixError INTERNAL if the position is not in the team */
 export function publicShareAt({ publicShares }: TeamKey, position: number): Uint8Array {
   const share = publicShares[position];
   if (!share) throw new MixError('INTERNAL', { what: 'key share missing', position });
   return share;
 }
 
-/** What realtime multiplies by, prepared. */
+/** The factors of realtime, prepared, and π. */
 export interface Generated {
   readonly r: Prepared;
   readonly s: Prepared;
   readonly source: Uint32Array;
 }
 
-/** A node's decryption shares, opened only after the mix commitment, and what else Reveal leaves behind. */
+/** A node's decryption shares, opened only after the mix commitment, and the other results of Reveal. */
 interface Revealed {
   readonly shares: Uint8Array;
   readonly proof: DecryptionProof;
   readonly nonce: Uint8Array;
   readonly commitment: Uint8Array;
-  /** The end of the C that was revealed. */
+  /** Trailer of the revealed C. */
   readonly reveal: BatchTrailer;
   /** c₁..c_w inverted, prepared for Identify. Public. */
   readonly inversePayload: Prepared;
@@ -110,13 +110,13 @@ interface Revealed {
   readonly c0: Uint8Array;
 }
 
-/** All that a node has when it stands by. */
+/** The results of the precomputation. */
 export interface Standby extends Revealed {
   readonly generated: Generated;
   readonly key: TeamKey;
 }
 
-/** Something that the engine keeps for a round. */
+/** A resource that the engine holds for a round. */
 interface Handle {
   release(): void;
 }
@@ -124,7 +124,7 @@ interface Handle {
 export class Precompute {
   readonly #round: RoundContext;
   readonly #chunks: number;
-  /** What waits for something that may never come, and what the engine keeps that is no secret. */
+  /** Waits that may never resolve, and resources of the engine that are not secret. */
   readonly #waits: Pick<Deferred<never>, 'settled' | 'reject'>[] = [];
   readonly #handles = new Set<Handle>();
   #generated = 0;
@@ -134,7 +134,7 @@ export class Precompute {
     this.#chunks = chunkCount(round.facts.info);
   }
 
-  /** The context that binds the share of the node at `position`. */
+  /** Returns the context that binds the share of the node at `position`. */
   shareContext(position: number): ShareContext {
     const { group, digest: roundDigest, info } = this.#round.facts;
     const { node } = memberAt(this.#round.facts, position);
@@ -163,8 +163,8 @@ export class Precompute {
   }
 
   /**
-   * Who is to blame for two equal shares. Each came with a proof of knowledge bound to its node, so nobody copied what it
-   * does not know: our own is fresh, so the other is at fault; between two others the later one is.
+   * Names the culprit of two equal shares. Each came with a proof of knowledge bound to its node, so nobody copied a share whose
+   * exponent it does not know: this node's own is fresh, so the other is at fault; between two others the later one is.
    */
   #withCopier(error: unknown): unknown {
     if (!(error instanceof MixError) || error.code !== 'KEY_SHARE_DUPLICATE') return error;
@@ -174,12 +174,12 @@ export class Precompute {
     return new MixError('KEY_SHARE_DUPLICATE', { ...error.values, culprit }, { cause: error });
   }
 
-  /** A table of powers that does not outlive the round. */
+  /** Makes a table of powers that is released with the round. */
   async #table(element: Uint8Array): Promise<FixedBase> {
     return this.#keep(await this.#round.ports.engine.fixedBase(element, this.#round.precompute));
   }
 
-  /** Releases it when the round ends, also where that was while it was made. */
+  /** Releases the handle when the round ends, or at once if the round ended while it was made. */
   #keep<T extends Handle>(handle: T): T {
     if (!this.#round.ports.signal.aborted) {
       this.#handles.add(handle);
@@ -193,14 +193,14 @@ export class Precompute {
     if (this.#handles.delete(handle)) handle.release();
   }
 
-  /** Something that comes later, or never where the round ends. */
+  /** A value that comes later, or never if the round ends. */
   #later<T>(): Deferred<T> {
     const later = deferred<T>();
     this.#waits.push(later);
     return later;
   }
 
-  /** What needs nobody else: r, s, y, y′ and π. */
+  /** Draws the values that need no other member: r, s, y, y′ and π. */
   draw(): Drawn {
     const { rng, secrets, onProgress } = this.#round.ports;
     const { group, info } = this.#round.facts;
@@ -235,8 +235,8 @@ export class Precompute {
   }
 
   /**
-   * g^y for both encryptions, while the shares are exchanged. Chunk after chunk, so that checking the others' shares is never
-   * more than one chunk behind in the engine's queue.
+   * Computes g^y for both encryptions while the shares are exchanged. Chunk by chunk, so that the check of the others' shares is
+   * never more than one chunk behind in the engine's queue.
    */
   async raiseHeads({ r, s, generator }: Drawn): Promise<void> {
     const { secrets, engine } = this.#round.ports;
@@ -248,7 +248,7 @@ export class Precompute {
     }
   }
 
-  /** Enc(r; y) and Enc(s; y′), chunk by chunk, r first, so that the ring can start on the first chunk. */
+  /** Computes Enc(r; y) and Enc(s; y′), chunk by chunk, r first, so that the ring can start on the first chunk. */
   async generate({ r, s, encryptedS, source, generator }: Drawn, { bases }: TeamKey): Promise<Generated> {
     const { secrets, engine } = this.#round.ports;
     const { group, info } = this.#round.facts;
@@ -288,7 +288,7 @@ export class Precompute {
     return cipher;
   }
 
-  /** Generate is four powers a chunk: two ahead, two with Z. */
+  /** Generate takes four steps per chunk: the heads of r and of s ahead, then both encryptions with Z. */
   #advance(): void {
     this.#generated++;
     this.#round.ports.onProgress('generate', this.#generated / (4 * this.#chunks));
@@ -299,7 +299,7 @@ export class Precompute {
     this.#round.ports.secrets.drop(draw.exponents);
   }
 
-  /** This node's part of the decrypt ring: C ← C ∘ Enc(r), each chunk as soon as it is in. Nothing comes in at the first node. */
+  /** This node's part of the decrypt ring: C ← C ∘ Enc(r), each chunk as soon as it is in. The first node has no input. */
   async runRing({ r }: Drawn, incoming: IncomingBatch | undefined): Promise<void> {
     const round = this.#round;
     const { engine, onProgress, secrets } = round.ports;
@@ -336,7 +336,7 @@ export class Precompute {
     round.ports.onProgress('precompPermute', 1);
   }
 
-  /** D_i, σ_i and com_i over the revealed C; and c₁..c_w inverted. */
+  /** Computes D_i, σ_i and com_i over the revealed C, and inverts c₁..c_w. */
   async makeShares({ exponents, publicShares }: OwnKeyShare, reveal: BatchTrailer): Promise<Revealed> {
     const { engine, rng, secrets, onProgress } = this.#round.ports;
     const { group, info, position, digest: roundDigest, self } = this.#round.facts;
@@ -358,7 +358,7 @@ export class Precompute {
     return { shares, proof, nonce, commitment, reveal, inversePayload, c0 };
   }
 
-  /** Ends every wait inside this driver and frees what is not a secret. */
+  /** Rejects every wait of this driver and frees its resources that are not secret. */
   abort(reason: MixError): void {
     for (const wait of this.#waits) if (!wait.settled) wait.reject(reason);
     for (const handle of this.#handles) this.#free(handle);

@@ -1,5 +1,5 @@
-// The realtime phases of one node: it judges the slot table, has k∘r ready before its first chunk arrives, multiplies and
-// passes on, permutes, and computes the outputs from what everybody opened. Multiplications only.
+// The realtime phases of one node: it judges the slot table, has k∘r ready before its first chunk arrives, multiplies and passes
+// on, permutes, and computes the outputs from everybody's openings. Multiplications only.
 import { type Deferred, deferred, MixError, type SenderId, toHex } from '../../base/index.js';
 import {
   applyRejections,
@@ -29,14 +29,14 @@ import { Screener } from '../submissions/screening.js';
 import { blame, type RoundContext } from './context.js';
 import { type Generated, publicShareAt, type Standby } from './precompute.js';
 
-/** Outputs of a round as everybody computed them; they count with all signatures. */
+/** Outputs of a round as every member computes them; they count with the signatures of the whole team. */
 export interface RoundOutputs {
   /** slots × width elements */
   readonly outputs: Uint8Array;
   readonly digest: Uint8Array;
   readonly messages: number;
   readonly dummies: number;
-  /** Outputs that are equal to another: some node, or a sender, copied a message. */
+  /** Outputs that equal another: a node, or a sender, copied a message. */
   readonly copies: number;
   readonly invalidSlots: readonly number[];
 }
@@ -44,7 +44,7 @@ export interface RoundOutputs {
 /** The senders that this node knows. */
 export interface RoundSenders {
   readonly secretOf: (sender: SenderId) => SenderSecret | undefined;
-  /** The sender's secret will be needed until the round ends. */
+  /** Keeps the sender's secret until the round ends. */
   readonly hold: (sender: SenderId) => void;
   /** Messages of these senders are mixed. */
   readonly mixed: (senders: Iterable<SenderId>) => void;
@@ -54,30 +54,30 @@ export interface RoundSenders {
 interface KeySlice {
   readonly firstSlot: number;
   readonly slots: number;
-  /** k∘r of these slots, once it is derived. */
+  /** k∘r of these slots, once derived. */
   readonly keys: Deferred<Prepared>;
 }
 
-/** The table that all verdicts together leave. */
+/** The settled table: the proposal after all verdicts. */
 interface Settled {
   readonly table: SlotTable;
-  /** What all sign; what dummies are made from. */
+  /** All members sign it; dummies are made from it. */
   readonly digest: Uint8Array;
   readonly slices: readonly KeySlice[];
 }
 
-/** Slots that are judged before anything else has its turn: 6 ms of the main thread, with a MAC for each. */
+/** Slots that are judged before the thread yields: 6 ms of the main thread, with a MAC for each. */
 const JUDGED_SLOTS = 1_024;
-/** Slots whose keys are derived before anything else has its turn: some milliseconds of the main thread. */
+/** Slots whose keys are derived before the thread yields: some milliseconds of the main thread. */
 const KEY_SLOTS = 256;
 
-/** The chunks of a batch that is whole, cut as another one is. */
+/** Cuts a whole batch into the chunks of another batch. */
 const placesIn = (batch: Uint8Array, shape: OutgoingBatch) => (index: number) => shape.placeIn(batch, index);
 
 export class Realtime {
   readonly #round: RoundContext;
   readonly #senders: RoundSenders;
-  /** Judges what the first node hands on while the batch is being filled. */
+  /** Judges the claims that the first node passes on while the batch is being filled. */
   readonly #screener: Screener;
 
   constructor(round: RoundContext, senders: RoundSenders) {
@@ -87,12 +87,12 @@ export class Realtime {
     this.#screener = new Screener({ roundDigest, slots: info.slots, ...senders });
   }
 
-  /** What this node rejects of what the first node has taken. @throws MixError MESSAGE_TOO_LARGE */
+  /** Returns which of the first node's submissions this node rejects. @throws MixError MESSAGE_TOO_LARGE */
   screen(claims: readonly Claim[]): ClaimRejection[] {
     return this.#screener.judge(claims);
   }
 
-  /** Which slots of a proposed table this node rejects; `pause` lets the rest of the process have its turn. */
+  /** Judges which slots of a proposed table this node rejects; `pause` yields the thread. */
   async judge(table: SlotTable, pause: () => Promise<void>): Promise<TableJudge> {
     const { digest: roundDigest, position, info } = this.#round.facts;
     const { quotaPerSender } = info;
@@ -134,7 +134,7 @@ export class Realtime {
     });
   }
 
-  /** A slot that survived has our own MAC: only an epoch that ended in between can have taken its sender away. */
+  /** A slot that is left has passed this node's MAC check: its sender is missing only if the epoch has ended since. */
   #findSecrets(table: SlotTable): (SenderSecret | null)[] {
     return table.map((entry) => {
       const secret = entry && this.#senders.secretOf(entry.sender);
@@ -144,9 +144,9 @@ export class Realtime {
   }
 
   /**
-   * k∘r for every slot that is left, ready when all have signed the table: the ring begins then. Gives the salts of the dummies in
-   * its empty slots, as hex.
-   * @throws MixError EPOCH_EXPIRED, ABORTED, …: what the ring is told, too
+   * Derives k∘r for every slot that is left, ready when all have signed the table: the ring begins then. Returns the salts of the
+   * dummies in empty slots, as hex.
+   * @throws MixError EPOCH_EXPIRED, ABORTED, …: also passed to the waits of the ring
    */
   async deriveKeys(settled: Settled, r: Prepared): Promise<ReadonlySet<string>> {
     try {
@@ -158,7 +158,7 @@ export class Realtime {
     }
   }
 
-  /** k∘r, some slots after the others; slots that are empty have k = 1. Between them, what was said meanwhile can leave. */
+  /** Derives k∘r, slice by slice; empty slots have k = 1. Pending messages can leave between slices. */
   async #deriveSlices(
     { table, digest, slices }: Settled,
     known: readonly (SenderSecret | null)[],
@@ -192,8 +192,8 @@ export class Realtime {
   }
 
   /**
-   * This node's part of the decrypt ring: x ← x ∘ (k∘r), each chunk as soon as it is in. Nothing comes in at the first node, which
-   * begins with `payloads`: M of each slot.
+   * This node's part of the decrypt ring: x ← x ∘ (k∘r), each chunk as soon as it is in. The first node has no input and begins
+   * with `payloads`: M of each slot.
    */
   async runRing(settled: Settled, payloads: Proposal['payloads'], incoming: IncomingBatch | undefined): Promise<void> {
     const round = this.#round;
@@ -224,7 +224,7 @@ export class Realtime {
     for (const { keys } of settled.slices) round.ports.secrets.drop(await keys.promise);
   }
 
-  /** M of every slot; dummies, which anybody can recompute, where a slot is empty or was rejected. */
+  /** M of every slot; a dummy, which anyone can recompute, if the slot is empty or was rejected. */
   #firstInput({ table, digest }: Settled, payloads: Proposal['payloads']): Uint8Array {
     const { info, group } = this.#round.facts;
     const batch = this.#round.ports.engine.allocate(info.slots, info.width);
@@ -254,14 +254,14 @@ export class Realtime {
     round.ports.onProgress('realtimePermute', 1);
   }
 
-  /** x′ or a D_i among what will be the outputs. */
+  /** Multiplies x′ or a D_i into the product that becomes the outputs. */
   accumulate(product: Uint8Array | Prepared, factor: Uint8Array): Promise<Uint8Array> {
     return identifyFactor(this.#round.ports.engine, product, factor, this.#round.realtime);
   }
 
   /**
-   * out = x′ ∘ ∏D_i ∘ c⁻¹, all of which are in. Where an output does not decode, every node's share is checked against its proof.
-   * @param outputs the product of all
+   * Decodes out = x′ ∘ ∏D_i ∘ c⁻¹. If an output does not decode, checks every member's share against its proof.
+   * @param outputs the product of all factors
    * @throws MixError DECRYPTION_PROOF or EQUIVOCATION with the culprit; OUTPUTS_INCOMPLETE
    */
   async decode(
@@ -273,7 +273,7 @@ export class Realtime {
     const round = this.#round;
     const { info, group, digest: roundDigest } = round.facts;
     const { messages, dummies, dummySalts, invalidSlots, copies } = decodeOutputs(group, info.width, outputs);
-    // A wrong share spoils dummies, too: who sent it is to blame first.
+    // A wrong share spoils dummies, too: blame its sender first.
     if (invalidSlots.length > 0) await this.#blameShares(standby, openings);
     checkDummies(expectedDummies, dummySalts);
     round.ports.onProgress('identify', 1);
@@ -281,7 +281,7 @@ export class Realtime {
     return { outputs, digest, messages: messages.length, dummies, copies, invalidSlots };
   }
 
-  /** The slow path: names the node whose share is wrong. All right: the message was mauled elsewhere, and stays invalid. */
+  /** The slow path: names the node whose share is wrong. If all are right, the message was mauled elsewhere, and stays invalid. */
   async #blameShares({ key, c0, reveal }: Standby, openings: readonly TeamOpening[]): Promise<void> {
     const { facts, ports, realtime } = this.#round;
     for (const { position, extra } of openings) {

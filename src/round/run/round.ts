@@ -1,6 +1,6 @@
-// One round on one node: carries out what the state machine asks for. Events come in from the inbox, from work that
-// ends, from timers and from the scheduler; they are stepped one at a time, and each effect starts work, sends, arms a
-// timer or ends the round. When it ends, work stops and every secret is wiped before anything else happens.
+// One round on one node: carries out the effects of the state machine. Events come from the inbox, from finished work, from
+// timers and from the scheduler; they are processed one at a time, and each effect starts work, sends, arms a timer or ends the
+// round. At the end, work stops and every secret is wiped before anything else happens.
 import { setMaxListeners } from 'node:events';
 import { asMixError, type CancelTimer, type Clock, MixError, type NodeId, type Rng, sleep } from '../../base/index.js';
 import type { Logger } from '../../base/log.js';
@@ -46,10 +46,10 @@ import { Realtime, type RoundOutputs, type RoundSenders } from './realtime.js';
 import { RoundSecrets } from './secrets.js';
 import { Steps } from './steps.js';
 
-/** Evidence that is brought again by who has only heard of it: small enough for all of a team to send. */
+/** Limit of evidence that a member passes on as hearsay: small enough for the whole team to send. */
 const EVIDENCE_AGAIN_BYTES = 64 * 1024;
 
-/** How long an ended round still delivers what others need to end it, too. */
+/** Time for which an ended round still delivers what others need to end it, too. */
 const LINGER_MS = 30_000;
 
 export interface RoundDeps {
@@ -60,7 +60,7 @@ export interface RoundDeps {
   readonly key: SigningKey;
   readonly sender: RetryingSender;
   readonly senders: RoundSenders;
-  /** Writes the round down, synced, before its first realtime byte; rejects where it was mixed before. */
+  /** Records the round, synced, before its first realtime byte; rejects if the round was mixed before. */
   readonly reserveRealtime: () => Promise<void>;
   readonly onStage: (stage: Stage, failure: RoundFailure | undefined) => void;
   readonly onProgress: (phase: PhaseName, fraction: number) => void;
@@ -68,7 +68,7 @@ export interface RoundDeps {
   readonly desk: SubmissionDesk | undefined;
 }
 
-/** Outputs with everybody's signature under their digest, in ring order. */
+/** Outputs with the signatures of all members under their digest, in ring order. */
 export interface SignedOutputs extends RoundOutputs {
   readonly signatures: readonly Uint8Array[];
 }
@@ -91,15 +91,15 @@ export class Round {
   #endLinger: CancelTimer = () => {};
   #cancelWait: CancelTimer = () => {};
   readonly #screening = new AbortController();
-  /** What this node can show of the failure that it has found. */
+  /** Evidence of the failure that this node has found. */
   #evidence: Uint8Array | undefined;
-  /** It has told the team that the round has failed, or why it is late. */
+  /** This node has told the team that the round has failed, or why it is late. */
   #hasSaidError = false;
 
   constructor(facts: RoundFacts, deps: RoundDeps) {
     this.facts = facts;
     this.#deps = deps;
-    // Each delivery and transfer under way listens for the end: a few per member and kind, bounded by the team.
+    // Each delivery and transfer under way listens for the end: a few per member and kind, bounded by the team's size.
     setMaxListeners(32 * facts.info.team.length, this.#sending.signal, this.#work.signal, this.#screening.signal);
     this.#state = initialState(facts.info.team, facts.position);
     this.#deadlines = new Deadlines(facts.info.deadlines, deps.clock, (event) => this.dispatch(event));
@@ -140,17 +140,17 @@ export class Round {
     return this.#state.stage;
   }
 
-  /** Aborted when the batch is closed: what was handed on need not be answered any more. */
+  /** Aborted when the batch is closed: open claims need no answer any more. */
   get collecting(): AbortSignal {
     return this.#screening.signal;
   }
 
-  /** Bytes of secrets that are alive. */
+  /** Bytes of secrets in memory. */
   get secretBytes(): number {
     return this.#secrets.bytes;
   }
 
-  /** Bytes of batches, secrets and outputs that it holds now. */
+  /** Bytes of batches, secrets and outputs in memory. */
   get heldBytes(): number {
     return this.#context.batchBytes + this.secretBytes + (this.#steps.outputs?.outputs.byteLength ?? 0);
   }
@@ -163,17 +163,17 @@ export class Round {
     return { ...outputs, signatures: signed.map(({ signature }) => signature) };
   }
 
-  /** The proposed table as this node has judged it, once it has. */
+  /** The proposed table as judged by this node, once it is. */
   get judged(): TableJudge | undefined {
     return this.#steps.judged;
   }
 
-  /** What the precomputation comes to. */
+  /** The results of the precomputation. */
   get standby(): Promise<Standby> {
     return this.#steps.standby;
   }
 
-  /** Why the round failed here, with what shows that: this node's own evidence, or its source's signature where it is hearsay. */
+  /** Failure of the round on this node, with this node's own evidence, or the reporter's signature if it is hearsay. */
   get failure(): FailureReport | undefined {
     const { failure } = this.#state;
     if (!failure) return undefined;
@@ -186,7 +186,7 @@ export class Round {
   }
 
   /**
-   * What this node rejects of what the first node has taken.
+   * Returns which of the first node's submissions this node rejects.
    * @throws MixError PHASE_SENDER_WRONG, ROUND_OVER, ROUND_WRONG_PHASE, MESSAGE_TOO_LARGE
    */
   screen(from: NodeId, claims: readonly Claim[]): ClaimRejection[] {
@@ -195,7 +195,7 @@ export class Round {
     return this.#realtime.screen(claims);
   }
 
-  /** Takes one event; events that effects cause are taken after it, in order. */
+  /** Processes one event; events that its effects cause come after it, in order. */
   dispatch(event: RoundEvent): void {
     this.#queue.push(event);
     if (this.#stepping) return;
@@ -223,7 +223,7 @@ export class Round {
   }
 
   /**
-   * Closes the batch at node 1: at once where it is full, else when the team has judged all that was taken. A member that does not
+   * Closes the batch at node 1: at once if it is full, else when the team has judged all submissions. A member that does not
    * answer in half the time of a phase has stalled.
    */
   closeBatch(): void {
@@ -231,7 +231,7 @@ export class Round {
     if (!desk || desk.closing || this.stage !== 'QUEUED') return;
     desk.beginClosing();
     const { realtimePhaseMs } = this.facts.info.deadlines;
-    // Before the stage is over for anybody: node 1 would be blamed for the member that it waits for.
+    // Before any member's stage is over: else node 1 would be blamed for the member that it waits for.
     this.#cancelWait = clock.after(realtimePhaseMs / 2, () => this.#endSilence());
     this.#maybeClose();
   }
@@ -250,7 +250,7 @@ export class Round {
     this.dispatch({ type: 'fault', code: 'DEADLINE_MISSED', culprit, detail });
   }
 
-  /** Node 1 proposes the slot table; where too few senders are left the round fails closed. */
+  /** Node 1 proposes the slot table; if too few senders are left the round fails closed. */
   #closeDesk(desk: SubmissionDesk): void {
     this.#cancelWait();
     this.#screening.abort();
@@ -267,7 +267,7 @@ export class Round {
     this.dispatch({ type: 'tableReady', message, proposal: { table, payloads } });
   }
 
-  /** Ends every delivery: the round is forgotten. */
+  /** Ends every delivery, because the round is forgotten. */
   close(): void {
     this.#sending.abort();
     this.#deadlines.disarm();
@@ -319,7 +319,7 @@ export class Round {
     }
   }
 
-  /** A step of this node has failed. Work under way when the round ends fails, too, and says nothing. */
+  /** A step of this node has failed. A step that was aborted by the end of the round is no failure. */
   #failed(what: Task | BatchPhase, thrown: unknown): void {
     const error = asMixError(thrown);
     if (error.code === 'ABORTED' && this.#work.signal.aborted) return;
@@ -333,7 +333,7 @@ export class Round {
     });
   }
 
-  /** Signs a message and sends it to everybody. @returns the signature */
+  /** Signs a message and sends it to all others. @returns the signature */
   #tell(message: TeamMessage): Uint8Array {
     const { digest, self, info } = this.facts;
     const signature = this.#deps.key.sign(messageDigest(digest, self, message));
@@ -364,7 +364,7 @@ export class Round {
     const trailer = this.#context.sign(phase);
     out.finish(trailer);
     this.#transfer(phase);
-    // What node 1 shows to all, it has itself.
+    // Node 1 receives its own batch, too.
     if (phase === 'reveal' || phase === 'mixed') {
       this.dispatch({ type: 'batchIn', phase, from: this.facts.position, trailer });
     }
@@ -377,7 +377,7 @@ export class Round {
     }
   }
 
-  /** Work stops, secrets are wiped; what others still need from us is delivered for a while longer. */
+  /** Stops work and wipes secrets; deliveries that others need continue for LINGER_MS. */
   #end(): void {
     this.#work.abort();
     this.#cancelWait();
@@ -393,14 +393,14 @@ export class Round {
     });
   }
 
-  /** What shows to anybody that a failure is as this node has found it; undefined where it has only its word for that. */
+  /** Returns evidence of a failure, verifiable by anyone; undefined if there is only this node's claim. */
   #findEvidence(failure: RoundFailure): Uint8Array | undefined {
     const batch = (phase: BatchPhase, position: number) => this.#context.held(phase, position);
     return findEvidence(this.facts, failure, { state: this.#state, batch });
   }
 
   #announce(failure: RoundFailure): void {
-    // We said so already, when the deadline was missed.
+    // The team was told when the deadline was missed.
     if (this.#hasSaidError) return;
     if (failure.reporter !== this.facts.position) {
       this.#passOn(failure);
@@ -411,7 +411,7 @@ export class Round {
     this.#say({ kind: 'roundError', code: failure.code, culprit, detail, evidence: this.#evidence });
   }
 
-  /** Somebody may have told us alone: who then hears nothing of us any more would think that it is we who hold it up. */
+  /** The reporter may have told this node alone: others, hearing nothing from this node, would think that it holds them up. */
   #passOn({ code, reporter, culprit }: RoundFailure): void {
     const source = saidBy(this.#state, 'roundError', reporter);
     if (!source) return;
@@ -423,7 +423,7 @@ export class Round {
     this.#say({ kind: 'roundError', code, culprit: undefined, detail: '', heard, ...shown });
   }
 
-  /** The error that senders and peers are told once the round has ended. */
+  /** Returns the error for senders and peers after the end of the round. */
   endError(): MixError {
     const { failure } = this.#state;
     if (!failure) return new MixError('ROUND_OVER', { round: this.facts.info.round, stage: this.stage });

@@ -1,6 +1,6 @@
-// Everything that must not outlive a round, in one place, so that one call wipes all of it: exponents, r, s, π, slot keys,
-// and the prepared operands that the engine keeps for them. A result that comes back after the wipe (work that was
-// running when the round was aborted) is wiped on arrival and its step ends with ABORTED.
+// All secrets of a round, in one place, so that one call wipes all of them: exponents, r, s, π, slot keys, and the prepared
+// operands that the engine holds for them. A result that arrives after the wipe (of work that was running when the round was
+// aborted) is wiped on arrival and its step ends with ABORTED. Apart from round.ts because context.ts needs the type, too.
 import { MixError, Secret } from '../../base/index.js';
 import type { Prepared } from '../../engine/index.js';
 
@@ -17,12 +17,12 @@ export class RoundSecrets {
   readonly #elementBytes: number;
   #closed = false;
 
-  /** `elementBytes`: of the round's group, to account for prepared operands. */
+  /** `elementBytes`: of the round's group, for the size of prepared operands. */
   constructor(elementBytes: number) {
     this.#elementBytes = elementBytes;
   }
 
-  /** Takes charge of a secret and returns it. @throws MixError ABORTED after {@link wipe}; the secret is wiped then, too. */
+  /** Takes ownership of a secret and returns it. @throws MixError ABORTED after {@link wipe}; the secret is wiped then, too. */
   hold<T extends Wipeable>(secret: T): T {
     if (this.#closed) {
       wipe(secret);
@@ -37,7 +37,7 @@ export class RoundSecrets {
     if (this.#held.delete(secret)) wipe(secret);
   }
 
-  /** Bytes of secrets that are alive: 0 after the wipe. A metric sums it over rounds. */
+  /** Bytes of secrets in memory: 0 after the wipe. A metric sums it over rounds. */
   get bytes(): number {
     let sum = 0;
     for (const held of this.#held) {
@@ -48,7 +48,7 @@ export class RoundSecrets {
     return sum;
   }
 
-  /** Wipes everything, now and from now on. Idempotent. */
+  /** Wipes all secrets, and those that arrive later. Idempotent. */
   wipe(): void {
     this.#closed = true;
     for (const held of this.#held) wipe(held);

@@ -1,6 +1,6 @@
-// The steps of a round on one node, in their order. Each is taken when the machine asks for it (machine/reducer.ts), goes by what the
-// machine has heard and by what earlier steps gave, and tells the machine when it is done. What a step computes is in precompute.ts
-// and realtime.ts.
+// The steps of a round on one node, in their order. A step starts when the machine asks for it (machine/reducer.ts), takes its
+// inputs from the machine and from earlier steps, and reports its end to the machine. The computations are in precompute.ts and
+// realtime.ts.
 import { type Deferred, deferred, MixError, toHex } from '../../base/index.js';
 import type { TableJudge } from '../../cmix/index.js';
 import { type BatchPhase, encodeOpening } from '../../protocol/index.js';
@@ -17,23 +17,23 @@ interface StepsDeps {
   readonly dispatch: (event: RoundEvent) => void;
   /** A step has failed: the round cannot go on. */
   readonly onFailed: (what: Task | BatchPhase, thrown: unknown) => void;
-  /** Sends a batch to whom it is for. */
+  /** Sends the batch of a phase to its receivers. */
   readonly transfer: (phase: BatchPhase) => void;
-  /** Lets the rest of the process have its turn. */
+  /** Yields the thread. */
   readonly pause: () => Promise<void>;
-  /** Writes the round down, synced, before its first realtime byte. */
+  /** Records the round, synced, before its first realtime byte. */
   readonly reserveRealtime: () => Promise<void>;
 }
 
 type WorkFor<T extends Task> = Work & { readonly task: T };
 type Ring = 'precompDecrypt' | 'realtimeDecrypt';
 
-/** What comes in along a ring; nothing does at its first node. */
+/** Input of a ring; undefined at the first node. */
 interface RingInput {
   readonly incoming: IncomingBatch | undefined;
 }
 
-/** What the machine asks for, each once, with what it goes by. */
+/** The machine's requests, each once, with their inputs. */
 class Orders {
   readonly #all: Pick<Deferred<never>, 'settled' | 'reject'>[] = [];
   readonly keyShare = this.#order<void>();
@@ -78,13 +78,13 @@ class Orders {
     }
   }
 
-  /** Nothing more is asked for. */
+  /** Rejects the requests that have not come. */
   abort(reason: MixError): void {
     for (const order of this.#all) if (!order.settled) order.reject(reason);
   }
 }
 
-/** The end of a step, for the machine: the message that this node sends, and the digest by which members compare it. */
+/** The result of a step, for the machine: the message that this node sends, and the digest by which members compare it. */
 interface Report {
   readonly say?: PlainMessage;
   readonly digest?: Uint8Array;
@@ -93,12 +93,12 @@ interface Report {
 export class Steps {
   readonly #deps: StepsDeps;
   readonly #orders = new Orders();
-  /** c⁻¹ and what is in of x′ and the shares, multiplied. */
+  /** Product of c⁻¹ and of x′ and the shares, as far as they are in. */
   #product: Promise<Uint8Array> | undefined;
   #factors = 0;
   #judged: TableJudge | undefined;
   #outputs: RoundOutputs | undefined;
-  /** What the precomputation comes to. */
+  /** The results of the precomputation. */
   readonly standby: Promise<Standby>;
 
   constructor(deps: StepsDeps) {
@@ -108,12 +108,12 @@ export class Steps {
     Promise.all([this.standby, this.#mix(this.standby)]).catch(() => {});
   }
 
-  /** The proposed table as this node has judged it, once it has. */
+  /** The proposed table as judged by this node, once it is. */
   get judged(): TableJudge | undefined {
     return this.#judged;
   }
 
-  /** The outputs, once they are computed. */
+  /** The outputs, once computed. */
   get outputs(): RoundOutputs | undefined {
     return this.#outputs;
   }
@@ -131,8 +131,8 @@ export class Steps {
   }
 
   /**
-   * Somebody's shares, which are what was committed to, or x′, of which that is known when all is in: their part of the outputs, while
-   * the others are on their way.
+   * Multiplies a member's shares (already checked against its commitment) or x′ (checked when all is in) into the outputs while
+   * other batches are on their way.
    */
   accumulate(phase: 'mixed' | 'opening', from: number): void {
     const { context, realtime } = this.#deps;
@@ -145,7 +145,7 @@ export class Steps {
     this.#factors++;
   }
 
-  /** The round is over: no step is taken any more, and the product is of no use, or among the outputs. */
+  /** Ends the round: no step starts any more, and the product is of no use, or already in the outputs. */
   end(reason: MixError): void {
     this.#orders.abort(reason);
     this.#product = undefined;
@@ -166,7 +166,7 @@ export class Steps {
       ({ shares: all }) => precompute.combine(all),
       ({ digest }) => ({ say: { kind: 'sharesDigest', digest }, digest }),
     );
-    // These go on at the same time: the ring takes up each chunk as it is encrypted.
+    // These run at the same time: the ring takes each chunk as soon as it is encrypted.
     const generated = this.#step('generate', generate, () => precompute.generate(drawn, key), nothing);
     this.#ring('precompDecrypt', precompDecrypt, ({ incoming }) => precompute.runRing(drawn, incoming));
     this.#step('precompPermute', precompPermute, () => precompute.permute(drawn), nothing);
@@ -182,7 +182,7 @@ export class Steps {
     return { ...revealed, generated: await generated, key };
   }
 
-  /** r, s, y, y′ and π; g^y follows by itself. */
+  /** Draws r, s, y, y′ and π; g^y is computed in the background. */
   #drawAhead() {
     const { precompute } = this.#deps;
     const drawn = precompute.draw();
@@ -222,7 +222,7 @@ export class Steps {
       'slotKeys',
       slotKeys,
       async () => {
-        // When the signature under the table has left, for which all others wait.
+        // Lets the signature under the table leave first: all others wait for it.
         await pause();
         return await realtime.deriveKeys(settled, generated.r);
       },
@@ -235,7 +235,7 @@ export class Steps {
       'realtimePermute',
       realtimePermute,
       () => realtime.permute(generated),
-      // The first node says H(x′).
+      // The first node sends H(x′).
       () => (context.isFirst ? { say: { kind: 'mixCommit', digest: context.outgoing('mixed').root() } } : {}),
     );
     this.#taken('opening', openShares, async (mixCommit) => this.#open(standby, mixCommit));
@@ -250,7 +250,7 @@ export class Steps {
     );
   }
 
-  /** @throws MixError EQUIVOCATION, and what {@link Realtime.decode} throws */
+  /** @throws MixError EQUIVOCATION, and those of {@link Realtime.decode} */
   async #unblind(
     { mixDigest, openings }: WorkFor<'outputs'>,
     standby: Standby,
@@ -267,7 +267,7 @@ export class Steps {
     return await realtime.decode(await this.#product, standby, dummies, openings);
   }
 
-  /** D_i, σ_i and the nonce, to everybody. */
+  /** Sends D_i, σ_i and the nonce to all members. */
   #open({ shares, nonce, proof }: Standby, { digest: mixDigest, signature: mixSignature }: MixCommit): void {
     const { context, transfer, dispatch } = this.#deps;
     context.ports.onProgress('identify', 0);
@@ -280,18 +280,18 @@ export class Steps {
     dispatch({ type: 'batchIn', phase: 'opening', from: context.facts.position, trailer });
   }
 
-  /** This node's part of a decrypt ring. */
+  /** Runs this node's part of a decrypt ring. */
   #ring(phase: Ring, order: Deferred<RingInput>, run: (input: RingInput) => Promise<void>): void {
     const { context, dispatch } = this.#deps;
     this.#taken(phase, order, async (input) => {
       await run(input);
-      // The state must know that we are done before anybody can answer to it.
+      // The machine must know that this part is done before a peer can answer to it.
       dispatch({ type: 'ringDone', phase });
       if (!context.isLast) context.outgoing(phase).finish(context.sign(phase));
     });
   }
 
-  /** A step of which the machine is told when it is done. */
+  /** A step whose end is reported to the machine. */
   #step<Order, Made>(
     task: Task,
     order: Deferred<Order>,
@@ -306,7 +306,7 @@ export class Steps {
     });
   }
 
-  /** Takes a step once it is asked for, unless the round is over by then. One that fails ends the round. */
+  /** Starts a step once it is requested, unless the round is over by then. A failing step ends the round. */
   #taken<Order, Made>(
     what: Task | BatchPhase,
     order: Deferred<Order>,
@@ -317,11 +317,11 @@ export class Steps {
       if (context.ports.signal.aborted) throw new MixError('ABORTED', { what });
       return work(asked);
     });
-    // Callers that await it get the error, too.
+    // Callers that await the step get the error, too.
     made.catch((thrown) => onFailed(what, thrown));
     return made;
   }
 }
 
-/** The report of a step that only others of this node wait for. */
+/** The report of a step whose result only this node needs. */
 const nothing = (): Report => ({});

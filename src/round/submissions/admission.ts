@@ -1,8 +1,8 @@
-// Admission under load: pressure that builds up and leaks away, and work that is asked for while it is high. At rest nobody notices.
-// This file knows amounts and the time, nothing of what callers are admitted to.
+// Admission under load: a pressure that builds up and leaks away, and a proof of work that is required while it is high. At rest
+// nothing is required. This file knows amounts and time only, not what callers are admitted to.
 import { type Clock, digest, MixError, REST, type Rng, randomBytes } from '../../base/index.js';
 
-/** What has come lately: a bucket that leaks. */
+/** A leaky bucket of recent arrivals. */
 export class Pressure {
   readonly #clock: Clock;
   readonly #capacity: number;
@@ -17,7 +17,7 @@ export class Pressure {
     this.#atMs = clock.nowMs();
   }
 
-  /** 0 at rest, 1 where the bucket is full. */
+  /** 0 at rest, 1 if the bucket is full. */
   get load(): number {
     const nowMs = this.#clock.nowMs();
     this.#level = Math.max(0, this.#level - ((nowMs - this.#atMs) / 1_000) * this.#leakPerS);
@@ -30,20 +30,23 @@ export class Pressure {
   }
 }
 
-/** Half a millisecond of work at half load. */
+/** Least work: half a millisecond, at half load. */
 const LEAST_BITS = 8;
-/** A second or two of one core, for each key and node. */
+/** Most work: a second or two of one core, for each key and node. */
 export const MOST_BITS = 20;
 export const NONCE_BYTES = 8;
 
-/** Work that is asked for at a load from 0 to 1, as leading zero bits of a hash: none below half, then twice as much each twelfth. */
+/**
+ * Returns the work required at a load from 0 to 1, in leading zero bits of a hash: none below REST, then doubled with each
+ * twelfth of the rest.
+ */
 export function difficultyBits(load: number): number {
   if (load < REST) return 0;
   const over = Math.min(1, (load - REST) / (1 - REST));
   return LEAST_BITS + Math.round(over * (MOST_BITS - LEAST_BITS));
 }
 
-/** What a piece of work is for: it fits nothing else, and nobody can have done it before. */
+/** Inputs of a proof of work: bound to one node, key and epoch, so that it cannot be reused or computed ahead. */
 interface Puzzle {
   readonly node: string;
   readonly key: Uint8Array;
@@ -55,18 +58,18 @@ function leadingZeros(hash: Uint8Array): number {
   return 8 * hash.length;
 }
 
-/** True where the work is done: one hash to check, 2^bits on average to find. */
+/** True if the work is done: one hash to check, 2^bits on average to find. */
 export function isSolved({ node, key, epoch }: Puzzle, nonce: Uint8Array, bits: number): boolean {
   if (bits <= 0) return true;
   return nonce.length === NONCE_BYTES && leadingZeros(digest('admission-puzzle', node, epoch, key, nonce)) >= bits;
 }
 
-/** Hashes that are tried before anything else has its turn: some 3 ms. */
+/** Hashes that are tried before the thread yields: some 3 ms. */
 const TRIED_AT_ONCE = 1_024;
 
 /**
- * Does the work: 2^bits hashes on average. `pause` lets the rest of the process have its turn.
- * @throws MixError PUZZLE_REQUIRED where more is asked for than any node may ask
+ * Does the work: 2^bits hashes on average. `pause` yields the thread.
+ * @throws MixError PUZZLE_REQUIRED if more is asked for than any node may ask
  */
 export async function solve(puzzle: Puzzle, bits: number, rng: Rng, pause: () => Promise<void>): Promise<Uint8Array> {
   const nonce = randomBytes(rng, NONCE_BYTES);

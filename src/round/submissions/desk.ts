@@ -1,6 +1,6 @@
-// What the first node of a team does for senders: takes messages for a round, refuses what it can see is wrong before it keeps
-// anything, has the rest of the team judge each while the batch fills (screening.ts), and closes the batch into a slot table of what
-// all have accepted. A seat is a slot that is kept for a submission; one that is rejected gives its seat back.
+// The desk at the first node of a team: takes messages for a round, refuses wrong ones before it stores anything, has the team
+// judge each while the batch fills (screening.ts), and closes the batch into a slot table of those that all have accepted. A seat
+// is a slot reserved for a submission; a rejected submission frees its seat.
 import { type Deferred, deferred, equalBytes, MixError, type NodeId, type SenderId, Shares } from '../../base/index.js';
 import {
   MAC_BYTES,
@@ -26,19 +26,19 @@ export interface Submission {
   readonly macs: readonly Uint8Array[];
 }
 
-/** What a desk asks of the senders that its node knows. */
+/** The desk's access to the senders that its node knows. */
 export interface DeskSenders {
   readonly epoch: number;
   secretOf(sender: SenderId): SenderSecret | undefined;
-  /** The sender's secret will be needed until the round ends. */
+  /** Keeps the sender's secret until the round ends. */
   hold(sender: SenderId): void;
-  /** What this sender submitted was rejected by a member of the team. */
+  /** A member of the team rejected a submission of this sender. */
   strike(sender: SenderId): void;
-  /** What was submitted from there is in the table: the whole team has accepted it. */
+  /** A submission from this place is in the table: the whole team has accepted it. */
   accepted(place: string): void;
 }
 
-/** Who rejected a submission while the batch was being filled, and why. */
+/** A member's rejection of a submission, while the batch is being filled. */
 interface DeskRejection {
   readonly node: NodeId;
   readonly reason: RejectionReason;
@@ -49,18 +49,18 @@ interface Taken {
   readonly entry: SlotEntry;
   readonly payload: Uint8Array;
   readonly place: string;
-  /** Members that have not accepted it. */
+  /** Number of members that have not accepted it. */
   missing: number;
   rejected: boolean;
   seated: boolean;
-  /** Where it waits for a seat: its sender is answered when it has one, or when there will be none. */
+  /** Set while it waits for a seat: settled when it has one, or when there will be none. */
   readonly answer: Deferred<void> | undefined;
 }
 
-/** Submissions that wait for a seat beside those that have one: as many as there are seats, within these bounds. */
+/** Bounds of the number of submissions that wait for a seat; between them it is the number of slots. */
 const WAITING_MIN = 64;
 const WAITING_MAX = 4_096;
-/** Rejections that are remembered, for their senders; the oldest are forgotten. */
+/** Limit of remembered rejections, for their senders; the oldest are forgotten. */
 const REJECTIONS_KEPT = 4_096;
 
 export class SubmissionDesk {
@@ -72,11 +72,11 @@ export class SubmissionDesk {
   readonly #taken = new Map<string, Taken>();
   readonly #perSender = new Map<SenderId, number>();
   readonly #rejected = new Map<string, DeskRejection>();
-  /** Those without a seat, by arrival. */
+  /** Submissions without a seat, by arrival. */
   readonly #waiting = new Set<Taken>();
   readonly #waitingShares: Shares;
   #seats = 0;
-  /** Submissions with a seat that all have accepted. */
+  /** Submissions with a seat that all members have accepted. */
   #accepted = 0;
   #closing = false;
   #closed = false;
@@ -98,7 +98,7 @@ export class SubmissionDesk {
     });
   }
 
-  /** `onChange`: called when something is accepted, rejected or answered: whether the batch can be closed may have changed. */
+  /** `onChange`: called after submissions are accepted, rejected or answered: the batch may be ready to close. */
   watch(onChange: () => void): void {
     this.#watchers.add(onChange);
   }
@@ -108,12 +108,12 @@ export class SubmissionDesk {
     return this.#seats;
   }
 
-  /** Every slot is filled, with what all have accepted. */
+  /** True if every slot is filled with a submission that all members have accepted. */
   get full(): boolean {
     return this.#accepted >= this.#info.slots;
   }
 
-  /** Positions of members that have not answered what they were asked. */
+  /** Positions of members with unanswered claims. */
   get silent(): readonly number[] {
     return this.#screening.silent;
   }
@@ -122,18 +122,18 @@ export class SubmissionDesk {
     return this.#taken.has(submissionKey(sender, salt));
   }
 
-  /** Who rejected a submission that this desk had taken. */
+  /** Returns the rejection of a submission that this desk had taken. */
   findRejection(sender: SenderId, salt: Uint8Array): DeskRejection | undefined {
     return this.#rejected.get(submissionKey(sender, salt));
   }
 
   /**
-   * Takes a submission, cheap checks first. The very same submission again is acknowledged again (its sender may not have
-   * seen the first answer); the same (sender, salt) with other contents is a replay. Where every seat is taken by submissions that
-   * the team still judges, it waits for one that is given back: the promise resolves when it has it.
-   * @param place where it comes from, by which those that wait have their shares
+   * Takes a submission, cheap checks first. A repeated, identical submission is acknowledged again (its sender may not have seen
+   * the first answer); the same (sender, salt) with other contents is a replay. If every seat is taken by submissions that the
+   * team still judges, the submission waits for a freed seat: the promise resolves when it has one.
+   * @param place origin of the submission; waiting submissions are shared out by place
    * @throws MixError LENGTH_MISMATCH, ELEMENT_RANGE, SENDER_UNKNOWN, MAC_INVALID, SUBMISSION_REPLAYED, SENDER_QUOTA,
-   *   ROUND_FULL, ROUND_NOT_COLLECTING; a rejection's reason for what a member has rejected
+   *   ROUND_FULL, ROUND_NOT_COLLECTING; the member's reason if a member has rejected it
    */
   take(submission: Submission, place = ''): Promise<void> | undefined {
     const { sender, salt, payload } = submission;
@@ -141,7 +141,7 @@ export class SubmissionDesk {
     const key = submissionKey(sender, salt);
     const hashed = payloadDigest(payload);
     const before = this.#taken.get(key);
-    // Also when the batch is closed by now: what was taken before stays taken, and its sender is to know.
+    // Also after the batch is closed: the submission stays taken, and its sender must learn so.
     if (before && equalBytes(before.entry.payloadDigest, hashed)) return before.answer?.promise;
     this.#checkOpen(key, before !== undefined);
     const used = this.#perSender.get(sender) ?? 0;
@@ -170,7 +170,7 @@ export class SubmissionDesk {
     else this.#waiting.add(taken);
     if (taken.missing === 0) this.#accepted++;
     else this.#screening.add(taken);
-    // The next caller waits until the current batch of claims is judged.
+    // All seats are taken: ask at once, because the next caller waits for the verdicts.
     if (taken.seated && this.#seats === this.#info.slots) this.#screening.flush();
   }
 
@@ -184,7 +184,7 @@ export class SubmissionDesk {
     if (this.full) throw new MixError('ROUND_FULL', { slots });
   }
 
-  /** What the first node can tell by itself; the other MACs are for the others to judge. @throws MixError as `take` */
+  /** The checks that the first node can do itself; the other MACs are for the other members. @throws MixError as `take` */
   #checkOwn({ sender, salt, payload, macs }: Submission, hashed: Uint8Array): void {
     const secret = this.#senders.secretOf(sender);
     if (!secret) throw new MixError('SENDER_UNKNOWN', { epoch: this.#senders.epoch });
@@ -200,13 +200,13 @@ export class SubmissionDesk {
     if (!taken.rejected && taken.missing === 0 && taken.seated) this.#seat(taken);
   }
 
-  /** It is in the table: all have accepted it, and it has a seat. */
+  /** The submission has a seat and all members have accepted it: it enters the table. */
   #seat({ place }: Taken): void {
     this.#accepted++;
     this.#senders.accepted(place);
   }
 
-  /** Its seat is free again, its sender can learn why; the quota of the sender stays used: a key gets no more tries by failing. */
+  /** Frees the seat and stores the reason for the sender. The sender's quota stays used: a key gets no more tries by failing. */
   #reject(taken: Taken, rejection: DeskRejection): void {
     if (taken.rejected || this.#closed) return;
     taken.rejected = true;
@@ -225,7 +225,7 @@ export class SubmissionDesk {
     if (this.#waiting.delete(taken)) this.#waitingShares.give(taken.place);
   }
 
-  /** Seats that are free go to those that wait and that all have accepted, by arrival. */
+  /** Gives free seats to waiting submissions that all members have accepted, by arrival. */
   #seatWaiting(): void {
     for (const taken of this.#waiting) {
       if (this.#seats >= this.#info.slots) return;
@@ -238,14 +238,17 @@ export class SubmissionDesk {
     }
   }
 
-  /** Takes no more, and has the team answer what is left. */
+  /** Takes no more submissions, and asks the team about the remaining ones. */
   beginClosing(): void {
     if (this.#closing) return;
     this.#closing = true;
     this.#screening.flush();
   }
 
-  /** The table lists what all have accepted, in order of arrival, then empty slots. Everybody else is told that there is no room. */
+  /**
+   * Closes the batch: the table lists the submissions that all members have accepted, by arrival, then empty slots. All others
+   * are refused with ROUND_FULL.
+   */
   close(): {
     readonly table: SlotTable;
     readonly payloads: readonly (Uint8Array | null)[];
@@ -269,7 +272,7 @@ export class SubmissionDesk {
     };
   }
 
-  /** The round is over: nobody waits for a seat any more, nothing is handed on. */
+  /** Ends the desk with the round: refuses waiting submissions and sends no more claims. */
   abandon(reason: () => MixError): void {
     this.#closing = true;
     this.#screening.stop();

@@ -1,5 +1,5 @@
-// Registration for strangers: what a key costs whoever registers it, and what it may cost the node. A few keys a call, a few keys of
-// the main thread at a time, shares of the registry under load, and work that is asked for where more comes than a node can bear.
+// Registration of senders: the cost of a key to its owner, and its limit to the node. A few keys per call, a few keys of the main
+// thread at a time, shares of the registry under load, and a proof of work if more keys come than a node can bear.
 import {
   type Clock,
   type Deferred,
@@ -14,36 +14,37 @@ import { deriveSenderId } from '../../cmix/index.js';
 import { difficultyBits, isSolved, Pressure } from './admission.js';
 import type { SenderRegistry } from './senderRegistry.js';
 
-/** Keys of one call: bounds the work that one message can ask for. */
+/** Keys per call: bounds the work that one message can ask for. */
 export const REGISTER_MAX = 32;
-/** Keys that are agreed with before anything else has its turn: 0.7 ms of the main thread, 0.18 ms a key. */
+/** Keys agreed before the thread yields: 0.7 ms of the main thread, 0.18 ms per key. */
 const AGREED_AT_ONCE = 4;
-/** Keys that wait for their turn: 1.5 s of the main thread. */
+/** Limit of queued keys: 1.5 s of the main thread. */
 const QUEUE_MAX = 8_192;
 /**
- * Keys that may come in a burst, and each second after it: below half of the burst nobody has to work. So strangers that do no work get
- * 2,048 keys and then 32 a second, 6 ms of the main thread; with 200 a second, four nodes on one core mixed 39 % of what they were sent.
+ * Keys in a burst, and per second after it; no work is required below half of the burst. So senders that do no work get 2,048
+ * keys and then 32 a second, 6 ms of the main thread; with 200 a second, four nodes on one core mixed 39 % of what they were
+ * sent.
  */
 const BURST_KEYS = 4_096;
 const KEYS_PER_S = 32;
-/** What a submission that the team rejects counts: it costs five nodes a MAC, and an honest sender has none. */
+/** Pressure of a submission that the team rejects, in keys: it costs five nodes a MAC, and an honest sender has none. */
 const STRIKE_KEYS = 4;
 
 interface RegistrationRequest {
   readonly senderKeys: readonly Uint8Array[];
   readonly epoch: number;
-  /** The work for each key, where work was asked for. */
+  /** The proof of work for each key, if required. */
   readonly nonces: readonly Uint8Array[];
 }
 
-/** Between two parts of the work under load: a quarter of the main thread at most. */
+/** Pause between two parts under load: keeps registration below a quarter of the main thread. */
 const LOADED_PAUSE_MS = 4;
 
 interface Job {
   readonly senderKeys: readonly Uint8Array[];
   readonly epoch: number;
   readonly place: string;
-  /** Those that are registered. */
+  /** Senders registered so far. */
   readonly senders: SenderId[];
   readonly done: Deferred<SenderId[]>;
 }
@@ -55,7 +56,7 @@ export class RegistrationDesk {
   readonly #registered: Shares;
   readonly #queued = new Shares(QUEUE_MAX);
   readonly #pressure: Pressure;
-  /** What waits, by place; places in the order of their turns. */
+  /** Queued jobs, by place; places in the order of their turns. */
   readonly #jobs = new Map<string, Job[]>();
   #running = false;
 
@@ -71,14 +72,15 @@ export class RegistrationDesk {
     });
   }
 
-  /** Work that a key costs now, in bits. */
+  /** Work required for a key now, in bits. */
   get difficultyBits(): number {
     return difficultyBits(Math.max(this.#registered.load, this.#pressure.load));
   }
 
   /**
-   * Registers keys that come from a place; their ids, in order.
-   * @throws MixError MESSAGE_TOO_LARGE, EPOCH_EXPIRED, PUZZLE_REQUIRED, SHARE_USED, LENGTH_MISMATCH, DH_SECRET_ZERO, REGISTRY_FULL
+   * Registers keys from a place and returns their ids, in order.
+   * @throws MixError MESSAGE_TOO_LARGE, EPOCH_EXPIRED, PUZZLE_REQUIRED, SHARE_USED, LENGTH_MISMATCH, DH_SECRET_ZERO,
+   *   REGISTRY_FULL
    */
   async register(request: RegistrationRequest, place: string): Promise<SenderId[]> {
     const { senderKeys, epoch } = request;
@@ -102,7 +104,7 @@ export class RegistrationDesk {
     }
   }
 
-  /** @throws MixError PUZZLE_REQUIRED: one hash a key, before anything is computed for it */
+  /** @throws MixError PUZZLE_REQUIRED: one hash per key, before any other computation for it */
   #checkWork({ senderKeys, epoch, nonces }: RegistrationRequest): void {
     const bits = this.difficultyBits;
     for (const [index, key] of senderKeys.entries()) {
@@ -112,7 +114,7 @@ export class RegistrationDesk {
     }
   }
 
-  /** A few keys of each place in turn, and everything else in between. */
+  /** Agrees on a few keys of each place in turn, and yields the thread in between. */
   async #run(): Promise<void> {
     this.#running = true;
     for (let next = this.#nextJob(); next; next = this.#nextJob()) {
@@ -123,7 +125,7 @@ export class RegistrationDesk {
     this.#running = false;
   }
 
-  /** The first job of the place whose turn it is; that place is the last one then. */
+  /** Returns the first job of the next place, and moves that place to the end. */
   #nextJob(): Job | undefined {
     const [turn] = this.#jobs;
     if (!turn) return undefined;
@@ -136,7 +138,7 @@ export class RegistrationDesk {
   }
 
   #agree({ senderKeys, epoch, place, senders, done }: Job): void {
-    // An earlier part has failed: its caller has been told.
+    // An earlier part has failed and its caller has been told.
     if (done.settled) return;
     try {
       for (const key of senderKeys.slice(senders.length, senders.length + AGREED_AT_ONCE)) {
@@ -151,7 +153,7 @@ export class RegistrationDesk {
   #registerOne(key: Uint8Array, epoch: number, place: string): SenderId {
     const known = key.length === 32 && this.#registry.knows(deriveSenderId(key));
     if (!known && !this.#registered.may(place) && this.#registry.size < this.#registry.capacity) {
-      // A place that has its share makes room among its own.
+      // A place that has used its share forgets one of its own unused keys.
       if (!this.#registry.forgetUnused(place)) throw new MixError('SHARE_USED', { what: 'registered keys' });
     }
     const sender = this.#registry.register(key, epoch, place);

@@ -1,43 +1,43 @@
-// What the first node has taken is judged by the whole team while the batch is being filled: it hands on who sent what, with the MAC
-// that is for each member, some at a time; each member answers at once. So a submission that any member would reject never gets into
-// a slot table, its sender is told within a moment, and when the batch closes nothing is left to be rejected.
+// Screening: the whole team judges the first node's submissions while the batch is being filled. The first node sends each member
+// the claims (sender, salt, digest) with that member's MAC, some at a time; each member answers at once. So a submission that any
+// member would reject never enters a slot table, its sender is told within a moment, and nothing is left to reject at the close.
 
 import { type CancelTimer, type Clock, equalBytes, MixError, type SenderId } from '../../base/index.js';
 import { type RejectionReason, type SenderSecret, type SlotEntry, submissionKey, verifyMac } from '../../cmix/index.js';
 import { CLAIMS_MAX, type Claim, type ClaimRejection } from '../../protocol/index.js';
 
-/** How long a submission waits for others to go with it: a message a submission would cost more than the MACs. */
+/** Time for which a submission waits for others to be sent with it: one message each would cost more than the MACs. */
 const GATHER_MS = 100;
-/** Messages to one member that are not answered yet; more claims wait with the first node. */
+/** Limit of unanswered messages to one member; more claims wait at the first node. */
 const UNDER_WAY_MAX = 4;
 
 export interface ScreeningPorts {
   readonly clock: Clock;
-  /** Asks the member at a position; resolves with what it rejects. Rejects where it will not answer. */
+  /** Asks the member at a position; resolves with its rejections. Rejects if the member will not answer. */
   readonly ask: (position: number, claims: readonly Claim[]) => Promise<readonly ClaimRejection[]>;
 }
 
-/** Something that is handed on: what the team has said of it is kept by whoever handed it on. */
+/** A submission to screen; its owner (the desk) records the verdicts. */
 export interface Screened {
   readonly entry: SlotEntry;
-  /** Somebody has rejected it: nobody else need look at it. */
+  /** A member has rejected it: no other need judge it. */
   readonly rejected: boolean;
 }
 
 interface Verdict<Item> {
   readonly item: Item;
   readonly position: number;
-  /** Undefined where the member accepts. */
+  /** Undefined if the member accepts. */
   readonly reason: RejectionReason | undefined;
 }
 
-/** What goes to one member. */
+/** The claims to one member. */
 class Outbox<Item extends Screened> {
   readonly #position: number;
   readonly #ask: ScreeningPorts['ask'];
   readonly #onVerdicts: (verdicts: readonly Verdict<Item>[]) => void;
   readonly #waiting: Item[] = [];
-  /** How many of those that wait may leave. */
+  /** Number of waiting items that may be sent. */
   #due = 0;
   #asked = 0;
   #underWay = 0;
@@ -48,7 +48,7 @@ class Outbox<Item extends Screened> {
     this.#onVerdicts = onVerdicts;
   }
 
-  /** Submissions that this member has not answered. */
+  /** Submissions without an answer of this member. */
   get open(): number {
     return this.#waiting.length + this.#asked;
   }
@@ -80,7 +80,7 @@ class Outbox<Item extends Screened> {
     this.#asked += items.length;
     this.#ask(this.#position, claims).then(
       (rejections) => this.#answered(items, rejections),
-      // It stays unanswered: what that means is for whoever closes the batch.
+      // The claims stay unanswered; the desk decides at the close of the batch.
       () => {
         this.#underWay--;
       },
@@ -102,44 +102,44 @@ class Outbox<Item extends Screened> {
   }
 }
 
-/** The first node's side: gathers what was taken and asks the others. */
+/** The first node's side: collects submissions and asks the others. */
 export class Screening<Item extends Screened> {
   readonly #clock: Clock;
   readonly #outboxes: readonly Outbox<Item>[];
   #gathered = 0;
   #cancel: CancelTimer | undefined;
 
-  /** `team`: members, the first node included, which asks itself nothing. */
+  /** `team`: number of members, the first node included; it does not ask itself. */
   constructor(team: number, ports: ScreeningPorts, onVerdicts: (verdicts: readonly Verdict<Item>[]) => void) {
     this.#clock = ports.clock;
     const others = Array.from({ length: Math.max(0, team - 1) }, (_, i) => i + 1);
     this.#outboxes = others.map((position) => new Outbox(position, ports.ask, onVerdicts));
   }
 
-  /** Members that must say yes to a submission. */
+  /** Members that must accept a submission. */
   get others(): number {
     return this.#outboxes.length;
   }
 
-  /** Positions of members that have not answered all that they were, or are to be, asked. */
+  /** Positions of members with unanswered or unsent claims. */
   get silent(): readonly number[] {
     return this.#outboxes.flatMap(({ open }, index) => (open > 0 ? [index + 1] : []));
   }
 
-  /** Hands something on, with what comes in the next moment. */
+  /** Adds a submission; it is sent with others after at most GATHER_MS. */
   add(item: Item): void {
     for (const outbox of this.#outboxes) outbox.add(item);
     if (++this.#gathered >= CLAIMS_MAX) this.flush();
     else this.#cancel ??= this.#clock.after(GATHER_MS, () => this.flush());
   }
 
-  /** Hands on at once what waits. */
+  /** Sends all waiting claims at once. */
   flush(): void {
     this.stop();
     for (const outbox of this.#outboxes) outbox.flush();
   }
 
-  /** Waits for nothing any more. */
+  /** Cancels the timer. */
   stop(): void {
     this.#gathered = 0;
     this.#cancel?.();
@@ -151,11 +151,11 @@ interface ScreenerFacts {
   readonly roundDigest: Uint8Array;
   readonly slots: number;
   readonly secretOf: (sender: SenderId) => SenderSecret | undefined;
-  /** The sender's secret will be needed until the round ends. */
+  /** Keeps the sender's secret until the round ends. */
   readonly hold: (sender: SenderId) => void;
 }
 
-/** Any other member's side: judges by its own MACs, and remembers what it has accepted, so that it need not judge that again. */
+/** A member's side: judges by its own MACs, and remembers accepted claims, so that the table need not be judged again. */
 export class Screener {
   readonly #facts: ScreenerFacts;
   readonly #accepted = new Map<string, { readonly payloadDigest: Uint8Array; readonly mac: Uint8Array }>();
@@ -164,7 +164,7 @@ export class Screener {
     this.#facts = facts;
   }
 
-  /** What this member rejects. @throws MixError MESSAGE_TOO_LARGE */
+  /** Returns the claims that this member rejects. @throws MixError MESSAGE_TOO_LARGE */
   judge(claims: readonly Claim[]): ClaimRejection[] {
     if (claims.length > CLAIMS_MAX) {
       throw new MixError('MESSAGE_TOO_LARGE', { what: 'claims', count: claims.length, most: CLAIMS_MAX });
@@ -181,14 +181,14 @@ export class Screener {
     if (!secret) return 'SENDER_UNKNOWN';
     if (!verifyMac(secret, { roundDigest, ...claim }, claim.mac)) return 'MAC_INVALID';
     hold(claim.sender);
-    // The first node may hand on more than there is room for; what is forgotten here is judged again at the end.
+    // The first node may send more claims than there are slots; forgotten ones are judged again at the end.
     if (this.#accepted.size >= 2 * slots) this.#accepted.clear();
     const { payloadDigest, mac } = claim;
     this.#accepted.set(submissionKey(claim.sender, claim.salt), { payloadDigest, mac });
     return undefined;
   }
 
-  /** True where this very MAC was verified before. */
+  /** True if this same MAC was verified before. */
   knows({ sender, salt, payloadDigest }: SlotEntry, mac: Uint8Array): boolean {
     const known = this.#accepted.get(submissionKey(sender, salt));
     return known !== undefined && equalBytes(known.payloadDigest, payloadDigest) && equalBytes(known.mac, mac);

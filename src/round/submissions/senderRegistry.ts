@@ -1,7 +1,7 @@
-// The senders that a node knows in its current key epoch, and the secret it shares with each. An epoch key lives at most a day; when
-// the next one takes its place, every secret agreed under it is wiped and senders register again. A registry that is full makes room:
-// for whoever comes, a key that was never used goes first, of the place that has most of these; so keys that somebody hoards push out
-// each other. What an open round needs is never pushed out.
+// The senders that a node knows in its current key epoch, and the secret it shares with each. An epoch key lives at most a day;
+// when the next one replaces it, every secret agreed under it is wiped and senders register again. A full registry makes room: it
+// forgets first a key that was never used, of the place that has most of these; so hoarded keys push out each other. Keys that an
+// open round needs are never forgotten.
 import { MixError, type Rng, type RoundId, type SenderId } from '../../base/index.js';
 import { deriveSenderId, EpochKey, type SenderSecret } from '../../cmix/index.js';
 
@@ -10,23 +10,23 @@ export const EPOCH_MS_MAX = 24 * 3600 * 1000;
 interface Known {
   readonly secret: SenderSecret;
   readonly place: string;
-  /** A message of its was mixed. */
+  /** A message of this sender was mixed. */
   used: boolean;
-  /** Open rounds that need the secret. */
+  /** Number of open rounds that need the secret. */
   holds: number;
 }
 
-/** Who is told what becomes of keys, by the places that they came from. */
+/** Observer of keys, by their places. */
 interface KeyWatcher {
   forgotten(place: string): void;
-  /** A member of a team found fault with what its sender has submitted. */
+  /** A member of a team rejected a submission of a key from this place. */
   struck(place: string): void;
 }
 
-/** Keys that were never used, by place: the places that have most of them are found at once, however many there are. */
+/** Keys that were never used, by place; finds a place with the most keys without a search, however many places there are. */
 class UnusedKeys {
   readonly #places = new Map<string, Set<SenderId>>();
-  /** Places by how many they have. */
+  /** Places by their number of keys. */
   readonly #bySize: Set<string>[] = [];
   #most = 0;
 
@@ -43,7 +43,7 @@ class UnusedKeys {
     if (keys.size === 0) this.#places.delete(place);
   }
 
-  /** The oldest of `place`, or of a place that has most. */
+  /** Returns the oldest key of `place`, or of a place that has most. */
   oldest(place?: string): SenderId | undefined {
     while (this.#most > 0 && !this.#bySize[this.#most]?.size) this.#most--;
     const from = place ?? this.#bySize[this.#most]?.values().next().value;
@@ -71,7 +71,7 @@ export class SenderRegistry {
   readonly #capacity: number;
   readonly #known = new Map<SenderId, Known>();
   readonly #unused = new UnusedKeys();
-  /** Used, and of no open round: least recently used first. */
+  /** Keys that were used and are held by no open round; least recently used first. */
   readonly #idle = new Set<SenderId>();
   readonly #held = new Map<RoundId, Set<SenderId>>();
   #key: EpochKey;
@@ -109,8 +109,8 @@ export class SenderRegistry {
   }
 
   /**
-   * Agrees on a secret with a sender; again for a sender already known changes nothing. `place`: where it comes from.
-   * @throws MixError EPOCH_EXPIRED, DH_SECRET_ZERO, LENGTH_MISMATCH; REGISTRY_FULL where open rounds need all that it holds
+   * Agrees on a secret with a sender; idempotent for a known sender. `place`: its origin.
+   * @throws MixError EPOCH_EXPIRED, DH_SECRET_ZERO, LENGTH_MISMATCH; REGISTRY_FULL if open rounds need all keys
    */
   register(senderPublicKey: Uint8Array, epoch: number, place = ''): SenderId {
     this.checkEpoch(epoch);
@@ -129,7 +129,7 @@ export class SenderRegistry {
     return sender;
   }
 
-  /** @throws MixError EPOCH_EXPIRED where it is not the current one */
+  /** @throws MixError EPOCH_EXPIRED if it is not the current one */
   checkEpoch(epoch: number): void {
     if (epoch !== this.epoch) throw new MixError('EPOCH_EXPIRED', { epoch, current: this.epoch });
   }
@@ -149,7 +149,7 @@ export class SenderRegistry {
     this.#idle.delete(sender);
   }
 
-  /** The round has ended: its senders may be forgotten. */
+  /** Releases the senders of an ended round: they may be forgotten. */
   letGo(round: RoundId): void {
     const held = this.#held.get(round);
     this.#held.delete(round);
@@ -161,7 +161,7 @@ export class SenderRegistry {
     }
   }
 
-  /** Messages of these senders are mixed: keys that are really used. */
+  /** Marks the keys of these senders as used: their messages are mixed. */
   mixed(senders: Iterable<SenderId>): void {
     for (const sender of senders) {
       const known = this.#known.get(sender);
@@ -169,14 +169,14 @@ export class SenderRegistry {
     }
   }
 
-  /** What a sender submitted was rejected by another member. That may be the member's fault, so the key stays. */
+  /** Reports that another member rejected a sender's submission. That may be the member's fault, so the key stays. */
   strike(sender: SenderId): void {
     const known = this.#known.get(sender);
     if (!known) return;
     for (const watcher of this.#watchers) watcher.struck(known.place);
   }
 
-  /** Forgets the oldest unused key of a place; false where it has none. */
+  /** Forgets the oldest unused key of a place; returns false if it has none. */
   forgetUnused(place: string): boolean {
     return this.#forget(this.#unused.oldest(place));
   }

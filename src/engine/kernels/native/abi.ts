@@ -1,4 +1,4 @@
-// Calls across the C ABI (kernels/api.h), made from the words that a function's entry in operations.ts lists: the prototype that koffi
+// Calls across the C ABI (kernels/api.h), made from the words in a function's entry in operations.ts: the prototype that koffi
 // binds, and the numbers of one call. A word is an operand's name, `out`, or one of the numbers below.
 import type { Group } from '../../../math/index.js';
 import { type ComputeRequest, countPowers, countUnits, findOperand, type View } from '../../checked/request.js';
@@ -6,7 +6,7 @@ import type { NativeFunction } from '../../operations.js';
 import type { NativeCall } from '../../pool/job.js';
 import { type Address, toAddress } from '../openssl/library.js';
 
-/** C types of numbers; every other word is a pointer, which travels as a number, too. */
+/** C types of numbers; every other word is a pointer, which is passed as a number, too. */
 const TYPES: Readonly<Record<string, string>> = {
   units: 'size_t',
   from: 'size_t',
@@ -21,11 +21,11 @@ const TYPES: Readonly<Record<string, string>> = {
   prepared: 'int32_t',
 };
 
-/** As koffi reads it. All functions of operations take the group first and return a status. */
+/** Prototype in koffi's syntax. All functions of operations take the group first and return a status. */
 export const writePrototype = ([name, ...args]: NativeFunction, returns = 'int32_t'): string =>
   `${returns} ${name}(${['uint64_t', ...args.map((word) => TYPES[word] ?? 'uint64_t')].join(', ')})`;
 
-/** The call of a function on a whole chunk. `more`: words that only the caller has a number for. */
+/** Makes the call of a function on a whole chunk. `more`: numbers for words that only the caller knows. */
 export function nativeCall(
   group: Group,
   [name, ...args]: NativeFunction,
@@ -58,7 +58,7 @@ function numberOfChunk(group: Group, word: string, chunk: ComputeRequest): numbe
     case 'slots':
       return (findOperand(chunk, 'gathered')?.byteLength ?? 0) / chunk.width / group.elementBytes;
     case 'blinding':
-      // The worker draws it (kernel.ts).
+      // The worker makes it (kernel.ts).
       return 0;
     default:
       throw new Error(`no number for ${word}, an argument of ${chunk.op}`);

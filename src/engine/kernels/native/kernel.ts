@@ -1,7 +1,7 @@
-// The native kernel: hands chunks to the C library, which computes on the shared batches where they are. A chunk becomes a
-// call, a function's name and numbers, on the main thread: numbers travel to a worker in a third of the time that views of
-// shared memory take. Constant-time in exponents and elements but for what kernels/api.h names: the reads of mulGather, and
-// multiExp, which is for public values.
+// The native kernel: passes chunks to the C library, which computes in place on the shared batches. A chunk becomes a call, a
+// function's name and numbers, on the main thread: numbers reach a worker in a third of the time of views of shared memory.
+// Constant-time in exponents and elements except as kernels/api.h says: the reads of mulGather, and multiExp, which is for public
+// values.
 import { randomFillSync } from 'node:crypto';
 import type { Group } from '../../../math/index.js';
 import { makeRequest } from '../../checked/request.js';
@@ -11,17 +11,17 @@ import { type Address, toAddress } from '../openssl/library.js';
 import { nativeCall } from './abi.js';
 import { type NativeBinding, type NativePath, native } from './library.js';
 
-/** A table begins with how it is cut (digit bits, exponent bytes: 32-bit words), padded to a cache line. */
+/** A table begins with its layout (digit bits, exponent bytes: 32-bit words), padded to a cache line. */
 const HEADER_BYTES = 64;
 /**
- * Digits of 5 bits cost 1.3 ms of filling and 26 µs a power at 4096 bits and 256-bit exponents, digits of 4 bits 0.95 ms and
- * 28 µs: below this many powers the smaller table is the faster one. Of 6 bits, reading the table costs what it saves.
+ * Digits of 5 bits cost 1.3 ms of filling and 26 µs a power at 4096 bits and 256-bit exponents, digits of 4 bits 0.95 ms and 28
+ * µs: below this many powers the smaller table is faster. With 6 bits, reading the table costs as much as it saves.
  */
 const WIDE_DIGITS_POWERS_MIN = 140;
-/** A larger table would leave the caches that a core has to itself: then the narrower digits are the better ones, too. */
+/** A larger table would exceed the caches of a single core: then narrower digits are faster, too. */
 const TABLE_BYTES_MAX = 2 * 1024 * 1024;
 
-/** Makes room for a table of one base, to be used `powers` times or, where that is not known, often. */
+/** Allocates a table of one base, for `powers` uses; if not given, for many. */
 export function nativeTable(path: NativePath, group: Group, exponentBytes: number, powers = Infinity): Uint8Array {
   const { library, create, devices } = native();
   const handle = create(devices.indexOf(path), group);
@@ -37,23 +37,23 @@ export function nativeTable(path: NativePath, group: Group, exponentBytes: numbe
   }
 }
 
-/** How a table is cut. */
+/** Reads the layout of a table. */
 function readLayout(table: Uint8Array): { readonly digitBits: number; readonly exponentBytes: number } {
   const [digitBits, exponentBytes] = new Uint32Array(table.buffer, table.byteOffset, 2);
   return { digitBits: digitBits!, exponentBytes: exponentBytes! };
 }
 
-/** True where a table is long enough for exponents of this length. */
+/** True if a table is long enough for exponents of this length. */
 export const nativeTableCovers = (table: Uint8Array, exponentBytes: number): boolean =>
   readLayout(table).exponentBytes >= exponentBytes;
 
-/** A call, and what must stay alive until it has ended: addresses keep nothing. */
+/** A call, and the buffers that must stay alive until it has ended: addresses keep nothing alive. */
 interface PinnedCall {
   readonly call: NativeCall;
   readonly keep: readonly unknown[];
 }
 
-/** The call that computes a chunk. */
+/** Makes the call that computes a chunk. */
 export function makeCall(group: Group, work: Work): PinnedCall {
   switch (work.op) {
     case 'table': {
@@ -81,7 +81,7 @@ function findFunction(op: EntryName): NativeFunction {
   return computing;
 }
 
-/** One base for all: the base repeated is what the generic power takes. */
+/** Without a table: repeats the base, and calls the generic power. */
 function repeatedBase(group: Group, work: WorkOf<'powFixed'>): PinnedCall {
   const { operands, out, exponentBytes } = work;
   const bases = new Uint8Array(new SharedArrayBuffer(out.length));
@@ -117,10 +117,10 @@ export class NativeKernel implements Kernel {
     this.#binding.library.millrace_group_destroy(this.#handle);
   }
 
-  /** The product that is inverted is hidden by a fresh random element, which no other thread ever sees. */
+  /** Hides the product to be inverted by a fresh random element that no other thread sees. */
   #invert([out, a, , count]: readonly number[]): number {
     const element = this.#group.elementBytes;
-    // Shared memory, because that has an address.
+    // In shared memory, because only that has an address.
     const blinding = new Uint8Array(new SharedArrayBuffer(element));
     const random = randomFillSync(new Uint8Array(element));
     random[element - 1]! &= 0x7f;

@@ -1,5 +1,5 @@
-// The libraries behind kernels/api.h, reached through koffi: the CPU library, built from native/ where there is a compiler, and
-// the CUDA library (cuda/library.ts). Pointers travel as plain numbers, as in openssl/library.ts.
+// The libraries behind kernels/api.h, reached through koffi: the CPU library, built from native/ if there is a compiler, and the
+// CUDA library (cuda/library.ts). Pointers are passed as plain numbers, as in openssl/library.ts.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
@@ -8,21 +8,21 @@ import { ENTRIES, type EntryName, type EntryOf } from '../../operations.js';
 import { type Address, toAddress } from '../openssl/library.js';
 import { writePrototype } from './abi.js';
 
-/** Where scripts/native.mjs puts it, from src/engine and dist/engine alike. */
+/** Output of scripts/native.mjs; the relative path is right from src/engine and dist/engine alike. */
 const LIBRARY = fileURLToPath(new URL('../../../../build/native/libmillrace_cpu.so', import.meta.url));
 const ABI_VERSION = 2;
 
 /** Paths of the CPU library: eight lanes on AVX-512 IFMA, or 64-bit words on any machine. */
 export type NativePath = 'ifma' | 'portable';
 
-/** Functions that are no operation's own: their arguments after the group, in the words of abi.ts. */
+/** Functions that belong to no operation: their arguments after the group, in the words of abi.ts. */
 const OTHERS = [
   ['millrace_mul_chain', 'out', 'a', 'b', 'times', 'units'],
   ['millrace_table_fill', 'table', 'base', 'exponentBytes', 'digitBits'],
   ['millrace_keep_prepared', 'a', 'units', 'resident'],
   ['millrace_keep_table', 'base', 'exponentBytes', 'digitBits', 'resident'],
 ] as const;
-/** The one that returns a size. */
+/** The only one that returns a size. */
 const TABLE_BYTES = ['millrace_table_bytes', 'exponentBytes', 'digitBits'] as const;
 
 /** Functions whose first argument is a group. */
@@ -32,7 +32,7 @@ type FunctionOf<O extends EntryName> = O extends EntryName
   : never;
 type ArgumentsOf<F> = F extends readonly [string, ...infer Words] ? { [I in keyof Words]: number } : never;
 
-/** The functions of kernels/api.h that engines call. Each returns a status, 0 where it worked, or a size. */
+/** The functions of kernels/api.h that engines call. Each returns a status, 0 for success, or a size. */
 export type NativeLibrary = {
   [N in GroupFunction[0]]: (
     group: Address,
@@ -56,24 +56,24 @@ function prototypes(): Record<string, string> {
 
 export interface NativeBinding {
   readonly library: NativeLibrary;
-  /** Names of the library's devices: its paths on a CPU, cards. */
+  /** Names of the library's devices: CPU paths, or cards. */
   readonly devices: readonly string[];
   statusMessage(status: number): string;
-  /** Why there is no device, or what the last call of this thread that failed on one met; empty where there is nothing. */
+  /** Reason why there is no device, or the last failure on one in this thread; empty if there is none. */
   deviceError(): string;
-  /** Calls a function by its name; `args` are those after the group. */
+  /** Calls a function by name; `args`: those after the group. */
   call(name: string, group: Address, args: readonly number[]): number;
   create(device: number, group: Group): Address;
 }
 
 const bound = new Map<string, NativeBinding>();
 
-/** Loads the CPU library. @throws Error that says what is missing and what to do about it */
+/** Loads the CPU library. @throws Error that says what is missing and how to fix it */
 export function native(): NativeBinding {
   return bindLibrary(LIBRARY, 'the native library is not built: install a C++ compiler (g++) and run `npm run build`');
 }
 
-/** Loads a library behind kernels/api.h, once. @throws Error `missing` where the file is not there */
+/** Loads a library behind kernels/api.h, once. @throws Error `missing` if the file does not exist */
 export function bindLibrary(file: string, missing: string): NativeBinding {
   const known = bound.get(file);
   if (known) return known;
@@ -114,7 +114,7 @@ export function bindLibrary(file: string, missing: string): NativeBinding {
   return binding;
 }
 
-/** A function that writes text to where it is told, as one that gives it. */
+/** Turns a C function that writes text to a buffer into one that returns it. */
 function readText(write: (at: Address, length: number) => number, length: number): () => string {
   return () => {
     const text = new Uint8Array(new SharedArrayBuffer(length));

@@ -1,7 +1,7 @@
-// The OpenSSL kernel: chunks computed by OpenSSL on elements in shared memory. A prepared operand is x·R mod p, so that
-// a product with it is exactly one Montgomery product. Powers and products are constant-time in exponents and elements;
-// what is not: `mulGather` reads whole elements in the order of the permutation, `product`, `window` and `horner` are for
-// public values, and the inversion's one non-constant-time step works on a value blinded with fresh randomness.
+// The OpenSSL kernel: chunks computed by OpenSSL on elements in shared memory. A prepared operand is x·R mod p, so that a product
+// with it is exactly one Montgomery product. Powers and products are constant-time in exponents and elements. Exceptions:
+// `mulGather` reads whole elements in the order of the permutation; `product`, `window` and `horner` are for public values; the
+// inversion's one step that is not constant-time works on a value blinded with fresh randomness.
 import { randomFillSync } from 'node:crypto';
 import type { Group } from '../../../math/index.js';
 import type { EntryName } from '../../operations.js';
@@ -11,12 +11,12 @@ import { horner, windowProduct } from '../multiExp.js';
 import { type Address, toAddress } from './library.js';
 import { MontgomeryField, must, scratch } from './montgomery.js';
 
-/** A flat batch as canonical() writes it. Batches are aligned to 8 bytes (job.ts). */
+/** A flat batch in the form that canonical() writes. Batches are aligned to 8 bytes (job.ts). */
 function asWords(batch: Uint8Array): Int32Array {
   return new Int32Array(batch.buffer, batch.byteOffset, batch.length / 4);
 }
 
-/** What this kernel has code for; multiExp comes to it as windows. */
+/** Operations that this kernel has code for; multiExp reaches it as windows. */
 export const OPENSSL_COMPUTES: readonly EntryName[] = [
   'prepare',
   'mul',
@@ -175,8 +175,8 @@ export class OpensslKernel implements Kernel {
   }
 
   /**
-   * Montgomery's trick: one inversion for the chunk, three products an element. Prefixes P[i] = P[i−1]·a[i]·R⁻¹ and
-   * inverses I[i] = P[i]⁻¹ need no conversion: the factors R cancel in I·P[i−1]·R⁻¹ = a[i]⁻¹ and I·a[i]·R⁻¹ = I[i−1].
+   * Montgomery's trick: one inversion per chunk, three products per element. Prefixes P[i] = P[i−1]·a[i]·R⁻¹ and inverses I[i] =
+   * P[i]⁻¹ need no conversion: the factors R cancel in I·P[i−1]·R⁻¹ = a[i]⁻¹ and I·a[i]·R⁻¹ = I[i−1].
    */
   #invertBatch({ operands: { a }, out }: WorkOf<'invertBatch'>): void {
     const field = this.#field;
@@ -198,13 +198,13 @@ export class OpensslKernel implements Kernel {
     prefixes.bytes.fill(0);
   }
 
-  /** temporary = x⁻¹, by BN_mod_inverse of x·ρ·R⁻¹ with a fresh random ρ, whose inverse is then multiplied by ρ. */
+  /** temporary = x⁻¹, by BN_mod_inverse of x·ρ·R⁻¹ with a fresh random ρ; the inverse is then multiplied by ρ. */
   #invertBlinded(x: Address): void {
     const field = this.#field;
     const { at, bn, library, multiply } = field;
     const blind = randomFillSync(new Uint8Array(field.bytes));
     blind[field.bytes - 1]! &= 0x7f;
-    // Zero comes with a probability of 2^-63 at most; any other value below 2^(bits−1) is invertible.
+    // Zero has a probability of 2^-63 at most; any other value below 2^(bits−1) is invertible.
     if (blind.every((byte) => byte === 0)) blind[0] = 1;
     field.bytesAt('blind').set(blind);
     blind.fill(0);
@@ -223,7 +223,7 @@ export class OpensslKernel implements Kernel {
     for (let e = 0; e < width; e++) {
       multiply(at.result, source + e * bytes, at.r);
       for (let slot = 1; slot < slots; slot++) multiply(at.result, at.result, source + (slot * width + e) * bytes);
-      // Every product but the first one left a factor R⁻¹.
+      // Every product but the first left a factor R⁻¹.
       multiply(at.result, at.result, field.rPower(slots));
       field.canonical(target, e);
     }

@@ -1,11 +1,10 @@
-// The OpenSSL inside Node.js itself, reached through koffi: no compiler, no headers. Pointers travel as plain numbers
-// (addresses in user space are below 2^53), which makes a call cost some 30 ns and lets an address be computed from
-// that of its buffer.
+// The OpenSSL inside Node.js itself, reached through koffi: no compiler, no headers. Pointers are plain numbers (addresses in
+// user space are below 2^53): a call then costs some 30 ns, and an address can be computed from that of its buffer.
 import koffi from 'koffi';
 
 export type Address = number;
 
-/** The functions used, each under its C name. Sizes are in bytes for BN_*, in 64-bit words for bn_*. */
+/** The functions used, by C name. Sizes are in bytes for BN_*, in 64-bit words for bn_*. */
 export interface OpensslLibrary {
   BN_new(): Address;
   BN_clear(bn: Address): void;
@@ -22,12 +21,12 @@ export interface OpensslLibrary {
   BN_mod_inverse(r: Address, a: Address, m: Address, ctx: Address): Address;
 }
 
-/** Internal functions of OpenSSL that most builds of Node.js export as well: the bare product of words in memory. */
+/** Internal functions of OpenSSL that most builds of Node.js export, too: the bare product of words in memory. */
 interface WordLibrary {
   bn_mul_mont(r: Address, a: Address, b: Address, modulus: Address, n0: Address, words: number): number;
 }
 
-/** Internal, x86-64 only: a table of 32 entries read as a whole, so that no address tells which one was wanted. */
+/** Internal, x86-64 only: reads a table of 32 entries as a whole, so that no address reveals the wanted entry. */
 export interface GatherLibrary {
   bn_gather5(out: Address, words: number, table: Address, entry: number): void;
 }
@@ -57,7 +56,7 @@ interface OpensslBinding {
 
 let cached: OpensslBinding | undefined;
 
-/** Binds the functions. @throws Error that says which of them, or which property of the machine, is missing. */
+/** Binds the functions. @throws Error naming the function, or the property of the machine, that is missing */
 export function openssl(): OpensslBinding {
   if (cached) return cached;
   if (process.arch !== 'x64' && process.arch !== 'arm64') throw new Error(`not a 64-bit machine: ${process.arch}`);
@@ -69,7 +68,7 @@ export function openssl(): OpensslBinding {
     try {
       return self.func(prototype);
     } catch {
-      // Not exported by this build: the engine says which path it takes without.
+      // Not exported by this build: the engine's path shows it.
       return undefined;
     }
   };
@@ -85,7 +84,7 @@ export function openssl(): OpensslBinding {
 
 const begins = new WeakMap<ArrayBufferLike, Address>();
 
-/** Where the bytes of a view in shared memory stand. Shared memory never moves while it is alive: asked for once. */
+/** Returns the address of a view in shared memory. Shared memory never moves while it is alive, so its begin is cached. */
 export function toAddress(view: Uint8Array | Uint32Array): Address {
   let begin = begins.get(view.buffer);
   if (begin === undefined) {

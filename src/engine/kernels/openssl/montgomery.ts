@@ -1,21 +1,21 @@
-// One group's field in OpenSSL, for one thread: Montgomery products r = a·b·R⁻¹ mod p on words in shared memory, with
-// R = 2^bits. Two implementations of the product: OpenSSL's word-level function directly on the memory, or the public
-// BIGNUM functions with a conversion on either side. Everything above (comb, multi-exponentiation, batch inversion)
-// needs nothing but `multiply`, addresses and `canonical`.
+// One group's field in OpenSSL, for one thread: Montgomery products r = a·b·R⁻¹ mod p on words in shared memory, with R = 2^bits.
+// Two implementations of the product: OpenSSL's word-level function directly on the memory, or the public BIGNUM functions with a
+// conversion on either side. Higher levels (fixed bases, multi-exponentiation, batch inversion) need only `multiply`, addresses
+// and `canonical`.
 import { modPow } from 'bigint-crypto-utils';
 import { MixError } from '../../../base/index.js';
 import { bigintToBytes, type Group } from '../../../math/index.js';
 import { type Address, type GatherLibrary, type OpensslLibrary, openssl, toAddress } from './library.js';
 
 const WORD_BYTES = 8;
-/** Constants and scratch elements in the arena, by number. */
+/** Indices of constants and scratch elements in the arena. */
 const ARENA = { modulus: 0, n0: 1, one: 2, r: 3, rSquared: 4, result: 5, temporary: 6, rPower: 7, blind: 8 } as const;
 const ARENA_ELEMENTS = 9;
 
 /** r = a·b·R⁻¹ mod p; r may be a or b. */
 type Product = (r: Address, a: Address, b: Address) => void;
 
-/** A piece of shared memory and its address; wiped when it is no longer needed. */
+/** A piece of shared memory and its address; its user wipes it. */
 interface Scratch {
   readonly bytes: Uint8Array;
   readonly address: Address;
@@ -26,7 +26,7 @@ export function scratch(length: number): Scratch {
   return { bytes, address: toAddress(bytes) };
 }
 
-/** @throws MixError INTERNAL where OpenSSL reports a failure: out of memory, in practice. */
+/** @throws MixError INTERNAL if OpenSSL reports a failure: out of memory, in practice */
 export function must(result: number, what: string): number {
   if (!result) throw new MixError('INTERNAL', { what });
   return result;
@@ -40,7 +40,7 @@ export class MontgomeryField {
   readonly multiply: Product;
   readonly gather: GatherLibrary | undefined;
   readonly library: OpensslLibrary;
-  /** Handles of BIGNUMs that hold the operands of a public-function call, and of what such calls need. */
+  /** Handles of BIGNUMs for the operands of a public-function call, and of its context. */
   readonly bn: { a: Address; b: Address; e: Address; r: Address; modulus: Address; ctx: Address; mont: Address };
   readonly at: Readonly<Record<keyof typeof ARENA, Address>>;
   readonly #arena: Scratch;
@@ -64,8 +64,8 @@ export class MontgomeryField {
     this.#negated = new Int32Array(this.bytes / 4);
     this.#writeConstants();
     this.bn = this.#allocate();
-    // bn_mul_mont asks for two words at least; where it is not used, bn_gather5 is not either, so that the portable
-    // code is one that tests can run anywhere.
+    // bn_mul_mont needs two words at least. Without it bn_gather5 is not used either, so that tests can run the portable code
+    // anywhere.
     const direct = useWords && this.words > 1 ? words : undefined;
     this.gather = direct ? gather : undefined;
     this.multiply = direct
@@ -90,7 +90,7 @@ export class MontgomeryField {
       const difference = (pi - xi - borrow) | 0;
       borrow = ((~pi & xi) | ((~pi | xi) & difference)) >>> 31;
       negated[i] = difference;
-      // Borrow of (p − x) − x: set where p − x < x.
+      // Borrow of (p − x) − x: set if p − x < x.
       const second = (difference - xi - less) | 0;
       less = ((~difference & xi) | ((~difference | xi) & second)) >>> 31;
     }
@@ -102,7 +102,7 @@ export class MontgomeryField {
     }
   }
 
-  /** The address of R^exponent mod p. The exponent is public. */
+  /** Returns the address of R^exponent mod p. The exponent is public. */
   rPower(exponent: number): Address {
     if (exponent !== this.#rExponent) {
       const { p, bits } = this.group;
@@ -112,7 +112,7 @@ export class MontgomeryField {
     return this.at.rPower;
   }
 
-  /** The element in `bytes` at an address as a BIGNUM. */
+  /** Loads the little-endian number at an address into a BIGNUM. */
   load(bn: Address, from: Address, bytes: number): Address {
     return must(this.library.BN_lebin2bn(from, bytes, bn), 'BN_lebin2bn');
   }
@@ -121,7 +121,7 @@ export class MontgomeryField {
     if (this.library.BN_bn2lebinpad(bn, to, this.bytes) < 0) throw new MixError('INTERNAL', { what: 'BN_bn2lebinpad' });
   }
 
-  /** Overwrites what a chunk left behind in scratch memory and in BIGNUMs. */
+  /** Overwrites the remains of a chunk in scratch memory and in BIGNUMs. */
   wipe(): void {
     const { a, b, e, r } = this.bn;
     for (const bn of [a, b, e, r]) this.library.BN_clear(bn);
