@@ -1,4 +1,4 @@
-// What the arguments of options may be. Commander names the option and ends with status 2, before a command does anything.
+// Parsers of option arguments, common to all commands. Commander names the option and ends with status 2, before a command does anything.
 import { InvalidArgumentError } from 'commander';
 
 type Parse<T> = (text: string) => T;
@@ -34,7 +34,7 @@ export const oneOf =
 /** Bits of the modulus of a production group. */
 export const groupBits: Parse<number> = (text) => Number(oneOf(['2048', '3072', '4096'])(text));
 
-/** Several, with commas between them. */
+/** Several arguments, with commas between them. */
 export const listOf =
   <T>(parse: Parse<T>): Parse<readonly T[]> =>
   (text) =>
