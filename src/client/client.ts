@@ -224,8 +224,8 @@ export class Client {
   }
 
   /**
-   * The same, with the nodes whose answers cannot be used, and the reasons. Several answers count, because a fast node must not choose
-   * for the sender.
+   * The same, with the nodes whose answers cannot be used, and the reasons. Waits for several answers, so that a fast node does not
+   * choose for the sender.
    */
   look(): Promise<Look> {
     return keepingAlive(() => shared(this.#looking, 'all', () => this.#lookAtSome()));

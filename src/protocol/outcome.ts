@@ -1,6 +1,6 @@
 // Outcome of a submission, as a node of its team reports it, and what a sender may conclude from several of these. A sender must not send
 // a message again if the first copy may still come out: a node that took it but answered that it did not would see one text in two rounds
-// and know the writer.
+// and know the writer. Here because round/ reports outcomes and client/ judges them.
 import type { NodeId } from '../base/index.js';
 
 /**

@@ -68,7 +68,7 @@ export class RoundFeed implements SchedulerFeed {
   readonly #ended = new Set<RoundId>();
   readonly #waits = new Set<StageWait>();
   readonly #onlineWaits = new Set<() => void>();
-  /** Without `published`: the history holds those updates and drops them in time. */
+  /** Without `published`: the history holds those updates, and drops the oldest. */
   readonly #keeper: Pick<UpdateKeeper, 'keep' | 'insist'> | undefined;
   #number = 0;
   /** Settles when the update that was published last is stored. */

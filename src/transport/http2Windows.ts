@@ -50,8 +50,8 @@ export function widen(server: grpc.Server, { credentials, certificates, streamsM
       maxConcurrentStreams: streamsMax,
       initialWindowSize: certificates ? WINDOW_BYTES : STRANGER_STREAM_WINDOW_BYTES,
     },
-    // A client certificate that no authority signed is not refused here but checked against the membership list by
-    // protocol/membership.ts, before any message is read, so that its owner gets an error that says what is wrong.
+    // A client certificate that no authority signed is not refused here. transport/serving/peers.ts checks it against the membership
+    // list, before any message is read, so that its owner gets an error that names the fault.
     rejectUnauthorized: false,
   });
   const setUp = own._setupHandlers.bind(server);

@@ -56,8 +56,8 @@ export function readTail(logFile: string): string {
 }
 
 /**
- * Finds loopback ports that nobody listens on. Other processes bind them a while later. So they are none of those that the system gives
- * to connections, and each process searches a block of its own, in which hardly any other searches, and gives no port twice.
+ * Finds loopback ports that nobody listens on, for other processes that bind them a while later. None of them is a port that the system
+ * gives to outgoing connections. Each process searches a block of its own, in which hardly any other searches, and gives no port twice.
  * @throws MixError LINK_DOWN if there are too few
  */
 export async function freePorts(count: number): Promise<number[]> {

@@ -157,7 +157,7 @@ class IncomingStream {
 
   #onEnd(): void {
     if (this.#ended) return;
-    // A cancelled stream ends, too, and reports only after that that it was cancelled.
+    // A cancelled stream ends, too, and reports its cancellation only after that.
     setImmediate(() => this.#fail(malformed('stream ended without trailer')));
   }
 

@@ -9,9 +9,7 @@ type Pairs = ReadonlyMap<string, Pair>;
 
 /** Failed rounds after which a pair is kept apart. */
 const APART_ROUNDS = 2;
-/**
- * Limit of the liars that are allowed for, however large the network: a liar that accuses an innocent node puts itself into a pair, too.
- */
+/** Upper limit of liarsIn, however large the network: a liar that accuses an innocent node puts itself into a pair, too. */
 const LIARS_MAX = 8;
 /** Least number of partners: one accuser alone never puts a node out. */
 const PARTNERS_MIN = 2;

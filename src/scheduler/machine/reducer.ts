@@ -543,7 +543,7 @@ function open(draft: Draft, randomness: Uint8Array, nowMs: number): void {
   }
 }
 
-/** Draws a team; if that team is barred, one without one of its members. If all these are barred, too, the first draw stands. */
+/** Draws a team. If it is barred, draws without one of its members; if all these teams are barred, too, the first draw stands. */
 function unbarred(
   pool: readonly NodeId[],
   size: number,
