@@ -1,9 +1,9 @@
-// The operations of kernels/api.h on memory that the device sees, as sequences of launches: what the library behind the C ABI
-// calls, and what the tests on the host call with the same code. One class a shape, one interface over all shapes.
+// The operations of kernels/api.h on device memory, as sequences of launches. The library behind the C ABI calls them, and the tests on
+// the host call the same code. One class for each shape, one interface over all shapes.
 //
-// All pointers are to device memory (host memory on the host), 16-byte aligned; elements are bits/8 bytes, little-endian,
-// exponents exponentBytes each. Work is queued on the target's stream in order. `scratch` has at least the bytes that the
-// function of the same name with Scratch gives, and belongs to the call until its work is done; it holds secrets.
+// All pointers are to device memory (host memory on the host), 16-byte aligned; elements are bits/8 bytes, little-endian, exponents
+// exponentBytes each. Work is queued on the target's stream in order. `scratch` has at least the bytes that the function of the same
+// name with Scratch returns, and belongs to the call until its work is done; it holds secrets.
 #pragma once
 
 #include <memory>
@@ -187,7 +187,7 @@ class ArithmeticOf final : public Arithmetic<Target> {
     return on.warpsFor(groups) * wordsEach * S::kInstances * 4;
   }
 
-  /// Passes of FoldBody until one row is left; none at all gives 1.
+  /// Runs FoldBody until one row is left; no rows at all give 1.
   void fold(Target& on, Words out, ConstWords in, std::size_t width, std::size_t rows, bool plain, Words scratch) const {
     for (;;) {
       const std::size_t outRows = rows <= kShare ? 1 : (rows + kShare - 1) / kShare;
@@ -213,7 +213,7 @@ class ArithmeticOf final : public Arithmetic<Target> {
   Modulus modulus_;
 };
 
-/// The modulus as kernels take it, when its words have been uploaded to `words`.
+/// The modulus in the kernels' form, when its words have been uploaded to `words`.
 inline Modulus modulusAt(const ModulusConstants& constants, const std::uint32_t* words) {
   const std::size_t n = constants.limbs();
   const std::uint64_t inverse = constants.inverse();
@@ -221,9 +221,9 @@ inline Modulus modulusAt(const ModulusConstants& constants, const std::uint32_t*
           {static_cast<std::uint32_t>(inverse), static_cast<std::uint32_t>(inverse >> 32)}};
 }
 
-/// The operations on numbers of kBits bits with `tpi` lanes each; null where there are none. Instantiated in one translation
-/// unit for each width. MILLRACE_LEAN is for builds with sanitizers, which take long: every modulus in the general form, whose
-/// code is that of the special form and more.
+/// The operations on numbers of kBits bits with `tpi` lanes each; null if there are none. Instantiated in one translation unit for each
+/// width. MILLRACE_LEAN is for builds with sanitizers, which take long: every modulus uses the general form, whose code contains that
+/// of the special form and more.
 template <class Target, int kBits>
 std::unique_ptr<Arithmetic<Target>> makeArithmeticOf(int tpi, [[maybe_unused]] Form form,
                                                      const Modulus& modulus) {

@@ -1,6 +1,6 @@
-// Carries between the lanes of an instance, and what needs them: addition over all limbs, the step back below R, and the
-// canonical form. A lane generates a carry or, if all its bits are ones, passes one on; two ballots put that into two numbers
-// of one bit a lane, whose sum finds every carry at once. The same instructions run whether there are carries or not.
+// Carries between the lanes of an instance, and the operations that need them: addition over all limbs, the reduction below R, and the
+// canonical form. A lane generates a carry or, if all its bits are ones, passes one on; two ballots collect that as two numbers of one
+// bit a lane, whose sum finds every carry at once. The same instructions run with and without carries.
 #pragma once
 
 #include "shape.h"
@@ -14,7 +14,7 @@ struct Carries {
   W out;
 };
 
-/// All ones where every bit of x is one.
+/// All ones if every bit of x is one.
 template <class W, int N>
 MILLRACE_FN W allOnes(const W (&x)[N]) {
   W bits = x[0];
@@ -23,7 +23,7 @@ MILLRACE_FN W allOnes(const W (&x)[N]) {
   return equal(bits, W(~0u));
 }
 
-/// `generated` (0 or 1) and `passes` (a mask) of no lane are both set.
+/// Finds all carries at once. In no lane may `generated` (0 or 1) and `passes` (a mask) both be set.
 template <class W, class S, Form F>
 MILLRACE_FN Carries<W> lookAhead(const Field<W, S, F>& field, W generated, W passes) {
   W g = ballot(generated), p = ballot(passes);
@@ -37,7 +37,7 @@ MILLRACE_FN Carries<W> lookAhead(const Field<W, S, F>& field, W generated, W pas
   return {(into >> field.block) & W(1), ((g | (p & into)) >> W(S::kBlocks - 1)) & W(1)};
 }
 
-/// x += in: a limb at most, whose carry is known to end inside the lane.
+/// x += in; `in` is a limb at most, and its carry is known to end inside the lane.
 template <class W, int N>
 MILLRACE_FN W addSmall(W (&x)[N], W in) {
   W y[N], top = W(0);
@@ -58,8 +58,8 @@ MILLRACE_FN W addWhole(const Field<W, S, F>& field, W (&x)[S::kLpt], const W (&y
   return carries.out;
 }
 
-/// A window's lowest block, in x and `up`, N limbs above it that belong to the lane above, as a number below R. What has
-/// overflowed R lies below R + p: p comes off once, or nothing does.
+/// Makes a number below R of a window's lowest block: x, and `up`, N limbs above it that belong to the lane above. A sum that has
+/// overflowed R is below R + p, so p is subtracted once or not at all.
 template <int N, class W, class S, Form F>
 MILLRACE_FN void settle(const Field<W, S, F>& field, W (&x)[S::kLpt], const W (&up)[N]) {
   const W top = up[0], notLowest = ~equal(field.block, W(0));
@@ -108,7 +108,7 @@ MILLRACE_FN void canonical(const Field<W, S, F>& field, Element<W, S>& element) 
   addWhole(field, other, negated, W(1));
   MILLRACE_UNROLL
   for (int i = 0; i < kLpt; i++) rest[i] = other[i];
-  // Nothing is borrowed by (p − x) − x where x is the smaller one.
+  // (p − x) − x borrows nothing if x is the smaller one.
   const W keep = W(0) - addWhole(field, rest, negated, W(1));
   MILLRACE_UNROLL
   for (int i = 0; i < kLpt; i++) x[i] = (x[i] & keep) | (other[i] & ~keep);

@@ -14,7 +14,7 @@ namespace millrace::kernels {
 
 constexpr std::uint32_t kFan = 8;
 
-/// prefix[i] = product of the numbers before i in its group; total[g] = product of group g. Beyond the end stands R mod p.
+/// prefix[i] = product of the numbers before i in its group; total[g] = product of group g. Numbers beyond the end count as R mod p.
 template <class S, Form F>
 struct InvertUpBody {
   using Shape = S;
@@ -42,7 +42,7 @@ struct InvertUpBody {
   }
 };
 
-/// Number `index` where `inside`, else R mod p, which a product leaves as it is.
+/// Loads number `index` if `inside`, else R mod p, which leaves a product as it is.
 template <class W, class S, Form F>
 MILLRACE_FN void loadOrOne(const Field<W, S, F>& field, Element<W, S>& x, const std::uint32_t* a, W index, W inside) {
   W one[S::kLpt];

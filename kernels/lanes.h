@@ -1,9 +1,9 @@
-// What a lane is. Every kernel is written once, as a template over a word W that stands for "the 32-bit register of each
-// lane of a warp". On the card W is std::uint32_t: the hardware runs 32 copies. On the host W is LaneVector, all 32 lanes in
-// one object, on which arithmetic, shuffles and votes are plain array operations; so a machine without a card runs the very
-// same statements, in lock step, under sanitizers and a debugger.
+// Lanes. Every kernel is written once, as a template over a word W that stands for "the 32-bit register of each lane of a warp". On the
+// card W is std::uint32_t: the hardware runs 32 copies. On the host W is LaneVector, all 32 lanes in one object, on which arithmetic,
+// shuffles and votes are plain array operations; so a machine without a card runs the very same statements, in lock step, under
+// sanitizers and a debugger.
 //
-// Conditions are masks (all ones or zero) and never branches: on both sides the same instructions run whatever the data are.
+// Conditions are masks (all ones or zero) and never branches: on both sides the same instructions run for all data.
 #pragma once
 
 #include <cstdint>
@@ -35,9 +35,9 @@ template <class W>
 MILLRACE_FN W laneId() {
   return threadIdx.x % kWarp;
 }
-/// All ones where a = b, else zero.
+/// All ones if a = b, else zero.
 MILLRACE_FN Word equal(Word a, Word b) { return a == b ? ~Word{0} : 0; }
-/// All ones where a < b, else zero.
+/// All ones if a < b, else zero.
 MILLRACE_FN Word below(Word a, Word b) { return a < b ? ~Word{0} : 0; }
 MILLRACE_FN Word smaller(Word a, Word b) { return min(a, b); }
 MILLRACE_FN Word largerSigned(Word a, Word b) { return max(static_cast<int>(a), static_cast<int>(b)); }
@@ -46,9 +46,9 @@ template <int Width>
 MILLRACE_FN Word shuffle(Word x, Word source) {
   return __shfl_sync(0xffffffffu, x, static_cast<int>(source), Width);
 }
-/// Bit i of the result, in every lane: whether the mask of lane i is set.
+/// The same result in every lane: bit i is set if the mask of lane i is set.
 MILLRACE_FN Word ballot(Word mask) { return __ballot_sync(0xffffffffu, mask != 0); }
-/// Shared memory written by lanes of this warp before is read after.
+/// Orders shared memory: lanes of this warp read after it what lanes wrote before it.
 template <class W>
 MILLRACE_FN void syncLanes() {
   __syncwarp();

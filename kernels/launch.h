@@ -1,7 +1,7 @@
-// How a body runs over a grid of warps. A body is a struct of arguments with a function `run<W>(group, warp, shared)`: group g
-// is the g-th handful of numbers that fill a warp, `warp` numbers the warps that run at the same time and so names a warp's
-// scratch memory, `shared` is the warp's own shared memory. Warps never wait for each other. The card runs bodies in a thin
-// kernel, the host in a loop: everything above a body is the same code on both.
+// Runs a body over a grid of warps. A body is a struct of arguments with a function `run<W>(group, warp, shared)`: group g is the g-th
+// set of numbers that fill a warp; `warp` numbers the warps that run at the same time, and so selects a warp's scratch memory; `shared`
+// is the warp's own shared memory. Warps never wait for each other. The card runs bodies in a thin kernel, the host in a loop:
+// everything above a body is the same code on both.
 #pragma once
 
 #include <algorithm>
@@ -11,11 +11,11 @@
 
 namespace millrace::kernels {
 
-/// Warps of a block: they share nothing, a block is only what the card hands out at a time.
+/// Warps of a block. They share nothing; a block is only the card's unit of scheduling.
 constexpr int kBlockWarps = 4;
 
-/// The numbers that a group of a batch stands for, one an instance. Instances beyond the end work on the last number again
-/// and store nothing.
+/// The numbers of one group of a batch, one for each instance. Instances beyond the end work on the last number again and store
+/// nothing.
 template <class W, class S>
 struct Slots {
   /// This lane's number, in range, and whether to store it.
@@ -30,13 +30,13 @@ struct Slots {
   }
 };
 
-/// Groups that `count` numbers make.
+/// Number of groups for `count` numbers.
 template <class S>
 std::uint32_t groupsOf(std::size_t count) {
   return static_cast<std::uint32_t>((count + S::kInstances - 1) / S::kInstances);
 }
 
-/// Where the numbers of this lane's instance stand in the scratch memory of its warp, `each` words an instance.
+/// Offset of this lane's instance in the scratch memory of its warp, `each` words an instance.
 template <class W, class S, Form F>
 MILLRACE_FN W scratchAt(const Field<W, S, F>& field, std::uint32_t warp, std::uint32_t each) {
   return (W(warp) * W(S::kInstances) + field.lane / W(S::kTpi)) * W(each);
@@ -58,7 +58,7 @@ __global__ void __launch_bounds__(kBlockWarps* kWarp, Body::Shape::Tuning::kBloc
 
 /// The card: launches on a stream, with at most `warpsMax` warps at a time. Errors stick, and nothing is launched after one.
 struct Card {
-  /// Moduli of the general form are rare: kernels of 16 lanes do for them, and halve the library.
+  /// Moduli of the general form are rare: they have kernels of 16 lanes only, which halves the library.
   static constexpr bool kGeneralOnly16 = true;
   cudaStream_t stream = nullptr;
   std::uint32_t warpsMax = 132 * 16;

@@ -1,4 +1,4 @@
-// What the kernels need to know of a modulus, computed once on the host when a group is made: plain C++, no card.
+// Constants of a modulus for the kernels, computed once on the host when a group is made: plain C++, no card.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +8,8 @@
 
 namespace millrace::kernels {
 
-/// Constants of an odd modulus p of `bits` bits, in 32-bit words: p, R − p, R mod p and R² mod p one after the other, with
-/// R = 2^bits. p may have leading zeros.
+/// Constants of an odd modulus p of `bits` bits, in 32-bit words: p, R − p, R mod p, R² mod p and (p + 1)/2^64 (for the special form)
+/// one after the other, with R = 2^bits. p may have leading zeros.
 class ModulusConstants {
  public:
   ModulusConstants(const std::uint8_t* modulus, std::uint32_t bits) : limbs_(bits / 32), words_(5 * limbs_, 0) {
@@ -42,12 +42,12 @@ class ModulusConstants {
     shifted[limbs_ - 2] = static_cast<std::uint32_t>(carry);
   }
 
-  /// All words, for one upload; the offsets below are into them.
+  /// All words, for one upload; modulusAt (arithmetic.h) has their offsets.
   const std::vector<std::uint32_t>& words() const { return words_; }
   std::size_t limbs() const { return limbs_; }
   /// −p⁻¹ mod 2^64.
   std::uint64_t inverse() const { return inverse_; }
-  /// Whether p ends in 64 one-bits, so that the kernels' special form applies.
+  /// True if p ends in 64 one-bits, so that the kernels' special form applies.
   bool special() const { return inverse_ == 1; }
 
  private:

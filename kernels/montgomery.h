@@ -7,11 +7,11 @@
 //
 // A window is two sets of accumulators: `even` holds products whose low limb has an even place, `odd` the others. So a row is
 // two chains of multiply-adds on pairs of limbs, each of which is one IMAD.WIDE with carry in and out. The chains of a pair
-// of rows are ordered so that a chain ends on a limb that nothing has been added to wherever that can be had; the carry out of
-// the others goes to a limb that holds few carries, at one instruction:
+// of rows are ordered so that a chain ends, if that is possible, on a limb that nothing has been added to; the carry out of the
+// others goes to a limb that holds few carries, at one instruction:
 //   (2^32 − 1)² + (2^32 − 1) + 1 + 2^32·h < 2^64 for h = 0, and for h = 1 where the low addend is a few carries, too.
 //
-// Where p ends in 64 one-bits, the two lowest limbs of the sum are their own quotient q, and to add q·p is to drop them and to
+// If p ends in 64 one-bits, the two lowest limbs of the sum are their own quotient q, and to add q·p is to drop them and to
 // add q·(p + 1)/2^64 two limbs higher up. That is done late, with the next pair of rows, which begins there: then one chain
 // settles a pair of limbs for the quotient and for the lane below alike, and it carries into the next pair's place. The
 // first pair has nothing to add, and the last quotient is added when the window has settled, so the products are as many.
@@ -30,7 +30,7 @@ struct Window {
   /// The limb of each place is even + odd.
   W even[2 * S::kLpt + 1];
   W odd[2 * S::kLpt];
-  /// The quotient of the latest pair of rows: still to be added, where that is done late.
+  /// The quotient of the latest pair of rows: still to be added, if that is done late.
   W quotient[2];
 
   MILLRACE_FN void clear() {
@@ -53,11 +53,11 @@ MILLRACE_FN void quotient(const Field<W, S, F>& field, W low, W high, W& q0, W& 
   q1 = shuffle<S::kTpi>(high, W(0));
 }
 
-/// What a step adds before it reduces: nothing, the product of `rows` and `limbs`, or the square of `rows`, of which `limbs` is
-/// the double.
+/// Addend of a step before it reduces: nothing, the product of `rows` and `limbs`, or the square of `rows`, of which `limbs` is the
+/// double.
 enum class Adds { kNothing, kProduct, kSquare };
 
-/// Chain<n>, n from 0 to N, where n is known after unrolling only.
+/// Chain<n> for n from 0 to N, if n is known after unrolling only.
 template <int N, class W>
 MILLRACE_FN void madCarryBy(int n, W* acc, const W* a, W b, W& top) {
   if constexpr (N > 0) {
@@ -74,9 +74,9 @@ MILLRACE_FN void madBy(int n, W* acc, const W* a, W b) {
 }
 
 /// One block: adds `kAdds`, reduces the lowest kLpt limbs and moves the window up. A square has its upper triangle only: row r is
-/// x_r·(x_r + 2·what lies above), which ends where a product's row ends and begins at place 2r instead of r. What lies above
-/// is doubled without the top bit of x, which adds x without its highest limb to the block above: the caller's business. The
-/// first step of all has no quotient to add late.
+/// x_r·(x_r + 2·(limbs above)), which ends where a product's row ends and begins at place 2r instead of r. The limbs above are doubled
+/// without the top bit of x. That bit adds x without its highest limb to the block above, which the caller does. The first step of all
+/// has no quotient to add late.
 template <Adds kAdds, bool kFirst = false, class W, class S, Form F>
 MILLRACE_FN void blockStep(const Field<W, S, F>& field, Window<W, S>& window, const W (&rows)[S::kLpt],
                            const W (&limbs)[S::kLpt]) {
@@ -103,7 +103,7 @@ MILLRACE_FN void blockStep(const Field<W, S, F>& field, Window<W, S>& window, co
     }
     if (kSquare) {
       factor[r] = rows[r];
-      // The top bit of the factor is not above it.
+      // The factor's own top bit does not belong to the limbs above it.
       factor[r + 1] &= ~W(1);
       madCarryBy<L / 2>((L - r) / 2, even + 2 * r, factor + r, rows[r], even[r + L]);
       madBy<L / 2>((L - r) / 2, odd + 2 * r + 1, factor + r + 1, rows[r]);
@@ -114,7 +114,7 @@ MILLRACE_FN void blockStep(const Field<W, S, F>& field, Window<W, S>& window, co
     const bool reduces = !(kLate && kFirst && r == 0);
     W &q0 = window.quotient[0], &q1 = window.quotient[1];
     if (!kLate) {
-      // The two lowest limbs of the number as they are now; only lane 0's are looked at.
+      // The two lowest limbs of the number at this point; only lane 0's are used.
       W none = W(0), low[2] = {even[r], even[r + 1]};
       Sum<2>::add(low, odd + r, none);
       quotient(field, low[0], low[1], q0, q1);
@@ -157,7 +157,7 @@ MILLRACE_FN void settleWindow(const Field<W, S, F>& field, Window<W, S>& window,
   W* const even = window.even;
   W* const odd = window.odd;
   const W* const p = field.multiple;
-  // What stands above the block belongs to the lane above: a few carries, but two limbs more below the last quotient.
+  // Limbs above the block belong to the lane above: a few carries, and two limbs more below the last quotient.
   W up[kLate ? 3 : 1], carry = W(0);
   if constexpr (kLate) {
     even[L + 1] = even[L + 2] = W(0);

@@ -1,7 +1,7 @@
-// Products of two batches, and of a permuted batch with another: what every phase of a round is made of.
+// Products of two batches, and of a permuted batch with another: every phase of a round is made of these.
 //
-// With one operand prepared (b·R), out = a·b is exactly one Montgomery product and the canonical form. Without, the first
-// product leaves a·b/R, and a second one with R² mod p puts it right. `prepare` is that second product alone.
+// With one operand prepared (b·R), out = a·b is exactly one Montgomery product and the canonical form. Otherwise the first product
+// leaves a·b/R, and a second one with R² mod p corrects that. `prepare` is that second product alone.
 #pragma once
 
 #include "launch.h"

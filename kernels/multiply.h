@@ -1,8 +1,8 @@
-// Montgomery multiplication: the steps of kernels/montgomery.h, or of kernels/narrow.h where they are fewer instructions, one
-// for each block of b. Every lane holds its own limbs of a; b stands in shared memory, where all lanes read the same block.
+// Montgomery multiplication: the steps of kernels/montgomery.h, or of kernels/narrow.h if they are fewer instructions, one for each
+// block of b. Every lane holds its own limbs of a; b is in shared memory, from which all lanes read the same block.
 //
-// The first two steps are written out, for the first has no quotient to add and the rest is an even number; the others are a
-// loop, some of them a turn (Shipped::blocksUnrolled).
+// The first two steps are unrolled, because the first has no quotient to add and the number of the others is even; the others are a
+// loop, some of them in each turn (Shipped::blocksUnrolled).
 #pragma once
 
 #include "narrow.h"

@@ -1,12 +1,12 @@
-// Blocks of four limbs, where whatever is not a product weighs most: the scheme of kernels/montgomery.h, for a modulus that ends
-// in 64 one-bits, but a carry is not written to a limb if it can wait. What comes out of a chain at place i goes into a chain
-// that begins at place i − 4 one step later, when the window has moved; in the meantime it is a predicate, which costs nothing.
+// Blocks of four limbs, in which all instructions besides products weigh most. The scheme of kernels/montgomery.h for a modulus that
+// ends in 64 one-bits, but a carry is not written to a limb if it can wait. The carry out of a chain at place i goes into a chain that
+// begins at place i − 4 one step later, when the window has moved; in the meantime it is a predicate, which costs nothing.
 //
-// A lane has seven predicates, and a step that adds a product has about twice as many carries. It writes those for which there is
-// no chain to pairs of limbs that are still zero; a pair takes a product besides without carrying out:
+// A lane has seven predicates, and a step that adds a product has about twice as many carries. Carries without a chain to go to are
+// written to pairs of limbs that are still zero; such a pair also takes a product without carrying out:
 //   (2^32 − 1)² + 2^32·h + c < 2^64 for h = 0 or 1 and a few carries c
 //
-// What lanes hand down has two places in shared memory in turn, so that lanes may write to the one while others still read the
+// Values that lanes hand down have two places in shared memory in turn, so that lanes may write to one while others still read the
 // other. The quotient of the last pair of rows is read there, too.
 #pragma once
 
@@ -19,13 +19,13 @@ struct NarrowWindow {
   /// The limb of each place is even + odd; odd[3] and odd[4] hold carries only.
   W even[4];
   W odd[5];
-  /// Carries that wait, by the place they count at.
+  /// Carries that wait, by the place at which they count.
   W at0[2], at1, at2[2], at3;
-  /// The carry out of what the lane above has handed down: at place 4, until the window moves.
+  /// The carry out of the value that the lane above has handed down: at place 4, until the window moves.
   W handed;
   /// The quotient of the latest pair of rows: still to be added.
   W quotient[2];
-  /// Which place in shared memory is next.
+  /// The next place in shared memory, 0 or 1.
   int turn;
 
   MILLRACE_FN void clear() {
@@ -54,8 +54,8 @@ MILLRACE_FN void handDown(const Field<W, S, F>& field, W (&settled)[4], W (&quot
   field.fetch(settled, place, field.block + W(1));
 }
 
-/// A step that reduces only. Carries are named by the place they come out at. Products above the block are added last, to the
-/// limbs that the lane above has handed down, which so need no addition of their own.
+/// A step that reduces only. Carries are named by the place at which they come out. Products above the block are added last, to the
+/// limbs that the lane above has handed down, which then need no addition of their own.
 template <class W, class S, Form F>
 MILLRACE_FN void reduceStep(const Field<W, S, F>& field, NarrowWindow<W, S>& window) {
   const W none = W(0);
@@ -87,7 +87,7 @@ MILLRACE_FN void reduceStep(const Field<W, S, F>& field, NarrowWindow<W, S>& win
   for (int i = 0; i < 5; i++) window.odd[i] = i < 3 ? odd[4 + i] : none;
 }
 
-/// A step that adds the product of b and a before it reduces. The value handed down is added by itself: as the start of what is above
+/// A step that adds the product of b and a before it reduces. The value handed down is added by itself: as the start of the limbs above
 /// the block it would have more carries than can wait. The first step has no quotient to add.
 template <bool kFirst, class W, class S, Form F>
 MILLRACE_FN void productStep(const Field<W, S, F>& field, NarrowWindow<W, S>& window, const W (&b)[4], const W (&a)[4]) {
@@ -152,7 +152,7 @@ MILLRACE_FN void blockStep(const Field<W, S, F>& field, NarrowWindow<W, S>& wind
   else reduceStep(field, window);
 }
 
-/// Adds x by a bit to the window's lowest block.
+/// Adds x·bit to the window's lowest block.
 template <class W, class S>
 MILLRACE_FN void addByBit(NarrowWindow<W, S>& window, const W (&x)[4], W bit) {
   window.handed += madRow(window.even, x, bit, window.at0[0]);

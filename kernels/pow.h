@@ -23,7 +23,7 @@ MILLRACE_FN void fillWindow(const Field<W, S, F>& field, const Element<W, S>& ba
   }
 }
 
-/// out[i] = bases[i]^exponents[i], or ^exponents[0] for all where `shared`.
+/// out[i] = bases[i]^exponents[i], or ^exponents[0] for all if `sharedExponent`.
 template <class S, Form F>
 struct PowBody {
   using Shape = S;
@@ -50,7 +50,7 @@ struct PowBody {
     std::uint32_t row = digitRows(exponentBytes, S::kWindow) - 1;
     selectEntry(field, x, scratch, table, S::kEntries, digitAt(exponents, exponent, exponentBytes, row * S::kWindow, S::kWindow));
     bool done = false;
-    // The last product, with 1, is one more turn of the loop: one copy of the product's code.
+    // The last product, with 1, is one more turn of the loop, so that there is one copy of the product's code.
     MILLRACE_ROLLED
     while (!done) {
       if (row == 0) {
@@ -98,8 +98,8 @@ struct PowSharedBody {
       const W at = buckets + W(e * S::kEntries * S::kLimbs);
       field.loadAt(running.limb, scratch, at + W((S::kEntries - 1) * S::kLimbs));
       sum = running;
-      // running = product of the buckets from the top; sum = product of all runnings. Two products a turn, by one code; the
-      // last turn takes the sum out of Montgomery form.
+      // running = product of the buckets from the top; sum = product of all runnings. Two products a turn, by the same code; the last
+      // turn takes the sum out of Montgomery form.
       MILLRACE_ROLLED
       for (std::uint32_t turn = 0; turn < 2 * (S::kEntries - 2) + 1; turn++) {
         if (turn == 2 * (S::kEntries - 2)) {

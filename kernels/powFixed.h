@@ -47,7 +47,7 @@ struct TableRowsBody {
   }
 };
 
-/// The other entries, an instance a row.
+/// The other entries; one instance for each row.
 template <class S, Form F>
 struct TableEntriesBody {
   using Shape = S;

@@ -12,8 +12,8 @@ constexpr std::uint32_t kShare = 8;
 /// Bases that share a chain of squarings.
 constexpr std::uint32_t kBases = 8;
 
-/// Of rows of `width` numbers: out[k·width + e] = product of in[row·width + e] over the rows k, k + outRows, … Plain numbers
-/// come in where `plain` (each goes into Montgomery form), canonical ones go out where `last`.
+/// For rows of `width` numbers: out[k·width + e] = product of in[row·width + e] over the rows k, k + outRows, … If `plain`, plain
+/// numbers come in (each goes into Montgomery form); if `last`, canonical ones go out.
 template <class S, Form F>
 struct FoldBody {
   using Shape = S;
@@ -42,7 +42,7 @@ struct FoldBody {
       loadOrOne(field, factor, in, from * W(width) + column, inside);
       multiply(field, x, x, factor);
       if (plain) {
-        // What stood in for a missing row was in Montgomery form already.
+        // The stand-in for a missing row is in Montgomery form already.
         Element<W, S> y;
         W one[S::kLpt];
         field.load(one, modulus.one);
@@ -60,8 +60,8 @@ struct FoldBody {
   }
 };
 
-/// out[k] = product of bases[i]^exponents[i] over the kBases numbers from k·kBases on, in Montgomery form. For public
-/// exponents: tables are read where the digit says. NOT constant-time.
+/// out[k] = product of bases[i]^exponents[i] over the kBases numbers from k·kBases on, in Montgomery form. For public exponents: the
+/// digits are addresses in the tables. NOT constant-time.
 template <class S, Form F>
 struct MultiExpBody {
   using Shape = S;

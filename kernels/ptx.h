@@ -1,8 +1,8 @@
-// The carry chains that everything else is made of, and the only place with PTX. A chain is one asm statement from the
-// first addition to the last carry, because no carry flag may be alive between statements: the compiler is free to put
-// something in between. ptxas fuses each pair mad.lo.cc, madc.hi.cc to one IMAD.WIDE.U32 with carry in and carry out.
+// The carry chains, of which everything else is made; the only file with PTX. A chain is one asm statement from the first addition to
+// the last carry, because no carry flag may be alive between statements: the compiler may put other instructions in between. ptxas
+// fuses each pair mad.lo.cc, madc.hi.cc to one IMAD.WIDE.U32 with carry in and carry out.
 //
-// Below stands the twin of each chain in C++, for lanes that are vectors.
+// Below is the twin of each chain in C++, for lanes that are vectors.
 #pragma once
 
 #include "lanes.h"
@@ -212,8 +212,8 @@ MILLRACE_SUM(12, MILLRACE_OUTS_12, MILLRACE_INS_12, 13, MILLRACE_ADDS_12)
   "r"(y[8]), "r"(y[9]), "r"(y[10]), "r"(y[11]), "r"(y[12]), "r"(y[13]), "r"(y[14]), "r"(y[15])
 MILLRACE_SUM(16, MILLRACE_OUTS_16, MILLRACE_INS_16, 17, MILLRACE_ADDS_16)
 
-/// A single multiply-add or addition with a carry in, 0 or 1, that returns the carry out. From one to the next such a carry is a
-/// predicate and costs nothing: ptxas sees that taking it out of its register again undoes putting it there.
+/// A single multiply-add or addition with a carry in, 0 or 1, that returns the carry out. Between two of these the carry is a predicate
+/// and costs nothing: ptxas sees that reading it back from its register undoes writing it there.
 MILLRACE_FN Word madThrough(Word* acc, Word a, Word b, Word in) {
   Word out;
   asm("{.reg .u32 t;\n\tadd.cc.u32 t, %5, 0xffffffff;\n\tmadc.lo.cc.u32 %0, %3, %4, %0;\n\t"
@@ -244,7 +244,7 @@ MILLRACE_FN void noCarry(Word) {}
 
 #else
 
-/// Carries out of chains that were to have none. Tests want zero.
+/// Carries out of chains that must have none; tests expect zero.
 inline std::uint64_t& carriesLost() {
   static std::uint64_t lost = 0;
   return lost;
@@ -264,7 +264,7 @@ struct Chains {
   }
 };
 
-/// The twins of the chains above. A chain that is told that nothing is carried out checks it.
+/// The twins of the chains above. A chain that must not carry out checks that.
 template <int N>
 struct Chain {
   template <class W>

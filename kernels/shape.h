@@ -1,9 +1,9 @@
-// How a number lies on the lanes of a warp, and what every lane knows about the modulus. A number of kBits bits is spread over
-// an instance of kTpi lanes: lane t has the kLpt 32-bit limbs from t·kLpt on. A warp holds 32/kTpi instances. Few lanes an
-// instance waste the least on carries and shuffles, many fill a card with few numbers: the launcher chooses by batch size.
+// Layout of a number on the lanes of a warp, and each lane's part of the modulus. A number of kBits bits is spread over an instance of
+// kTpi lanes: lane t has the kLpt 32-bit limbs from t·kLpt on. A warp holds 32/kTpi instances. Few lanes an instance waste the least on
+// carries and shuffles, many fill a card with few numbers: the launcher chooses by batch size.
 //
-// R = 2^kBits whatever the lanes, so that prepared operands and tables serve every shape. Rows are worked off in pairs, so
-// kLpt is even; 3072 bits on 32 lanes are four limbs on 24 of them, and the others hold zeros.
+// R = 2^kBits for any number of lanes, so that prepared operands and tables serve every shape. Rows are processed in pairs, so kLpt is
+// even; 3072 bits on 32 lanes are four limbs on 24 of them, and the others hold zeros.
 #pragma once
 
 #include <cstddef>
@@ -13,23 +13,23 @@
 
 namespace millrace::kernels {
 
-/// What can be chosen without changing a result. This is what ships; kernels/dev/variants.cu times others.
+/// Tuning that does not change a result. These values ship; kernels/dev/variants.cu times others.
 struct Shipped {
-  /// Blocks of a multiplication that are written out in its loop, beside the first two. Written out, the window needs no copies
-  /// back to the registers that the loop began with, and carries can wait as predicates, which they cannot from turn to turn;
-  /// but every kernel has several multiplications, of 10 KB a block at 16 limbs and 1 KB at four.
+  /// Blocks of a multiplication that are unrolled in its loop, beside the first two. Unrolled, the window needs no copies back to the
+  /// registers that the loop began with, and carries can wait as predicates, which they cannot from turn to turn; but every kernel has
+  /// several multiplications, of 10 KB a block at 16 limbs and 1 KB at four.
   static constexpr int blocksUnrolled(int lpt) { return lpt >= 8 ? 1 : lpt == 4 ? 6 : lpt > 4 ? 2 : 4; }
-  /// Pairs of steps of a squaring that are written out: all.
+  /// Pairs of steps of a squaring that are unrolled: all.
   static constexpr int pairsUnrolled(int blocks) { return blocks / 2 - 1; }
-  /// Whether a squaring adds the diagonal as a triangle. With fewer limbs a lane, or more blocks beside the diagonal's, the
-  /// products saved cost less than the bit that the triangle leaves over.
+  /// True if a squaring adds the diagonal as a triangle. With fewer limbs a lane, or more blocks beside the diagonal's, the products
+  /// saved cost less than the bit that the triangle leaves over.
   static constexpr bool triangle(int lpt, int blocks) { return lpt >= 8 && blocks <= 8; }
-  /// Whether a square takes fewer products than a product. With two limbs a lane the bookkeeping outweighs what is saved.
+  /// True if a square takes fewer products than a product. With two limbs a lane the bookkeeping outweighs the saving.
   static constexpr bool squares(int lpt) { return lpt > 2; }
   /// Bits of a power's windows. Four cost 5% more products than five at 256-bit exponents save, but half the reads of the table.
   static constexpr int kWindow = 4;
-  /// Blocks of four warps that a multiprocessor is to hold. Said so that ptxas takes the registers it needs for that many and does
-  /// not spill for the sake of more.
+  /// Blocks of four warps that a multiprocessor must hold. Stated so that ptxas takes the registers it needs for that many and does not
+  /// spill for the sake of more.
   static constexpr int kBlocksMin = 3;
 };
 
@@ -51,12 +51,12 @@ struct Shape {
   static constexpr bool kSquares = Tuning::squares(kLpt);
   /// Distance of blocks in shared memory: eight lanes that read 16 bytes each of neighbouring blocks meet no common bank.
   static constexpr int kStride = kLpt % 8 == 0 ? kLpt + 4 : kLpt;
-  /// Words of shared memory of an instance: an operand, its double, what lanes hand down, and a block of zeros, which is what
-  /// the highest lane finds above it.
+  /// Words of shared memory of an instance: an operand, its double, the values that lanes hand down, and a block of zeros, which the
+  /// highest lane reads as the block above it.
   static constexpr int kDouble = kTpi * kStride;
   static constexpr int kDown = 2 * kTpi * kStride;
   static constexpr int kZeros = 3 * kTpi * kStride;
-  /// A second place for what lanes hand down, with zeros above it, where blocks are narrow: kernels/narrow.h.
+  /// A second place for the values that lanes hand down, with zeros above it, for narrow blocks: kernels/narrow.h.
   static constexpr int kDownToo = kZeros + kStride;
   static constexpr int kZerosToo = kDownToo + kTpi * kStride;
   static constexpr int kArea = kLpt == 4 ? kZerosToo + kStride : kDownToo;
@@ -92,18 +92,18 @@ struct Field {
   using Shape = S;
   static constexpr Form kForm = F;
   W lane;
-  /// Which block of the number this lane holds.
+  /// The block of the number that this lane holds.
   W block;
-  /// Where the shared memory of this instance begins.
+  /// Beginning of this instance's shared memory.
   W area;
   /// All ones in lanes that hold limbs.
   W active;
   std::uint32_t* shared;
   Modulus modulus;
-  /// Whether quotients are added late, by what is above the 64 one-bits: kernels/montgomery.h. A lane of two limbs is too short
-  /// for what the last quotient leaves on top.
+  /// True if quotients are added late, as multiples of the modulus above its 64 one-bits: kernels/montgomery.h. A lane of two limbs is
+  /// too short for the limbs that the last quotient leaves on top.
   static constexpr bool kLate = F == Form::kSpecial && S::kLpt >= 4;
-  /// What a quotient is multiplied by: the modulus, or (p + 1)/2^64 where it is added late.
+  /// Factor of a quotient: the modulus, or (p + 1)/2^64 if quotients are added late.
   W multiple[S::kLpt];
 
   MILLRACE_FN Field(const Modulus& m, std::uint32_t* warpShared) : shared(warpShared), modulus(m) {
@@ -119,10 +119,10 @@ struct Field {
     if (S::kLpt == 4) storeWords(shared, area + W(S::kZerosToo), zeros, W(~0u));
   }
 
-  /// This lane's limbs of a number that all instances share; zeros where the lane has none.
+  /// This lane's limbs of a number that all instances share; zeros if the lane has none.
   MILLRACE_FN void load(W (&x)[S::kLpt], const std::uint32_t* number) const { loadAt(x, number, W(0)); }
 
-  /// The same of a number that begins at word `at`.
+  /// The same for a number that begins at word `at`.
   MILLRACE_FN void loadAt(W (&x)[S::kLpt], const std::uint32_t* base, W at) const {
     loadWords(x, base, at + (block & active) * W(S::kLpt));
     if (S::kBlocks < S::kTpi) {
@@ -135,7 +135,7 @@ struct Field {
     storeWords(base, at + (block & active) * W(S::kLpt), x, mask & active);
   }
 
-  /// Block `index` of the operand that stands at `from` in shared memory.
+  /// Block `index` of the operand at `from` in shared memory.
   MILLRACE_FN void fetch(W (&x)[S::kLpt], W from, W index) const {
     loadWords(x, shared, area + from + index * W(S::kStride));
   }
@@ -143,8 +143,8 @@ struct Field {
     storeWords(shared, area + from + block * W(S::kStride), x, W(~0u));
   }
 
-  /// x becomes that of the lane above. Where quotients are added late, the lowest lane's is not zero and must not come to the
-  /// highest, which finds zeros; and wide accesses of shared memory are fewer instructions than shuffles of four limbs or more.
+  /// Replaces x by that of the lane above. If quotients are added late, the lowest lane's x is not zero and must not reach the highest
+  /// lane, which reads zeros; and wide accesses of shared memory are fewer instructions than shuffles of four limbs or more.
   MILLRACE_FN void fromAbove(W (&x)[S::kLpt]) const {
     if constexpr (kLate) {
       syncLanes<W>();

@@ -17,8 +17,8 @@
 
 namespace millrace::kernels {
 
-/// The last step: reduces, and adds the diagonal of the even columns above, a_i² in column 2i = B + v − 1 for odd v. What a
-/// triangle leaves over is `lost` by `bit`, and belongs on the window's lowest block when it has moved.
+/// The last step: reduces, and adds the diagonal of the even columns above, a_i² in column 2i = B + v − 1 for odd v. A triangle leaves
+/// over lost·bit, which belongs on the window's lowest block after it has moved.
 template <class AnyWindow, class W, class S, Form F>
 MILLRACE_FN void diagonalStep(const Field<W, S, F>& field, AnyWindow& window, W (&lost)[S::kLpt], W& bit) {
   constexpr int L = S::kLpt;
@@ -39,7 +39,7 @@ MILLRACE_FN void diagonalStep(const Field<W, S, F>& field, AnyWindow& window, W 
   }
 }
 
-/// Adds x by a bit to the window's lowest block: fewer instructions than to mask x and add it.
+/// Adds x·bit to the window's lowest block: fewer instructions than to mask x and add it.
 template <class W, class S>
 MILLRACE_FN void addByBit(Window<W, S>& window, const W (&x)[S::kLpt], W bit) {
   constexpr int L = S::kLpt;

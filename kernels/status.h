@@ -1,4 +1,4 @@
-// What a status of the C ABI (api.h) means, in words: the same ones from every library.
+// Texts of the statuses of the C ABI (api.h): the same ones from every library.
 #ifndef MILLRACE_STATUS_H
 #define MILLRACE_STATUS_H
 

@@ -1,6 +1,6 @@
-// Tables of powers, read without a secret address: every entry is loaded, and a mask keeps the one that is wanted. That is a
-// few percent of the multiplications between two reads, because the loads are coalesced and the masks cost one instruction a
-// limb. Digits of exponents are taken at public places.
+// Tables of powers, read without a secret address: every entry is loaded, and a mask keeps the wanted one. That costs a few percent of
+// the multiplications between two reads, because the loads are coalesced and the masks cost one instruction a limb. The places of an
+// exponent's digits are public.
 #pragma once
 
 #include "launch.h"
@@ -36,7 +36,7 @@ MILLRACE_FN void selectEntry(const Field<W, S, F>& field, Element<W, S>& x, cons
   }
 }
 
-/// Entry `digit` becomes x, every entry is read and written.
+/// Sets entry `digit` to x; every entry is read and written.
 template <class W, class S, Form F>
 MILLRACE_FN void depositEntry(const Field<W, S, F>& field, const Element<W, S>& x, std::uint32_t* table, W at,
                               std::uint32_t entries, W digit) {

@@ -1,5 +1,5 @@
-// A job for the kernels on host lanes, and how an operation is run on any target: memory of exactly the sizes that the
-// operation asks for, so that a sanitizer sees every slip.
+// A job for the kernels on host lanes, and functions that run it on any target, with memory of exactly the sizes that the operation
+// asks for, so that a sanitizer sees every slip.
 #pragma once
 
 #include <stdexcept>
@@ -111,7 +111,7 @@ Words run(const Arithmetic<Target>& arithmetic, Target& on, const Job& job, cons
   return out;
 }
 
-/// On lanes that a fault breaks; 2048 bits in the special form only.
+/// Runs a job on lanes that a fault breaks; 2048 bits, 16 lanes, the special form only.
 Words runBroken(const std::string& fault, const Job& job, const ModulusConstants& constants, const Modulus& modulus);
 
 }  // namespace millrace::kernels

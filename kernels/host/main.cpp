@@ -1,10 +1,10 @@
-// Runs kernels on host lanes, a job a line, for tests that know the answers. A job is words with blanks between them:
+// Runs kernels on host lanes, one job a line, for tests that know the results. A job is words with blanks between them:
 //
 //   <fault> <operation> <bits> <tpi> <form> <warps> <modulus> <numbers, comma-separated> <batches …>
 //
-// and its answer a line: the result. Batches are hexadecimal bytes, little-endian as in memory; `-` is an empty one. `warps`
-// is how many warps share the work, so that a warp goes round more than once. Faults other than `none` break the lanes on
-// purpose, and know one shape: 2048 bits, 16 lanes, the special form.
+// and its answer a line: the result. Batches are hexadecimal bytes, little-endian as in memory; `-` is an empty one. `warps` is the
+// number of warps that share the work, so that a warp goes round more than once. Faults other than `none` break the lanes on purpose,
+// and work for one shape only: 2048 bits, 16 lanes, the special form.
 #include <iostream>
 #include <sstream>
 

@@ -1,4 +1,4 @@
-// What the kernels run on when there is no card: vectors of lanes, sound ones and ones that are broken on purpose.
+// The target of the kernels without a card: vectors of lanes. broken.cpp has lanes that are broken on purpose.
 #pragma once
 
 #include "../arithmetic.h"

@@ -1,5 +1,5 @@
-// The exported functions of kernels/api.h for devices with memory of their own: they check what a caller in another language can
-// get wrong before anything is allocated, let no exception through, and remember what the device said.
+// The exported functions of kernels/api.h for devices with memory of their own. They check all that a caller in another language can
+// get wrong before anything is allocated, let no exception through, and remember the device's error text.
 #include <cstdio>
 #include <cstring>
 #include <new>
@@ -26,7 +26,7 @@ constexpr std::uint32_t kBitsMax = 8192;
 constexpr std::size_t kExponentBytesMax = 2 * kBitsMax / 8;
 constexpr std::uint32_t kDigitBitsMax = 8;
 
-/// What the last failed call of this thread met.
+/// Error text of the last failed call of this thread.
 thread_local std::string lastError;
 
 std::int32_t failed(const Failure& failure) noexcept {
@@ -65,18 +65,18 @@ std::int32_t onGroup(const millrace_group* group, Work work) noexcept {
 bool isExponentLength(std::size_t bytes) { return bytes >= 1 && bytes <= kExponentBytesMax; }
 bool isDigit(std::uint32_t bits) { return bits >= 1 && bits <= kDigitBitsMax; }
 
-/// Whether a batch of x·y items of `each` bytes can be anywhere in memory.
+/// True if a batch of x·y items of `each` bytes can be anywhere in memory.
 bool exists(std::size_t x, std::size_t y, std::size_t each) {
   std::size_t items, bytes;
   return !__builtin_mul_overflow(x, y, &items) && !__builtin_mul_overflow(items, each, &bytes) && bytes <= SIZE_MAX / 4;
 }
 
-/// The same of x elements of a group, which must be there.
+/// The same for x·y elements of a group, which must not be null.
 bool batches(const millrace_group* group, std::size_t x, std::size_t y = 1) {
   return group != nullptr && exists(x, y, group->group->bytes());
 }
 
-/// Pointers that are needed only where there is something to do.
+/// True if all pointers are given; they are needed only if there is `any` work.
 template <class... Pointers>
 bool given(bool any, Pointers... pointers) {
   return !any || ((pointers != nullptr) && ...);
@@ -86,7 +86,7 @@ bool isOf(const millrace_group* group, const millrace_kept* resident, Resident::
   return resident != nullptr && resident->resident->kind == kind && resident->resident->group == group->group;
 }
 
-/// Whether `count` elements from `first` on are resident.
+/// True if `count` elements from `first` on are resident.
 bool holds(const millrace_kept* resident, std::size_t first, std::size_t count) {
   return first <= resident->resident->count && count <= resident->resident->count - first;
 }
@@ -114,7 +114,7 @@ std::string factsOf(const millrace::library::DeviceFacts& facts) {
          std::to_string(facts.minor) + "\",\"driver\":" + version(facts.driver) + ",\"runtime\":" + version(facts.runtime) + '}';
 }
 
-/// The device of an index, null where there is none; what happens while it is looked at goes to `status`.
+/// The device of an index, null if there is none or opening it fails; the error goes to `status`.
 Device* find(std::uint32_t index, std::int32_t& status) noexcept {
   status = MILLRACE_INVALID_ARGUMENT;
   try {

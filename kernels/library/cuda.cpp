@@ -1,5 +1,5 @@
-// The runtime port on CUDA. The library links CUDA's runtime statically and never the driver: that is looked for when the first
-// call is made, so the library loads on any machine and says what is missing.
+// The runtime port on CUDA. The library links CUDA's runtime statically and never the driver, which is looked for at the first call. So
+// the library loads on any machine and reports what is missing.
 #include <cuda_runtime.h>
 
 #include <atomic>
@@ -9,8 +9,8 @@
 namespace millrace::library::runtime {
 namespace {
 
-/// Warps that a multiprocessor holds at once of any of the kernels: registers are the limit. Where there is room for more, the
-/// part of a batch that comes next takes it.
+/// Warps that a multiprocessor holds at once of any of the kernels: registers are the limit. If there is room for more, the next part
+/// of a batch takes it.
 constexpr std::uint32_t kWarpsEach = 12;
 
 [[noreturn]] void fail(cudaError_t error, const char* what) {
@@ -61,7 +61,7 @@ DeviceFacts facts(std::uint32_t device) {
 void use(std::uint32_t device) { must(cudaSetDevice(static_cast<int>(device)), "use of the device"); }
 
 bool lost() noexcept {
-  // What the context cannot get over is given by every call from then on; anything else is gone once it was asked for.
+  // Every later call reports an error from which the context cannot recover; any other error is gone once it was read.
   cudaGetLastError();
   return cudaDeviceSynchronize() != cudaSuccess;
 }
@@ -96,7 +96,7 @@ struct Stream::Queue {
 
   Queue() {
     must(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "stream");
-    // A thread that waits for it sleeps: waiting in a loop would take a core from the engines on the CPU.
+    // A thread that waits for the event sleeps: waiting in a loop would take a core from the engines on the CPU.
     const cudaError_t error = cudaEventCreateWithFlags(&done, cudaEventBlockingSync | cudaEventDisableTiming);
     if (error == cudaSuccess) return;
     cudaStreamDestroy(stream);

@@ -7,7 +7,7 @@ namespace millrace {
 
 void wipe(void* at, std::size_t length) {
   if (length > 0) std::memset(at, 0, length);
-  // The compiler must believe that somebody reads what was written.
+  // The compiler must assume that the zeros are read.
   __asm__ __volatile__("" : : "r"(at) : "memory");
 }
 
@@ -70,7 +70,7 @@ void Device::examine(const std::string& text) noexcept {
   try {
     if (diedOf_.empty()) diedOf_ = text.empty() ? "the device is lost" : text;
   } catch (...) {
-    // Without memory for the text the next call finds out by itself.
+    // If there is no memory for the text, the next call finds out by itself.
   }
 }
 
@@ -108,7 +108,7 @@ std::unique_ptr<Lane> Device::borrow(bool wait) {
       return lane;
     }
     if (made_ >= kLanesMax) return nullptr;
-    // So that giving back never allocates.
+    // Reserved here, so that giving back never allocates.
     idle_.reserve(kLanesMax);
     made_++;
   }

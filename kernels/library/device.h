@@ -1,10 +1,10 @@
-// A device while the library is loaded: what it is, whether it still works, and the lanes that calls borrow. A lane is a stream
-// with memory on both sides, kept for the next call: in the steady state nothing is allocated.
+// A device while the library is loaded: its facts, its state, and the lanes that calls borrow. A lane is a stream with memory on both
+// sides, kept for the next call: in the steady state nothing is allocated.
 //
-// Wiping. Exponents, and scratch memory (tables and buckets that depend on them), on both sides: as soon as the
-// part of a batch that they belong to is done. Elements that are staged: when memory grows, when a call fails, when memory is
-// needed elsewhere, and when the last group of the device goes; until then the next batches overwrite them. Memory kept by
-// handle: when it is released. All memory is overwritten before it is freed.
+// Times of wiping. Exponents, and scratch memory (tables and buckets that depend on them), on both sides: as soon as the part of a
+// batch that they belong to is done. Elements that are staged: when memory grows, when a call fails, when memory is needed elsewhere,
+// and when the last group of the device goes; until then the next batches overwrite them. Memory kept by handle: when it is released.
+// All memory is overwritten before it is freed.
 #pragma once
 
 #include <condition_variable>
@@ -15,7 +15,7 @@
 
 namespace millrace::library {
 
-/// Memory of a device, or pinned memory of the host, that only grows. Contents are lost where it does.
+/// Memory of a device, or pinned memory of the host, that only grows. Growing loses the contents.
 class Memory {
  public:
   enum class Kind { kDevice, kPinned };
@@ -44,26 +44,26 @@ class Device {
   explicit Device(std::uint32_t index) : index_(index), facts_(runtime::facts(index)) {}
 
   const DeviceFacts& facts() const { return facts_; }
-  /// What a lane may take of the device's memory, so that a few calls and what is resident find room beside each other.
+  /// Most device memory that a lane may take, so that a few calls and resident data find room beside each other.
   std::size_t laneBytes() const;
 
-  /// This thread works on the device from now on. Throws what the device died of, if it has.
+  /// Makes this thread work on the device. Throws the error that the device died of, if it has.
   void enter();
-  /// The same for cleaning up, which goes on whatever has happened.
+  /// The same for cleaning up, which goes on even if the device is lost.
   void enterAnyway() noexcept;
   /// Marks the device as lost, if it is.
   void examine(const std::string& text) noexcept;
 
-  /// Memory of its own for as long as a round or a group; lanes that nobody uses make room for it.
+  /// Reserves memory; lanes that nobody uses make room for it.
   void reserve(Memory& memory, std::size_t bytes);
 
   void groupMade();
   void groupGone() noexcept;
 
-  /// An idle lane, or a new one; with `wait`, one that comes back, else null where all are out.
+  /// Gives an idle lane, or a new one. If all are out: with `wait`, one that comes back, else null.
   std::unique_ptr<Lane> borrow(bool wait);
   void giveBack(std::unique_ptr<Lane> lane) noexcept;
-  /// For a lane whose call failed: what is in its memory is of no use to anybody.
+  /// Destroys a lane whose call failed: nobody needs the contents of its memory.
   void destroy(std::unique_ptr<Lane> lane) noexcept;
 
  private:
@@ -79,7 +79,7 @@ class Device {
   std::string diedOf_;
 };
 
-/// Devices live until the process ends: what CUDA holds must not be freed while the process is torn down. Null where there is none.
+/// Devices live until the process ends: what CUDA holds must not be freed while the process is torn down. Null if there is none.
 Device* deviceAt(std::uint32_t index);
 
 }  // namespace millrace::library

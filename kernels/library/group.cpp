@@ -8,9 +8,9 @@ namespace {
 using kernels::Form;
 using Arithmetic = kernels::Arithmetic<Target>;
 
-/// The least that is worth a part of its own: what takes longer to transfer than a few launches take.
+/// Least bytes that are worth a part of their own: their transfer takes longer than a few launches.
 constexpr std::size_t kLightBytes = std::size_t{1} << 20;
-/// Parts that a batch of light work is cut into at least: enough for transfers both ways and computing to overlap.
+/// Least number of parts that a batch of light work is cut into: enough for transfers both ways and computing to overlap.
 constexpr std::size_t kLightParts = 6;
 
 std::unique_ptr<Arithmetic> make(std::uint32_t bits, int tpi, Form form, const kernels::Modulus& modulus) {
@@ -57,8 +57,8 @@ Group::~Group() {
   device_.groupGone();
 }
 
-/// The fewest lanes an instance with which `numbers` fill the device, for they issue the fewest instructions; where nothing fills
-/// it, the most, for they finish first. On 132 multiprocessors of 12 warps: 32 lanes below 3,168 numbers, 16 below 6,336, then 8.
+/// The fewest lanes an instance with which `numbers` fill the device, because they issue the fewest instructions; if none fill it, the
+/// most lanes, because they finish first. On 132 multiprocessors of 12 warps: 32 lanes below 3,168 numbers, 16 below 6,336, then 8.
 const Group::Kernels& Group::kernelsFor(std::size_t numbers) const {
   for (const auto& kernels : kernels_) {
     if (numbers >= filling(*kernels)) return *kernels;

@@ -6,12 +6,12 @@
 
 namespace millrace::library {
 
-/// What stays on the device by handle, with the group that it belongs to.
+/// Data that stays on the device by handle, with the group that it belongs to.
 struct Resident;
 
 class Group : public std::enable_shared_from_this<Group> {
  public:
-  /// Throws Failure MILLRACE_UNSUPPORTED where there are no kernels of that width.
+  /// Throws Failure MILLRACE_UNSUPPORTED if there are no kernels of that width or for that card.
   Group(Device& device, const std::uint8_t* modulus, std::uint32_t bits);
   ~Group();
   Group(const Group&) = delete;
@@ -30,7 +30,7 @@ class Group : public std::enable_shared_from_this<Group> {
   void powShared(std::uint8_t* out, const std::uint8_t* bases, const std::uint8_t* exponents, std::size_t exponentBytes,
                  std::size_t width, std::size_t count) const;
   std::size_t tableBytes(std::size_t exponentBytes, std::uint32_t digitBits) const;
-  /// False where the product of the batch has no inverse.
+  /// False if the product of the batch has no inverse.
   bool invert(std::uint8_t* out, const std::uint8_t* a, const std::uint8_t* blinding, std::size_t count) const;
   void product(std::uint8_t* out, const std::uint8_t* a, std::size_t width, std::size_t slots) const;
   void multiExp(std::uint8_t* out, const std::uint8_t* bases, const std::uint8_t* exponents, std::size_t exponentBytes,
@@ -49,7 +49,7 @@ class Group : public std::enable_shared_from_this<Group> {
   std::size_t limbs() const { return bytes_ / 4; }
   const Kernels& kernelsFor(std::size_t numbers) const;
   std::size_t filling(const Kernels& kernels) const;
-  /// Parts of a batch whose transfers take longer than its computing.
+  /// Items of a part, for a batch whose transfers take longer than its computing.
   std::size_t lightPart(const Kernels& kernels, std::size_t items, std::size_t numbersEach, std::size_t bytesEach) const;
   Input elements(const std::uint8_t* at, std::size_t each = 1) const;
   std::vector<std::uint8_t> ones(std::size_t count) const;
@@ -64,7 +64,7 @@ class Group : public std::enable_shared_from_this<Group> {
   const std::size_t bytes_;
   const kernels::ModulusConstants constants_;
   Memory words_{Memory::Kind::kDevice};
-  /// By lanes an instance, the fewest first; those that there are.
+  /// The kernels that there are, by lanes an instance, the fewest first.
   std::vector<std::unique_ptr<Kernels>> kernels_;
 };
 

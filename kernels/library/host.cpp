@@ -1,6 +1,6 @@
-// The runtime port without a card: the host's memory, lanes that are vectors, and streams that keep what is queued until they
-// are finished, so that whoever reads a result too early, or overwrites what is still to be uploaded, gets wrong numbers.
-// Devices: MILLRACE_HOST_DEVICES, 2 unless it says otherwise. Faults come on demand: hostFaults.h.
+// The runtime port without a card: the host's memory, lanes that are vectors, and streams that hold queued work back until they are
+// finished. So code that reads a result too early, or overwrites data that is still to be uploaded, gets wrong numbers. Number of
+// devices: MILLRACE_HOST_DEVICES, by default 2. Faults come on demand: hostFaults.h.
 #include "hostFaults.h"
 
 #include <algorithm>
@@ -38,7 +38,7 @@ World& world() {
 
 thread_local std::uint32_t current = 0;
 
-/// Whether the fault happens now.
+/// True if the fault happens now.
 bool strikes(World& w, const char* kind) {
   const auto found = w.faults.find(kind);
   if (found == w.faults.end()) return false;

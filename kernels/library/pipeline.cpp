@@ -7,21 +7,22 @@
 namespace millrace::library {
 namespace {
 
-/// Up, compute, down.
+/// Lanes of a call: one uploads, one computes, one downloads.
 constexpr std::size_t kLanesOfCall = 3;
 constexpr std::size_t kPinnedBytesMax = std::size_t{256} << 20;
 /// Kernels count words in 32 bits.
 constexpr std::size_t kReachBytes = std::size_t{8} << 30;
 
-/// One thread copies slower than a bus transfers: from two of these on, copies are shared. Tests have it smaller.
+/// Bytes of a copy for each thread. One thread copies slower than a bus transfers, so copies of at least twice this are shared. Tests
+/// make it smaller.
 #ifndef MILLRACE_COPY_BYTES
 #define MILLRACE_COPY_BYTES (std::size_t{1} << 20)
 #endif
 constexpr std::size_t kCopyBytes = MILLRACE_COPY_BYTES;
 constexpr std::size_t kCopiersMax = 4;
 
-/// `copy(from, to)` over the items 0 to `count`, of `each` bytes, by this thread and as many more as are worth it. Returns when all
-/// is copied.
+/// Runs `copy(from, to)` over the items 0 to `count`, of `each` bytes, by this thread and as many more as are worth it. Returns when
+/// all is copied.
 template <class Copy>
 void copyShared(std::size_t count, std::size_t each, const Copy& copy) {
   if (count == 0) return;
@@ -35,7 +36,7 @@ void copyShared(std::size_t count, std::size_t each, const Copy& copy) {
       helpers[started] = std::thread([&copy, from = edge(started), to = edge(started + 1)] { copy(from, to); });
     }
   } catch (const std::system_error&) {
-    // No more threads to be had: the rest is this one's.
+    // No more threads can be had: this one copies the rest.
   }
   copy(0, edge(1));
   if (started < pieces) copy(edge(started), count);

@@ -1,6 +1,5 @@
-// How a batch goes through a device: in parts, on up to three lanes in turn, so that part k+1 goes up and part k−1 comes down
-// while part k computes. The host copies from and to pinned memory, large parts by several threads; that copy is also where a
-// permuted batch is gathered.
+// The way of a batch through a device: in parts, on up to three lanes in turn, so that part k+1 goes up and part k−1 comes down while
+// part k computes. The host copies from and to pinned memory, large parts by several threads; that copy also gathers a permuted batch.
 #pragma once
 
 #include <algorithm>
@@ -18,14 +17,14 @@ struct Input {
   Per per = Per::kItem;
   /// Bytes from one item to the next.
   std::size_t stride = 0;
-  /// Where set, item k is the caller's item source[k].
+  /// If set, item k is the caller's item source[k].
   const std::uint32_t* source = nullptr;
 
   std::size_t bytes(std::size_t items) const { return per == Per::kItem ? items * each : each; }
   void stage(std::uint8_t* to, std::size_t part, std::size_t from, std::size_t count) const;
 };
 
-/// What a part has on the device, 256-byte aligned each.
+/// A part's memory on the device, 256-byte aligned each.
 struct Place {
   std::uint32_t *a, *b, *exponents, *result, *scratch;
   std::size_t from, count;
@@ -37,13 +36,13 @@ struct Work {
   /// Items that fill the device: a part, unless memory is short.
   std::size_t part = 1;
   Input a, b;
-  /// Wiped after every part, as scratch is; and any other input that is worth it.
+  /// Exponents, or another input that must be wiped after every part, as scratch is.
   Input exponents;
-  /// Bytes of result an item, to `out`; or, where `perPart` is there, what each part gives, one after the other.
+  /// Bytes of result of each item, written to `out`; or, if `perPart` is set, of each part, one after the other.
   std::size_t resultEach = 0;
   std::uint8_t* out = nullptr;
   std::vector<std::uint8_t>* perPart = nullptr;
-  /// Bytes of scratch for so many items.
+  /// Bytes of scratch for a number of items.
   std::function<std::size_t(const Target&, std::size_t)> scratch;
   std::function<void(Target&, const Place&)> compute;
   /// Parts of exactly this size: another batch was cut the same way.
@@ -52,14 +51,14 @@ struct Work {
   std::size_t resultBytes(std::size_t count) const { return perPart ? resultEach : count * resultEach; }
 };
 
-/// Where things stand in the memory of a lane: the same places in pinned memory, but for scratch.
+/// Offsets in the memory of a lane: the same ones in pinned memory, except for scratch.
 struct Layout {
   std::size_t b, exponents, inputs, result, scratch, pinned, device;
   Layout(const Work& work, const Target& on, std::size_t count);
   Place place(const Lane& lane, std::size_t from, std::size_t count) const;
 };
 
-/// Lanes that a call has borrowed. Work still queued on them when a call fails comes to an end first.
+/// Lanes that a call has borrowed. If the call fails, work still queued on them ends first.
 class Lanes {
  public:
   explicit Lanes(Device& device) : device_(device) {
@@ -71,7 +70,7 @@ class Lanes {
   Lanes& operator=(const Lanes&) = delete;
   Lane& operator[](std::size_t i) { return *lanes_[i % lanes_.size()]; }
   std::size_t size() const { return lanes_.size(); }
-  /// Up to `count` lanes in all, as far as there are idle ones and memory.
+  /// Borrows up to `count` lanes in all, as far as lanes and memory are there.
   void more(std::size_t count, const Layout& layout);
   /// The call went well, and nothing is queued any more.
   void done() { done_ = true; }
@@ -82,13 +81,13 @@ class Lanes {
   bool done_ = false;
 };
 
-/// A target for questions of size, not for work.
+/// A target for computing sizes, not for work.
 Target sizing(const Device& device);
 
-/// Whether the lane has memory for it now.
+/// Reserves memory of a lane; false if there is too little.
 bool reserve(Device& device, Lane& lane, const Layout& layout);
 
-/// Does the work and returns when all of it is done; the size of the parts that it was cut into.
+/// Does the work and returns, when all of it is done, the size of the parts that it was cut into.
 std::size_t run(Device& device, const Work& work);
 
 }  // namespace millrace::library

@@ -74,7 +74,7 @@ bool Group::invertWhole(std::uint8_t* out, const std::uint8_t* a, const std::uin
   work.items = count;
   work.a = elements(a);
   work.b = {blinding, bytes_, Input::Per::kCall, 0, nullptr};
-  // What the host finds goes where exponents would stand.
+  // The inverse that the host finds takes the place of exponents.
   work.exponents = {nullptr, bytes_, Input::Per::kCall, 0, nullptr};
   work.resultEach = bytes_;
   work.scratch = [&](const Target&, std::size_t items) { return k.invertScratch(items); };
@@ -108,8 +108,8 @@ bool Group::invertWhole(std::uint8_t* out, const std::uint8_t* a, const std::uin
   return invertible;
 }
 
-/// Too large for one piece: the products of the parts are inverted as a batch of their own, blinded, and each part is done again
-/// from the inverse of its product. Half as much work again, in batches that hardly occur.
+/// For batches that are too large for one piece: the products of the parts are inverted as a batch of their own, blinded, and each part
+/// is done again from the inverse of its product. Half as much work again, in batches that hardly occur.
 bool Group::invertInParts(std::uint8_t* out, const std::uint8_t* a, const std::uint8_t* blinding, std::size_t count) const {
   const Kernels& k = kernelsFor(count / kernels::kFan);
   // R mod p leaves a product as it is: nothing is hidden until the products themselves are inverted.

@@ -1,5 +1,5 @@
-// What stays on the device between calls, and the operations with it: the operands of realtime, which need not be transferred
-// when messages arrive, and tables of fixed bases.
+// Data that stays on the device between calls, and the operations with it: the operands of realtime, which need not be transferred when
+// messages arrive, and tables of fixed bases.
 #include "group.h"
 
 namespace millrace::library {

@@ -1,8 +1,8 @@
-// What the library needs of a machine with a device: devices, their memory, pinned memory, streams. A port with two sides, one
-// of which is linked: cuda.cpp (CUDA's runtime) and host.cpp (memory and lanes of the host, with faults on demand), so that
-// everything above is the same code and is tested where there is no card.
+// The library's port to a machine with a device: devices, their memory, pinned memory, streams. It has two implementations, one of
+// which is linked: cuda.cpp (CUDA's runtime) and host.cpp (memory and lanes of the host, with faults on demand), so that everything
+// above is the same code and is tested without a card.
 //
-// Functions throw Failure. Those that release or ask are noexcept and swallow what a lost device says.
+// Functions throw Failure. Those that release or ask are noexcept and swallow the errors of a lost device.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@
 
 namespace millrace {
 
-/// `length` bytes at `at` overwritten with zeros, so that the compiler cannot leave it out.
+/// Overwrites `length` bytes at `at` with zeros, so that the compiler cannot leave it out.
 void wipe(void* at, std::size_t length);
 
 }  // namespace millrace
@@ -43,7 +43,7 @@ using Target = kernels::Card;
 using Target = kernels::SoundHost;
 #endif
 
-/// What ends a call: a millrace_status, and what the device said.
+/// Error that ends a call: a millrace_status, and the device's text.
 struct Failure {
   std::int32_t status;
   std::string text;
@@ -52,7 +52,7 @@ struct Failure {
 struct DeviceFacts {
   std::string name;
   std::uint32_t multiprocessors;
-  /// Warps that fill the device: what a part of a batch is cut to.
+  /// Warps that fill the device: the size of the parts of a batch.
   std::uint32_t warps;
   std::size_t memoryBytes;
   int major, minor;
@@ -62,38 +62,38 @@ struct DeviceFacts {
 
 namespace runtime {
 
-/// Devices that are there; `why` is filled where there are none.
+/// Number of devices; `why` is filled if there are none.
 std::uint32_t deviceCount(std::string& why) noexcept;
 DeviceFacts facts(std::uint32_t device);
-/// What this thread does from now on, it does on that device.
+/// Makes this thread work on that device.
 void use(std::uint32_t device);
-/// Whether the device of this thread is beyond recovery, so that nothing works on it until the process ends.
+/// True if the device of this thread is beyond recovery, so that nothing works on it until the process ends.
 bool lost() noexcept;
 
 void* allocate(std::size_t bytes);
-/// Zeros over device memory; done when it returns, or when memory is released next.
+/// Overwrites device memory with zeros; done when it returns, or when memory is released next.
 void clear(void* at, std::size_t bytes) noexcept;
 void release(void* at) noexcept;
 /// Host memory that the device reads and writes by itself while the host goes on.
 void* allocatePinned(std::size_t bytes);
 void releasePinned(void* at) noexcept;
 
-/// A queue of work for the device of the thread that makes it. Everything is queued and returns at once; nothing may be taken
-/// for done, and no host memory touched that is queued, before finish().
+/// A queue of work for the device of the thread that makes it. Everything is queued and returns at once. Before finish() nothing counts
+/// as done, and queued host memory must not be touched.
 class Stream {
  public:
   Stream();
   ~Stream();
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
-  /// Host memory is pinned.
+  /// Host memory must be pinned.
   void upload(void* device, const void* host, std::size_t bytes);
   void download(void* host, const void* device, std::size_t bytes);
   void clear(void* device, std::size_t bytes);
-  /// Launches that `work` makes, with at most `warps` warps at a time. What it refers to lives until finish().
+  /// Queues the launches that `work` makes, with at most `warps` warps at a time. All that it refers to must live until finish().
   void launch(std::uint32_t warps, std::function<void(Target&)> work);
   void finish();
-  /// Waits for what is queued, whatever becomes of it.
+  /// Waits for queued work and ignores how it ends.
   void abandon() noexcept;
 
  private:

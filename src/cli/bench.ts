@@ -1,5 +1,5 @@
-// `millrace bench`: what the arithmetic costs here, one engine by itself or all beside other libraries. Progress goes to
-// standard error; standard output is the table, or with --json one object a line.
+// `millrace bench`: the cost of the arithmetic on this machine, of one engine by itself or of all beside other libraries. Progress goes
+// to standard error; standard output is the table, or with --json one object a line.
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
@@ -86,14 +86,14 @@ const ENGINES = ['auto', ...ENGINE_NAMES] as const;
 const threads = whole(1, THREADS_MAX);
 const batch = whole(1, BATCH_MAX);
 
-/** How many tests of a suite passed and failed. */
+/** Parses PASSED,FAILED: numbers of a suite's tests. */
 function compliance(text: string): Compliance {
   const [, passed, failed] = /^(\d{1,6}),(\d{1,6})$/.exec(text) ?? [];
   if (passed === undefined || failed === undefined) throw new InvalidArgumentError('Expected PASSED,FAILED.');
   return { passed: Number(passed), failed: Number(failed) };
 }
 
-/** A kernel setting, NAME=VALUE, of those below net.ipv4; may be repeated. */
+/** Parses NAME=VALUE, a kernel setting below net.ipv4; may be repeated. */
 function sysctl(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
   const [, name, value] = /^([a-z][a-z0-9_]*)=([a-z0-9 ]+)$/.exec(text) ?? [];
   if (!name || !value) throw new InvalidArgumentError('Expected NAME=VALUE, NAME below net.ipv4.');
@@ -182,7 +182,7 @@ async function link({ payloads = PAYLOADS, windows, sysctl: sysctls = {}, ...raw
   const options = { rttMs, mbitPerS, payloads, windows: wanted, bits, repeat, mtu, collectMs, idleMs, sysctls };
   const command = ['millrace', ...process.argv.slice(2)].join(' ');
   const run = await benchLink(options, command, say).catch((thrown) => {
-    // Wrong use of this machine, not a failure of what was measured.
+    // The machine lacks what the measurement needs; the measured code has not failed.
     if (thrown instanceof MixError && thrown.code === 'BENCH_UNAVAILABLE') process.exitCode = 2;
     throw thrown;
   });
@@ -252,7 +252,7 @@ async function compareAll(
 function write(option: string, file: string, text: string): void {
   try {
     mkdirSync(dirname(file), { recursive: true });
-    // Beside it first: a full disk leaves the last good one.
+    // Writes beside the file first: a full disk leaves the last good one.
     writeFileSync(`${file}.new`, text);
     renameSync(`${file}.new`, file);
   } catch (cause) {

@@ -1,5 +1,5 @@
-// The commands of `millrace`, and how their errors are said: in two lines, what happened and what to do about it, with status 1; wrong
-// use ends with status 2. Loaded by main.ts when signals have their handlers.
+// The commands of `millrace`, and the output of their errors: two lines, what happened and what to do about it, with status 1; wrong use
+// ends with status 2. Apart from main.ts, which loads it when signals have their handlers.
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { asMixError, keepingAlive } from '../base/index.js';
@@ -37,7 +37,7 @@ program
   .description('print the version of millrace and of Node.js')
   .action(() => void process.stdout.write(`millrace ${version} (Node.js ${process.versions.node})\n`));
 
-// Commands that are added whole do not inherit how errors are handled.
+// Commands that are added whole do not inherit the handling of errors.
 function inherit(command: Command): void {
   for (const child of command.commands) {
     child.copyInheritedSettings(command);

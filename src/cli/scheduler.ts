@@ -1,4 +1,4 @@
-// `millrace scheduler`: a scheduler in the foreground, until SIGTERM or SIGINT; SIGHUP makes it go by its file as it is now.
+// `millrace scheduler`: a scheduler in the foreground, until SIGTERM or SIGINT; SIGHUP makes it read its file again.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';

@@ -1,4 +1,4 @@
-// `millrace status`: what a node or a scheduler says of itself over HTTP, readable, once or again and again.
+// `millrace status`: the status of a node or a scheduler over HTTP, readable, once or again and again.
 import { Command } from 'commander';
 import { z } from 'zod';
 import { MixError } from '../base/index.js';
@@ -46,7 +46,7 @@ const schedulerStatus = z.object({
       node: z.string(),
       status: z.string(),
       stages: z.record(z.string(), z.number()),
-      // Since 1.1, as all that may be missing here.
+      // Since 1.1, as all optional fields here.
       engine: z.string().optional(),
       busyShare: z.number().optional(),
       roundTripMs: z.number().nullish(),
@@ -85,7 +85,7 @@ async function ask(http: string): Promise<unknown> {
   }
 }
 
-/** What `/status` of a node or a scheduler says, for a reader. @throws MixError MESSAGE_MALFORMED where it is neither's */
+/** Formats the `/status` of a node or a scheduler for a reader. @throws MixError MESSAGE_MALFORMED if it is neither's */
 export function statusText(answer: unknown): string {
   const scheduler = schedulerStatus.safeParse(answer);
   if (scheduler.success) return schedulerText(scheduler.data);

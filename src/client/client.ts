@@ -1,6 +1,6 @@
-// What a sender or receiver uses: sends messages and follows them to their end, or does each step by itself (register with every
-// node, submit to a round's first node, ask what became of a message); fetches outputs, which count only when every node of the
-// team has signed them.
+// The client of senders and receivers: sends messages and follows them to their end, or makes each step by itself (register with every
+// node, submit to a round's first node, ask for the outcome of a message); fetches outputs, which count only when every node of the team
+// has signed them.
 import {
   asMixError,
   checkBytes,
@@ -67,27 +67,27 @@ const CLOSED: readonly ErrorCode[] = [
   'LINK_TIMEOUT',
   'COOLING_OFF',
 ];
-/** How long further nodes are waited for once one has told its rounds. */
+/** Time in which further nodes are awaited once one has answered. */
 const LOOK_GRACE_MS = 250;
-/** Nodes asked for rounds that take messages: some may be away. */
+/** Nodes that are asked for rounds that take messages; several, because some may be away. */
 const ASKED = 3;
 
 export interface ClientOptions {
   readonly network: string;
   readonly membership: Membership;
-  /** Whose signature makes a RoundInfo valid: Ed25519 public key, 32 bytes. */
+  /** Key of the round authority, whose signature makes a RoundInfo valid: Ed25519 public key, 32 bytes. */
   readonly roundAuthority: Uint8Array;
-  /** Computes blinding; by default inline, which suits single messages. The caller's to close. */
+  /** Computes blinding; by default an inline engine, which suits single messages. The caller closes it. */
   readonly engine?: Engine;
   readonly rng?: Rng;
-  /** The least that a round must be for a message to go into it, whatever is signed. Default: {@link SAFE_FLOORS}. */
+  /** Floors of the rounds that messages go into, whatever is signed. Default: {@link SAFE_FLOORS}. */
   readonly floors?: Partial<RoundFloors>;
 }
 
 /** The outputs of a round, verified. */
 export interface VerifiedOutputs extends DecodedOutputs {
   readonly info: RoundInfo;
-  /** Of every message among them: how a sender knows its own. */
+  /** Code ids of all messages among them, by which a sender knows its own. */
   readonly codeIds: ReadonlySet<string>;
 }
 
@@ -121,7 +121,7 @@ export class Client {
   readonly #rng: Rng;
   readonly #floors: RoundFloors;
   readonly #gateways = new Map<NodeId, GatewayClient>();
-  /** Questions under way: however many sends wait for a round, each node is asked one at a time. */
+  /** Questions under way, shared by all sends that wait for a round: one at a time for each node. */
   readonly #asking = new Map<NodeId, Promise<readonly SignedRoundInfo[]>>();
   readonly #looking = new Map<'all', Promise<Look>>();
   #membership: Membership;
@@ -136,20 +136,20 @@ export class Client {
     this.#floors = { ...SAFE_FLOORS, ...floors };
   }
 
-  /** The nodes that it knows. */
+  /** The membership list that it uses. */
   get membership(): Membership {
     return this.#membership;
   }
 
   /**
-   * Goes by another list from now on, while messages are on their way: nodes that joined are asked, those that left or changed their
-   * address or certificate are dialled no more as they were.
+   * Takes over another membership list, also while messages are on their way: nodes that joined are asked, connections to nodes that left
+   * or changed their address or certificate are closed.
    * @throws MixError ARGUMENT_INVALID
    */
   follow(membership: Membership): void {
     if (!(membership instanceof Membership)) refuse('membership', 'a Membership (see loadMembership)', membership);
     this.#membership = membership;
-    // Answers under way come from the old list: nobody else waits for them.
+    // Answers under way come from the old list: later calls do not share them.
     this.#asking.clear();
     this.#looking.clear();
     for (const [node, gateway] of this.#gateways) {
@@ -191,8 +191,8 @@ export class Client {
 
   /**
    * Rounds that take messages at `node` now and that this client may use.
-   * @throws MixError SIGNATURE_INVALID, ROUND_INFO_INVALID where one is not signed as it must be; ROUND_BELOW_FLOOR where all are
-   * below the floors; LINK_*
+   * @throws MixError SIGNATURE_INVALID, ROUND_INFO_INVALID if one is not signed as it must be; ROUND_BELOW_FLOOR if all are below the
+   * floors; LINK_*
    */
   async rounds(node: NodeId): Promise<SignedRoundInfo[]> {
     return [...(await keepingAlive(() => shared(this.#asking, node, () => this.#roundsAt(node))))];
@@ -216,14 +216,17 @@ export class Client {
   }
 
   /**
-   * Rounds that take messages now, newest first, as some nodes have heard; a few are asked at random. Empty where there is none,
-   * or none of those nodes answers.
+   * Rounds that take messages now, newest first, as some nodes have heard; a few are asked at random. Empty if there is none, or none of
+   * those nodes answers.
    */
   async collecting(): Promise<SignedRoundInfo[]> {
     return [...(await this.look()).rounds];
   }
 
-  /** The same, with the nodes whose answers cannot be used and why. A node that answers fast is not to choose for the sender. */
+  /**
+   * The same, with the nodes whose answers cannot be used, and the reasons. Waits for several answers, so that a fast node does not
+   * choose for the sender.
+   */
   look(): Promise<Look> {
     return keepingAlive(() => shared(this.#looking, 'all', () => this.#lookAtSome()));
   }
@@ -250,9 +253,9 @@ export class Client {
   }
 
   /**
-   * Sends messages and follows each to its end, over as many rounds as it takes: what a round could not take, or failed without
-   * reading, goes into another one. Fetches the outputs of each round once: that a message was mixed is no single node's word. See
-   * client/delivery.ts.
+   * Sends messages and follows each to its end, over as many rounds as it takes: a message that a round could not take, or failed without
+   * reading, goes into another one. Fetches the outputs of each round once, because no single node's word shows that a message was mixed.
+   * See client/delivery.ts.
    */
   async send(
     messages: readonly OutgoingMessage[],
@@ -275,8 +278,8 @@ export class Client {
   }
 
   /**
-   * Submits to the round's first node. Each submission gets its own answer: undefined where it was taken, else the error. Once it is
-   * clear that the round takes no more, the rest does not leave: {@link Unsent}. `onTaken` is called as answers come.
+   * Submits to the round's first node. Each submission gets its own answer: undefined if it was taken, else the error. Once it is clear
+   * that the round takes no more, the rest is not sent: {@link Unsent}. `onTaken` is called as answers come.
    */
   submit(
     info: RoundInfo,
@@ -314,14 +317,14 @@ export class Client {
     return answers;
   }
 
-  /** What became of a submission, as `node` (by default the round's first) tells it: its word, which nothing proves. */
+  /** Asks `node` (by default the round's first) for the outcome of a submission: its word, which nothing proves. */
   async outcome(info: RoundInfo, submission: Submission, node: NodeId = info.team[0]!): Promise<Outcome> {
     return keepingAlive(() => this.#gateway(node).outcome(info.round, submission.sender, submission.salt));
   }
 
   /**
    * Fetches the outputs of a round from one node and verifies them: the RoundInfo's signature, and every node's under H(out).
-   * @throws MixError SIGNATURE_INVALID, OUTPUTS_UNKNOWN, ROUND_OVER where the round failed, LINK_*
+   * @throws MixError SIGNATURE_INVALID, OUTPUTS_UNKNOWN, ROUND_OVER if the round failed, LINK_*
    */
   outputs(round: RoundId, node: NodeId): Promise<VerifiedOutputs> {
     return keepingAlive(() => this.#outputs(round, node));
@@ -397,7 +400,7 @@ function checkSendOptions(options: Partial<DeliveryOptions>): void {
   }
 }
 
-/** Who brings no `onTrouble` still hears why nothing happens. */
+/** Warns a caller without an `onTrouble` of its own why nothing happens. */
 function warnOfTrouble(failures: readonly NodeFailure[]): void {
   const lines = failures.map(({ node, error }) => `${node}: ${error.message}`);
   process.emitWarning(`no node gives an answer that can be used\n${lines.join('\n')}`, {

@@ -1,5 +1,5 @@
-// What a sender computes: codes messages, derives its slot keys with every node of a round's team, blinds, and adds one MAC
-// per node. Many messages at once share their inversions, so a client that sends a batch costs little more than one.
+// A sender's computation: codes messages, derives its slot keys with every node of a round's team, blinds, and adds one MAC per node.
+// Many messages at once share their inversions, so a client that sends a batch costs little more than one.
 import { checkBytes, checkObject, MixError, type NodeId, type Rng, randomBytes, refuse } from '../base/index.js';
 import {
   blindMessage,
@@ -33,18 +33,18 @@ export class Sender {
     this.#secrets.set(node, { epoch, secret: this.key.agree(epochPublicKey, epoch) });
   }
 
-  /** True where a secret stands for this very epoch of the node. */
+  /** True if there is a secret for this very epoch of the node. */
   knows(node: NodeId, epoch: number): boolean {
     return this.#secrets.get(node)?.epoch === epoch;
   }
 
-  /** A node has made room for others: this sender registers with it again. */
+  /** Forgets the secret with a node that has made room for others, so that this sender registers with it again. */
   forget(node: NodeId): void {
     this.#secrets.get(node)?.secret.wipe();
     this.#secrets.delete(node);
   }
 
-  /** @throws MixError SENDER_UNKNOWN where there is none */
+  /** @throws MixError SENDER_UNKNOWN if there is none */
   secretWith(node: NodeId): SenderSecret {
     const found = this.#secrets.get(node);
     if (!found) throw new MixError('SENDER_UNKNOWN', { node });
@@ -58,29 +58,31 @@ export class Sender {
   }
 }
 
-/** @throws MixError ARGUMENT_INVALID: text, and whatever else is no bytes, would be sent as something else */
+/** @throws MixError ARGUMENT_INVALID: text, or anything else that is not bytes, would be sent as something else */
 function checkMessage(message: OutgoingMessage): void {
   checkObject(message, 'message');
   if (!(message.sender instanceof Sender)) refuse('message.sender', 'a Sender (see createSender)', message.sender);
   checkBytes(message.payload, 'message.payload');
 }
 
-/** A submission, and what the message in it will be known by where it comes out. Only what is the sender's to know. */
+/** A submission with the id by which its message is known among the outputs. Only for the sender. */
 export interface ComposedSubmission extends Submission {
-  /** {@link codeId} of its coded message, salt included: an equal text of somebody else's has another. Never leaves the sender. */
+  /**
+   * {@link codeId} of its coded message, salt included, so that an equal text of another sender has another id. Never leaves the sender.
+   */
   readonly codeId: string;
 }
 
-/** A message to send, and who sends it. */
+/** A message to send, with its sender. */
 export interface OutgoingMessage {
   readonly sender: Sender;
   readonly payload: Uint8Array;
 }
 
 /**
- * Submissions of one round for many messages. Each gets a fresh salt, so composing a message again gives another
- * submission: keep the result to send it again.
- * @throws MixError MESSAGE_TOO_LONG, SENDER_UNKNOWN; what the engine throws
+ * Composes submissions of one round for many messages. Each gets a fresh salt, so composing a message again gives another submission:
+ * keep the result to send it again.
+ * @throws MixError MESSAGE_TOO_LONG, SENDER_UNKNOWN; errors of the engine
  */
 export async function composeSubmissions(
   engine: Engine,

@@ -1,7 +1,7 @@
-// Carries messages to their end: finds a round that takes messages, registers, submits, and follows what becomes of each
-// (outcomes.ts). Whatever has left for a round is sent again only when it is certain that it does not come out of that one: a node
-// that said it had refused a message, or that the round had failed, and mixed it all the same, would else see one text in two
-// rounds, and know its sender. Everything that cannot be settled so is told to the caller.
+// Delivers messages: finds a round that takes messages, registers, submits, and follows the outcome of each (outcomes.ts). A message that
+// has left for a round is sent again only if it certainly does not come out of that one. Otherwise a node that said it had refused the
+// message, or that the round had failed, and mixed it all the same, would see one text in two rounds, and know its sender. The caller is
+// told of everything that cannot be settled so.
 import { types } from 'node:util';
 import {
   asMixError,
@@ -23,25 +23,28 @@ import type { Submission } from '../round/index.js';
 import { type ComposedSubmission, type OutgoingMessage, Sender } from './compose.js';
 import { type CameOut, type Ending, type Missing, OutcomeInquiry, type Questions } from './outcomes.js';
 
-/** How a message ended. */
+/** End of a message. */
 export type MessageOutcome =
   /** It is among the outputs, which every node of the round has signed. */
   | { readonly state: 'mixed'; readonly round: RoundId }
-  /** A node found fault with the submission, by the word of one that was asked; it is not among the signed outputs. */
+  /** A node rejected the submission, by the word of one that was asked; the message is not among the signed outputs. */
   | { readonly state: 'rejected'; readonly round: RoundId; readonly reason: string; readonly node: NodeId }
-  /** Its round failed when shares may have been opened, or it came out mauled: it may have been read, and to send it again is the caller's choice. */
+  /**
+   * Its round failed when shares may have been opened, or it came out mauled: it may have been read, and the caller decides on sending it
+   * again.
+   */
   | { readonly state: 'failed'; readonly round: RoundId; readonly code: string }
-  /** Nobody who could tell answers any more, or they contradict each other. */
+  /** No node that could tell answers any more, or the answers contradict each other. */
   | { readonly state: 'unsure'; readonly round: RoundId }
-  /** No round can take it: what is wrong with it. */
+  /** No round can take it; `code` names its fault. */
   | { readonly state: 'refused'; readonly code: ErrorCode }
   /** Given up before any round had taken it, or after one failed without reading it. */
   | { readonly state: 'unsent' };
 
-/** What some nodes answered when they were asked for rounds that take messages. */
+/** Answers of some nodes that were asked for rounds that take messages. */
 export interface Look {
   readonly rounds: readonly SignedRoundInfo[];
-  /** Nodes whose answer could be used, also where they know no round. */
+  /** Nodes whose answer could be used, even if they know no round. */
   readonly usable: number;
   readonly failures: readonly NodeFailure[];
 }
@@ -52,17 +55,17 @@ export interface NodeFailure {
   readonly error: MixError;
 }
 
-/** The steps that a delivery is made of: a {@link Client} does them. */
+/** The steps of a delivery; {@link Client} implements them. */
 export interface Steps extends Questions {
   look(): Promise<Look>;
   rounds(node: NodeId): Promise<readonly SignedRoundInfo[]>;
   register(senders: readonly Sender[], nodes: readonly NodeId[]): Promise<void>;
   compose(round: SignedRoundInfo, messages: readonly OutgoingMessage[]): Promise<readonly ComposedSubmission[]>;
-  /** One answer for each: undefined where it was taken, {@link Unsent} where it has not left. */
+  /** One answer for each: undefined if it was taken, {@link Unsent} if it has not left. */
   submit(info: RoundInfo, submissions: readonly Submission[]): Promise<readonly (MixError | undefined)[]>;
 }
 
-/** A submission that has not left for the code that an earlier one was refused with. A type, since no node's answer can be one. */
+/** A submission that has not left, with the code of an earlier one's refusal. A type of its own, because no node's answer can be one. */
 export class Unsent extends MixError {}
 
 export interface DeliveryOptions {
@@ -71,9 +74,9 @@ export interface DeliveryOptions {
   readonly rng: Rng;
   /** Ends the search for a round; what a round has taken is followed to its end. */
   readonly signal?: AbortSignal;
-  /** Told as a round's first node takes messages. */
+  /** Called as a round's first node takes messages. */
   readonly onTaken?: (round: RoundId, count: number) => void;
-  /** Told every 10 s while no node gives an answer that can be used: what each of them failed with. The search goes on. */
+  /** Called every 10 s, with the failure of each node, while no node gives an answer that can be used. The search goes on. */
   readonly onTrouble?: (failures: readonly NodeFailure[]) => void;
 }
 
@@ -83,7 +86,7 @@ interface Item {
   readonly tries: number;
 }
 
-/** An item that has left for a round: what was submitted, and what its first node said to that. */
+/** An item that has left for a round, with the submission and the answer of the round's first node. */
 interface Sent extends Item {
   readonly submission: ComposedSubmission;
   readonly answer: MixError | undefined;
@@ -91,20 +94,20 @@ interface Sent extends Item {
 
 const POLL_MS = 50;
 const POLL_MS_MAX = 500;
-/** How long nodes may all be of no use before the caller hears of it. */
+/** Time without a usable answer from any node after which the caller is told. */
 const TROUBLE_MS = 10_000;
-/** How long others are waited for once a first one has answered: who answers first is not to choose. */
+/** Time in which further answers are awaited after the first: the fastest node must not choose. */
 const GRACE_MS = 250;
-/** Times that a message is tried in vain for reasons that pass: keys that changed, batches that were full. */
+/** Most tries of a message that fail for passing reasons: keys that changed, batches that were full. */
 const TRIES_MAX = 100;
 /** Messages of a round that its team is asked about at once. */
 const ASKED_AT_ONCE = 8;
 
-/** What another round may take, for which the code means this one only; the caller is told every other refusal. */
+/** Refusals that hold for one round only, so that another may take the message; the caller is told every other refusal. */
 const PASSES: readonly ErrorCode[] = [
   ...(['ROUND_FULL', 'SENDER_QUOTA', 'ROUND_NOT_COLLECTING', 'ROUND_OVER', 'ROUND_UNKNOWN', 'ROUND_REUSED'] as const),
   ...(['SENDER_UNKNOWN', 'MAC_INVALID', 'INTERNAL'] as const),
-  // The list of members is older or newer than the round: another round has other nodes, and a list may be replaced.
+  // The membership list is older or newer than the round: another round has other nodes, and a list may be replaced.
   ...(['PEER_UNKNOWN', 'CERTIFICATE_EXPIRED', 'CERTIFICATE_NOT_YET_VALID', 'EPOCH_EXPIRED'] as const),
 ];
 const passes = (error: MixError): boolean => error.retryable || PASSES.includes(error.code);
@@ -120,9 +123,9 @@ export class Delivery {
   readonly #outcomes: MessageOutcome[] = [];
   /** Rounds of which a node could not be reached: others are tried first. */
   readonly #troubled = new Set<RoundId>();
-  /** Since when no node has given an answer that could be used. */
+  /** Time since which no node has given an answer that could be used. */
   #uselessSinceMs: number | undefined;
-  /** Why no node ever will. */
+  /** Reason why no node ever will. */
   #hopeless: MixError | undefined;
   /** The look under way: it serves all messages that search. */
   readonly #looking = new Map<'all', Promise<Look>>();
@@ -133,9 +136,9 @@ export class Delivery {
   }
 
   /**
-   * The end of each message, in their order. Never rejects for what happens to a message; one that is none is refused by itself.
-   * Payloads are copied at once: the caller may use its buffers again.
-   * @throws MixError NODES_UNUSABLE where no node is of any use, waiting will not mend that, and nothing has left
+   * Delivers messages and gives the end of each, in their order. Never rejects because of a single message; an invalid one is refused by
+   * itself. Payloads are copied at once: the caller may use its buffers again.
+   * @throws MixError NODES_UNUSABLE if no node is of any use, waiting will not mend that, and nothing has left
    */
   async run(messages: readonly OutgoingMessage[]): Promise<readonly MessageOutcome[]> {
     if (!Array.isArray(messages)) refuse('messages', 'an array', messages);
@@ -174,7 +177,7 @@ export class Delivery {
     await Promise.all([this.#carry(later, full), this.#try(round, now, avoid)]);
   }
 
-  /** A round that takes messages, any of those that are as good; undefined where the search was ended. */
+  /** Finds a round that takes messages, a random one of those that are as good; undefined if the search was ended. */
   async #find(avoid: ReadonlySet<RoundId>): Promise<SignedRoundInfo | undefined> {
     const { clock, signal } = this.#options;
     for (let pauseMs = POLL_MS; !signal?.aborted; pauseMs = Math.min(pauseMs * 1.5, POLL_MS_MAX)) {
@@ -190,7 +193,7 @@ export class Delivery {
     return undefined;
   }
 
-  /** Tells the caller where no node has been of use for a while, or gives up where waiting cannot mend it. */
+  /** Tells the caller if no node has been of use for a while, or gives up if waiting cannot mend that. */
   #judge({ usable, failures }: Look): void {
     const nowMs = this.#options.clock.nowMs();
     if (usable > 0) {
@@ -207,8 +210,8 @@ export class Delivery {
   }
 
   /**
-   * The one whose first node says so itself, before anything is computed for it. What others know may be over, or they may lie;
-   * nobody waits for a first node that is away.
+   * Picks a round whose first node confirms that it takes messages, before anything is computed for it. The rounds of other nodes may be
+   * over, or lies. A first node that is away is not waited for.
    */
   async #confirmed(rounds: readonly SignedRoundInfo[]): Promise<SignedRoundInfo | undefined> {
     const confirmed = rounds.map(async (round) => {
@@ -229,11 +232,11 @@ export class Delivery {
     try {
       await this.#steps.register(senders, info.team);
     } catch (thrown) {
-      // Somebody of the team is away, or in disorder: another round, or this one a moment later.
+      // A node of the team is away, or in disorder: try another round, or this one a moment later.
       this.#troubled.add(info.round);
       await sleep(clock, POLL_MS_MAX, signal);
       const error = asMixError(thrown);
-      // A wait for nodes is not one of the message's tries: it ends with the search, which is the caller's.
+      // A wait for nodes is not one of the message's tries: it ends with the search, which the caller ends.
       return this.#carry(passes(error) ? items : this.#again(items, error), avoid);
     }
     try {
@@ -259,7 +262,7 @@ export class Delivery {
     await Promise.all([this.#carry(this.#again(unsent, undefined), full), this.#follow(info, sent, full)]);
   }
 
-  /** Halves what cannot be composed until the one message is found that cannot: it must not harm the others. */
+  /** Halves messages that cannot be composed until the faulty one is found, so that it does not harm the others. */
   async #uncomposed(
     round: SignedRoundInfo,
     items: readonly Item[],
@@ -272,7 +275,7 @@ export class Delivery {
     await Promise.all([this.#try(round, items.slice(0, middle), avoid), this.#try(round, items.slice(middle), avoid)]);
   }
 
-  /** Those that may be tried once more; the others have come to their end. */
+  /** Gives the items that may be tried once more; ends the others. */
   #again(items: readonly Item[], error: MixError | undefined): readonly Item[] {
     const [left, over] = [
       items.filter(({ tries }) => tries < TRIES_MAX),
@@ -282,7 +285,7 @@ export class Delivery {
     return left.map(({ index, message, tries }) => ({ index, message, tries: tries + 1 }));
   }
 
-  /** Follows what has left for a round to its end. */
+  /** Follows items that have left for a round to their end. */
   async #follow(info: RoundInfo, sent: readonly Sent[], full: ReadonlySet<RoundId>): Promise<void> {
     const [sample] = sent;
     if (!sample) return;
@@ -307,7 +310,7 @@ export class Delivery {
     ]);
   }
 
-  /** Once more what a round is certainly without; what its first node found wrong with itself is told. */
+  /** Sends again the items that a round is certainly without; ends those that its first node refused for a fault of their own. */
   async #resend(items: readonly Sent[], full: ReadonlySet<RoundId>): Promise<void> {
     const left = items.filter((item) => {
       const { answer } = item;
@@ -353,7 +356,9 @@ export class Delivery {
   }
 }
 
-/** A sender and its bytes: what else JavaScript lets a caller pass would be sent as something else, or harm the others. */
+/**
+ * True for a sender and its bytes: anything else that JavaScript lets a caller pass would be sent as something else, or harm the others.
+ */
 function isMessage(message: unknown): message is OutgoingMessage {
   if (typeof message !== 'object' || message === null) return false;
   const { sender, payload } = message as Partial<OutgoingMessage>;
@@ -365,7 +370,7 @@ const copied = ({ sender, payload }: OutgoingMessage): OutgoingMessage => ({
   payload: Uint8Array.from(payload),
 });
 
-/** What there is of these a moment after the first one came; all of them where all have settled. */
+/** Values that are there `graceMs` after the first one came; `all`: all have settled. */
 export async function settledSoon<T>(
   clock: Clock,
   work: readonly Promise<T>[],
@@ -374,7 +379,7 @@ export async function settledSoon<T>(
   const values: T[] = [];
   const settled = work.map((one) => one.then((value) => values.push(value)));
   const all = Promise.allSettled(settled).then(() => true);
-  // Nothing is lost where none came: then all have failed, each of which its caller has seen.
+  // If none came, all have failed, and each caller has seen its failure: nothing is lost.
   const grace = Promise.any(settled).then(
     () => sleep(clock, graceMs).then(() => false),
     () => all,
@@ -382,11 +387,14 @@ export async function settledSoon<T>(
   return { all: await Promise.race([all, grace]), values: [...values] };
 }
 
-/** A node has made room for others (it says). All outputs decode, so nothing of the message has come out, whoever says what. */
+/**
+ * True if a node says that it has made room for others, and all outputs decode: then nothing of the message has come out, whatever nodes
+ * say.
+ */
 const isForgotten = ({ reason }: Missing & { readonly kind: 'rejected' }, { invalidSlots }: CameOut): boolean =>
   reason === 'SENDER_UNKNOWN' && invalidSlots.length === 0;
 
-/** Does the work for all of them, a few at a time. */
+/** Does the work for all items, a few at a time. */
 async function inLanes<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   let next = 0;
   const lane = async () => {

@@ -1,33 +1,33 @@
-// How a round ended for what was submitted to it, found out so that no single node's word can lose a message or bring it out twice:
-// what came out is believed by every node's signature under the outputs, that nothing did by several nodes that kept their shares.
-// Polls slow down as time goes by, and there is one for a whole batch.
+// Finds out how a round ended for its submissions, so that no single node's word can lose a message or bring it out twice. Outputs count
+// by every node's signature under them; that nothing came out counts by several nodes that kept their shares. Polls slow down as time
+// goes by, and one serves a whole batch.
 import { asMixError, type Clock, type NodeId, type RoundId, sleep } from '../base/index.js';
 import { isAbsent, judgeOutcomes, type Outcome, type RoundInfo } from '../protocol/index.js';
 import type { Submission } from '../round/index.js';
 
-/** What of a round's outputs a sender looks at. Every node of the round has signed them. */
+/** The part of a round's outputs that a sender looks at. Every node of the round has signed them. */
 export interface CameOut {
-  /** Of every message among them: how a sender knows its own. */
+  /** Code ids of all messages among them, by which a sender knows its own. */
   readonly codeIds: ReadonlySet<string>;
   readonly invalidSlots: readonly number[];
 }
 
-/** What a node is asked: a Client does it. */
+/** Questions to a node; Client implements them. */
 export interface Questions {
   outcome(info: RoundInfo, submission: Submission, node: NodeId): Promise<Outcome>;
-  /** @throws MixError OUTPUTS_UNKNOWN while the round goes on, SIGNATURE_INVALID where not all have signed, ROUND_OVER, LINK_* */
+  /** @throws MixError OUTPUTS_UNKNOWN while the round goes on, SIGNATURE_INVALID if not all have signed, ROUND_OVER, LINK_* */
   outputs(round: RoundId, node: NodeId): Promise<CameOut>;
 }
 
 export type Ending =
   | { readonly kind: 'mixed'; readonly cameOut: CameOut }
-  /** It failed, and nothing of it has come out or will. */
+  /** The round failed, and nothing of it has come out or will. */
   | { readonly kind: 'kept' }
-  /** It failed, and shares may have been opened. */
+  /** The round failed, and shares may have been opened. */
   | { readonly kind: 'failed'; readonly code: string }
   | { readonly kind: 'unsure' };
 
-/** What became of a submission that is not among the outputs of its round. */
+/** Outcome of a submission that is not among the outputs of its round. */
 export type Missing =
   | { readonly kind: 'rejected'; readonly reason: string; readonly node: NodeId }
   /** Nothing of it came out. */
@@ -37,7 +37,10 @@ export type Missing =
 
 const POLL_MS = 50;
 const POLL_MS_MAX = 2_000;
-/** Of the time waited so far, between two polls: what is learnt late is late by that much, and a long wait costs few polls. */
+/**
+ * Pause between two polls, as a share of the time waited so far: an answer comes late by no more than that, and a long wait costs few
+ * polls.
+ */
 const POLL_SHARE = 1 / 8;
 /** Added to a round's own deadlines before its team is taken to be gone. */
 const GRACE_MS = 20_000;
@@ -61,8 +64,8 @@ export class OutcomeInquiry {
   }
 
   /**
-   * Resolves when the round is over, or its deadlines are and nobody can tell. The first node is believed that it goes on, until
-   * then: that costs time and nothing else. `sample`: something that was submitted to it.
+   * Resolves when the round is over, or its deadlines are over and no node can tell. Until then the first node is believed that the round
+   * goes on: a lie costs time and nothing else. `sample`: one submission to the round.
    */
   async ending(sample: Submission): Promise<Ending> {
     const { team, deadlines } = this.#info;
@@ -107,8 +110,8 @@ export class OutcomeInquiry {
   }
 
   /**
-   * Of a submission that the first node has refused: true as soon as all others say that the round is without it, false where the
-   * round ends first. The first node's refusal alone is worth nothing: it may have taken it.
+   * For a submission that the first node has refused: true as soon as all others say that the round is without it, false if the round
+   * ends first. The first node's refusal alone is worth nothing: it may have taken the submission.
    */
   async absent(submission: Submission, isOver: () => boolean): Promise<boolean> {
     while (!isOver()) {
@@ -118,7 +121,7 @@ export class OutcomeInquiry {
     return false;
   }
 
-  /** Why a submission is not among the outputs. Where all of those decode, nothing of it has come out, whoever says what. */
+  /** Finds out why a submission is not among the outputs. If all outputs decode, nothing of it has come out, whatever nodes say. */
   async missing(submission: Submission, { invalidSlots }: CameOut): Promise<Missing> {
     const answers = await this.#outcomes(submission, this.#info.team);
     const rejected = answers.find((answer) => answer?.state === 'rejected');

@@ -1,4 +1,4 @@
-// What parties say, on the wire: team, gateway and scheduler services and their clients.
+// Messages of all parties on the wire: team, gateway and scheduler services and their clients.
 export { GatewayClient } from './gateway/client.js';
 export { addGatewayService } from './gateway/service.js';
 export { decodeUpdate, encodeUpdate } from './roundCodec.js';

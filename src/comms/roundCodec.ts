@@ -1,5 +1,5 @@
-// RoundInfos, scheduler updates and node reports between their wire form and their meaning. Ranges of a RoundInfo are
-// protocol/roundInfo.ts's to check; here every field gets its type or the message is refused.
+// Codec of RoundInfos, scheduler updates and node reports. protocol/roundInfo.ts checks the ranges of a RoundInfo; here every field gets
+// its type, or the message is refused.
 import { isBootId, isErrorCode, isNodeId, isRoundId, type NodeId } from '../base/index.js';
 import { SIGNATURE_BYTES } from '../cmix/index.js';
 import type { GroupName } from '../math/index.js';
@@ -32,7 +32,7 @@ import type { Update__Output, Update as WireUpdate } from '../transport/proto/ge
 
 const EMPTY = new Uint8Array(0);
 const TEXT_MAX = 1_000;
-/** Members that one report speaks of, and the longest that a round trip may take. */
+/** Most members in one report, and the longest round trip, ms. */
 const MEMBERS_MAX = 10_000;
 const ROUND_TRIP_MS_MAX = 600_000;
 
@@ -124,7 +124,7 @@ export function encodeReport(report: NodeReport): WireReport {
   }
 }
 
-/** `from`: the authenticated node that sends the report; what it says in another's name is hearsay. @throws MixError MESSAGE_MALFORMED */
+/** `from`: the authenticated node that sends the report; its words in another's name are hearsay. @throws MixError MESSAGE_MALFORMED */
 export function decodeReport(from: NodeId, wire: NodeReport__Output): NodeReport {
   switch (wire.report) {
     case 'online': {

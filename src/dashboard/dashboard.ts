@@ -1,5 +1,5 @@
-// Serves the live page, its events, and the table of rounds. A reader gets what holds now, and then twice a second; one that does not
-// read is dropped, and so is one too many.
+// Serves the live page, its events, and the table of rounds. A reader gets the present view at once, and then one twice a second. A
+// reader that does not read is dropped; one too many is refused.
 import type { ServerResponse } from 'node:http';
 import { type Clock, systemClock } from '../base/index.js';
 import type { NodeSpan, RoundRow, SchedulerView } from '../scheduler/index.js';
@@ -8,13 +8,13 @@ import { buildTimeline, type Timeline } from './timeline.js';
 
 const PERIOD_MS = 500;
 const READERS_MAX = 32;
-/** What may wait in a connection that is not read. */
+/** Most bytes that may wait in a connection that is not read. */
 const BACKLOG_BYTES_MAX = 256 * 1024;
 
 /** Rounds in the table: the last ones. */
 const ROWS_MAX = 100;
 
-/** Whose page this is. */
+/** The scheduler that the page shows. */
 interface Shown {
   view(): SchedulerView;
   rounds(): readonly RoundRow[];
@@ -24,7 +24,7 @@ interface Shown {
 /** One event of the page, and the body of /rounds. */
 export type LiveView = SchedulerView & { readonly timeline: Timeline };
 export interface RoundTable {
-  /** The scheduler's clock, which all times of the rows are of, and the same moment since 1970. */
+  /** The scheduler's clock, by which all times of the rows are, and the same moment since 1970. */
   readonly nowMs: number;
   readonly wallMs: number;
   readonly rounds: readonly RoundRow[];
@@ -43,7 +43,7 @@ export class Dashboard {
     this.#timer.unref();
   }
 
-  /** Answers what is the page's; false where a path is not. */
+  /** Answers the page's paths; false for any other path. */
   answer(path: string, response: ServerResponse): boolean {
     if (path === '/') {
       response.writeHead(200, {

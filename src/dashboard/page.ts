@@ -1,7 +1,7 @@
-// The live page of a scheduler: one document without anything from elsewhere, fed by server-sent events. It shows nodes, stages and
-// stock, and nothing about a sender, a slot or a single message: a mixnet's own telemetry can deanonymise.
+// The live page of a scheduler: one document without external parts, fed by server-sent events. It shows nodes, stages and stock, and
+// nothing about a sender, a slot or a single message: a mixnet's own telemetry can deanonymise.
 
-/** Scripts and styles of this document only, connections to where it came from only. */
+/** Allows scripts and styles of this document only, and connections to its own origin only. */
 export const PAGE_POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'";
 

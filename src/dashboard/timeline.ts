@@ -1,16 +1,16 @@
-// The last minute of every node, small enough to be sent twice a second: what it was at work on, from how long ago to how long ago.
-// The live page and the demo's terminal draw it.
+// Timeline: the work of every node in the last minute, with begin and end as time ago, small enough to be sent twice a second. The live
+// page and the demo's terminal draw it.
 import { z } from 'zod';
 import type { NodeSpan } from '../scheduler/index.js';
 
-/** Nodes that are drawn: more would be no picture. */
+/** Most nodes that are drawn: more would be no picture. */
 const LANES_MAX = 64;
 const TENTH_MS = 100;
 
 /** A round, `p` for precomputing or `r` for realtime, begun and ended so many tenths of a second ago; 0 while it goes on. */
 const span = z.tuple([z.number(), z.enum(['p', 'r']), z.number(), z.number()]);
 
-/** By node. */
+/** Spans by node. */
 const timelineSchema = z.record(z.string(), z.array(span));
 export type Timeline = z.infer<typeof timelineSchema>;
 

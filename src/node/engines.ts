@@ -1,9 +1,10 @@
-// The engines of a process, one for each group that it computes in, opened when they are needed first.
+// The engines of a process, one for each group that it computes in, opened on first use. Apart from node.ts because schedulerProcess.ts
+// has engines, too.
 import { MixError } from '../base/index.js';
 import type { Engine } from '../engine/index.js';
 import type { GroupName } from '../math/index.js';
 
-/** Engines by group, opened when a round needs one; the default group's at start, so that a bad one shows at once. */
+/** Engines by group, opened when a round needs one; a node opens its first group's at start, so that a bad engine shows at once. */
 export class Engines {
   readonly #open = new Map<GroupName, Promise<Engine>>();
   readonly #make: (group: GroupName) => Promise<Engine>;
@@ -22,7 +23,7 @@ export class Engines {
     if (!engine) {
       engine = this.#make(group);
       this.#open.set(group, engine);
-      // Who asked hears of it; the next one opens it anew.
+      // The caller gets the error; the next call opens the engine anew.
       engine.catch(() => this.#open.delete(group));
     }
     return engine;
@@ -30,7 +31,7 @@ export class Engines {
 
   async close(): Promise<void> {
     for (const engine of this.#open.values()) {
-      // One that did not open has said so; and nothing is computed any more that a failure to close could spoil.
+      // A failure to open was reported to its caller; a failure to close can spoil no computation any more.
       await engine.then((opened) => opened.close()).catch(() => {});
     }
   }

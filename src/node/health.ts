@@ -1,5 +1,5 @@
-// Whether a node can mix, and in which way it is worse than it could be: everything that can fail is asked, for /readyz, the metrics and
-// the log. What takes rounds away from a node is told to its scheduler, so that nobody waits for it.
+// Health of a node: whether it can mix, and its faults, collected from all parts that can fail, for /readyz, the metrics and the log. A
+// fault that keeps the node from rounds is reported to its scheduler, so that nobody waits for the node.
 import { type Clock, sleep } from '../base/index.js';
 import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
@@ -7,7 +7,7 @@ import type { DiskStore } from '../base/store.js';
 import type { Readiness } from './http.js';
 import { clockErrorMs, clockTrouble, type ValidTime } from './process/clockWatch.js';
 
-/** How often what nobody tells is looked at. */
+/** Interval of polling for state that no event reports. */
 const LOOK_MS = 5_000;
 
 interface HealthDeps {
@@ -15,14 +15,14 @@ interface HealthDeps {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly store: DiskStore;
-  /** Whether the scheduler is connected. */
+  /** True if the scheduler is connected. */
   readonly isConnected: () => boolean;
-  /** In which ways the engine is worse than hoped for: it mixes all the same. */
+  /** Ways in which the engine is worse than hoped for; it mixes all the same. */
   readonly degraded: () => readonly string[];
-  /** By how much each other member's clock is ahead of this one, milliseconds. */
+  /** Lead of each other member's clock over this one, ms. */
   readonly clockOffsetsMs: () => readonly number[];
   readonly otherCertificates: () => readonly ValidTime[];
-  /** Told when the node takes no new rounds for a while, and why; undefined when it does again. */
+  /** Called with the reason when the node takes no new rounds for a while, and with undefined when it does again. */
   readonly onPaused: (reason: string | undefined) => void;
 }
 
@@ -61,7 +61,7 @@ export class NodeHealth {
     ];
   }
 
-  /** Looks until the signal aborts; never rejects. What changes is said once. */
+  /** Looks until the signal aborts; never rejects. Logs each change once. */
   async watch(signal: AbortSignal): Promise<void> {
     const stop = this.#deps.store.watch(() => this.#look());
     while (!signal.aborted) {
@@ -88,5 +88,5 @@ export class NodeHealth {
   }
 }
 
-/** The same trouble a moment later is no news. */
+/** Drops numbers, so that the same fault at another time is not logged again. */
 const withoutTimes = (reason: string): string => reason.replaceAll(/\d/g, '');

@@ -8,7 +8,7 @@ import type { Metrics } from '../base/metrics.js';
 
 export interface Readiness {
   readonly ready: boolean;
-  /** Why not, or in which way it is worse than it could be. */
+  /** Reasons for not being ready, and faults with which it is ready all the same. */
   readonly reasons: readonly string[];
 }
 
@@ -17,9 +17,9 @@ interface HttpDeps {
   readonly metrics: Metrics;
   readonly readiness: () => Readiness;
   readonly status: () => Record<string, unknown>;
-  /** Names besides loopback's that a request may give as its Host. */
+  /** Names that a request may give as its Host, besides loopback names. */
   readonly hosts: readonly string[];
-  /** Answers other paths itself; false where it does not know one. */
+  /** Answers other paths itself; false for an unknown path. */
   readonly pages?: (path: string, response: ServerResponse) => boolean;
 }
 
@@ -28,14 +28,14 @@ export interface HttpEndpoint {
   close(): Promise<void>;
 }
 
-/** Connections at once. Beyond that the one that has been idle longest makes room: silent ones keep nobody out. */
+/** Most connections at once. Beyond that, the one that has been idle longest is closed, so that silent ones keep nobody out. */
 const CONNECTIONS_MAX = 64;
-/** A request's headers, and all of it, are there within this time; it is looked at this often. */
+/** Deadlines of a request's headers and of the whole request, and the interval of checking them. */
 const HEADERS_MS = 2_000;
 const REQUEST_MS = 5_000;
 const CHECKING_MS = 500;
 
-/** @throws MixError LINK_DOWN where the address cannot be had */
+/** @throws MixError LINK_DOWN if the address cannot be bound */
 export async function serveHttp(address: string, deps: HttpDeps): Promise<HttpEndpoint> {
   const at = address.lastIndexOf(':');
   const hosts = new Set([address.slice(0, at), ...deps.hosts].map((host) => host.toLowerCase()));
@@ -67,7 +67,7 @@ export async function serveHttp(address: string, deps: HttpDeps): Promise<HttpEn
 
 const unbracketed = (host: string): string => host.replace(/^\[(.*)\]$/, '$1');
 
-/** Keeps the number of connections bounded: those without a request in progress end first, the oldest before all. */
+/** Bounds the number of connections: closes the one that has been longest without a request in progress, or the new one if all are busy. */
 function makeRoom(server: Server): void {
   const idle = new Set<Socket>();
   let open = 0;
@@ -92,8 +92,8 @@ function makeRoom(server: Server): void {
 }
 
 /**
- * Whether a request is meant for this service: a page of somebody else's in the operator's browser reaches loopback, too, under a name
- * that its owner lets point there (DNS rebinding).
+ * True if a request is meant for this service. A foreign page in the operator's browser reaches loopback, too, under a name that its
+ * owner lets point there (DNS rebinding).
  */
 function isKnownHost(header: string | undefined, hosts: ReadonlySet<string>): boolean {
   const host = header?.toLowerCase().replace(/:\d{1,5}$/, '');

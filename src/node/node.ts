@@ -1,5 +1,5 @@
-// The composition root of a node: reads keys and membership, opens engine and store, and joins rounds, comms, scheduler and
-// HTTP. The only place that knows everybody; nothing else constructs what it is given here.
+// The composition root of a node: reads keys and membership, opens engine and store, and joins rounds, comms, scheduler and HTTP. The
+// only place that knows all parts; no part constructs what it is given here.
 
 import { join } from 'node:path';
 import {
@@ -61,23 +61,23 @@ const HOUR_MS = 3_600_000;
 const MIB = 1 << 20;
 /** A stream that sends nothing for this long is dropped; its sender starts it again. */
 const STREAM_IDLE_MS = 120_000;
-/** How long a closing node lets calls end and reports leave. */
+/** Time in which a closing node lets calls end and reports leave. */
 const GRACE_MS = 2_000;
 /** The scheduler is told at most this often that senders ask for rounds. */
 const WANTED_MS = 1_000;
-/** How often a draining node looks whether its rounds are over. */
+/** Interval at which a draining node checks whether its rounds are over. */
 const DRAIN_LOOK_MS = 100;
-/** How long a node that fails open rounds goes on telling its team. */
+/** Time for which a node that fails its open rounds goes on telling its team. */
 const FAREWELL_MS = 500;
 
 export interface RunningNode {
   readonly node: NodeId;
   readonly httpPort: number;
-  /** Reads certificate and membership list again. @throws MixError where they cannot be used: nothing has changed then */
+  /** Reads certificate and membership list again. @throws MixError if they cannot be used: nothing has changed then */
   reload(): void;
   /**
-   * Takes no new rounds, lets those come to their end that take messages or mix, at most for limits.drain_ms, then closes: nobody is to
-   * blame for a departure that was announced.
+   * Takes no new rounds, waits for those that take messages or mix, at most for limits.drain_ms, then closes: nobody is to blame for an
+   * announced departure.
    */
   drain(reason: string): Promise<void>;
   /** Fails open rounds, tells everybody, and closes what was opened, in reverse order. Idempotent. */
@@ -113,7 +113,7 @@ export async function startNode(given: NodeConfig, logger?: Logger): Promise<Run
 
 export const openLog = (config: NodeConfig): Logger => createLog({ name: 'millrace', ...config.log });
 
-/** Opens things in order and remembers how each is closed. */
+/** Notes how something that was opened is closed; closing is in reverse order. */
 type Own = <T>(opened: T, close: (opened: T) => unknown) => T;
 
 interface Common {
@@ -134,7 +134,7 @@ function openEngines({ config, log, metrics, own }: Common): Engines {
   return own(new Engines(groups, make), (engines) => engines.close());
 }
 
-/** Everybody whom this node calls, and who may call it. */
+/** Opens the hosts that this node calls, and the authenticator of its callers. */
 function openComms(config: NodeConfig, credentials: Credentials, log: Logger, metrics: Metrics, own: Own) {
   const { key } = credentials;
   const { network } = config;
@@ -170,7 +170,7 @@ function openFollower(
   return own(new SchedulerFollower(deps), (it) => it.close());
 }
 
-/** The rounds of this node, over its link, store and registry. */
+/** Opens the rounds of this node, over its link, store and registry. */
 async function openRunner(common: Common, engines: Engines, follower: SchedulerFollower) {
   const { config, credentials, log, metrics, bootId, own } = common;
   const { network, limits } = config;
@@ -219,7 +219,7 @@ async function openRunner(common: Common, engines: Engines, follower: SchedulerF
   return { runner, registry, store, link };
 }
 
-/** `act`, but not again within so long. */
+/** Wraps `act`, which is then called at most once within `intervalMs`. */
 function atMostEvery(intervalMs: number, act: () => void): () => void {
   let lastMs = Number.NEGATIVE_INFINITY;
   return () => {
@@ -230,7 +230,7 @@ function atMostEvery(intervalMs: number, act: () => void): () => void {
   };
 }
 
-/** What says whether the node can mix. */
+/** Starts the watch over the node's health. */
 function openHealth(
   { credentials, log, metrics, own }: Common,
   parts: {
@@ -259,7 +259,7 @@ function openHealth(
   return health;
 }
 
-/** The two listeners: team members and senders. */
+/** Opens the two listeners, for team members and for senders. */
 async function openListeners(
   common: Common,
   parts: {
@@ -320,7 +320,7 @@ async function openListeners(
 
 type Listeners = Awaited<ReturnType<typeof openListeners>>;
 
-/** Certificate and membership list as the files say now, while rounds go on. @throws MixError: nothing has changed then */
+/** Reads certificate and membership list again, while rounds go on. @throws MixError: nothing has changed then */
 function reload(common: Common, runner: RoundManager, link: TeamLink, { team, gateway }: Listeners): void {
   const { credentials, hosts, authenticator, log } = common;
   const change = credentials.reload();
@@ -407,7 +407,7 @@ async function assemble(
   };
 }
 
-/** What the scheduler is told of this node: that it is there, and why it takes no new rounds where it does not. */
+/** Report to the scheduler that this node is online, with the reason if it takes no new rounds. */
 class Presence {
   readonly #common: Common;
   readonly #engine: Engine;
@@ -426,7 +426,7 @@ class Presence {
     return { kind: 'online', bootId, engine: name, enginePath: path, openRounds: config.limits.open_rounds, paused };
   }
 
-  /** No new rounds for this reason; an empty one takes it back. */
+  /** Takes no new rounds for this reason; an empty one lifts the pause. */
   pause(why: 'drain' | 'machine', reason: string): void {
     if (reason === '') this.#pauses.delete(why);
     else this.#pauses.set(why, reason);
@@ -434,14 +434,14 @@ class Presence {
   }
 }
 
-/** Resolves when no round is open, or nothing tells the scheduler that none should be, or after `limitMs`. */
+/** Resolves when no round is open, or the scheduler is not connected and cannot learn of the pause, or after `limitMs`. */
 async function emptied(runner: RoundManager, follower: SchedulerFollower, limitMs: number): Promise<void> {
   const endMs = systemClock.nowMs() + limitMs;
   const isOpen = () => [...runner.stages.values()].some((stage) => !isOver(stage));
   while (isOpen() && follower.connected && systemClock.nowMs() < endMs) await sleep(systemClock, DRAIN_LOOK_MS);
 }
 
-/** Fails open rounds, tells everybody, and closes all; once, whoever asks again. */
+/** Fails open rounds, tells everybody, and closes all; once, however often it is called. */
 function makeCloser(
   { log, credentials }: Common,
   runner: RoundManager,
@@ -453,7 +453,7 @@ function makeCloser(
     log.info({ reason }, 'node stops');
     const busy = [...runner.stages.values()].some((stage) => !isOver(stage));
     runner.shutDown(reason);
-    // The team hears of it from us, not from a silence.
+    // The team learns of it by a message, not by a deadline.
     if (busy) await sleep(systemClock, FAREWELL_MS);
     await follower.flush(GRACE_MS);
     await closeAll();

@@ -1,8 +1,8 @@
-// Measures the round trip to every other member now and then, and tells the scheduler, which orders rings by it.
+// Measures the round trip to every other member once a minute, and reports it to the scheduler, which orders rings by it.
 import { type Clock, type NodeId, sleep } from '../base/index.js';
 import type { Link, LinkProbe, NodeReport } from '../protocol/index.js';
 
-/** Routes change rarely; a thousand members are pinged in this time without haste. */
+/** Pause between measurements. Routes change rarely; a thousand members are pinged in this time without haste. */
 const PERIOD_MS = 60_000;
 /** Pings under way at once. */
 const WINDOW = 8;

@@ -1,5 +1,5 @@
-// Follows the scheduler: takes its updates in order, each verified, hands them to the rounds, and sends reports back. The
-// scheduler may be away at any moment: the node keeps its rounds, asks again from where it was, and keeps its reports.
+// Follows the scheduler: takes its updates in order, each verified, hands them to the rounds, and sends reports back. The scheduler may
+// be away at any moment: then the node keeps its rounds and its reports, and asks again from its last update on.
 import {
   asMixError,
   type BackoffBounds,
@@ -32,19 +32,19 @@ const REPORTS_MAX = 1_000;
 export type FollowedRounds = Pick<RoundManager, 'openRound' | 'assign' | 'failRound' | 'stages'>;
 
 interface FollowDeps {
-  /** Who we are, and in which run. */
+  /** This node and the present run of its process. */
   readonly self: { readonly node: NodeId; readonly bootId: BootId };
   readonly scheduler: SchedulerPort;
   readonly schedulerKey: Uint8Array;
   readonly network: string;
-  /** Hears of every round; only those of this node are handed to its runner. */
+  /** Learns of every round; only this node's rounds are handed to its runner. */
   readonly directory: RoundDirectory;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
-  /** What a scheduler is told whenever it is there again: that we are, and where our rounds are. */
+  /** Reports for each new connection to the scheduler: this node is online, and the stages of its rounds. */
   readonly greeting?: () => readonly NodeReport[];
-  /** By which this node registers, where the scheduler asks for codes; nothing is lost by registering again. */
+  /** Code by which this node registers, if the scheduler requires codes; registering again does no harm. */
   readonly registrationCode?: Secret | undefined;
 }
 
@@ -99,16 +99,19 @@ export class SchedulerFollower {
         log.error({ code, reason: message }, 'the scheduler does not register this node: it will be in no round');
       }
     }
-    // Before the scheduler counts us in and opens rounds.
+    // Reported before `online`, upon which the scheduler may open rounds with this node.
     if (this.#lastUpdate) this.report({ kind: 'seen', last: this.#lastUpdate, newest: this.#newest });
     for (const report of this.#deps.greeting?.() ?? []) this.report(report);
   }
 
-  /** The first update of a stream may be a later one than expected: what is no longer kept is of rounds that are over. */
+  /**
+   * Takes an update. The first one of a stream may have a higher number than expected: updates that are no longer kept are of rounds that
+   * are over.
+   */
   async #take(signed: SignedUpdate, runner: FollowedRounds, first: boolean): Promise<void> {
     const { schedulerKey, network, log } = this.#deps;
     if (signed.number <= this.#last) {
-      // It has been told what we have seen, and goes on above it: what it says until then is lost, and not to be silent about.
+      // The scheduler learns our last number from `seen` and continues above it; its updates until then are lost, which is logged.
       const values = { number: signed.number, seen: this.#last, update: signed.update.kind };
       if (first) log.error(values, 'the scheduler goes on below what it has said before: was an older copy restored?');
       return;
@@ -134,22 +137,22 @@ export class SchedulerFollower {
     }
   }
 
-  /** A round that cannot be opened here has failed, and the others should not find out by a deadline. */
+  /** Reports a round that cannot be opened here as failed, so that the others need not find out by a deadline. */
   #refuse({ round, team }: RoundInfo, { code, message }: MixError, runner: FollowedRounds): void {
     const { node, bootId } = this.#deps.self;
-    // Told twice to open a round, it goes on with it.
+    // A round that is open already goes on if it is announced again.
     if (!team.includes(node) || runner.stages.has(round)) return;
     const failure = { code, culprit: node, reporter: node, detail: message };
     this.report({ kind: 'stage', round, bootId, stage: 'FAILED', failure });
   }
 
-  /** Queues a report; it is sent in order, again while the scheduler is away. */
+  /** Queues a report. Reports are sent in order, and again while the scheduler is away. */
   report(report: NodeReport): void {
     const last = this.#reports.at(-1);
     const waiting = this.#sending ? 1 : 0;
     if (report.kind === 'progress' && last?.kind === 'progress' && this.#reports.length > waiting) {
       const same = last.round === report.round && last.phase === report.phase;
-      // What has not left yet is replaced by what is newer, but for the start of a phase.
+      // A newer report of a phase's progress replaces one that has not left yet, except for the start of the phase.
       if (same && last.fraction > 0) this.#reports.pop();
     }
     this.#reports.push(report);

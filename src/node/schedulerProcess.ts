@@ -22,12 +22,12 @@ export interface RunningScheduler {
   readonly scheduler: Scheduler;
   readonly port: number;
   readonly httpPort: number;
-  /** Goes by other parameters, and reads the membership list again. @throws MixError: nothing has changed then */
+  /** Changes the parameters, and reads the membership list again. @throws MixError: nothing has changed then */
   reload(config: SchedulerConfig): Promise<void>;
   close(): Promise<void>;
 }
 
-/** What a scheduler shows in a browser. */
+/** Pages that a scheduler serves to browsers. */
 interface Pages {
   answer(path: string, response: ServerResponse): boolean;
   close(): void;
@@ -38,7 +38,7 @@ function loadOwnCertificate(identity: SchedulerConfig['identity']) {
   return loadCertificate({ certificateFile, certificateKeyFile });
 }
 
-/** What checks the evidence that nodes bring. One thread: it is looked at one after the other, and hardly ever. */
+/** Engines that check the evidence that nodes bring. One thread: evidence is examined one piece after the other, and is rare. */
 function openEngines(log: Logger): Engines {
   return new Engines([...GROUP_NAMES, ...TEST_GROUP_NAMES], (group) =>
     openEngine({ engine: 'auto', group: namedGroup(group), threads: 1, log }),
@@ -116,7 +116,7 @@ export async function startScheduler(
   };
 }
 
-/** Ready is a scheduler that can draw a team and write down what it decides. */
+/** A scheduler is ready if it can draw a team and store its decisions. */
 function schedulerReadiness(scheduler: Scheduler, store: DiskStore, teamSize: number): Readiness {
   const active = scheduler.view().nodes.filter(({ status }) => status === 'active').length;
   const enough = active >= teamSize;
@@ -130,7 +130,7 @@ function schedulerReadiness(scheduler: Scheduler, store: DiskStore, teamSize: nu
   };
 }
 
-/** Makes registration codes; they are shown once, and only their hashes are kept. The scheduler must not be running. */
+/** Makes registration codes. They are shown once, and only their hashes are stored. The scheduler must not be running. */
 export async function createCodes(config: SchedulerConfig, count: number): Promise<string[]> {
   openDataDirectory(config.data_dir);
   const store = await openLevelStore(join(config.data_dir, 'store'));

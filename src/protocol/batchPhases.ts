@@ -1,6 +1,6 @@
-// The batches that flow between team members: which phases there are, how many elements a slot has in each, and who sends
-// them to whom. Positions count from 0: position 0 is node 1 of the protocol. The permute rings run back, so that the
-// node that reveals never holds the complete batch unpermuted (docs/protocol.md, "the order is the security").
+// Batches that flow between team members: their phases, the elements of a slot in each phase, and senders and receivers. Positions count
+// from 0: position 0 is node 1 of the protocol. The permute rings run back, so that the node that reveals never holds the complete batch
+// unpermuted (docs/protocol.md, "the order is the security").
 import { concat, DIGEST_BYTES, MixError } from '../base/index.js';
 import {
   type DecryptionProof,
@@ -27,7 +27,7 @@ export function phaseElements(phase: BatchPhase, width: number): number {
   return phase === 'precompDecrypt' || phase === 'precompPermute' || phase === 'reveal' ? width + 1 : width;
 }
 
-/** True where `from` is the one (or one of those) who send this phase to `to`, in a team of `size`. */
+/** True if `from` sends this phase to `to`, in a team of `size`; a phase may have several senders. */
 export function sendsPhase(phase: BatchPhase, from: number, to: number, size: number): boolean {
   if (from === to || from < 0 || from >= size) return false;
   switch (phase) {
@@ -53,13 +53,13 @@ export function listReceivers(phase: BatchPhase, from: number, size: number): nu
 export const isRealtime = (phase: BatchPhase): boolean =>
   phase !== 'precompDecrypt' && phase !== 'precompPermute' && phase !== 'reveal';
 
-/** What the trailer of an `opening` batch carries besides D_i itself. */
+/** Content of the trailer of an `opening` batch, besides the root. D_i itself is the batch. */
 export interface OpeningExtra {
-  /** Of the commitment. */
+  /** Nonce of the commitment. */
   readonly nonce: Uint8Array;
   /** H(x′) that made this node open. */
   readonly mixDigest: Uint8Array;
-  /** Node 1's signature under it. */
+  /** Node 1's signature of its `mixCommit` message with this digest. */
   readonly mixSignature: Uint8Array;
   readonly proof: DecryptionProof;
 }

@@ -1,6 +1,6 @@
-// Evidence: what convicts a member in the eyes of anybody who knows the RoundInfo and the identity keys, without believing whoever
-// brings it. One union of kinds, one canonical encoding, one `verifyEvidence`; a later kind is a case in each of the three. Words are
-// not evidence: what only one member has seen (a chunk out of range, a stream that does not come) has no kind here.
+// Evidence: statements that convict their signer. Anyone who knows the RoundInfo and the identity keys can verify it, without trusting
+// the node that brings it. One union of kinds, one canonical encoding, one `verifyEvidence`; a new kind is a case in each of the three.
+// Words are not evidence: observations of a single member (a chunk out of range, a stream that does not come) have no kind here.
 import { asMixError, concat, equalBytes, MixError, type NodeId, toHex } from '../base/index.js';
 import { batchRoot, decodeKeyShare, openCommitment, splitCipher, verifyDecryption } from '../cmix/index.js';
 import type { Engine } from '../engine/index.js';
@@ -42,20 +42,20 @@ export type Evidence =
       readonly cipher: Uint8Array;
     }
   /**
-   * What all members have signed and should agree on, and what each said that leads to it. Somebody lied: who says something else than
-   * more than half, unless it shows that it was told something else.
+   * `said`: what each member has signed and all should agree on. `inputs`: the statements of each from which that value follows. The
+   * culprit is a member that differs from more than half of the team, unless it shows that it was given other inputs.
    */
   | { readonly kind: 'disagreement'; readonly inputs: readonly Statement[]; readonly said: readonly Statement[] };
 
-/** The largest that is sent, taken and kept: a wrong decryption share of 2,700 slots at 4096 bits and width 1. */
+/** Largest evidence that is sent, accepted and stored: enough for a wrong decryption share of 2,700 slots at 4096 bits and width 1. */
 export const EVIDENCE_BYTES_MAX = 4 * 1024 * 1024;
 
 const VERSION = 1;
 const KINDS = ['equivocation', 'invalidStatement', 'opening', 'decryptionShare', 'disagreement'] as const;
 
-/** What comes of evidence. */
+/** Result of verified evidence. */
 export interface Finding {
-  /** Who is convicted, or, where it is not certain, who is unless others show otherwise. */
+  /** The convicted nodes; if not `certain`, they are convicted unless others show otherwise. */
   readonly culprits: readonly NodeId[];
   readonly certain: boolean;
 }
@@ -83,7 +83,7 @@ export function encodeEvidence(evidence: Evidence): Uint8Array {
   return concat([Uint8Array.of(VERSION, KINDS.indexOf(evidence.kind)), encodeFields(encodeParts(evidence))]);
 }
 
-/** Takes hostile bytes; there is one encoding of a piece of evidence. @throws MixError MESSAGE_MALFORMED, MESSAGE_TOO_LARGE */
+/** Decodes untrusted bytes; only the canonical encoding passes. @throws MixError MESSAGE_MALFORMED, MESSAGE_TOO_LARGE */
 export function decodeEvidence(bytes: Uint8Array): Evidence {
   if (bytes.length > EVIDENCE_BYTES_MAX)
     throw new MixError('MESSAGE_TOO_LARGE', { what: 'evidence', most: EVIDENCE_BYTES_MAX });
@@ -120,7 +120,7 @@ function decodeParts(kind: Evidence['kind'], bytes: Uint8Array): Evidence {
   }
 }
 
-/** Every statement that a piece of evidence is made of: what its signers have said, whatever it proves. */
+/** All statements in a piece of evidence: their signers have made them, whatever the evidence proves. */
 export function statementsIn(evidence: Evidence): readonly Statement[] {
   switch (evidence.kind) {
     case 'equivocation':
@@ -137,8 +137,8 @@ export function statementsIn(evidence: Evidence): readonly Statement[] {
 }
 
 /**
- * The node that evidence convicts.
- * @throws MixError EVIDENCE_INVALID where it convicts nobody: whoever brings it has lied; what the engine throws
+ * Verifies evidence and names the nodes that it convicts: none for a disagreement without a majority.
+ * @throws MixError EVIDENCE_INVALID if it proves nothing, so that the node that brought it has lied; errors of the engine
  */
 export async function verifyEvidence(facts: PublicFacts, engine: Engine, evidence: Evidence): Promise<Finding> {
   try {
@@ -179,7 +179,7 @@ function checkEquivocation(facts: PublicFacts, first: Statement, second: Stateme
   if (a.says === b.says) throw unproven('both statements say the same');
 }
 
-/** Whether what can be checked of a statement by itself fails. */
+/** True if a statement fails a check that needs nothing besides the statement and public facts. */
 async function isInvalid(facts: PublicFacts, engine: Engine, statement: Statement): Promise<boolean> {
   try {
     if (statement.kind === 'batch') checkTrailer(facts, statement.phase, statement.extra);
@@ -192,7 +192,7 @@ async function isInvalid(facts: PublicFacts, engine: Engine, statement: Statemen
   }
 }
 
-/** The commitment and the opening of one member, and the shares that the opening signs. */
+/** Checks that commitment and opening are of one member, and that the opening signs the shares. */
 function committedAndOpened(
   { info }: PublicFacts,
   { commitment, opening, shares }: Evidence & { kind: 'opening' | 'decryptionShare' },
@@ -237,10 +237,10 @@ async function checkDecryptionShare(
     throw unproven('the decryption share is right');
 }
 
-/** What all are to agree on, and what it is made of. */
+/** Kinds of statement on which all must agree, each with the kind that it is computed from. */
 const MADE_OF = { sharesDigest: 'keyShare', tableSignature: 'tableVerdict', outputSignature: 'commitment' } as const;
 
-/** Who says something else than more than half of the team. */
+/** Members that differ from more than half of the team; none if no such majority exists. */
 function dissenters(facts: PublicFacts, { inputs, said }: Evidence & { kind: 'disagreement' }): readonly NodeId[] {
   const { team } = facts.info;
   const statementKind = (statement: Statement | undefined) =>

@@ -1,15 +1,15 @@
-// The least that a node or a sender takes part in, whatever is signed: an authority that is careless, stolen or hostile can sign rounds
-// of one sender, one slot or a toy group, in which nobody hides. Each party has floors of its own.
+// Floors: the least that a node or a sender takes part in, whatever is signed. A careless, stolen or hostile authority can sign rounds of
+// one sender, one slot or a toy group, in which nobody hides. Apart from checkRoundInfo because each party has floors of its own.
 import { MixError } from '../base/index.js';
 import { namedGroup } from '../math/index.js';
 import type { RoundInfo } from './roundInfo.js';
 
 export interface RoundFloors {
-  /** Nodes of the team: one honest one is enough, and nobody knows which. */
+  /** Nodes of the team. One honest node is enough, but nobody knows which one it is. */
   readonly team: number;
-  /** Slots of the batch: among so many outputs a message hides. */
+  /** Slots of the batch: a message hides among so many outputs. */
   readonly slots: number;
-  /** Distinct senders without which the batch is not mixed. */
+  /** Minimum of distinct senders that the RoundInfo demands: a batch with fewer is not mixed. */
   readonly senders: number;
   /** Bits of the group: 2048 are about 112 bits of security, 3072 are 128. */
   readonly groupBits: number;
@@ -18,7 +18,7 @@ export interface RoundFloors {
 /** Safe for messages that matter. */
 export const SAFE_FLOORS: RoundFloors = { team: 3, slots: 32, senders: 8, groupBits: 3072 };
 
-/** Takes everything that is well-formed: for simulators and tests. */
+/** Accepts every well-formed round: for simulators and tests. */
 export const NO_FLOORS: RoundFloors = { team: 1, slots: 1, senders: 1, groupBits: 1 };
 
 /** @throws MixError ROUND_BELOW_FLOOR naming the field, what the round has, and the floor */

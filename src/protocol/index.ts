@@ -1,4 +1,5 @@
-// What parties say to each other, without state: members, RoundInfo, stages and phases, team messages, evidence, outcomes, sortition, ports.
+// Messages and rules that all parties share, without state: members, RoundInfo, stages and phases, team messages, evidence, outcomes,
+// sortition, ports.
 export {
   BATCH_PHASES,
   type BatchPhase,

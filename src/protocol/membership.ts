@@ -13,7 +13,7 @@ export interface Member {
   readonly identityKey: Uint8Array;
   /** PEM */
   readonly certificate: string;
-  /** The one that takes its place: listed before its owner changes over, so that nobody has to do so at the same moment. */
+  /** Successor of `certificate`. Listed before its owner switches to it, so that nobody has to switch at the same moment. */
   readonly nextCertificate?: string | undefined;
 }
 
@@ -39,7 +39,10 @@ export class Membership {
   readonly #byNode = new Map<NodeId, Member>();
   readonly #byFingerprint = new Map<string, Member>();
 
-  /** @throws MixError ARGUMENT_INVALID, CERTIFICATE_INVALID, CONFIG_INVALID where two members share an id or a certificate */
+  /**
+   * @throws MixError ARGUMENT_INVALID, CERTIFICATE_INVALID; CONFIG_INVALID if an id does not match its key, or two members share an id or
+   * a certificate
+   */
   constructor(generation: number, members: readonly Member[]) {
     checkWhole(generation, 'generation', 0, Number.MAX_SAFE_INTEGER);
     if (!Array.isArray(members)) refuse('members', 'an array', members);
@@ -79,12 +82,12 @@ export class Membership {
   }
 }
 
-/** SHA-256 over the DER of a PEM certificate, hex: what pins it. @throws MixError CERTIFICATE_INVALID */
+/** SHA-256 over the DER of a PEM certificate, hex: the pin of a certificate. @throws MixError CERTIFICATE_INVALID */
 export function certificateFingerprint(certificatePem: string): string {
   return createHash('sha256').update(readCertificate(certificatePem).raw).digest('hex');
 }
 
-/** The same from what TLS says of a peer's certificate: `AB:CD:…`; empty where it has shown none. */
+/** The same fingerprint from the form in which TLS reports it, `AB:CD:…`; empty if the peer has shown no certificate. */
 export const plainFingerprint = (fingerprint256 = ''): string => fingerprint256.replaceAll(':', '').toLowerCase();
 
 /** @throws MixError CERTIFICATE_INVALID */

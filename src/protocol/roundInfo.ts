@@ -1,31 +1,30 @@
-// A RoundInfo says everything that is fixed about a round before it starts: who mixes in which order, in which group, how
-// many slots of which width, and how long each stage may take. It is signed by whoever may open rounds; its digest binds
-// every share, proof, key and message of the round.
+// RoundInfo: everything that is fixed about a round before it starts (team in ring order, group, slots, width, deadlines). The round
+// authority signs it; its digest binds every share, proof, key and message of the round.
 import { type DigestPart, digest, isNodeId, isRoundId, MixError, type NodeId, type RoundId } from '../base/index.js';
 import { type SigningKey, verifySignature } from '../cmix/index.js';
 import { type Group, type GroupName, namedGroup, SLOTS_MAX, WIDTH_MAX } from '../math/index.js';
 
 export const TEAM_SIZE_MIN = 2;
 export const TEAM_SIZE_MAX = 64;
-/** A day: the longest a stage may last, because key epochs end then. */
+/** Longest deadline of a stage: a day, because key epochs end then. */
 const STAGE_MS_MAX = 24 * 3600 * 1000;
 
-/** How long a round may stay in each stage and in each phase, in milliseconds: durations, never times of day. */
+/** Deadlines of stages and phases, ms: durations, never times of day. */
 export interface RoundDeadlines {
   readonly precomputeMs: number;
-  /** How long a finished precomputation may wait for its batch. */
+  /** Longest wait of a finished precomputation for its batch. */
   readonly standbyMs: number;
-  /** How long messages are collected before the batch is closed as it is. */
+  /** Longest time for collecting messages; then the batch is closed as it is. */
   readonly collectMs: number;
   readonly realtimeMs: number;
   /**
-   * How long a node may be between two steps of its own in PRECOMPUTING, where it computes powers. Between them the batch
-   * passes all others: after its part in a decrypt ring, the first node waits for the rest of that ring and the whole way
-   * back, and for what the slowest has to compute first. So this is to be at least twice what a ring takes there and back
-   * on the machines that are there: half of it without a step makes a node believe in a stall (round/machine/blame.ts).
+   * Longest time between two steps of one node in PRECOMPUTING, in which nodes compute powers. Between its steps the batch passes all
+   * other nodes: after its part in a decrypt ring, the first node waits for the rest of that ring, for the whole way back, and for the
+   * computation of the slowest node. So set this to at least twice the time of a ring there and back on the machines in use: after half
+   * of it without a step, a node suspects a stall (round/machine/blame.ts).
    */
   readonly precomputePhaseMs: number;
-  /** The same once the batch is closed, a time of its own: only multiplications are left, and senders wait for them. */
+  /** The same once the batch is closed. Separate, because only multiplications are left and senders wait for them. */
   readonly realtimePhaseMs: number;
 }
 
@@ -93,7 +92,7 @@ export function checkRoundInfo(info: RoundInfo): Group {
     ['team', integer(info.team.length, TEAM_SIZE_MIN, TEAM_SIZE_MAX) && info.team.every(isNodeId)],
     ['team', new Set(info.team).size === info.team.length],
     ['slots', integer(info.slots, 1, SLOTS_MAX)],
-    // A ciphertext has one element more than a message, and is a batch like any other.
+    // A ciphertext has one element more than a message, and the limit of batches holds for it, too.
     ['width', integer(info.width, 1, WIDTH_MAX - 1)],
     ['chunkSlots', integer(info.chunkSlots, 1, info.slots)],
     ['exponentBytes', integer(info.exponentBytes, 32, group.elementBytes)],
@@ -103,7 +102,7 @@ export function checkRoundInfo(info: RoundInfo): Group {
     ['deadlines.standbyMs', integer(d.standbyMs, 1, STAGE_MS_MAX)],
     ['deadlines.collectMs', integer(d.collectMs, 1, STAGE_MS_MAX)],
     ['deadlines.realtimeMs', integer(d.realtimeMs, 1, STAGE_MS_MAX)],
-    // A phase that may take longer than its stage has no deadline.
+    // A phase's deadline after its stage's would never be reached.
     ['deadlines.precomputePhaseMs', integer(d.precomputePhaseMs, 1, d.precomputeMs)],
     ['deadlines.realtimePhaseMs', integer(d.realtimePhaseMs, 1, d.realtimeMs)],
   ];
@@ -122,8 +121,8 @@ export function chunkRange(info: RoundInfo, index: number): { readonly from: num
 }
 
 /**
- * Who stands at a place of a ring, counted from 0 and on beyond its end, where it begins anew.
- * @throws MixError INTERNAL of an empty ring, or of what is no place
+ * Returns the entry at a place of a ring, counted from 0; places beyond the end begin anew.
+ * @throws MixError INTERNAL if the ring is empty or `place` is no index
  */
 export function around<T extends NonNullable<unknown>>(ring: readonly T[], place: number): T {
   const found = ring[place % ring.length];
@@ -131,7 +130,7 @@ export function around<T extends NonNullable<unknown>>(ring: readonly T[], place
   return found;
 }
 
-/** One of a round's team. */
+/** A member of a round's team. */
 export interface TeamMember {
   readonly position: number;
   readonly node: NodeId;
@@ -150,7 +149,7 @@ export interface RoundFacts {
   readonly members: readonly TeamMember[];
 }
 
-/** @throws MixError INTERNAL of what is no position in the team */
+/** @throws MixError INTERNAL if `position` is not in the team */
 export function memberAt({ members }: Pick<RoundFacts, 'members'>, position: number): TeamMember {
   const member = members[position];
   if (!member) throw new MixError('INTERNAL', { what: 'a position in the team', position, size: members.length });

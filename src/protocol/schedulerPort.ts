@@ -1,6 +1,5 @@
-// How a node and whoever schedules rounds talk, as a port: numbered, signed updates come down, reports go up. The demo's
-// minimal scheduler stands behind it today; the scheduler service will, later. A scheduler has no authority of its own:
-// what makes a round valid is the signature under its RoundInfo.
+// The port between a node and its scheduler: numbered, signed updates come down, reports go up. comms/scheduler implements it over gRPC.
+// A scheduler has no authority of its own: the signature under its RoundInfo makes a round valid.
 import { type BootId, digest, type ErrorCode, type NodeId, type RoundId } from '../base/index.js';
 import { type SigningKey, verifySignature } from '../cmix/index.js';
 import { roundDigest, type SignedRoundInfo } from './roundInfo.js';
@@ -37,32 +36,32 @@ export function isSignedUpdate(publicKey: Uint8Array, network: string, signed: S
   return verifySignature(publicKey, updateDigest(network, signed.number, signed.update), signed.signature);
 }
 
-/** Why a round failed on a node, in terms that mean something outside its team. */
+/** Cause of a round's failure on a node, in terms that mean something outside its team. */
 export interface FailureReport {
   readonly code: ErrorCode;
-  /** Who is to blame, as the node that sends the report has seen or checked itself. */
+  /** The node to blame, as the node that sends the report has seen or checked itself. */
   readonly culprit: NodeId | undefined;
-  /** Hearsay: whom the reporter names, where it is another than the node that sends the report. */
+  /** Hearsay: the node that `reporter` names, if the reporter is another than the node that sends the report. */
   readonly accused?: NodeId | undefined;
-  /** Whose word it is. */
+  /** The node whose word this is. */
   readonly reporter: NodeId;
   readonly detail: string;
-  /** The reporter's under its round error, where it is another than the node that sends the report. */
+  /** Signature of `reporter` under its round error, if it is another than the node that sends the report. */
   readonly signature?: Uint8Array | undefined;
-  /** What convicts the culprit in anybody's eyes (protocol/evidence.ts), encoded. */
+  /** Encoded evidence that convicts the culprit; verifiable by anyone (protocol/evidence.ts). */
   readonly evidence?: Uint8Array | undefined;
 }
 
-/** What a node tells its scheduler. Nothing in it is about a slot, a sender or a single message. */
+/** Report of a node to its scheduler. Nothing in it is about a slot, a sender or a single message. */
 export type NodeReport =
   | {
       readonly kind: 'online';
       readonly bootId: BootId;
       readonly engine: string;
       readonly enginePath: string;
-      /** Rounds that it can have open; releases before this one do not say. */
+      /** Most rounds that the node can have open; undefined from older releases. */
       readonly openRounds?: number | undefined;
-      /** Why it takes no new rounds for now; empty where it does. */
+      /** Reason for taking no new rounds for now; empty if the node takes them. */
       readonly paused?: string | undefined;
     }
   | {
@@ -71,21 +70,21 @@ export type NodeReport =
       readonly bootId: BootId;
       readonly stage: Stage;
       readonly failure: FailureReport | undefined;
-      /** Of a completed round: outputs that are equal to another. */
+      /** Of a completed round: number of outputs that equal another output. */
       readonly copies?: number | undefined;
     }
-  /** What it has seen last, as the scheduler has signed it: said before anything else on each new connection. */
+  /** The last update that the node has seen, as the scheduler has signed it: the first report on each new connection. */
   | { readonly kind: 'seen'; readonly last: SignedUpdate; readonly newest: SignedRoundInfo | undefined }
-  /** Senders ask it for rounds that take messages. How many, and who, is nobody's business. */
+  /** Senders ask the node for rounds that take messages. Their number and identities stay private. */
   | { readonly kind: 'wanted' }
-  /** Measured round trips to other members, milliseconds: what rings are ordered by. */
+  /** Measured round trips to other members, ms; the scheduler orders rings by them. */
   | { readonly kind: 'roundTrips'; readonly roundTrips: readonly { readonly peer: NodeId; readonly ms: number }[] }
   | { readonly kind: 'progress'; readonly round: RoundId; readonly phase: PhaseName; readonly fraction: number };
 
 export interface SchedulerPort {
   /**
-   * Updates with numbers above `after`, in order, until the signal aborts. Rejects where the connection fails. `onOpen` is called
-   * when the scheduler has answered, before there is any update.
+   * Updates with numbers above `after`, in order, until the signal aborts. Rejects if the connection fails. `onOpen` is called when the
+   * scheduler has answered, before there is any update.
    */
   updates(after: number, signal: AbortSignal, onOpen?: () => void): AsyncIterable<SignedUpdate>;
   /** Registers this node by a code, once. @throws MixError REGISTRATION_REFUSED, REGISTRATION_LIMIT, LINK_* */

@@ -21,9 +21,9 @@ function expand(randomness: Uint8Array, round: RoundId): Rng {
 }
 
 /**
- * `size` distinct nodes of `pool` in random order. The order in which the pool is given does not matter. Of two that are to be `apart`
- * the one that is drawn first is in the team, unless there is no team without both.
- * @throws MixError ROUND_INFO_INVALID where the pool is too small
+ * Draws `size` distinct nodes of `pool`, in random order. The order of `pool` does not matter. Of two nodes that are to be `apart`, only
+ * the one drawn first joins the team, unless the team cannot be filled otherwise.
+ * @throws MixError ROUND_INFO_INVALID if `size` is below 1 or above the pool
  */
 export function drawTeam(
   pool: readonly NodeId[],

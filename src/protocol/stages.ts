@@ -1,9 +1,10 @@
-// The stages that a round goes through on each node, and its phases as an operator may see them.
+// Stages of a round on each node, and the names of its phases for operators. Apart from batchPhases.ts, which lists the batches that
+// travel.
 
 export const STAGES = ['PENDING', 'PRECOMPUTING', 'STANDBY', 'QUEUED', 'REALTIME', 'COMPLETED', 'FAILED'] as const;
 export type Stage = (typeof STAGES)[number];
 
-/** What an operator may see of a round: no slot, no sender, no time of a single message. */
+/** Phases as operators see them: no slot, no sender, no time of a single message. */
 export const PHASES = [
   'generate',
   'precompDecrypt',

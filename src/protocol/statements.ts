@@ -1,6 +1,6 @@
-// What a member has signed in a round, in a form that outlives the round and its network: a message or the end of a batch, with the
-// signature under it. Its checks are the ones that anybody can make who knows the RoundInfo and the identity keys: a member that takes
-// a message in makes them, and so does whoever is shown it as evidence (protocol/evidence.ts).
+// Statement: a message or the end of a batch with its member's signature, in a form that outlives the round and its network. Anyone who
+// knows the RoundInfo and the identity keys can make its checks: a member that receives a message does, and so does anyone who is shown
+// it as evidence (protocol/evidence.ts).
 import { concat, type ErrorCode, isErrorCode, isNodeId, MixError, type NodeId, toHex, utf8 } from '../base/index.js';
 import {
   decodeKeyShare,
@@ -16,13 +16,13 @@ import { BATCH_PHASES, type BatchPhase, decodeOpening, type OpeningExtra } from 
 import type { RoundFacts } from './roundInfo.js';
 import { type BatchTrailer, isSaidBy, messageDigest, type TeamMessage, trailerDigest } from './teamMessages.js';
 
-/** What the checks go by: public facts of the round. */
+/** Public facts of the round that the checks use. */
 export type PublicFacts = Pick<RoundFacts, 'info' | 'digest' | 'group' | 'members'>;
 
 interface MessageStatement {
   readonly kind: 'message';
   readonly from: NodeId;
-  /** Of a slot table its digest alone, which is what is signed. */
+  /** Holds only the digest of a slot table, because only that is signed. */
   readonly message: TeamMessage;
   readonly signature: Uint8Array;
 }
@@ -37,7 +37,7 @@ export type Statement = MessageStatement | BatchStatement;
 
 const EMPTY = new Uint8Array(0);
 
-/** Trouble of one's own: what a peer sent is not to blame for it. */
+/** True for local faults, for which nothing that a peer sent is to blame. */
 export const isLocal = (code: ErrorCode): boolean =>
   code === 'INTERNAL' ||
   code === 'ABORTED' ||
@@ -45,7 +45,7 @@ export const isLocal = (code: ErrorCode): boolean =>
   code.startsWith('ENGINE_') ||
   code.startsWith('HANDLE_');
 
-/** A member's message as a statement: without what is not signed. */
+/** Makes a statement of a member's message; leaves out fields that are not signed. */
 export function messageStatement(from: NodeId, message: TeamMessage, signature: Uint8Array): MessageStatement {
   return { kind: 'message', from, message: signedPart(message), signature };
 }
@@ -67,7 +67,7 @@ export function proposalStatement({ info }: PublicFacts, proposal: Uint8Array, s
   return messageStatement(info.team[0]!, { kind: 'tableProposal', digest: proposal, table: EMPTY }, signature);
 }
 
-/** True where the member that a statement names has signed it in this round. */
+/** True if the member that a statement names has signed it in this round. */
 export function isStatement(facts: PublicFacts, statement: Statement): boolean {
   const { from, signature } = statement;
   const member = facts.members.find(({ node }) => node === from);
@@ -79,7 +79,7 @@ export function isStatement(facts: PublicFacts, statement: Statement): boolean {
 }
 
 /**
- * What a statement is about, and what it says of that. A member says one thing of a subject, once: two that differ convict it. H(x′)
+ * Reads the subject of a statement and its content. Two statements of one member about one subject that differ convict the member. H(x′)
  * and the mixed batch that belongs to it have one subject.
  */
 export function readClaim(
@@ -100,9 +100,9 @@ export function shareContext({ info, group, digest }: PublicFacts, node: NodeId)
 }
 
 /**
- * Checks what anybody can check of a signed message.
- * @throws MixError what its speaker is to blame for: KEY_SHARE_*, ELEMENT_RANGE, LENGTH_MISMATCH, SIGNATURE_INVALID, SLOT_COUNT, …; what
- * the engine throws
+ * Makes the checks of a signed message that need only public facts.
+ * @throws MixError KEY_SHARE_*, ELEMENT_RANGE, LENGTH_MISMATCH, SIGNATURE_INVALID, SLOT_COUNT, …: the speaker is to blame; errors of the
+ * engine
  */
 export async function checkMessage(
   facts: PublicFacts,
@@ -134,7 +134,7 @@ export async function checkMessage(
 }
 
 /**
- * What the trailer of a batch carries besides its root; undefined where its phase carries nothing.
+ * Decodes and checks the content of a batch's trailer besides its root; undefined if its phase carries none.
  * @throws MixError MESSAGE_MALFORMED, LENGTH_MISMATCH, ELEMENT_RANGE, EXPONENT_RANGE, SIGNATURE_INVALID: its signer is to blame
  */
 export function checkTrailer(facts: PublicFacts, phase: BatchPhase, extra: Uint8Array): OpeningExtra | undefined {
@@ -150,9 +150,10 @@ export function checkTrailer(facts: PublicFacts, phase: BatchPhase, extra: Uint8
   return opening;
 }
 
-// The canonical encoding: fields one after the other, each with its length in 32 bits, little-endian; lists with their count.
+// The canonical encoding: fields one after the other, each preceded by its length as 32 bits, little-endian. A list has no count: it ends
+// with the field that holds it.
 
-/** Kinds of team messages that say something of their sender's work: two of one kind that differ are an equivocation. */
+/** Kinds of team messages about their sender's own work: two of one kind that differ are an equivocation. */
 export const STATEMENT_KINDS = [
   'keyShare',
   'sharesDigest',
@@ -176,10 +177,10 @@ function field(bytes: Uint8Array): Uint8Array {
   return out;
 }
 
-/** Fields, each behind its length. */
+/** Encodes fields, each preceded by its length. */
 export const encodeFields = (fields: readonly Uint8Array[]): Uint8Array => concat(fields.map(field));
 
-/** @throws MixError MESSAGE_MALFORMED where `bytes` are not `count` fields, or not that many (-1: any number) */
+/** @throws MixError MESSAGE_MALFORMED if `bytes` are not exactly `count` fields (-1: any number) */
 export function decodeFields(bytes: Uint8Array, count: number, what: string): Uint8Array[] {
   const fields: Uint8Array[] = [];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

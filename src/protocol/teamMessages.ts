@@ -1,5 +1,5 @@
-// What team members say to each other besides batches. Every message is signed by its speaker over H(RoundInfo), speaker,
-// kind and content, so that two different things said are a proof of equivocation that anybody can check.
+// Messages between team members, besides batches. Each message is signed by its speaker over H(RoundInfo), speaker, kind and content, so
+// that two different ones prove equivocation to anybody.
 import { type DigestPart, digest, type ErrorCode, type NodeId, type RoundId } from '../base/index.js';
 import { type SigningKey, type SlotRejection, verifySignature } from '../cmix/index.js';
 import type { BatchPhase } from './batchPhases.js';
@@ -9,7 +9,7 @@ export type TeamMessage =
   | { readonly kind: 'keyShare'; readonly share: Uint8Array }
   /** H of the list of all shares: all must agree before Generate. */
   | { readonly kind: 'sharesDigest'; readonly digest: Uint8Array }
-  /** com_i over the revealed C; carries node 1's signature under that C as evidence, should it have shown two. */
+  /** com_i over the revealed C; carries node 1's signature under that C, which is evidence if node 1 has signed two. */
   | {
       readonly kind: 'commitment';
       readonly cipherDigest: Uint8Array;
@@ -18,7 +18,7 @@ export type TeamMessage =
     }
   /** Node 1's slot table, encoded (cmix/slotTable), and its digest, which is what is signed. */
   | { readonly kind: 'tableProposal'; readonly digest: Uint8Array; readonly table: Uint8Array }
-  /** Which slots this node rejects, and why; carries node 1's signature under the proposal as evidence. */
+  /** Slots that this node rejects, with reasons; carries node 1's signature under the proposal as evidence. */
   | {
       readonly kind: 'tableVerdict';
       readonly proposalDigest: Uint8Array;
@@ -31,15 +31,18 @@ export type TeamMessage =
   | { readonly kind: 'mixCommit'; readonly digest: Uint8Array }
   /** H(out): outputs count with all N of these. */
   | { readonly kind: 'outputSignature'; readonly digest: Uint8Array }
-  /** The round has failed for this node; names who is to blame where it knows. */
+  /** The round has failed for this node; names the culprit if the node knows it. */
   | {
       readonly kind: 'roundError';
       readonly code: ErrorCode;
       readonly culprit: NodeId | undefined;
       readonly detail: string;
-      /** What convicts the culprit (protocol/evidence.ts), where there is such a thing. It stands by itself: it is not signed over. */
+      /** Evidence that convicts the culprit (protocol/evidence.ts), if there is any. Not signed over, because it stands by itself. */
       readonly evidence?: Uint8Array | undefined;
-      /** The round error of another, with its signature (protocol/statements.ts), for which the speaker has ended the round. Not signed over. */
+      /**
+       * The round error of another member, with its signature (protocol/statements.ts), if the speaker has ended the round for it. Not
+       * signed over.
+       */
       readonly heard?: Uint8Array | undefined;
     };
 
@@ -73,12 +76,12 @@ function contentParts(message: TeamMessage): readonly DigestPart[] {
   }
 }
 
-/** What a speaker signs; also what tells two messages of one kind apart. */
+/** The digest that a speaker signs; also tells two messages of one kind apart. */
 export function messageDigest(round: Uint8Array, from: NodeId, message: TeamMessage): Uint8Array {
   return digest('team-message', round, from, message.kind, ...contentParts(message));
 }
 
-/** True where `signature` is `publicKey`'s under this very message of this round. */
+/** True if `signature` is the signature of `publicKey`'s owner under this message of this round. */
 export function isSaidBy(
   publicKey: Uint8Array,
   round: Uint8Array,
@@ -89,7 +92,7 @@ export function isSaidBy(
   return verifySignature(publicKey, messageDigest(round, from, message), signature);
 }
 
-/** What ends a batch: the Merkle root over its slots, what the phase carries besides, and a signature over both. */
+/** End of a batch: the Merkle root over its slots, data of its phase, and a signature over both. */
 export interface BatchTrailer {
   readonly root: Uint8Array;
   /** `opening`: nonce, mix commitment and proof (protocol/batchPhases.ts); otherwise empty. */

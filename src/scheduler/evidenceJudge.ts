@@ -1,7 +1,7 @@
-// Judges a node's report of a failure, before the machine hears of it: whose word it is, and what its evidence shows. Hearsay is
-// somebody's word only with that one's signature; evidence is checked, kept, and convicts; what is false counts against who brought it.
-// Statements of one round are held against each other, whoever brings them: a member that told two of them different things convicts
-// itself by what both have shown.
+// Judges a node's report of a failure before the machine takes it in: finds its source and checks its evidence. Hearsay is a node's word
+// only with that node's signature. Evidence is checked, kept, and convicts; false evidence counts against the node that brought it.
+// Statements of one round are compared with each other, whichever node brings them: a member that told two of them different things is
+// convicted by what both have shown.
 import { asMixError, type NodeId, type RoundId } from '../base/index.js';
 import type { Logger } from '../base/log.js';
 import type { Engine } from '../engine/index.js';
@@ -24,21 +24,21 @@ import {
 } from '../protocol/index.js';
 import type { Testimony } from './machine/state.js';
 
-/** Rounds whose statements are remembered: those that fail while others are settled. */
+/** Rounds whose statements are remembered: enough for those that fail while others are settled. */
 const ROUNDS_MAX = 100;
 
 interface CourtDeps {
   readonly roundOf: (round: RoundId) => SignedRoundInfo | undefined;
-  /** Of a member; undefined of others: nothing that they signed can be checked. */
+  /** Key of a member; undefined for other nodes, whose signatures cannot be checked. */
   readonly publicKeyOf: (node: NodeId) => Uint8Array | undefined;
-  /** What computes the checks of proofs; opened when it is needed first. */
+  /** Engine that checks proofs; opened on first use. */
   readonly engineOf: (group: GroupName) => Promise<Engine>;
   readonly log: Logger;
-  /** Evidence holds: it is written down before anything follows from it. */
+  /** Called if evidence holds; it is stored before anything follows from it. */
   readonly onConvicted: (round: SignedRoundInfo, culprit: NodeId, evidence: Uint8Array) => Promise<void>;
-  /** Statements of all of a team are there, of which these are not what most have signed. */
+  /** Called if statements of a whole team are known and those of `nodes` differ from the majority's. */
   readonly onDissent: (round: RoundId, nodes: readonly NodeId[]) => void;
-  /** A node has brought something in the name of others that is not theirs, or evidence that shows nothing. */
+  /** Called if a node has brought words in the name of others that they have not signed, or evidence that proves nothing. */
   readonly onFalse: (round: SignedRoundInfo, node: NodeId, what: string) => void;
 }
 
@@ -46,7 +46,7 @@ interface CourtDeps {
 interface Case {
   readonly facts: PublicFacts;
   readonly signed: SignedRoundInfo;
-  /** By signer and subject, the first statement that was shown. */
+  /** The first statement that was shown, by signer and subject. */
   readonly statements: Map<string, Statement>;
   readonly convicted: Set<NodeId>;
 }
@@ -54,14 +54,14 @@ interface Case {
 export class EvidenceJudge {
   readonly #deps: CourtDeps;
   readonly #cases = new Map<RoundId, Case>();
-  /** One piece of evidence after the other: a flood of it costs one engine. */
+  /** Pieces of evidence are examined one after the other, so that a flood of them occupies one engine. */
   #examined: Promise<void> = Promise.resolve();
 
   constructor(deps: CourtDeps) {
     this.#deps = deps;
   }
 
-  /** What a node's report comes to; resolves when its evidence is checked and what follows from it is written down. */
+  /** Judges a node's report; resolves when its evidence is checked and the consequences are stored. */
   async hear(node: NodeId, round: RoundId, failure: FailureReport): Promise<Testimony> {
     const { code, detail, reporter, evidence } = failure;
     const named = failure.culprit ?? failure.accused;
@@ -71,7 +71,7 @@ export class EvidenceJudge {
     return { code, named, source, shown, detail };
   }
 
-  /** Undefined where nothing that its members sign can be checked, or the node is none of them. */
+  /** Undefined if the node is not in the round's team, or a key of the team is unknown, so that its signatures cannot be checked. */
   #findCase(round: RoundId, node: NodeId): Case | undefined {
     const known = this.#cases.get(round);
     if (known) return known.facts.info.team.includes(node) ? known : undefined;
@@ -94,7 +94,7 @@ export class EvidenceJudge {
     return { info, digest: roundDigest(info), group: namedGroup(info.group), members };
   }
 
-  /** Whose word hearsay is: the one's who signed it, or nobody's. */
+  /** The node whose word hearsay is: its signer; undefined without a valid signature. */
   async #findSource(
     about: Case,
     node: NodeId,
@@ -115,13 +115,13 @@ export class EvidenceJudge {
     const examined = this.#examined.then(() => this.#examine(about, node, bytes));
     this.#examined = examined.then(
       () => {},
-      // Told to who brought it; the next one is none the worse for it.
+      // The caller gets the error; the next piece is examined all the same.
       () => {},
     );
     return await examined;
   }
 
-  /** Whether evidence holds. @throws MixError STORE_FAILED, and the engine's: it will be brought again */
+  /** True if evidence holds. @throws MixError STORE_FAILED, and errors of the engine: the node then brings it again */
   async #examine(about: Case, node: NodeId, bytes: Uint8Array): Promise<boolean> {
     const { facts, signed } = about;
     let evidence: Evidence;
@@ -142,7 +142,7 @@ export class EvidenceJudge {
     return true;
   }
 
-  /** Holds statements, each with its signature checked, against those that were shown before. */
+  /** Compares statements, whose signatures are checked already, with those that were shown before. */
   async #compare(about: Case, statements: readonly Statement[]): Promise<void> {
     for (const statement of statements) {
       const { subject, says } = readClaim(about.facts, statement);
@@ -156,7 +156,7 @@ export class EvidenceJudge {
     }
   }
 
-  /** Once for each round. */
+  /** Convicts a node, at most once in each round. */
   async #convict(about: Case, culprit: NodeId, evidence: Uint8Array): Promise<void> {
     if (about.convicted.has(culprit)) return;
     about.convicted.add(culprit);

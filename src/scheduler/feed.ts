@@ -1,5 +1,5 @@
-// What stands behind the scheduler port: it numbers and signs updates, writes them down before anybody sees them, keeps them for
-// nodes that were away, and turns what nodes report into one view per round. It decides nothing: scheduler.ts does.
+// The feed of updates to nodes: numbers and signs updates, stores them before any node sees them, keeps them for nodes that were away,
+// and turns the nodes' reports into one view per round. It decides nothing: scheduler.ts does.
 
 import { type BootId, deferred, MixError, type NodeId, type RoundId } from '../base/index.js';
 import type { SigningKey } from '../cmix/index.js';
@@ -19,7 +19,7 @@ import {
 
 /** Updates kept for nodes that come late. */
 export const HISTORY_MAX = 10_000;
-/** Ended rounds whose views are kept: more than the updates in which they could still occur. */
+/** Ended rounds whose views are kept: as many as the kept updates can name. */
 const ENDED_MAX = HISTORY_MAX;
 
 interface NodeView {
@@ -28,20 +28,20 @@ interface NodeView {
   readonly enginePath: string;
 }
 
-/** What the nodes have said of a round. */
+/** The nodes' reports on a round. */
 interface RoundView {
   readonly signed: SignedRoundInfo;
   readonly stages: Map<NodeId, Stage>;
   readonly failures: FailureReport[];
 }
 
-/** Where updates are written down, so that none is repeated or lost when the scheduler restarts. */
+/** Stores updates, so that none is repeated or lost when the scheduler restarts. */
 interface UpdateKeeper {
   /** Updates that an earlier run has published, oldest first. */
   readonly published: readonly SignedUpdate[];
   /** Durable when it resolves. */
   keep(update: SignedUpdate): Promise<void>;
-  /** Does a write again until it is done: what comes after it waits. Rejects only when the scheduler stops. */
+  /** Repeats a write until it succeeds; later writes wait. Rejects only when the scheduler stops. */
   insist(write: () => Promise<void>): Promise<void>;
 }
 
@@ -68,10 +68,10 @@ export class RoundFeed implements SchedulerFeed {
   readonly #ended = new Set<RoundId>();
   readonly #waits = new Set<StageWait>();
   readonly #onlineWaits = new Set<() => void>();
-  /** Without what an earlier run has published: the history has that, and lets it go. */
+  /** Without `published`: the history holds those updates, and drops the oldest. */
   readonly #keeper: Pick<UpdateKeeper, 'keep' | 'insist'> | undefined;
   #number = 0;
-  /** Ends when what was published last is written down. */
+  /** Settles when the update that was published last is stored. */
   #kept: Promise<void> = Promise.resolve();
 
   constructor(key: SigningKey, network: string, listener: FeedListener = {}, keeper?: UpdateKeeper) {
@@ -83,7 +83,7 @@ export class RoundFeed implements SchedulerFeed {
     this.#number = this.#history.at(-1)?.number ?? 0;
   }
 
-  /** A node that knows nothing yet begins with the oldest round that has not ended: what ended before is not its business. */
+  /** A node that has seen no update (`after` is 0) begins with the oldest round that has not ended; it needs none that ended before. */
   subscribe(_node: NodeId, after: number, push: (update: SignedUpdate) => void): () => void {
     const from = after === 0 ? this.#firstOpen() - 1 : after;
     for (const update of this.#history) if (update.number > from) push(update);
@@ -91,7 +91,7 @@ export class RoundFeed implements SchedulerFeed {
     return () => void this.#subscribers.delete(push);
   }
 
-  /** A feed by itself knows no codes: whoever is on the list may follow it. */
+  /** A feed by itself knows no codes: every member may follow it. */
   async register(): Promise<void> {}
 
   onReport(node: NodeId, report: NodeReport): void {
@@ -112,7 +112,7 @@ export class RoundFeed implements SchedulerFeed {
     }
   }
 
-  /** Nodes that left the list are not heard, and not remembered. */
+  /** Forgets nodes that have left the membership list. */
   keep(members: ReadonlySet<NodeId>): void {
     for (const node of this.nodes.keys()) if (!members.has(node)) this.nodes.delete(node);
   }
@@ -146,7 +146,7 @@ export class RoundFeed implements SchedulerFeed {
     else {
       this.inOrder(() => keeper.keep(signed));
       this.#kept = this.#kept.then(() => this.#announce(signed));
-      // Never announced where it was not written.
+      // An update that could not be stored is never announced.
       this.#kept.catch(() => {});
     }
   }
@@ -156,16 +156,16 @@ export class RoundFeed implements SchedulerFeed {
     return this.#number;
   }
 
-  /** Goes on above a number that this history does not know: nodes have seen it. */
+  /** Continues above a number that nodes have seen and this history does not know. */
   goOnAbove(number: number): void {
     if (number > this.#number) this.#number = number;
   }
 
-  /** Writes something down after what was published before, and before what is published later. */
+  /** Runs a write after the updates that were published before it, and before later ones. */
   inOrder(write: () => Promise<void>): void {
     const { insist = (work: () => Promise<void>) => work() } = this.#keeper ?? {};
     this.#kept = this.#kept.then(() => insist(write));
-    // Where the scheduler stops, the next run takes up what is written.
+    // If the scheduler stops, the next run resumes from what is stored.
     this.#kept.catch(() => {});
   }
 
@@ -175,7 +175,7 @@ export class RoundFeed implements SchedulerFeed {
     for (const push of this.#subscribers) push(signed);
   }
 
-  /** Number of the update that opened the oldest round that has not ended; the next one where all have. */
+  /** Number of the update that opened the oldest round that has not ended; the next number if all have ended. */
   #firstOpen(): number {
     const open = this.#history.find(
       ({ update }) => update.kind === 'open' && !this.#ended.has(update.round.info.round),
@@ -183,7 +183,7 @@ export class RoundFeed implements SchedulerFeed {
     return open?.number ?? this.#number + 1;
   }
 
-  /** A round is over: its view goes when those who look at it have had the time. */
+  /** Marks a round as over; its view is dropped ENDED_MAX rounds later, so that readers have time. */
   ended(round: RoundId): void {
     this.#ended.add(round);
     const [oldest] = this.#ended;
@@ -193,7 +193,7 @@ export class RoundFeed implements SchedulerFeed {
     }
   }
 
-  /** A round of an earlier run goes on: its view begins anew. */
+  /** Resumes a round of an earlier run, with an empty view. */
   resume(signed: SignedRoundInfo): void {
     this.rounds.set(signed.info.round, { signed, stages: new Map(), failures: [] });
   }
@@ -203,9 +203,9 @@ export class RoundFeed implements SchedulerFeed {
     return this.#history;
   }
 
-  /** Resolves when all that was published is written down. */
+  /** Resolves when all that was published is stored. */
   async settled(): Promise<void> {
-    // The keeper insists, and ends the scheduler where it cannot.
+    // The keeper repeats failed writes; it rejects only when the scheduler stops.
     await this.#kept.catch(() => {});
   }
 
@@ -250,7 +250,7 @@ export class RoundFeed implements SchedulerFeed {
 }
 
 function roundFailed(round: RoundId, view: RoundView): MixError {
-  // The first node that names somebody saw the cause; what follows are its echoes.
+  // The first node that names a culprit saw the cause; later reports echo it.
   const first = view.failures.find(({ culprit }) => culprit !== undefined) ?? view.failures[0];
   const values = {
     round,

@@ -1,4 +1,4 @@
-// What a scheduler counts: of rounds and nodes, never of senders or messages.
+// A scheduler's metrics: about rounds and nodes, never about senders or messages.
 import type { NodeId } from '../base/index.js';
 import type { Metrics } from '../base/metrics.js';
 import type { RoundRecord, SchedulerView } from './machine/state.js';
@@ -67,7 +67,7 @@ export class SchedulerMetrics {
   ended(round: RoundRecord, blamed: readonly NodeId[]): void {
     this.#rounds.inc({ state: round.state, code: failureCode(round) });
     for (const node of blamed) this.#blamed.inc({ node });
-    // When those of an earlier run were where, this run does not know.
+    // This run does not know the times of an earlier run's rounds.
     if (round.resumed) return;
     const { openedMs, standbyMs, queuedMs, realtimeMs, endedMs } = round;
     const took = (stage: string, from: number | undefined, to: number | undefined) => {
@@ -100,7 +100,7 @@ export class SchedulerMetrics {
   }
 }
 
-/** All gauges of one scrape are read from one view: with many nodes each of them costs something. */
+/** All gauges of one scrape are read from one view, because a view of many nodes is costly. */
 function oncePerLook(show: () => SchedulerView): () => SchedulerView {
   let seen: SchedulerView | undefined;
   return () => {
@@ -114,6 +114,6 @@ function oncePerLook(show: () => SchedulerView): () => SchedulerView {
   };
 }
 
-/** Why a round failed, as the first member said; empty where it did not, or the scheduler gave it up. */
+/** Code of a round's failure, as reported first; empty if it did not fail, or the scheduler gave it up. */
 const failureCode = ({ state, failures }: RoundRecord): string =>
   state === 'FAILED' ? ([...failures.values()][0]?.code ?? '') : '';

@@ -1,5 +1,5 @@
-// What a scheduler goes by. Every parameter may change while it runs: what is decided afterwards goes by the new ones, rounds that
-// are open keep what is signed in their RoundInfo.
+// Scheduler parameters. Every parameter may change while the scheduler runs: later decisions use the new value, open rounds keep what is
+// signed in their RoundInfo.
 import { MixError } from '../base/index.js';
 import { GROUP_NAMES, type GroupName, namedGroup, TEST_GROUP_NAMES } from '../math/index.js';
 import { type RoundDeadlines, TEAM_SIZE_MAX, TEAM_SIZE_MIN } from '../protocol/index.js';
@@ -16,13 +16,13 @@ export interface SchedulerParams {
   readonly deadlines: RoundDeadlines;
   /** Share of the registered nodes that must be ready before a team is drawn: small pools are easy to corrupt. */
   readonly poolThreshold: number;
-  /** Rounds that are precomputed or being so, at least and at most; between them the demand decides. */
+  /** Least and most rounds of the stock, precomputed or in precomputation; between them the demand decides. */
   readonly stockMin: number;
   readonly stockMax: number;
-  /** Largest share of them that one node may be in, where enough others are ready: its death voids no more. */
+  /** Largest share of the stock that one node may be in, if enough others are ready: its death voids no more. */
   readonly nodeShareMax: number;
   /**
-   * Rounds that one node precomputes at once: so many that it has work while some of them wait for their neighbours. And rounds
+   * Rounds that one node precomputes at once: so many that it has work while some of them wait for its neighbours. `openPerNode`: rounds
    * that it has open in all, most of which wait in STANDBY.
    */
   readonly precomputingPerNode: number;
@@ -31,23 +31,26 @@ export interface SchedulerParams {
   readonly collecting: number;
   /** Least time between two rounds that begin to take messages. */
   readonly minimumDelayMs: number;
-  /** How long after senders have asked for a round the next one takes messages: where nobody asks, the stock waits. */
+  /** Time after a request of senders in which rounds are assigned; without requests, the stock waits. */
   readonly demandMs: number;
-  /** How long a precomputation is good for; nodes give it up by themselves after deadlines.standbyMs. */
+  /** Lifetime of a precomputation; nodes give it up by themselves after deadlines.standbyMs. */
   readonly standbyLifetimeMs: number;
-  /** A node that says nothing for so long is inactive; after the longer time it is forgotten. */
+  /** A node that reports nothing for `staleMs` is inactive; after `pruneMs` it is forgotten. */
   readonly staleMs: number;
   readonly pruneMs: number;
-  /** A node that is to blame for so large a share of its last rounds sits out for a while. */
+  /** A node sits out for `sitOutMs` if it is to blame for this share of its last `failureWindowRounds`, and for `failuresMin` of them. */
   readonly failureRateMax: number;
   readonly failureWindowRounds: number;
   readonly failuresMin: number;
   readonly sitOutMs: number;
-  /** One that evidence convicts sits out for so long. */
+  /** Time for which a convicted node sits out. */
   readonly convictedMs: number;
-  /** Two that one accuses the other by words alone are remembered as a pair for so long. */
+  /** Time for which a pair is remembered: two nodes of which one accuses the other by words alone. */
   readonly pairMs: number;
-  /** Whether nodes precompute while other rounds are in realtime, and several rounds at once: off for comparison only. */
+  /**
+   * `overlap`: nodes precompute while other rounds are in realtime. `pipelining`: they precompute several rounds at once. Off for
+   * comparison only.
+   */
   readonly overlap: boolean;
   readonly pipelining: boolean;
 }

@@ -1,20 +1,20 @@
-// What a scheduler remembers of rounds for its tables and its timeline: when each was opened, ready, taking messages and over, how
-// long each phase took over the whole team, and when each node was at which. One clock measures all of it, the scheduler's, so that
-// nodes that work on the same batch at the same time are not added up. Nothing here is about a sender, a slot or a message.
+// Records of rounds for the scheduler's tables and timeline: when each round was opened, ready, taking messages and over, the time of
+// each phase over the whole team, and the stages of each node. All times are by one clock, the scheduler's, so that nodes that work on
+// the same batch at the same time are not added up. Nothing here is about a sender, a slot or a message.
 import type { ErrorCode, NodeId, RoundId } from '../base/index.js';
 import type { PhaseName, Stage } from '../protocol/index.js';
 import type { EndedRound, RoundRecord } from './machine/state.js';
 
 /** Ended rounds whose rows are kept. */
 const ROWS_MAX = 500;
-/** How far back the timeline goes. */
+/** Length of the timeline. */
 export const TIMELINE_MS = 60_000;
-/** How long shares of the last minute are good for: they are looked at far more often than they change. */
+/** Age up to which shares of the last minute are reused: they are read far more often than they change. */
 const SHARES_MS = 1_000;
 /** Spans kept, whatever the window: a bound for networks of many nodes. */
 const SPANS_MAX = 50_000;
 
-/** From its first start on any node to its last end on any node, milliseconds on the scheduler's clock. */
+/** A phase from its first start on any node to its last end on any node, ms by the scheduler's clock. */
 interface PhaseSpan {
   readonly startMs: number;
   readonly endMs: number | undefined;
@@ -31,7 +31,7 @@ export interface RoundRow {
   readonly realtimeMs: number | undefined;
   readonly endedMs: number | undefined;
   readonly phases: Readonly<Partial<Record<PhaseName, PhaseSpan>>>;
-  /** Why it failed, as the first node said that named somebody. */
+  /** Its failure, as reported by the first node that named a culprit, else by the first node. */
   readonly failure: { readonly code: ErrorCode; readonly culprit: NodeId | undefined } | undefined;
   readonly blamed: readonly NodeId[];
 }
@@ -45,11 +45,11 @@ export interface NodeSpan {
   readonly toMs: number | undefined;
 }
 
-/** Shares of the last minute, 0 to 1; undefined where there was nothing to share. */
+/** Shares of the last minute, 0 to 1. */
 interface Utilisation {
-  /** Of the time in which some round was in realtime: in how much of it another one was precomputed. */
+  /** Share of the time with some round in realtime in which another round was precomputed; undefined if there was no such time. */
   readonly overlapShare: number | undefined;
-  /** By node: time in which it was at work on a round. */
+  /** Share of the time in which a node was at work on a round, by node. */
   readonly busyShare: ReadonlyMap<NodeId, number>;
 }
 
@@ -71,7 +71,7 @@ export class RoundRecords {
   readonly #sinceMs: number;
   #shares: { readonly atMs: number; readonly of: Utilisation } | undefined;
 
-  /** `nowMs`: when this begins to look. */
+  /** `nowMs`: begin of the observation. */
   constructor(nowMs: number) {
     this.#sinceMs = nowMs;
   }
@@ -87,13 +87,13 @@ export class RoundRecords {
       times = { startMs: nowMs, endMs: undefined, done: new Set() };
       phases.set(phase, times);
     }
-    // What a node says twice, or late, changes nothing.
+    // Repeated and late reports change nothing.
     if (fraction < 1 || times.done.has(node)) return;
     times.done.add(node);
     times.endMs = nowMs;
   }
 
-  /** A node says that it is at another stage of a round. */
+  /** Notes a node's report of another stage of a round. */
   stage(node: NodeId, round: RoundId, stage: Stage, nowMs: number): void {
     this.#close(node, round, nowMs);
     const kind = KINDS[stage];
@@ -115,7 +115,7 @@ export class RoundRecords {
     this.#rows.set(round, this.#row(record, blamed));
     this.#phases.delete(round);
     const recent = this.#closed.findIndex(({ toMs }) => nowMs - toMs < TIMELINE_MS);
-    // None of them where rounds end that nobody has worked on lately: a stock that was not wanted.
+    // None if no node was at work lately: rounds of a stock that was not wanted end like that.
     this.#closed.splice(0, recent < 0 ? this.#closed.length : recent);
     const [oldest] = this.#rows.keys();
     if (this.#rows.size > ROWS_MAX && oldest !== undefined) this.#rows.delete(oldest);
@@ -131,7 +131,7 @@ export class RoundRecords {
     return { round, state, team, slots, ...times, phases: this.#phaseTimes(round, team.length), failure, blamed };
   }
 
-  /** A phase has ended where all of the team have. */
+  /** A phase has ended when the whole team has ended it. */
   #phaseTimes(round: RoundId, teamSize: number): RoundRow['phases'] {
     const phases = [...(this.#phases.get(round) ?? [])];
     return Object.fromEntries(
@@ -149,12 +149,12 @@ export class RoundRecords {
     return [...rows.values()].sort((a, b) => a.round - b.round);
   }
 
-  /** Who was at work on what in the last minute. */
+  /** Work of nodes on rounds in the last minute. */
   spans(nowMs: number): readonly NodeSpan[] {
     return [...this.#closed.filter(({ toMs }) => nowMs - toMs < TIMELINE_MS), ...this.#open.values()];
   }
 
-  /** Rounds completed in the last minute, a minute. */
+  /** Rounds completed per minute, over the last minute. */
   roundsPerMinute(nowMs: number): number {
     const windowMs = Math.max(Math.min(TIMELINE_MS, nowMs - this.#sinceMs), 1);
     const recent = [...this.#rows.values()].filter(
@@ -163,7 +163,7 @@ export class RoundRecords {
     return (60_000 * recent.length) / windowMs;
   }
 
-  /** Of a second ago at most. */
+  /** Utilisation, at most SHARES_MS old. */
   utilisation(nowMs: number): Utilisation {
     if (!this.#shares || nowMs - this.#shares.atMs >= SHARES_MS) {
       this.#shares = { atMs: nowMs, of: this.#utilisation(nowMs) };
@@ -210,7 +210,7 @@ function union(intervals: readonly Interval[]): readonly Interval[] {
   return merged;
 }
 
-/** Of two lists as {@link union} makes them. */
+/** Intersection of two lists as {@link union} makes them. */
 function intersection(a: readonly Interval[], b: readonly Interval[]): readonly Interval[] {
   const both: Interval[] = [];
   const [lefts, rights] = [a.values(), b.values()];

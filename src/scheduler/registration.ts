@@ -1,9 +1,10 @@
-// Who may join the pool by a code: codes are good for one member each, tried one after another, and no member may try many. A
-// flood of wrong ones costs a bounded number of looks into the store, and delays nobody who has a right one by more than those.
+// Registration by code: a code is good for one member, codes are tried one after another, and no member may try many. A flood of wrong
+// codes costs a bounded number of looks into the store, and delays a right one by no more than those. Apart from store.ts, which holds
+// the codes, because attempts are counted in memory only.
 import { type Clock, MixError, type NodeId } from '../base/index.js';
 import type { SchedulerStore } from './store.js';
 
-/** Codes that one member may try in that time: whoever mistypes one has more, who guesses has none to speak of. */
+/** Codes that one member may try within ATTEMPTS_WINDOW_MS: enough for mistyped ones, far too few to guess one. */
 export const ATTEMPTS_MAX = 5;
 export const ATTEMPTS_WINDOW_MS = 60_000;
 
@@ -15,9 +16,9 @@ interface Attempts {
 export class Registration {
   readonly #store: SchedulerStore;
   readonly #clock: Clock;
-  /** By member, so that there are never more than the membership list has. */
+  /** By member, so that the membership list bounds their number. */
   readonly #attempts = new Map<NodeId, Attempts>();
-  /** Ends when the last code that was tried is judged: two that look at the same one would both find it unused. */
+  /** Settles when the last code that was tried is judged. Two concurrent tries of one code would both find it unused. */
   #turn: Promise<void> = Promise.resolve();
 
   constructor(store: SchedulerStore, clock: Clock) {
@@ -29,18 +30,18 @@ export class Registration {
   async use(node: NodeId, code: string): Promise<void> {
     this.#count(node);
     const judged = this.#turn.then(() => this.#store.useCode(code, node));
-    // The caller hears of a failure; the next in turn only waits for the end.
+    // The caller gets the error; the next in turn only waits for the end.
     this.#turn = judged.catch(() => {});
     await judged;
     this.#attempts.delete(node);
   }
 
-  /** Nodes that left the list cannot call, and are not remembered. */
+  /** Forgets nodes that have left the membership list: they cannot call. */
   keep(members: ReadonlySet<NodeId>): void {
     for (const node of this.#attempts.keys()) if (!members.has(node)) this.#attempts.delete(node);
   }
 
-  /** Members that have tried and are remembered for it. */
+  /** Number of members whose attempts are remembered. */
   get remembered(): number {
     return this.#attempts.size;
   }

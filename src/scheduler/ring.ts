@@ -4,17 +4,17 @@
 import { MixError, type NodeId } from '../base/index.js';
 import { around } from '../protocol/index.js';
 
-/** Above this, 2ⁿ is too much for a decision that is made all the time. */
+/** Above this, 2ⁿ steps are too many for a decision that is made for every round. */
 const EXACT_NODES_MAX = 12;
-/** Stretches that Or-opt moves. */
+/** Longest stretch that Or-opt moves, in nodes. */
 const STRETCH_MAX = 3;
-/** Less than this, milliseconds, is no improvement but rounding. */
+/** Least improvement, ms; less is rounding. */
 const GAIN_MIN = 1e-9;
 
 /** Milliseconds of round trip between two nodes, the same both ways. */
 export type Distance = (a: NodeId, b: NodeId) => number;
 
-/** Numbers by row and column; each is checked to be there. */
+/** Numbers by row and column; reading outside of the table throws. */
 class Table {
   readonly #columns: number;
   readonly #values: Float64Array;
@@ -38,12 +38,12 @@ class Table {
 /** Distances between nodes, by their indices in a team. */
 type Distances = Pick<Table, 'at'>;
 
-/** The way round a ring. */
+/** Length of the way round a ring. */
 export function ringLength(ring: readonly NodeId[], distance: Distance): number {
   return ring.reduce((sum, node, i) => sum + distance(node, around(ring, i + 1)), 0);
 }
 
-/** The shortest ring of a team; it begins with the team's first node, which it leaves where it is. */
+/** The shortest ring of a team that is found (exact up to EXACT_NODES_MAX); the team's first node keeps its place. */
 export function shortestRing(team: readonly NodeId[], distance: Distance): NodeId[] {
   const { length: size } = team;
   if (size <= 3) return [...team];
@@ -123,7 +123,7 @@ function nearestNeighbours(size: number, distances: Distances, start: number): n
   }
 }
 
-/** 2-opt: turns one stretch round where that shortens the tour; true where it has. */
+/** 2-opt: reverses stretches if that shortens the tour; true if it has. */
 function turnStretches(tour: number[], distances: Distances): boolean {
   const n = tour.length;
   let any = false;
@@ -140,15 +140,15 @@ function turnStretches(tour: number[], distances: Distances): boolean {
   return any;
 }
 
-/** Or-opt: moves one stretch of up to three nodes, either way round, where that shortens the tour; true where it has. */
+/** Or-opt: moves one stretch of up to three nodes, in either direction, if that shortens the tour; true if it has. */
 function moveStretches(tour: number[], distances: Distances): boolean {
   const n = tour.length;
-  // What the way from a to b is longer by where it goes past a stretch.
+  // Added length of the way from a to b if it goes past a stretch.
   const detour = (a: number, [head, tail]: readonly [number, number], b: number) =>
     distances.at(a, head) + distances.at(tail, b) - distances.at(a, b);
   for (let size = 1; size <= STRETCH_MAX; size++) {
     for (let from = 0; from < n; from++) {
-      // The tour turned so that the stretch stands in front.
+      // The tour, rotated so that the stretch comes first.
       const turned = [...tour.slice(from), ...tour.slice(0, from)];
       const stretch = turned.slice(0, size);
       const rest = turned.slice(size);

@@ -1,6 +1,6 @@
-// The scheduler of a network: the machine that decides (machine/reducer.ts) between the feed that talks to nodes (feed.ts) and
-// the store that outlives it. Everything happens in one order: an event is reduced, and its effects are carried out, before the
-// next one; nothing is published before it is written down.
+// The scheduler of a network: connects the machine that decides (machine/reducer.ts) with the feed to the nodes (feed.ts) and the store
+// (store.ts). Everything happens in one order: an event is reduced, and its effects are carried out, before the next one; nothing is
+// published before it is stored.
 import {
   asMixError,
   type Clock,
@@ -47,9 +47,9 @@ import { type NodeSpan, RoundRecords, type RoundRow } from './records.js';
 import { Registration } from './registration.js';
 import type { NodeEntry, SchedulerStore } from './store.js';
 
-/** Decisions are made as things happen, and this often besides. */
+/** Interval of ticks; a tick also follows each event. */
 const TICK_MS = 200;
-/** A write that has failed is done again after this long. */
+/** Pause before a failed write is repeated. */
 const WRITE_RETRY_MS = 1_000;
 
 interface SchedulerDeps {
@@ -57,10 +57,10 @@ interface SchedulerDeps {
   readonly key: SigningKey;
   readonly membership: () => Membership;
   readonly params: SchedulerParams;
-  /** `members` registers everybody on the membership list, `codes` whoever brings a registration code. */
+  /** `members` registers every node on the membership list, `codes` each member that brings a registration code. */
   readonly registration: 'members' | 'codes';
   readonly store: SchedulerStore;
-  /** What checks the proofs that nodes bring as evidence. */
+  /** Engine that checks the proofs that nodes bring as evidence. */
   readonly engineOf: (group: GroupName) => Promise<Engine>;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -83,14 +83,14 @@ export class Scheduler implements SchedulerFeed {
   readonly #streams = new Map<NodeId, number>();
   readonly #registration: Registration;
   readonly #court: EvidenceJudge;
-  /** Nodes that have registered, now or in an earlier run, and whether they are banned or out: also while they are no members. */
+  /** Nodes that have registered, in this or an earlier run, with their bans and sit-outs; kept while they are no members. */
   readonly #registered = new Map<NodeId, NodeEntry>();
   readonly #writer: InsistentWriter;
   #state: SchedulerState;
-  /** By how many updates nodes were ahead of this history: it is an older copy, or another one. */
+  /** Number of updates by which nodes were ahead of this history: it is an older copy, or another one. */
   #lag = 0;
   #ticking = false;
-  /** Nothing is decided until all that an earlier run left is taken up. */
+  /** True once all that an earlier run left is resumed; nothing is decided before. */
   #scheduling = false;
   #closed = false;
   #completed = 0;
@@ -122,7 +122,7 @@ export class Scheduler implements SchedulerFeed {
     this.#metrics = new SchedulerMetrics(deps.metrics, () => this.view());
   }
 
-  /** Takes up what an earlier run left. @throws MixError STORE_FAILED, CONFIG_INVALID */
+  /** Opens a scheduler and resumes what an earlier run left. @throws MixError STORE_FAILED, CONFIG_INVALID */
   static async open(deps: SchedulerDeps): Promise<Scheduler> {
     const { key, network, store, log, clock } = deps;
     const params = checkParams(deps.params);
@@ -152,7 +152,10 @@ export class Scheduler implements SchedulerFeed {
     return scheduler;
   }
 
-  /** All members, or, where codes are asked for, those that have brought one: whoever has left and is back needs no other. */
+  /**
+   * Registers all members, or only those that have brought a code if codes are required. A node that left and is back needs no other
+   * code.
+   */
   async #registerMembers(): Promise<void> {
     for (const { node } of this.#deps.membership().members) {
       const may = this.#deps.registration === 'members' || this.#registered.has(node);
@@ -161,7 +164,7 @@ export class Scheduler implements SchedulerFeed {
   }
 
   async #register(node: NodeId): Promise<void> {
-    // Who was banned before it left is so still.
+    // A node that was banned before it left is still banned.
     const known = this.#registered.get(node) ?? { banned: false };
     if (!this.#registered.has(node)) await this.#deps.store.node(node, known);
     this.#registered.set(node, known);
@@ -170,19 +173,19 @@ export class Scheduler implements SchedulerFeed {
     const atMs = clock.nowMs();
     this.#dispatch({ type: 'registered', node, atMs });
     if (banned) this.#dispatch({ type: 'banned', node, banned, atMs });
-    // What evidence has shown an earlier run of this scheduler still holds.
+    // A conviction by an earlier run of the scheduler still holds.
     const leftMs = outUntilMs - clock.wallMs();
     if (leftMs > 0) this.#dispatch({ type: 'convicted', node, untilMs: atMs + leftMs, atMs });
   }
 
-  /** Evidence holds against a node: written down first, so that a restart does not let it in again. */
+  /** Convicts a node by evidence, which is stored first, so that a restart does not let the node in again. */
   async #convicted(signed: SignedRoundInfo, culprit: NodeId, evidence: Uint8Array): Promise<void> {
     await this.#deps.store.evidence(signed, culprit, evidence);
     this.#metrics.convicted(culprit);
     await this.#takeOut(culprit, signed.info.round);
   }
 
-  /** What a node has brought is false, as the scheduler has seen itself: that convicts it, too. */
+  /** Convicts a node that has brought false evidence: the scheduler has seen that itself. */
   #false(signed: SignedRoundInfo, node: NodeId, what: string): void {
     const { round } = signed.info;
     this.#metrics.falseReport(node);
@@ -220,15 +223,15 @@ export class Scheduler implements SchedulerFeed {
       const left = (this.#streams.get(node) ?? 1) - 1;
       if (left > 0) this.#streams.set(node, left);
       else this.#streams.delete(node);
-      // It may have come back over another stream before this one was found dead.
+      // The node may have come back over another stream before this one was found dead.
       if (left === 0 && !this.#closed) this.#dispatch({ type: 'offline', node, atMs: this.#deps.clock.nowMs() });
     };
   }
 
   async onReport(node: NodeId, report: NodeReport): Promise<void> {
-    // Not acknowledged: it will be said to the run after this one.
+    // Not acknowledged, so the node will report it to the next run.
     if (this.#closed) throw stopping();
-    // It was away for so long that it was forgotten.
+    // The node was away for so long that it was forgotten.
     const forgotten = !this.#state.nodes.has(node) && this.#registered.has(node) && this.#deps.membership().find(node);
     if (report.kind === 'online' && forgotten) await this.#register(node);
     const atMs = this.#deps.clock.nowMs();
@@ -255,8 +258,9 @@ export class Scheduler implements SchedulerFeed {
   }
 
   /**
-   * A node has seen more than this history knows: an older copy was restored, or an empty one begun. It shows what we have signed, so
-   * nobody can make the numbers up. We go on above them: nodes would drop lower numbers, and refuse rounds that they have run.
+   * Handles a node that has seen more than this history knows: an older copy was restored, or an empty one begun. The node shows updates
+   * that this scheduler has signed, so nobody can make the numbers up. The scheduler continues above them: nodes would drop lower
+   * numbers, and refuse rounds that they have run.
    */
   #heardNewest(node: NodeId, { last, newest }: NodeReport & { kind: 'seen' }, atMs: number): void {
     const { key, network, store, log } = this.#deps;
@@ -276,7 +280,7 @@ export class Scheduler implements SchedulerFeed {
     if (isSignedBy(newest, publicKey)) this.#dispatch({ type: 'heardOf', round: newest.info.round, atMs });
   }
 
-  /** In which ways it is worse than it should be, now; `fatal` where it can open no round. */
+  /** Present faults; `fatal` if no round can be opened. */
   get faults(): readonly { readonly reason: string; readonly fatal: boolean }[] {
     const { trouble } = this.#writer;
     const lag = `history: older than what nodes have seen, by ${this.#lag} updates (an older copy was restored); it goes on above`;
@@ -286,12 +290,12 @@ export class Scheduler implements SchedulerFeed {
     ];
   }
 
-  /** Other parameters from now on; open rounds keep theirs. @throws MixError CONFIG_INVALID: nothing has changed then */
+  /** Changes the parameters; open rounds keep theirs. @throws MixError CONFIG_INVALID: nothing has changed then */
   setParams(params: SchedulerParams): void {
     this.#dispatch({ type: 'params', params: checkParams(params), atMs: this.#deps.clock.nowMs() });
   }
 
-  /** The membership list is another one. */
+  /** Takes up a changed membership list. */
   async membershipChanged(): Promise<void> {
     const { generation, members } = this.#deps.membership();
     const nodes = members.map(({ node }) => node);
@@ -302,22 +306,22 @@ export class Scheduler implements SchedulerFeed {
     await this.#registerMembers();
   }
 
-  /** Takes a node out until it is let in again. @throws MixError INPUT_INVALID where it has never registered, STORE_FAILED */
+  /** Bans a node, or lifts its ban. @throws MixError INPUT_INVALID if it has never registered, STORE_FAILED */
   async ban(node: NodeId, banned: boolean): Promise<void> {
     if (!this.#registered.has(node)) throw new MixError('INPUT_INVALID', { node, why: 'it has not registered' });
-    // Let in again, it is so whatever it was convicted of.
+    // Lifting a ban lifts convictions, too.
     const known = banned ? { ...this.#registered.get(node), banned } : { banned };
     await this.#deps.store.node(node, known);
     this.#registered.set(node, known);
     this.#dispatch({ type: 'banned', node, banned, atMs: this.#deps.clock.nowMs() });
   }
 
-  /** Rounds that have ended lately, and those that are open. */
+  /** Rounds that have ended lately, and open rounds. */
   rounds(): readonly RoundRow[] {
     return this.#records.rows(this.#state.rounds.values());
   }
 
-  /** Who was at work on what in the last minute. */
+  /** Work of nodes on rounds in the last minute. */
   spans(): readonly NodeSpan[] {
     return this.#records.spans(this.#deps.clock.nowMs());
   }
@@ -374,12 +378,12 @@ export class Scheduler implements SchedulerFeed {
         this.feed.assign(effect.round);
         return;
       case 'fail':
-        // A stock that nobody wanted has served its time: no news.
+        // The expiry of a stock that nobody wanted is not worth a warning.
         log[effect.isExpiry ? 'info' : 'warn']({ round: effect.round, reason: effect.reason }, 'round given up');
         this.feed.fail(effect.round, effect.reason);
         return;
       case 'over':
-        // Before anything is opened in its place: a restart must not count both.
+        // Stored before a round is opened in its place: a restart must not count both.
         this.feed.inOrder(() => store.ended(effect.round));
         this.feed.ended(effect.round);
         return;
@@ -414,7 +418,7 @@ export class Scheduler implements SchedulerFeed {
     listener?.onEnded?.(round, blamed);
   }
 
-  /** Once for all events of this turn. */
+  /** Schedules one tick for all events of this turn of the event loop. */
   #tickSoon(): void {
     if (this.#ticking) return;
     this.#ticking = true;
@@ -426,7 +430,7 @@ export class Scheduler implements SchedulerFeed {
 
   #tick(): void {
     const { rng, clock } = this.#deps;
-    // What could not be announced is not to be decided either.
+    // Decide nothing that could not be announced.
     if (this.#writer.trouble !== undefined) return;
     this.#dispatch({ type: 'tick', randomness: randomBytes(rng, 32), atMs: clock.nowMs() });
   }
@@ -437,7 +441,7 @@ export class Scheduler implements SchedulerFeed {
     this.#deps.clock.after(TICK_MS, () => this.#schedule());
   }
 
-  /** Opens and assigns nothing any more; resolves when all that was published is written down. */
+  /** Opens and assigns nothing any more; resolves when the last write has ended. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#writer.stop();
@@ -445,7 +449,7 @@ export class Scheduler implements SchedulerFeed {
   }
 }
 
-/** Does a write again and again until it is done: a disk that is full for a moment is no reason to open no round ever again. */
+/** Repeats a write until it succeeds: a disk that is full for a moment is no reason to open no round ever again. */
 class InsistentWriter {
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -457,7 +461,7 @@ class InsistentWriter {
     this.#log = log;
   }
 
-  /** Why the last write has failed; undefined where it has not. */
+  /** Reason of the last write's failure; undefined if it succeeded. */
   get trouble(): string | undefined {
     return this.#trouble;
   }

@@ -1,6 +1,6 @@
-// What a scheduler writes down, behind the Store port: every update before anybody sees it, every round until it has ended, which
-// registration codes are used, and who is registered or banned. A restart goes on from here: no number and no round id is
-// given twice, and open rounds are taken up where their nodes say they are.
+// A scheduler's records behind the Store port: every update before any node sees it, every round until it has ended, the registration
+// codes with their use, the nodes that are registered, banned or barred from a common team, and evidence. A restart continues from here:
+// no number and no round id is given twice, and open rounds resume at the stages that their nodes report.
 import { createHash } from 'node:crypto';
 import { equalBytes, fromHex, MixError, type NodeId, type RoundId, toHex, utf8 } from '../base/index.js';
 import type { Store } from '../base/store.js';
@@ -19,9 +19,9 @@ const nodeKey = (node: NodeId): string => `node/${node}`;
 const codeKey = (hashed: string): string => `code/${hashed}`;
 const BARRED = 'barred/';
 const LAST_ROUND = 'last-round';
-/** Numbers that begin anew after a gap. */
+/** Numbers at which updates continue after a gap. */
 const SKIP = 'skip/';
-/** The value stored for a code until a node uses it; then it is the node. */
+/** Value stored for a code until a node uses it; then the value is that node. */
 const UNUSED = 'unused';
 
 const { responseSerialize, responseDeserialize } = services.Scheduler.service.Updates as grpc.MethodDefinition<
@@ -34,34 +34,34 @@ const EVIDENCE_MAX = 1_000;
 
 export interface NodeEntry {
   readonly banned: boolean;
-  /** Until when it sits out, because evidence has convicted it: Unix time, milliseconds. */
+  /** End of its sit-out by a conviction: Unix time, ms. */
   readonly outUntilMs?: number | undefined;
 }
 
-/** A node that evidence has convicted, in which round, and by what. */
+/** A node that evidence has convicted, with the round and the evidence. */
 interface Conviction {
   readonly signed: SignedRoundInfo;
   readonly culprit: NodeId;
   readonly evidence: Uint8Array;
 }
 
-/** A round as an update carries it: how it is written down. */
+/** Wraps a round as an update: the form in which it is stored. */
 const openUpdate = (round: SignedRoundInfo): SignedUpdate => ({
   number: 1,
   signature: new Uint8Array(SIGNATURE_BYTES),
   update: { kind: 'open', round },
 });
 
-/** What a restart finds. */
+/** State that a restart finds. */
 export interface Recovered {
   readonly updates: readonly SignedUpdate[];
-  /** A last record that was torn, and is dropped: nobody has seen it. */
+  /** Key of a torn last record, which is dropped: nobody has seen it. */
   readonly torn: string | undefined;
-  /** Rounds that ended, and those that were let take messages. */
+  /** Rounds that ended, and rounds that were let take messages. */
   readonly ended: ReadonlySet<RoundId>;
   readonly assigned: ReadonlySet<RoundId>;
   readonly nodes: ReadonlyMap<NodeId, NodeEntry>;
-  /** Teams that are not drawn again, by their members. */
+  /** Teams that are not drawn again, by teamKey. */
   readonly barred: ReadonlySet<string>;
   readonly lastRound: number;
 }
@@ -81,7 +81,7 @@ export class SchedulerStore {
     const skips = new Set((await this.#store.keys(SKIP)).map((key) => Number(key.slice(SKIP.length))));
     let torn: string | undefined;
     for (const key of keys.slice(-HISTORY_MAX)) {
-      // Only what was written last can be torn; it was never published, and its number is given again.
+      // Only the last record can be torn; it was never published, and its number is given again.
       if (torn !== undefined) throw corrupt(torn, 'it cannot be read, and is not the last one');
       const bytes = await this.#store.get(key);
       const update = bytes && readUpdate(bytes);
@@ -117,12 +117,12 @@ export class SchedulerStore {
     };
   }
 
-  /** The next update has this number, though those before it are not in this history: nodes have seen them. */
+  /** Lets the next update have this number though those before it are not in this history: nodes have seen them. */
   async skipTo(number: number): Promise<void> {
     await this.#store.put(`${SKIP}${String(number).padStart(16, '0')}`, utf8('1'));
   }
 
-  /** Writes an update down; for a new round its id first, which is never given again. */
+  /** Stores an update; for a new round first its id, which is never given again. */
   async keep(signed: SignedUpdate): Promise<void> {
     const { number, update } = signed;
     if (update.kind === 'open') await this.#store.put(LAST_ROUND, utf8(String(update.round.info.round)));
@@ -146,7 +146,7 @@ export class SchedulerStore {
     await this.#store.put(`${BARRED}${team}`, utf8('1'));
   }
 
-  /** Keeps what has convicted a node, with the round that it was in: anybody may check it again. */
+  /** Stores the evidence that convicted a node, with its round, so that anybody may check it again. */
   async evidence(signed: SignedRoundInfo, culprit: NodeId, evidence: Uint8Array): Promise<void> {
     const keys = await this.#store.keys('evidence/');
     for (const key of keys.slice(0, Math.max(0, keys.length + 1 - EVIDENCE_MAX))) await this.#store.delete(key);
@@ -154,7 +154,7 @@ export class SchedulerStore {
     await this.#store.put(evidenceKey(signed.info.round, culprit), encodeFields([round, evidence]));
   }
 
-  /** What has convicted nodes, oldest first. */
+  /** Convictions, oldest first. */
   async convictions(): Promise<readonly Conviction[]> {
     const convictions: Conviction[] = [];
     for (const key of await this.#store.keys('evidence/')) {
@@ -167,20 +167,21 @@ export class SchedulerStore {
     return convictions;
   }
 
-  /** Makes a registration code valid, once; only its hash is written down. */
+  /** Makes a registration code valid, once; only its hash is stored. */
   async addCode(code: string): Promise<void> {
     await this.#store.put(codeKey(toHex(hash(code))), utf8(UNUSED));
   }
 
   /**
-   * Uses a code up for a node; that node may bring it again, which may not have heard the answer, or we have died before we
-   * registered it. One call at a time. @throws MixError REGISTRATION_REFUSED where it is unknown, or used by another
+   * Uses a code up for a node. That node may bring it again: it may not have received the answer, or the scheduler died before it
+   * registered the node. One call at a time.
+   * @throws MixError REGISTRATION_REFUSED if the code is unknown, or used by another node
    */
   async useCode(code: string, node: NodeId): Promise<void> {
     const brought = hash(code);
     const ownKey = codeKey(toHex(brought));
     let known = false;
-    // All are looked at, each in constant time: how long it takes tells nothing of any of them.
+    // Compares with all codes, each in constant time, so that the time tells nothing about any of them.
     for (const key of await this.#store.keys('code/')) {
       const same = equalBytes(fromHex(key.slice('code/'.length)) ?? new Uint8Array(0), brought);
       known = same || known;

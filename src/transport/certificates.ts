@@ -1,6 +1,6 @@
-// TLS certificates of nodes: self-signed, because nobody vouches for a node but the membership list that pins its certificate. Their
-// keys are P-256, which every TLS offers: gRPC in Python, C++, Ruby, PHP and C# runs on BoringSSL, which by default does not offer
-// Ed25519. Identities stay Ed25519. node:crypto can read certificates but not issue them; @peculiar/x509 does.
+// TLS certificates of nodes: self-signed, because only the membership list, which pins its certificate, vouches for a node. Their keys
+// are P-256, which every TLS offers: gRPC in Python, C++, Ruby, PHP and C# runs on BoringSSL, which by default does not offer Ed25519.
+// Identities stay Ed25519. node:crypto can read certificates but not issue them; @peculiar/x509 does.
 import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
@@ -18,7 +18,7 @@ export interface CertificatePair {
 
 const DAY_MS = 24 * 3600 * 1000;
 
-/** Of certificates that are issued. Pinned ones of another kind, Ed25519 of earlier releases, are taken all the same. */
+/** Algorithm of issued certificates. Pinned ones of another kind, such as Ed25519 of earlier releases, are accepted all the same. */
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 
 /** A fresh self-signed certificate for `name`, valid from an hour ago (clocks differ) for `days`. */
@@ -44,18 +44,20 @@ export async function createCertificate(
   return { certificate: `${certificate.toString('pem')}\n`, privateKey };
 }
 
-/** From when to when a PEM certificate is valid, milliseconds since 1970. @throws MixError CERTIFICATE_INVALID */
+/** Validity of a PEM certificate, ms since 1970. @throws MixError CERTIFICATE_INVALID */
 export function readValidTime(certificatePem: string): { readonly fromMs: number; readonly toMs: number } {
   const { validFrom, validTo } = readCertificate(certificatePem);
   return { fromMs: Date.parse(validFrom), toMs: Date.parse(validTo) };
 }
 
-/** When a PEM certificate ends, milliseconds since 1970. @throws MixError CERTIFICATE_INVALID */
+/** End of a PEM certificate's validity, ms since 1970. @throws MixError CERTIFICATE_INVALID */
 export function readExpiry(certificatePem: string): number {
   return Date.parse(readCertificate(certificatePem).validTo);
 }
 
-/** That a pair can be used: grpc-js would report one that cannot as an address that cannot be had. @throws MixError CERTIFICATE_INVALID */
+/**
+ * Checks that a pair can be used: grpc-js would report a bad one as an address that cannot be bound. @throws MixError CERTIFICATE_INVALID
+ */
 export function checkPair({ certificate, privateKey }: CertificatePair): void {
   try {
     createSecureContext({ cert: certificate, key: privateKey });

@@ -1,8 +1,8 @@
-// What binds a token to one TLS connection: the exported keying material of RFC 9266 (tls-exporter), 32 bytes that both ends of
-// a connection know and nobody else does. A token or signature that is carried to another connection does not fit there.
+// Binds a token to one TLS connection by the exported keying material of RFC 9266 (tls-exporter): 32 bytes that both ends of a connection
+// know and nobody else does. A token or signature that is carried to another connection does not fit there.
 //
-// grpc-js shows neither end its socket: on the server a connection is found by its addresses, which no other open connection
-// has; a client catches the socket while it is made (transport/calling/connection.ts).
+// grpc-js gives neither end access to its socket. A server finds a connection by its addresses, which no other open connection has; a
+// client catches the socket while it is made (transport/calling/connection.ts).
 
 import type { TLSSocket } from 'node:tls';
 import { toHex } from '../base/index.js';
@@ -27,7 +27,7 @@ export function readBinding(socket: TLSSocket): Uint8Array {
 interface Served {
   readonly socket: TLSSocket;
   readonly binding: Uint8Array;
-  /** SHA-256 of the caller's certificate, hex; empty where it showed none. */
+  /** SHA-256 of the caller's certificate, hex; empty if it showed none. */
   readonly certificate: string;
 }
 
@@ -42,7 +42,7 @@ export function rememberServed(socket: TLSSocket): void {
   try {
     remember(socket);
   } catch {
-    // It was gone before its handshake was looked at; an exception here would end the process.
+    // The connection was gone before its handshake was read; an exception here would end the process.
     socket.destroy();
   }
 }
@@ -64,17 +64,20 @@ function remember(socket: TLSSocket): void {
   });
 }
 
-/** The binding of the served connection between these endpoints; undefined where it is closed already. */
+/** The binding of the served connection between these endpoints; undefined if it is closed already. */
 export function servedBinding(endpoints: Endpoints): Uint8Array | undefined {
   return served.get(describeEnds(endpoints))?.binding;
 }
 
-/** Whether the served connection with this binding is still open. */
+/** True if the served connection with this binding is still open. */
 export function isServed(binding: Uint8Array): boolean {
   return servedBindings.has(toHex(binding));
 }
 
-/** Closes the connections to one of our ports whose certificates `keep` is false for, at once, with all that runs on them. */
+/**
+ * Closes at once the connections to a port of ours for whose certificates `keep` is false, with all that runs on them; returns their
+ * number.
+ */
 export function closeServed(localPort: number, keep: (certificate: string) => boolean): number {
   let closed = 0;
   for (const { socket, certificate } of [...served.values()]) {

@@ -9,7 +9,7 @@ import type { ProtoGrpcType } from './proto/generated/millrace.js';
 /** Version of the wire protocol. */
 export const PROTOCOL_VERSION = 1;
 
-// From src/transport and from dist/transport alike.
+// The path holds from src/transport and from dist/transport.
 const protoFile = fileURLToPath(new URL('../../src/transport/proto/millrace.proto', import.meta.url));
 const loaded = loadSync(protoFile, { longs: Number, enums: String, defaults: true, oneofs: true, keepCase: false });
 const { millrace } = grpc.loadPackageDefinition(loaded) as unknown as ProtoGrpcType;
@@ -17,17 +17,17 @@ const { millrace } = grpc.loadPackageDefinition(loaded) as unknown as ProtoGrpcT
 export const services = millrace.v1;
 export { grpc };
 
-/** What the TLS layer knows of a caller. */
+/** Facts of the TLS layer about a caller. */
 export type AuthContext = ReturnType<grpc.ServerUnaryCall<unknown, unknown>['getAuthContext']>;
 
-/** What a call ends with, as grpc-js passes it on. */
+/** Final status of a call, as grpc-js passes it on. */
 export type EndStatus = Parameters<grpc.ServerInterceptingCall['sendStatus']>[0];
 
-/** Largest message between members: a slot table of 65,536 slots and 5 nodes is about 17 MB; chunks are far smaller. */
+/** Largest message between members: a slot table of 65,536 slots and 5 nodes is 15.7 MB; chunks are far smaller. */
 export const MESSAGE_BYTES_MAX = 24 * 1024 * 1024;
-/** Largest message of a caller who need not be known: 256 sender keys, or 16 elements of 4096 bits and 64 MACs, are 10 KB. */
+/** Largest message of a stranger: 256 sender keys, or 16 elements of 4096 bits and 64 MACs, are 10 KB. */
 export const PUBLIC_BYTES_MAX = 64 * 1024;
-/** Largest message that a gateway or scheduler answers with: a frame of outputs is 256 KiB. */
+/** Largest message that a gateway or scheduler answers with: a frame of outputs is 63 KiB. */
 export const REPLY_BYTES_MAX = 1024 * 1024;
 
 export const channelOptions: grpc.ChannelOptions = {
@@ -45,7 +45,7 @@ export const channelOptions: grpc.ChannelOptions = {
   'grpc.service_config_disable_resolution': 1,
 };
 
-/** Streams of one connection: every round that may be open, with all its phases, has a few. */
+/** Most streams of one connection: every open round, with all its phases, has a few. */
 export const STREAMS_MAX = 1_024;
 
 export const serverOptions: grpc.ServerOptions = {

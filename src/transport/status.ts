@@ -1,5 +1,5 @@
-// Errors on the wire: a MixError becomes a gRPC status whose metadata carries its code and values, and the caller gets the
-// same MixError back. Whatever grpc-js itself reports (connections, deadlines, sizes) becomes a LINK_* or peer error.
+// Errors on the wire: a MixError becomes a gRPC status whose metadata carries its code and values, and the caller gets the same MixError
+// back. Errors of grpc-js itself (connections, deadlines, sizes) become a LINK_* or peer error.
 import { asMixError, type ErrorCode, type ErrorValues, isErrorCode, MixError, timestamp } from '../base/index.js';
 import { type EndStatus, grpc } from './grpc.js';
 
@@ -8,7 +8,7 @@ const VALUES_KEY = 'mix-values';
 /** Values are for people: a bound keeps a hostile peer from filling a log. */
 const VALUES_BYTES_MAX = 2_000;
 
-/** How grpc-js words its INTERNAL where the caller is to blame. */
+/** Wording of grpc-js's INTERNAL if the caller is to blame. */
 const CALLERS_FAULT = /^(Error deserializing request|Failed to decompress message|Invalid grpc-timeout value)/;
 
 const statusByCode: Partial<Record<ErrorCode, grpc.status>> = {
@@ -31,7 +31,7 @@ export function toStatus(thrown: unknown): grpc.StatusObject {
   const values = error.code === 'INTERNAL' ? {} : error.values;
   const metadata = new grpc.Metadata();
   metadata.set(CODE_KEY, error.code);
-  // Metadata is ASCII: whatever else a value holds is escaped.
+  // Metadata is ASCII: other characters are escaped.
   const json = JSON.stringify(values).replace(
     /[^\x20-\x7e]/g,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
@@ -40,7 +40,7 @@ export function toStatus(thrown: unknown): grpc.StatusObject {
   return { code: statusByCode[error.code] ?? grpc.status.FAILED_PRECONDITION, details: error.code, metadata };
 }
 
-/** The same for a call that gRPC has not seen: the headers of an answer that is nothing else. */
+/** The same for a call that gRPC has not seen: headers of an answer without content. */
 export function toTrailers(thrown: unknown): Record<string, string | number> {
   const { code, details, metadata } = toStatus(thrown);
   const own = Object.fromEntries(Object.entries(metadata.getMap()).map(([key, value]) => [key, value.toString()]));
@@ -56,12 +56,12 @@ function parseValues(text: string | undefined): ErrorValues {
     const plain = Object.entries(parsed).filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value));
     return Object.fromEntries(plain) as ErrorValues;
   } catch {
-    // Another's words, and only for people to read: code and message say the rest.
+    // Values of another party, only for people to read: code and message remain.
     return {};
   }
 }
 
-/** Refusals that a wrong clock may be behind. */
+/** True for refusals that a wrong clock may cause. */
 export const isOutOfTime = (code: ErrorCode): boolean =>
   code === 'CERTIFICATE_EXPIRED' || code === 'CERTIFICATE_NOT_YET_VALID';
 
@@ -70,7 +70,7 @@ export function isTyped({ code, metadata }: EndStatus): boolean {
   return code === grpc.status.OK || isErrorCode(metadata?.get(CODE_KEY)[0]);
 }
 
-/** What a server tells a caller whom grpc-js refused by itself, before or after our handler. */
+/** Error for a caller that grpc-js refused by itself, before or after our handler. */
 export function toRefusal({ code, details }: EndStatus): MixError {
   switch (code) {
     case grpc.status.RESOURCE_EXHAUSTED:
@@ -85,7 +85,7 @@ export function toRefusal({ code, details }: EndStatus): MixError {
   }
 }
 
-/** The MixError behind what a call failed with; `peer` names whom it was made to. */
+/** The MixError of a failed call; `peer` names the party that was called. */
 export function fromStatus(thrown: unknown, peer: string): MixError {
   if (thrown instanceof MixError) return thrown;
   const { code, details, metadata } = Object(thrown) as Partial<grpc.ServiceError>;
@@ -100,13 +100,13 @@ export function fromStatus(thrown: unknown, peer: string): MixError {
   );
 }
 
-/** What a connection that could not be made failed with; `reason` is what TCP or TLS said. */
+/** The error of a connection that could not be made; `reason` is the message of TCP or TLS. */
 export function transportError(reason: string, peer: string, address: string): MixError {
   const code = transportCode(undefined, reason);
   return new MixError(code, { peer, address, detail: reason, ...(isOutOfTime(code) && { clockSays: timestamp() }) });
 }
 
-/** True where the peer does not know the method: it speaks an older minor version. */
+/** True if the peer does not know the method: it speaks an older minor version. */
 export function isUnimplemented(thrown: unknown): boolean {
   return (Object(thrown) as Partial<grpc.ServiceError>).code === grpc.status.UNIMPLEMENTED;
 }

@@ -1,12 +1,12 @@
-// Which protocol a node speaks: a major version that must be equal, a minor version that only adds, and names of features that
-// either side may lack. Both ends say theirs in the handshake, and sign what the other said: nobody can talk them down.
+// Versions of the protocol: a major version that must be equal, a minor version that only adds, and names of features that either side
+// may lack. Both ends state theirs in the handshake, and sign the other's: nobody can talk them down.
 import { digest, MixError } from '../base/index.js';
 
-/** Features that a peer may not have; what it lacks is not asked of it. */
+/** Features that a peer may lack; then they are not used with it. */
 const FEATURES = ['session-tokens', 'warm', 'circle', 'screen'] as const;
 type Feature = (typeof FEATURES)[number];
 
-/** What one side says of itself. */
+/** Version and features of one side. */
 export interface Hello {
   readonly major: number;
   readonly minor: number;
@@ -15,7 +15,7 @@ export interface Hello {
 
 /** 1.0 had no handshake: mutual TLS alone. 1.1 has tokens, warming and the ring's ping, 1.2 judges submissions as they come. */
 export const OWN_HELLO: Hello = { major: 1, minor: 2, features: FEATURES };
-/** What a peer is that knows no handshake. */
+/** Hello of a peer that knows no handshake. */
 export const FIRST_HELLO: Hello = { major: 1, minor: 0, features: [] };
 
 const FEATURES_MAX = 64;
@@ -49,25 +49,25 @@ function helloDigest({ major, minor, features }: Hello): Uint8Array {
   return digest('hello', major, minor, ...features);
 }
 
-/** Everything that a handshake is about: its signatures fit nothing else. */
+/** All facts that the signatures of a handshake cover, so that they fit no other one. */
 export interface HandshakeFacts {
   readonly network: string;
   /** The challenge. */
   readonly token: Uint8Array;
   readonly client: string;
   readonly server: string;
-  /** Of the TLS connection (RFC 9266). */
+  /** Channel binding of the TLS connection (RFC 9266). */
   readonly binding: Uint8Array;
   readonly clientHello: Hello;
   readonly serverHello: Hello;
 }
 
-/** What the client signs with its identity key. */
+/** Digest that the client signs with its identity key. */
 export function clientProof(facts: HandshakeFacts): Uint8Array {
   return transcript('client', facts);
 }
 
-/** What the server signs in return; `session` is the token that it gives. */
+/** Digest that the server signs in return; `session` is the token that it gives. */
 export function serverProof(facts: HandshakeFacts, session: Uint8Array): Uint8Array {
   return digest('handshake-server', transcript('server', facts), session);
 }

@@ -1,5 +1,5 @@
-// Fields of decoded messages, as handlers take them: a field that is missing, of the wrong length or not one of its values is
-// MESSAGE_MALFORMED.
+// Checks of decoded fields, for handlers: a field that is missing, of the wrong length or not one of its values is MESSAGE_MALFORMED.
+// Apart because handshakes and comms/ both use them.
 import { MixError } from '../base/index.js';
 
 export function malformed(what: string): MixError {
@@ -11,7 +11,7 @@ export function require_(holds: boolean, what: string): asserts holds {
   if (!holds) throw malformed(what);
 }
 
-/** A view of the message that a field came in: for what is looked at and let go, or is most of its message. */
+/** A view of the message that a field came in: for fields that are not kept, or are most of their message. */
 export const asBytes = (buffer: Buffer | Uint8Array): Uint8Array =>
   new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 

@@ -1,5 +1,5 @@
-// Command lines and the arguments that their options take. Commander names a wrong option and ends with status 2, before a command does
-// anything.
+// Command lines and parsers of option arguments, for all commands: commander names the option and ends with status 2 before a command
+// does anything.
 import { Command, InvalidArgumentError } from 'commander';
 
 type Parse<T> = (text: string) => T;
@@ -35,7 +35,7 @@ export const oneOf =
 /** Bits of the modulus of a production group. */
 export const groupBits: Parse<number> = (text) => Number(oneOf(['2048', '3072', '4096'])(text));
 
-/** Several, with commas between them. */
+/** Several arguments, with commas between them. */
 export const listOf =
   <T>(parse: Parse<T>): Parse<readonly T[]> =>
   (text) =>

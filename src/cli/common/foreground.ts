@@ -1,5 +1,5 @@
-// What the commands have in common that run a node or a scheduler in the foreground: how settings are overridden, how they end, and how
-// they read their files again.
+// Common to the commands that run a node or a scheduler in the foreground: flags that override settings, the ways of ending, and reading
+// files again.
 import { type Command, Option } from 'commander';
 import { asMixError, systemClock } from '../../base/index.js';
 import type { Logger } from '../../base/log.js';
@@ -23,13 +23,13 @@ export function withForegroundOptions(command: Command): Command {
     .option('--exit-with-parent', 'stop when standard input closes', false);
 }
 
-/** How long closing may take after an uncaught exception. */
+/** Longest time of closing after an uncaught exception. */
 const CLOSE_MS = 10_000;
 
 interface Foreground {
   readonly log: Logger;
   readonly exitWithParent: boolean;
-  /** Ends it in order; called once. `reason`: a signal's name, or what else asked for it. */
+  /** Ends it in order; called once. `reason`: a signal's name, or another cause. */
   readonly stop: (reason: string) => Promise<void>;
   /** Ends it at once. */
   readonly close: (reason: string) => Promise<void>;
@@ -63,7 +63,7 @@ export async function runInForeground({ log, exitWithParent, stop, close, reload
     process.on('uncaughtException', (err) => {
       log.error({ err }, 'uncaught exception: everything stops');
       process.exitCode = 1;
-      // Closing may wait for the very part that is broken.
+      // Closing may wait for the very part that is broken, so bound it.
       systemClock.after(CLOSE_MS, () => process.exit(1));
       end('uncaught exception', close);
     });

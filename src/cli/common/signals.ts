@@ -1,16 +1,17 @@
 // Signals of a command, from its first line on: before the rest of the program is even loaded, SIGHUP would kill, SIGTERM would be
-// ignored by process 1, and SIGUSR1 would open Node.js's debugger, through which another user of the machine reads keys.
+// ignored by process 1, and SIGUSR1 would open Node.js's debugger, through which another user of the machine reads keys. Apart because
+// main.ts loads it before everything else.
 import { close, url } from 'node:inspector';
 
-/** What a command does about signals once it can do something. */
+/** A command's handlers of signals. */
 interface SignalHandlers {
   /** SIGTERM and SIGINT. */
   readonly stop: (signal: 'SIGTERM' | 'SIGINT') => void;
-  /** SIGHUP, where the command reads its files again. */
+  /** SIGHUP, if the command reads its files again. */
   readonly reload?: () => void;
 }
 
-/** Commands that read their files again at SIGHUP; the others end by it, as programs do whose terminal goes away. */
+/** Commands that read their files again at SIGHUP; the others end by it, as programs do when their terminal goes away. */
 const RELOADING = ['run', 'scheduler'];
 const EXIT_STATUS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
@@ -23,7 +24,10 @@ function onHangUp(): void {
   else process.exit(EXIT_STATUS.SIGHUP);
 }
 
-/** Takes all signals; until a command has handlers, those that end a program end it, and a wish to reload is kept. */
+/**
+ * Takes all signals. Until a command has handlers, signals that end a program end it, and a SIGHUP for a command that reloads is
+ * remembered.
+ */
 export function watchSignals(): void {
   process.on('SIGHUP', onHangUp);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -35,7 +39,7 @@ export function watchSignals(): void {
   if (!asked && url() !== undefined) close();
 }
 
-/** From now on these are called; a reload that was wanted meanwhile is done at once. Returns what gives the signals back. */
+/** Sets the handlers; a remembered reload is done at once. Returns a function that removes the handlers. */
 export function takeSignals(handlers: SignalHandlers): () => void {
   current = handlers;
   if (reloadWanted) handlers.reload?.();
@@ -45,6 +49,9 @@ export function takeSignals(handlers: SignalHandlers): () => void {
   };
 }
 
-/** Options for a child that runs this program: where this Node.js has the flag, no moment is left at which SIGUSR1 is its own. */
+/**
+ * Options for a child that runs this program: --disable-sigusr1, if this Node.js has it, so that SIGUSR1 never opens the child's
+ * debugger.
+ */
 export const childExecArgv = (): string[] =>
   process.allowedNodeEnvironmentFlags.has('--disable-sigusr1') ? ['--disable-sigusr1'] : [];

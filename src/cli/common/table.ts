@@ -1,6 +1,6 @@
-// Rows as a table on a terminal: columns are as wide as what is in them.
+// Rows as a table on a terminal, for the demo and `millrace status`: columns are as wide as their content.
 
-/** Lines of a table without rules. `isFigure`: columns whose cells stand at the right. */
+/** Lines of a table without rules. `isFigure`: columns that are aligned at the right. */
 export function alignedLines(rows: readonly (readonly string[])[], isFigure: (column: number) => boolean): string[] {
   const widths: number[] = [];
   for (const row of rows) {

@@ -27,15 +27,15 @@ Examples:
   millrace demo --duration 2m
   millrace demo --nodes 3 --batch 200 --bits 3072 --width 2 --input messages.txt`;
 
-/** Rounds that fail before any has completed, after which nothing is hoped for. */
+/** Failed rounds, before any has completed, after which the demo gives up. */
 const FAILURES_MAX = 6;
 const LOOK_MS = 500;
 /**
- * How long too few nodes may be there for a team: ended ones are not started again, and who sits out does so for longer. By then the
- * others have given up the rounds of the one that is gone, and senders have been told.
+ * Time for which there may be too few nodes for a team. Ended ones are not started again, and a node that sits out does so for longer. By
+ * then the others have given up the rounds of the one that is gone, and senders have been told.
  */
 const FEW_LIMIT_MS = PEER_LOST_MS + 15_000;
-/** What has not been taken so long after the last batch was sent is given up. */
+/** Time after the end of --duration, or after the start without it, at which messages that no round has taken are given up. */
 const PATIENCE_MS = 60 * 60_000;
 
 const ENGINES = ['auto', ...ENGINE_NAMES] as const;
@@ -90,7 +90,7 @@ async function demo(raw: RawDemoOptions): Promise<void> {
   display.say(
     `starting a scheduler and ${nodes} nodes · teams of ${teamSize} · ${group.name} · ${batch} messages a round`,
   );
-  // Should this process end in any way that is not foreseen, its children must not outlive it.
+  // If this process ends in any way that is not foreseen, its children must not outlive it.
   process.on('exit', () => network.abandon());
   try {
     await Promise.race([network.start(), interrupted]);
@@ -149,7 +149,7 @@ function told(outcomes: readonly MessageOutcome[]): string {
   return [...counts].map(([what, count]) => `${count} ${what}`).join(', ');
 }
 
-/** A node may die, or be killed by somebody who looks what happens then. */
+/** Reports a node that has died, or that a user has killed to see what happens. */
 function tellDeaths(network: DemoNetwork, display: DemoDisplay): void {
   for (const { number, process: child } of network.nodes.nodes) {
     child.once('exit', (code, signal) => {
@@ -160,8 +160,8 @@ function tellDeaths(network: DemoNetwork, display: DemoDisplay): void {
 }
 
 /**
- * Rejects where rounds fail and none completes, or there is nobody left to mix. @throws MixError SCHEDULER_FAILED with why the last
- * round failed, or what the scheduler said last; PEER_LOST
+ * Rejects if rounds fail and none completes, or too few nodes are left to mix.
+ * @throws MixError SCHEDULER_FAILED with the last round's failure, or the end of the scheduler's log; PEER_LOST
  */
 async function hopeless(network: DemoNetwork, teamSize: number): Promise<never> {
   let fewSinceMs: number | undefined;
@@ -211,7 +211,7 @@ function report(network: DemoNetwork, options: DemoOptions, { results, undeliver
   if (!ok) process.exitCode = 1;
 }
 
-/** Ctrl+C is how this is meant to end: no error. */
+/** Stays up until Ctrl+C, which is the intended end and no error. */
 async function keep(network: DemoNetwork, display: DemoDisplay, interrupted: Promise<never>): Promise<void> {
   display.say(`\nstaying up until Ctrl+C: ${network.page}`);
   for (const { number, id, httpAddress, directory } of network.nodes.nodes) {
@@ -220,7 +220,7 @@ async function keep(network: DemoNetwork, display: DemoDisplay, interrupted: Pro
   const result = process.exitCode;
   // A referenced timer keeps the process alive.
   const alive = setInterval(() => {}, 60_000);
-  // The interruption is what is waited for.
+  // The interruption is the end that is waited for, not an error.
   await interrupted.catch(() => {});
   clearInterval(alive);
   process.exitCode = result;

@@ -1,14 +1,14 @@
-// The demo on a terminal: a lane for each node with what it was at work on, drawn over itself a few times a second, and lines above
-// it for what has happened. Elsewhere (a pipe, a log) the lines only.
+// The demo on a terminal: a lane for each node with its work, drawn over itself a few times a second, and lines of events above it.
+// Without a terminal (a pipe, a log) the lines only.
 import type { LiveView } from '../../dashboard/index.js';
 
 const REDRAW_MS = 250;
-/** What the lanes show, in tenths of a second, and how they are drawn at most. */
+/** Time that the lanes show, in tenths of a second, and limits of their width. */
 const WINDOW_TENTHS = 300;
 const LANE_WIDTH_MAX = 80;
 const LANE_WIDTH_MIN = 8;
 const LABEL_WIDTH = 34;
-/** Lines around the lanes: an empty one, the counts, how many nodes more there are, the key, and where the cursor stands. */
+/** Lines around the lanes: an empty one, the counts, the number of further nodes, the key, and the line of the cursor. */
 const FRAME_LINES = 5;
 
 const ORANGE = 208;
@@ -17,12 +17,12 @@ const BLUES = [25, 32, 39];
 interface DisplayOptions {
   /** The live view, while there is one. */
   readonly view: () => LiveView | undefined;
-  /** How a node is called. */
+  /** Name of a node. */
   readonly nameOf: (node: string) => string;
   readonly page: () => string;
 }
 
-/** What a cell of a lane shows: whether a round was mixed then, and how many were precomputed. */
+/** A cell of a lane: whether a round was mixed then, and how many were precomputed. */
 interface Cell {
   readonly mixing: boolean;
   readonly precomputing: number;
@@ -43,7 +43,7 @@ export function toCells(spans: Spans, width: number, windowTenths: number = WIND
   });
 }
 
-/** Upper half: mixing. Lower half: precomputing, brighter where several rounds are. Letters where there are no colours. */
+/** Upper half: mixing. Lower half: precomputing, brighter for several rounds. Letters if there are no colours. */
 export function drawLane(cells: readonly Cell[], colours: boolean): string {
   if (!colours) {
     const letter = ({ mixing, precomputing }: Cell) =>
@@ -112,7 +112,7 @@ export class DemoDisplay {
     this.#lines = lines.length;
   }
 
-  /** No line is wider than the terminal, and there are fewer than it has rows: else what is drawn over would stay in part. */
+  /** No line is wider than the terminal, and there are fewer lines than rows: otherwise erasing would leave a part of the picture. */
   #picture(view: LiveView): string[] {
     const { columns = 80, rows = 24 } = this.#out;
     const width = Math.min(LANE_WIDTH_MAX, columns - LABEL_WIDTH);
@@ -141,6 +141,6 @@ export class DemoDisplay {
   }
 }
 
-/** Of a text without escapes, what fits a line. */
+/** Cuts a text without escapes to the width of a line. */
 const clipped = (text: string, columns: number): string =>
   text.length <= columns ? text : `${text.slice(0, Math.max(0, columns - 1))}…`;

@@ -1,4 +1,5 @@
-// What came out of a round against what went in: every message exactly once, and nothing else.
+// Compares a round's outputs with the messages that went in: every message exactly once, and nothing else. Apart from traffic.ts because
+// results.ts reads it, too.
 import type { RoundRow } from '../../scheduler/index.js';
 
 const toKey = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
@@ -10,7 +11,7 @@ export class MessageBook {
   readonly #left = new Map<string, number>();
   #expected = 0;
   #missing = 0;
-  /** Whether its result has been told. */
+  /** True once its result has been reported. */
   concluded = false;
 
   constructor(row: RoundRow, outputs: readonly Uint8Array[], invalidSlots: number) {
@@ -32,12 +33,12 @@ export class MessageBook {
     return this.#expected;
   }
 
-  /** True where as many messages were crossed off as came out. */
+  /** True if as many messages were crossed off as came out. */
   get settled(): boolean {
     return this.#expected >= this.outputs.length;
   }
 
-  /** True where both are the same, each message as often. */
+  /** True if both are the same, each message as often. */
   get equal(): boolean {
     return this.#missing === 0 && this.#expected === this.outputs.length && this.invalidSlots === 0;
   }

@@ -1,5 +1,5 @@
-// A whole network on loopback: a scheduler and its nodes, each a process of its own, and what a stranger can see of them: the
-// scheduler's page is followed as a browser would.
+// A whole network on loopback: a scheduler and its nodes, each a process of its own. The scheduler's page is followed as a browser would,
+// so this sees only what a stranger can see.
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { freePorts, readTail, settingFlags, startMillrace, stopProcess } from '.
 
 const START_LIMIT_MS = 60_000;
 const POLL_MS = 100;
-/** How long the scheduler's page may be silent before it is asked for again. */
+/** Longest silence of the scheduler's page before it is asked for again. */
 const SILENT_MS = 5_000;
 
 interface DemoNetworkOptions extends Omit<NodeProcessesOptions, 'network'> {
@@ -22,10 +22,10 @@ interface DemoNetworkOptions extends Omit<NodeProcessesOptions, 'network'> {
 export class DemoNetwork {
   readonly name = 'demo';
   readonly nodes: NodeProcesses;
-  /** Ed25519: whose signature makes a RoundInfo valid. */
+  /** Ed25519 key of the round authority, whose signature makes a RoundInfo valid. */
   roundAuthority!: Uint8Array;
   schedulerProcess: ChildProcess | undefined;
-  /** Set as soon as processes may end without that being news. */
+  /** Set before processes are ended on purpose, so that their end is not reported. */
   stopping = false;
   readonly #options: DemoNetworkOptions;
   readonly #stop = new AbortController();
@@ -37,7 +37,7 @@ export class DemoNetwork {
     this.nodes = new NodeProcesses({ ...options, network: this.name });
   }
 
-  /** Creates keys and configurations, starts all processes and waits until the scheduler counts every node in. */
+  /** Creates keys and configurations, starts all processes and waits until every node is active at the scheduler. */
   async start(): Promise<void> {
     await this.nodes.create();
     const [nodesPort, httpPort] = await freePorts(2);
@@ -57,7 +57,7 @@ export class DemoNetwork {
     await Promise.race([this.#allActive(), this.nodes.anyDied()]);
   }
 
-  /** Also after its process has ended: it goes on from what is written down. */
+  /** Starts the scheduler, also again after its process has ended: it continues from its store. */
   startScheduler(): void {
     const directory = join(this.nodes.directory, 'scheduler');
     const settings = {
@@ -76,7 +76,7 @@ export class DemoNetwork {
     return `http://${this.#addresses.http}/`;
   }
 
-  /** What the scheduler's page said last. */
+  /** The last view from the scheduler's page. */
   get view(): LiveView | undefined {
     return this.#view;
   }
@@ -97,7 +97,7 @@ export class DemoNetwork {
   /** Reads the page's events until the network is stopped; it may go away and come back. */
   async #follow(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      // The page is away: read again; that a scheduler has died is told by its process.
+      // If the page is away, it is read again; checkScheduler reports a scheduler that has died.
       await this.#read().catch(() => {});
       await sleep(systemClock, POLL_MS, this.#stop.signal);
     }
@@ -120,7 +120,7 @@ export class DemoNetwork {
     }
   }
 
-  /** The scheduler's table of rounds. @throws what fetch throws, while it is away */
+  /** The scheduler's table of rounds. @throws the errors of fetch, while it is away */
   async rounds(): Promise<RoundTable> {
     const response = await fetch(`${this.page}rounds`, { signal: AbortSignal.timeout(SILENT_MS) });
     return (await response.json()) as RoundTable;
@@ -130,7 +130,7 @@ export class DemoNetwork {
     return readTail(join(this.nodes.directory, 'scheduler', 'scheduler.log'));
   }
 
-  /** @throws MixError SCHEDULER_FAILED where its process has ended, with the end of its log */
+  /** @throws MixError SCHEDULER_FAILED if its process has ended, with the end of its log */
   checkScheduler(): void {
     const { exitCode, signalCode } = this.schedulerProcess!;
     if (exitCode === null && signalCode === null) return;
@@ -138,19 +138,19 @@ export class DemoNetwork {
     throw new MixError('SCHEDULER_FAILED', { what: 'its process has ended', exit, log: this.#schedulerLog() });
   }
 
-  /** Waits until the page has counted so many completed rounds, a moment at most: what it shows is half a second old. */
+  /** Waits until the page has counted so many completed rounds, at most SILENT_MS: the page is half a second behind. */
   async sees(completed: number): Promise<void> {
     const endMs = systemClock.nowMs() + SILENT_MS;
     while ((this.#view?.completed ?? 0) < completed && systemClock.nowMs() < endMs) await sleep(systemClock, POLL_MS);
   }
 
-  /** This process ends now, whatever runs: nothing that it started is left behind. */
+  /** Kills all processes and removes all files at once, because this process ends now. */
   abandon(): void {
     this.killAll();
     try {
       this.nodes.removeFiles();
     } catch {
-      // One that is dying has still written something.
+      // A dying process may still have written something.
     }
   }
 

@@ -1,5 +1,5 @@
-// The nodes of a network on loopback: one process each, with keys, configuration and a data directory of its own, real gRPC, real
-// mutual TLS. The caller says which scheduler they follow. Whatever happens, stop() leaves no process and no file.
+// The nodes of a network on loopback: one process each, with keys, configuration and a data directory of its own, real gRPC, real mutual
+// TLS. The caller names the scheduler that they follow. Whatever happens, stop() leaves no process, and removeFiles() no file.
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ import { type Member, Membership, type RoundFloors } from '../../protocol/index.
 import { freePorts, readTail, settingFlags, startMillrace, stopProcess } from './processes.js';
 
 export const CERTIFICATE_DAYS = 2;
-/** Networks that are stopped as a whole have nobody to drain for. */
+/** A network that is stopped as a whole need not drain. */
 const QUICK = { 'limits.drain_ms': 0 };
 
 export interface NodeProcessesOptions {
@@ -22,12 +22,12 @@ export interface NodeProcessesOptions {
   readonly engine: EngineName | 'auto';
   readonly threads: number;
   readonly groups: readonly GroupName[];
-  /** The least that they take part in. */
+  /** Floors of the nodes. */
   readonly floors: RoundFloors;
   readonly logLevel?: LogLevel;
   /** Keys of node.toml, `section.key` to value. */
   readonly settings?: Readonly<Record<string, string | number>>;
-  /** What everybody else is told of an address that is listened on: for tests that stand in between. */
+  /** Gives the address that others are told for a listening one: for tests that stand in between. */
   readonly advertise?: (address: string) => Promise<string>;
 }
 
@@ -158,7 +158,7 @@ export class NodeProcesses {
     return this.nodes.find((node) => node.id === id);
   }
 
-  /** Kills whatever runs, at once: for when this process itself must go. */
+  /** Kills all processes at once, for when this process itself must end. */
   killAll(): void {
     for (const { process: child } of this.nodes) child.kill('SIGKILL');
   }
@@ -169,7 +169,7 @@ export class NodeProcesses {
     await Promise.all(this.nodes.map(({ process: child }) => stopProcess(child)));
   }
 
-  /** Once everything is stopped. */
+  /** Removes all files; only once everything is stopped. */
   removeFiles(): void {
     rmSync(this.directory, { recursive: true, force: true });
   }

@@ -7,7 +7,7 @@ import { messageCapacity } from '../../cmix/index.js';
 import type { EngineName } from '../../engine/index.js';
 import { type Group, groupOfBits } from '../../math/index.js';
 
-/** As commander gives them. */
+/** Options as commander gives them. */
 export interface RawDemoOptions {
   readonly rounds?: number;
   readonly duration?: number;
@@ -25,13 +25,13 @@ export interface RawDemoOptions {
 }
 
 export interface DemoOptions {
-  /** Infinity where a duration is given and nothing else. */
+  /** Infinity if only a duration is given. */
   readonly rounds: number;
   readonly durationMs: number | undefined;
   readonly batch: number;
   readonly nodes: number;
   readonly teamSize: number;
-  /** Teams at work at once: one mixes, the others precompute; undefined where demand decides. */
+  /** Teams at work at once: one mixes, the others precompute; undefined if demand decides. */
   readonly teams: number | undefined;
   readonly group: Group;
   readonly width: number;
@@ -45,7 +45,7 @@ export interface DemoOptions {
 }
 
 const GENERATED_BYTES_MAX = 400;
-/** Rounds where nothing is said of them. */
+/** Rounds by default. */
 const ROUNDS = 3;
 /** One that mixes and one that precomputes. */
 export const TEAMS_MIN = 2;

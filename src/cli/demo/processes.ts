@@ -1,4 +1,4 @@
-// Processes of the compiled command, and how they are stopped: politely first. None outlives the process that started it.
+// Starts and stops processes of the compiled command, by SIGTERM first. None outlives the process that started it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -9,13 +9,13 @@ import { childExecArgv } from '../common/signals.js';
 /** The compiled command, from src/cli/demo and from dist/cli/demo alike. */
 const MAIN = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
 const STOP_LIMIT_MS = 6_000;
-/** Of the end of a log, in an error message. */
+/** Limits of the end of a log in an error message. */
 const TAIL_LINES = 3;
 const TAIL_LENGTH = 600;
-/** Below those that systems take for outgoing connections: 32768 and up on Linux, 49152 elsewhere. */
+/** Ports below those that systems take for outgoing connections: 32768 and up on Linux, 49152 elsewhere. */
 const FIRST_PORT = 10_000;
 const PORTS = 22_000;
-/** Of one process, before it comes to those of the next. */
+/** Ports of one process, before it comes to those of the next. */
 const PORT_BLOCK = 100;
 let portsTried = 0;
 
@@ -23,7 +23,7 @@ let portsTried = 0;
 export function startMillrace(args: readonly string[], logFile: string): ChildProcess {
   const log = openSync(logFile, 'a');
   try {
-    // The pipe to its standard input is how it learns that this process is gone.
+    // By the end of this pipe to its standard input the child learns that this process is gone.
     return spawn(process.execPath, [...childExecArgv(), MAIN, ...args, '--exit-with-parent'], {
       stdio: ['pipe', 'ignore', log],
     });
@@ -37,7 +37,7 @@ export function settingFlags(settings: Readonly<Record<string, string | number>>
   return Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${JSON.stringify(value)}`]);
 }
 
-/** SIGTERM, and SIGKILL to one that does not go. */
+/** Sends SIGTERM, and SIGKILL to a process that does not end in time. */
 export function stopProcess(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
   return new Promise((resolve) => {
@@ -56,9 +56,9 @@ export function readTail(logFile: string): string {
 }
 
 /**
- * Loopback ports that nobody listens on. They are bound a while later, by other processes: so they are not of those that the system
- * gives to connections, and each process looks for its own in a block that hardly any other looks in, and finds none twice.
- * @throws MixError LINK_DOWN where there are not so many
+ * Finds loopback ports that nobody listens on, for other processes that bind them a while later. None of them is a port that the system
+ * gives to outgoing connections. Each process searches a block of its own, in which hardly any other searches, and gives no port twice.
+ * @throws MixError LINK_DOWN if there are too few
  */
 export async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = [];

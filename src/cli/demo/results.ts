@@ -1,4 +1,4 @@
-// What a round of the demo came to: its line in the closing table and in the JSON that scripts read.
+// Result of a round of the demo: its line in the closing table and in the JSON that scripts read.
 import { PHASES, type PhaseName } from '../../protocol/index.js';
 import type { RoundRow } from '../../scheduler/index.js';
 import { alignedLines } from '../common/table.js';
@@ -21,7 +21,7 @@ export interface RoundResult {
 
 const tenths = (ms: number): number => Math.round(10 * ms) / 10;
 
-/** `takenWallMs`: when the last of its messages was taken. All times since 1970. */
+/** `takenWallMs`: time at which the last of its messages was taken. All times since 1970. */
 export function roundResult(round: number, book: MessageBook, takenWallMs: number | undefined): RoundResult {
   const { row } = book;
   const { openedMs, standbyMs = openedMs, endedMs = 0, realtimeMs = endedMs } = row;
@@ -43,7 +43,7 @@ export function roundResult(round: number, book: MessageBook, takenWallMs: numbe
 
 const seconds = (ms: number): string => (ms / 1000).toFixed(ms < 9_950 ? 2 : 1);
 
-/** One line of what a round came to, with its team by the nodes' numbers. */
+/** One line with the result of a round, and its team by the nodes' numbers. */
 export function roundLine(result: RoundResult, row: RoundRow, numberOf: (node: string) => string): string {
   const { round, precomputeMs, realtimeMs, messagesIn, messagesOut, equal } = result;
   return [

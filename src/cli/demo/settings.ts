@@ -1,30 +1,30 @@
-// What the demo's scheduler goes by: the demo's options in the words of scheduler.toml.
+// Settings of the demo's scheduler: the demo's options as keys of scheduler.toml.
 import type { RoundFloors } from '../../protocol/index.js';
 import type { DemoOptions } from './options.js';
 
-/** Senders of the demo at most; a batch that is larger has senders with several messages. */
+/** Most senders of the demo; a larger batch has senders with several messages. */
 export const SENDERS_MAX = 1_000;
 /** The grain of the pipeline: large enough to keep an engine busy, small enough for a team's nodes to overlap. */
 const CHUNK_SLOTS = 64;
 const MINUTE_MS = 60_000;
-/** A batch closes when it is full; this is for one whose messages have come over from a failed round. */
+/** Time to collect a batch. It closes when it is full; this limit is for a batch whose messages have come over from a failed round. */
 const COLLECT_MS = 30_000;
 const COLLECT_MS_PER_ELEMENT = 5;
-/** Rounds held ready or on their way there, where demand decides between the two. */
+/** Least and most rounds held ready or on their way there; demand decides between the two. */
 const STOCK_MIN = 2;
 const STOCK_MAX = 8;
 /** All nodes share this machine: one team by itself keeps its cores busy, and more at once only make all of them late. */
 const PRECOMPUTING_PER_NODE = 2;
-/** Distinct senders that a round is run with, where there are as many. */
+/** Minimum of distinct senders of a round, if the demo has at least twice as many. */
 const MIN_SENDERS = 10;
 
-/** How long nodes wait for one that they cannot reach: they share few cores, and one that is slow is not lost. */
+/** Time after which a node that cannot be reached is lost. Long, because the nodes share few cores, and a slow one is not lost. */
 export const PEER_LOST_MS = 20_000;
 export const NODE_SETTINGS = { 'limits.peer_lost_ms': PEER_LOST_MS };
 
 const minSenders = (senders: number): number => Math.max(1, Math.min(MIN_SENDERS, Math.floor(senders / 2)));
 
-/** The demo's own network takes exactly the rounds that it was asked for, however small. */
+/** Floors of the demo's own network: exactly the rounds that it was asked for, however small. */
 export function demoFloors({ batch, group, teamSize }: DemoOptions): RoundFloors {
   return { team: teamSize, slots: batch, senders: minSenders(Math.min(batch, SENDERS_MAX)), groupBits: group.bits };
 }
@@ -32,7 +32,7 @@ export function demoFloors({ batch, group, teamSize }: DemoOptions): RoundFloors
 export function demoSettings(options: DemoOptions): Record<string, string | number> {
   const { rounds, batch, width, group, teamSize, teams } = options;
   const senders = Math.min(batch, SENDERS_MAX);
-  // One of the teams mixes. Where it is known how many rounds are wanted, no more are held ready.
+  // One of the teams mixes. If the number of rounds is known, no more are held ready.
   const most = teams === undefined ? Math.min(STOCK_MAX, rounds) : teams - 1;
   const least = teams === undefined ? Math.min(STOCK_MIN, most) : most;
   return {

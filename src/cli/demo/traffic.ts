@@ -12,17 +12,17 @@ import { type RoundResult, roundResult } from './results.js';
 import { demoFloors, PEER_LOST_MS, SENDERS_MAX } from './settings.js';
 
 /**
- * How long the scheduler may take to say that a round is over whose messages are known to be mixed: longer than nodes wait for one
- * that died when not all of them had its signature.
+ * Time in which the scheduler must report the end of a round whose messages are known to be mixed: longer than nodes wait for one that
+ * died before all of them had its signature.
  */
 const ROW_LIMIT_MS = 3 * PEER_LOST_MS;
-/** How long the nodes of such a round are asked for its outputs. */
+/** Time for which the nodes of such a round are asked for its outputs. */
 const OUTPUTS_LIMIT_MS = 20_000;
 const POLL_MS = 50;
 
 interface TrafficListener {
   onResult(result: RoundResult, row: RoundRow): void;
-  /** Messages that did not come out, by what their senders were told. */
+  /** Messages that did not come out, with the outcomes that their senders were told. */
   onUndelivered(outcomes: readonly MessageOutcome[]): void;
 }
 
@@ -65,8 +65,8 @@ export class DemoTraffic {
   }
 
   /**
-   * Sends one batch after the other, the next as soon as one is taken, until there were `rounds` of them or `signal` aborts; then
-   * follows all to their end. `patience` gives up what has not been taken by then.
+   * Sends one batch after the other, the next as soon as one is taken, until there were `rounds` of them or `signal` aborts; then follows
+   * all to their end. `patience`: messages that no round has taken by then are given up.
    */
   async run(signal: AbortSignal, patience: AbortSignal): Promise<void> {
     const ends: Promise<void>[] = [];
@@ -115,17 +115,17 @@ export class DemoTraffic {
     let book = this.#books.get(round);
     if (!book) {
       const { team } = await this.#awaitRow(round, () => true);
-      // At once: nodes keep the outputs of so many rounds only.
+      // Fetched at once, because nodes keep the outputs of a limited number of rounds.
       const { messages, invalidSlots } = await this.#fetchOutputs(round, team);
       const row = await this.#awaitRow(round, ({ state }) => isOver(state));
-      // Somebody else may have been as quick.
+      // Another call may have opened the book in the meantime.
       book = this.#books.get(round) ?? new MessageBook(row, messages, invalidSlots.length);
       this.#books.set(round, book);
     }
     return book;
   }
 
-  /** From any node of the team that has them: somebody may have died, or have a signature still to come. */
+  /** Fetches outputs from any node of the team that has them: a node may have died, or wait for a signature still to come. */
   async #fetchOutputs(round: RoundId, team: readonly NodeId[]) {
     const endMs = systemClock.nowMs() + OUTPUTS_LIMIT_MS;
     for (;;) {
@@ -143,8 +143,8 @@ export class DemoTraffic {
   }
 
   /**
-   * The scheduler's row of a round that has come out, as soon as it is as it should be. What the scheduler calls the round is its own
-   * affair, and so is one that it never sees the end of: the outputs, with every node's signature, are what counts.
+   * Gives the scheduler's row of a round that has come out, as soon as it `isGood`; after ROW_LIMIT_MS as it is. The scheduler's view of
+   * the round does not matter, nor does a round whose end it never sees: the outputs, with every node's signature, count.
    */
   async #awaitRow(round: RoundId, isGood: (row: RoundRow) => boolean): Promise<RoundRow> {
     const endMs = systemClock.nowMs() + ROW_LIMIT_MS;

@@ -1,4 +1,4 @@
-// A sender's connection to one node's gateway: typed calls that return what docs/protocol.md promises, or a MixError.
+// A sender's connection to one node's gateway: typed calls that return the values of docs/protocol.md, or a MixError.
 import {
   asMixError,
   equalBytes,
@@ -45,7 +45,7 @@ const OUTPUTS_DEADLINE_MS = 60_000;
 const PUZZLES_MAX = 4;
 /**
  * A sender waits, and tries again by itself while its node is away for a moment. A node that stays away is dialled every three seconds,
- * and does not hold up whoever asks several nodes.
+ * and does not hold up a caller that asks several nodes.
  */
 const SENDER_OPTIONS: Partial<HostOptions> = {
   auth: false,
@@ -55,7 +55,7 @@ const SENDER_OPTIONS: Partial<HostOptions> = {
   replyBytesMax: REPLY_BYTES_MAX,
 };
 
-/** Outputs as a node sent them: nothing about them is verified yet but their length. */
+/** Outputs as a node sent them: only their length is verified yet. */
 interface FetchedOutputs {
   readonly round: SignedRoundInfo;
   readonly outputs: Uint8Array;
@@ -72,7 +72,7 @@ export class GatewayClient {
   constructor(member: Member, network: string, options: Partial<HostOptions> = {}) {
     this.member = member;
     this.#network = network;
-    // A sender shows no certificate and signs nothing: what it submits carries MACs.
+    // A sender shows no certificate and signs nothing: its submissions carry MACs.
     const self = { network, id: '', sign: () => new Uint8Array(0) };
     const ports = { clock: systemClock, rng: systemRng, log: silentLog, metrics: this.#metrics };
     const facts = { ...peerFacts(member), address: member.gatewayAddress };
@@ -88,16 +88,16 @@ export class GatewayClient {
     return this.#send(attempt, this.#host.options.sendTimeoutMs);
   }
 
-  /** Everything that a sender asks for may be asked twice: a submission is known by its sender and salt. */
+  /** Makes a call. Every call of a sender may be repeated: a submission is known by its sender and salt. */
   #send<Reply>(attempt: Attempt<Reply>, timeoutMs: number): Promise<Reply> {
     const { signal } = new AbortController();
     return transmit(this.#host, this.#metrics, attempt, { lane: 'control', signal, timeoutMs, idempotent: true });
   }
 
-  /** Work that the node asked for when it was last asked. */
+  /** Work for a registration, in bits, as the node last demanded it. */
   #registerBits = 0;
 
-  /** The node's epoch key, signed by its identity. @throws MixError SIGNATURE_INVALID, MESSAGE_MALFORMED, LINK_* */
+  /** Fetches the node's epoch key, signed by its identity. @throws MixError SIGNATURE_INVALID, MESSAGE_MALFORMED, LINK_* */
   async describe(): Promise<{ readonly epoch: number; readonly epochKey: Uint8Array }> {
     const { node, identityKey } = this.member;
     const reply = await this.#call<NodeDescription__Output>((client, options, done) =>
@@ -114,8 +114,8 @@ export class GatewayClient {
   }
 
   /**
-   * Registers senders by their X25519 public keys, at most REGISTER_MAX; does the work that a node under load asks for.
-   * @throws MixError EPOCH_EXPIRED, REGISTRY_FULL, SHARE_USED; PUZZLE_REQUIRED where more is asked for than any node may ask
+   * Registers senders by their X25519 public keys, at most REGISTER_MAX; does the work that a node under load demands.
+   * @throws MixError EPOCH_EXPIRED, REGISTRY_FULL, SHARE_USED; PUZZLE_REQUIRED if the node demands more than any node may, or too often
    */
   async register(senderKeys: readonly Uint8Array[], epoch: number): Promise<void> {
     for (let tries = 1; ; tries++) {
@@ -129,7 +129,7 @@ export class GatewayClient {
       } catch (thrown) {
         const { code, values } = asMixError(thrown);
         const asked = Number(values.bits);
-        // Others came while this one was at work.
+        // The demand grew while this client was at work.
         if (code !== 'PUZZLE_REQUIRED' || tries >= PUZZLES_MAX || !(asked > bits)) throw thrown;
         this.#registerBits = asked;
       }
@@ -143,7 +143,7 @@ export class GatewayClient {
     if (senders.length !== request.senderKeys.length) throw malformed('register reply');
   }
 
-  /** Rounds that take messages now, as this node has heard; their signatures are not verified yet. */
+  /** Fetches the rounds that take messages now, as this node has heard; their signatures are not verified yet. */
   async rounds(): Promise<SignedRoundInfo[]> {
     const { rounds } = await this.#call<RoundsReply__Output>((client, options, done) =>
       client.rounds({}, options, done),
@@ -178,8 +178,8 @@ export class GatewayClient {
   }
 
   /**
-   * The outputs of a round; verify them before use (client/client.ts). `checkRound` throws where their RoundInfo is not
-   * what it should be: its size is believed, and memory taken for it, only after that.
+   * Fetches the outputs of a round; verify them before use (client/client.ts). `checkRound` throws if their RoundInfo is not the expected
+   * one: only after that their size is trusted, and memory taken for it.
    */
   outputs(round: RoundId, checkRound: (signed: SignedRoundInfo) => void): Promise<FetchedOutputs> {
     return this.#send((wire) => {

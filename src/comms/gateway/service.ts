@@ -1,5 +1,5 @@
-// The gateway: what a node offers to senders and receivers of messages. The server is known by its pinned certificate;
-// callers need none, because MACs authenticate what they submit, and outputs carry every node's signature.
+// The gateway: a node's service for senders and receivers of messages. The server is known by its pinned certificate; callers need none,
+// because MACs authenticate their submissions, and outputs carry every node's signature.
 import { digest, isRoundId, isSenderId, type NodeId, type RoundId, type SenderId } from '../../base/index.js';
 import type { SignedRoundInfo } from '../../protocol/index.js';
 import type { RegistrationDesk, RoundManager, SenderRegistry, Submission } from '../../round/index.js';
@@ -10,7 +10,7 @@ import { encodeRound } from '../roundCodec.js';
 /** Bytes of one frame of an output stream. */
 const FRAME_BYTES = 64 * 1024 - 1024;
 
-/** What a node's identity key signs about its epoch key. */
+/** Digest that a node's identity key signs for its epoch key. */
 export function descriptionDigest(network: string, node: NodeId, epoch: number, epochKey: Uint8Array): Uint8Array {
   return digest('node-description', network, node, epoch, epochKey);
 }
@@ -25,7 +25,7 @@ interface GatewayDeps {
   readonly runner: RoundManager;
   /** Rounds that take messages, here or elsewhere. */
   readonly collecting: () => readonly SignedRoundInfo[];
-  /** Told whenever somebody asks for them. */
+  /** Called on each request for these rounds. */
   readonly onWanted?: () => void;
 }
 
@@ -42,7 +42,7 @@ export function addGatewayService(server: grpc.Server, errors: CallErrors, deps:
     Describe: errors.unary('Describe', () => {
       const { epoch, publicKey: epochKey } = registry;
       const registerBits = registrations.difficultyBits;
-      // Once an epoch: anybody may ask, again and again.
+      // Signs once an epoch: anybody may ask, again and again.
       if (described?.epoch !== epoch) {
         described = { epoch, signature: sign(descriptionDigest(network, node, epoch, epochKey)) };
       }

@@ -1,5 +1,5 @@
-// A node's connection to its scheduler: the SchedulerPort over gRPC. A report is sent until it is acknowledged or the host's
-// retries are used up; following and reporting again after that is node/schedulerFollower.ts's business.
+// A node's connection to its scheduler: the SchedulerPort over gRPC. A report is sent until it is acknowledged or the host's retries are
+// used up; after that node/schedulerFollower.ts follows and reports again.
 import { MixError } from '../../base/index.js';
 import type { NodeReport, SchedulerPort, SignedUpdate } from '../../protocol/index.js';
 import {
@@ -17,7 +17,7 @@ import type { SchedulerClient as WireClient } from '../../transport/proto/genera
 import type { Update__Output } from '../../transport/proto/generated/millrace/v1/Update.js';
 import { decodeUpdate, encodeReport } from '../roundCodec.js';
 
-/** What a scheduler is called in handshakes, logs and metrics. */
+/** Name of a scheduler in handshakes, logs and metrics. */
 export const SCHEDULER_ID = 'scheduler';
 
 interface SchedulerAddress {
@@ -32,18 +32,18 @@ export class SchedulerClient implements SchedulerPort {
   readonly #hosts: HostManager;
   readonly #host: Host;
 
-  /** `hosts` is the caller's to close. */
+  /** The caller closes `hosts`. */
   constructor({ address, certificate, key }: SchedulerAddress, hosts: HostManager) {
     this.#hosts = hosts;
     const facts = { id: SCHEDULER_ID, address, certificates: [certificate], identityKey: key };
-    // The follower asks again by itself, and says so in the log.
+    // The follower asks again by itself, and logs it.
     this.#host = hosts.add(facts, { retriesMax: 1 });
   }
 
   async *updates(after: number, signal: AbortSignal, onOpen: () => void = () => {}): AsyncIterable<SignedUpdate> {
     if (signal.aborted) return;
     const { options } = this.#host;
-    // Opened by the same rules as any call; what comes afterwards lasts as long as the connection does.
+    // The stream is opened by the same rules as any call; after that it lasts as long as the connection.
     const stream = await transmit(
       this.#host,
       this.#hosts.deps.metrics,
@@ -55,13 +55,13 @@ export class SchedulerClient implements SchedulerPort {
           call.once('error', reject);
           call.once('end', () => reject(new MixError('LINK_DOWN', { peer: SCHEDULER_ID, detail: 'the stream ended' })));
         });
-        // Nobody else listens once the loop below is left, and cancelling is an error to the stream.
+        // No other listener is left after the loop below, and cancelling is an error to the stream.
         call.on('error', () => {});
         return { done: opened, cancel: () => call.cancel() };
       },
       { lane: 'control', signal, timeoutMs: options.sendTimeoutMs, idempotent: true },
     ).catch((thrown: unknown) => {
-      // Left while the stream was being opened: the scheduler may have it already, and that is no error either.
+      // Aborted while the stream was being opened: that is no error, though the scheduler may have the stream already.
       if (signal.aborted) return undefined;
       throw thrown;
     });
@@ -86,7 +86,7 @@ export class SchedulerClient implements SchedulerPort {
     );
     const { signal } = new AbortController();
     const { sendTimeoutMs: timeoutMs } = this.#host.options;
-    // A code is used once: whether it was, a second attempt could not tell from whether it is wrong.
+    // Not repeated here: the follower registers again on its next connection.
     await transmit(this.#host, this.#hosts.deps.metrics, attempt, {
       lane: 'control',
       signal,
@@ -100,7 +100,7 @@ export class SchedulerClient implements SchedulerPort {
       client.report(encodeReport(report), metadata, options, done),
     );
     const { sendTimeoutMs: timeoutMs } = this.#host.options;
-    // What a node says of itself, or of a round's stage, is true again when it comes again.
+    // A report may arrive twice: the second one changes nothing.
     await transmit(this.#host, this.#hosts.deps.metrics, attempt, {
       lane: 'control',
       signal,

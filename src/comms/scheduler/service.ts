@@ -1,5 +1,5 @@
-// The scheduler service on the wire: a stream of updates down to each node, reports up. It knows nothing of scheduling; the
-// feed behind it does. Nodes are known by their pinned certificates.
+// The scheduler service on the wire: a stream of updates down to each node, reports up. It knows nothing of scheduling; the feed behind
+// it does. The pinned certificate identifies a node.
 import type { NodeId } from '../../base/index.js';
 import type { Member, NodeReport, SignedUpdate } from '../../protocol/index.js';
 import { type AuthContext, type CallErrors, grpc, require_, services } from '../../transport/index.js';
@@ -7,11 +7,11 @@ import type { SchedulerHandlers } from '../../transport/proto/generated/millrace
 import type { Update as WireUpdate } from '../../transport/proto/generated/millrace/v1/Update.js';
 import { decodeReport, encodeUpdate } from '../roundCodec.js';
 
-/** What a scheduler does for the nodes that are connected to it. */
+/** A scheduler's services for the nodes that are connected to it. */
 export interface SchedulerFeed {
-  /** Calls `push` with every update above `after`, in order, those to come included; returns what ends it. */
+  /** Calls `push` with every present and future update above `after`, in order; returns a function that ends this. */
   subscribe(node: NodeId, after: number, push: (update: SignedUpdate) => void): () => void;
-  /** Resolves when what follows from it is written down: only then it is acknowledged. */
+  /** Resolves when the consequences of the report are stored: only then it is acknowledged. */
   onReport(node: NodeId, report: NodeReport): Promise<void> | void;
   /** @throws MixError REGISTRATION_REFUSED, REGISTRATION_LIMIT */
   register(node: NodeId, code: string): Promise<void>;
@@ -20,12 +20,12 @@ export interface SchedulerFeed {
 /** Registration codes are short: a person reads them out. */
 const CODE_LENGTH_MAX = 256;
 
-/** Updates that a node may leave unread before its stream is ended: it asks again from where it is. */
+/** Updates that a node may leave unread before its stream is ended; the node then asks again from its last update on. */
 const BACKLOG_MAX = 1_000;
 
-/** What updates are written to: a call's stream. */
+/** A call's stream, to which updates are written. */
 export interface UpdateStream {
-  /** False where the update waits to be read. */
+  /** False if the update waits to be read. */
   write(update: WireUpdate): boolean;
   end(): void;
   once(event: 'cancelled' | 'error' | 'close', listener: () => void): unknown;
@@ -43,7 +43,7 @@ export function addSchedulerService(
         const { node } = identify(call.getAuthContext());
         const { after } = call.request;
         require_(Number.isSafeInteger(after) && after >= 0, 'after');
-        // Headers at once: the node knows that it is connected before there is any update.
+        // Sends headers at once, so that the node knows that it is connected before there is any update.
         call.sendMetadata(new grpc.Metadata());
         pushUpdates(feed, node, after, call);
       } catch (thrown) {
@@ -87,6 +87,6 @@ export function pushUpdates(
     stop();
     call.end();
   });
-  // It may be over before it began: what was kept for a late node can be too much at once.
+  // The stream may be over already: the updates that were kept for a late node can be too many at once.
   if (over) unsubscribe();
 }

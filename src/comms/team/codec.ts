@@ -1,5 +1,5 @@
-// Team messages and batch frames between their wire form and their meaning. Decoders take nothing on trust: a field that
-// is missing, of the wrong length or not one of its values is MESSAGE_MALFORMED, and nothing was allocated for it.
+// Codec of team messages and batch frames. Decoders trust nothing: a field that is missing, of the wrong length or not one of its values
+// is MESSAGE_MALFORMED, before anything is allocated for it.
 
 import { concat, fromHex, isErrorCode, isNodeId, isRoundId, type SenderId, toHex } from '../../base/index.js';
 import { MAC_BYTES, REJECTION_REASONS, SALT_BYTES, SIGNATURE_BYTES, type SlotRejection } from '../../cmix/index.js';
@@ -25,12 +25,12 @@ import type { TeamEnvelope, TeamEnvelope__Output } from '../../transport/proto/g
 const EMPTY = new Uint8Array(0);
 const DIGEST = 32;
 const DETAIL_MAX = 500;
-/** A round error: its detail, a code, two names, a signature. */
+/** Most bytes of `heard`, a round error: its detail, a code, two names, a signature. */
 const HEARD_BYTES_MAX = 4_096;
 const REJECTION_BYTES = 5;
 const SENDER = 32;
 const CLAIM_BYTES = SENDER + SALT_BYTES + DIGEST + MAC_BYTES;
-/** A batch has no more slots. */
+/** Most rejections: a batch has no more slots. */
 const REJECTIONS_MAX = SLOTS_MAX;
 
 export function encodeEnvelope(signed: SignedTeamMessage): TeamEnvelope {
@@ -144,7 +144,7 @@ export function encodeClaims(claims: readonly Claim[]): Uint8Array {
   return concat(claims.flatMap(({ sender, salt, payloadDigest, mac }) => [fromHex(sender)!, salt, payloadDigest, mac]));
 }
 
-/** @throws MixError MESSAGE_MALFORMED, before anything is made of them */
+/** @throws MixError MESSAGE_MALFORMED, before anything is allocated for them */
 export function decodeClaims(bytes: Uint8Array): Claim[] {
   const count = bytes.length / CLAIM_BYTES;
   require_(Number.isInteger(count) && count <= CLAIMS_MAX, 'claims');
@@ -162,7 +162,7 @@ export function decodeClaims(bytes: Uint8Array): Claim[] {
 export const encodeClaimRejections = (rejections: readonly ClaimRejection[]): Uint8Array =>
   encodeRejections(rejections.map(({ index, reason }) => ({ slot: index, reason })));
 
-/** What a member rejects of `count` claims. @throws MixError MESSAGE_MALFORMED */
+/** Decodes a member's rejections of `count` claims. @throws MixError MESSAGE_MALFORMED */
 export function decodeClaimRejections(bytes: Uint8Array, count: number): ClaimRejection[] {
   require_(bytes.length <= count * REJECTION_BYTES, 'rejections');
   return decodeRejections(bytes).map(({ slot: index, reason }) => {
@@ -199,9 +199,9 @@ function varint(value: number): number[] {
 }
 
 /**
- * The frame of a chunk, written once: where grpc-js copies a serialized message behind its own five bytes, this writes the frame there.
- * Of a message, grpc-js uses its length and `copy` and nothing else, as long as the channel does not compress (compression-filter.js,
- * IdentityHandler). The contents are read then, and again where grpc-js repeats a call: they never change (BatchSource).
+ * The frame of a chunk, written once: grpc-js copies a serialized message behind its own five bytes, and this class writes the frame
+ * right there. Of a message, grpc-js uses only its length and `copy`, as long as the channel does not compress (compression-filter.js,
+ * IdentityHandler). The contents are read at that moment, and again if grpc-js repeats a call: they never change (BatchSource).
  */
 class ChunkFrame {
   readonly length: number;
@@ -222,12 +222,12 @@ class ChunkFrame {
   }
 }
 
-/** A frame as grpc-js takes it, of the very bytes that the serializer of the service gives. */
+/** Serializes a frame for grpc-js, to the same bytes as the serializer of the service. */
 export function serializeFrame(frame: BatchFrame): Buffer {
   const { index, content } = frame.chunk ?? {};
   if (index === undefined || !(content instanceof Uint8Array)) {
     return services.Team.service.Transfer.requestSerialize(frame);
   }
-  // No Buffer, but all of one that is used.
+  // Not a Buffer, but it has all of a Buffer that grpc-js uses.
   return new ChunkFrame(index, content) as Pick<Buffer, 'length'> as Buffer;
 }

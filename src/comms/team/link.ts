@@ -1,6 +1,6 @@
-// The Link port over gRPC. One call is one attempt, for the rounds insist by themselves (round/exchange/retryingSender.ts); what comms mends on
-// the way is what they cannot see: a token or certificate that has changed. Precomputation and realtime have connections of
-// their own, so that a realtime chunk never waits behind a precomputation's megabytes.
+// The Link port over gRPC. One call is one attempt, because the rounds retry by themselves (round/exchange/retryingSender.ts); comms
+// repairs only what the rounds cannot see: a token or certificate that has changed. Precomputation and realtime have connections of their
+// own, so that a realtime chunk never waits behind a precomputation's megabytes.
 import { type BootId, isBootId, MixError, type NodeId, type RoundId, systemClock } from '../../base/index.js';
 import {
   type BatchPhase,
@@ -39,7 +39,7 @@ import type { TeamClient } from '../../transport/proto/generated/millrace/v1/Tea
 import type { WarmFrame } from '../../transport/proto/generated/millrace/v1/WarmFrame.js';
 import { decodeClaimRejections, encodeClaims, encodeEnvelope, serializeFrame } from './codec.js';
 
-/** Rounds ask again themselves, after pauses of up to a second: hosts must not wait for longer. */
+/** Rounds retry by themselves, after pauses of up to a second: hosts must not wait for longer. */
 export const TEAM_HOST_OPTIONS: Partial<HostOptions> = {
   retriesMax: 0,
   backoff: { firstMs: 25, longestMs: 1_000 },
@@ -48,7 +48,7 @@ export const TEAM_HOST_OPTIONS: Partial<HostOptions> = {
 
 /** 5 Mbit/s: a link that is slower than this is not worth warming. */
 const SLOW_LINK_BITS_PER_MS = 5_000;
-/** A frame of bytes that mean nothing. */
+/** A frame of meaningless bytes. */
 const FILLER = new Uint8Array(64 * 1024);
 
 export class TeamLink implements Link, LinkProbe {
@@ -58,14 +58,14 @@ export class TeamLink implements Link, LinkProbe {
   readonly #roundTrips = new Map<NodeId, number>();
   readonly #clockOffsets = new Map<NodeId, number>();
 
-  /** `hosts` is the caller's to close. */
+  /** The caller closes `hosts`. */
   constructor(membership: () => Membership, hosts: HostManager, options: Partial<HostOptions> = {}) {
     this.#membership = membership;
     this.#hosts = hosts;
     this.#options = { ...TEAM_HOST_OPTIONS, ...options };
   }
 
-  /** Forgets what was measured of whoever is a member no more. */
+  /** Forgets the measurements of nodes that are no members any more. */
   membershipChanged(): void {
     const membership = this.#membership();
     for (const measured of [this.#roundTrips, this.#clockOffsets]) {
@@ -89,7 +89,7 @@ export class TeamLink implements Link, LinkProbe {
   ): Promise<readonly ClaimRejection[]> {
     const request = { round, claims: encodeClaims(claims) };
     const attempt: Attempt<ScreenReply__Output> = (wire) => {
-      // A peer of 1.1 judges when the batch is closed; what it rejects then becomes a dummy.
+      // A peer of protocol 1.1 judges when the batch is closed; a slot that it rejects then becomes a dummy.
       if (!hasFeature(wire.hello, 'screen')) {
         return { done: Promise.resolve({ rejections: Buffer.alloc(0) }), cancel: () => {} };
       }
@@ -104,7 +104,7 @@ export class TeamLink implements Link, LinkProbe {
   async ping(to: NodeId, signal: AbortSignal): Promise<BootId> {
     let startMs = 0;
     const attempt = unary<TeamClient, PingReply__Output>(services.Team, (client, metadata, options, done) => {
-      // From here, so that what is measured is the round trip and not the dialling.
+      // The clock starts here, to measure the round trip without the dialling.
       startMs = systemClock.nowMs();
       return client.ping({}, metadata, options, done);
     });
@@ -112,7 +112,7 @@ export class TeamLink implements Link, LinkProbe {
     const endMs = systemClock.nowMs();
     if (!isBootId(bootId)) throw new MixError('MESSAGE_MALFORMED', { what: 'boot id', peer: to });
     const roundTripMs = endMs - startMs;
-    // What it said was true half a round trip ago.
+    // The peer read its clock half a round trip ago.
     if (timeMs > 0) this.#clockOffsets.set(to, timeMs + roundTripMs / 2 - systemClock.wallMs());
     this.#roundTrips.set(to, roundTripMs);
     this.#hosts.deps.metrics.roundTrip(to, roundTripMs);
@@ -147,7 +147,7 @@ export class TeamLink implements Link, LinkProbe {
     const { stallMs } = this.#host(to).options;
     let startMs = 0;
     const attempt: Attempt<unknown> = (wire) => {
-      // A peer of 1.0 has a connection now, which is all that can be done for it.
+      // A peer of protocol 1.0 has a connection now, which is all that can be done for it.
       if (!hasFeature(wire.hello, 'warm')) return { done: Promise.resolve(), cancel: () => {} };
       startMs = systemClock.nowMs();
       return clientStream(
@@ -193,7 +193,7 @@ export class TeamLink implements Link, LinkProbe {
       lane,
       signal,
       timeoutMs: timeoutMs ?? host.options.sendTimeoutMs,
-      // Receivers take every message and every slot of a phase once, whatever comes again.
+      // Receivers take every message and every slot of a phase once; repeats change nothing.
       idempotent: true,
     });
   }
@@ -201,7 +201,7 @@ export class TeamLink implements Link, LinkProbe {
 
 const chooseLane = (phase: BatchPhase): Lane => (isRealtime(phase) ? 'realtime' : 'precompute');
 
-/** Header, chunks as they become ready, trailer. */
+/** Writes the header, chunks as they become ready, and the trailer. */
 async function writeBatch(
   source: BatchSource,
   write: (frame: BatchFrame) => Promise<void>,

@@ -1,5 +1,5 @@
-// The team service: takes messages and batch streams from teammates and hands them to the rounds. Who calls is known from
-// the pinned certificate; a stream is checked frame by frame, so that a wrong one ends at its first wrong byte.
+// The team service: takes messages and batch streams from teammates and hands them to the rounds. The pinned certificate identifies the
+// caller; a stream is checked frame by frame, so that a wrong one ends at its first wrong frame.
 import { asMixError, isRoundId, MixError, systemClock } from '../../base/index.js';
 import { type BatchSink, type LinkReceiver, type Member, TEAM_SIZE_MAX } from '../../protocol/index.js';
 import {
@@ -25,10 +25,10 @@ interface TeamServiceDeps {
   readonly idleMs: number;
 }
 
-/** As much as a batch of 65,536 slots of one element of 4096 bits has; more warms nothing. */
+/** Most bytes of one warming: a batch of 65,536 slots of one element of 4096 bits; more warms nothing. */
 const WARM_BYTES_MAX = 1 << 25;
 const CIRCLE_ID_BYTES = 16;
-/** The last hop is the first member again. */
+/** The last hop leads back to the first member. */
 const HOPS_MAX = TEAM_SIZE_MAX;
 
 export function addTeamService(server: grpc.Server, errors: CallErrors, deps: TeamServiceDeps): void {
@@ -157,7 +157,7 @@ class IncomingStream {
 
   #onEnd(): void {
     if (this.#ended) return;
-    // A cancelled stream ends, too, and says only then that it was cancelled.
+    // A cancelled stream ends, too, and reports its cancellation only after that.
     setImmediate(() => this.#fail(malformed('stream ended without trailer')));
   }
 
@@ -178,7 +178,7 @@ class IncomingStream {
     const idle = () => this.#fail(new MixError('CHUNK_MISSING', { idleMs: this.#idleMs }));
     this.#idle = setTimeout(idle, this.#idleMs);
     this.#idle.unref();
-    // A refused stream need not be read to its end.
+    // A cancelled stream is not read to its end.
     if (this.#call.cancelled) this.#fail(new MixError('ABORTED'));
   }
 }

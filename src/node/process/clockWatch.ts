@@ -1,29 +1,32 @@
-// Whether this machine's clock is right, by what others say: certificates have times, and a clock that is hours wrong cuts a node off
-// while everything on it looks well. What it is compared with is the median of the team, which no single member can move.
+// Checks this machine's clock by other members: certificates have validity times, and a clock that is hours wrong cuts a node off while
+// everything on it looks well. The reference is the median of the members' clocks, which no single member can move.
 import type { NodeId } from '../../base/index.js';
 
-/** A certificate's time, milliseconds since 1970. */
+/** A certificate's validity time, ms since 1970. */
 export interface ValidTime {
   readonly node: NodeId;
   readonly fromMs: number;
   readonly toMs: number;
 }
 
-/** A fault of the clock, and whether a node can mix with it. */
+/** A fault of the clock; `fatal` if a node cannot mix with it. */
 interface ClockTrouble {
   readonly reason: string;
   readonly fatal: boolean;
 }
 
-/** Clocks that are kept by NTP differ by milliseconds; beyond the first bound one is not, beyond the second certificates are at risk. */
+/**
+ * Clock errors that are reported, and that are fatal. Clocks that NTP keeps differ by milliseconds: beyond the first bound a clock is not
+ * kept by NTP, beyond the second certificates are at risk.
+ */
 const SAID_MS = 10_000;
 const FATAL_MS = 5 * 60_000;
-/** Members whose clocks are known, below which a median is one voice. */
+/** Least number of members whose clocks are known: with fewer, the median is one member's word. */
 const KNOWN_MIN = 2;
 
 /**
- * How far this clock is ahead of the median of all that are known, its own included; undefined where too few are known.
- * @param offsetsMs by how much each other member's clock is ahead of this one
+ * Lead of this clock over the median of all known clocks, its own included; undefined if too few are known.
+ * @param offsetsMs lead of each other member's clock over this one
  */
 export function clockErrorMs(offsetsMs: readonly number[]): number | undefined {
   if (offsetsMs.length < KNOWN_MIN) return undefined;
@@ -42,7 +45,7 @@ export function clockTrouble(
   const clock = new Date(wallMs).toISOString();
   const early = others.filter(({ fromMs }) => wallMs < fromMs).length;
   const late = others.filter(({ toMs }) => wallMs > toMs).length;
-  // All certificates of a network are not wrong at the same time: the clock is.
+  // If half of the members' certificates seem out of their time, the clock is wrong and not they.
   for (const [count, what] of [
     [early, 'before'],
     [late, 'after'],

@@ -1,23 +1,23 @@
-// How many files and connections the process may have open, and who gets them: a stranger that takes all of them would take the team's
+// Limit of this process's open files and connections, and its division: strangers that took all of them would take the team's
 // connections, the operator's page and the store with them.
 import { readFileSync } from 'node:fs';
 
-/** Where the system does not say: what many give a process. */
+/** Assumed limit if the system does not tell it: a common default. */
 const UNKNOWN_LIMIT = 1_024;
 const LIMITS_FILE = '/proc/self/limits';
-/** The store, logs, engine threads, libraries, and what Node.js itself holds. */
+/** Descriptors of the store, logs, engine threads, libraries, and Node.js itself. */
 const PROCESS = 96;
 /** Connections of the HTTP address. */
 const HTTP = 64;
-/** Lanes to and from a member, with what is being dialled while another is still to be closed. */
+/** Connections of the lanes to and from a member, including those being dialled while others are still to be closed. */
 const EACH_MEMBER = 12;
-/** A network grows while its nodes run. */
+/** Least number of members to allow for: a network grows while its nodes run. */
 const MEMBERS_MIN = 8;
-/** Connections of those who are no members, or not yet known to be, to the team's port. */
+/** Connections to the team's port from callers that are no members, or not yet known to be. */
 const TEAM_STRANGERS = 32;
 
 interface Descriptors {
-  /** What the process may have open. */
+  /** Limit of open descriptors (RLIMIT_NOFILE, soft). */
   readonly limit: number;
   /** Connections to the team's port. */
   readonly team: number;
@@ -31,12 +31,12 @@ export function descriptorLimit(read: () => string = () => readFileSync(LIMITS_F
     const soft = /^Max open files\s+(\d+|unlimited)/m.exec(read())?.[1];
     return soft === 'unlimited' ? Infinity : Number(soft ?? UNKNOWN_LIMIT);
   } catch {
-    // Only Linux has the file; a share of a guess is still a share.
+    // Only Linux has the file; elsewhere the shares are of an assumed limit.
     return UNKNOWN_LIMIT;
   }
 }
 
-/** Shares of a limit: the team's, the store's and HTTP's are kept, strangers have what is left, at most `most`. */
+/** Divides a limit: the process itself, HTTP and the team have their shares, strangers have what is left, at most `most`. */
 export function descriptorShares(limit: number, members: number, most: number): Descriptors {
   const team = Math.min(most, Math.max(members, MEMBERS_MIN) * EACH_MEMBER + TEAM_STRANGERS);
   const left = limit - PROCESS - HTTP - team;

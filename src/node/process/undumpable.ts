@@ -1,6 +1,7 @@
-// Keeps the memory of a process, keys and round secrets, out of core files and out of the reach of other programs of the same user.
-// Both bounds are set: the kernel ignores the size limit where core files are piped to a collector, and a process that is not dumpable
-// leaves none anywhere, takes no debugger of its own user, and its /proc files are root's.
+// Keeps the memory of a process, keys and round secrets, out of core files and out of the reach of other programs of the same user. Both
+// bounds are set: the kernel ignores the size limit if core files are piped to a collector, and a process that is not dumpable leaves
+// none anywhere, takes no debugger of its own user, and its /proc files are root's. Apart from node.ts because the commands call it
+// before the first key is read.
 import koffi from 'koffi';
 import type { Logger } from '../../base/log.js';
 
@@ -8,12 +9,12 @@ import type { Logger } from '../../base/log.js';
 const PR_GET_DUMPABLE = 3;
 const PR_SET_DUMPABLE = 4;
 const RLIMIT_CORE = 4;
-/** Of a `struct rlimit`: the soft and the hard limit. */
+/** Size of a `struct rlimit`: the soft and the hard limit. */
 const RLIMIT_BYTES = 16;
 
 /**
- * Makes this process undumpable and sets RLIMIT_CORE to 0, for all its threads and for good. Before the first key is read.
- * @returns why not, undefined where both hold; never throws
+ * Makes this process undumpable and sets RLIMIT_CORE to 0, for all its threads and for good. Call it before the first key is read.
+ * @returns the reason if either fails, undefined if both hold; never throws
  */
 export function forbidCoreFiles(platform: string = process.platform): string | undefined {
   if (platform !== 'linux') return `not known how to on ${platform}`;
@@ -30,7 +31,7 @@ export function forbidCoreFiles(platform: string = process.platform): string | u
   }
 }
 
-/** Says in the log what {@link forbidCoreFiles} came to. */
+/** Logs the result of {@link forbidCoreFiles}. */
 export function sayCoreFiles(log: Logger, why: string | undefined): void {
   if (why === undefined) log.info('no core files, no debugger: memory stays within this process');
   else log.warn({ why }, 'keys in memory may get into core files: switch them off (ulimit -c 0)');

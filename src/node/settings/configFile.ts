@@ -1,7 +1,6 @@
-// How a configuration is read and written. A schema says everything: which keys there are, what they may be, their defaults and what
-// they mean. A TOML file gives values, environment variables override it (PREFIX_SECTION_KEY), flags override both
-// (section.key=value), unknown keys are refused, and every error names its key. The commented file that init writes comes from the
-// same schema.
+// Reads and writes configurations. A schema defines everything: the keys, their types, their defaults and their meaning. A TOML file
+// gives values, environment variables override it (PREFIX_SECTION_KEY), flags override both (section.key=value), unknown keys are
+// refused, and every error names its key. The commented file that init writes comes from the same schema.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'smol-toml';
@@ -10,13 +9,13 @@ import { MixError } from '../../base/index.js';
 
 type Table = Record<string, unknown>;
 
-/** What the commented file says of a key or a section. */
+/** Text on a key or a section in the commented file. */
 interface KeyNote {
   /** Comment lines. */
   readonly about?: string;
-  /** The value to begin with where a key has no default. */
+  /** Initial value of a key that has no default. */
   readonly first?: unknown;
-  /** The value of a key that stands in a comment: most do without it. */
+  /** Value of a key that is commented out, because most do without it. */
   readonly commented?: unknown;
 }
 
@@ -42,12 +41,12 @@ export function validated<T>(type: z.ZodType<T>, value: unknown, file: string): 
   throw new MixError('CONFIG_INVALID', { file, key: at || '(top level)', why: issue?.message ?? '' });
 }
 
-/** A value as a flag or a variable writes it: TOML where it is that, else text. */
+/** Parses the value of a flag or a variable: TOML if it is that, else text. */
 function parseValue(text: string): unknown {
   try {
     return parse(`value = ${text}`).value;
   } catch {
-    // No TOML: text, and the schema says whether text may stand there.
+    // Not TOML, so it is text; the schema decides whether text may stand there.
     return text;
   }
 }
@@ -65,13 +64,16 @@ function set(target: Table, [head = '', ...rest]: readonly string[], value: unkn
   target[head] = next;
 }
 
-/** The keys below a section; undefined where the field is none. */
+/** The keys below a section; undefined if the field is no section. */
 function sectionKeys(field: z.core.$ZodType): Readonly<Record<string, z.core.$ZodType>> | undefined {
   const inner = field instanceof z.ZodPrefault ? field.def.innerType : field;
   return inner instanceof z.ZodObject ? inner.shape : undefined;
 }
 
-/** Environment variables that name a key: with the prefix MILLRACE, MILLRACE_LOG_LEVEL is log.level, MILLRACE_DATA_DIR is data_dir. */
+/**
+ * Values of environment variables that name a key: with the prefix MILLRACE, MILLRACE_LOG_LEVEL is log.level, MILLRACE_DATA_DIR is
+ * data_dir.
+ */
 function fromEnvironment(schema: z.ZodObject, { prefix, env }: Overrides): [readonly string[], unknown][] {
   const paths = Object.entries(schema.shape).flatMap(([name, field]) => {
     const below = sectionKeys(field);
@@ -83,16 +85,16 @@ function fromEnvironment(schema: z.ZodObject, { prefix, env }: Overrides): [read
   });
 }
 
-/** What overrides a file. */
+/** Values that override a file. */
 interface Overrides {
-  /** Of environment variables: a node's and a scheduler's of one machine must not meet. */
+  /** Prefix of environment variables: those of a node and of a scheduler on one machine must differ. */
   readonly prefix: string;
   readonly env: NodeJS.ProcessEnv;
   /** `section.key=value` each. */
   readonly flags: readonly string[];
 }
 
-/** A configuration file with what the environment and flags override. @throws MixError CONFIG_INVALID naming file and key */
+/** Reads a configuration file; environment and flags override it. @throws MixError CONFIG_INVALID naming file and key */
 export function readConfig<T>(schema: z.ZodObject & z.ZodType<T>, file: string, overrides: Overrides): T {
   const merged = readToml(file);
   for (const [path, value] of fromEnvironment(schema, overrides)) set(merged, path, value);
@@ -104,10 +106,10 @@ export function readConfig<T>(schema: z.ZodObject & z.ZodType<T>, file: string, 
   return validated<T>(schema, merged, file);
 }
 
-/** A file without overrides. @throws MixError CONFIG_INVALID naming file and key */
+/** Reads a file without overrides. @throws MixError CONFIG_INVALID naming file and key */
 export const readPlain = <T>(type: z.ZodType<T>, file: string): T => validated(type, readToml(file), file);
 
-/** A path that stands in a file: relative to that. */
+/** Resolves a path that stands in a file: relative to that file. */
 export const pathIn = (file: string, path: string): string => resolve(dirname(file), path);
 
 function written(value: unknown): string {
@@ -124,7 +126,7 @@ function keyLines(name: string, field: z.core.$ZodType, given: unknown): string[
 }
 
 /**
- * A commented file of all keys, those with `values` where they are given, the others as they are by default.
+ * Makes a commented file of all keys, with `values` for those that are given, and defaults for the others.
  * @param intro the comment at its head
  */
 export function commentedFile(schema: z.ZodObject, intro: string, values: Table = {}): string {

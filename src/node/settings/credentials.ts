@@ -1,6 +1,6 @@
-// What a node is and whom it trusts: identity key, certificates, membership list and scheduler, as its files say. Certificate and
-// membership list may change while it runs: a node that is told to (SIGHUP) reads them again, and everything that uses them
-// asks here for what holds now. A file that cannot be used changes nothing.
+// A node's credentials and the parties that it trusts: identity key, certificates, membership list and scheduler, from its files.
+// Certificate and membership list may change while the node runs: on SIGHUP it reads them again, and everything that uses them asks here
+// for the present ones. A file that cannot be used changes nothing.
 
 import { MixError } from '../../base/index.js';
 import type { SigningKey } from '../../cmix/index.js';
@@ -18,7 +18,7 @@ interface SchedulerFacts {
   readonly key: Uint8Array;
 }
 
-/** What a reload has changed. */
+/** Changes by a reload. */
 interface CredentialsChange {
   readonly certificate: boolean;
   readonly membership: boolean;
@@ -31,7 +31,7 @@ export class Credentials {
   #certificate: CertificatePair;
   #membership: Membership;
 
-  /** Reads everything. @throws MixError CONFIG_INVALID, CERTIFICATE_INVALID, PEER_UNKNOWN where the node is not on its list */
+  /** Reads everything. @throws MixError CONFIG_INVALID, CERTIFICATE_INVALID, PEER_UNKNOWN if the node is not on its list */
   constructor(config: NodeConfig) {
     this.#config = config;
     this.key = loadSigningKey(config.identity.key_file);
@@ -52,7 +52,7 @@ export class Credentials {
   }
 
   /**
-   * Reads certificate and membership list again; nothing changes where either cannot be used.
+   * Reads certificate and membership list again; nothing changes if either cannot be used.
    * @throws MixError CONFIG_INVALID, CERTIFICATE_INVALID, PEER_UNKNOWN
    */
   reload(): CredentialsChange {
@@ -90,7 +90,7 @@ export class Credentials {
   }
 }
 
-/** Everything that a membership list says. */
+/** The content of a membership list as text, for comparison; a node id stands for its identity key. */
 function membershipText({ generation, members }: Membership): string {
   const entries = members.map((member) => [
     member.node,

@@ -1,4 +1,4 @@
-// Key credentials on disk: a node's Ed25519 identity seed (64 hex digits, readable by its owner only) and its TLS certificate.
+// Key files: a node's Ed25519 identity seed (64 hex digits, readable by its owner only) and its TLS certificate.
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fromHex, MixError, Secret, systemRng, toHex } from '../../base/index.js';
@@ -17,26 +17,26 @@ export const keyFilesIn = (directory: string): KeyFiles => ({
   certificateKeyFile: join(directory, 'certificate.key'),
 });
 
-/** Writes a new file that only its owner may read, whatever the umask. @throws Error where it exists */
+/** Writes a new file that only its owner may read, whatever the umask. @throws Error if it exists */
 export function writePrivate(file: string, text: string): void {
   writeFileSync(file, text, { mode: 0o600, flag: 'wx' });
   chmodSync(file, 0o600);
 }
 
-/** Makes a directory that only its owner may enter, whatever the umask, where there is none. */
+/** Makes a directory that only its owner may enter, whatever the umask, unless it exists. */
 export function makePrivateDirectory(directory: string): void {
   if (existsSync(directory)) return;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   chmodSync(directory, 0o700);
 }
 
-/** Where a node or scheduler keeps its data. @throws MixError CONFIG_INVALID where it is there and open to others */
+/** Makes the data directory of a node or scheduler, unless it exists. @throws MixError CONFIG_INVALID if it is open to others */
 export function openDataDirectory(directory: string): void {
   makePrivateDirectory(directory);
   checkPrivate(directory, '700');
 }
 
-/** Creates an identity and a certificate for it. @throws MixError CONFIG_INVALID where one of the files is there already */
+/** Creates an identity and a certificate for it. @throws MixError CONFIG_INVALID if one of the files exists */
 export async function createKeyFiles(files: KeyFiles, certificateDays: number): Promise<SigningKey> {
   for (const file of Object.values(files)) {
     if (existsSync(file)) throw new MixError('CONFIG_INVALID', { file, why: 'it exists; keys are never overwritten' });
@@ -58,7 +58,7 @@ function read(file: string): string {
   }
 }
 
-/** @throws MixError CONFIG_INVALID where the file is missing, malformed, or readable by others */
+/** @throws MixError CONFIG_INVALID if the file is missing, malformed, or readable by others */
 export function loadSigningKey(file: string): SigningKey {
   const seed = fromHex(read(file).trim());
   if (seed?.length !== 32) throw new MixError('CONFIG_INVALID', { file, why: 'expected 64 hex digits' });
@@ -66,7 +66,7 @@ export function loadSigningKey(file: string): SigningKey {
   return SigningKey.fromSeed(new Secret(seed));
 }
 
-/** A registration code. @throws MixError CONFIG_INVALID where the file is missing, empty, or readable by others */
+/** Reads a registration code. @throws MixError CONFIG_INVALID if the file is missing, empty, or readable by others */
 export function loadCode(file: string): Secret {
   const code = read(file).trim();
   if (code === '') throw new MixError('CONFIG_INVALID', { file, why: 'it is empty' });
@@ -79,7 +79,7 @@ function checkPrivate(path: string, mode = '600'): void {
   throw new MixError('CONFIG_INVALID', { file: path, why: `others may read it: chmod ${mode} ${path}` });
 }
 
-/** @throws MixError CONFIG_INVALID where a file is missing, or the key readable by others */
+/** @throws MixError CONFIG_INVALID if a file is missing, or the key readable by others */
 export function loadCertificate(files: Pick<KeyFiles, 'certificateFile' | 'certificateKeyFile'>): CertificatePair {
   const pair = { certificate: read(files.certificateFile), privateKey: read(files.certificateKeyFile) };
   checkPrivate(files.certificateKeyFile);

@@ -1,4 +1,5 @@
-// The membership list as a file, the same one on every node: members, their addresses, identity keys and pinned certificates.
+// The membership list as a file, the same one on every node: members, their addresses, identity keys and pinned certificates. Apart from
+// the configurations because nodes, schedulers and commands all read it.
 import { z } from 'zod';
 import { checkText, fromHex, isNodeId, MixError, toHex } from '../../base/index.js';
 import { type Member, Membership } from '../../protocol/index.js';
@@ -39,7 +40,7 @@ export function loadMembership(file: string): Membership {
   return new Membership(generation, list);
 }
 
-/** One member's entry of a membership file. */
+/** Writes one member's entry of a membership file. */
 export function membershipEntry(member: Member): string {
   const { node, address: team, gatewayAddress, identityKey, certificate, nextCertificate } = member;
   return [

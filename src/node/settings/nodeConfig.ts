@@ -1,4 +1,4 @@
-// A node's configuration: keys, what they may be, defaults, and what they mean.
+// A node's configuration: its keys with their types, defaults and meaning.
 import { totalmem } from 'node:os';
 import { z } from 'zod';
 import { checkText, MixError, refuse } from '../../base/index.js';
@@ -21,7 +21,7 @@ import {
 } from './sections.js';
 
 const MIB = 1 << 20;
-/** Half of the machine's memory, or of what the process may have: engines, connections and the rest need some, too. */
+/** Half of the machine's memory, or of the process's limit: engines, connections and the rest need some, too. */
 const defaultMemoryMib = (): number => {
   const constrained = process.constrainedMemory() || Infinity;
   return Math.max(16, Math.floor(Math.min(constrained, totalmem()) / 2 / MIB));
@@ -185,14 +185,14 @@ export function loadConfig(
 }
 
 /**
- * A configuration that a program wrote: as strict as a file's, but its paths are taken as they are.
+ * Checks a configuration that a program wrote: as strictly as a file's, but its paths are taken as they are.
  * @throws MixError CONFIG_INVALID naming the key
  */
 export function checkConfig(config: NodeConfig): NodeConfig {
   return aboveFloors(validated(schema, config, '(config)'), '(config)');
 }
 
-/** A group that no round may have is a mistake: a toy group, or a floor that was not lowered knowingly. */
+/** Refuses a group that no round may have: a toy group, or a floor that was not lowered knowingly. */
 function aboveFloors(config: NodeConfig, file: string): NodeConfig {
   const floor = config.floors.group_bits;
   const low = config.engine.groups.find((name) => namedGroup(name).bits < floor);
@@ -203,7 +203,7 @@ function aboveFloors(config: NodeConfig, file: string): NodeConfig {
 
 type NodeConfigValues = Partial<{ [Section in keyof NodeConfig]: Partial<NodeConfig[Section]> }>;
 
-/** A commented configuration file with these values, defaults for the rest. Relative paths in it are relative to the file. */
+/** Makes a commented configuration file with these values, defaults for the rest. Relative paths in it are relative to the file. */
 export function nodeConfigFile(values: NodeConfigValues = {}): string {
   const intro =
     'Millrace node. An environment variable (MILLRACE_LOG_LEVEL) overrides this file, a flag (--set log.level=debug) overrides both.\n' +

@@ -1,4 +1,4 @@
-// A scheduler's configuration: keys, what they may be, defaults, and what they mean. The parameters of rounds may change while it runs
+// A scheduler's configuration: its keys with their types, defaults and meaning. The parameters of rounds may change while it runs
 // (SIGHUP); everything else is read at the start.
 import { z } from 'zod';
 import { asMixError, checkText, MixError, type NodeId } from '../../base/index.js';
@@ -124,7 +124,7 @@ export function loadSchedulerConfig(
   return loaded;
 }
 
-/** No node of safe floors would take part in such rounds, and no sender. @throws MixError CONFIG_INVALID */
+/** Refuses rounds below the floors: no node or sender with these floors would take part. @throws MixError CONFIG_INVALID */
 function checkRoundFloors({ rounds, floors }: SchedulerConfig, file: string): void {
   const { team_size, slots, min_senders, group } = rounds;
   const info = { team: new Array<NodeId>(team_size), slots, minSenders: min_senders, group };
@@ -135,7 +135,7 @@ function checkRoundFloors({ rounds, floors }: SchedulerConfig, file: string): vo
   }
 }
 
-/** What the machine goes by. @throws MixError CONFIG_INVALID */
+/** Parameters for the scheduler's machine. @throws MixError CONFIG_INVALID */
 export function toParams({ rounds, pool }: SchedulerConfig): SchedulerParams {
   return checkParams({
     ...DEFAULT_PARAMS,
@@ -168,7 +168,7 @@ export function toParams({ rounds, pool }: SchedulerConfig): SchedulerParams {
   });
 }
 
-/** A commented configuration file with its defaults. */
+/** Makes a commented configuration file with the defaults. */
 export function schedulerConfigFile(): string {
   const intro =
     'Millrace scheduler. An environment variable (MILLRACE_SCHEDULER_LOG_LEVEL) overrides this file, a flag (--set log.level=debug)\n' +

@@ -1,4 +1,4 @@
-// What the configurations of a node and of a scheduler have in common.
+// Types and sections that the configurations of a node and of a scheduler share.
 import { z } from 'zod';
 import { LOG_LEVELS } from '../../base/log.js';
 import { GROUP_NAMES, type GroupName, TEST_GROUP_NAMES } from '../../math/index.js';
@@ -6,11 +6,11 @@ import { type RoundFloors, SAFE_FLOORS } from '../../protocol/index.js';
 import { notes, pathIn } from './configFile.js';
 
 const PORT_MAX = 65_535;
-/** host:port, with a port that can be. An IPv6 host stands in brackets. */
+/** host:port, with a possible port. An IPv6 host stands in brackets. */
 export const address = z.string().refine((text) => Number(/^.+:(\d{1,5})$/.exec(text)?.[1] ?? Number.NaN) <= PORT_MAX, {
   error: `expected host:port, with a port from 0 to ${PORT_MAX}`,
 });
-/** An address that says what it is for, and a first value. */
+/** An address with a note on its purpose, and an initial value. */
 export const addressFor = (about: string, first: string) => address.clone().register(notes, { about, first });
 
 export const key = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 hex digits');
@@ -63,7 +63,7 @@ export const floorsSection = z
       'Nobody hides in smaller ones. Senders and every node have floors of their own.',
   });
 
-/** Floors as a file has them. */
+/** Floors in the keys of a file. */
 export const toFloorKeys = ({ team, slots, senders, groupBits }: RoundFloors): z.infer<typeof floorsSection> => ({
   ...{ team, slots, senders },
   group_bits: groupBits,

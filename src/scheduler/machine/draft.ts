@@ -1,11 +1,11 @@
-// A scheduler's state while one event changes it: what is changed, and what that asks for. Only reducer.ts makes one.
+// Draft of a scheduler's next state: the changes and effects of one event. Only reducer.ts makes one.
 import type { NodeId, RoundId } from '../../base/index.js';
 import type { Stage } from '../../protocol/index.js';
 import type { NodeRecord, RoundRecord, SchedulerEffect, SchedulerState } from './state.js';
 
 export const isOver = (stage: Stage): boolean => stage === 'COMPLETED' || stage === 'FAILED';
 
-/** A state that is being changed by one event, and what that asks for. */
+/** A state that one event is changing, and the effects of that event. */
 export class Draft {
   #state: SchedulerState;
   readonly #effects: SchedulerEffect[] = [];
@@ -45,7 +45,7 @@ export class Draft {
     this.change({ rounds });
   }
 
-  /** What the team of a round is at, in its own records. */
+  /** Writes the stage of a round into the records of its team; removes the round from a record if the stage is over or undefined. */
   activity(round: RoundRecord, stageOf: (node: NodeId) => Stage | undefined): void {
     const nodes = new Map(this.#state.nodes);
     for (const node of round.info.team) {

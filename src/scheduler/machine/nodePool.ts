@@ -1,5 +1,5 @@
-// The pool: which nodes may be drawn for a team, and who sits out. A node that dies leaves the pool before it costs a second
-// round; one that is to blame for too many failures sits out; none is in more of the stock than its share, where others can be.
+// The pool: nodes that may be drawn for a team, and nodes that sit out. A node that dies leaves the pool before it costs a second round;
+// a node that is to blame for too many failures sits out; no node is in more of the stock than its share, if others can be.
 import type { ErrorCode, NodeId, RoundId } from '../../base/index.js';
 import type { Stage } from '../../protocol/index.js';
 import type { SchedulerParams } from '../parameters.js';
@@ -7,20 +7,22 @@ import type { NodeRecord, NodeStatus, RoundRecord, SchedulerState, Testimony } f
 import { stockTarget } from './stock.js';
 import { silentMembers } from './verdict.js';
 
-/** Failures of one node within so long of each other are one event: it had many rounds open when it went away. */
+/** Failures of one node within this time are one event, because it had many rounds open when it went away. */
 const EVENT_MS = 5_000;
 
-/** How long after its return a node is still blamed for rounds that ended by its departure: its team takes a node for lost after 8 s. */
+/** Time after a node's return in which failures still count to its departure: a team takes a node for lost only after 8 s. */
 const AFTER_DEPARTURE_MS = 30_000;
 
-/** Rounds that a node has led which are looked back on, and how many in a row must have been empty. */
+/** Remembered rounds that a node has led, and the empty ones in a row that show that it turns senders away. */
 const LEADS_KEPT = 8;
 const EMPTY_LEADS = 3;
 
-/** How long members of a team may be at different stages: far longer than the last message takes, far shorter than a phase. */
+/**
+ * Longest time for which members of a team may be at different stages: far longer than the last message takes, far shorter than a phase.
+ */
 const LAG_MS = 10_000;
 
-/** By these a node refuses a round for lack of room. */
+/** Codes by which a node refuses a round for lack of room. */
 const ROOM_CODES: readonly ErrorCode[] = ['ROUND_LIMIT', 'MEMORY_LIMIT'];
 
 export function newNode(node: NodeId, atMs: number): NodeRecord {
@@ -46,7 +48,7 @@ export function newNode(node: NodeId, atMs: number): NodeRecord {
   };
 }
 
-/** Whether a node is connected and has said something lately, whatever else is held against it. */
+/** True if a node is connected and has reported within `staleMs`, whatever else is held against it. */
 export function isThere(
   { connected, bootId, lastSeenMs }: NodeRecord,
   params: SchedulerParams,
@@ -65,11 +67,11 @@ export function nodeStatus(record: NodeRecord, params: SchedulerParams, nowMs: n
 const inPrecomputation = (stage: Stage): boolean => stage === 'PENDING' || stage === 'PRECOMPUTING';
 const inRealtime = (stage: Stage): boolean => stage === 'QUEUED' || stage === 'REALTIME';
 
-/** Rounds that a node may have open: as many as the scheduler gives, as it says that it takes, and as it has turned out to. */
+/** Most rounds that a node may have open: the least of the scheduler's limit, the node's own, and the room that its refusals have shown. */
 export const openMax = ({ openRounds, room }: NodeRecord, { openPerNode }: SchedulerParams): number =>
   Math.min(openPerNode, openRounds ?? Infinity, room);
 
-/** Whether a node has room for one more precomputation. */
+/** True if a node has room for one more precomputation. */
 export function hasRoom(record: NodeRecord, params: SchedulerParams): boolean {
   const stages = [...record.activity.values()];
   const busy = stages.filter(inPrecomputation).length;
@@ -78,7 +80,7 @@ export function hasRoom(record: NodeRecord, params: SchedulerParams): boolean {
   return params.overlap || !stages.some(inRealtime);
 }
 
-/** Whether members of a round have not said for a while to be where most of its team is. */
+/** True if most of a round's team has been at a stage for more than LAG_MS that other members have not reported. */
 export const isHeldUp = ({ most, state, resumed }: RoundRecord, nowMs: number): boolean =>
   !resumed &&
   state !== most.stage &&
@@ -87,14 +89,14 @@ export const isHeldUp = ({ most, state, resumed }: RoundRecord, nowMs: number): 
   nowMs - most.sinceMs > LAG_MS;
 
 /**
- * Nodes that are behind their teams. Each may be held up by another, and then says so in time; or say nothing itself: until that shows
- * it is given no other rounds to hold up.
+ * Nodes that are behind their teams. Such a node may be held up by another, which it will report in time, or it is silent itself. Until
+ * that is known it gets no other rounds that it could hold up.
  */
 export function behind({ rounds }: SchedulerState, nowMs: number): ReadonlySet<NodeId> {
   return new Set([...rounds.values()].filter((round) => isHeldUp(round, nowMs)).flatMap(silentMembers));
 }
 
-/** Nodes that may be drawn now, without those that are `behind`; empty where the pool is too small to draw from. */
+/** Nodes that may be drawn now, without those that are `late` (see behind); empty if the pool is too small to draw from. */
 export function drawable(state: SchedulerState, nowMs: number, late: ReadonlySet<NodeId>): readonly NodeId[] {
   const { params, nodes, rounds, demand } = state;
   const active = [...nodes.values()].filter((record) => nodeStatus(record, params, nowMs) === 'active');
@@ -105,11 +107,11 @@ export function drawable(state: SchedulerState, nowMs: number, late: ReadonlySet
   const most = Math.max(1, Math.ceil(params.nodeShareMax * stockTarget(demand, params)));
   const held = countStock(rounds);
   const withinShare = ready.filter(({ node }) => (held.get(node) ?? 0) < most);
-  // Where too few are left, the share gives way: a stock that one death voids is better than none.
+  // If too few are left, the share gives way: a stock that one death voids is better than none.
   return (withinShare.length >= params.teamSize ? withinShare : ready).map(({ node }) => node);
 }
 
-/** How many rounds of the stock, precomputed or being so, each node is in. */
+/** Number of rounds of the stock, precomputed or in precomputation, that each node is in. */
 function countStock(rounds: ReadonlyMap<RoundId, RoundRecord>): ReadonlyMap<NodeId, number> {
   const held = new Map<NodeId, number>();
   for (const { state, info } of rounds.values()) {
@@ -119,24 +121,24 @@ function countStock(rounds: ReadonlyMap<RoundId, RoundRecord>): ReadonlyMap<Node
   return held;
 }
 
-/** A node that refuses a round for lack of room takes what it has besides, and one at least. */
+/** Limits a node that has refused a round for lack of room to the other rounds that it has open, and to one at least. */
 export const refused = (record: NodeRecord, round: RoundId): NodeRecord => ({
   ...record,
   room: Math.max(1, [...record.activity.keys()].filter((open) => open !== round).length),
 });
 
-/** Whether a node says of itself that it has no room for a round while it is in others: nobody is to blame for that. */
+/** True if a node reports its own lack of room for a round while it is in others: nobody is to blame for that. */
 export const isLackOfRoom = ({ node, activity }: NodeRecord, { code, named, source }: Testimony): boolean =>
   ROOM_CODES.includes(code) && named === node && source === node && activity.size > 1;
 
-/** Refusals in a row of ids as used, which an older history may be behind: leaps double, so that it is over after so many. */
+/** Refusals in a row of ids as used that an older history may cause. Leaps of ids double, so they get past all used ids after so many. */
 const REUSED_MAX = 20;
 
-/** Whether a node says of itself that it has run a round of this id before: this history is older than it, and nobody is to blame. */
+/** True if a node reports that it has run a round of this id before: this history is older than the node's, and nobody is to blame. */
 export const isReused = ({ node, reused }: NodeRecord, { code, named, source }: Testimony): boolean =>
   code === 'ROUND_REUSED' && named === node && source === node && reused < REUSED_MAX;
 
-/** Remembers whether a node was to blame for the end of a round, and lets it sit out where that is so too often. */
+/** Remembers whether a node was to blame for the end of a round, and lets it sit out if that is so too often. */
 export function judged(before: NodeRecord, wasBlamed: boolean, params: SchedulerParams, nowMs: number): NodeRecord {
   if (wasBlamed && (nowMs - before.blamedMs < EVENT_MS || isSameDeparture(before, nowMs))) return before;
   const record = wasBlamed ? { ...before, blamedMs: nowMs } : before;
@@ -144,11 +146,11 @@ export function judged(before: NodeRecord, wasBlamed: boolean, params: Scheduler
   const failures = blamed.filter(Boolean).length;
   const tooMany = wasBlamed && failures >= params.failuresMin && failures / blamed.length >= params.failureRateMax;
   if (!tooMany) return { ...record, blamed };
-  // It begins anew afterwards.
+  // Afterwards its count begins anew.
   return { ...record, blamed: [], sitsOutUntilMs: nowMs + params.sitOutMs };
 }
 
-/** A node goes away: whatever fails by that is one event. */
+/** Notes that a node has gone away: all failures by that are one event. */
 export const departed = (record: NodeRecord, atMs: number): NodeRecord => ({
   ...record,
   connected: false,
@@ -156,7 +158,7 @@ export const departed = (record: NodeRecord, atMs: number): NodeRecord => ({
   backMs: undefined,
 });
 
-/** Whether a node was blamed for its last departure already: every round of its stock ends by it, some only when it is back. */
+/** True if a node was already blamed for its last departure, by which every round of its stock ends, some only when it is back. */
 const isSameDeparture = ({ awayMs, backMs, blamedMs }: NodeRecord, nowMs: number): boolean =>
   awayMs !== undefined && blamedMs >= awayMs && (backMs === undefined || nowMs - backMs < AFTER_DEPARTURE_MS);
 
@@ -166,24 +168,24 @@ export const led = (record: NodeRecord, isEmpty: boolean): NodeRecord => ({
   leads: [...record.leads, isEmpty].slice(-LEADS_KEPT),
 });
 
-/** Whether a node's rounds lately had too few senders, all of them, while those that most others led had enough. */
+/** True if the last EMPTY_LEADS rounds that a node led all had too few senders, while most others that led rounds had no such round. */
 export function turnsAway({ leads, node }: NodeRecord, nodes: Iterable<NodeRecord>): boolean {
   if (leads.length < EMPTY_LEADS || !leads.slice(-EMPTY_LEADS).every(Boolean)) return false;
   const others = [...nodes].filter((other) => other.node !== node && other.leads.length > 0);
   return 2 * others.filter((other) => !other.leads.includes(true)).length > others.length;
 }
 
-/** Lets a node sit out, whatever it was to blame for before; never for less long than it does already. */
+/** Lets a node sit out, whatever it was to blame for before; never shortens a present sit-out. */
 export const putOut = (record: NodeRecord, untilMs: number): NodeRecord => ({
   ...record,
   blamed: [],
   sitsOutUntilMs: Math.max(record.sitsOutUntilMs, untilMs),
 });
 
-/** Medians by the measurements that they are of: a thousand nodes with a thousand round trips each are not sorted at every look. */
+/** Medians, cached by their measurements: a thousand nodes with a thousand round trips each are not sorted at every look. */
 const medians = new WeakMap<NodeRecord['roundTripsMs'], number | null>();
 
-/** Median of the round trips to others that a node has measured, milliseconds; null where it has none. */
+/** Median of the round trips to others that a node has measured, ms; null if it has measured none. */
 export function medianRoundTripMs({ roundTripsMs }: NodeRecord): number | null {
   let median = medians.get(roundTripsMs);
   if (median === undefined) {

@@ -1,20 +1,20 @@
 // Pairs: two nodes of which one has said that the other failed a round, while nothing shows which of them did. One of the two lies, or
-// the link between them is bad. Neither is to blame for it; but a pair that keeps failing rounds is kept out of common teams, and who
-// is one half of many pairs is what they have in common.
+// the link between them is bad. Neither is to blame for it; but a pair that keeps failing rounds is kept out of common teams, and a node
+// that is in many pairs is taken for their cause.
 import type { NodeId } from '../../base/index.js';
 import type { SchedulerParams } from '../parameters.js';
 import type { Pair } from './state.js';
 
 type Pairs = ReadonlyMap<string, Pair>;
 
-/** Rounds that a pair has failed when it is kept apart. */
+/** Failed rounds after which a pair is kept apart. */
 const APART_ROUNDS = 2;
-/** However large the network: each liar that accuses an innocent node makes a pair of its own, too. */
+/** Upper limit of liarsIn, however large the network: a liar that accuses an innocent node puts itself into a pair, too. */
 const LIARS_MAX = 8;
-/** Two accusers are the least: one alone never puts anybody out. */
+/** Least number of partners: one accuser alone never puts a node out. */
 const PARTNERS_MIN = 2;
 
-/** Liars that are reckoned with: a third of the network, as the section does, and LIARS_MAX at most. */
+/** Liars that are allowed for: less than a third of the network, as in the section, and LIARS_MAX at most. */
 export const liarsIn = (nodeCount: number): number => Math.min(LIARS_MAX, Math.floor((nodeCount - 1) / 3));
 
 const pairKey = (a: NodeId, b: NodeId): string => (a < b ? `${a}/${b}` : `${b}/${a}`);
@@ -29,7 +29,7 @@ export function accuse(pairs: Pairs, accusations: readonly (readonly [NodeId, No
   return changed;
 }
 
-/** Without pairs that are old, and those of nodes that are gone. */
+/** Drops pairs that are old, and those of nodes that are gone. */
 export function recent(
   pairs: Pairs,
   isKnown: (node: NodeId) => boolean,
@@ -44,13 +44,13 @@ export function recent(
   return kept;
 }
 
-/** Without the pairs of a node whose guilt explains them. */
+/** Drops the pairs of a node, because its guilt explains them. */
 export const explained = (pairs: Pairs, by: NodeId): Pairs =>
   new Map([...pairs].filter(([, { nodes }]) => !nodes.includes(by)));
 
 /**
- * The node that most pairs have in common; undefined where it may be innocent. With f liars, each pair has one of them in it, so an
- * innocent node is in pairs with f others at most.
+ * The node that most pairs have in common; undefined if it may be innocent. Each pair has a liar in it, so with f liars an innocent node
+ * is in pairs with f others at most.
  */
 export function commonMember(pairs: Pairs, nodeCount: number): NodeId | undefined {
   const partners = new Map<NodeId, number>();
@@ -60,6 +60,6 @@ export function commonMember(pairs: Pairs, nodeCount: number): NodeId | undefine
   return most && most[1] >= needed ? most[0] : undefined;
 }
 
-/** Whether two nodes are kept out of common teams. */
+/** True if two nodes are kept out of common teams. */
 export const areApart = (pairs: Pairs, a: NodeId, b: NodeId): boolean =>
   (pairs.get(pairKey(a, b))?.rounds ?? 0) >= APART_ROUNDS;

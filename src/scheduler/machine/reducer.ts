@@ -1,6 +1,6 @@
-// The scheduler as a pure reducer: what it decides depends on its state and the event alone, so that the same code schedules real
-// nodes and thousands of simulated ones. Rounds are opened and assigned on ticks only, which bring fresh randomness; everything
-// else takes note of what nodes say.
+// The scheduler as a pure reducer: decisions depend on state and event alone, so that the same code schedules real nodes and thousands of
+// simulated ones. Rounds are opened and assigned on ticks only, which bring fresh randomness; other events note what nodes report, and
+// end rounds.
 import type { NodeId, RoundId } from '../../base/index.js';
 import { around, drawTeam, STAGES, type Stage, teamKey } from '../../protocol/index.js';
 import { phaseMs } from '../../round/index.js';
@@ -34,24 +34,24 @@ import {
 import { consumed, missed, precomputed, stockTarget } from './stock.js';
 import { hasFailed, isDone, isEmptyLead, isIncomplete, reachVerdict, silentMembers, type Verdict } from './verdict.js';
 
-/** What a link is taken for that nobody has measured yet, milliseconds. */
+/** Assumed round trip of a link that nobody has measured yet, ms. */
 const UNKNOWN_ROUND_TRIP_MS = 100;
-/** After a failure, how long the team's reports are waited for before somebody is blamed. */
+/** Time after a failure in which the team's reports are awaited before a node is blamed. */
 const SETTLE_MS = 5_000;
-/** What a scheduler adds to a round's own deadlines before it gives it up: nodes do so themselves, and know more. */
+/** Added to a round's own deadlines before the scheduler gives it up: nodes do so themselves first, and know more. */
 const GRACE_MS = 10_000;
-/** Rounds that nodes were told once more to be over, or are not to be: enough for all that a restart can find. */
+/** Rounds remembered in `told`: enough for all that a restart can find. */
 const TOLD_MAX = 1_000;
 /** An id leaps by 2^20 at most. */
 const LEAP_BITS_MAX = 20;
-/** Rounds opened in one tick: the next one comes soon. */
+/** Most rounds opened in one tick; the next tick comes soon. */
 const OPENED_A_TICK_MAX = 64;
 
 const rank = (stage: Stage): number => STAGES.indexOf(stage);
 /** At that stage, or beyond it. */
 const isAt = (stage: Stage, least: Stage): boolean => rank(stage) >= rank(least);
 
-/** What a node is at in a round: what it said last, but in realtime as soon as the round was assigned, before it says so. */
+/** Stage of a node in a round: the last that it reported, but QUEUED at least once the round is assigned, before the node reports that. */
 function nodeActivity(round: RoundRecord, node: NodeId): Stage {
   const stage = nodeStage(round, node);
   return round.queuedMs !== undefined && rank(stage) < rank('QUEUED') ? 'QUEUED' : stage;
@@ -123,14 +123,14 @@ function online(draft: Draft, event: SchedulerEvent & { type: 'online' }): void 
     const { awayMs, backMs = atMs } = isAnother && record.connected ? departed(record, atMs) : record;
     return { ...record, connected: true, lastSeenMs: atMs, awayMs, backMs, bootId, openRounds, room, paused };
   });
-  // Another run of its process: what the last one had open died with it.
+  // Another run of its process: the rounds that the last run had open died with it.
   if (isAnother) {
     failRounds(draft, new Set([node]), 'a member of the team restarted', atMs);
   }
   if (paused) standDown(draft, node, atMs);
 }
 
-/** What a node that pauses has not begun to use is given up, by nobody's fault; what takes messages comes to its end. */
+/** Gives up the rounds of a pausing node that are not assigned yet, without blame; rounds that take messages run to their end. */
 function standDown(draft: Draft, node: NodeId, nowMs: number): void {
   for (const round of draft.state.rounds.values()) {
     if (isOver(round.state) || round.queuedMs !== undefined || !round.info.team.includes(node)) continue;
@@ -138,7 +138,7 @@ function standDown(draft: Draft, node: NodeId, nowMs: number): void {
   }
 }
 
-/** Of nodes in the pool only: names that somebody makes up are not kept. */
+/** Keeps round trips to nodes in the pool only: invented names are not kept. */
 function roundTrips(draft: Draft, event: SchedulerEvent & { type: 'roundTrips' }): void {
   const { nodes } = draft.state;
   const known = event.roundTrips.filter(({ peer }) => nodes.has(peer));
@@ -149,7 +149,7 @@ function roundTrips(draft: Draft, event: SchedulerEvent & { type: 'roundTrips' }
   }));
 }
 
-/** Ends the rounds of nodes that are gone for good: all but those that they have brought to their end before. */
+/** Ends the rounds of nodes that are gone for good, except for those that the nodes had completed before. */
 function failRounds(draft: Draft, gone: ReadonlySet<NodeId>, reason: string, nowMs: number): void {
   completeWithout(draft, nowMs, gone);
   for (const round of draft.state.rounds.values()) {
@@ -158,8 +158,8 @@ function failRounds(draft: Draft, gone: ReadonlySet<NodeId>, reason: string, now
 }
 
 /**
- * Who is convicted sits out. Its precomputations are given up, or it would fail them one after the other; rounds that have messages go
- * on, which may come out.
+ * A convicted node sits out. Its precomputations are given up, because it would fail them one after the other. Rounds with messages go
+ * on, because the messages may come out.
  */
 function convicted(draft: Draft, { node, round: id, untilMs, atMs }: SchedulerEvent & { type: 'convicted' }): void {
   takeOut(draft, node, untilMs, atMs);
@@ -181,7 +181,7 @@ function dissent(draft: Draft, { round: id, nodes }: SchedulerEvent & { type: 'd
   if (round) draft.round({ ...round, dissenters: new Set([...round.dissenters, ...nodes]) });
 }
 
-/** A node that went away between its signature and its word that it is done: nobody has to wait for that word. */
+/** Completes rounds without the report of members that went away after they had signed the outputs. */
 function completeWithout(draft: Draft, nowMs: number, gone?: ReadonlySet<NodeId>): void {
   for (const round of draft.state.rounds.values()) {
     if (round.state === 'REALTIME' && isDone(draft.state, round, nowMs, gone)) complete(draft, round, nowMs);
@@ -194,22 +194,22 @@ function complete(draft: Draft, round: RoundRecord, nowMs: number): void {
     draft.node(node, (record) => ({ ...judged(record, false, params, nowMs), room: record.room + 1 }));
   }
   draft.node(around(round.info.team, 0), (record) => led(record, false));
-  // All of them have signed the outputs: that some are equal is no single one's word.
+  // The whole team has signed the outputs: that some are equal is not the word of a single member.
   if (2 * round.copied.size > round.info.team.length) bar(draft, round);
-  // One that is away may still be at work on it and come to the same end: it is not told to stop.
+  // A member that is away may still be at work on the round and complete it: do not tell it to stop.
   const isUnheard = round.info.team.some((node) => round.stages.get(node) !== 'COMPLETED');
   if (isUnheard) draft.change({ told: [...draft.state.told, round.info.round].slice(-TOLD_MAX) });
   end(draft, { ...round, state: 'COMPLETED', endedMs: nowMs, settled: true }, []);
 }
 
-/** Somebody in this team has not permuted, and who cannot be known: the same nodes are no team again. */
+/** Bars a team in which some member, nobody knows which, has not permuted: the same nodes form no team again. */
 function bar(draft: Draft, { info }: RoundRecord): void {
   const team = teamKey(info.team);
   draft.change({ barred: new Set([...draft.state.barred, team]) });
   draft.ask({ type: 'barred', team, round: info.round });
 }
 
-/** Ends a round by the scheduler's own decision; nobody is blamed but for what it has seen itself. */
+/** Ends a round by the scheduler's own decision; blames nodes only for what the scheduler has seen itself. */
 function giveUp(
   draft: Draft,
   round: RoundRecord,
@@ -225,7 +225,7 @@ function end(draft: Draft, round: EndedRound, blamed: readonly NodeId[]): void {
   const { round: id } = round.info;
   const before = draft.state.rounds.get(id)?.state;
   if (before === undefined || !isOver(before)) draft.ask({ type: 'over', round: id });
-  // A node that has not heard of the failure has its hands full still: it hears of it before it is given another round.
+  // A node that has not heard of the failure is still busy with the round: it hears of it before it is given another.
   draft.activity(round, (node) => (round.settled ? undefined : nodeStage(round, node)));
   if (round.settled) {
     draft.forget(id);
@@ -247,7 +247,7 @@ function report(draft: Draft, event: SchedulerEvent & { type: 'report' }): void 
   if (!round?.info.team.includes(node)) return void ignored('a report of a round that it is not in');
   const before = nodeStage(round, node);
   if (round.state === 'FAILED') {
-    // A late reporter only says which node it blames.
+    // A late report only adds which node it blames.
     if (stage !== 'FAILED') return;
     const failures = failure && !round.failures.has(node) ? new Map(round.failures).set(node, failure) : round.failures;
     const changed = { ...round, failures, stages: new Map(round.stages).set(node, stage) };
@@ -274,14 +274,17 @@ function report(draft: Draft, event: SchedulerEvent & { type: 'report' }): void 
     end(draft, { ...round, stages, failures, state: 'FAILED', endedMs: atMs }, []);
     return;
   }
-  // A node cannot be ahead of what it was told: it takes no messages before it was assigned any.
+  // A node cannot be ahead of its updates: it takes no messages before the round was assigned.
   if (rank(stage) >= rank('QUEUED') && round.queuedMs === undefined)
     return void ignored(`${stage} before it was assigned`);
   const copied = copies > 0 ? new Set([...round.copied, node]) : round.copied;
   advance(draft, { ...round, stages, copied }, atMs);
 }
 
-/** A node is in a round that is over for us: it was away when that was said, or we died before we could say it. Said once. */
+/**
+ * Tells a node, once, that its round is over: the node was away when that was announced, or the scheduler died before it could announce
+ * it.
+ */
 function tellOver(draft: Draft, round: RoundId): void {
   const { lastRound, told } = draft.state;
   if (round > lastRound || told.includes(round)) return;
@@ -289,7 +292,7 @@ function tellOver(draft: Draft, round: RoundId): void {
   draft.ask({ type: 'fail', round, reason: 'the round is over' });
 }
 
-/** A round's state from its team's: as far as all are, and in realtime when the first one is. */
+/** Derives a round's state from the stages of its team: the earliest of them, but REALTIME as soon as one member is there. */
 function advance(draft: Draft, round: RoundRecord, nowMs: number): void {
   const stages = round.info.team.map((node) => nodeStage(round, node));
   const hindmost = stages.reduce((least, stage) => (rank(stage) < rank(least) ? stage : least));
@@ -303,7 +306,7 @@ function advance(draft: Draft, round: RoundRecord, nowMs: number): void {
   draft.activity(changed, (node) => nodeActivity(round, node));
   if (next === 'STANDBY' && round.standbyMs === undefined) {
     changed = { ...changed, standbyMs: nowMs };
-    // Their ids are new to all of them.
+    // The id of this round was new to its whole team.
     draft.change({ reused: 0 });
     for (const node of round.info.team) draft.node(node, (known) => ({ ...known, reused: 0 }));
     draft.change({ demand: precomputed(draft.state.demand, nowMs - round.openedMs) });
@@ -324,7 +327,7 @@ function members(draft: Draft, generation: number, nodes: readonly NodeId[], now
   draft.change({ membership: generation, nodes: left, pairs });
 }
 
-/** A node without its round trips to those who are gone. */
+/** Drops a node's round trips to nodes that are gone. */
 function near(record: NodeRecord, kept: ReadonlySet<NodeId>): NodeRecord {
   const gone = [...record.roundTripsMs.keys()].some((peer) => !kept.has(peer));
   if (!gone) return record;
@@ -340,13 +343,13 @@ function tick(draft: Draft, randomness: Uint8Array, nowMs: number): void {
   open(draft, randomness, nowMs);
 }
 
-/** Failed rounds whose team has had its say: somebody is blamed, or nobody. */
+/** Settles failed rounds whose team has reported, or had SETTLE_MS to do so: nodes are blamed, or none is. */
 function settle(draft: Draft, nowMs: number): void {
   for (const round of draft.state.rounds.values()) {
     if (!hasFailed(round) || round.settled) continue;
     const all = round.failures.size === round.info.team.length;
     if (!all && nowMs - round.endedMs < SETTLE_MS) continue;
-    // Also where all have said so: whoever starts again reads of the round's opening, and must read of its end.
+    // Even if all have reported it: a node that starts again reads of the round's opening and must read of its end.
     draft.ask({ type: 'fail', round: round.info.round, reason: 'a member of the team has failed it' });
     const verdict = reachVerdict(draft.state, round);
     countEmptyLead(draft, round, nowMs);
@@ -355,7 +358,7 @@ function settle(draft: Draft, nowMs: number): void {
   }
 }
 
-/** Where others run out of senders, too, nobody turns them away. */
+/** Counts a round that its first node ended for want of senders. The node is taken out if that happens to it and not to most others. */
 function countEmptyLead(draft: Draft, round: RoundRecord, nowMs: number): void {
   if (!isEmptyLead(round)) return;
   const first = around(round.info.team, 0);
@@ -366,7 +369,10 @@ function countEmptyLead(draft: Draft, round: RoundRecord, nowMs: number): void {
   takeOut(draft, first, nowMs + draft.state.params.sitOutMs, nowMs);
 }
 
-/** What a verdict means for the team: who is to blame sits out when that is so too often, and so does who is common to many pairs. */
+/**
+ * Applies a verdict to the team: liars sit out, blamed nodes do if they are blamed too often, and so does a node that many pairs have in
+ * common.
+ */
 function pass(draft: Draft, round: RoundRecord, { blamed, lied, accusations }: Verdict, nowMs: number): void {
   const { params } = draft.state;
   if (isIncomplete(round)) bar(draft, round);
@@ -384,7 +390,7 @@ function pass(draft: Draft, round: RoundRecord, { blamed, lied, accusations }: V
   }
 }
 
-/** Rounds that are too long in a state: nodes give up first, this is for those that say nothing. */
+/** Ends rounds that are too long in a state. Nodes give up first; this is for nodes that report nothing. */
 function expire(draft: Draft, nowMs: number): void {
   const { standbyLifetimeMs } = draft.state.params;
   for (const round of draft.state.rounds.values()) {
@@ -397,7 +403,7 @@ function expire(draft: Draft, nowMs: number): void {
       QUEUED: since(round.queuedMs) > collectMs + realtimeMs + GRACE_MS,
       REALTIME: since(round.realtimeMs) > realtimeMs + GRACE_MS,
     };
-    // A round that was assigned and whose nodes have not said so is still in STANDBY for us.
+    // A round that was assigned, but whose nodes have not reported QUEUED, is still in STANDBY here.
     const unheard = round.state === 'STANDBY' && round.queuedMs !== undefined;
     const isLate = unheard ? since(round.queuedMs) > collectMs + realtimeMs + GRACE_MS : late[round.state];
     const isExpiry = round.state === 'STANDBY' && !unheard;
@@ -407,16 +413,16 @@ function expire(draft: Draft, nowMs: number): void {
 }
 
 /**
- * Ends a round of which members have not said for so long to be where most are that it is they who say nothing: had somebody in the
- * team held them up, they would have missed a phase's deadline themselves by now. Each such round counts: others have no way to tell it
- * from one that is at work.
+ * Ends a round if members stay behind the stage of most for longer than a phase's deadline. They are silent themselves: a member that
+ * another had held up would have missed that deadline and reported it by now. Each such round counts against them, because other members
+ * cannot tell a silent node from one that is at work.
  */
 function giveUpSilent(draft: Draft, round: RoundRecord, nowMs: number): void {
   const { nodes, params } = draft.state;
   const { most, info } = round;
   const stage = rank(most.stage) <= rank('STANDBY') ? 'PRECOMPUTING' : 'REALTIME';
   if (rank(most.stage) < rank('STANDBY') || nowMs - most.sinceMs <= phaseMs(info.deadlines, stage) + GRACE_MS) return;
-  // Of a round of an earlier run they may have said it to that one.
+  // The members of a resumed round may have reported to the earlier run.
   if (round.resumed) return;
   const silent = silentMembers(round).filter((node) => nodes.get(node)?.connected);
   if (silent.length === 0) return;
@@ -438,7 +444,7 @@ function prune(draft: Draft, nowMs: number): void {
   }
 }
 
-/** Lets the rounds take messages that are precomputed longest, as many at once as are wanted. */
+/** Lets rounds take messages, those that are precomputed longest first, up to `collecting` at once. */
 function assign(draft: Draft, nowMs: number): void {
   const { params, wantedMs } = draft.state;
   if (nowMs - wantedMs > params.demandMs) return;
@@ -465,11 +471,11 @@ function assign(draft: Draft, nowMs: number): void {
   }
 }
 
-/** A round that is precomputed and not used yet, and since when. */
+/** True for a round that is precomputed and not used yet; then `standbyMs` is set. */
 const isReady = (round: RoundRecord): round is RoundRecord & { readonly standbyMs: number } =>
   round.state === 'STANDBY' && round.queuedMs === undefined && round.standbyMs !== undefined;
 
-/** Whether nobody of a team is known to be away: senders are not sent to a round that cannot be mixed. */
+/** True if the whole team is there: senders are not sent to a round that cannot be mixed. */
 function allThere({ nodes, params }: SchedulerState, { info }: RoundRecord, nowMs: number): boolean {
   return info.team.every((node) => {
     const record = nodes.get(node);
@@ -504,14 +510,17 @@ function begin(
   return round;
 }
 
-/** Where somebody was banned or has left the list while there was no scheduler, a round ends as it would have then. */
+/**
+ * Resumes a round of an earlier run. If a member was banned or left the list while there was no scheduler, the round ends as it would
+ * have then.
+ */
 function resume(draft: Draft, { info, assigned, atMs }: SchedulerEvent & { type: 'resumed' }): void {
   const round = begin(draft, info, atMs, { queuedMs: assigned ? atMs : undefined, resumed: true });
   const gone = info.team.some((node) => draft.state.nodes.get(node)?.banned ?? true);
   if (gone) giveUp(draft, round, 'a member of the team has left or was banned', atMs);
 }
 
-/** Opens rounds until the stock is at its level, or nobody has room. */
+/** Opens rounds until the stock is at its level, or too few nodes have room. */
 function open(draft: Draft, randomness: Uint8Array, nowMs: number): void {
   const late = behind(draft.state, nowMs);
   for (let opened = 0; opened < OPENED_A_TICK_MAX; opened++) {
@@ -534,7 +543,7 @@ function open(draft: Draft, randomness: Uint8Array, nowMs: number): void {
   }
 }
 
-/** A team that is not barred, where there is one: one that differs from the first draw by a member. */
+/** Draws a team. If it is barred, draws without one of its members; if all these teams are barred, too, the first draw stands. */
 function unbarred(
   pool: readonly NodeId[],
   size: number,
@@ -557,7 +566,7 @@ function makeRoundInfo(
   return { network, round, membership, team, ...shape };
 }
 
-/** What both ends of a link have measured, the longer of the two; a guess where neither has. */
+/** The longer of the round trips that both ends of a link have measured; a guess if neither has. */
 function distanceIn({ nodes }: SchedulerState): Distance {
   return (a, b) => {
     const there = nodes.get(a)?.roundTripsMs.get(b);

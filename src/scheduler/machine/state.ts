@@ -1,52 +1,55 @@
-// The vocabulary of the scheduler's state machine: what it remembers of nodes and rounds, what reaches it, and what it asks for.
-// The rules are in reducer.ts; who carries the effects out is scheduler.ts.
+// Types of the scheduler's state machine: its records of nodes and rounds, its events and its effects. The rules are in reducer.ts;
+// scheduler.ts carries the effects out.
 import type { BootId, ErrorCode, NodeId, RoundId } from '../../base/index.js';
 import type { RoundInfo, Stage } from '../../protocol/index.js';
 import type { SchedulerParams } from '../parameters.js';
 
-/** `inactive` is away or silent, `paused` takes no new rounds by its own word, `sittingOut` has failed too many rounds, `banned` is out until somebody says otherwise. */
+/**
+ * `inactive`: away or silent. `paused`: takes no new rounds, by its own word. `sittingOut`: failed too many rounds, or convicted.
+ * `banned`: out until the ban is lifted.
+ */
 export type NodeStatus = 'active' | 'inactive' | 'paused' | 'sittingOut' | 'banned';
 
 export interface NodeRecord {
   readonly node: NodeId;
   readonly registeredMs: number;
   readonly banned: boolean;
-  /** Of its running process; undefined until it has been online. */
+  /** Boot id of its running process; undefined until it has been online. */
   readonly bootId: BootId | undefined;
   readonly connected: boolean;
-  /** It takes no new rounds for now, as it says itself: it drains, or something is wrong with its machine. */
+  /** The node takes no new rounds for now, by its own word: it drains, or its machine has a fault. */
   readonly paused: boolean;
-  /** Rounds in a row that it refused since it had run one of that id. */
+  /** Rounds in a row that it refused because it had run one of that id. */
   readonly reused: number;
-  /** When it went away last, and when it was back, or first here: what fails by that is one event. */
+  /** Times of its last departure and of its return or first arrival: all failures by one departure are one event. */
   readonly awayMs: number | undefined;
   readonly backMs: number | undefined;
   readonly lastSeenMs: number;
   /** Rounds that it is in and that have not ended, each with the stage that it reported last. */
   readonly activity: ReadonlyMap<RoundId, Stage>;
-  /** Of its last rounds, oldest first: whether it was to blame for their failure. */
+  /** Its last rounds, oldest first: true if it was to blame for their failure. */
   readonly blamed: readonly boolean[];
-  /** When it was last to blame: what fails in one moment is one event, however many rounds it was in. */
+  /** Time of the last failure that it was to blame for: failures at one moment are one event, however many rounds it was in. */
   readonly blamedMs: number;
-  /** Of the last rounds that it led, oldest first: whether they ended for want of senders, by its word. */
+  /** The last rounds that it led, oldest first: true if the round ended for want of senders, by its word. */
   readonly leads: readonly boolean[];
   readonly sitsOutUntilMs: number;
-  /** Rounds that it can have open, as it says itself; undefined where it does not. */
+  /** Most rounds that it can have open, by its own word; undefined if it gives none. */
   readonly openRounds: number | undefined;
-  /** The same as it turns out: fewer after it has refused one for lack of room, one more with each that is completed. */
+  /** The same limit from experience: lower after it has refused a round for lack of room, one more with each completed round. */
   readonly room: number;
-  /** Measured round trips to other nodes, milliseconds. */
+  /** Measured round trips to other nodes, ms. */
   readonly roundTripsMs: ReadonlyMap<NodeId, number>;
 }
 
-/** What a node says of the failure of a round, once it is known whose word it is. */
+/** A report of a round's failure, after the evidence judge has found its source. */
 export interface Testimony {
   readonly code: ErrorCode;
   /** The node that its source names. */
   readonly named: NodeId | undefined;
-  /** Whose word it is: the node that sent it, or another whose signature came with it; undefined where it is nobody's. */
+  /** The node whose word it is: the one that sent it, or another whose signature came with it; undefined if it is nobody's. */
   readonly source: NodeId | undefined;
-  /** Whether evidence came with it that holds; also where nothing of it could be checked, as a member has left. */
+  /** True if evidence that holds came with it; also if nothing could be checked, because a member has left. */
   readonly shown: boolean;
   readonly detail: string;
 }
@@ -54,40 +57,40 @@ export interface Testimony {
 /** Two nodes of which one has said that the other failed a round, and nobody could tell which of them did. */
 export interface Pair {
   readonly nodes: readonly [NodeId, NodeId];
-  /** Rounds that ended so. */
+  /** Rounds that failed this way. */
   readonly rounds: number;
   readonly lastMs: number;
 }
 
-/** A round as the scheduler sees it: by what all of its team say. */
+/** A round as the scheduler sees it, by the reports of its team. */
 export interface RoundRecord {
   readonly info: RoundInfo;
   readonly state: Stage;
   readonly stages: ReadonlyMap<NodeId, Stage>;
-  /** Words about its failure, by reporter. */
+  /** Testimonies about its failure, by the node that sent them. */
   readonly failures: ReadonlyMap<NodeId, Testimony>;
-  /** Nodes that evidence has convicted in it, and nodes that signed something else than more than half of the team. */
+  /** Nodes that evidence has convicted in this round, and nodes that signed something else than more than half of the team. */
   readonly convicted: ReadonlySet<NodeId>;
   readonly dissenters: ReadonlySet<NodeId>;
-  /** Who says that some of its outputs are equal. */
+  /** Members that report equal outputs. */
   readonly copied: ReadonlySet<NodeId>;
-  /** The stage that more than half of its team has said to be at, or beyond, and since when. */
+  /** The stage that more than half of its team has reached by their reports, and since when. */
   readonly most: { readonly stage: Stage; readonly sinceMs: number };
   readonly openedMs: number;
-  /** Whether an earlier run of the scheduler has opened it. */
+  /** True if an earlier run of the scheduler opened it. */
   readonly resumed: boolean;
   readonly standbyMs: number | undefined;
   readonly queuedMs: number | undefined;
   readonly realtimeMs: number | undefined;
   readonly endedMs: number | undefined;
-  /** Whether its failure has been laid to somebody's door. */
+  /** True once its failure has a verdict, or none is needed. */
   readonly settled: boolean;
 }
 
-/** Where a member is in a round, as it has said itself. */
+/** Stage of a member in a round, by its own report. */
 export const nodeStage = ({ stages }: RoundRecord, node: NodeId): Stage => stages.get(node) ?? 'PENDING';
 
-/** A round that has ended, and when. */
+/** A round that has ended, with the time of its end. */
 export type EndedRound = RoundRecord & { readonly endedMs: number };
 
 export interface SchedulerState {
@@ -98,23 +101,23 @@ export interface SchedulerState {
   /** Rounds that have not ended, and those whose failure is not settled yet. */
   readonly rounds: ReadonlyMap<RoundId, RoundRecord>;
   readonly lastRound: number;
-  /** Rounds in a row that somebody refused since it had run one of that id: how far the next id leaps. */
+  /** Rounds in a row that some node refused because it had run one of that id; the next id leaps by 2 to this power. */
   readonly reused: number;
-  /** By the ids of both: who accuses whom, by words alone. */
+  /** Pairs of which one node accuses the other by words alone, by the ids of both. */
   readonly pairs: ReadonlyMap<string, Pair>;
-  /** Teams in which somebody has copied a slot over another, by their members. */
+  /** Teams in which some member has copied a slot over another, by teamKey. */
   readonly barred: ReadonlySet<string>;
-  /** Rounds that are over, of which nodes are not told that, or not once more. */
+  /** Rounds that are over and need not be announced as over (again). */
   readonly told: readonly RoundId[];
   readonly lastQueuedMs: number;
-  /** When senders last asked for a round, as any node said. */
+  /** Time at which any node last reported that senders ask for a round. */
   readonly wantedMs: number;
   readonly demand: Demand;
 }
 
-/** What the stock is sized by; estimates that forget. */
+/** Input for the size of the stock: moving averages. */
 export interface Demand {
-  /** Rounds that begin to take messages, a millisecond. */
+  /** Rounds that begin to take messages, per ms. */
   readonly ratePerMs: number;
   /** Mean time from opening a round to STANDBY. */
   readonly precomputeMs: number;
@@ -122,13 +125,13 @@ export interface Demand {
   /** Times that a round was wanted and none was in STANDBY, and rounds consumed in all. */
   readonly waited: number;
   readonly consumed: number;
-  /** Whether one is wanted now and is not there. */
+  /** True while a round is wanted and none is in STANDBY. */
   readonly waiting: boolean;
 }
 
 export type SchedulerEvent =
   | { readonly type: 'registered'; readonly node: NodeId; readonly atMs: number }
-  /** A round that an earlier run of the scheduler has opened, and perhaps assigned: where it is, its nodes say. */
+  /** A round that an earlier run of the scheduler opened, and perhaps assigned; its nodes report its stage. */
   | { readonly type: 'resumed'; readonly info: RoundInfo; readonly assigned: boolean; readonly atMs: number }
   | {
       readonly type: 'online';
@@ -140,7 +143,7 @@ export type SchedulerEvent =
     }
   /** Senders ask a node for rounds that take messages. */
   | { readonly type: 'wanted'; readonly node: NodeId; readonly atMs: number }
-  /** A round that this history did not know: ids go on above it. */
+  /** A round that this history did not know: ids continue above it. */
   | { readonly type: 'heardOf'; readonly round: RoundId; readonly atMs: number }
   | { readonly type: 'offline'; readonly node: NodeId; readonly atMs: number }
   | {
@@ -150,11 +153,13 @@ export type SchedulerEvent =
       readonly round: RoundId;
       readonly stage: Stage;
       readonly failure?: Testimony | undefined;
-      /** Of a completed round: outputs that are equal to another. */
+      /** Of a completed round: number of outputs that equal another output. */
       readonly copies?: number | undefined;
       readonly atMs: number;
     }
-  /** Evidence holds against a node, or what it brought as such was false: it sits out. `round`: in which that was, where it is known. */
+  /**
+   * Evidence holds against a node, or evidence that it brought is false: the node sits out. `round`: the round of the evidence, if known.
+   */
   | {
       readonly type: 'convicted';
       readonly node: NodeId;
@@ -162,7 +167,7 @@ export type SchedulerEvent =
       readonly untilMs: number;
       readonly atMs: number;
     }
-  /** Statements of all of a team are there, and these nodes signed something else than most. */
+  /** Statements of a whole team are known, and these nodes differ from the majority. */
   | { readonly type: 'dissent'; readonly round: RoundId; readonly nodes: readonly NodeId[]; readonly atMs: number }
   | {
       readonly type: 'roundTrips';
@@ -171,10 +176,10 @@ export type SchedulerEvent =
       readonly atMs: number;
     }
   | { readonly type: 'banned'; readonly node: NodeId; readonly banned: boolean; readonly atMs: number }
-  /** The membership list is another one. */
+  /** The membership list has changed. */
   | { readonly type: 'members'; readonly generation: number; readonly nodes: readonly NodeId[]; readonly atMs: number }
   | { readonly type: 'params'; readonly params: SchedulerParams; readonly atMs: number }
-  /** Time goes by; the only event that opens and assigns rounds. 32 random bytes that nobody knew before. */
+  /** Time passes; the only event that opens and assigns rounds. `randomness`: 32 bytes that nobody knew before. */
   | { readonly type: 'tick'; readonly randomness: Uint8Array; readonly atMs: number };
 
 export type SchedulerEffect =
@@ -182,15 +187,15 @@ export type SchedulerEffect =
   | { readonly type: 'assign'; readonly round: RoundId }
   /** `isExpiry`: its time in STANDBY is over. */
   | { readonly type: 'fail'; readonly round: RoundId; readonly reason: string; readonly isExpiry?: boolean }
-  /** A round has ended: whatever happens now, it is not taken up again. */
+  /** A round has ended and is never resumed. */
   | { readonly type: 'over'; readonly round: RoundId }
-  /** It has been settled, too: for the tables. */
+  /** An ended round is settled, too: it enters the tables. */
   | { readonly type: 'ended'; readonly round: EndedRound; readonly blamed: readonly NodeId[] }
   /** A team has copied a slot: it is not drawn again. */
   | { readonly type: 'barred'; readonly team: string; readonly round: RoundId }
-  /** A node is one half of so many pairs that it sits out. */
+  /** A node is in so many pairs that it sits out. */
   | { readonly type: 'outByPairs'; readonly node: NodeId }
-  /** Something was said that changes nothing: late, twice, out of order, of an unknown round or of another run. */
+  /** A report that changes nothing: late, repeated, out of order, of an unknown round or of another run. */
   | { readonly type: 'ignored'; readonly node: NodeId; readonly what: string };
 
 export interface SchedulerStep {
@@ -198,21 +203,21 @@ export interface SchedulerStep {
   readonly effects: readonly SchedulerEffect[];
 }
 
-/** What a scheduler shows of itself: nothing of it is about a sender or a message. */
+/** A scheduler's view of itself for others: nothing in it is about a sender or a message. */
 export interface SchedulerView {
   readonly nodes: readonly {
     readonly node: NodeId;
     readonly status: NodeStatus;
     readonly rounds: number;
-    /** Stage by stage, how many of its rounds are there. */
+    /** Number of its rounds at each stage. */
     readonly stages: Readonly<Partial<Record<Stage, number>>>;
-    /** Its engine, as it said when it came online. */
+    /** Its engine, as reported when it came online. */
     readonly engine: string;
-    /** Of the last minute, in how much of it it was at work on a round. */
+    /** Share of the last minute in which it was at work on a round. */
     readonly busyShare: number;
-    /** Median of the round trips to others that it has measured; null where it has none. */
+    /** Median of the round trips to others that it has measured, ms; null if it has measured none. */
     readonly roundTripMs: number | null;
-    /** Of its last rounds, how many it was to blame for the failure of. */
+    /** Number of its last rounds for whose failure it was to blame. */
     readonly blamed: number;
   }[];
   readonly stock: number;
@@ -224,7 +229,7 @@ export interface SchedulerView {
   readonly completed: number;
   readonly failed: number;
   readonly roundsPerMinute: number;
-  /** Of the last minute's time in realtime, in how much of it another round was precomputed; null where there was none. */
+  /** Share of the last minute's realtime in which another round was precomputed; null if there was no realtime. */
   readonly overlapShare: number | null;
 }
 

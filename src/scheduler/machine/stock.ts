@@ -1,47 +1,51 @@
-// How many precomputed rounds to hold, so that realtime never waits for one. A base-stock policy: rounds that are in STANDBY or on
-// their way there are kept at a level S = λT + 8·√(λT) + 1. While a round is precomputed, the rounds that are asked for are Poisson
-// with mean λT. If nodes had time for any number of precomputations, 3 deviations would do for all but one in a hundred; but they
-// queue for nodes that are busy, and a rush is made up for by no more than what the nodes have to spare. At four fifths of what a
-// network can do, eight are needed (npm run sim -- --network); a round that waits costs its nodes memory and no time.
+// Size of the stock of precomputed rounds, so that realtime never waits for one. Apart from nodePool.ts because reducer.ts and
+// scheduler.ts use it, too. A base-stock policy: rounds in STANDBY or on their way there are kept at a level S = λT + 8·√(λT) + 1. While
+// a round is precomputed, the rounds that are asked for are Poisson with mean λT. If nodes had time for any number of precomputations, 3
+// deviations would do for all but one in a hundred. But precomputations queue for busy nodes, and only spare time of nodes makes up for a
+// rush. At four fifths of a network's capacity, eight are needed (npm run sim -- --network). A round that waits costs its nodes memory
+// and no time.
 import type { SchedulerParams } from '../parameters.js';
 import type { Demand } from './state.js';
 
-/** Standard deviations of the demand that the stock is to outlast. */
+/** Standard deviations of the demand that the stock must outlast. */
 const DEVIATIONS = 8;
-/** Weight of the newest observation of how long a precomputation takes: about ten are looked back over. */
+/** Weight of the newest precomputation in the moving average of their durations: about the last ten count. */
 const NEWEST = 0.1;
-/** Of a pause between two rounds: pauses vary as much as they are long, and a rate that is taken for too low lets the stock sink. */
+/**
+ * Weight of the newest pause between two rounds. Smaller, because pauses vary as much as they are long, and a rate that is taken for too
+ * low lets the stock sink.
+ */
 const NEWEST_PAUSE = 0.05;
-/** A rate that a few rounds at the same moment seem to show is none. */
+/** Least mean pause, because a few rounds at the same moment show no rate. */
 const MEAN_PAUSE_MIN_MS = 1;
 
-/** The level that rounds in STANDBY and PRECOMPUTING together are kept at. */
+/** The level at which rounds in STANDBY and PRECOMPUTING together are kept. */
 export function stockTarget({ ratePerMs, precomputeMs }: Demand, params: SchedulerParams): number {
   const mean = ratePerMs * precomputeMs;
   const wanted = Math.ceil(mean + DEVIATIONS * Math.sqrt(mean)) + 1;
   return Math.min(Math.max(wanted, params.stockMin), params.stockMax);
 }
 
-/** A precomputation took so long. */
+/** Notes the duration of a precomputation. */
 export function precomputed(demand: Demand, ms: number): Demand {
   const { precomputeMs } = demand;
   return { ...demand, precomputeMs: precomputeMs === 0 ? ms : precomputeMs + NEWEST * (ms - precomputeMs) };
 }
 
-/** A round was taken from the stock. */
+/** Notes that a round was taken from the stock. */
 export function consumed(demand: Demand, atMs: number): Demand {
   const { ratePerMs, lastConsumedMs } = demand;
   const taken = { ...demand, lastConsumedMs: atMs, consumed: demand.consumed + 1, waiting: false };
   if (lastConsumedMs === undefined) return taken;
   const pauseMs = atMs - lastConsumedMs;
   const meanMs = ratePerMs === 0 ? pauseMs : 1 / ratePerMs;
-  // Pauses are averaged and not rates: two rounds at the same moment would count as infinitely many a second. The first few weigh
+  // Averages pauses and not rates: two rounds at the same moment would count as infinitely many a second. The first few pauses weigh
   // alike, or one of them would count for long.
   const weight = Math.max(NEWEST_PAUSE, 1 / demand.consumed);
   return { ...taken, ratePerMs: 1 / Math.max(meanMs + weight * (pauseMs - meanMs), MEAN_PAUSE_MIN_MS) };
 }
 
-/** One was wanted and none was there; counted once for each that waits. */
+/** Notes that a round was wanted and none was ready; counts once until one is taken. */
 export function missed(demand: Demand): Demand {
   return demand.waiting ? demand : { ...demand, waiting: true, waited: demand.waited + 1 };
 }

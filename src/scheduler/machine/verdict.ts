@@ -1,16 +1,16 @@
-// What a team's reports come to: whether a round's outputs are there, and who is to blame where it failed. Nobody is to blame by the
-// word of one other node: evidence convicts, and so does what a node says of itself, what more than half of its team has seen, and
-// what the scheduler has seen itself. Where one names another and nothing shows which of them is right, they are a pair (pairs.ts).
+// Verdict on a round: whether its outputs exist, and which nodes are to blame if it failed. The word of one other node blames nobody:
+// evidence convicts, and so does a node's own word, the word of more than half of its team, and what the scheduler has seen itself. If
+// one node names another and nothing shows which of them is right, they are a pair (pairs.ts).
 import type { ErrorCode, NodeId } from '../../base/index.js';
 import { namedGroup } from '../../math/index.js';
 import { EVIDENCE_BYTES_MAX, type RoundInfo, STAGES } from '../../protocol/index.js';
 import { liarsIn } from './pairs.js';
 import { type EndedRound, nodeStage, type RoundRecord, type SchedulerState, type Testimony } from './state.js';
 
-/** After a restart of the scheduler, how long nodes are waited for that have not come back. */
+/** Time after a restart of the scheduler in which it waits for nodes that have not come back. */
 const UNSEEN_MS = 30_000;
 
-/** An honest node that comes to one of these has what shows it: its word alone is false. */
+/** Failures for which an honest node has evidence: the word alone is false. */
 const SHOWN_CODES: readonly ErrorCode[] = [
   'EQUIVOCATION',
   'KEY_SHARE_IDENTITY',
@@ -20,18 +20,20 @@ const SHOWN_CODES: readonly ErrorCode[] = [
   'OUTPUTS_DISAGREE',
   'SLOT_COUNT',
 ];
-/** The same, where the shares of a whole batch are small enough to be shown. */
+/** The same, if the shares of a whole batch are small enough for evidence. */
 const SHOWN_SHARE_CODES: readonly ErrorCode[] = ['COMMITMENT_OPENING', 'DECRYPTION_PROOF'];
-/** Statements and proofs that go with the shares: a few elements each. */
+/** Room for the statements and proofs that go with the shares: a few elements each. */
 const STATEMENT_BYTES = 64 * 1024;
-/** How long after a node's return others may still find it lost: a team takes one for lost after 8 s, and tries again with pauses. */
+/**
+ * Time after a node's return in which others may still find it lost: a team takes a node for lost after 8 s, and tries again with pauses.
+ */
 const AFTER_RETURN_MS = 30_000;
-/** Of its time in STANDBY, how much is over when a round may have expired by another clock. */
+/** Share of its time in STANDBY after which a round may have expired by another node's clock. */
 const EXPIRED_SHARE = 0.9;
 
 /**
- * Whether a round's outputs are there: all of its team say so, or at least half, and the others are away or `gone`. A node is done
- * only with every member's signature under the outputs, those of the members that are away among them; a few that say so too early
+ * True if a round's outputs exist: all of its team report COMPLETED, or at least half do and the others are away or `gone`. A node is
+ * done only with every member's signature under the outputs, including the members that are away now. A few members that report too early
  * must not end a round behind the backs of the others.
  */
 export function isDone(
@@ -49,12 +51,12 @@ export function isDone(
   return 2 * left.length <= info.team.length && left.every(isAway);
 }
 
-/** What comes of a failed round. */
+/** Verdict on a failed round. */
 export interface Verdict {
   readonly blamed: readonly NodeId[];
-  /** Those of them that have said what the scheduler itself knows not to be so. */
+  /** Nodes that reported what the scheduler itself knows to be false. */
   readonly lied: readonly NodeId[];
-  /** Who accuses whom by words alone: accuser first. */
+  /** Accusations by words alone, accuser first. */
   readonly accusations: readonly (readonly [NodeId, NodeId])[];
 }
 
@@ -67,7 +69,7 @@ const blamedOnly = (blamed: Iterable<NodeId>, lied: readonly NodeId[] = []): Ver
   accusations: [],
 });
 
-/** Who is to blame for a failed round, and who accuses whom. */
+/** Finds the nodes to blame for a failed round, and the accusations that nothing proves. */
 export function reachVerdict(state: SchedulerState, round: EndedRound): Verdict {
   const { convicted, dissenters } = round;
   if (convicted.size > 0) return blamedOnly(convicted);
@@ -85,13 +87,13 @@ export function reachVerdict(state: SchedulerState, round: EndedRound): Verdict 
 
 type Voice = Pick<Testimony, 'named' | 'code' | 'shown'> & { readonly source: NodeId };
 
-/** What each member says, once, whoever has passed it on. Words that are nobody's do not count. */
+/** Collects the word of each member, once, whichever node has passed it on. Words without a source do not count. */
 function collectVoices(state: SchedulerState, round: EndedRound): readonly Voice[] {
   const { info, failures, resumed } = round;
   const voices = new Map<string, Voice>();
   for (const { source, named, code, shown } of failures.values()) {
     if (source === undefined || !info.team.includes(source)) continue;
-    // Where we have been away, whoever is late may not have been told by us what to do.
+    // If the scheduler was away, a late node may have waited for its updates.
     if (resumed && code === 'DEADLINE_MISSED') continue;
     if (code === 'PEER_LOST' && named !== undefined && wasAway(state, round, named)) continue;
     const inTeam = named !== undefined && info.team.includes(named) ? named : undefined;
@@ -102,9 +104,9 @@ function collectVoices(state: SchedulerState, round: EndedRound): readonly Voice
 }
 
 /**
- * Whether a node was lost for a while and is back: who says so is right and no half of a pair, and nobody is to blame by that word alone,
- * which may also come from one that makes use of it. While it was away it was so to us, too; or it was not there yet when we took the
- * round up.
+ * True if a node was lost for a while and is back. A member that says so is right and no half of a pair; but nobody is to blame by that
+ * word alone, because a liar could make use of the absence. While the node was away, it was away for the scheduler, too, or it was not
+ * there yet when the scheduler resumed the round.
  */
 function wasAway({ nodes }: SchedulerState, { resumed, openedMs, endedMs }: EndedRound, node: NodeId): boolean {
   const { connected = false, awayMs, backMs } = nodes.get(node) ?? {};
@@ -115,7 +117,10 @@ function wasAway({ nodes }: SchedulerState, { resumed, openedMs, endedMs }: Ende
 const confessed = (voices: readonly Voice[]): readonly NodeId[] =>
   voices.filter(({ source, named }) => source === named).map(({ source }) => source);
 
-/** Who is named by more than half of the others, and more than may lie together; or is said to be lost and is away from here, too. */
+/**
+ * Nodes that are named by more than half of the others and by more than may lie together; or that are said to be lost and are away for
+ * the scheduler, too.
+ */
 function outvoted(
   { nodes }: SchedulerState,
   { info, failures }: RoundRecord,
@@ -124,14 +129,14 @@ function outvoted(
   const needed = Math.max(Math.floor((info.team.length - 1) / 2), liarsIn(nodes.size)) + 1;
   return info.team.filter((node) => {
     const against = voices.filter(({ named, source }) => named === node && source !== node);
-    // Who speaks of the round is not lost, though its stream to us may have broken for a moment.
+    // A node that reports on the round is not lost, though its stream to the scheduler may have broken for a moment.
     const isAway = nodes.get(node)?.connected === false && !failures.has(node);
     const isLost = isAway && against.some(({ code }) => code === 'PEER_LOST');
     return isLost || against.length >= needed;
   });
 }
 
-/** A reporter that says itself what it could show if it were so, and shows nothing. */
+/** Nodes that report a failure for which they would have evidence, and bring none. */
 function unshown({ info, failures }: RoundRecord): readonly NodeId[] {
   const codes = sharesFit(info) ? [...SHOWN_CODES, ...SHOWN_SHARE_CODES] : SHOWN_CODES;
   const isUnshown = ([reporter, { code, source, shown }]: readonly [NodeId, Testimony]) =>
@@ -139,57 +144,57 @@ function unshown({ info, failures }: RoundRecord): readonly NodeId[] {
   return [...failures].filter(isUnshown).map(([reporter]) => reporter);
 }
 
-/** Whether the shares of a batch can be shown: the largest evidence has D_i and C. */
+/** True if the shares of a batch fit into evidence: the largest kind has D_i and C. */
 function sharesFit({ slots, width, group }: RoundInfo): boolean {
   return slots * (2 * width + 1) * namedGroup(group).elementBytes + STATEMENT_BYTES <= EVIDENCE_BYTES_MAX;
 }
 
-/** Who ended a round that nobody is named for, by its own word or by none that is anybody's. */
+/** Nodes that ended a round for which nobody is named, by their own word or by hearsay without a source. */
 function enders(round: EndedRound, voices: readonly Voice[]): readonly NodeId[] {
   if (voices.length === 0) {
-    // All that is there is what was passed on in the name of somebody who has not said it.
+    // The only reports are hearsay in the name of nodes that have not signed it.
     const isBaseless = ([, { source, shown }]: readonly [NodeId, Testimony]) => source === undefined && !shown;
     return [...round.failures].filter(isBaseless).map(([reporter]) => reporter);
   }
   return voices.filter((voice) => !mayEnd(round, voices, voice)).map(({ source }) => source);
 }
 
-/** Whether the scheduler knows itself that a word is not so: it gave nothing up, and let the round take no messages. */
+/** True if the scheduler itself knows that a word is false: it has not given the round up, or has not let it take messages. */
 function isFalse({ resumed, queuedMs }: RoundRecord, { code }: Voice): boolean {
   return !resumed && (code === 'SCHEDULER_FAILED' || (code === 'TOO_FEW_SENDERS' && queuedMs === undefined));
 }
 
-/** Whether a member may say that a round has failed, and name nobody, without being at fault itself. */
+/** True if a member may report that a round has failed, and name nobody, without being at fault itself. */
 function mayEnd(round: EndedRound, voices: readonly Voice[], voice: Voice): boolean {
   const { info, resumed, standbyMs, queuedMs, endedMs } = round;
   const { source, code, shown } = voice;
   const agree = voices.filter((other) => other.code === code).length;
   switch (code) {
     case 'SCHEDULER_FAILED':
-      // This run has not: it would have forgotten the round.
+      // This run has not given it up: it would have forgotten the round.
       return resumed;
     case 'DEADLINE_MISSED':
-      // Where somebody is late, others see that, too.
+      // If a member is late, others see that, too.
       return agree > 1 || (standbyMs !== undefined && endedMs - standbyMs > EXPIRED_SHARE * info.deadlines.standbyMs);
     case 'OUTPUTS_INCOMPLETE':
       return isIncomplete(round);
     case 'TOO_FEW_SENDERS':
       if (2 * agree > info.team.length) return true;
-      // Who turns senders away shows in many rounds.
+      // A first node that turns senders away shows in many rounds.
       return source === info.team[0] && queuedMs !== undefined;
     default:
       return shown;
   }
 }
 
-/** Whether a round ended because its first node, alone, said that it had too few senders. */
+/** True if a round ended because its first node, alone, said that it had too few senders. */
 export function isEmptyLead({ info, failures, queuedMs }: RoundRecord): boolean {
   if (queuedMs === undefined) return false;
   const sources = [...failures.values()].flatMap(({ code, source }) => (code === 'TOO_FEW_SENDERS' ? [source] : []));
   return sources.length > 0 && sources.every((source) => source === info.team[0]);
 }
 
-/** Whether half of a team at least has found that its outputs are not those of the table: each sees that by itself. */
+/** True if at least half of a team has found that the outputs are not those of the table: each member sees that by itself. */
 export function isIncomplete({ info, failures }: RoundRecord): boolean {
   const own = [...failures].filter(
     ([node, { code, source, named }]) => code === 'OUTPUTS_INCOMPLETE' && source === node && named === undefined,
@@ -197,6 +202,6 @@ export function isIncomplete({ info, failures }: RoundRecord): boolean {
   return 2 * own.length >= info.team.length;
 }
 
-/** Members that have not said to be where more than half of the team is. */
+/** Members that have not reported the stage of more than half of the team. */
 export const silentMembers = (round: RoundRecord): readonly NodeId[] =>
   round.info.team.filter((node) => STAGES.indexOf(nodeStage(round, node)) < STAGES.indexOf(round.most.stage));

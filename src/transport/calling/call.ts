@@ -6,16 +6,16 @@ import type { Token } from '../tokens.js';
 import type { Hello } from '../versions.js';
 import type { Connection } from './connection.js';
 
-/** Where the token of a session stands. */
+/** Metadata key of a session's token. */
 export const TOKEN_KEY = 'mix-token';
 
-/** What an attempt has to work with: a connection that is up, authenticated where the host is. */
+/** Input of an attempt: a connection that is up, and authenticated if the host requires it. */
 export interface Wire {
   readonly peer: string;
   readonly connection: Connection;
-  /** Packed when the connection was authenticated, so never one of an earlier connection. */
+  /** The token of this connection's handshake, never one of an earlier connection. */
   readonly token: Token | undefined;
-  /** What the peer said of itself. */
+  /** Version and features of the peer. */
   readonly hello: Hello;
   readonly deadline: Date;
 }
@@ -26,7 +26,7 @@ interface Running<Result> {
   cancel(): void;
 }
 
-/** Starts an attempt; called once for each, so that nothing of one is left over in the next. */
+/** Starts an attempt; called once for each, so that nothing is left over from one to the next. */
 export type Attempt<Result> = (wire: Wire) => Running<Result>;
 
 /** Fresh metadata for one call. */
@@ -73,8 +73,8 @@ export function unary<Client, Reply>(
 }
 
 /**
- * An attempt at a client stream: `pump` writes its frames with back-pressure, and is called anew for each attempt. The stream is
- * given up where the peer reads nothing for `stallMs`.
+ * An attempt at a client stream: `pump` writes its frames with back-pressure, and is called anew for each attempt. The stream is given up
+ * if the peer reads nothing for `stallMs`.
  */
 export function clientStream<Client, Frame, Reply>(
   service: ServiceConstructor<Client>,
@@ -102,7 +102,7 @@ export function clientStream<Client, Frame, Reply>(
         },
       );
       call = stream;
-      // What ends the call comes to the callback; a late write to an ended stream is nobody's error.
+      // The callback gets the end of the call; a late write to an ended stream is no error.
       stream.on('error', () => {});
       const write = async (frame: Frame) => {
         if (!(await written(stream, frame, stallMs))) throw new MixError('LINK_TIMEOUT', { peer: wire.peer, stallMs });
@@ -120,8 +120,8 @@ export function clientStream<Client, Frame, Reply>(
 }
 
 /**
- * Resolves when the frame is buffered within the stream's limit, or the call has ended: its callback tells how. False where the
- * peer reads nothing for `stallMs`.
+ * Resolves when the frame is buffered within the stream's limit, or the call has ended, which its callback reports. False if the peer
+ * reads nothing for `stallMs`.
  */
 function written<Frame>(call: grpc.ClientWritableStream<Frame>, frame: Frame, stallMs: number): Promise<boolean> {
   return new Promise((resolve) => {

@@ -1,12 +1,12 @@
-// What every channel of ours has: TLS 1.3 that trusts the pinned certificates and nothing else, a connection of its own,
-// deadlines, and calls that end when a signal aborts.
+// Common to all channels: TLS 1.3 that trusts the pinned certificates and nothing else, a connection of its own, and calls that end when
+// a signal aborts. Apart because connection.ts, transmit.ts and comms/ use it.
 import { createSecureContext } from 'node:tls';
 import { MixError } from '../../base/index.js';
 import { certificateFingerprint, plainFingerprint } from '../../protocol/index.js';
 import type { CertificatePair } from '../certificates.js';
 import { channelOptions, grpc } from '../grpc.js';
 
-/** Credentials that trust exactly these certificates, and show our own where `own` is given. */
+/** Credentials that trust exactly these certificates, and show our own if `own` is given. */
 export function pinnedCredentials(trusted: string | readonly string[], own?: CertificatePair): grpc.ChannelCredentials {
   const certificates = typeof trusted === 'string' ? [trusted] : [...trusted];
   const expected = new Set(certificates.map(certificateFingerprint));
@@ -16,7 +16,7 @@ export function pinnedCredentials(trusted: string | readonly string[], own?: Cer
     ...(own ? { cert: own.certificate, key: own.privateKey } : {}),
   });
   return grpc.ChannelCredentials.createFromSecureContext(context, {
-    // The pin replaces the host name: a node is its certificate, wherever it runs.
+    // The pin replaces the host name: the certificate identifies a node, wherever it runs.
     checkServerIdentity: (_host, presented) => {
       const actual = plainFingerprint(presented.fingerprint256);
       return expected.has(actual) ? undefined : new Error(`certificate pin does not match: ${actual}`);
@@ -24,7 +24,7 @@ export function pinnedCredentials(trusted: string | readonly string[], own?: Cer
   });
 }
 
-/** Options that keep a channel's connection its own: equal channels would share one otherwise. */
+/** Options that give a channel a connection of its own: equal channels would share one otherwise. */
 export const ownConnection: grpc.ChannelOptions = {
   ...channelOptions,
   'grpc.use_local_subchannel_pool': 1,
@@ -32,7 +32,7 @@ export const ownConnection: grpc.ChannelOptions = {
   'grpc.ssl_target_name_override': 'node.millrace',
 };
 
-/** Aborts a call when the signal does; returns what stops listening. */
+/** Cancels a call when the signal aborts; returns a function that stops listening. */
 export function cancelOn(signal: AbortSignal, call: { cancel(): void }): () => void {
   if (signal.aborted) {
     call.cancel();
@@ -43,7 +43,7 @@ export function cancelOn(signal: AbortSignal, call: { cancel(): void }): () => v
   return () => signal.removeEventListener('abort', onAbort);
 }
 
-/** Throws where a signal is aborted already, before anything is sent. */
+/** Throws if a signal is aborted already, before anything is sent. */
 export function checkSignal(signal: AbortSignal): void {
   if (signal.aborted) throw new MixError('ABORTED');
 }

@@ -1,5 +1,5 @@
-// One TLS connection to a peer, from its dialling to its end. It never reconnects by itself: what is down stays down, and who
-// holds it dials another one, so a failing call can tell its own connection from a newer one by its fingerprint.
+// One TLS connection to a peer, from its dialling to its end. It never reconnects by itself: the holder of a connection that is down
+// dials another one. So a failing call can tell its own connection from a newer one by its fingerprint.
 import type { TLSSocket } from 'node:tls';
 import { MixError, timeOfDayIn } from '../../base/index.js';
 import type { CertificatePair } from '../certificates.js';
@@ -15,7 +15,7 @@ export interface DialOptions {
   readonly address: string;
   /** Certificates of which the peer must show one, PEM. */
   readonly trusted: readonly string[];
-  /** Ours, where the peer asks for one. */
+  /** Our certificate, if the peer asks for one. */
   readonly own?: CertificatePair | undefined;
   readonly channel: grpc.ChannelOptions;
   readonly timeoutMs: number;
@@ -62,8 +62,8 @@ class PinnedCredentials extends grpc.ChannelCredentials {
         this.#onSocket(made.socket as TLSSocket);
         return made;
       },
-      // Asked before each dial of an address. grpc-js dials again by itself, also for a channel that is closed: nobody would know of that
-      // connection, and a peer that comes back would have one for each dial that it had missed.
+      // grpc-js calls this before each dial of an address. It dials again by itself, also for a channel that is closed: nobody would know
+      // of that connection, and a peer that comes back would have one for each dial that it had missed.
       waitForReady: async () => {
         if (dialled) throw new Error('a connection is dialled once');
         dialled = true;
@@ -76,8 +76,8 @@ class PinnedCredentials extends grpc.ChannelCredentials {
 }
 
 /**
- * grpc-js would dial again by itself after this long. Its timer holds all that a failed connection had, certificates and TLS context,
- * 20 KiB: with a day here, links that failed now and then cost a node 14 MiB an hour.
+ * Time after which grpc-js would dial again by itself. Its timer holds all of a failed connection, certificates and TLS context, 20 KiB:
+ * with a day here, links that failed now and then cost a node 14 MiB an hour.
  */
 const REDIAL_MS = 20_000;
 const ONCE: grpc.ChannelOptions = {
@@ -88,7 +88,7 @@ const ONCE: grpc.ChannelOptions = {
 let dialled = 0;
 
 export class Connection {
-  /** Which connection of this process it is: no two have the same. */
+  /** Number of this connection, unique in this process. */
   readonly fingerprint: number;
   /** RFC 9266, 32 bytes. */
   readonly binding: Uint8Array;
@@ -113,7 +113,7 @@ export class Connection {
 
   /**
    * Dials once: TCP, TLS 1.3 and the HTTP/2 settings.
-   * @throws MixError LINK_DOWN, LINK_TIMEOUT, PEER_UNKNOWN where somebody else answers, CERTIFICATE_EXPIRED
+   * @throws MixError LINK_DOWN, LINK_TIMEOUT, PEER_UNKNOWN if somebody else answers, CERTIFICATE_EXPIRED
    */
   static async dial(options: DialOptions): Promise<Connection> {
     const { peer, address, trusted, own, timeoutMs } = options;
@@ -145,18 +145,18 @@ export class Connection {
     try {
       if (!socket.destroyed) return new Connection(channel, socket, own);
     } catch {
-      // Gone while its binding was read.
+      // The connection was gone while its binding was read.
     }
     channel.close();
     throw new MixError('LINK_DOWN', { peer, address, detail: 'closed at once' });
   }
 
-  /** Whether new calls may use it. */
+  /** True if new calls may use it. */
   get up(): boolean {
     return this.#up && !this.#retired;
   }
 
-  /** Counts a call that runs on the connection; returns what ends it. */
+  /** Counts a call that runs on the connection; returns a function that notes its end. */
   begin(): () => void {
     this.#calls++;
     let ended = false;
@@ -168,13 +168,13 @@ export class Connection {
     };
   }
 
-  /** Takes no more calls, and is closed when those that run on it have ended: one failing call ends no other. */
+  /** Takes no more calls, and closes when the running ones have ended: one failing call ends no other. */
   retire(): void {
     this.#retired = true;
     if (this.#calls === 0) this.close();
   }
 
-  /** Calls `listener` once when the connection ends; at once where it has. */
+  /** Calls `listener` once when the connection ends; at once if it has ended. */
   onDown(listener: () => void): void {
     if (this.#up) this.#onDown.add(listener);
     else listener();
@@ -207,10 +207,10 @@ function settled(channel: grpc.Channel, deadline: Date): Promise<void> {
   });
 }
 
-/** A channel that has failed fails a call at once, with the reason; the time is a bound, and not waited for. */
+/** Bound of a call on a failed channel, which fails at once, with the reason. */
 const REASON_MS = 1_000;
 
-/** Why a channel has failed, as the system said it: only a call is told. This one never leaves the process. */
+/** Finds the system's reason of a channel's failure. grpc-js reports it to a call only; this call never leaves the process. */
 function findReason(channel: grpc.Channel): Promise<string> {
   const probe = new grpc.Client('', grpc.credentials.createInsecure(), { channelOverride: channel });
   const same = (bytes: Buffer) => bytes;
@@ -221,6 +221,6 @@ function findReason(channel: grpc.Channel): Promise<string> {
   });
 }
 
-/** What grpc-js wraps around the system's own words: `connect ECONNREFUSED 127.0.0.1:7410`. */
+/** The system's own message within that of grpc-js: `connect ECONNREFUSED 127.0.0.1:7410`. */
 const systemError = (details: string): string =>
   /Last error: (?:Error: )?(.+?)\.? Resolution note:/.exec(details)?.[1] ?? details;

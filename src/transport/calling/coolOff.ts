@@ -1,11 +1,11 @@
 // Leaves a peer alone that fails too often: a leaky bucket that each failure fills by one and that time empties. While it is full,
-// nothing is tried, and callers are told how long to wait, and why.
+// nothing is tried, and callers get the time to wait and the reason. Apart from host.ts because it needs nothing but a clock.
 import { type Clock, MixError } from '../../base/index.js';
 
 export interface CoolOffPolicy {
   /** Failures that fill the bucket. */
   readonly failures: number;
-  /** In which a full bucket empties. */
+  /** Time in which a full bucket empties. */
   readonly windowMs: number;
 }
 
@@ -22,7 +22,7 @@ export class CoolOff {
     this.#seenMs = clock.nowMs();
   }
 
-  /** Counts a failure, where waiting may mend it: any other is worth telling again. */
+  /** Counts a failure if waiting may mend it; other failures are reported each time. */
   count(error: MixError): void {
     if (!error.retryable) return;
     this.#leak();
@@ -30,11 +30,11 @@ export class CoolOff {
     this.#level = Math.min(this.#level + 1, this.#policy.failures);
   }
 
-  /** Milliseconds until something may be tried again; 0 where it may be now. */
+  /** Milliseconds until something may be tried again; 0 if it may be now. */
   waitMs(): number {
     this.#leak();
     const { failures, windowMs } = this.#policy;
-    // Room for one more failure, so that what is tried next counts in full.
+    // Waits for room for one more failure, so that the next failure counts in full.
     const above = this.#level - (failures - 1);
     return above > 0 ? (above * windowMs) / failures : 0;
   }

@@ -1,5 +1,5 @@
-// The client's half of a handshake: asks for a challenge, signs it together with the TLS channel binding and what both sides say
-// of themselves, and gets the session's token, signed by the server's identity. A peer of 1.0 knows no handshake.
+// The client's half of a handshake: asks for a challenge, signs it together with the TLS channel binding and the hellos of both sides,
+// and gets the session's token, signed by the server's identity. A peer of protocol 1.0 knows no handshake.
 import { MixError, timeOfDayIn } from '../../base/index.js';
 import { SIGNATURE_BYTES, verifySignature } from '../../cmix/index.js';
 import { type grpc, services } from '../grpc.js';
@@ -20,15 +20,15 @@ import { asBytes } from '../wire.js';
 import { openStub } from './call.js';
 import type { Connection } from './connection.js';
 
-/** Who we are to the peers that we call. */
+/** Identity of this process to the peers that it calls. */
 export interface Self {
   readonly network: string;
-  /** Our name: a node's id. */
+  /** Name of this process: a node's id. */
   readonly id: string;
   sign(digest: Uint8Array): Uint8Array;
 }
 
-/** Who a peer must prove to be. */
+/** Identity that a peer must prove. */
 export interface PeerIdentity {
   readonly id: string;
   /** Ed25519, 32 bytes. */
@@ -36,7 +36,7 @@ export interface PeerIdentity {
 }
 
 interface Session {
-  /** Undefined where the peer speaks 1.0. */
+  /** Undefined if the peer speaks protocol 1.0. */
   readonly token: Token | undefined;
   readonly hello: Hello;
 }

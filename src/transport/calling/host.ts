@@ -1,7 +1,7 @@
-// A peer that we call: where it is, who it must prove to be, and our connections to it, one for each lane, so that a realtime
-// chunk never waits behind a precomputation's megabytes. One connection attempt runs at a time, and all who wait for the same
-// connection share its outcome; after a failure the next attempt waits, longer each time; a peer that keeps failing is left
-// alone for a while, where that is wanted. What calls do with a connection is transport/calling/transmit.ts's business.
+// A peer that this process calls: its address, its identity, and the connections to it, one for each lane, so that a realtime chunk never
+// waits behind a precomputation's megabytes. One connection attempt runs at a time, and all callers that wait for the same connection
+// share its outcome. After a failure the next attempt waits, longer each time; a peer that keeps failing is left alone for a while, if
+// that is configured. transport/calling/transmit.ts runs calls on the connections.
 
 import {
   asMixError,
@@ -32,27 +32,27 @@ export type Lane = (typeof LANES)[number];
 export interface HostOptions {
   /** Attempts after the first that a send makes while connections fail. */
   readonly retriesMax: number;
-  /** Between attempts to connect. */
+  /** Pauses between attempts to connect. */
   readonly backoff: BackoffBounds;
-  /** Of the first attempt to connect; later ones get more, up to the longest. */
+  /** Timeout of the first attempt to connect; later ones get more, up to the longest. */
   readonly dialTimeoutMs: number;
   readonly longestDialTimeoutMs: number;
   /** Leaves a peer alone that fails too often; undefined never does. */
   readonly coolOff: CoolOffPolicy | undefined;
-  /** A unary call, all its attempts together. */
+  /** Timeout of a unary call, all its attempts together. */
   readonly sendTimeoutMs: number;
-  /** A stream, all its attempts together: a bound for what nobody aborts. */
+  /** Timeout of a stream, all its attempts together: a bound for streams that nobody aborts. */
   readonly streamTimeoutMs: number;
-  /** How long a peer may leave what a stream writes unread before the stream is given up. */
+  /** Time for which a peer may leave a stream unread before the stream is given up. */
   readonly stallMs: number;
   /**
-   * HTTP/2 pings find out a connection whose other end is gone without a word; and one that was reset at the moment of a write,
-   * which takes the reset's only error and, in Node.js, tells nobody. Both together are to be well below the time after which a
-   * peer counts as lost; the timeout is to be longer than a full socket buffer takes on the slowest link, behind which a ping waits.
+   * HTTP/2 pings find a connection whose other end is gone without a word, and one that was reset at the moment of a write: that write
+   * takes the reset's only error, and Node.js reports it to nobody. The sum of both must be well below the time after which a peer counts
+   * as lost. The timeout must be longer than a full socket buffer takes on the slowest link, because a ping waits behind it.
    */
   readonly keepaliveMs: number;
   readonly keepaliveTimeoutMs: number;
-  /** Whether connections are authenticated by token on top of TLS. */
+  /** True if connections are authenticated by token on top of TLS. */
   readonly auth: boolean;
   /** Largest message that the peer may answer with. */
   readonly replyBytesMax: number;
@@ -83,7 +83,7 @@ export interface PeerFacts extends PeerIdentity {
 
 export interface HostDeps {
   readonly self: Self;
-  /** Our certificate now; a connection shows the one of its time. */
+  /** Our present certificate; a connection keeps the one that it has shown. */
   readonly certificate: () => CertificatePair | undefined;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -97,7 +97,7 @@ interface Line {
   readonly lane: Lane;
   readonly token: LiveToken;
   connection: Connection | undefined;
-  /** What the peer said of itself; undefined until this connection's handshake. */
+  /** Version and features of the peer; undefined until this connection's handshake. */
   hello: Hello | undefined;
   /** Callers wait for this while the line is being opened. */
   opening: Promise<void> | undefined;
@@ -110,7 +110,7 @@ export class Host {
   readonly #lines = new Map<Lane, Line>();
   readonly #coolOff: CoolOff | undefined;
   readonly #closed = new AbortController();
-  /** Ends when the attempt to connect before this one has. */
+  /** Settles when the previous attempt to connect has ended. */
   #turn: Promise<void> = Promise.resolve();
   #failures = 0;
   #nextDialMs = 0;
@@ -135,7 +135,7 @@ export class Host {
     return this.#deps.clock;
   }
 
-  /** Connections that are up, and which ones. */
+  /** Connections that are up, with lane, fingerprint and hello. */
   connections(): readonly { readonly lane: Lane; readonly fingerprint: number; readonly hello: Hello }[] {
     return [...this.#lines.values()].flatMap(({ lane, connection, hello }) =>
       connection?.up && hello ? [{ lane, fingerprint: connection.fingerprint, hello }] : [],
@@ -143,19 +143,19 @@ export class Host {
   }
 
   /**
-   * A connection of a lane that is up and authenticated; dials where there is none.
+   * Gives a connection of a lane that is up and authenticated; dials if there is none.
    * @throws MixError LINK_DOWN, LINK_TIMEOUT, COOLING_OFF, PEER_UNKNOWN, HANDSHAKE_REFUSED, PROTOCOL_UNSUPPORTED, ABORTED
    */
   async wire(lane: Lane, endMs: number, signal: AbortSignal): Promise<Wire> {
     const line = this.#line(lane);
-    // What was opened may have ended by the time we go on, and is then opened again.
+    // A connection that was opened may have ended before this caller goes on; then another is opened.
     while (!this.#isReady(line)) {
       this.#checkOpen();
       if (!line.opening) {
         line.opening = this.#inTurn(() => this.#open(line)).finally(() => {
           line.opening = undefined;
         });
-        // Callers that wait get the error; it is nobody's where all have gone.
+        // Callers that wait get the error; if all have gone, it must not be an unhandled rejection.
         line.opening.catch(() => {});
       }
       await this.#waitFor(line.opening, endMs, signal);
@@ -170,13 +170,15 @@ export class Host {
     };
   }
 
-  /** Waits before a call is made again whose connection has failed under it; not before the first time: it may just be old. */
+  /**
+   * Waits before a call is repeated whose connection has failed under it. The first repeat does not wait: the connection may just be old.
+   */
   async pauseBefore(retry: number, signal: AbortSignal): Promise<void> {
     if (retry === 0) return;
     await sleep(this.#deps.clock, backoffMs(this.options.backoff, retry, this.#deps.rng), signal);
   }
 
-  /** Takes a connection out of use on which a call failed, unless the lane has another one by now. */
+  /** Takes a connection out of use on which a call failed; the lane forgets it, unless it has another one by now. */
   retire(lane: Lane, { connection }: Wire): void {
     const line = this.#line(lane);
     connection.retire();
@@ -188,7 +190,7 @@ export class Host {
     if (this.#line(lane).token.clearIf(token)) this.#deps.metrics.reauthentication(this.facts.id);
   }
 
-  /** True where our certificate is another one by now than the one that the connection has shown. */
+  /** True if our certificate has changed since the connection was made. */
   isOutdated({ connection }: Wire): boolean {
     return connection.own?.certificate !== this.#deps.certificate()?.certificate;
   }
@@ -201,7 +203,7 @@ export class Host {
     }
   }
 
-  /** The same for good. */
+  /** Disconnects for good. */
   close(): void {
     this.#closed.abort();
     this.disconnect();
@@ -235,7 +237,7 @@ export class Host {
   /** Runs `work` when the attempts before it have ended. */
   #inTurn(work: () => Promise<void>): Promise<void> {
     const mine = this.#turn.then(work);
-    // The caller hears of a failure; the next in turn only waits for the end.
+    // The caller gets the error; the next in turn only waits for the end.
     this.#turn = mine.catch(() => {});
     return mine;
   }
@@ -258,7 +260,7 @@ export class Host {
       this.#coolOff?.count(error);
       metrics.dialFailed(this.facts.id);
       const said = { peer: this.facts.id, lane: line.lane, code: error.code, reason: error.message, redialMs };
-      // A clock is wrong somewhere: that is for a person to set, who needs both to tell which.
+      // One of two clocks is wrong. A person has to set it, and needs both times to tell which.
       if (isOutOfTime(error.code)) log.warn({ ...said, ownClockSays: timestamp() }, 'no connection');
       else log.debug(said, 'no connection');
       throw error;
@@ -296,12 +298,12 @@ export class Host {
     try {
       const { self } = this.#deps;
       const { token, hello } = await authenticate(connection, self, this.facts, this.options.dialTimeoutMs);
-      // What ended in the meantime has left the line to the next connection: its token means nothing there.
+      // If the connection has ended in the meantime, the line belongs to the next one, for which this token means nothing.
       if (line.connection !== connection) throw new MixError('LINK_DOWN', { peer: this.facts.id, detail: 'ended' });
       line.hello = hello;
       if (token) line.token.set(token);
     } catch (thrown) {
-      // A connection that could not be authenticated is of no use to anybody.
+      // Close connections that fail authentication.
       connection.close();
       throw thrown;
     } finally {
@@ -318,7 +320,7 @@ export class Host {
       if (signal.aborted) throw new MixError('ABORTED');
       throw new MixError('LINK_TIMEOUT', { peer: this.facts.id, detail: 'not connected in time' });
     });
-    // It is raced with the connection: where that comes first, nobody asks.
+    // If the connection wins the race, nobody handles this rejection.
     late.catch(() => {});
     try {
       if (signal.aborted) throw new MixError('ABORTED');

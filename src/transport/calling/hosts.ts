@@ -1,6 +1,6 @@
-// All peers that this process calls, by id. Adding a peer that is there changes nothing and gives the one that is there; a peer
-// goes only when it is removed. The membership list may change while connections are up: who has left is removed, who has
-// another address or certificate is dialled anew, everybody else notices nothing.
+// All peers that this process calls, by id. Adding a known peer changes nothing and gives its present host; a host goes only when it is
+// removed. The membership list may change while connections are up: hosts of members that have left are removed, those with another
+// address or certificate are dialled anew, all others notice nothing.
 import type { NodeId } from '../../base/index.js';
 import { type Member, type Membership, pinnedCertificates } from '../../protocol/index.js';
 import { Host, type HostDeps, type HostOptions, type HostState, LANES, type Lane, type PeerFacts } from './host.js';
@@ -24,7 +24,7 @@ export class HostManager {
     this.deps = deps;
   }
 
-  /** The host of a peer: the one that is there already, unchanged, or a new one. */
+  /** Gives the host of a peer: the present one, unchanged, or a new one. */
   add(facts: PeerFacts, options: Partial<HostOptions> = {}): Host {
     const known = this.#hosts.get(facts.id);
     if (known) return known;
@@ -33,7 +33,7 @@ export class HostManager {
     return host;
   }
 
-  /** The host of a peer as it is listed now: one that was listed otherwise is removed first. */
+  /** Gives the host of a peer as it is listed now; a host that was listed otherwise is removed first. */
   current(facts: PeerFacts, options: Partial<HostOptions> = {}): Host {
     const known = this.#hosts.get(facts.id);
     if (known && !isSame(known.facts, facts)) this.remove(facts.id);
@@ -44,7 +44,7 @@ export class HostManager {
     return this.#hosts.get(id);
   }
 
-  /** Closes a host's connections and forgets it; false where there is none. */
+  /** Closes a host's connections and forgets it; false if there is none. */
   remove(id: string): boolean {
     const host = this.#hosts.get(id);
     if (!host) return false;
@@ -59,7 +59,7 @@ export class HostManager {
     for (const host of this.#hosts.values()) host.disconnect();
   }
 
-  /** Removes hosts that are members no more, or not as they were: the next call dials what the list says. */
+  /** Removes hosts whose members have left or changed, except for `others`: the next call dials by the new list. */
   follow(membership: Membership, others: readonly string[] = []): void {
     for (const { facts } of [...this.#hosts.values()]) {
       if (others.includes(facts.id)) continue;
@@ -87,7 +87,7 @@ export class HostManager {
   }
 }
 
-/** A member as a peer that we call. */
+/** A member's facts as a peer to call. */
 export function peerFacts(member: Member): PeerFacts {
   const { node, address, identityKey } = member;
   return { id: node, address, identityKey, certificates: pinnedCertificates(member) };

@@ -1,10 +1,10 @@
-// The one way a call leaves this process, unary or streaming: on a connection that is up and authenticated, tried again where
-// that is safe and may help.
+// The one way a call leaves this process, unary or streaming: on a connection that is up and authenticated, tried again if that is
+// safe and may help.
 //
 //   no connection         nothing was sent: tried again, whatever the call does
 //   token refused         the peer has read nothing of the call: authenticated and tried again
 //   our certificate       changed since the connection was made, and the peer no longer takes the old one: dialled again
-//   connection failed     under the call, which may have arrived or not: tried again only where that changes nothing, after a
+//   connection failed     under the call, which may have arrived or not: tried again only if that changes nothing, after a
 //                         pause that grows
 //   deadline, any error   of the call itself: goes back to the caller with its code, at once
 //
@@ -19,15 +19,18 @@ import type { Host, Lane } from './host.js';
 interface TransmitOptions {
   readonly lane: Lane;
   readonly signal: AbortSignal;
-  /** All attempts together. */
+  /** Time for all attempts together. */
   readonly timeoutMs: number;
-  /** Whether the peer may get it twice with no other effect than once. */
+  /** True if the call may arrive twice with no other effect than once. */
   readonly idempotent: boolean;
-  /** Attempts after the first; the host's where not given. */
+  /** Attempts after the first; by default the host's. */
   readonly retriesMax?: number;
 }
 
-/** Refusals of tokens in a row that are taken for bad luck: a session that ends, a peer that restarts in between. */
+/**
+ * Refusals of tokens or certificates after which a call fails. Fewer are taken for bad luck: a session that ends, a peer that restarts in
+ * between.
+ */
 const REFUSALS_MAX = 3;
 
 /**
@@ -67,7 +70,7 @@ export async function transmit<Result>(
   }
 }
 
-/** What failed: reaching the peer, the token, our certificate, the connection under the call, or the call itself. */
+/** The part that failed: reaching the peer, the token, our certificate, the connection under the call, or the call itself. */
 type Failure = 'dial' | 'token' | 'certificate' | 'connection' | 'call';
 
 function classifyFailure({ code }: MixError, wire: Wire | undefined, host: Host): Failure {
@@ -87,7 +90,7 @@ async function run<Result>(attempt: Attempt<Result>, wire: Wire, signal: AbortSi
     return await running.done;
   } catch (thrown) {
     if (isServiceError(thrown) || thrown instanceof MixError) throw thrown;
-    // It went down before the call began.
+    // The connection went down before the call began.
     if (!wire.connection.up) throw new MixError('LINK_DOWN', { peer: wire.peer, detail: 'closed' }, { cause: thrown });
     throw asMixError(thrown);
   } finally {

@@ -1,5 +1,5 @@
-// Authenticates calls to a listener between members. A caller shows a pinned certificate and, since 1.1, the token of a session that
-// was authenticated on this very connection. A member of 1.0 calls without a token; one that has a session here does not.
+// Authenticates calls to a listener between members. A caller shows a pinned certificate and, since protocol 1.1, the token of a session
+// that was authenticated on this very connection. A member of 1.0 calls without a token, unless it has a session here.
 
 import { type Clock, equalBytes, MixError, type NodeId, type Rng } from '../../base/index.js';
 import { verifySignature } from '../../cmix/index.js';
@@ -11,33 +11,33 @@ import { checkHello, clientProof, type HandshakeFacts, type Hello, OWN_HELLO, se
 import { authenticatePeer } from './peers.js';
 import { TokenStore } from './tokenStore.js';
 
-/** A challenge is answered in a round trip; one that is older was never meant to be. */
+/** Lifetime of a challenge: an answer takes a round trip; an older challenge will not get one. */
 const CHALLENGE_MS = 15_000;
-/** Challenges of a member at a time: one for each lane, and some for connections that have just failed. */
+/** Most challenges of a member at a time: one for each lane, and some for connections that have just failed. */
 const CHALLENGES_EACH = 8;
-/** A session that is older is authenticated again, with whatever keys hold then. */
+/** Lifetime of a session; after it the member authenticates again, with the keys that hold then. */
 const SESSION_MS = 3_600_000;
-/** Sessions of a member: its lanes, those that it has lost and we do not know of yet, and more of it than one process. */
+/** Most sessions of a member: its lanes, those that it has lost without our knowledge, and those of further processes of it. */
 const SESSIONS_EACH = 16;
 const MEMBERS_MAX = 4_096;
 
 export interface CallAuthenticatorOptions {
   readonly network: string;
-  /** Who we are: what a caller believes it called. */
+  /** Identity of this server: a caller must expect the same one. */
   readonly self: { readonly id: string; sign(digest: Uint8Array): Uint8Array };
   readonly membership: () => Membership;
   readonly clock: Clock;
   readonly rng: Rng;
-  /** Whether members of 1.0, which know no tokens, are refused. */
+  /** True if members of protocol 1.0, which know no tokens, are refused. */
   readonly tokensRequired?: boolean;
   readonly sessionMs?: number;
   readonly challengeMs?: number;
 }
 
-/** What the transport knows of a call before any of its messages is read. */
+/** Facts of a call that the transport knows before any message is read. */
 export interface CallFacts {
   readonly context: AuthContext;
-  /** Of its TLS connection; undefined where that is closed by now. */
+  /** Binding of its TLS connection; undefined if that is closed by now. */
   readonly binding: Uint8Array | undefined;
   /** The values of `mix-token` in its metadata. */
   readonly tokens: readonly unknown[];
@@ -55,7 +55,7 @@ interface Session {
   readonly hello: Hello;
 }
 
-/** Calls that make a session have none yet. */
+/** Path of the calls that make a session; they have none yet. */
 const HANDSHAKE = '/millrace.v1.Handshake/';
 
 export class CallAuthenticator {
@@ -88,7 +88,7 @@ export class CallAuthenticator {
     const [value] = tokens;
     if (tokens.length === 0) {
       const { tokensRequired = false } = this.#options;
-      // A member that has shown tokens needs one from then on: a stolen TLS key alone is not enough.
+      // A member with a session needs its token: a stolen TLS key alone is not enough.
       if (!tokensRequired) this.#forgetClosed(member);
       if (tokensRequired || this.#sessions.countTokens(member.node) > 0) throw refused('missing');
       return member;
@@ -110,7 +110,7 @@ export class CallAuthenticator {
   }
 
   /**
-   * Ends a handshake: a session for what the member has signed. The challenge is used up, whatever comes of it.
+   * Ends a handshake: opens a session if the member has signed. The challenge is used up in any case.
    * @throws MixError TOKEN_REFUSED, HANDSHAKE_REFUSED
    */
   authenticate(
@@ -141,12 +141,12 @@ export class CallAuthenticator {
     return { token, signature: self.sign(serverProof(facts, token.reveal())) };
   }
 
-  /** A session ends with its connection. */
+  /** Forgets a member's sessions whose connections are closed. */
   #forgetClosed({ node }: Member): void {
     this.#sessions.dropWhere((owner, { binding }) => owner === node && !isServed(binding));
   }
 
-  /** Forgets sessions and challenges of whoever is a member no more. */
+  /** Forgets sessions and challenges of nodes that are no members any more. */
   follow(membership: Membership): void {
     for (const store of [this.#challenges, this.#sessions]) {
       for (const owner of store.owners()) if (!membership.find(owner as NodeId)) store.dropOwner(owner);

@@ -1,25 +1,28 @@
-// What the calls of strangers may cost while the main thread is overloaded. A call that gRPC hears costs half a millisecond to a
-// millisecond, one that is refused at its first frame a tenth: 800 calls a second from 200 addresses, each within its share, left honest
-// senders 22 % of what four nodes on one core mix. So while the thread has no time left, callers have calls by the second, fewer and
-// fewer until it has. Who is heard then is drawn by lot, so that nobody can be first. A place that a whole team has accepted a message
-// from has calls of its own for that. At rest nobody is limited.
+// Budget of strangers' calls while the main thread is overloaded. A call that gRPC handles costs half a millisecond to a millisecond, one
+// that is refused at its first frame a tenth: 800 calls a second from 200 addresses, each within its share, left honest senders 22 % of
+// what four nodes on one core mix. So while the thread has no time left, calls a second are limited, to fewer and fewer until it has. The
+// calls to be heard are drawn by lot, so that nobody can be first. A place from which a whole team has accepted a message has calls of
+// its own for that. At rest nobody is limited.
 import type { Clock } from '../../base/index.js';
 
-/** Part of its time that the thread is at work: above it is overloaded, below it has time to spare. */
+/** Share of its time that the thread is at work: above the first it is overloaded, below the second it has time to spare. */
 const BUSY = 0.75;
 const SPARE = 0.4;
 /** Calls a second that are always heard: a twentieth of the thread, and never the cause of an overload. */
 const LEAST_PER_S = 50;
-/** Looks, one a second, before calls are limited: a burst passes. After an overload in the last minutes, one look is enough. */
+/**
+ * Overloaded looks in a row, one a second, before calls are limited, because a burst passes. Within IMPATIENT_MS of the last overload,
+ * one look is enough.
+ */
 const PATIENCE = 2;
 const IMPATIENT_MS = 300_000;
 /** Factors of the limit: after a second of overload, after a second without overload, and after a second with time to spare. */
 const CUT = 1 / 8;
 const GROWTH = 1.02;
 const GROWTH_SPARE = 1.1;
-/** From here on there is no limit: more than a thread can hear. */
+/** Above this the limit is lifted: more than a thread can hear. */
 const MOST_PER_S = 2_000;
-/** Calls that an accepted message earns the place that it came from, and how many a place may save up, for so long. */
+/** Calls that an accepted message earns its place, calls that a place may save up, their lifetime, and the places that have some. */
 const EARNED = 100;
 const SAVED_MAX = 10_000;
 const CREDIT_MS = 600_000;
@@ -34,23 +37,23 @@ export class CallBudget {
   readonly #clock: Clock;
   readonly #busy: () => number;
   readonly #draw: () => number;
-  /** By place, in the order in which they end. */
+  /** By place, in the order in which they expire. */
   readonly #credits = new Map<string, Credit>();
-  /** Calls a second of places without credit. */
+  /** Limit of calls a second of places without credit. */
   #perS = Infinity;
   #overloads = 0;
   #limitedMs = Number.NEGATIVE_INFINITY;
-  /** Of places without credit, since the last look: calls that came, within the share of their place, and that were heard. */
+  /** Calls of places without credit since the last look: all, those within the share of their place, and those that were heard. */
   #asked = 0;
   #eligible = 0;
   #heard = 0;
   #taken = new Map<string, number>();
-  /** The second before. */
+  /** Places and eligible calls of the second before. */
   #placesBefore = 1;
   #eligibleBefore = 1;
 
   /**
-   * @param busy the part of the time since it was last asked in which the main thread was at work
+   * @param busy the share of the time since its last call in which the main thread was at work
    * @param draw a number from 0 to 1, another one each time
    */
   constructor(clock: Clock, busy: () => number, draw: () => number) {
@@ -59,12 +62,12 @@ export class CallBudget {
     this.#draw = draw;
   }
 
-  /** Calls a second that places without credit may make; Infinity where there is no limit. */
+  /** Calls a second that places without credit may make; Infinity without a limit. */
   get perS(): number {
     return this.#perS;
   }
 
-  /** A team has accepted a message that came from there. */
+  /** Gives credit to a place from which a team has accepted a message. */
   credit(place: string): void {
     const calls = Math.min(SAVED_MAX, (this.#credits.get(place)?.calls ?? 0) + EARNED);
     this.#credits.delete(place);
@@ -77,7 +80,7 @@ export class CallBudget {
     return credit !== undefined && credit.calls > 0 && credit.untilMs > this.#clock.nowMs();
   }
 
-  /** Whether a call from a place, or a connection, may be heard now. */
+  /** Counts a call or a connection from a place; true if it may be heard now. */
   admits(place: string): boolean {
     if (this.hasCredit(place)) {
       // Credit is used up only while calls are limited.
@@ -87,7 +90,7 @@ export class CallBudget {
     this.#asked++;
     const taken = this.#taken.get(place) ?? 0;
     this.#taken.set(place, taken + 1);
-    // One place more than there were finds something.
+    // Leaves a share for one place more than there were.
     if (taken >= Math.max(1, Math.floor(this.#perS / (this.#placesBefore + 1)))) return false;
     this.#eligible++;
     if (this.#draw() * this.#eligibleBefore >= this.#perS) return false;
@@ -95,11 +98,11 @@ export class CallBudget {
     return true;
   }
 
-  /** Once a second. */
+  /** Adjusts the limit; called once a second. */
   look(): void {
     const busy = this.#busy();
     const nowMs = this.#clock.nowMs();
-    // What was refused has cost next to nothing.
+    // Refused calls have cost next to nothing.
     const isOverloaded = busy > BUSY && this.#heard > LEAST_PER_S;
     this.#overloads = isOverloaded ? this.#overloads + 1 : 0;
     if (isOverloaded && (this.#overloads >= PATIENCE || nowMs - this.#limitedMs < IMPATIENT_MS)) {

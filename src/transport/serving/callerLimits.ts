@@ -1,6 +1,6 @@
-// Limits of a listener's callers: connections, streams, bytes and time. A stranger may have its share of them and
-// no more: a connection that asks nothing is closed, a request that does not come to its end, an answer that nobody reads. All of it is
-// found by one look a second, and what is refused never reaches gRPC, so that refusing costs less than asking.
+// Limits of a listener's callers: connections, streams, bytes and time. A stranger may have its share of them and no more: connections
+// that ask nothing are closed, and so are requests that do not end and answers that nobody reads. One look a second finds all of these.
+// Refused calls never reach gRPC, so that refusing costs less than asking.
 
 import type * as http2 from 'node:http2';
 import type { Socket } from 'node:net';
@@ -13,44 +13,44 @@ import type { Places } from './places.js';
 
 export interface ServerLimits {
   readonly places: Places;
-  /** Connections in all: what descriptors are kept for. */
+  /** Most connections in all, for which descriptors are kept. */
   readonly connections: number;
   /** Bytes that requests and answers of all callers may hold; undefined for members, who are known. */
   readonly streamBytes?: number;
-  /** What calls of strangers may cost; undefined for members. */
+  /** Budget of strangers' calls; undefined for members. */
   readonly budget?: CallBudget;
-  /** Whether a certificate (SHA-256, hex) is a member's; undefined where none is asked for. */
+  /** True if a certificate (SHA-256, hex) is a member's; undefined if none is asked for. */
   readonly knows?: (certificate: string) => boolean;
   readonly times?: Partial<ServerTimes>;
 }
 
 /**
- * Connections of one place that have asked nothing yet. A TLS handshake costs the main thread a millisecond, and whoever means to ask does
- * so right after it: one address could otherwise spend a core on handshakes alone. Each counts for `silentMs`, also where it is closed
+ * Most connections of one place that have asked nothing yet. A TLS handshake costs the main thread a millisecond, and an honest caller
+ * asks right after it: one address could otherwise spend a core on handshakes alone. Each counts for `silentMs`, even if it is closed
  * before, so that a place has 26 such handshakes a second; those that are refused cost an accept and a close.
  */
 const UNASKED_MAX = 256;
-/** What one stream may hold: a message on its way in, or a frame on its way out and the one behind it. */
+/** Bytes that one stream may hold: a message on its way in, or a frame on its way out and the one behind it. */
 export const STREAM_BYTES = 128 * 1024;
-/** How long callers may take. Milliseconds. */
+/** Time limits of callers, ms. */
 interface ServerTimes {
-  /** A request that is not complete by then never will be: the largest has 64 KiB. */
+  /** For a request to be complete; the largest has 64 KiB. */
   readonly requestMs: number;
-  /** An answer of which nothing was read for this long has no reader. */
+  /** For an answer of which nothing is read. */
   readonly stallMs: number;
-  /** The longest call: a sender gives up on outputs after a minute. */
+  /** For a whole call; a sender gives up on outputs after a minute. */
   readonly callMs: number;
-  /** For a connection that has asked nothing yet, or whose certificate nobody knows and which has been told so. */
+  /** For a connection that has asked nothing yet, or that has an unknown certificate and has been told so. */
   readonly silentMs: number;
-  /** For one without a call: a sender that comes back has a handshake of a millisecond to make. */
+  /** For a connection between calls; a sender that comes back has a handshake of a millisecond to make. */
   readonly idleMs: number;
-  /** The same where more than half of the connections are taken. */
+  /** The same if more than half of the connections are taken. */
   readonly loadedIdleMs: number;
-  /** However busy, a connection is made anew now and then. */
+  /** For a stranger's connection, however busy; then it is made anew. */
   readonly ageMs: number;
-  /** What a connection that is to end may still finish. */
+  /** For a connection that is to end to finish its calls. */
   readonly graceMs: number;
-  /** Between two looks at all of them. */
+  /** Between two looks at all callers. */
   readonly lookMs: number;
 }
 
@@ -70,10 +70,10 @@ interface Caller {
   readonly place: string;
   readonly session: http2.ServerHttp2Session;
   readonly ends: string;
-  /** SHA-256 of the certificate that it showed, hex; empty without one. Read once: a session that ends has no socket any more. */
+  /** SHA-256 of the certificate that it showed, hex; empty without one. Read once, because a session that has ended has no socket. */
   readonly certificate: string;
   readonly sinceMs: number;
-  /** When its last call began or ended, or was refused; undefined before its first. */
+  /** Time at which its last call began or ended, or was refused; undefined before its first. */
   idleSinceMs: number | undefined;
   /** Streams that are open. */
   streams: number;
@@ -89,12 +89,12 @@ interface Unasked {
 interface Stream {
   readonly stream: http2.ServerHttp2Stream;
   readonly sinceMs: number;
-  /** Bytes that wait to be read by the caller, and since when they are as many. */
+  /** Bytes that wait to be read by the caller, and the time since which their number has not changed. */
   waiting: number;
   waitingSinceMs: number;
 }
 
-/** Of a server, for metrics and tests. */
+/** Load of a server, for metrics and tests. */
 export interface ServerLoad {
   readonly connections: number;
   readonly streams: number;
@@ -109,7 +109,7 @@ export class ServerGuard {
   readonly #bytes: Shares | undefined;
   readonly #callers = new Map<http2.Http2Session, Caller>();
   readonly #streams = new Set<Stream>();
-  /** Connections that have asked nothing yet, by where they come from; and how many count for each place. */
+  /** Connections that have asked nothing yet, by their ends, and the number that counts for each place. */
   readonly #unasked = new Map<string, Unasked>();
   readonly #unaskedOf = new Map<string, number>();
   #servers = 0;
@@ -133,7 +133,7 @@ export class ServerGuard {
     };
   }
 
-  /** Looks after a server from before its first connection. */
+  /** Guards a server; call it before the server's first connection. */
   guard(server: http2.Http2SecureServer): void {
     server.prependListener('connection', (socket: Socket) => this.#onConnection(socket));
     server.on('session', (session) => this.#onSession(session));
@@ -151,7 +151,7 @@ export class ServerGuard {
     });
   }
 
-  /** Before TLS: an address that has its share costs an accept and a close. */
+  /** Refuses a connection before TLS if its place has its share already, which costs an accept and a close. */
   #onConnection(socket: Socket): void {
     const place = this.#limits.places.of(socket);
     const isOver = (this.#unaskedOf.get(place) ?? 0) >= UNASKED_MAX;
@@ -174,13 +174,13 @@ export class ServerGuard {
     });
   }
 
-  /** While calls are limited, a handshake counts as one. */
+  /** While calls are limited, a handshake counts as a call. */
   #mayShakeHands(place: string): boolean {
     const { budget } = this.#limits;
     return budget === undefined || budget.perS === Infinity || budget.admits(place);
   }
 
-  /** A connection has asked something, or its time is over: it counts no more. */
+  /** Counts a connection no more that has asked something, or whose time is over. */
   #release(entry: Unasked): void {
     if (entry.isReleased) return;
     entry.isReleased = true;
@@ -200,7 +200,7 @@ export class ServerGuard {
     session.once('close', () => this.#callers.delete(session));
   }
 
-  /** Whether a stream may go on to gRPC; one that may not is answered here. */
+  /** True if a stream may go on to gRPC; one that may not is answered here. */
   #admits(stream: http2.ServerHttp2Stream): boolean {
     const caller = stream.session && this.#callers.get(stream.session);
     if (!caller) return true;
@@ -210,7 +210,7 @@ export class ServerGuard {
     if (budget?.admits(caller.place) === false) return this.#refuse(stream, TOO_MANY_CALLS);
     const unasked = this.#unasked.get(caller.ends);
     if (unasked) this.#release(unasked);
-    // Senders of accepted messages are not as many as the places that attack, and have more under way.
+    // Places with credit need no share: they are fewer than the places that attack, and have more calls under way.
     if (budget?.hasCredit(caller.place)) this.#bytes?.hold(caller.place, STREAM_BYTES);
     else if (this.#bytes?.take(caller.place, STREAM_BYTES) === false) return this.#refuse(stream, TOO_MANY_UNDER_WAY);
     const open = { stream, sinceMs: nowMs, waiting: 0, waitingSinceMs: nowMs };
@@ -227,7 +227,7 @@ export class ServerGuard {
 
   #refuse(stream: http2.ServerHttp2Stream, answer: http2.OutgoingHttpHeaders): false {
     this.#refusedStreams++;
-    // A stream that breaks while it is refused is refused.
+    // A stream that breaks while it is refused needs no handling.
     stream.on('error', () => {});
     stream.respond(answer, { endStream: true });
     stream.close();
@@ -276,18 +276,18 @@ export class ServerGuard {
     }
   }
 
-  /** A member keeps its connections; whoever shows a certificate that nobody knows is told so, and then closed. */
+  /** A member keeps its connections; a caller with an unknown certificate is told so, and then closed. */
   #isStranger({ certificate }: Caller): boolean {
     const { knows } = this.#limits;
     return knows ? !knows(certificate) : this.#bytes !== undefined;
   }
 }
 
-/** Answers that gRPC never sees, made once. */
+/** Refusals that gRPC never sees, made once. */
 const TOO_MANY_CALLS = toTrailers(new MixError('SHARE_USED', { what: 'calls while this node is overloaded' }));
 const TOO_MANY_UNDER_WAY = toTrailers(new MixError('SHARE_USED', { what: 'calls under way' }));
 
-/** Where a connection comes from: TCP and the TLS on top of it have the same. */
+/** Names a connection by its ends: TCP and the TLS on top of it have the same. */
 const describeEnds = ({ remoteAddress, remotePort, localAddress }: Socket): string =>
   `${remoteAddress} ${remotePort} ${localAddress}`;
 

@@ -1,4 +1,5 @@
-// The server's half of a handshake on the wire; transport/serving/callAuthenticator.ts decides.
+// The server's half of a handshake on the wire, apart from transport/serving/callAuthenticator.ts, which decides and knows no gRPC
+// service.
 
 import { type grpc, services } from '../grpc.js';
 import type { HandshakeHandlers } from '../proto/generated/millrace/v1/Handshake.js';

@@ -1,4 +1,4 @@
-// Which member makes a call: the check that every call on a mutual-TLS listener passes before any of its messages is read.
+// Identifies the member that makes a call: the check that every call on a mutual-TLS listener passes before any of its messages is read.
 import { type Clock, MixError } from '../../base/index.js';
 import { type Member, type Membership, plainFingerprint } from '../../protocol/index.js';
 import type { AuthContext } from '../grpc.js';
@@ -9,7 +9,7 @@ interface PeerFacts {
   readonly validToMs: number;
 }
 
-/** What the TLS layer knows of a caller's certificate; its key was proven by the handshake. */
+/** Facts of the TLS layer about a caller's certificate; the TLS handshake has proven its key. */
 function peerFacts(context: AuthContext): PeerFacts | undefined {
   const certificate = context.sslPeerCertificate;
   if (!certificate?.raw) return undefined;
@@ -21,7 +21,8 @@ function peerFacts(context: AuthContext): PeerFacts | undefined {
 }
 
 /**
- * The member that makes a call. @throws MixError PEER_UNKNOWN without a pinned certificate, CERTIFICATE_EXPIRED, CERTIFICATE_NOT_YET_VALID
+ * Finds the member that makes a call.
+ * @throws MixError PEER_UNKNOWN without a pinned certificate, CERTIFICATE_EXPIRED, CERTIFICATE_NOT_YET_VALID
  */
 export function authenticatePeer(context: AuthContext, membership: Membership, clock: Clock): Member {
   const facts = peerFacts(context);

@@ -1,11 +1,11 @@
-// Where a stranger comes from, for the shares that it has under load: its address, or the network that one customer of a provider has
-// (an IPv6 /64 holds more addresses than there are senders). Behind some addresses there are many: a proxy, this very machine. Those
-// are told by the configuration, and count by connection.
+// The place that a stranger comes from, for the shares under load: its address, or the network that one customer of a provider has (an
+// IPv6 /64 holds more addresses than there are senders). Many senders are behind some addresses, as a proxy or this very machine: the
+// configuration names those, and they count by connection. Apart because server.ts and callerLimits.ts both use it.
 import { BlockList, isIP } from 'node:net';
 import { MixError } from '../../base/index.js';
 import type { Endpoints } from '../channelBinding.js';
 
-/** Places that count by connection where nothing else is configured: this machine. */
+/** Places that count by connection by default: this machine. */
 export const LOOPBACK_PREFIXES: readonly string[] = ['127.0.0.0/8', '::1/128'];
 
 const NETWORK_GROUPS = 4;
@@ -36,7 +36,7 @@ export class Places {
 
   /** The place at the other end of a connection. */
   of({ remoteAddress = '', remotePort = 0 }: Endpoints): string {
-    // A listener for both families sees an IPv4 address so.
+    // Form in which a listener for both families sees an IPv4 address.
     const address = remoteAddress.replace(/^::ffff:(?=\d+\.)/i, '');
     const family = isIP(address);
     const type = family === 6 ? 'ipv6' : 'ipv4';

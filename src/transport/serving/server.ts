@@ -1,5 +1,5 @@
-// A gRPC listener: TLS 1.3, wide windows, bounded messages. Handlers are plain async functions that throw MixErrors; this
-// file turns what they throw into statuses, counts it, and never lets one take the process down.
+// A gRPC listener: TLS 1.3, wide windows, bounded messages. Handlers are plain async functions that throw MixErrors; this file turns
+// these into statuses, counts them, and never lets one take the process down.
 
 import type { SecureContextOptions } from 'node:tls';
 import { asMixError, MixError, systemClock } from '../../base/index.js';
@@ -27,25 +27,25 @@ interface ListenerOptions {
   /** host:port; port 0 takes a free one. */
   readonly address: string;
   readonly certificate: CertificatePair;
-  /** Callers must show a certificate, and this throws where a call is not let in: before any of its messages is read. */
+  /** If given, callers must show a certificate. Throws to refuse a call, before any of its messages is read. */
   readonly authenticate?: (call: CallFacts) => void;
-  /** Streams that one connection may have open; more wait at the caller's. */
+  /** Streams that one connection may have open; more wait on the caller's side. */
   readonly streamsMax?: number;
-  /** What callers may have; without `streamBytes`, members of a team whose windows are wide. */
+  /** Limits of callers; without `streamBytes` they are members of a team, whose windows are wide. */
   readonly limits?: Partial<ServerLimits>;
   readonly log: Logger;
   readonly metrics: Metrics;
 }
 
-/** What a handler knows of its caller. */
+/** A handler's facts of its caller. */
 export interface CallerContext extends AuthContext {
-  /** Of its TLS connection (RFC 9266). */
+  /** Channel binding of its TLS connection (RFC 9266). */
   readonly binding?: Uint8Array | undefined;
-  /** Where the call comes from, for shares (transport/serving/places.ts). */
+  /** Place of the caller, for shares (transport/serving/places.ts). */
   readonly place: string;
 }
 
-/** Calls of one connection that nobody need know; more wait at the caller's. */
+/** Most calls of a stranger's connection; more wait on the caller's side. */
 const STRANGER_STREAMS_MAX = 32;
 /** Bytes that the calls of all strangers may hold: some 1,000 calls at once. */
 const STRANGER_BYTES = 128 * 1024 * 1024;
@@ -54,18 +54,18 @@ const STRANGER_SESSION_MIB = 16;
 export interface Listener {
   readonly server: grpc.Server;
   readonly port: number;
-  /** What its callers hold now. */
+  /** Present load of its callers. */
   readonly load: () => ServerLoad;
-  /** Shows another certificate to whoever connects from now on. @throws MixError CERTIFICATE_INVALID */
+  /** Shows another certificate on new connections. @throws MixError CERTIFICATE_INVALID */
   setCertificate(pair: CertificatePair): void;
-  /** Ends the connections whose callers' certificates `keep` (given the SHA-256, hex) is false for; how many there were. */
+  /** Ends the connections for whose callers' certificates (SHA-256, hex) `keep` is false; returns their number. */
   closeConnections(keep: (certificate: string) => boolean): number;
   close(graceMs: number): Promise<void>;
 }
 
 /**
  * Binds a listener with the given services.
- * @throws MixError CERTIFICATE_INVALID; LINK_DOWN where the address cannot be had
+ * @throws MixError CERTIFICATE_INVALID; LINK_DOWN if the address cannot be bound
  */
 export async function listen(
   options: ListenerOptions,
@@ -91,7 +91,7 @@ export async function listen(
   checkPair(options.certificate);
   const { certificate, privateKey } = options.certificate;
   const pair = { private_key: Buffer.from(privateKey), cert_chain: Buffer.from(certificate) };
-  // Its own certificate as the only root: no authority of the machine has a say here.
+  // Its own certificate is the only root: no authority of the machine has a say here.
   const credentials = grpc.ServerCredentials.createSsl(Buffer.from(certificate), [pair], authenticate !== undefined);
   widen(server, { credentials, certificates: authenticate !== undefined, streamsMax, guard: loads });
   const port = await new Promise<number>((resolve, reject) => {
@@ -111,7 +111,7 @@ export async function listen(
   };
 }
 
-/** What grpc-js keeps for itself: it lets credentials change under a server that runs, but only its own kinds of them. */
+/** Internal of grpc-js: it lets credentials change under a running server, but only its own kinds of them. */
 interface ChangeableCredentials {
   updateSecureContextOptions(options: SecureContextOptions): void;
 }
@@ -130,10 +130,10 @@ function guard(
 ): grpc.ServerInterceptor {
   return (method, call) => {
     const name = method.path.slice(method.path.lastIndexOf('/') + 1);
-    // What grpc-js refuses by itself (size, encoding, a deadline) is sent by the innermost call, past all interceptors.
+    // Refusals by grpc-js itself (size, encoding, a deadline) are sent by the innermost call, past all interceptors.
     const send = call.sendStatus.bind(call);
     call.sendStatus = (status) => send(errors.typed(name, status));
-    // Handlers are told of their caller by this alone.
+    // Handlers learn of their caller only by this.
     const ends = call.getConnectionInfo();
     const binding = servedBinding(ends);
     const place = places.of(ends);
@@ -196,7 +196,7 @@ export class CallErrors {
     return toStatus(error);
   }
 
-  /** Once a minute: every call of such a peer is refused, and the operator of either side has a clock to set. */
+  /** Logs once a minute: every call of such a peer is refused, and the operator of either side has a clock to set. */
   #sayOutOfTime({ code, message }: MixError): void {
     const nowMs = systemClock.nowMs();
     if (nowMs - this.#saidMs < OUT_OF_TIME_MS) return;
@@ -204,7 +204,7 @@ export class CallErrors {
     this.#log.warn({ code, reason: message }, 'a peer is refused for the time of its certificate: is a clock wrong?');
   }
 
-  /** A status that is not one of ours, as the one of ours that says the same. */
+  /** Replaces a status of grpc-js by ours of the same meaning. */
   typed(method: string, status: EndStatus): EndStatus {
     return isTyped(status) ? status : this.status(method, toRefusal(status));
   }
@@ -216,7 +216,7 @@ export class CallErrors {
   ): grpc.handleUnaryCall<Request, Reply> {
     return (call, callback) => {
       Promise.resolve()
-        // The guard has added what a CallerContext has more.
+        // The guard has added the further fields of a CallerContext.
         .then(() => handle(call.request, call.getAuthContext() as CallerContext))
         .then(
           (reply) => callback(null, reply),

@@ -1,15 +1,15 @@
-// What a server remembers by token: bounded for each owner and in all, forgotten after a while, used once where it is taken.
-// An owner that asks for more than its share loses its own oldest tokens and nobody else's, so a flood costs others nothing.
+// Values that a server remembers by token: bounded for each owner and in all, forgotten after a while, and used once by `take`. An owner
+// that asks for more than its share loses its own oldest tokens and nobody else's, so a flood costs others nothing.
 import type { Clock, Rng } from '../../base/index.js';
 import { Token } from '../tokens.js';
 
 interface TokenStoreOptions {
-  /** Its monotonic time decides: a clock that is set does not make a token older or younger. */
+  /** Its monotonic time decides: setting a clock does not make a token older or younger. */
   readonly clock: Clock;
   readonly rng: Rng;
   readonly lifetimeMs: number;
   readonly perOwnerMax: number;
-  /** In all; the owner who has the most pays for one more. */
+  /** Most tokens in all; beyond it, the owner with the most loses one. */
   readonly totalMax: number;
 }
 
@@ -22,7 +22,7 @@ interface Entry<Value> {
 
 export class TokenStore<Value> {
   readonly #options: TokenStoreOptions;
-  /** By selector, oldest first: all live equally long, so the first ones are those that expire next. */
+  /** By selector, oldest first: all have the same lifetime, so the first ones expire next. */
   readonly #entries = new Map<string, Entry<Value>>();
   /** Selectors of each owner, oldest first. */
   readonly #owners = new Map<string, Set<string>>();
@@ -37,13 +37,13 @@ export class TokenStore<Value> {
     return this.#entries.size;
   }
 
-  /** How many of them are an owner's. */
+  /** Number of an owner's tokens. */
   countTokens(owner: string): number {
     this.#purge();
     return this.#owners.get(owner)?.size ?? 0;
   }
 
-  /** A fresh token for a value; the oldest of the owner's makes room where it has as many as it may. */
+  /** Issues a fresh token for a value; the owner's oldest makes room if it has as many as it may. */
   issue(owner: string, value: Value): Token {
     const { clock, rng, lifetimeMs, perOwnerMax, totalMax } = this.#options;
     this.#purge();
@@ -57,14 +57,14 @@ export class TokenStore<Value> {
     return token;
   }
 
-  /** What a token stands for; undefined where it is unknown or expired. */
+  /** Finds the value and owner of a token; undefined if it is unknown or expired. */
   find(token: Token): { readonly owner: string; readonly value: Value } | undefined {
     this.#purge();
     const entry = this.#entries.get(token.selector);
     return entry?.token.equals(token) ? entry : undefined;
   }
 
-  /** The same, and the token is used up. */
+  /** Finds a token and uses it up. */
   take(token: Token): { readonly owner: string; readonly value: Value } | undefined {
     const found = this.find(token);
     if (found) this.#drop(token.selector);
@@ -76,12 +76,12 @@ export class TokenStore<Value> {
     for (const selector of [...(this.#owners.get(owner) ?? [])]) this.#drop(selector);
   }
 
-  /** Forgets what `holds` is true of. */
+  /** Forgets the tokens of which `holds` is true. */
   dropWhere(holds: (owner: string, value: Value) => boolean): void {
     for (const [selector, { owner, value }] of [...this.#entries]) if (holds(owner, value)) this.#drop(selector);
   }
 
-  /** Owners that have any. */
+  /** Owners that have tokens. */
   owners(): readonly string[] {
     this.#purge();
     return [...this.#owners.keys()];
