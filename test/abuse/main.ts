@@ -4,7 +4,6 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { setMaxListeners } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { sleep, systemClock } from '../../src/base/clock.js';
@@ -15,6 +14,7 @@ import { Client } from '../../src/client/client.js';
 import type { Sender } from '../../src/client/compose.js';
 import { openEngine } from '../../src/engine/open.js';
 import { groupOfBits } from '../../src/math/group.js';
+import { LeakWatch } from '../support/leakWatch.js';
 import type { AttackCount, AttackPlan, Kind } from './attacks.js';
 import { KINDS } from './attacks.js';
 
@@ -32,7 +32,7 @@ const HONEST_PREFIX = '127.0.0.1/32';
 const SETTLE_S = 60;
 /** Until as many messages come out as go in. */
 const STEADY_S = 20;
-const MIB = 1024;
+const MIB = 2 ** 20;
 
 const say = (line: string) => void process.stderr.write(`${line}\n`);
 
@@ -163,12 +163,13 @@ function attack(plan: AttackPlan, core: number): Promise<AttackCount> {
   });
 }
 
-/** Memory of the nodes, MiB. */
-function memoryMib(network: DemoNetwork): number {
-  return network.nodes.nodes.reduce((sum, { process: child }) => {
-    const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
-    return sum + Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / MIB;
-  }, 0);
+/**
+ * Memory of the nodes, MiB, at the moment since the reading before at which each had least: garbage that is not collected yet comes and
+ * goes by 100 MiB a node.
+ */
+async function memoryMib(network: DemoNetwork, memory: LeakWatch): Promise<number> {
+  const readings = await memory.read(network.nodes.nodes, { secrets: false });
+  return readings.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0) / MIB;
 }
 
 interface Result {
@@ -180,7 +181,7 @@ interface Result {
   readonly attacker: AttackCount;
 }
 
-async function play(options: Options, network: DemoNetwork, honest: HonestSenders): Promise<void> {
+async function play(options: Options, network: DemoNetwork, honest: HonestSenders, memory: LeakWatch): Promise<void> {
   const { seconds, batch } = options;
   let most = 4 * batch;
   void honest.run(() => most);
@@ -196,7 +197,7 @@ async function play(options: Options, network: DemoNetwork, honest: HonestSender
   // The first batches fill and come out.
   await honest.measure(Math.max(STEADY_S, seconds * CAPACITY_SHARE));
   say(`capacity ${capacity.toFixed(1)} messages a second · honest load ${load.toFixed(1)}`);
-  const memoryBefore = memoryMib(network);
+  const memoryBefore = await memoryMib(network, memory);
   const targets = network.nodes.nodes.map(({ id, httpAddress }) => {
     const { gatewayAddress, address } = network.nodes.membership.get(id);
     return { node: id, gateway: gatewayAddress, team: address, http: httpAddress };
@@ -215,13 +216,13 @@ async function play(options: Options, network: DemoNetwork, honest: HonestSender
       results.push({ kind, addresses: count, honestPerS, honestAlonePerS: alone, ratio, attacker });
       const { calls, refused, connections } = attacker;
       say(
-        `${kind.padEnd(13)} from ${String(count).padStart(3)} addresses: ${honestPerS.toFixed(1)} of ${alone.toFixed(1)} messages a second (${Math.round(100 * ratio)} %) · ${calls} calls, ${refused} refused, ${connections} connections · ${(network.view?.failed ?? 0) - failedBefore} rounds failed · ${Math.round(memoryMib(network))} MiB`,
+        `${kind.padEnd(13)} from ${String(count).padStart(3)} addresses: ${honestPerS.toFixed(1)} of ${alone.toFixed(1)} messages a second (${Math.round(100 * ratio)} %) · ${calls} calls, ${refused} refused, ${connections} connections · ${(network.view?.failed ?? 0) - failedBefore} rounds failed · ${Math.round(await memoryMib(network, memory))} MiB`,
       );
     }
   }
   await honest.measure(Math.min(SETTLE_S, seconds));
-  const memoryGrowthMiB = Math.round(memoryMib(network) - memoryBefore);
-  say(`memory of the nodes grew by ${memoryGrowthMiB} MiB`);
+  const memoryGrowthMiB = Math.round((await memoryMib(network, memory)) - memoryBefore);
+  say(`memory of the nodes grew by ${memoryGrowthMiB} MiB\n${memory.report()}`);
   const worst = options.kinds.map((kind) =>
     results.filter((result) => result.kind === kind).reduce((a, b) => (a.ratio <= b.ratio ? a : b)),
   );
@@ -249,6 +250,7 @@ async function main(): Promise<void> {
   });
   process.on('exit', () => network.abandon());
   const engine = await openEngine({ engine: 'auto', group, threads: 1, log: silentLog });
+  const over = new AbortController();
   try {
     await network.start();
     const { membership } = network.nodes;
@@ -256,10 +258,15 @@ async function main(): Promise<void> {
     const client = new Client({ network: name, membership, roundAuthority, engine, floors });
     const honest = new HonestSenders(client);
     await honest.register();
-    await play(options, network, honest);
+    const memory = new LeakWatch();
+    const looking = memory.watch(network.nodes.nodes, over.signal);
+    await play(options, network, honest, memory);
+    over.abort();
+    await looking;
     honest.stop();
     client.close();
   } finally {
+    over.abort();
     await engine.close();
     await network.stop();
   }

@@ -17,8 +17,8 @@ import { groupOfBits } from '../../src/math/group.js';
 import { NO_FLOORS } from '../../src/protocol/floors.js';
 import type { Stage } from '../../src/protocol/stages.js';
 import { SchedulerStore } from '../../src/scheduler/store.js';
+import { LeakWatch } from '../support/leakWatch.js';
 import { SeededRng } from '../support/seededRng.js';
-import { LeakWatch } from './leaks.js';
 import { Ledger } from './ledger.js';
 import { isOver, SchedulerRounds } from './schedulerRounds.js';
 

@@ -71,7 +71,7 @@ export class LeakWatch {
   }
 
   /** Reads these nodes' metrics, at a moment when nothing is under way; `secrets` false where precomputations still are. */
-  async read(nodes: readonly Node[], { secrets } = { secrets: true }): Promise<void> {
+  async read(nodes: readonly Node[], { secrets } = { secrets: true }): Promise<readonly Reading[]> {
     const readings = await Promise.all(
       nodes.map(async (node) => {
         const reading = await readingOf(node);
@@ -81,6 +81,7 @@ export class LeakWatch {
     );
     this.#least.clear();
     this.#readings.push(readings);
+    return readings;
   }
 
   get readings(): number {
