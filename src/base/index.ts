@@ -44,7 +44,7 @@ export {
   timestamp,
 } from './clock.js';
 export { asMixError, type ErrorCode, type ErrorValues, isErrorCode, MixError } from './errors.js';
-export { REST, Shares } from './fairShares.js';
+export { REST_LOAD, Shares } from './fairShares.js';
 export {
   type BootId,
   isBootId,

@@ -7,11 +7,11 @@ export { checkDummies, type DecodedOutputs, decodeOutputs, outputDigest } from '
 export { randomPermutation } from './permutation.js';
 export {
   decryptionShares,
-  identifyFactor,
   precompDecrypt,
   precompPermute,
   realtimeDecrypt,
   realtimePermute,
+  unblind,
 } from './phases.js';
 export {
   type DecryptionProof,

@@ -84,7 +84,7 @@ export function realtimePermute(
  * work is left when the last is there. slots × width elements each.
  * @param product (c_1..c_w)⁻¹ of the mixed ciphertexts, or the result of the step before
  */
-export function identifyFactor(
+export function unblind(
   engine: Engine,
   product: Uint8Array | Prepared,
   factor: Uint8Array,

@@ -43,7 +43,7 @@ import {
   keepWarmMs,
   LinkMetrics,
   listen,
-  Places,
+  Origins,
   readValidTime,
 } from '../transport/index.js';
 import { Engines } from './engines.js';
@@ -171,7 +171,7 @@ function openFollower(
 }
 
 /** Opens the rounds of this node, over its link, store and registry. */
-async function openRunner(common: Common, engines: Engines, follower: SchedulerFollower) {
+async function openRounds(common: Common, engines: Engines, follower: SchedulerFollower) {
   const { config, credentials, log, metrics, bootId, own } = common;
   const { network, limits } = config;
   const { key } = credentials;
@@ -180,7 +180,7 @@ async function openRunner(common: Common, engines: Engines, follower: SchedulerF
   const link = new TeamLink(() => credentials.membership, common.hosts);
   const ports = { clock: systemClock, rng: systemRng };
   const policy = { keepWarmMs: keepWarmMs(config.comms.keep_warm_ms) };
-  const care = new LinkWarmUp({ probe: link, self: key.nodeId, log, metrics, policy, ...ports });
+  const warmUp = new LinkWarmUp({ probe: link, self: key.nodeId, log, metrics, policy, ...ports });
   // Seconds since 1970: larger than any epoch of an earlier run, whatever that run rotated to.
   const registry = new SenderRegistry(systemRng, Math.floor(systemClock.wallMs() / 1000), limits.senders);
   const deps: RoundManagerDeps = {
@@ -192,9 +192,9 @@ async function openRunner(common: Common, engines: Engines, follower: SchedulerF
     publicKeyOf: (node) => credentials.membership.find(node)?.identityKey,
     membershipGeneration: () => credentials.membership.generation,
     registry,
-    roundLog: new RoundJournal(store, bootId),
+    journal: new RoundJournal(store, bootId),
     link,
-    care,
+    warmUp,
     ...ports,
     log,
     metrics,
@@ -209,14 +209,14 @@ async function openRunner(common: Common, engines: Engines, follower: SchedulerF
     },
     retry: { ...DEFAULT_RETRY, peerLostMs: limits.peer_lost_ms },
   };
-  const runner = own(new RoundManager(deps), (it) => it.close());
+  const manager = own(new RoundManager(deps), (it) => it.close());
   const measuring = own(new AbortController(), (it) => it.abort());
   const others = () => credentials.membership.members.map(({ node }) => node).filter((node) => node !== key.nodeId);
   const report = (measured: NodeReport) => follower.report(measured);
   void measureRoundTrips({ link, others, clock: systemClock, report }, measuring.signal);
-  const rotation = setInterval(() => runner.rotateEpoch(), limits.epoch_hours * HOUR_MS);
+  const rotation = setInterval(() => manager.rotateEpoch(), limits.epoch_hours * HOUR_MS);
   own(rotation, clearInterval).unref();
-  return { runner, registry, store, link };
+  return { manager, registry, store, link };
 }
 
 /** Wraps `act`, which is then called at most once within `intervalMs`. */
@@ -263,32 +263,32 @@ function openHealth(
 async function openListeners(
   common: Common,
   parts: {
-    readonly runner: RoundManager;
+    readonly manager: RoundManager;
     readonly registry: SenderRegistry;
     readonly directory: RoundDirectory;
     readonly onWanted: () => void;
   },
 ) {
-  const { runner, registry, directory, onWanted } = parts;
+  const { manager, registry, directory, onWanted } = parts;
   const { config, credentials, log, metrics, own, authenticator } = common;
   const { key, certificate } = credentials;
   const identify = (context: AuthContext) => authenticator.identify(context);
   const options = { certificate, log, metrics };
   const authenticate = (call: CallFacts) => void authenticator.admit(call);
   const { by_connection: byConnection, connections, memory_mib: memoryMib } = config.strangers;
-  const places = new Places(byConnection);
+  const origins = new Origins(byConnection);
   const descriptors = descriptorShares(descriptorLimit(), credentials.membership.members.length, connections);
   log.info({ ...descriptors }, 'descriptors of this process, and the connections that have a share of them');
   const knows = (fingerprint: string) => credentials.membership.byFingerprint(fingerprint) !== undefined;
-  const ofTeam = { ...options, authenticate, limits: { places, connections: descriptors.team, knows } };
+  const ofTeam = { ...options, authenticate, limits: { origins, connections: descriptors.team, knows } };
   const team = await listen({ ...ofTeam, address: config.listen.team }, (server, errors) => {
     addHandshakeService(server, errors, authenticator);
-    addTeamService(server, errors, { receiver: runner, identify, idleMs: STREAM_IDLE_MS });
+    addTeamService(server, errors, { receiver: manager, identify, idleMs: STREAM_IDLE_MS });
   });
   own(team, (it) => it.close(GRACE_MS));
   const budget = new CallBudget(systemClock, busyMeter(), () => randomFraction(systemRng));
-  runner.watchAccepted((place) => budget.credit(place));
-  const limits = { places, connections: descriptors.gateway, streamBytes: memoryMib * MIB, budget };
+  manager.watchAccepted((origin) => budget.credit(origin));
+  const limits = { origins, connections: descriptors.gateway, streamBytes: memoryMib * MIB, budget };
   const gateway = await listen({ ...options, limits, address: config.listen.gateway }, (server, errors) =>
     addGatewayService(server, errors, {
       network: config.network,
@@ -297,8 +297,8 @@ async function openListeners(
       sign: (digest) => key.sign(digest),
       registry,
       registrations: new RegistrationDesk(key.nodeId, registry, systemClock),
-      runner,
-      collecting: () => runner.collecting(directory.collecting()),
+      manager,
+      collecting: () => manager.collecting(directory.collecting()),
       onWanted,
     }),
   );
@@ -321,7 +321,7 @@ async function openListeners(
 type Listeners = Awaited<ReturnType<typeof openListeners>>;
 
 /** Reads certificate and membership list again, while rounds go on. @throws MixError: nothing has changed then */
-function reload(common: Common, runner: RoundManager, link: TeamLink, { team, gateway }: Listeners): void {
+function reload(common: Common, manager: RoundManager, link: TeamLink, { team, gateway }: Listeners): void {
   const { credentials, hosts, authenticator, log } = common;
   const change = credentials.reload();
   const { certificate, membership } = credentials;
@@ -330,7 +330,7 @@ function reload(common: Common, runner: RoundManager, link: TeamLink, { team, ga
     authenticator.follow(membership);
     hosts.follow(membership, [SCHEDULER_ID]);
     link.membershipChanged();
-    runner.membershipChanged();
+    manager.membershipChanged();
     // Drop open calls and connections of removed members.
     team.closeConnections((fingerprint) => membership.byFingerprint(fingerprint) !== undefined);
   }
@@ -356,11 +356,11 @@ async function assemble(
   const presence = new Presence(common, engine);
   const follower = openFollower(common, directory, () => [presence.online(), ...(rounds?.reports() ?? [])]);
   presence.onChange = (online) => follower.report(online);
-  const { runner, registry, store, link } = await openRunner(common, engines, follower);
-  rounds = runner;
-  await runner.start();
+  const { manager, registry, store, link } = await openRounds(common, engines, follower);
+  rounds = manager;
+  await manager.start();
   const onWanted = atMostEvery(WANTED_MS, () => follower.report({ kind: 'wanted' }));
-  const listeners = await openListeners(common, { runner, registry, directory, onWanted });
+  const listeners = await openListeners(common, { manager, registry, directory, onWanted });
   const health = openHealth(common, {
     store,
     link,
@@ -377,9 +377,9 @@ async function assemble(
     scheduler: { connected: follower.connected },
     membership: credentials.membership.generation,
     links: common.hosts.report(),
-    rounds: [...runner.stages].map(([round, stage]) => ({ round, stage })),
-    roundSecretBytes: runner.secretBytes,
-    roundMemory: { bytes: runner.memoryBytes, mostBytes: config.limits.memory_mib * MIB },
+    rounds: [...manager.stages].map(([round, stage]) => ({ round, stage })),
+    roundSecretBytes: manager.secretBytes,
+    roundMemory: { bytes: manager.memoryBytes, mostBytes: config.limits.memory_mib * MIB },
     epoch: registry.epoch,
     senders: registry.size,
   });
@@ -387,21 +387,21 @@ async function assemble(
     await serveHttp(config.listen.http, { log, hosts: config.listen.http_hosts, metrics, readiness, status }),
     (it) => it.close(),
   );
-  void follower.run(runner);
+  void follower.run(manager);
   const { team, gateway } = config.listen;
   log.info({ node: key.nodeId, team, gateway, http: http.port, bootId }, 'node is up');
 
-  const close = makeCloser(common, runner, follower, closeAll);
+  const close = makeCloser(common, manager, follower, closeAll);
   const drain = async (reason: string) => {
     log.info({ reason, limitMs: config.limits.drain_ms }, 'node drains');
     presence.pause('drain', `draining: ${reason}`);
-    await emptied(runner, follower, config.limits.drain_ms);
+    await emptied(manager, follower, config.limits.drain_ms);
     await close(reason);
   };
   return {
     node: key.nodeId,
     httpPort: http.port,
-    reload: () => reload(common, runner, link, listeners),
+    reload: () => reload(common, manager, link, listeners),
     drain: (reason) => keepingAlive(() => drain(reason)),
     close,
   };
@@ -435,24 +435,24 @@ class Presence {
 }
 
 /** Resolves when no round is open, or the scheduler is not connected and cannot learn of the pause, or after `limitMs`. */
-async function emptied(runner: RoundManager, follower: SchedulerFollower, limitMs: number): Promise<void> {
+async function emptied(manager: RoundManager, follower: SchedulerFollower, limitMs: number): Promise<void> {
   const endMs = systemClock.nowMs() + limitMs;
-  const isOpen = () => [...runner.stages.values()].some((stage) => !isOver(stage));
+  const isOpen = () => [...manager.stages.values()].some((stage) => !isOver(stage));
   while (isOpen() && follower.connected && systemClock.nowMs() < endMs) await sleep(systemClock, DRAIN_LOOK_MS);
 }
 
 /** Fails open rounds, tells everybody, and closes all; once, however often it is called. */
 function makeCloser(
   { log, credentials }: Common,
-  runner: RoundManager,
+  manager: RoundManager,
   follower: SchedulerFollower,
   closeAll: () => Promise<void>,
 ): (reason: string) => Promise<void> {
   let closing: Promise<void> | undefined;
   const close = async (reason: string) => {
     log.info({ reason }, 'node stops');
-    const busy = [...runner.stages.values()].some((stage) => !isOver(stage));
-    runner.shutDown(reason);
+    const busy = [...manager.stages.values()].some((stage) => !isOver(stage));
+    manager.shutDown(reason);
     // The team learns of it by a message, not by a deadline.
     if (busy) await sleep(systemClock, FAREWELL_MS);
     await follower.flush(GRACE_MS);

@@ -37,7 +37,7 @@ interface FollowDeps {
   readonly scheduler: SchedulerPort;
   readonly schedulerKey: Uint8Array;
   readonly network: string;
-  /** Learns of every round; only this node's rounds are handed to its runner. */
+  /** Learns of every round; only this node's rounds are handed to its manager. */
   readonly directory: RoundDirectory;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -67,7 +67,7 @@ export class SchedulerFollower {
   }
 
   /** Runs until {@link close}; never rejects. */
-  async run(runner: FollowedRounds): Promise<void> {
+  async run(manager: FollowedRounds): Promise<void> {
     const { scheduler, clock, rng, log } = this.#deps;
     const { signal } = this.#stop;
     let failures = 0;
@@ -76,7 +76,7 @@ export class SchedulerFollower {
         let first = true;
         for await (const update of scheduler.updates(this.#last, signal, () => void this.#greet())) {
           failures = 0;
-          await this.#take(update, runner, first);
+          await this.#take(update, manager, first);
           first = false;
         }
       } catch (thrown) {
@@ -108,7 +108,7 @@ export class SchedulerFollower {
    * Takes an update. The first one of a stream may have a higher number than expected: updates that are no longer kept are of rounds that
    * are over.
    */
-  async #take(signed: SignedUpdate, runner: FollowedRounds, first: boolean): Promise<void> {
+  async #take(signed: SignedUpdate, manager: FollowedRounds, first: boolean): Promise<void> {
     const { schedulerKey, network, log } = this.#deps;
     if (signed.number <= this.#last) {
       // The scheduler learns our last number from `seen` and continues above it; its updates until then are lost, which is logged.
@@ -125,7 +125,7 @@ export class SchedulerFollower {
     const { update: heard } = signed;
     if (heard.kind === 'open' && heard.round.info.round > (this.#newest?.info.round ?? 0)) this.#newest = heard.round;
     try {
-      if (this.#deps.directory.heard(signed.update)) await apply(signed.update, runner);
+      if (this.#deps.directory.heard(signed.update)) await apply(signed.update, manager);
     } catch (thrown) {
       const error = asMixError(thrown);
       const { update } = signed;
@@ -133,15 +133,15 @@ export class SchedulerFollower {
         { code: error.code, reason: error.message, update: update.kind },
         'an update of the scheduler was refused',
       );
-      if (update.kind === 'open') this.#refuse(update.round.info, error, runner);
+      if (update.kind === 'open') this.#refuse(update.round.info, error, manager);
     }
   }
 
   /** Reports a round that cannot be opened here as failed, so that the others need not find out by a deadline. */
-  #refuse({ round, team }: RoundInfo, { code, message }: MixError, runner: FollowedRounds): void {
+  #refuse({ round, team }: RoundInfo, { code, message }: MixError, manager: FollowedRounds): void {
     const { node, bootId } = this.#deps.self;
     // A round that is open already goes on if it is announced again.
-    if (!team.includes(node) || runner.stages.has(round)) return;
+    if (!team.includes(node) || manager.stages.has(round)) return;
     const failure = { code, culprit: node, reporter: node, detail: message };
     this.report({ kind: 'stage', round, bootId, stage: 'FAILED', failure });
   }
@@ -197,15 +197,15 @@ export class SchedulerFollower {
   }
 }
 
-async function apply(update: RoundUpdate, runner: FollowedRounds): Promise<void> {
+async function apply(update: RoundUpdate, manager: FollowedRounds): Promise<void> {
   switch (update.kind) {
     case 'open':
-      await runner.openRound(update.round);
+      await manager.openRound(update.round);
       return;
     case 'assign':
-      runner.assign(update.round);
+      manager.assign(update.round);
       return;
     case 'fail':
-      runner.failRound(update.round, update.reason);
+      manager.failRound(update.round, update.reason);
   }
 }

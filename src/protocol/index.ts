@@ -41,7 +41,6 @@ export {
 } from './membership.js';
 export { isAbsent, judgeOutcomes, type Outcome } from './outcome.js';
 export {
-  around,
   checkRoundInfo,
   chunkCount,
   chunkRange,
@@ -50,6 +49,7 @@ export {
   type RoundDeadlines,
   type RoundFacts,
   type RoundInfo,
+  ringEntry,
   roundDigest,
   type SignedRoundInfo,
   signRoundInfo,

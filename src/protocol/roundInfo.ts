@@ -124,7 +124,7 @@ export function chunkRange(info: RoundInfo, index: number): { readonly from: num
  * Returns the entry at a place of a ring, counted from 0; places beyond the end begin anew.
  * @throws MixError INTERNAL if the ring is empty or `place` is no index
  */
-export function around<T extends NonNullable<unknown>>(ring: readonly T[], place: number): T {
+export function ringEntry<T extends NonNullable<unknown>>(ring: readonly T[], place: number): T {
   const found = ring[place % ring.length];
   if (found === undefined) throw new MixError('INTERNAL', { what: 'a place in a ring', place, length: ring.length });
   return found;

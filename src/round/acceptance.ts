@@ -11,7 +11,7 @@ import {
   type SignedRoundInfo,
 } from '../protocol/index.js';
 
-export interface RunnerLimits {
+export interface RoundLimits {
   /** Lowest values in a RoundInfo at which this node takes part. */
   readonly floors: RoundFloors;
   /** Rounds open at the same time. */
@@ -24,7 +24,7 @@ export interface RunnerLimits {
   readonly memoryBytes: number;
 }
 
-export const DEFAULT_LIMITS: RunnerLimits = {
+export const DEFAULT_LIMITS: RoundLimits = {
   floors: NO_FLOORS,
   openRounds: 64,
   keptRounds: 32,

@@ -18,7 +18,6 @@ import type { SigningKey } from '../cmix/index.js';
 import type { Engine } from '../engine/index.js';
 import type { GroupName } from '../math/index.js';
 import {
-  around,
   type BatchHeader,
   type BatchSink,
   type CirclePing,
@@ -28,11 +27,12 @@ import {
   type LinkReceiver,
   type NodeReport,
   type Outcome,
+  ringEntry,
   type SignedRoundInfo,
   type SignedTeamMessage,
   type Stage,
 } from '../protocol/index.js';
-import { checkedFacts, DEFAULT_LIMITS, type RoundRules, type RunnerLimits } from './acceptance.js';
+import { checkedFacts, DEFAULT_LIMITS, type RoundLimits, type RoundRules } from './acceptance.js';
 import { Liveness, type PeerWatchOptions } from './exchange/liveness.js';
 import { Refusals } from './exchange/refusals.js';
 import { DEFAULT_RETRY, RetryingSender, type RetryPolicy } from './exchange/retryingSender.js';
@@ -57,16 +57,16 @@ export interface RoundManagerDeps {
   readonly publicKeyOf: (node: NodeId) => Uint8Array | undefined;
   readonly membershipGeneration: () => number;
   readonly registry: SenderRegistry;
-  readonly roundLog: RoundJournal;
+  readonly journal: RoundJournal;
   readonly link: Link;
   /** Warms up links ahead of rounds; optional. */
-  readonly care?: LinkWarmUp;
+  readonly warmUp?: LinkWarmUp;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly report: (report: NodeReport) => void;
-  readonly limits?: RunnerLimits;
+  readonly limits?: RoundLimits;
   readonly retry?: RetryPolicy;
   readonly peerWatch?: PeerWatchOptions;
   /** Makes the rounds of this node; the simulator makes malicious ones with it. */
@@ -95,7 +95,7 @@ const REFUSED_FOR_GOOD: readonly ErrorCode[] = [
 
 export class RoundManager implements LinkReceiver {
   readonly #deps: RoundManagerDeps;
-  readonly #limits: RunnerLimits;
+  readonly #limits: RoundLimits;
   readonly #rounds = new Map<RoundId, OpenRound>();
   /** Rounds that are about to begin, and the memory reserved for each. */
   readonly #opening = new Map<RoundId, number>();
@@ -106,7 +106,7 @@ export class RoundManager implements LinkReceiver {
   readonly #refusals: Refusals;
   readonly #ended;
   readonly #copied;
-  readonly #acceptedWatchers = new Set<(place: string) => void>();
+  readonly #acceptedWatchers = new Set<(origin: string) => void>();
   #closing = false;
 
   constructor(deps: RoundManagerDeps) {
@@ -143,7 +143,7 @@ export class RoundManager implements LinkReceiver {
 
   /** Fails the rounds that an earlier run left open and starts to watch peers. Call once. */
   async start(): Promise<void> {
-    for (const lost of await this.#deps.roundLog.recover()) {
+    for (const lost of await this.#deps.journal.recover()) {
       const { round } = lost;
       const reporter = this.#deps.key.nodeId;
       const failure = { code: 'PEER_RESTARTED', culprit: reporter, reporter, detail: 'this node restarted' } as const;
@@ -153,8 +153,8 @@ export class RoundManager implements LinkReceiver {
     void this.#watch.run();
   }
 
-  /** `onAccepted`: called with the place of each submission that enters a table: a whole team has accepted it. */
-  watchAccepted(onAccepted: (place: string) => void): void {
+  /** `onAccepted`: called with the origin of each submission that enters a table: a whole team has accepted it. */
+  watchAccepted(onAccepted: (origin: string) => void): void {
     this.#acceptedWatchers.add(onAccepted);
   }
 
@@ -207,7 +207,7 @@ export class RoundManager implements LinkReceiver {
     this.#opening.set(info.round, neededBytes);
     try {
       const engine = await this.#deps.engineOf(group.name);
-      await this.#deps.roundLog.open(info.round);
+      await this.#deps.journal.open(info.round);
       if (this.#closing) throw new MixError('SHUTTING_DOWN');
       this.#begin(signed, facts, engine);
     } finally {
@@ -224,7 +224,7 @@ export class RoundManager implements LinkReceiver {
   }
 
   #begin(signed: SignedRoundInfo, facts: Round['facts'], engine: Engine): void {
-    const { clock, rng, key, registry, roundLog, makeRound = (...args) => new Round(...args) } = this.#deps;
+    const { clock, rng, key, registry, journal: roundLog, makeRound = (...args) => new Round(...args) } = this.#deps;
     const { info } = facts;
     const desk = facts.position === 0 ? this.#openDesk(facts, () => round) : undefined;
     const round: Round = makeRound(facts, {
@@ -258,12 +258,12 @@ export class RoundManager implements LinkReceiver {
       secretOf: (sender: SenderId) => registry.findSecret(sender),
       hold: (sender: SenderId) => registry.hold(sender, info.round),
       strike: (sender: SenderId) => registry.strike(sender),
-      accepted: (place: string) => {
-        for (const watcher of this.#acceptedWatchers) watcher(place);
+      accepted: (origin: string) => {
+        for (const watcher of this.#acceptedWatchers) watcher(origin);
       },
     };
     const ask = (position: number, claims: readonly Claim[]) =>
-      this.#sender.screen(around(info.team, position), info.round, claims, round().collecting);
+      this.#sender.screen(ringEntry(info.team, position), info.round, claims, round().collecting);
     return new SubmissionDesk(info, group, digest, senders, { clock, ask });
   }
 
@@ -271,7 +271,7 @@ export class RoundManager implements LinkReceiver {
     const { info } = round.facts;
     const id = info.round;
     const report = failure && round.failure;
-    this.#deps.care?.onStage(info, stage);
+    this.#deps.warmUp?.onStage(info, stage);
     const { copies } = noteCopies(round.outputs);
     this.#deps.report({
       kind: 'stage',
@@ -299,7 +299,7 @@ export class RoundManager implements LinkReceiver {
       const shown = { code, culprit, accused, reporter, detail, evidenceBytes: evidence?.length };
       this.#deps.log.warn({ round: id, ...shown }, 'round failed');
     }
-    this.#deps.roundLog
+    this.#deps.journal
       .end(id, stage)
       .catch((err) => this.#deps.log.error({ err, round: id }, 'round record not written'));
     this.#forgetOldRounds();
@@ -340,24 +340,24 @@ export class RoundManager implements LinkReceiver {
 
   onCircle(from: NodeId, ping: CirclePing): void {
     this.#refusals.countedNow('circle', () => {
-      const { care } = this.#deps;
+      const { warmUp: care } = this.#deps;
       if (!care) throw new MixError('ROUND_UNKNOWN', { round: Number(ping.round) });
       care.onCircle(from, ping);
     });
   }
 
   /**
-   * Takes a message for a round; if it has to wait for a seat, the promise resolves when it has one. `place`: its origin.
+   * Takes a message for a round; if it has to wait for a seat, the promise resolves when it has one. `origin`: where it comes from.
    * @throws MixError: see SubmissionDesk.take; PHASE_SENDER_WRONG at any but the first node
    */
-  submit(id: RoundId, submission: Submission, place?: string): Promise<void> | undefined {
+  submit(id: RoundId, submission: Submission, origin?: string): Promise<void> | undefined {
     return this.#refusals.countedNow('submission', () => {
       const { round, desk } = this.#get(id);
       if (!desk) throw new MixError('PHASE_SENDER_WRONG', { what: 'not the first node of this round' });
       if (isOver(round.stage)) throw round.endError();
       if (round.stage !== 'QUEUED' && !desk.closed)
         throw new MixError('ROUND_NOT_COLLECTING', { round: id, stage: round.stage });
-      const seat = desk.take(submission, place);
+      const seat = desk.take(submission, origin);
       if (desk.full) round.closeBatch();
       return seat;
     });
@@ -432,7 +432,7 @@ export class RoundManager implements LinkReceiver {
   close(): void {
     this.shutDown('the node stops');
     this.#watch.close();
-    this.#deps.care?.close();
+    this.#deps.warmUp?.close();
     for (const { round } of this.#rounds.values()) round.close();
     this.#deps.registry.wipe();
   }

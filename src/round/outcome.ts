@@ -1,7 +1,7 @@
 // The outcome of a submission as this node knows it: pending, mixed, rejected, or its round failed. Apart from manager.ts because
 // test/round/outcome.test.ts tests it without a manager.
 import type { SenderId } from '../base/index.js';
-import { around, type Outcome } from '../protocol/index.js';
+import { type Outcome, ringEntry } from '../protocol/index.js';
 import { PROGRESS } from './machine/state.js';
 import type { Round } from './run/round.js';
 import type { SubmissionDesk } from './submissions/desk.js';
@@ -26,6 +26,6 @@ export function findOutcome(
   }
   const rejected = round.state.rejected.get(slot);
   if (rejected)
-    return { state: 'rejected', reason: rejected.reason, node: around(round.facts.info.team, rejected.position) };
+    return { state: 'rejected', reason: rejected.reason, node: ringEntry(round.facts.info.team, rejected.position) };
   return { state: round.stage === 'COMPLETED' ? 'mixed' : 'pending' };
 }

@@ -27,7 +27,7 @@ import type { Testimony } from './machine/state.js';
 /** Rounds whose statements are remembered: enough for those that fail while others are settled. */
 const ROUNDS_MAX = 100;
 
-interface CourtDeps {
+interface EvidenceJudgeDeps {
   readonly roundOf: (round: RoundId) => SignedRoundInfo | undefined;
   /** Key of a member; undefined for other nodes, whose signatures cannot be checked. */
   readonly publicKeyOf: (node: NodeId) => Uint8Array | undefined;
@@ -52,12 +52,12 @@ interface Case {
 }
 
 export class EvidenceJudge {
-  readonly #deps: CourtDeps;
+  readonly #deps: EvidenceJudgeDeps;
   readonly #cases = new Map<RoundId, Case>();
   /** Pieces of evidence are examined one after the other, so that a flood of them occupies one engine. */
   #examined: Promise<void> = Promise.resolve();
 
-  constructor(deps: CourtDeps) {
+  constructor(deps: EvidenceJudgeDeps) {
     this.#deps = deps;
   }
 

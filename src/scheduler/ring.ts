@@ -2,7 +2,7 @@
 // Exact by dynamic programming over subsets (Bellman; Held and Karp, 1962) up to 12 nodes, n²·2ⁿ steps instead of n!; above that
 // by improving nearest-neighbour tours until neither turning round nor moving any stretch helps (2-opt and Or-opt).
 import { MixError, type NodeId } from '../base/index.js';
-import { around } from '../protocol/index.js';
+import { ringEntry } from '../protocol/index.js';
 
 /** Above this, 2ⁿ steps are too many for a decision that is made for every round. */
 const EXACT_NODES_MAX = 12;
@@ -40,7 +40,7 @@ type Distances = Pick<Table, 'at'>;
 
 /** Length of the way round a ring. */
 export function ringLength(ring: readonly NodeId[], distance: Distance): number {
-  return ring.reduce((sum, node, i) => sum + distance(node, around(ring, i + 1)), 0);
+  return ring.reduce((sum, node, i) => sum + distance(node, ringEntry(ring, i + 1)), 0);
 }
 
 /** The shortest ring of a team that is found (exact up to EXACT_NODES_MAX); the team's first node keeps its place. */
@@ -52,7 +52,7 @@ export function shortestRing(team: readonly NodeId[], distance: Distance): NodeI
     for (const [j, b] of team.entries()) if (i !== j) distances.set(i, j, distance(a, b));
   }
   const order = size <= EXACT_NODES_MAX ? exact(size, distances) : improved(size, distances);
-  return order.map((index) => around(team, index));
+  return order.map((index) => ringEntry(team, index));
 }
 
 /** Shortest tour from node 0 through all others: over subsets of the others, by their last node. */
@@ -107,7 +107,7 @@ function improved(size: number, distances: Distances): number[] {
 }
 
 function measureTour(tour: readonly number[], distances: Distances): number {
-  return tour.reduce((sum, node, i) => sum + distances.at(node, around(tour, i + 1)), 0);
+  return tour.reduce((sum, node, i) => sum + distances.at(node, ringEntry(tour, i + 1)), 0);
 }
 
 function nearestNeighbours(size: number, distances: Distances, start: number): number[] {
@@ -130,7 +130,7 @@ function turnStretches(tour: number[], distances: Distances): boolean {
   for (let i = 0; i < n - 1; i++) {
     for (let j = i + 2; j < n; j++) {
       if (i === 0 && j === n - 1) continue;
-      const [a, b, c, d] = [around(tour, i), around(tour, i + 1), around(tour, j), around(tour, j + 1)];
+      const [a, b, c, d] = [ringEntry(tour, i), ringEntry(tour, i + 1), ringEntry(tour, j), ringEntry(tour, j + 1)];
       const gain = distances.at(a, b) + distances.at(c, d) - distances.at(a, c) - distances.at(b, d);
       if (gain <= GAIN_MIN) continue;
       tour.splice(i + 1, j - i, ...tour.slice(i + 1, j + 1).reverse());
@@ -152,10 +152,10 @@ function moveStretches(tour: number[], distances: Distances): boolean {
       const turned = [...tour.slice(from), ...tour.slice(0, from)];
       const stretch = turned.slice(0, size);
       const rest = turned.slice(size);
-      const [head, tail] = [around(turned, 0), around(turned, size - 1)];
-      const saved = detour(around(turned, n - 1), [head, tail], around(turned, size));
+      const [head, tail] = [ringEntry(turned, 0), ringEntry(turned, size - 1)];
+      const saved = detour(ringEntry(turned, n - 1), [head, tail], ringEntry(turned, size));
       for (let at = 0; at < rest.length - 1; at++) {
-        const [a, b] = [around(rest, at), around(rest, at + 1)];
+        const [a, b] = [ringEntry(rest, at), ringEntry(rest, at + 1)];
         const straight = detour(a, [head, tail], b);
         const reversed = detour(a, [tail, head], b);
         if (Math.min(straight, reversed) >= saved - GAIN_MIN) continue;

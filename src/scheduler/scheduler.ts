@@ -82,7 +82,7 @@ export class Scheduler implements SchedulerFeed {
   readonly #metrics: SchedulerMetrics;
   readonly #streams = new Map<NodeId, number>();
   readonly #registration: Registration;
-  readonly #court: EvidenceJudge;
+  readonly #judge: EvidenceJudge;
   /** Nodes that have registered, in this or an earlier run, with their bans and sit-outs; kept while they are no members. */
   readonly #registered = new Map<NodeId, NodeEntry>();
   readonly #writer: InsistentWriter;
@@ -110,7 +110,7 @@ export class Scheduler implements SchedulerFeed {
     this.#state = state;
     this.#records = new RoundRecords(deps.clock.nowMs());
     this.#registration = new Registration(deps.store, deps.clock);
-    this.#court = new EvidenceJudge({
+    this.#judge = new EvidenceJudge({
       roundOf: (round) => feed.rounds.get(round)?.signed,
       publicKeyOf: (node) => deps.membership().find(node)?.identityKey,
       engineOf: deps.engineOf,
@@ -241,7 +241,7 @@ export class Scheduler implements SchedulerFeed {
     }
     if (report.kind === 'stage') {
       const { bootId, round, stage, copies } = report;
-      const failure = report.failure && (await this.#court.hear(node, round, report.failure));
+      const failure = report.failure && (await this.#judge.hear(node, round, report.failure));
       if (this.#closed) throw stopping();
       this.#dispatch({ type: 'report', node, bootId, round, stage, failure, copies, atMs: this.#deps.clock.nowMs() });
     }

@@ -18,7 +18,7 @@ export { LinkMetrics } from './linkMetrics.js';
 export { CallAuthenticator, type CallFacts } from './serving/callAuthenticator.js';
 export { CallBudget } from './serving/callBudget.js';
 export { addHandshakeService } from './serving/handshakeService.js';
-export { LOOPBACK_PREFIXES, Places } from './serving/places.js';
+export { LOOPBACK_PREFIXES, Origins } from './serving/origins.js';
 export { CallErrors, listen } from './serving/server.js';
 export { fromStatus } from './status.js';
 export { hasFeature } from './versions.js';

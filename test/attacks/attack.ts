@@ -235,7 +235,7 @@ export class Attack {
       for (const node of this.team.nodes) {
         if (assigned.has(node) || this.team.stage(node, this.info.round) !== 'STANDBY') continue;
         assigned.add(node);
-        node.runner.assign(this.info.round);
+        node.manager.assign(this.info.round);
       }
       if (!submitted && this.team.stage(first, this.info.round) === 'QUEUED') {
         submitted = true;
@@ -251,7 +251,7 @@ export class Attack {
 
   async submit(texts: readonly string[]): Promise<void> {
     for (const submission of await this.team.compose(this.info, texts)) {
-      this.node(1).runner.submit(this.info.round, submission);
+      this.node(1).manager.submit(this.info.round, submission);
     }
   }
 
@@ -266,7 +266,7 @@ export class Attack {
     const [culprit, accused] = [position(failure?.culprit), position(failure?.accused)];
     const said = { stage, code: failure?.code, culprit, accused, reporter: position(failure?.reporter) };
     if (stage !== 'COMPLETED') return { ...said, texts: [], invalid: 0 };
-    const outputs = node.runner.outputs(this.info.round);
+    const outputs = node.manager.outputs(this.info.round);
     const keyOf = (id: string) => this.team.nodes.find((other) => other.id === id)!.key.publicKey;
     expect(refusedBecause(this.info, outputs, keyOf)).toBeUndefined();
     const { texts, decoded } = textsOf(this.info, outputs);
@@ -280,7 +280,7 @@ export class Attack {
     );
     expect(byHonest).toEqual([]);
     expect(this.errors).toEqual([]);
-    for (const node of this.honest()) expect(node.runner.secretBytes).toBe(0);
+    for (const node of this.honest()) expect(node.manager.secretBytes).toBe(0);
     for (const { culprit } of verdicts) if (culprit) expect([...this.evil]).toContain(culprit - 1);
     // What an honest node says of another, too.
     for (const { accused, reporter } of verdicts) {

@@ -70,7 +70,7 @@ describe('a message that cannot be', () => {
             ...(spoil === 'signature' ? { signature: new Uint8Array(64) } : {}),
             ...(spoil === 'stranger' ? forgeMessage(attack.facts, stranger, message) : {}),
           };
-          answer = await codeOf(() => attack.node(2).runner.onMessage(speaker as NodeId, sent));
+          answer = await codeOf(() => attack.node(2).manager.onMessage(speaker as NodeId, sent));
         },
       );
       for (const { stage, texts } of await attack.play())
@@ -107,7 +107,7 @@ describe('a batch that cannot be', () => {
     attack.at(
       () => attack.stage(2) === 'STANDBY',
       async () => {
-        answer = await codeOf(() => attack.node(2).runner.onBatch(attack.node(from).id, header(attack, changes)));
+        answer = await codeOf(() => attack.node(2).manager.onBatch(attack.node(from).id, header(attack, changes)));
       },
     );
     for (const { stage } of await attack.play()) expect(stage).toBe('COMPLETED');
@@ -127,7 +127,7 @@ describe('a batch that cannot be', () => {
     attack.tap(3, {
       batch: (to, source) => {
         if (source.header.phase !== 'precompPermute') return source;
-        const sink = attack.node(2).runner.onBatch(attack.node(3).id, source.header);
+        const sink = attack.node(2).manager.onBatch(attack.node(3).id, source.header);
         void codeOf(() => sink.chunk(index, new Uint8Array(length).fill(1))).then((answer) => answers.push(answer));
         void codeOf(() => sink.end({ root: digest, extra: new Uint8Array(0), signature: new Uint8Array(64) })).then(
           (answer) => answers.push(answer),
@@ -201,15 +201,15 @@ describe('a batch that cannot be', () => {
     const attack = await Attack.begin([3]);
     attack.tamper(3, 'opening', (batch) => tag(batch, 0));
     const verdicts = await attack.play();
-    const { runner } = attack.node(2);
-    expect(await codeOf(() => runner.onBatch(attack.node(1).id, header(attack, { phase: 'mixed', elements: 1 })))).toBe(
-      'taken',
-    );
+    const { manager } = attack.node(2);
+    expect(
+      await codeOf(() => manager.onBatch(attack.node(1).id, header(attack, { phase: 'mixed', elements: 1 }))),
+    ).toBe('taken');
     const late = attack.message(1, { kind: 'outputSignature', digest });
-    expect(await codeOf(() => runner.onMessage(attack.node(1).id, late))).toBe('ROUND_OVER');
+    expect(await codeOf(() => manager.onMessage(attack.node(1).id, late))).toBe('ROUND_OVER');
     // A round error is never late: everybody tells everybody.
     const error = attack.message(4, { kind: 'roundError', code: 'INTERNAL', culprit: attack.node(2).id, detail: '' });
-    expect(await codeOf(() => runner.onMessage(attack.node(4).id, error))).toBe('taken');
+    expect(await codeOf(() => manager.onMessage(attack.node(4).id, error))).toBe('taken');
     expect(attack.honest().map((node) => attack.verdict(node))).toEqual(verdicts);
   });
 });
@@ -219,7 +219,7 @@ describe('a batch of a round that has ended', () => {
     const attack = await Attack.begin([]);
     await attack.play();
     const header: BatchHeader = { round: attack.info.round, phase: 'mixed', slots: 6, elements: 1, chunkSlots: 4 };
-    const ask = () => codeOf(() => attack.node(2).runner.onBatch(attack.node(1).id, header));
+    const ask = () => codeOf(() => attack.node(2).manager.onBatch(attack.node(1).id, header));
     expect(await ask()).toBe('taken');
     await attack.team.until(() => false, 31_000);
     expect(await ask()).toBe('ROUND_OVER');

@@ -16,10 +16,10 @@ async function playWith(attack: Attack, bad: (good: Submission, first: Submissio
   let answer = 'never asked';
   attack.submit = async () => {
     const [first, second, third] = await attack.team.compose(attack.info, ['first', 'second', 'third']);
-    const { runner } = attack.node(1);
-    runner.submit(attack.info.round, first!);
-    answer = await codeOf(() => runner.submit(attack.info.round, bad(third!, first!)));
-    runner.submit(attack.info.round, second!);
+    const { manager } = attack.node(1);
+    manager.submit(attack.info.round, first!);
+    answer = await codeOf(() => manager.submit(attack.info.round, bad(third!, first!)));
+    manager.submit(attack.info.round, second!);
   };
   for (const { stage, texts } of await attack.play()) {
     expect({ stage, texts: texts.toSorted() }).toEqual({ stage: 'COMPLETED', texts: ['first', 'second'] });
@@ -64,13 +64,13 @@ describe('a bad submission', () => {
       return bad;
     });
     expect(answer).toBe('taken');
-    const [first, ...others] = attack.team.nodes.map(({ runner }) =>
-      runner.outcome(attack.info.round, bad!.sender, bad!.salt),
+    const [first, ...others] = attack.team.nodes.map(({ manager }) =>
+      manager.outcome(attack.info.round, bad!.sender, bad!.salt),
     );
     expect(first).toEqual({ state: 'rejected', reason: 'MAC_INVALID', node: attack.node(3).id });
     for (const told of others) expect(told).toEqual({ state: 'unknown', resendable: true });
-    for (const { runner } of attack.team.nodes) {
-      expect(runner.outputs(attack.info.round)).toMatchObject({ messages: 2, dummies: 4, invalidSlots: [] });
+    for (const { manager } of attack.team.nodes) {
+      expect(manager.outputs(attack.info.round)).toMatchObject({ messages: 2, dummies: 4, invalidSlots: [] });
     }
   });
 
@@ -84,7 +84,7 @@ describe('a bad submission', () => {
     const message = { sender, payload: new Uint8Array(5) };
     const [late] = await composeSubmissions(engine, attack.team.rng, attack.info, [message]);
     expect(await playWith(attack, () => late!)).toBe('taken');
-    const told = attack.node(1).runner.outcome(attack.info.round, late!.sender, late!.salt);
+    const told = attack.node(1).manager.outcome(attack.info.round, late!.sender, late!.salt);
     expect(told).toEqual({ state: 'rejected', reason: 'SENDER_UNKNOWN', node: attack.node(2).id });
   });
 
@@ -92,9 +92,9 @@ describe('a bad submission', () => {
     const attack = await Attack.begin([]);
     attack.submit = async () => {
       const [first, second] = await attack.team.compose(attack.info, ['first', 'second']);
-      const { runner } = attack.node(1);
-      runner.submit(attack.info.round, first!);
-      runner.submit(attack.info.round, spoiled(attack.team, attack.info, 'nonsense', second!, first!));
+      const { manager } = attack.node(1);
+      manager.submit(attack.info.round, first!);
+      manager.submit(attack.info.round, spoiled(attack.team, attack.info, 'nonsense', second!, first!));
     };
     for (const verdict of await attack.play()) {
       expect(verdict).toMatchObject({ stage: 'COMPLETED', texts: ['first'], invalid: 1, culprit: undefined });
@@ -108,7 +108,7 @@ describe('a submission at the wrong place or time', () => {
     const [one, late] = await attack.team.compose(attack.info, ['one', 'late']);
     const answers: Record<string, string> = {};
     const ask = async (name: string, position: number, round = attack.info.round, submission = one!) => {
-      answers[name] = await codeOf(() => attack.node(position).runner.submit(round, submission));
+      answers[name] = await codeOf(() => attack.node(position).manager.submit(round, submission));
     };
     attack.at(
       () => attack.stage(1) === 'PRECOMPUTING',
@@ -138,7 +138,7 @@ describe('a submission at the wrong place or time', () => {
       'asked again': 'taken',
       over: 'ROUND_OVER',
     });
-    const unknown = attack.node(1).runner.outcome(attack.info.round, late!.sender, late!.salt);
+    const unknown = attack.node(1).manager.outcome(attack.info.round, late!.sender, late!.salt);
     expect(unknown).toMatchObject({ state: 'unknown' });
   });
 
@@ -151,11 +151,11 @@ describe('a submission at the wrong place or time', () => {
       const mine = [1, 2, 3].map((n) => by(sender!, `mine ${n}`));
       const theirs = others.flatMap((other, i) => [by(other, `${i} a`), by(other, `${i} b`)]);
       for (const submission of await composeSubmissions(engine, attack.team.rng, attack.info, [...mine, ...theirs])) {
-        answers.push(await codeOf(() => attack.node(1).runner.submit(attack.info.round, submission)));
+        answers.push(await codeOf(() => attack.node(1).manager.submit(attack.info.round, submission)));
       }
       const late = by(attack.team.newSender(), 'after');
       const [after] = await composeSubmissions(engine, attack.team.rng, attack.info, [late]);
-      answers.push(await codeOf(() => attack.node(1).runner.submit(attack.info.round, after!)));
+      answers.push(await codeOf(() => attack.node(1).manager.submit(attack.info.round, after!)));
     };
     for (const { texts } of await attack.play()) expect(texts).toHaveLength(6);
     const [first, second, third] = answers;
@@ -178,13 +178,13 @@ describe('a batch with too few senders', () => {
     let only: Submission | undefined;
     attack.submit = async () => {
       [only] = await attack.team.compose(attack.info, ['alone']);
-      attack.node(1).runner.submit(attack.info.round, only!);
+      attack.node(1).manager.submit(attack.info.round, only!);
     };
     for (const verdict of await attack.play()) {
       expect(verdict).toMatchObject({ stage: 'FAILED', code: 'TOO_FEW_SENDERS', culprit: undefined });
     }
-    for (const { runner } of attack.team.nodes) {
-      const told = runner.outcome(attack.info.round, only!.sender, only!.salt);
+    for (const { manager } of attack.team.nodes) {
+      const told = manager.outcome(attack.info.round, only!.sender, only!.salt);
       expect(told).toEqual({ state: 'failed', code: 'TOO_FEW_SENDERS', resendable: true });
     }
   });
@@ -194,7 +194,7 @@ describe('a batch with too few senders', () => {
     attack.submit = async () => {
       const all = await attack.team.compose(attack.info, TEXTS.slice(0, 3));
       const bad = { ...all[2]!, macs: all[2]!.macs.map((mac, i) => (i === 3 ? flipped(mac) : mac)) };
-      for (const submission of [all[0]!, all[1]!, bad]) attack.node(1).runner.submit(attack.info.round, submission);
+      for (const submission of [all[0]!, all[1]!, bad]) attack.node(1).manager.submit(attack.info.round, submission);
     };
     for (const verdict of await attack.play()) {
       expect(verdict).toMatchObject({ stage: 'FAILED', code: 'TOO_FEW_SENDERS', texts: [] });

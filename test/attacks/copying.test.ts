@@ -60,9 +60,9 @@ describe('a round that nobody attacks', () => {
     for (const { stage, texts } of await attack.play(TEXTS.slice(0, messages))) {
       expect([stage, texts.length]).toEqual(['COMPLETED', messages]);
     }
-    for (const { reports, runner } of attack.honest()) {
+    for (const { reports, manager } of attack.honest()) {
       expect(reports.at(-1)).not.toHaveProperty('copies');
-      expect(runner.outputs(attack.info.round)).toMatchObject({ messages, dummies: SLOTS - messages, copies: 0 });
+      expect(manager.outputs(attack.info.round)).toMatchObject({ messages, dummies: SLOTS - messages, copies: 0 });
     }
   });
 });
@@ -116,13 +116,13 @@ describe('a member that says falsely that a dummy is missing', () => {
 function sendCoded(attack: Attack, code: Uint8Array, times: number, texts: readonly string[]): void {
   attack.submit = async () => {
     const { team, info } = attack;
-    const { runner } = attack.node(1);
+    const { manager } = attack.node(1);
     const submissions = await team.compose(info, texts);
     for (const [index, good] of submissions.entries()) {
       const sender = team.senders.find(({ key }) => key.senderId === good.sender)!;
       const keys = info.team.map((node) => slotKeys(group, sender.secretWith(node), attack.facts.digest, good.salt, 1));
       const payload = index < times ? await blindMessage(engine, code, keys) : good.payload;
-      runner.submit(info.round, sealed(info, sender, good.salt, payload));
+      manager.submit(info.round, sealed(info, sender, good.salt, payload));
     }
   };
 }

@@ -32,19 +32,19 @@ describe('a batch that strangers fill with submissions that only node 1 finds ri
     const answers: Promise<string>[] = [];
     const bad: Submission[] = [];
     attack.submit = async () => {
-      const { runner } = attack.node(1);
+      const { manager } = attack.node(1);
       for (let key = 0; key < 12; key++) {
         bad.push(...(await rightForNode1(attack, attack.team.newSender(), 4, 1 + (key % 3))));
       }
       // They are first, and they are eight times as many as there are slots.
-      for (const one of bad) void codeOf(() => runner.submit(attack.info.round, one, 'of a stranger'));
+      for (const one of bad) void codeOf(() => manager.submit(attack.info.round, one, 'of a stranger'));
       for (const one of await attack.team.compose(attack.info, TEXTS)) {
-        answers.push(codeOf(() => runner.submit(attack.info.round, one, 'of a sender')));
+        answers.push(codeOf(() => manager.submit(attack.info.round, one, 'of a sender')));
       }
     };
     // What came from there is accepted by the whole team: its calls are heard when others' are not.
     const credited = new Set<string>();
-    attack.node(1).runner.watchAccepted((place) => void credited.add(place));
+    attack.node(1).manager.watchAccepted((place) => void credited.add(place));
     for (const { stage, texts } of await attack.play()) {
       expect({ stage, texts: texts.toSorted() }).toEqual({ stage: 'COMPLETED', texts: TEXTS.toSorted() });
     }
@@ -53,7 +53,7 @@ describe('a batch that strangers fill with submissions that only node 1 finds ri
     expect(rejections.every((count) => count === 0)).toBe(true);
     expect(credited).toContain('of a sender');
     expect(credited).not.toContain('of a stranger');
-    const told = attack.node(1).runner.outcome(attack.info.round, bad[0]!.sender, bad[0]!.salt);
+    const told = attack.node(1).manager.outcome(attack.info.round, bad[0]!.sender, bad[0]!.salt);
     expect(told).toMatchObject({ state: 'rejected', reason: 'MAC_INVALID' });
   });
 
@@ -62,16 +62,16 @@ describe('a batch that strangers fill with submissions that only node 1 finds ri
     let told: unknown;
     let stage: unknown;
     attack.submit = async () => {
-      const { runner } = attack.node(1);
+      const { manager } = attack.node(1);
       const [bad] = await rightForNode1(attack, attack.team.newSender(), 1);
-      runner.submit(attack.info.round, bad!);
-      expect(runner.outcome(attack.info.round, bad!.sender, bad!.salt)).toEqual({ state: 'pending' });
+      manager.submit(attack.info.round, bad!);
+      expect(manager.outcome(attack.info.round, bad!.sender, bad!.salt)).toEqual({ state: 'pending' });
       attack.team.clock.after(1_000, () => {
-        told = runner.outcome(attack.info.round, bad!.sender, bad!.salt);
+        told = manager.outcome(attack.info.round, bad!.sender, bad!.salt);
         stage = attack.stage(1);
-        void codeOf(() => runner.submit(attack.info.round, bad!)).then((answer) => expect(answer).toBe('MAC_INVALID'));
+        void codeOf(() => manager.submit(attack.info.round, bad!)).then((answer) => expect(answer).toBe('MAC_INVALID'));
         void attack.team.compose(attack.info, TEXTS).then((good) => {
-          for (const one of good) runner.submit(attack.info.round, one);
+          for (const one of good) manager.submit(attack.info.round, one);
         });
       });
     };
@@ -86,14 +86,14 @@ describe('a batch that strangers fill with submissions that only node 1 finds ri
     const attack = await Attack.begin([], { quotaPerSender: 2 });
     const answers: string[] = [];
     attack.submit = async () => {
-      const { runner } = attack.node(1);
+      const { manager } = attack.node(1);
       const sender = attack.team.newSender();
-      for (const one of await rightForNode1(attack, sender, 2)) runner.submit(attack.info.round, one);
+      for (const one of await rightForNode1(attack, sender, 2)) manager.submit(attack.info.round, one);
       const [third] = await rightForNode1(attack, sender, 1);
       attack.team.clock.after(1_000, () => {
-        void codeOf(() => runner.submit(attack.info.round, third!)).then((answer) => answers.push(answer));
+        void codeOf(() => manager.submit(attack.info.round, third!)).then((answer) => answers.push(answer));
         void attack.team.compose(attack.info, TEXTS).then((good) => {
-          for (const one of good.slice(0, 6)) runner.submit(attack.info.round, one);
+          for (const one of good.slice(0, 6)) manager.submit(attack.info.round, one);
         });
       });
     };
@@ -105,7 +105,7 @@ describe('a batch that strangers fill with submissions that only node 1 finds ri
 describe('a member that is asked to judge what node 1 has taken', () => {
   it('and puts node 1 off for ever, ends the round that it stalls, and is named by node 1', async () => {
     const attack = await Attack.begin([4]);
-    attack.node(4).runner.onScreen = () => {
+    attack.node(4).manager.onScreen = () => {
       throw new MixError('ROUND_UNKNOWN');
     };
     const [first, ...others] = await attack.play();

@@ -104,7 +104,7 @@ describe('a submission that is replayed', () => {
   const submitAll = async (attack: Attack, texts: readonly string[]): Promise<Submission[]> => {
     const submissions = await attack.team.compose(attack.info, texts);
     attack.submit = async () => {
-      for (const submission of submissions) attack.node(1).runner.submit(attack.info.round, submission);
+      for (const submission of submissions) attack.node(1).manager.submit(attack.info.round, submission);
     };
     return submissions;
   };
@@ -124,12 +124,12 @@ describe('a submission that is replayed', () => {
     const answers: string[] = [];
     attack.submit = async () => {
       try {
-        attack.node(1).runner.submit(attack.info.round, old!);
+        attack.node(1).manager.submit(attack.info.round, old!);
       } catch (error) {
         answers.push((error as { code: string }).code);
       }
       for (const fresh of await attack.team.compose(attack.info, ['fresh'])) {
-        attack.node(1).runner.submit(attack.info.round, fresh);
+        attack.node(1).manager.submit(attack.info.round, fresh);
       }
     };
     for (const { texts } of await attack.play()) expect(texts).toEqual(['fresh']);

@@ -7,7 +7,7 @@ import { invert } from '../../src/math/arithmetic.js';
 import type { BatchPhase } from '../../src/protocol/batchPhases.js';
 import type { RoundManagerDeps } from '../../src/round/manager.js';
 import { Round } from '../../src/round/run/round.js';
-import { identify } from '../support/cmix.js';
+import { unblindOutputs } from '../support/cmix.js';
 import { Attack, engine, expectFailed, group, lyingEngine, TAG, TEXTS, tag, taggingPermuter } from './attack.js';
 
 const UNTAG = invert(group, TAG);
@@ -27,7 +27,7 @@ function spying(rounds: Round[]): Partial<RoundManagerDeps> {
 async function peek(attack: Attack, round: Round, mixed: Uint8Array): Promise<Uint8Array> {
   await attack.wait(() => attack.shares.size === 4);
   const { inversePayload } = await round.standby;
-  return identify(attack.team.engine, mixed, [...attack.shares.values()], inversePayload);
+  return unblindOutputs(attack.team.engine, mixed, [...attack.shares.values()], inversePayload);
 }
 
 describe('a node that tags a slot', () => {

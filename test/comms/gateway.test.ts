@@ -125,7 +125,7 @@ describe('a whole round', () => {
     const [self, other] = info.team;
     const lost = { info: { ...info, round: 999 as RoundId }, signature };
     const elsewhere = { info: { ...info, round: 998 as RoundId, team: [other!] }, signature };
-    const told = team.node(self!).runner.collecting([lost, elsewhere]);
+    const told = team.node(self!).manager.collecting([lost, elsewhere]);
     expect(told.map((round) => round.info.round)).toEqual([info.round, 998]);
     team.feed.fail(info.round, 'enough');
   });
@@ -185,9 +185,9 @@ describe('registration', () => {
   });
 });
 
-/** A gateway that lies: it answers as `runner` says, with the certificate and key of a real node. */
+/** A gateway that lies: it answers as `manager` says, with the certificate and key of a real node. */
 async function withLiar<T>(
-  runner: Partial<RoundManager>,
+  manager: Partial<RoundManager>,
   use: (client: Client, node: NodeId, membership: Membership) => Promise<T>,
 ): Promise<T> {
   const { key, certificate, registry, member } = team.nodes[0]!;
@@ -200,8 +200,8 @@ async function withLiar<T>(
       sign: (digest) => key.sign(digest),
       registry,
       registrations: new RegistrationDesk(key.nodeId, registry, systemClock),
-      runner: runner as RoundManager,
-      collecting: () => (runner as RoundManager).collecting(),
+      manager: manager as RoundManager,
+      collecting: () => (manager as RoundManager).collecting(),
     }),
   );
   const others = team.membership.members.filter(({ node }) => node !== key.nodeId);
@@ -242,7 +242,7 @@ describe('a client whose node lies', () => {
     const done = team.feed.reached(info.round, 'COMPLETED');
     await send(client, info, texts(6));
     await done;
-    real = team.nodes[0]!.runner.outputs(info.round);
+    real = team.nodes[0]!.manager.outputs(info.round);
   });
 
   const fetched = (lie: object, round = info.round) =>

@@ -81,7 +81,7 @@ export class HostileSetting {
     expect(await this.send('Gateway', 'Describe', zeros(0))).toBe('ok');
     const report = { progress: { round: info.round, phase: 'generate', fraction: 0.5 } };
     expect(await this.send('Scheduler', 'Report', encoded('Scheduler', 'Report', report))).toBe('ok');
-    for (const { runner } of team.nodes) expect(runner.stages.get(info.round)).toBe('QUEUED');
+    for (const { manager } of team.nodes) expect(manager.stages.get(info.round)).toBe('QUEUED');
   }
 
   async close(): Promise<void> {

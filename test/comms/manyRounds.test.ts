@@ -33,8 +33,8 @@ const expected = ({ round, slots }: RoundInfo) =>
 it('as many rounds as a team has nodes are in flight at once, and each brings its own messages out', async () => {
   const rounds = await Promise.all(team.nodes.map(() => team.collecting()));
   // All of them are open on every node at this moment.
-  for (const { runner } of team.nodes) {
-    expect(rounds.map(({ round }) => runner.stages.get(round))).toEqual(rounds.map(() => 'QUEUED'));
+  for (const { manager } of team.nodes) {
+    expect(rounds.map(({ round }) => manager.stages.get(round))).toEqual(rounds.map(() => 'QUEUED'));
   }
   expect(await Promise.all(rounds.map(mix))).toEqual(rounds.map(expected));
 });

@@ -142,7 +142,7 @@ describe('a gateway', () => {
     const deps = { network: 'n', node: key.nodeId, identityKey: key.publicKey, sign, registry, registrations };
     const options = { address: '127.0.0.1:0', certificate, log: silentLog, metrics: createMetrics() };
     const gateway = await listen(options, (server, errors) =>
-      addGatewayService(server, errors, { ...deps, runner: {} as never, collecting: () => [] }),
+      addGatewayService(server, errors, { ...deps, manager: {} as never, collecting: () => [] }),
     );
     const member = memberOf({ key, node: key.nodeId, certificate }, 1, gateway.port);
     const client = new GatewayClient(member, 'n');

@@ -16,7 +16,7 @@ import { RegistrationDesk } from '../../src/round/submissions/registration.js';
 import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
 import { CallBudget } from '../../src/transport/serving/callBudget.js';
 import { ServerGuard, type ServerLimits, STREAM_BYTES } from '../../src/transport/serving/callerLimits.js';
-import { Places } from '../../src/transport/serving/places.js';
+import { Origins } from '../../src/transport/serving/origins.js';
 import { type Listener, listen } from '../../src/transport/serving/server.js';
 import { codeOf, identity, memberOf } from './support.js';
 
@@ -28,16 +28,16 @@ afterEach(async () => {
 });
 
 const OUTPUT_BYTES = 4 * 1024 * 1024;
-const byAddress = new Places([]);
+const byAddress = new Origins([]);
 
-/** A gateway whose runner has outputs to give, and answers no submission. */
+/** A gateway whose manager has outputs to give, and answers no submission. */
 async function gatewayWith(limits: Partial<ServerLimits>) {
   const own = await identity('gateway of strangers');
   const registry = new SenderRegistry(systemRng, 3, 10);
   let signatures = 0;
   const signed = { info: { network: 'n', round: 1, team: [own.node], deadlines: {} }, signature: new Uint8Array(64) };
   const outputs = { outputs: new Uint8Array(OUTPUT_BYTES), digest: new Uint8Array(32), signatures: [], signed };
-  const runner = { outputs: () => outputs, submit: () => new Promise(() => {}) } as never;
+  const manager = { outputs: () => outputs, submit: () => new Promise(() => {}) } as never;
   const listener = await listen(
     {
       address: '127.0.0.1:0',
@@ -57,7 +57,7 @@ async function gatewayWith(limits: Partial<ServerLimits>) {
         },
         registry,
         registrations: new RegistrationDesk(own.node, registry, systemClock),
-        runner,
+        manager,
         collecting: () => [],
       }),
   );
@@ -166,7 +166,7 @@ describe('a stranger’s calls', () => {
       () => 1,
       () => 0.99,
     );
-    const { listener, client } = await gatewayWith({ budget, places: byAddress });
+    const { listener, client } = await gatewayWith({ budget, origins: byAddress });
     const connected = client();
     expect((await connected.describe()).epoch).toBe(3);
     const flood = () => {
@@ -186,7 +186,7 @@ describe('a stranger’s calls', () => {
   });
 
   it('have a budget of bytes: who is over its share is told so, by a listener that stays up', async () => {
-    const { listener, client } = await gatewayWith({ streamBytes: 16 * STREAM_BYTES, places: byAddress });
+    const { listener, client } = await gatewayWith({ streamBytes: 16 * STREAM_BYTES, origins: byAddress });
     const session = sessionTo(listener);
     const streams = Array.from({ length: 32 }, () => call(session, 'Outputs', framed(Uint8Array.of(8, 1)), true));
     await until(() => listener.load().refusedStreams > 0);
@@ -210,7 +210,7 @@ describe('a stranger’s connections', () => {
   });
 
   it('have a cap by address, within which others find their seats', async () => {
-    const { listener } = await gatewayWith({ connections: 32, places: byAddress });
+    const { listener } = await gatewayWith({ connections: 32, origins: byAddress });
     const sockets: Socket[] = [];
     const open = (localAddress: string) =>
       new Promise<boolean>((resolve) => {
@@ -233,7 +233,7 @@ describe('a stranger’s connections', () => {
   });
 
   it('that have asked nothing yet are 256 of one address, whatever there is, and whoever asks is none of them', async () => {
-    const { listener } = await gatewayWith({ connections: 4_096, places: byAddress });
+    const { listener } = await gatewayWith({ connections: 4_096, origins: byAddress });
     const asking = Array.from({ length: 8 }, () => sessionTo(listener));
     for (const session of asking) call(session, 'Describe', framed(new Uint8Array(0)), true).resume();
     await until(() => listener.load().connections === 8);
@@ -252,8 +252,8 @@ describe('a stranger’s connections', () => {
   });
 
   it('count by connection behind prefixes that are known to have many', () => {
-    const places = new Places(['10.0.0.0/8', '2001:db8:1::/48']);
-    const of = (remoteAddress: string, remotePort = 1) => places.of({ remoteAddress, remotePort });
+    const origins = new Origins(['10.0.0.0/8', '2001:db8:1::/48']);
+    const of = (remoteAddress: string, remotePort = 1) => origins.of({ remoteAddress, remotePort });
     expect(of('10.1.2.3', 1)).not.toBe(of('10.1.2.3', 2));
     expect(of('2001:db8:1::5', 1)).not.toBe(of('2001:db8:1::5', 2));
     expect(of('192.0.2.1', 1)).toBe(of('192.0.2.1', 2));
@@ -261,7 +261,7 @@ describe('a stranger’s connections', () => {
     expect(of('2001:db8:2:3:4::1')).toBe(of('2001:db8:2:3::9'));
     expect(of('2001:db8:2:3:4::1')).not.toBe(of('2001:db8:2:4::1'));
     for (const bad of ['10.0.0.0', '10.0.0.0/33', 'example/8', '::1/129']) {
-      expect(() => new Places([bad])).toThrow(/CONFIG_INVALID/);
+      expect(() => new Origins([bad])).toThrow(/CONFIG_INVALID/);
     }
   });
 
@@ -309,7 +309,7 @@ describe('a stranger’s connections', () => {
     const certificate = { cert: own.certificate.certificate, key: own.certificate.privateKey };
     const server = http2.createSecureServer(certificate);
     const times = { lookMs: 5 };
-    const guard = new ServerGuard({ places: byAddress, connections: 100, knows: () => true, times });
+    const guard = new ServerGuard({ origins: byAddress, connections: 100, knows: () => true, times });
     const sessions: http2.ServerHttp2Session[] = [];
     const faults: unknown[] = [];
     const onFault = (error: unknown) => faults.push(error);
@@ -336,7 +336,7 @@ describe('a stranger’s connections', () => {
   });
 
   it('that never begin a handshake are counted, too', async () => {
-    const { listener } = await gatewayWith({ connections: 16, places: byAddress });
+    const { listener } = await gatewayWith({ connections: 16, origins: byAddress });
     const sockets = Array.from({ length: 40 }, () => createConnection({ port: listener.port, host: '127.0.0.1' }));
     for (const socket of sockets) socket.on('error', () => {});
     closers.push(() => {

@@ -39,7 +39,7 @@ export const NETWORK = 'loopback';
 
 export interface TeamNode extends Identity {
   readonly member: Member;
-  readonly runner: RoundManager;
+  readonly manager: RoundManager;
   readonly registry: SenderRegistry;
   readonly registrations: RegistrationDesk;
   readonly metrics: Metrics;
@@ -136,7 +136,7 @@ export class RealTeam {
     });
     const ports = { clock: systemClock, rng };
     const care = new LinkWarmUp({ probe: link, self: own.node, log, metrics, policy: { keepWarmMs: 50 }, ...ports });
-    const runner = new RoundManager({
+    const manager = new RoundManager({
       network: NETWORK,
       bootId,
       key,
@@ -145,9 +145,9 @@ export class RealTeam {
       publicKeyOf: (id) => this.membership.find(id)?.identityKey,
       membershipGeneration: () => 0,
       registry,
-      roundLog: new RoundJournal(new MemoryStore(), bootId),
+      journal: new RoundJournal(new MemoryStore(), bootId),
       link,
-      care,
+      warmUp: care,
       ...ports,
       log,
       metrics,
@@ -159,7 +159,7 @@ export class RealTeam {
     const common = { certificate, log, metrics, address: '127.0.0.1:0' };
     const team = await listen({ ...common, authenticate }, (server, errors) => {
       addHandshakeService(server, errors, authenticator);
-      addTeamService(server, errors, { receiver: runner, identify, idleMs: 3_000 });
+      addTeamService(server, errors, { receiver: manager, identify, idleMs: 3_000 });
     });
     const gateway = await listen(common, (server, errors) =>
       addGatewayService(server, errors, {
@@ -169,18 +169,18 @@ export class RealTeam {
         sign: (digest) => key.sign(digest),
         registry,
         registrations,
-        runner,
-        collecting: () => runner.collecting(directory.collecting()),
+        manager,
+        collecting: () => manager.collecting(directory.collecting()),
       }),
     );
     this.#starters.push(async () => {
-      await runner.start();
-      void follower.run(runner);
+      await manager.start();
+      void follower.run(manager);
       follower.report({ kind: 'online', bootId, engine: 'reference', enginePath: 'bigint' });
     });
-    const closing: readonly { close(graceMs?: number): unknown }[] = [follower, runner, link];
+    const closing: readonly { close(graceMs?: number): unknown }[] = [follower, manager, link];
     this.#closers.push(...closing.map((part) => () => part.close()), ...closersOf(team, gateway));
-    return { ...own, member: memberOf(own, team.port, gateway.port), runner, registry, registrations, metrics, link };
+    return { ...own, member: memberOf(own, team.port, gateway.port), manager, registry, registrations, metrics, link };
   }
 
   readonly #starters: (() => Promise<void>)[] = [];

@@ -21,7 +21,7 @@ import { referenceEngine } from '../../src/engine/open.js';
 import { bytesToBigint, elementAt, toBigints } from '../../src/math/batch.js';
 import { type Group, namedGroup } from '../../src/math/group.js';
 import { randomElements, randomExponents } from '../../src/math/sampling.js';
-import { contextOf, identify } from '../support/cmix.js';
+import { contextOf, unblindOutputs } from '../support/cmix.js';
 import { SeededRng } from '../support/seededRng.js';
 import { type NaiveNode, naiveRound } from './naiveCmix.js';
 
@@ -163,9 +163,9 @@ describe.each(cases)('$team nodes in $name at width $width', async ({ name, team
     nodes.map((node) => node.k),
   );
   const realtime = await realtimeOf(of, nodes, submitted);
-  const out = await identify(of.engine, realtime.mixed, precomputed.shares, precomputed.inversePayload);
+  const out = await unblindOutputs(of.engine, realtime.mixed, precomputed.shares, precomputed.inversePayload);
   const prepared = await of.engine.prepare(precomputed.inversePayload);
-  const viaPrepared = await identify(of.engine, realtime.mixed, precomputed.shares, prepared);
+  const viaPrepared = await unblindOutputs(of.engine, realtime.mixed, precomputed.shares, prepared);
 
   const naiveGroup = { p: group.p, g: group.g, sign: 'absolute' } as const;
   const naive = naiveRound(
@@ -211,9 +211,9 @@ describe.each(cases)('$team nodes in $name at width $width', async ({ name, team
     const badInverse = await engine.mul(precomputed.inversePayload, three);
     const others = precomputed.shares.slice(1);
     for (const bad of [
-      await identify(engine, realtime.mixed, [badShare, ...others], precomputed.inversePayload),
-      await identify(engine, badMixed, precomputed.shares, precomputed.inversePayload),
-      await identify(engine, realtime.mixed, precomputed.shares, badInverse),
+      await unblindOutputs(engine, realtime.mixed, [badShare, ...others], precomputed.inversePayload),
+      await unblindOutputs(engine, badMixed, precomputed.shares, precomputed.inversePayload),
+      await unblindOutputs(engine, realtime.mixed, precomputed.shares, badInverse),
     ]) {
       expect(decodeOutputs(group, width, bad).invalidSlots).toEqual([0]);
     }

@@ -112,7 +112,7 @@ const aborted = await team.collecting(size);
 for (const held of ofRounds) noteHeld(held);
 await stop('live');
 phase = 'aborted';
-for (const { runner } of team.nodes) runner.failRound(aborted.round, 'enough');
+for (const { manager } of team.nodes) manager.failRound(aborted.round, 'enough');
 await new Promise((resolve) => setTimeout(resolve, 500));
 
 phase = 'epoch';

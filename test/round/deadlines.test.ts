@@ -22,7 +22,7 @@ describe('a node that dies', () => {
         );
         // The first to find out ends it; the others have that one's word.
         expectAccused(await attack.play(), 'PEER_LOST', position);
-        for (const { runner } of attack.honest()) expect(runner.secretBytes).toBe(0);
+        for (const { manager } of attack.honest()) expect(manager.secretBytes).toBe(0);
       }
     },
   );
@@ -52,7 +52,7 @@ describe('a node that restarts', () => {
       // Far from any deadline, and before it would count as unreachable.
       expect(attack.team.clock.nowMs()).toBeLessThan(6_000);
       expect(attack.team.failure(attack.node(3), attack.info.round)).toMatchObject({ code: 'PEER_RESTARTED' });
-      const again = await codeOf(() => attack.node(3).runner.openRound(attack.signed));
+      const again = await codeOf(() => attack.node(3).manager.openRound(attack.signed));
       expect(again).toBe('ROUND_REUSED');
     },
   );
@@ -131,24 +131,24 @@ describe('a stage that nobody holds up', () => {
     const given = await Attack.begin([]);
     given.at(
       () => given.stage(2) === 'STANDBY',
-      () => given.node(2).runner.failRound(given.info.round, 'given up'),
+      () => given.node(2).manager.failRound(given.info.round, 'given up'),
     );
     for (const verdict of await given.play())
       expect(verdict).toMatchObject(failedNaming('SCHEDULER_FAILED', undefined));
     const stopped = await Attack.begin([3]);
     stopped.at(
       () => stopped.stage(3) === 'STANDBY',
-      () => stopped.node(3).runner.shutDown('maintenance'),
+      () => stopped.node(3).manager.shutDown('maintenance'),
     );
     for (const verdict of await stopped.play()) expect(verdict).toMatchObject(failedNaming('SHUTTING_DOWN', 3));
-    expect(await codeOf(() => stopped.node(3).runner.openRound(stopped.team.roundInfo()))).toBe('SHUTTING_DOWN');
+    expect(await codeOf(() => stopped.node(3).manager.openRound(stopped.team.roundInfo()))).toBe('SHUTTING_DOWN');
   });
 
   it('a key epoch that ends fails what waits for messages of it', async () => {
     const attack = await Attack.begin([]);
     attack.at(
       () => attack.stage(2) === 'QUEUED',
-      () => attack.node(2).runner.rotateEpoch(),
+      () => attack.node(2).manager.rotateEpoch(),
     );
     for (const verdict of await attack.play()) expect(verdict).toMatchObject(failedNaming('EPOCH_EXPIRED', undefined));
   });

@@ -42,7 +42,7 @@ async function peaks(options: Partial<TeamOptions>) {
   const info = await team.open();
   await team.standby(info);
   const first = team.first(info);
-  for (const submission of await team.compose(info, ['a', 'b'])) first.runner.submit(info.round, submission);
+  for (const submission of await team.compose(info, ['a', 'b'])) first.manager.submit(info.round, submission);
   expect(await team.until(() => team.everyAlive((node) => team.stage(node, info.round) === 'COMPLETED'))).toBe(true);
   team.close();
   return { estimate: roundMemoryBytes(info, namedGroup(info.group)), held: rounds.map(({ peakBytes }) => peakBytes) };
@@ -79,14 +79,14 @@ describe('a node without memory for another round', () => {
     const [node] = team.nodes;
     const again = team.roundInfo();
     const writes = node!.disk.writes.size;
-    await expect(node!.runner.openRound(again)).rejects.toMatchObject({ code: 'MEMORY_LIMIT' });
+    await expect(node!.manager.openRound(again)).rejects.toMatchObject({ code: 'MEMORY_LIMIT' });
     expect(node!.disk.writes.size).toBe(writes);
-    expect(node!.runner.stages.has(again.info.round)).toBe(false);
+    expect(node!.manager.stages.has(again.info.round)).toBe(false);
     expect(await team.until(() => team.everyAlive((one) => team.stage(one, info.round) === 'STANDBY'))).toBe(true);
-    for (const one of team.nodes) one.runner.failRound(info.round, 'to make room');
-    const room = () => node!.runner.memoryBytes < memoryBytes / 4;
+    for (const one of team.nodes) one.manager.failRound(info.round, 'to make room');
+    const room = () => node!.manager.memoryBytes < memoryBytes / 4;
     expect(await team.until(room, 60_000)).toBe(true);
-    await node!.runner.openRound(again);
+    await node!.manager.openRound(again);
     expect(team.stage(node!, again.info.round)).toBe('PRECOMPUTING');
     team.close();
   });

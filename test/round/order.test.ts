@@ -30,7 +30,7 @@ it('the bulk of a round’s work carries its round’s place in the queue, in bo
   for (const info of infos) await team.standby(info);
   const [first] = infos;
   for (const submission of await team.compose(first!, ['a', 'b', 'c']))
-    team.first(first!).runner.submit(first!.round, submission);
+    team.first(first!).manager.submit(first!.round, submission);
   expect(await team.until(() => team.everyAlive((node) => team.stage(node, first!.round) === 'COMPLETED'))).toBe(true);
   expect(seen.get('precompute')).toEqual(new Set([1, 2]));
   expect(seen.get('realtime')).toEqual(new Set([1]));

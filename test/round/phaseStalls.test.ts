@@ -48,7 +48,7 @@ const details = (attack: Attack): (string | undefined)[] =>
 function expectNamed(attack: Attack, verdicts: readonly Verdict[], culprit: number): void {
   for (const verdict of verdicts) expect(verdict).toMatchObject({ stage: 'FAILED', code: 'DEADLINE_MISSED', culprit });
   for (const detail of details(attack)) expect(detail).toMatch(/^phase after /);
-  for (const { runner } of attack.honest()) expect(runner.secretBytes).toBe(0);
+  for (const { manager } of attack.honest()) expect(manager.secretBytes).toBe(0);
 }
 
 describe('a node that stalls silently in the middle of a phase', () => {
@@ -238,7 +238,7 @@ describe('what the deadline of a phase leaves alone', () => {
     await simulated.until(() => false, 10 * PRECOMPUTE_PHASE_MS);
     expect(stages()).toEqual(new Set(['QUEUED']));
     for (const submission of await simulated.compose(info, ['late', 'but', 'here'])) {
-      simulated.first(info).runner.submit(info.round, submission);
+      simulated.first(info).manager.submit(info.round, submission);
     }
     await simulated.until(() => stages().has('COMPLETED') && stages().size === 1);
     expect(stages()).toEqual(new Set(['COMPLETED']));

@@ -67,7 +67,7 @@ describe('the secrets of a round', () => {
             if (attack.stage(2) === stage) since ??= attack.team.network.packets;
             return since !== undefined && attack.team.network.packets >= since + packets;
           },
-          () => attack.node(2).runner.failRound(attack.info.round, 'enough'),
+          () => attack.node(2).manager.failRound(attack.info.round, 'enough'),
         );
         await attack.play();
         await attack.team.until(() => false, 100);
@@ -106,7 +106,7 @@ describe('the secrets of a round', () => {
     attack.at(
       () => attack.stage(2) === 'STANDBY',
       () => {
-        bytes = attack.node(2).runner.secretBytes;
+        bytes = attack.node(2).manager.secretBytes;
       },
     );
     await attack.play();

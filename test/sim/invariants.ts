@@ -66,9 +66,9 @@ export function checkStall(team: SimTeam, watch: Watch, { info }: PlayedRound, m
 }
 
 export function checkSecrets(team: SimTeam, watch: Watch): void {
-  for (const { index, runner } of living(team)) {
-    if (runner.secretBytes !== 0) {
-      watch.violate('no secret outlives its round', `node ${index + 1} holds ${runner.secretBytes} bytes`);
+  for (const { index, manager } of living(team)) {
+    if (manager.secretBytes !== 0) {
+      watch.violate('no secret outlives its round', `node ${index + 1} holds ${manager.secretBytes} bytes`);
     }
   }
 }
@@ -79,7 +79,7 @@ function acceptedOutputs(team: SimTeam, watch: Watch, { info }: PlayedRound) {
   const accepted = [];
   for (const node of living(team)) {
     if (team.stage(node, info.round) !== 'COMPLETED') continue;
-    const outputs = node.runner.outputs(info.round);
+    const outputs = node.manager.outputs(info.round);
     const refused = refusedBecause(info, outputs, keyOf);
     if (refused) watch.violate('outputs are what all have signed', `node ${node.index + 1}: ${refused}`);
     else accepted.push(outputs);
@@ -94,7 +94,7 @@ function acceptedOutputs(team: SimTeam, watch: Watch, { info }: PlayedRound) {
 function outcomesOf(team: SimTeam, { info }: PlayedRound, { submission }: Sent): Outcome[] {
   return living(team).flatMap((node) => {
     try {
-      return [node.runner.outcome(info.round, submission.sender, submission.salt)];
+      return [node.manager.outcome(info.round, submission.sender, submission.salt)];
     } catch (error) {
       // A node that restarted does not know the round any more; all of the team may have.
       const { code } = asMixError(error);
@@ -153,7 +153,7 @@ export async function checkReuse(team: SimTeam, watch: Watch, { signed, info }: 
   for (const node of living(team)) {
     // Who was down when the round was opened has never heard of it.
     if ((node.disk.writes.get(`round/${String(info.round).padStart(16, '0')}`) ?? 0) === 0) continue;
-    const answer = await node.runner.openRound(signed).then(
+    const answer = await node.manager.openRound(signed).then(
       () => 'opened',
       (error) => asMixError(error).code,
     );

@@ -134,7 +134,7 @@ class Simulation {
       for (const sender of this.#team.senders) {
         if (!sender.knows(node.id, node.registry.epoch)) this.#team.register(sender, node);
       }
-      await node.runner.openRound(play.signed);
+      await node.manager.openRound(play.signed);
     }
   }
 
@@ -144,7 +144,7 @@ class Simulation {
     for (const node of this.#team.nodes) {
       if (!node.alive || play.assigned.has(node.index) || this.#team.stage(node, info.round) !== 'STANDBY') continue;
       play.assigned.add(node.index);
-      node.runner.assign(info.round);
+      node.manager.assign(info.round);
     }
     const first = this.#team.first(info);
     if (play.sent || !first.alive || this.#team.stage(first, info.round) !== 'QUEUED') return;

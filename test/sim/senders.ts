@@ -96,7 +96,7 @@ function submit(team: SimTeam, info: RoundInfo, message: Sent): void {
     message.answer = answer;
   };
   try {
-    const seat = team.first(info).runner.submit(info.round, message.submission);
+    const seat = team.first(info).manager.submit(info.round, message.submission);
     answered(seat ? 'waiting' : 'taken');
     seat?.then(
       () => answered('taken'),

@@ -50,7 +50,7 @@ export interface SimNode {
   readonly id: NodeId;
   readonly disk: Disk;
   store: DiskHandle;
-  runner: RoundManager;
+  manager: RoundManager;
   registry: SenderRegistry;
   metrics: Metrics;
   alive: boolean;
@@ -58,7 +58,7 @@ export interface SimNode {
 }
 
 /** What dies with the process. */
-type Process = Pick<SimNode, 'store' | 'registry' | 'metrics' | 'runner'>;
+type Process = Pick<SimNode, 'store' | 'registry' | 'metrics' | 'manager'>;
 
 const NETWORK = 'simulation';
 const DEADLINES: RoundDeadlines = {
@@ -105,7 +105,7 @@ export class SimTeam {
 
   /** Starts every node and registers `count` senders with all of them. */
   async start(count = 3): Promise<this> {
-    for (const node of this.nodes) await node.runner.start();
+    for (const node of this.nodes) await node.manager.start();
     for (let i = 0; i < count; i++) this.senders.push(this.newSender());
     return this;
   }
@@ -133,7 +133,7 @@ export class SimTeam {
     const registry = new SenderRegistry(this.rng, ++this.#epochs * 1_000, 10_000);
     const metrics = createMetrics();
     const store = node.disk.open();
-    const runner = new RoundManager({
+    const manager = new RoundManager({
       network: NETWORK,
       bootId,
       key: node.key,
@@ -142,7 +142,7 @@ export class SimTeam {
       publicKeyOf: (id) => this.nodes.find((other) => other.id === id)?.key.publicKey,
       membershipGeneration: () => 0,
       registry,
-      roundLog: new RoundJournal(store, bootId),
+      journal: new RoundJournal(store, bootId),
       link: this.network.linkOf(node.id),
       clock: this.clock,
       rng: this.rng,
@@ -153,8 +153,8 @@ export class SimTeam {
       },
       ...this.options.remake(node.index),
     });
-    this.network.attach(node.id, runner);
-    return { store, registry, metrics, runner };
+    this.network.attach(node.id, manager);
+    return { store, registry, metrics, manager };
   }
 
   /** kill -9: the process is gone with all its memory; its store stays. */
@@ -162,14 +162,14 @@ export class SimTeam {
     node.alive = false;
     node.store.kill();
     this.network.detach(node.id);
-    node.runner.close();
+    node.manager.close();
   }
 
   /** Starts a crashed node again over its store. */
   async restart(node: SimNode): Promise<void> {
     node.alive = true;
     Object.assign(node, this.#boot(node));
-    await node.runner.start();
+    await node.manager.start();
   }
 
   roundInfo(changes: Partial<RoundInfo> = {}): SignedRoundInfo {
@@ -194,12 +194,12 @@ export class SimTeam {
 
   /** Opens a round on every node that is alive. */
   async open(signed = this.roundInfo()): Promise<RoundInfo> {
-    for (const node of this.nodes) if (node.alive) await node.runner.openRound(signed);
+    for (const node of this.nodes) if (node.alive) await node.manager.openRound(signed);
     return signed.info;
   }
 
   stage(node: SimNode, round: RoundId): string | undefined {
-    return node.runner.stages.get(round);
+    return node.manager.stages.get(round);
   }
 
   /** Why a round failed on a node. */
@@ -229,7 +229,7 @@ export class SimTeam {
   async standby(info: RoundInfo): Promise<void> {
     const ready = await this.until(() => this.everyAlive((node) => this.stage(node, info.round) === 'STANDBY'));
     if (!ready) throw new MixError('INTERNAL', { what: 'round did not reach STANDBY', round: info.round });
-    for (const node of this.nodes) if (node.alive) node.runner.assign(info.round);
+    for (const node of this.nodes) if (node.alive) node.manager.assign(info.round);
   }
 
   compose(info: RoundInfo, texts: readonly string[]): Promise<Submission[]> {

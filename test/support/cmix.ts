@@ -3,7 +3,7 @@
 import { digest, fromHex } from '../../src/base/bytes.js';
 import { isErrorCode, MixError } from '../../src/base/errors.js';
 import { Secret } from '../../src/base/secret.js';
-import { identifyFactor } from '../../src/cmix/phases.js';
+import { unblind } from '../../src/cmix/phases.js';
 import type { ShareContext } from '../../src/cmix/proofs/codec.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import type { Engine, Prepared } from '../../src/engine/engine.js';
@@ -54,13 +54,13 @@ export async function rejection(promise: Promise<unknown>): Promise<MixError | u
 }
 
 /** Identify, all at once: out = x′ ∘ ∏ D_i ∘ c⁻¹. */
-export async function identify(
+export async function unblindOutputs(
   on: Engine,
   mixed: Uint8Array,
   shares: readonly Uint8Array[],
   inversePayload: Uint8Array | Prepared,
 ): Promise<Uint8Array> {
-  let out = await identifyFactor(on, inversePayload, mixed);
-  for (const share of shares) out = await identifyFactor(on, out, share);
+  let out = await unblind(on, inversePayload, mixed);
+  for (const share of shares) out = await unblind(on, out, share);
   return out;
 }

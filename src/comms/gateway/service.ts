@@ -22,7 +22,7 @@ interface GatewayDeps {
   readonly sign: (digest: Uint8Array) => Uint8Array;
   readonly registry: SenderRegistry;
   readonly registrations: RegistrationDesk;
-  readonly runner: RoundManager;
+  readonly manager: RoundManager;
   /** Rounds that take messages, here or elsewhere. */
   readonly collecting: () => readonly SignedRoundInfo[];
   /** Called on each request for these rounds. */
@@ -36,7 +36,7 @@ function reference(round: number, sender: string): { readonly round: RoundId; re
 }
 
 export function addGatewayService(server: grpc.Server, errors: CallErrors, deps: GatewayDeps): void {
-  const { network, node, identityKey, sign, registry, registrations, runner, collecting, onWanted = () => {} } = deps;
+  const { network, node, identityKey, sign, registry, registrations, manager, collecting, onWanted = () => {} } = deps;
   let described: { readonly epoch: number; readonly signature: Uint8Array } | undefined;
   const handlers: GatewayHandlers = {
     Describe: errors.unary('Describe', () => {
@@ -49,15 +49,15 @@ export function addGatewayService(server: grpc.Server, errors: CallErrors, deps:
       const { signature } = described;
       return { node, network, protocol: PROTOCOL_VERSION, identityKey, epoch, epochKey, signature, registerBits };
     }),
-    Register: errors.unary('Register', async ({ senderKeys, epoch, nonces }, { place }) => {
+    Register: errors.unary('Register', async ({ senderKeys, epoch, nonces }, { origin }) => {
       const request = { senderKeys: senderKeys.map(asBytes), epoch, nonces: nonces.map(asBytes) };
-      return { senders: await registrations.register(request, place) };
+      return { senders: await registrations.register(request, origin) };
     }),
     Rounds: errors.unary('Rounds', () => {
       onWanted();
       return { rounds: collecting().map(encodeRound) };
     }),
-    Submit: errors.unary('Submit', async (request, { place }) => {
+    Submit: errors.unary('Submit', async (request, { origin }) => {
       const { round, sender } = reference(request.round, request.sender);
       const submission: Submission = {
         sender,
@@ -65,12 +65,12 @@ export function addGatewayService(server: grpc.Server, errors: CallErrors, deps:
         payload: asBytes(request.payload),
         macs: request.macs.map(asBytes),
       };
-      await runner.submit(round, submission, place);
+      await manager.submit(round, submission, origin);
       return {};
     }),
     Outcome: errors.unary('Outcome', (request) => {
       const { round, sender } = reference(request.round, request.sender);
-      const outcome = runner.outcome(round, sender, asBytes(request.salt));
+      const outcome = manager.outcome(round, sender, asBytes(request.salt));
       const reason = outcome.state === 'rejected' ? outcome.reason : outcome.state === 'failed' ? outcome.code : '';
       const resendable = 'resendable' in outcome && outcome.resendable;
       return { state: outcome.state, reason, node: outcome.state === 'rejected' ? outcome.node : '', resendable };
@@ -85,7 +85,7 @@ export function addGatewayService(server: grpc.Server, errors: CallErrors, deps:
 async function streamOutputs(deps: GatewayDeps, call: Parameters<GatewayHandlers['Outputs']>[0]): Promise<void> {
   const { round } = call.request;
   require_(isRoundId(round), 'round');
-  const { outputs, digest: outputDigest, signatures, signed } = deps.runner.outputs(round);
+  const { outputs, digest: outputDigest, signatures, signed } = deps.manager.outputs(round);
   const header = {
     round: encodeRound(signed),
     digest: outputDigest,

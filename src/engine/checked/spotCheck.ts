@@ -5,7 +5,7 @@ import { findEntry } from '../operations.js';
 import { type ComputeRequest, countUnits, type ExecuteOptions, type Executor, takePart } from './request.js';
 
 /** Returns true if `cpu` computes the same for the chosen unit of `request.out`. */
-export async function isRight(
+export async function passesSpotCheck(
   group: Group,
   cpu: Executor,
   request: ComputeRequest,

@@ -15,7 +15,7 @@ import {
   type RequestOf,
   type TableRequest,
 } from '../checked/request.js';
-import { isRight } from '../checked/spotCheck.js';
+import { passesSpotCheck } from '../checked/spotCheck.js';
 import { findEntry } from '../operations.js';
 import { SharedBuffers } from '../pool/sharedBuffers.js';
 import { type Crossover, operationClass } from './crossover.js';
@@ -121,7 +121,7 @@ export class CudaExecutor implements Executor {
       // The table of a base without a handle serves this call only.
       if (request.op === 'powFixed' && !request.slot) device.forget(request.operands.base.buffer);
     }
-    if (random() >= checkRate || (await isRight(group, cpu, request, options, random))) return true;
+    if (random() >= checkRate || (await passesSpotCheck(group, cpu, request, options, random))) return true;
     this.#log.error({ device: device.name, operation: request.op }, 'a card computed a wrong result: out of service');
     device.retire(`a wrong result of ${request.op}`);
     return false;

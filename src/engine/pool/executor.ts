@@ -66,7 +66,10 @@ export class PooledExecutor implements Executor {
     this.#group = group;
     this.#kernel = kernel;
     this.#planner = new ChunkPlanner(kernel, group, threads);
-    const pools = { realtime: new WorkerPool(threads), precompute: new WorkerPool(threads, { standsBack: true }) };
+    const pools = {
+      realtime: new WorkerPool(threads),
+      precompute: new WorkerPool(threads, { yieldsToRealtime: true }),
+    };
     this.#pools = pools;
     this.#queue = new ChunkQueue<Work>({
       inFlightMax: TASKS_PER_WORKER * threads,

@@ -15,7 +15,7 @@ export const TASKS_PER_WORKER = 2;
 
 interface PoolOptions {
   /** Its threads yield to others: precomputation to realtime work and the main thread. */
-  readonly standsBack?: boolean;
+  readonly yieldsToRealtime?: boolean;
   readonly filename?: string;
 }
 
@@ -29,7 +29,7 @@ export class WorkerPool {
   readonly #piscina: Piscina<Job, JobResult>;
   readonly #pending = new Set<(error: MixError) => void>();
 
-  constructor(threads: number, { standsBack = false, filename = WORKER_FILE }: PoolOptions = {}) {
+  constructor(threads: number, { yieldsToRealtime: standsBack = false, filename = WORKER_FILE }: PoolOptions = {}) {
     this.threads = threads;
     this.#piscina = new Piscina<Job, JobResult>({
       filename,

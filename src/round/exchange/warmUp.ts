@@ -22,11 +22,11 @@ import type { Logger } from '../../base/log.js';
 import type { Metrics } from '../../base/metrics.js';
 import { namedGroup } from '../../math/index.js';
 import {
-  around,
   type BatchPhase,
   type CirclePing,
   type LinkProbe,
   type RoundInfo,
+  ringEntry,
   type Stage,
 } from '../../protocol/index.js';
 
@@ -64,7 +64,7 @@ interface WarmUpDeps {
   readonly policy: WarmUpPolicy;
 }
 
-interface Cared {
+interface WatchedRound {
   readonly info: RoundInfo;
   readonly stop: AbortController;
   /** The ping that this node sent round the ring: its id and time. */
@@ -74,7 +74,7 @@ interface Cared {
 
 export class LinkWarmUp {
   readonly #deps: WarmUpDeps;
-  readonly #rounds = new Map<RoundId, Cared>();
+  readonly #rounds = new Map<RoundId, WatchedRound>();
   readonly #circleMs;
   readonly #failures;
 
@@ -98,20 +98,20 @@ export class LinkWarmUp {
    * PHASE_SENDER_WRONG
    */
   onCircle(from: NodeId, ping: CirclePing): void {
-    const cared = this.#rounds.get(ping.round);
-    if (!cared) throw new MixError('ROUND_UNKNOWN', { round: Number(ping.round) });
-    const { team } = cared.info;
+    const watched = this.#rounds.get(ping.round);
+    if (!watched) throw new MixError('ROUND_UNKNOWN', { round: Number(ping.round) });
+    const { team } = watched.info;
     const position = team.indexOf(this.#deps.self);
-    if (around(team, position + team.length - 1) !== from || ping.hop % team.length !== position) {
+    if (ringEntry(team, position + team.length - 1) !== from || ping.hop % team.length !== position) {
       throw new MixError('PHASE_SENDER_WRONG', { what: 'circle', hop: ping.hop });
     }
     if (ping.hop < team.length) {
-      this.#send(cared, { ...ping, hop: ping.hop + 1 });
+      this.#send(watched, { ...ping, hop: ping.hop + 1 });
       return;
     }
-    const { circle } = cared;
+    const { circle } = watched;
     // Counts once: a peer that repeats the ping could otherwise falsify the metric.
-    cared.circle = undefined;
+    watched.circle = undefined;
     if (!circle || !equalBytes(circle.id, ping.id)) return;
     const ms = this.#deps.clock.nowMs() - circle.sentMs;
     if (ms > CIRCLE_TIMEOUT_MS) return;
@@ -125,74 +125,76 @@ export class LinkWarmUp {
 
   #begin(info: RoundInfo): void {
     if (this.#rounds.has(info.round)) return;
-    const cared: Cared = { info, stop: new AbortController(), circle: undefined, warming: false };
-    this.#rounds.set(info.round, cared);
+    const watched: WatchedRound = { info, stop: new AbortController(), circle: undefined, warming: false };
+    this.#rounds.set(info.round, watched);
     const { team } = info;
     const position = team.indexOf(this.#deps.self);
     // The decrypt ring runs up and the permute ring down: a node sends to both neighbours.
-    const neighbours = new Set([around(team, position + 1), around(team, position + team.length - 1)]);
-    for (const node of neighbours) void this.#test(cared, node);
+    const neighbours = new Set([ringEntry(team, position + 1), ringEntry(team, position + team.length - 1)]);
+    for (const node of neighbours) void this.#test(watched, node);
     if (position !== 0) return;
     const id = randomBytes(this.#deps.rng, 16);
-    cared.circle = { id, sentMs: this.#deps.clock.nowMs() };
-    this.#send(cared, { round: info.round, id, hop: 1 });
+    watched.circle = { id, sentMs: this.#deps.clock.nowMs() };
+    this.#send(watched, { round: info.round, id, hop: 1 });
   }
 
-  async #test(cared: Cared, to: NodeId): Promise<void> {
-    await this.#warm(cared, to, 'precompDecrypt', 'test batch');
+  async #test(watched: WatchedRound, to: NodeId): Promise<void> {
+    await this.#warm(watched, to, 'precompDecrypt', 'test batch');
   }
 
-  #send(cared: Cared, ping: CirclePing): void {
-    const { team } = cared.info;
-    const to = around(team, ping.hop);
-    this.#deps.probe.circle(to, ping, cared.stop.signal).catch((thrown) => this.#failed(cared, to, 'circle', thrown));
+  #send(watched: WatchedRound, ping: CirclePing): void {
+    const { team } = watched.info;
+    const to = ringEntry(team, ping.hop);
+    this.#deps.probe
+      .circle(to, ping, watched.stop.signal)
+      .catch((thrown) => this.#failed(watched, to, 'circle', thrown));
   }
 
   /** Keeps the realtime connections to all members warm until the batch is closed. */
   async #keepWarm(round: RoundId): Promise<void> {
-    const cared = this.#rounds.get(round);
-    if (!cared || cared.warming) return;
-    cared.warming = true;
+    const watched = this.#rounds.get(round);
+    if (!watched || watched.warming) return;
+    watched.warming = true;
     const { self, clock, policy, probe } = this.#deps;
-    const others = cared.info.team.filter((node) => node !== self);
-    while (cared.warming) {
+    const others = watched.info.team.filter((node) => node !== self);
+    while (watched.warming) {
       const far = others.filter((node) => (probe.roundTripMs(node) ?? NEAR_MS) >= NEAR_MS);
-      await Promise.all(far.map((node) => this.#warm(cared, node, 'realtimeDecrypt', 'warming')));
+      await Promise.all(far.map((node) => this.#warm(watched, node, 'realtimeDecrypt', 'warming')));
       if (!Number.isFinite(policy.keepWarmMs)) return;
-      await sleep(clock, policy.keepWarmMs, cared.stop.signal);
+      await sleep(clock, policy.keepWarmMs, watched.stop.signal);
     }
   }
 
-  async #warm(cared: Cared, to: NodeId, phase: BatchPhase, check: string): Promise<void> {
-    const { slots, width, group } = cared.info;
+  async #warm(watched: WatchedRound, to: NodeId, phase: BatchPhase, check: string): Promise<void> {
+    const { slots, width, group } = watched.info;
     const isTest = phase === 'precompDecrypt';
     const batchBytes = slots * (isTest ? width + 1 : width) * namedGroup(group).elementBytes;
     if (batchBytes <= INITIAL_WINDOW_BYTES) return;
     const bytes = isTest ? batchBytes : WARM_BATCHES * batchBytes;
     try {
-      await this.#deps.probe.warm(to, phase, Math.min(bytes, WARM_BYTES_MAX), cared.stop.signal);
+      await this.#deps.probe.warm(to, phase, Math.min(bytes, WARM_BYTES_MAX), watched.stop.signal);
     } catch (thrown) {
-      this.#failed(cared, to, check, thrown);
+      this.#failed(watched, to, check, thrown);
     }
   }
 
-  #failed(cared: Cared, peer: NodeId, check: string, thrown: unknown): void {
-    if (cared.stop.signal.aborted) return;
+  #failed(watched: WatchedRound, peer: NodeId, check: string, thrown: unknown): void {
+    if (watched.stop.signal.aborted) return;
     this.#failures.inc({ check });
     const { code } = asMixError(thrown);
-    this.#deps.log.debug({ round: cared.info.round, peer, check, code }, 'link check failed');
+    this.#deps.log.debug({ round: watched.info.round, peer, check, code }, 'link check failed');
   }
 
   #pause(round: RoundId): void {
-    const cared = this.#rounds.get(round);
-    if (cared) cared.warming = false;
+    const watched = this.#rounds.get(round);
+    if (watched) watched.warming = false;
   }
 
   #end(round: RoundId): void {
-    const cared = this.#rounds.get(round);
-    if (!cared) return;
-    cared.warming = false;
-    cared.stop.abort();
+    const watched = this.#rounds.get(round);
+    if (!watched) return;
+    watched.warming = false;
+    watched.stop.abort();
     this.#rounds.delete(round);
   }
 }

@@ -7,7 +7,6 @@ import {
   decodeOutputs,
   dummySalt,
   encodeDummy,
-  identifyFactor,
   outputDigest,
   realtimeDecrypt,
   realtimePermute,
@@ -18,6 +17,7 @@ import {
   slotKeys,
   TableJudge,
   tableDigest,
+  unblind,
   verifyDecryption,
 } from '../../cmix/index.js';
 import type { Prepared } from '../../engine/index.js';
@@ -256,7 +256,7 @@ export class Realtime {
 
   /** Multiplies x′ or a D_i into the product that becomes the outputs. */
   accumulate(product: Uint8Array | Prepared, factor: Uint8Array): Promise<Uint8Array> {
-    return identifyFactor(this.#round.ports.engine, product, factor, this.#round.realtime);
+    return unblind(this.#round.ports.engine, product, factor, this.#round.realtime);
   }
 
   /**

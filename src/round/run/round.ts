@@ -40,7 +40,7 @@ import {
 } from '../machine/state.js';
 import type { SubmissionDesk } from '../submissions/desk.js';
 import { RoundContext } from './context.js';
-import { failureReport, findEvidence } from './findings.js';
+import { failureReport, findEvidence } from './failures.js';
 import { Precompute, type Standby } from './precompute.js';
 import { Realtime, type RoundOutputs, type RoundSenders } from './realtime.js';
 import { RoundSecrets } from './secrets.js';

@@ -1,6 +1,6 @@
 // Admission under load: a pressure that builds up and leaks away, and a proof of work that is required while it is high. At rest
 // nothing is required. This file knows amounts and time only, not what callers are admitted to.
-import { type Clock, digest, MixError, REST, type Rng, randomBytes } from '../../base/index.js';
+import { type Clock, digest, MixError, REST_LOAD, type Rng, randomBytes } from '../../base/index.js';
 
 /** A leaky bucket of recent arrivals. */
 export class Pressure {
@@ -41,8 +41,8 @@ export const NONCE_BYTES = 8;
  * twelfth of the rest.
  */
 export function difficultyBits(load: number): number {
-  if (load < REST) return 0;
-  const over = Math.min(1, (load - REST) / (1 - REST));
+  if (load < REST_LOAD) return 0;
+  const over = Math.min(1, (load - REST_LOAD) / (1 - REST_LOAD));
   return LEAST_BITS + Math.round(over * (MOST_BITS - LEAST_BITS));
 }
 

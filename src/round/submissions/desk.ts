@@ -14,7 +14,7 @@ import {
   verifyMac,
 } from '../../cmix/index.js';
 import { checkElements, type Group } from '../../math/index.js';
-import { around, type RoundInfo } from '../../protocol/index.js';
+import { type RoundInfo, ringEntry } from '../../protocol/index.js';
 import { Screening, type ScreeningPorts } from './screening.js';
 
 /** A message on its way in: M = m ∘ (∏k_i)⁻¹ and one MAC per node, in team order. */
@@ -34,8 +34,8 @@ export interface DeskSenders {
   hold(sender: SenderId): void;
   /** A member of the team rejected a submission of this sender. */
   strike(sender: SenderId): void;
-  /** A submission from this place is in the table: the whole team has accepted it. */
-  accepted(place: string): void;
+  /** A submission from this origin is in the table: the whole team has accepted it. */
+  accepted(origin: string): void;
 }
 
 /** A member's rejection of a submission, while the batch is being filled. */
@@ -48,7 +48,7 @@ interface Taken {
   readonly key: string;
   readonly entry: SlotEntry;
   readonly payload: Uint8Array;
-  readonly place: string;
+  readonly origin: string;
   /** Number of members that have not accepted it. */
   missing: number;
   rejected: boolean;
@@ -90,7 +90,7 @@ export class SubmissionDesk {
     this.#waitingShares = new Shares(Math.min(Math.max(info.slots, WAITING_MIN), WAITING_MAX));
     this.#screening = new Screening(info.team.length, ports, (verdicts) => {
       for (const { item, position, reason } of verdicts) {
-        if (reason) this.#reject(item, { node: around(info.team, position), reason });
+        if (reason) this.#reject(item, { node: ringEntry(info.team, position), reason });
         else this.#accept(item);
       }
       this.#seatWaiting();
@@ -131,11 +131,11 @@ export class SubmissionDesk {
    * Takes a submission, cheap checks first. A repeated, identical submission is acknowledged again (its sender may not have seen
    * the first answer); the same (sender, salt) with other contents is a replay. If every seat is taken by submissions that the
    * team still judges, the submission waits for a freed seat: the promise resolves when it has one.
-   * @param place origin of the submission; waiting submissions are shared out by place
+   * @param origin origin of the submission; waiting submissions are shared out by origin
    * @throws MixError LENGTH_MISMATCH, ELEMENT_RANGE, SENDER_UNKNOWN, MAC_INVALID, SUBMISSION_REPLAYED, SENDER_QUOTA,
    *   ROUND_FULL, ROUND_NOT_COLLECTING; the member's reason if a member has rejected it
    */
-  take(submission: Submission, place = ''): Promise<void> | undefined {
+  take(submission: Submission, origin = ''): Promise<void> | undefined {
     const { sender, salt, payload } = submission;
     this.#checkShape(submission);
     const key = submissionKey(sender, salt);
@@ -148,12 +148,12 @@ export class SubmissionDesk {
     if (used >= this.#info.quotaPerSender) throw new MixError('SENDER_QUOTA', { quota: this.#info.quotaPerSender });
     this.#checkOwn(submission, hashed);
     const seated = this.#seats < this.#info.slots && this.#waiting.size === 0;
-    if (!seated && !this.#waitingShares.take(place)) throw new MixError('ROUND_FULL', { slots: this.#info.slots });
+    if (!seated && !this.#waitingShares.take(origin)) throw new MixError('ROUND_FULL', { slots: this.#info.slots });
     this.#perSender.set(sender, used + 1);
     this.#senders.hold(sender);
     const macs = submission.macs.map((mac) => mac.slice());
     const taken: Taken = {
-      ...{ key, place, seated },
+      ...{ key, origin, seated },
       entry: { sender, salt: salt.slice(), payloadDigest: hashed, macs },
       payload: payload.slice(),
       missing: this.#screening.others,
@@ -201,9 +201,9 @@ export class SubmissionDesk {
   }
 
   /** The submission has a seat and all members have accepted it: it enters the table. */
-  #seat({ place }: Taken): void {
+  #seat({ origin }: Taken): void {
     this.#accepted++;
-    this.#senders.accepted(place);
+    this.#senders.accepted(origin);
   }
 
   /** Frees the seat and stores the reason for the sender. The sender's quota stays used: a key gets no more tries by failing. */
@@ -222,7 +222,7 @@ export class SubmissionDesk {
   }
 
   #leaveQueue(taken: Taken): void {
-    if (this.#waiting.delete(taken)) this.#waitingShares.give(taken.place);
+    if (this.#waiting.delete(taken)) this.#waitingShares.give(taken.origin);
   }
 
   /** Gives free seats to waiting submissions that all members have accepted, by arrival. */

@@ -43,7 +43,7 @@ const LOADED_PAUSE_MS = 4;
 interface Job {
   readonly senderKeys: readonly Uint8Array[];
   readonly epoch: number;
-  readonly place: string;
+  readonly origin: string;
   /** Senders registered so far. */
   readonly senders: SenderId[];
   readonly done: Deferred<SenderId[]>;
@@ -56,7 +56,7 @@ export class RegistrationDesk {
   readonly #registered: Shares;
   readonly #queued = new Shares(QUEUE_MAX);
   readonly #pressure: Pressure;
-  /** Queued jobs, by place; places in the order of their turns. */
+  /** Queued jobs, by origin; origins in the order of their turns. */
   readonly #jobs = new Map<string, Job[]>();
   #running = false;
 
@@ -67,7 +67,7 @@ export class RegistrationDesk {
     this.#registered = new Shares(registry.capacity);
     this.#pressure = new Pressure(clock, BURST_KEYS, KEYS_PER_S);
     registry.watch({
-      forgotten: (place) => this.#registered.give(place),
+      forgotten: (origin) => this.#registered.give(origin),
       struck: () => this.#pressure.add(STRIKE_KEYS),
     });
   }
@@ -78,11 +78,11 @@ export class RegistrationDesk {
   }
 
   /**
-   * Registers keys from a place and returns their ids, in order.
+   * Registers keys from an origin and returns their ids, in order.
    * @throws MixError MESSAGE_TOO_LARGE, EPOCH_EXPIRED, PUZZLE_REQUIRED, SHARE_USED, LENGTH_MISMATCH, DH_SECRET_ZERO,
    *   REGISTRY_FULL
    */
-  async register(request: RegistrationRequest, place: string): Promise<SenderId[]> {
+  async register(request: RegistrationRequest, origin: string): Promise<SenderId[]> {
     const { senderKeys, epoch } = request;
     if (senderKeys.length > REGISTER_MAX) {
       throw new MixError('MESSAGE_TOO_LARGE', { what: 'sender keys', count: senderKeys.length, most: REGISTER_MAX });
@@ -91,16 +91,16 @@ export class RegistrationDesk {
     this.#checkWork(request);
     const count = senderKeys.length;
     if (count === 0) return [];
-    if (!this.#queued.take(place, count)) throw new MixError('SHARE_USED', { what: 'registrations under way' });
-    const job: Job = { ...{ senderKeys, epoch, place }, senders: [], done: deferred() };
-    const waiting = this.#jobs.get(place);
+    if (!this.#queued.take(origin, count)) throw new MixError('SHARE_USED', { what: 'registrations under way' });
+    const job: Job = { ...{ senderKeys, epoch, origin }, senders: [], done: deferred() };
+    const waiting = this.#jobs.get(origin);
     if (waiting) waiting.push(job);
-    else this.#jobs.set(place, [job]);
+    else this.#jobs.set(origin, [job]);
     if (!this.#running) void this.#run();
     try {
       return await job.done.promise;
     } finally {
-      this.#queued.give(place, count);
+      this.#queued.give(origin, count);
     }
   }
 
@@ -114,7 +114,7 @@ export class RegistrationDesk {
     }
   }
 
-  /** Agrees on a few keys of each place in turn, and yields the thread in between. */
+  /** Agrees on a few keys of each origin in turn, and yields the thread in between. */
   async #run(): Promise<void> {
     this.#running = true;
     for (let next = this.#nextJob(); next; next = this.#nextJob()) {
@@ -125,24 +125,24 @@ export class RegistrationDesk {
     this.#running = false;
   }
 
-  /** Returns the first job of the next place, and moves that place to the end. */
+  /** Returns the first job of the next origin, and moves that origin to the end. */
   #nextJob(): Job | undefined {
     const [turn] = this.#jobs;
     if (!turn) return undefined;
-    const [place, jobs] = turn;
+    const [origin, jobs] = turn;
     const [job] = jobs;
-    this.#jobs.delete(place);
+    this.#jobs.delete(origin);
     if (job && job.senderKeys.length <= job.senders.length + AGREED_AT_ONCE) jobs.shift();
-    if (jobs.length > 0) this.#jobs.set(place, jobs);
+    if (jobs.length > 0) this.#jobs.set(origin, jobs);
     return job;
   }
 
-  #agree({ senderKeys, epoch, place, senders, done }: Job): void {
+  #agree({ senderKeys, epoch, origin, senders, done }: Job): void {
     // An earlier part has failed and its caller has been told.
     if (done.settled) return;
     try {
       for (const key of senderKeys.slice(senders.length, senders.length + AGREED_AT_ONCE)) {
-        senders.push(this.#registerOne(key, epoch, place));
+        senders.push(this.#registerOne(key, epoch, origin));
       }
       if (senders.length === senderKeys.length) done.resolve(senders);
     } catch (thrown) {
@@ -150,15 +150,15 @@ export class RegistrationDesk {
     }
   }
 
-  #registerOne(key: Uint8Array, epoch: number, place: string): SenderId {
+  #registerOne(key: Uint8Array, epoch: number, origin: string): SenderId {
     const known = key.length === 32 && this.#registry.knows(deriveSenderId(key));
-    if (!known && !this.#registered.may(place) && this.#registry.size < this.#registry.capacity) {
-      // A place that has used its share forgets one of its own unused keys.
-      if (!this.#registry.forgetUnused(place)) throw new MixError('SHARE_USED', { what: 'registered keys' });
+    if (!known && !this.#registered.may(origin) && this.#registry.size < this.#registry.capacity) {
+      // An origin that has used its share forgets one of its own unused keys.
+      if (!this.#registry.forgetUnused(origin)) throw new MixError('SHARE_USED', { what: 'registered keys' });
     }
-    const sender = this.#registry.register(key, epoch, place);
+    const sender = this.#registry.register(key, epoch, origin);
     if (!known) {
-      this.#registered.hold(place);
+      this.#registered.hold(origin);
       this.#pressure.add();
     }
     return sender;

@@ -1,6 +1,6 @@
 // The senders that a node knows in its current key epoch, and the secret it shares with each. An epoch key lives at most a day;
 // when the next one replaces it, every secret agreed under it is wiped and senders register again. A full registry makes room: it
-// forgets first a key that was never used, of the place that has most of these; so hoarded keys push out each other. Keys that an
+// forgets first a key that was never used, of the origin that has most of these; so hoarded keys push out each other. Keys that an
 // open round needs are never forgotten.
 import { MixError, type Rng, type RoundId, type SenderId } from '../../base/index.js';
 import { deriveSenderId, EpochKey, type SenderSecret } from '../../cmix/index.js';
@@ -9,59 +9,59 @@ export const EPOCH_MS_MAX = 24 * 3600 * 1000;
 
 interface Known {
   readonly secret: SenderSecret;
-  readonly place: string;
+  readonly origin: string;
   /** A message of this sender was mixed. */
   used: boolean;
   /** Number of open rounds that need the secret. */
   holds: number;
 }
 
-/** Observer of keys, by their places. */
+/** Observer of keys, by their origins. */
 interface KeyWatcher {
-  forgotten(place: string): void;
-  /** A member of a team rejected a submission of a key from this place. */
-  struck(place: string): void;
+  forgotten(origin: string): void;
+  /** A member of a team rejected a submission of a key from this origin. */
+  struck(origin: string): void;
 }
 
-/** Keys that were never used, by place; finds a place with the most keys without a search, however many places there are. */
+/** Keys that were never used, by origin; finds an origin with the most keys without a search, however many origins there are. */
 class UnusedKeys {
-  readonly #places = new Map<string, Set<SenderId>>();
-  /** Places by their number of keys. */
+  readonly #origins = new Map<string, Set<SenderId>>();
+  /** Origins by their number of keys. */
   readonly #bySize: Set<string>[] = [];
   #most = 0;
 
-  add(place: string, sender: SenderId): void {
-    const keys = this.#places.get(place) ?? new Set();
-    this.#places.set(place, keys);
-    this.#resize(place, keys, () => keys.add(sender));
+  add(origin: string, sender: SenderId): void {
+    const keys = this.#origins.get(origin) ?? new Set();
+    this.#origins.set(origin, keys);
+    this.#resize(origin, keys, () => keys.add(sender));
   }
 
-  delete(place: string, sender: SenderId): void {
-    const keys = this.#places.get(place);
+  delete(origin: string, sender: SenderId): void {
+    const keys = this.#origins.get(origin);
     if (!keys?.has(sender)) return;
-    this.#resize(place, keys, () => keys.delete(sender));
-    if (keys.size === 0) this.#places.delete(place);
+    this.#resize(origin, keys, () => keys.delete(sender));
+    if (keys.size === 0) this.#origins.delete(origin);
   }
 
-  /** Returns the oldest key of `place`, or of a place that has most. */
-  oldest(place?: string): SenderId | undefined {
+  /** Returns the oldest key of `origin`, or of an origin that has most. */
+  oldest(origin?: string): SenderId | undefined {
     while (this.#most > 0 && !this.#bySize[this.#most]?.size) this.#most--;
-    const from = place ?? this.#bySize[this.#most]?.values().next().value;
-    return from === undefined ? undefined : this.#places.get(from)?.values().next().value;
+    const from = origin ?? this.#bySize[this.#most]?.values().next().value;
+    return from === undefined ? undefined : this.#origins.get(from)?.values().next().value;
   }
 
   clear(): void {
-    this.#places.clear();
+    this.#origins.clear();
     this.#bySize.length = 0;
     this.#most = 0;
   }
 
-  #resize(place: string, keys: Set<SenderId>, change: () => void): void {
-    this.#bySize[keys.size]?.delete(place);
+  #resize(origin: string, keys: Set<SenderId>, change: () => void): void {
+    this.#bySize[keys.size]?.delete(origin);
     change();
     if (keys.size === 0) return;
     const same = this.#bySize[keys.size] ?? new Set();
-    this.#bySize[keys.size] = same.add(place);
+    this.#bySize[keys.size] = same.add(origin);
     this.#most = Math.max(this.#most, keys.size);
   }
 }
@@ -109,10 +109,10 @@ export class SenderRegistry {
   }
 
   /**
-   * Agrees on a secret with a sender; idempotent for a known sender. `place`: its origin.
+   * Agrees on a secret with a sender; idempotent for a known sender. `origin`: its origin.
    * @throws MixError EPOCH_EXPIRED, DH_SECRET_ZERO, LENGTH_MISMATCH; REGISTRY_FULL if open rounds need all keys
    */
-  register(senderPublicKey: Uint8Array, epoch: number, place = ''): SenderId {
+  register(senderPublicKey: Uint8Array, epoch: number, origin = ''): SenderId {
     this.checkEpoch(epoch);
     if (senderPublicKey.length !== 32) {
       throw new MixError('LENGTH_MISMATCH', { what: 'sender key', length: senderPublicKey.length, expected: 32 });
@@ -124,8 +124,8 @@ export class SenderRegistry {
       secret.wipe();
       throw new MixError('REGISTRY_FULL', { capacity: this.#capacity });
     }
-    this.#known.set(sender, { secret, place, used: false, holds: 0 });
-    this.#unused.add(place, sender);
+    this.#known.set(sender, { secret, origin, used: false, holds: 0 });
+    this.#unused.add(origin, sender);
     return sender;
   }
 
@@ -145,7 +145,7 @@ export class SenderRegistry {
     if (!known || held.has(sender)) return;
     this.#held.set(round, held.add(sender));
     known.holds++;
-    this.#unused.delete(known.place, sender);
+    this.#unused.delete(known.origin, sender);
     this.#idle.delete(sender);
   }
 
@@ -157,7 +157,7 @@ export class SenderRegistry {
       const known = this.#known.get(sender);
       if (!known || --known.holds > 0) continue;
       if (known.used) this.#idle.add(sender);
-      else this.#unused.add(known.place, sender);
+      else this.#unused.add(known.origin, sender);
     }
   }
 
@@ -173,12 +173,12 @@ export class SenderRegistry {
   strike(sender: SenderId): void {
     const known = this.#known.get(sender);
     if (!known) return;
-    for (const watcher of this.#watchers) watcher.struck(known.place);
+    for (const watcher of this.#watchers) watcher.struck(known.origin);
   }
 
-  /** Forgets the oldest unused key of a place; returns false if it has none. */
-  forgetUnused(place: string): boolean {
-    return this.#forget(this.#unused.oldest(place));
+  /** Forgets the oldest unused key of an origin; returns false if it has none. */
+  forgetUnused(origin: string): boolean {
+    return this.#forget(this.#unused.oldest(origin));
   }
 
   #makeRoom(): boolean {
@@ -191,8 +191,8 @@ export class SenderRegistry {
     known.secret.wipe();
     this.#known.delete(sender);
     this.#idle.delete(sender);
-    this.#unused.delete(known.place, sender);
-    for (const watcher of this.#watchers) watcher.forgotten(known.place);
+    this.#unused.delete(known.origin, sender);
+    for (const watcher of this.#watchers) watcher.forgotten(known.origin);
     return true;
   }
 
@@ -204,9 +204,9 @@ export class SenderRegistry {
   }
 
   wipe(): void {
-    for (const { secret, place } of this.#known.values()) {
+    for (const { secret, origin } of this.#known.values()) {
       secret.wipe();
-      for (const watcher of this.#watchers) watcher.forgotten(place);
+      for (const watcher of this.#watchers) watcher.forgotten(origin);
     }
     for (const group of [this.#known, this.#unused, this.#idle, this.#held]) group.clear();
     this.#key.wipe();

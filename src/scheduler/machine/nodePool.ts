@@ -122,7 +122,7 @@ function countStock(rounds: ReadonlyMap<RoundId, RoundRecord>): ReadonlyMap<Node
 }
 
 /** Limits a node that has refused a round for lack of room to the other rounds that it has open, and to one at least. */
-export const refused = (record: NodeRecord, round: RoundId): NodeRecord => ({
+export const recordRefusal = (record: NodeRecord, round: RoundId): NodeRecord => ({
   ...record,
   room: Math.max(1, [...record.activity.keys()].filter((open) => open !== round).length),
 });
@@ -139,7 +139,12 @@ export const isReused = ({ node, reused }: NodeRecord, { code, named, source }: 
   code === 'ROUND_REUSED' && named === node && source === node && reused < REUSED_MAX;
 
 /** Remembers whether a node was to blame for the end of a round, and lets it sit out if that is so too often. */
-export function judged(before: NodeRecord, wasBlamed: boolean, params: SchedulerParams, nowMs: number): NodeRecord {
+export function recordVerdict(
+  before: NodeRecord,
+  wasBlamed: boolean,
+  params: SchedulerParams,
+  nowMs: number,
+): NodeRecord {
   if (wasBlamed && (nowMs - before.blamedMs < EVENT_MS || isSameDeparture(before, nowMs))) return before;
   const record = wasBlamed ? { ...before, blamedMs: nowMs } : before;
   const blamed = [...record.blamed, wasBlamed].slice(-params.failureWindowRounds);
@@ -151,7 +156,7 @@ export function judged(before: NodeRecord, wasBlamed: boolean, params: Scheduler
 }
 
 /** Notes that a node has gone away: all failures by that are one event. */
-export const departed = (record: NodeRecord, atMs: number): NodeRecord => ({
+export const recordDeparture = (record: NodeRecord, atMs: number): NodeRecord => ({
   ...record,
   connected: false,
   awayMs: atMs,
@@ -163,7 +168,7 @@ const isSameDeparture = ({ awayMs, backMs, blamedMs }: NodeRecord, nowMs: number
   awayMs !== undefined && blamedMs >= awayMs && (backMs === undefined || nowMs - backMs < AFTER_DEPARTURE_MS);
 
 /** Remembers how a round ended that a node led. */
-export const led = (record: NodeRecord, isEmpty: boolean): NodeRecord => ({
+export const recordLead = (record: NodeRecord, isEmpty: boolean): NodeRecord => ({
   ...record,
   leads: [...record.leads, isEmpty].slice(-LEADS_KEPT),
 });
@@ -176,7 +181,7 @@ export function turnsAway({ leads, node }: NodeRecord, nodes: Iterable<NodeRecor
 }
 
 /** Lets a node sit out, whatever it was to blame for before; never shortens a present sit-out. */
-export const putOut = (record: NodeRecord, untilMs: number): NodeRecord => ({
+export const suspend = (record: NodeRecord, untilMs: number): NodeRecord => ({
   ...record,
   blamed: [],
   sitsOutUntilMs: Math.max(record.sitsOutUntilMs, untilMs),

@@ -2,23 +2,23 @@
 // simulated ones. Rounds are opened and assigned on ticks only, which bring fresh randomness; other events note what nodes report, and
 // end rounds.
 import type { NodeId, RoundId } from '../../base/index.js';
-import { around, drawTeam, STAGES, type Stage, teamKey } from '../../protocol/index.js';
+import { drawTeam, ringEntry, STAGES, type Stage, teamKey } from '../../protocol/index.js';
 import { phaseMs } from '../../round/index.js';
 import { type Distance, shortestRing } from '../ring.js';
 import { Draft, isOver } from './draft.js';
 import {
   behind,
-  departed,
   drawable,
   isHeldUp,
   isLackOfRoom,
   isReused,
   isThere,
-  judged,
-  led,
   newNode,
-  putOut,
-  refused,
+  recordDeparture,
+  recordLead,
+  recordRefusal,
+  recordVerdict,
+  suspend,
   turnsAway,
 } from './nodePool.js';
 import { accuse, areApart, commonMember, explained, recent } from './pairs.js';
@@ -78,7 +78,7 @@ export function reduceScheduler(state: SchedulerState, event: SchedulerEvent): S
       draft.change({ lastRound: Math.max(state.lastRound, event.round) });
       break;
     case 'offline':
-      draft.node(event.node, (record) => (record.connected ? departed(record, event.atMs) : record));
+      draft.node(event.node, (record) => (record.connected ? recordDeparture(record, event.atMs) : record));
       break;
     case 'report':
       report(draft, event);
@@ -120,18 +120,18 @@ function online(draft: Draft, event: SchedulerEvent & { type: 'online' }): void 
   const room = isAnother ? Infinity : before.room;
   const paused = event.paused !== undefined;
   draft.node(node, (record) => {
-    const { awayMs, backMs = atMs } = isAnother && record.connected ? departed(record, atMs) : record;
+    const { awayMs, backMs = atMs } = isAnother && record.connected ? recordDeparture(record, atMs) : record;
     return { ...record, connected: true, lastSeenMs: atMs, awayMs, backMs, bootId, openRounds, room, paused };
   });
   // Another run of its process: the rounds that the last run had open died with it.
   if (isAnother) {
     failRounds(draft, new Set([node]), 'a member of the team restarted', atMs);
   }
-  if (paused) standDown(draft, node, atMs);
+  if (paused) giveUpUnassigned(draft, node, atMs);
 }
 
 /** Gives up the rounds of a pausing node that are not assigned yet, without blame; rounds that take messages run to their end. */
-function standDown(draft: Draft, node: NodeId, nowMs: number): void {
+function giveUpUnassigned(draft: Draft, node: NodeId, nowMs: number): void {
   for (const round of draft.state.rounds.values()) {
     if (isOver(round.state) || round.queuedMs !== undefined || !round.info.team.includes(node)) continue;
     giveUp(draft, round, 'a member of the team takes no rounds for now', nowMs);
@@ -168,7 +168,7 @@ function convicted(draft: Draft, { node, round: id, untilMs, atMs }: SchedulerEv
 }
 
 function takeOut(draft: Draft, node: NodeId, untilMs: number, nowMs: number): void {
-  draft.node(node, (record) => putOut(record, untilMs));
+  draft.node(node, (record) => suspend(record, untilMs));
   draft.change({ pairs: explained(draft.state.pairs, node) });
   for (const round of draft.state.rounds.values()) {
     const isStock = !isOver(round.state) && round.queuedMs === undefined;
@@ -191,14 +191,14 @@ function completeWithout(draft: Draft, nowMs: number, gone?: ReadonlySet<NodeId>
 function complete(draft: Draft, round: RoundRecord, nowMs: number): void {
   const { params } = draft.state;
   for (const node of round.info.team) {
-    draft.node(node, (record) => ({ ...judged(record, false, params, nowMs), room: record.room + 1 }));
+    draft.node(node, (record) => ({ ...recordVerdict(record, false, params, nowMs), room: record.room + 1 }));
   }
-  draft.node(around(round.info.team, 0), (record) => led(record, false));
+  draft.node(ringEntry(round.info.team, 0), (record) => recordLead(record, false));
   // The whole team has signed the outputs: that some are equal is not the word of a single member.
   if (2 * round.copied.size > round.info.team.length) bar(draft, round);
   // A member that is away may still be at work on the round and complete it: do not tell it to stop.
   const isUnheard = round.info.team.some((node) => round.stages.get(node) !== 'COMPLETED');
-  if (isUnheard) draft.change({ told: [...draft.state.told, round.info.round].slice(-TOLD_MAX) });
+  if (isUnheard) draft.change({ announced: [...draft.state.announced, round.info.round].slice(-TOLD_MAX) });
   end(draft, { ...round, state: 'COMPLETED', endedMs: nowMs, settled: true }, []);
 }
 
@@ -265,7 +265,7 @@ function report(draft: Draft, event: SchedulerEvent & { type: 'report' }): void 
     return;
   }
   if (stage === 'FAILED' && failure && isLackOfRoom(record, failure)) {
-    draft.node(node, (known) => refused(known, id));
+    draft.node(node, (known) => recordRefusal(known, id));
     giveUp(draft, round, 'a member of the team has no room for it', atMs);
     return;
   }
@@ -286,9 +286,9 @@ function report(draft: Draft, event: SchedulerEvent & { type: 'report' }): void 
  * it.
  */
 function tellOver(draft: Draft, round: RoundId): void {
-  const { lastRound, told } = draft.state;
+  const { lastRound, announced: told } = draft.state;
   if (round > lastRound || told.includes(round)) return;
-  draft.change({ told: [...told, round].slice(-TOLD_MAX) });
+  draft.change({ announced: [...told, round].slice(-TOLD_MAX) });
   draft.ask({ type: 'fail', round, reason: 'the round is over' });
 }
 
@@ -321,14 +321,14 @@ function members(draft: Draft, generation: number, nodes: readonly NodeId[], now
   const gone = new Set([...draft.state.nodes.keys()].filter((node) => !kept.has(node)));
   failRounds(draft, gone, 'a member of the team has left', nowMs);
   const left = new Map(
-    [...draft.state.nodes].flatMap(([node, known]) => (kept.has(node) ? [[node, near(known, kept)]] : [])),
+    [...draft.state.nodes].flatMap(([node, known]) => (kept.has(node) ? [[node, withoutGonePeers(known, kept)]] : [])),
   );
   const pairs = recent(draft.state.pairs, (node) => kept.has(node), draft.state.params, nowMs);
   draft.change({ membership: generation, nodes: left, pairs });
 }
 
 /** Drops a node's round trips to nodes that are gone. */
-function near(record: NodeRecord, kept: ReadonlySet<NodeId>): NodeRecord {
+function withoutGonePeers(record: NodeRecord, kept: ReadonlySet<NodeId>): NodeRecord {
   const gone = [...record.roundTripsMs.keys()].some((peer) => !kept.has(peer));
   if (!gone) return record;
   return { ...record, roundTripsMs: new Map([...record.roundTripsMs].filter(([peer]) => kept.has(peer))) };
@@ -361,8 +361,8 @@ function settle(draft: Draft, nowMs: number): void {
 /** Counts a round that its first node ended for want of senders. The node is taken out if that happens to it and not to most others. */
 function countEmptyLead(draft: Draft, round: RoundRecord, nowMs: number): void {
   if (!isEmptyLead(round)) return;
-  const first = around(round.info.team, 0);
-  draft.node(first, (record) => led(record, true));
+  const first = ringEntry(round.info.team, 0);
+  draft.node(first, (record) => recordLead(record, true));
   const record = draft.state.nodes.get(first);
   if (!record || !turnsAway(record, draft.state.nodes.values())) return;
   draft.node(first, (known) => ({ ...known, leads: [] }));
@@ -378,7 +378,8 @@ function pass(draft: Draft, round: RoundRecord, { blamed, lied, accusations }: V
   if (isIncomplete(round)) bar(draft, round);
   for (const node of lied) takeOut(draft, node, nowMs + params.sitOutMs, nowMs);
   for (const node of round.info.team) {
-    if (!round.convicted.has(node)) draft.node(node, (record) => judged(record, blamed.includes(node), params, nowMs));
+    if (!round.convicted.has(node))
+      draft.node(node, (record) => recordVerdict(record, blamed.includes(node), params, nowMs));
   }
   if (accusations.length === 0) return;
   draft.change({ pairs: accuse(draft.state.pairs, accusations, nowMs) });
@@ -427,7 +428,7 @@ function giveUpSilent(draft: Draft, round: RoundRecord, nowMs: number): void {
   const silent = silentMembers(round).filter((node) => nodes.get(node)?.connected);
   if (silent.length === 0) return;
   for (const node of silent) {
-    draft.node(node, (record) => judged({ ...record, blamedMs: Number.NEGATIVE_INFINITY }, true, params, nowMs));
+    draft.node(node, (record) => recordVerdict({ ...record, blamedMs: Number.NEGATIVE_INFINITY }, true, params, nowMs));
   }
   giveUp(draft, round, 'a member of the team says nothing of it', nowMs, { blamed: silent });
 }

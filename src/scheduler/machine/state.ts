@@ -108,7 +108,7 @@ export interface SchedulerState {
   /** Teams in which some member has copied a slot over another, by teamKey. */
   readonly barred: ReadonlySet<string>;
   /** Rounds that are over and need not be announced as over (again). */
-  readonly told: readonly RoundId[];
+  readonly announced: readonly RoundId[];
   readonly lastQueuedMs: number;
   /** Time at which any node last reported that senders ask for a round. */
   readonly wantedMs: number;
@@ -252,7 +252,7 @@ export function initialState(network: string, membership: number, params: Schedu
     barred: new Set(),
     lastRound: 0,
     reused: 0,
-    told: [],
+    announced: [],
     lastQueuedMs: -Infinity,
     wantedMs: -Infinity,
     demand,

@@ -1,7 +1,7 @@
 // Budget of strangers' calls while the main thread is overloaded. A call that gRPC handles costs half a millisecond to a millisecond, one
 // that is refused at its first frame a tenth: 800 calls a second from 200 addresses, each within its share, left honest senders 22 % of
 // what four nodes on one core mix. So while the thread has no time left, calls a second are limited, to fewer and fewer until it has. The
-// calls to be heard are drawn by lot, so that nobody can be first. A place from which a whole team has accepted a message has calls of
+// calls to be heard are drawn by lot, so that nobody can be first. An origin from which a whole team has accepted a message has calls of
 // its own for that. At rest nobody is limited.
 import type { Clock } from '../../base/index.js';
 
@@ -22,7 +22,7 @@ const GROWTH = 1.02;
 const GROWTH_SPARE = 1.1;
 /** Above this the limit is lifted: more than a thread can hear. */
 const MOST_PER_S = 2_000;
-/** Calls that an accepted message earns its place, calls that a place may save up, their lifetime, and the places that have some. */
+/** Calls that an accepted message earns its origin, calls that an origin may save up, their lifetime, and the origins that have some. */
 const EARNED = 100;
 const SAVED_MAX = 10_000;
 const CREDIT_MS = 600_000;
@@ -37,18 +37,18 @@ export class CallBudget {
   readonly #clock: Clock;
   readonly #busy: () => number;
   readonly #draw: () => number;
-  /** By place, in the order in which they expire. */
+  /** By origin, in the order in which they expire. */
   readonly #credits = new Map<string, Credit>();
-  /** Limit of calls a second of places without credit. */
+  /** Limit of calls a second of origins without credit. */
   #perS = Infinity;
   #overloads = 0;
   #limitedMs = Number.NEGATIVE_INFINITY;
-  /** Calls of places without credit since the last look: all, those within the share of their place, and those that were heard. */
+  /** Calls of origins without credit since the last look: all, those within the share of their origin, and those that were heard. */
   #asked = 0;
   #eligible = 0;
   #heard = 0;
   #taken = new Map<string, number>();
-  /** Places and eligible calls of the second before. */
+  /** Origins and eligible calls of the second before. */
   #placesBefore = 1;
   #eligibleBefore = 1;
 
@@ -62,35 +62,35 @@ export class CallBudget {
     this.#draw = draw;
   }
 
-  /** Calls a second that places without credit may make; Infinity without a limit. */
+  /** Calls a second that origins without credit may make; Infinity without a limit. */
   get perS(): number {
     return this.#perS;
   }
 
-  /** Gives credit to a place from which a team has accepted a message. */
-  credit(place: string): void {
-    const calls = Math.min(SAVED_MAX, (this.#credits.get(place)?.calls ?? 0) + EARNED);
-    this.#credits.delete(place);
-    this.#credits.set(place, { calls, untilMs: this.#clock.nowMs() + CREDIT_MS });
+  /** Gives credit to an origin from which a team has accepted a message. */
+  credit(origin: string): void {
+    const calls = Math.min(SAVED_MAX, (this.#credits.get(origin)?.calls ?? 0) + EARNED);
+    this.#credits.delete(origin);
+    this.#credits.set(origin, { calls, untilMs: this.#clock.nowMs() + CREDIT_MS });
     if (this.#credits.size > CREDITED_MAX) this.#credits.delete(this.#credits.keys().next().value!);
   }
 
-  hasCredit(place: string): boolean {
-    const credit = this.#credits.get(place);
+  hasCredit(origin: string): boolean {
+    const credit = this.#credits.get(origin);
     return credit !== undefined && credit.calls > 0 && credit.untilMs > this.#clock.nowMs();
   }
 
-  /** Counts a call or a connection from a place; true if it may be heard now. */
-  admits(place: string): boolean {
-    if (this.hasCredit(place)) {
+  /** Counts a call or a connection from an origin; true if it may be heard now. */
+  admits(origin: string): boolean {
+    if (this.hasCredit(origin)) {
       // Credit is used up only while calls are limited.
-      if (this.#perS < Infinity) this.#credits.get(place)!.calls--;
+      if (this.#perS < Infinity) this.#credits.get(origin)!.calls--;
       return true;
     }
     this.#asked++;
-    const taken = this.#taken.get(place) ?? 0;
-    this.#taken.set(place, taken + 1);
-    // Leaves a share for one place more than there were.
+    const taken = this.#taken.get(origin) ?? 0;
+    this.#taken.set(origin, taken + 1);
+    // Leaves a share for one origin more than there were.
     if (taken >= Math.max(1, Math.floor(this.#perS / (this.#placesBefore + 1)))) return false;
     this.#eligible++;
     if (this.#draw() * this.#eligibleBefore >= this.#perS) return false;
@@ -117,9 +117,9 @@ export class CallBudget {
     this.#eligibleBefore = Math.max(1, this.#eligible);
     this.#taken = new Map();
     [this.#asked, this.#eligible, this.#heard] = [0, 0, 0];
-    for (const [place, { untilMs }] of this.#credits) {
+    for (const [origin, { untilMs }] of this.#credits) {
       if (untilMs > nowMs) break;
-      this.#credits.delete(place);
+      this.#credits.delete(origin);
     }
   }
 }

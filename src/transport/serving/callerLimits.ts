@@ -9,10 +9,10 @@ import { MixError, Shares, systemClock } from '../../base/index.js';
 import { plainFingerprint } from '../../protocol/index.js';
 import { toTrailers } from '../status.js';
 import type { CallBudget } from './callBudget.js';
-import type { Places } from './places.js';
+import type { Origins } from './origins.js';
 
 export interface ServerLimits {
-  readonly places: Places;
+  readonly origins: Origins;
   /** Most connections in all, for which descriptors are kept. */
   readonly connections: number;
   /** Bytes that requests and answers of all callers may hold; undefined for members, who are known. */
@@ -25,9 +25,9 @@ export interface ServerLimits {
 }
 
 /**
- * Most connections of one place that have asked nothing yet. A TLS handshake costs the main thread a millisecond, and an honest caller
+ * Most connections of one origin that have asked nothing yet. A TLS handshake costs the main thread a millisecond, and an honest caller
  * asks right after it: one address could otherwise spend a core on handshakes alone. Each counts for `silentMs`, even if it is closed
- * before, so that a place has 26 such handshakes a second; those that are refused cost an accept and a close.
+ * before, so that an origin has 26 such handshakes a second; those that are refused cost an accept and a close.
  */
 const UNASKED_MAX = 256;
 /** Bytes that one stream may hold: a message on its way in, or a frame on its way out and the one behind it. */
@@ -67,7 +67,7 @@ const SERVER_TIMES: ServerTimes = {
 };
 
 interface Caller {
-  readonly place: string;
+  readonly origin: string;
   readonly session: http2.ServerHttp2Session;
   readonly ends: string;
   /** SHA-256 of the certificate that it showed, hex; empty without one. Read once, because a session that has ended has no socket. */
@@ -82,7 +82,7 @@ interface Caller {
 
 /** A connection that has asked nothing yet. */
 interface Unasked {
-  readonly place: string;
+  readonly origin: string;
   isReleased: boolean;
 }
 
@@ -109,7 +109,7 @@ export class ServerGuard {
   readonly #bytes: Shares | undefined;
   readonly #callers = new Map<http2.Http2Session, Caller>();
   readonly #streams = new Set<Stream>();
-  /** Connections that have asked nothing yet, by their ends, and the number that counts for each place. */
+  /** Connections that have asked nothing yet, by their ends, and the number that counts for each origin. */
   readonly #unasked = new Map<string, Unasked>();
   readonly #unaskedOf = new Map<string, number>();
   #servers = 0;
@@ -151,22 +151,22 @@ export class ServerGuard {
     });
   }
 
-  /** Refuses a connection before TLS if its place has its share already, which costs an accept and a close. */
+  /** Refuses a connection before TLS if its origin has its share already, which costs an accept and a close. */
   #onConnection(socket: Socket): void {
-    const place = this.#limits.places.of(socket);
-    const isOver = (this.#unaskedOf.get(place) ?? 0) >= UNASKED_MAX;
-    if (isOver || !this.#mayShakeHands(place) || !this.#connections.take(place)) {
+    const origin = this.#limits.origins.of(socket);
+    const isOver = (this.#unaskedOf.get(origin) ?? 0) >= UNASKED_MAX;
+    if (isOver || !this.#mayShakeHands(origin) || !this.#connections.take(origin)) {
       this.#refusedConnections++;
       socket.destroy();
       return;
     }
-    const entry: Unasked = { place, isReleased: false };
+    const entry: Unasked = { origin, isReleased: false };
     const ends = describeEnds(socket);
     this.#unasked.set(ends, entry);
-    this.#unaskedOf.set(place, (this.#unaskedOf.get(place) ?? 0) + 1);
+    this.#unaskedOf.set(origin, (this.#unaskedOf.get(origin) ?? 0) + 1);
     const sinceMs = systemClock.nowMs();
     socket.once('close', () => {
-      this.#connections.give(place);
+      this.#connections.give(origin);
       if (this.#unasked.get(ends) === entry) this.#unasked.delete(ends);
       if (entry.isReleased) return;
       const leftMs = sinceMs + this.#times.silentMs - systemClock.nowMs();
@@ -175,28 +175,28 @@ export class ServerGuard {
   }
 
   /** While calls are limited, a handshake counts as a call. */
-  #mayShakeHands(place: string): boolean {
+  #mayShakeHands(origin: string): boolean {
     const { budget } = this.#limits;
-    return budget === undefined || budget.perS === Infinity || budget.admits(place);
+    return budget === undefined || budget.perS === Infinity || budget.admits(origin);
   }
 
   /** Counts a connection no more that has asked something, or whose time is over. */
   #release(entry: Unasked): void {
     if (entry.isReleased) return;
     entry.isReleased = true;
-    const left = this.#unaskedOf.get(entry.place)! - 1;
-    if (left > 0) this.#unaskedOf.set(entry.place, left);
-    else this.#unaskedOf.delete(entry.place);
+    const left = this.#unaskedOf.get(entry.origin)! - 1;
+    if (left > 0) this.#unaskedOf.set(entry.origin, left);
+    else this.#unaskedOf.delete(entry.origin);
   }
 
   #onSession(session: http2.ServerHttp2Session): void {
-    const place = this.#limits.places.of(session.socket);
+    const origin = this.#limits.origins.of(session.socket);
     const { fingerprint256 } = (session.socket as TLSSocket).getPeerCertificate();
     const certificate = plainFingerprint(fingerprint256);
     const sinceMs = systemClock.nowMs();
     const ends = describeEnds(session.socket);
     const begun = { idleSinceMs: undefined, streams: 0, endingSinceMs: undefined };
-    this.#callers.set(session, { place, session, ends, certificate, sinceMs, ...begun });
+    this.#callers.set(session, { origin, session, ends, certificate, sinceMs, ...begun });
     session.once('close', () => this.#callers.delete(session));
   }
 
@@ -207,18 +207,18 @@ export class ServerGuard {
     const nowMs = systemClock.nowMs();
     caller.idleSinceMs = nowMs;
     const { budget } = this.#limits;
-    if (budget?.admits(caller.place) === false) return this.#refuse(stream, TOO_MANY_CALLS);
+    if (budget?.admits(caller.origin) === false) return this.#refuse(stream, TOO_MANY_CALLS);
     const unasked = this.#unasked.get(caller.ends);
     if (unasked) this.#release(unasked);
-    // Places with credit need no share: they are fewer than the places that attack, and have more calls under way.
-    if (budget?.hasCredit(caller.place)) this.#bytes?.hold(caller.place, STREAM_BYTES);
-    else if (this.#bytes?.take(caller.place, STREAM_BYTES) === false) return this.#refuse(stream, TOO_MANY_UNDER_WAY);
+    // Origins with credit need no share: they are fewer than the origins that attack, and have more calls under way.
+    if (budget?.hasCredit(caller.origin)) this.#bytes?.hold(caller.origin, STREAM_BYTES);
+    else if (this.#bytes?.take(caller.origin, STREAM_BYTES) === false) return this.#refuse(stream, TOO_MANY_UNDER_WAY);
     const open = { stream, sinceMs: nowMs, waiting: 0, waitingSinceMs: nowMs };
     this.#streams.add(open);
     caller.streams++;
     stream.once('close', () => {
       this.#streams.delete(open);
-      this.#bytes?.give(caller.place, STREAM_BYTES);
+      this.#bytes?.give(caller.origin, STREAM_BYTES);
       caller.idleSinceMs = systemClock.nowMs();
       caller.streams--;
     });

@@ -21,7 +21,7 @@ import { CONNECTIONS_MAX, widen } from '../http2Windows.js';
 import { isOutOfTime, isTyped, toRefusal, toStatus } from '../status.js';
 import type { CallFacts } from './callAuthenticator.js';
 import { ServerGuard, type ServerLimits, type ServerLoad } from './callerLimits.js';
-import { LOOPBACK_PREFIXES, Places } from './places.js';
+import { LOOPBACK_PREFIXES, Origins } from './origins.js';
 
 interface ListenerOptions {
   /** host:port; port 0 takes a free one. */
@@ -41,8 +41,8 @@ interface ListenerOptions {
 export interface CallerContext extends AuthContext {
   /** Channel binding of its TLS connection (RFC 9266). */
   readonly binding?: Uint8Array | undefined;
-  /** Place of the caller, for shares (transport/serving/places.ts). */
-  readonly place: string;
+  /** Origin of the caller, for shares (transport/serving/origins.ts). */
+  readonly origin: string;
 }
 
 /** Most calls of a stranger's connection; more wait on the caller's side. */
@@ -74,7 +74,7 @@ export async function listen(
   const errors = new CallErrors(options.log, options.metrics);
   const { authenticate, streamsMax = authenticate ? STREAMS_MAX : STRANGER_STREAMS_MAX } = options;
   const limits: ServerLimits = {
-    places: new Places(LOOPBACK_PREFIXES),
+    origins: new Origins(LOOPBACK_PREFIXES),
     connections: CONNECTIONS_MAX,
     ...(authenticate ? {} : { streamBytes: STRANGER_BYTES }),
     ...options.limits,
@@ -85,7 +85,7 @@ export async function listen(
     'grpc.max_concurrent_streams': streamsMax,
     'grpc.max_receive_message_length': authenticate ? MESSAGE_BYTES_MAX : PUBLIC_BYTES_MAX,
     ...(authenticate ? {} : { 'grpc-node.max_session_memory': STRANGER_SESSION_MIB }),
-    interceptors: [guard(authenticate, limits.places, errors)],
+    interceptors: [guard(authenticate, limits.origins, errors)],
   });
   add(server, errors);
   checkPair(options.certificate);
@@ -125,7 +125,7 @@ function replaceCertificate(credentials: grpc.ServerCredentials, pair: Certifica
 /** Ends a call of an unauthenticated peer at its first headers, and gives every refusal a code. */
 function guard(
   authenticate: ListenerOptions['authenticate'],
-  places: Places,
+  origins: Origins,
   errors: CallErrors,
 ): grpc.ServerInterceptor {
   return (method, call) => {
@@ -136,9 +136,9 @@ function guard(
     // Handlers learn of their caller only by this.
     const ends = call.getConnectionInfo();
     const binding = servedBinding(ends);
-    const place = places.of(ends);
+    const origin = origins.of(ends);
     const readContext = call.getAuthContext.bind(call);
-    call.getAuthContext = (): CallerContext => ({ ...readContext(), binding, place });
+    call.getAuthContext = (): CallerContext => ({ ...readContext(), binding, origin });
     return new grpc.ServerInterceptingCall(call, {
       start: (next) =>
         next({

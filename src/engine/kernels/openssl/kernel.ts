@@ -9,7 +9,7 @@ import type { Kernel, Work, WorkOf } from '../../pool/job.js';
 import { fillTable, powerByTable } from '../fixedBase.js';
 import { horner, windowProduct } from '../multiExp.js';
 import { type Address, toAddress } from './library.js';
-import { MontgomeryField, must, scratch } from './montgomery.js';
+import { MontgomeryField, scratch, throwIfFailed } from './montgomery.js';
 
 /** A flat batch in the form that canonical() writes. Batches are aligned to 8 bytes (job.ts). */
 function asWords(batch: Uint8Array): Int32Array {
@@ -169,7 +169,7 @@ export class OpensslKernel implements Kernel {
     const { bn, library } = field;
     field.load(bn.a, base, field.bytes);
     const done = library.BN_mod_exp_mont_consttime(bn.r, bn.a, bn.e, bn.modulus, bn.ctx, bn.mont);
-    must(done, 'BN_mod_exp_mont_consttime');
+    throwIfFailed(done, 'BN_mod_exp_mont_consttime');
     field.store(bn.r, field.at.result);
     field.canonical(target, index);
   }
@@ -210,7 +210,7 @@ export class OpensslKernel implements Kernel {
     blind.fill(0);
     multiply(at.temporary, x, at.blind);
     field.load(bn.a, at.temporary, field.bytes);
-    must(library.BN_mod_inverse(bn.r, bn.a, bn.modulus, bn.ctx), 'BN_mod_inverse');
+    throwIfFailed(library.BN_mod_inverse(bn.r, bn.a, bn.modulus, bn.ctx), 'BN_mod_inverse');
     field.store(bn.r, at.temporary);
     multiply(at.temporary, at.temporary, at.blind);
   }

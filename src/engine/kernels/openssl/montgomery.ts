@@ -27,7 +27,7 @@ export function scratch(length: number): Scratch {
 }
 
 /** @throws MixError INTERNAL if OpenSSL reports a failure: out of memory, in practice */
-export function must(result: number, what: string): number {
+export function throwIfFailed(result: number, what: string): number {
   if (!result) throw new MixError('INTERNAL', { what });
   return result;
 }
@@ -114,7 +114,7 @@ export class MontgomeryField {
 
   /** Loads the little-endian number at an address into a BIGNUM. */
   load(bn: Address, from: Address, bytes: number): Address {
-    return must(this.library.BN_lebin2bn(from, bytes, bn), 'BN_lebin2bn');
+    return throwIfFailed(this.library.BN_lebin2bn(from, bytes, bn), 'BN_lebin2bn');
   }
 
   store(bn: Address, to: Address): void {
@@ -167,12 +167,12 @@ export class MontgomeryField {
 
   #allocate(): MontgomeryField['bn'] {
     const { library } = this;
-    const create = () => must(library.BN_new(), 'BN_new');
-    const ctx = must(library.BN_CTX_new(), 'BN_CTX_new');
-    const mont = must(library.BN_MONT_CTX_new(), 'BN_MONT_CTX_new');
+    const create = () => throwIfFailed(library.BN_new(), 'BN_new');
+    const ctx = throwIfFailed(library.BN_CTX_new(), 'BN_CTX_new');
+    const mont = throwIfFailed(library.BN_MONT_CTX_new(), 'BN_MONT_CTX_new');
     const modulus = create();
     this.load(modulus, this.at.modulus, this.bytes);
-    must(library.BN_MONT_CTX_set(mont, modulus, ctx), 'BN_MONT_CTX_set');
+    throwIfFailed(library.BN_MONT_CTX_set(mont, modulus, ctx), 'BN_MONT_CTX_set');
     return { a: create(), b: create(), e: create(), r: create(), modulus, ctx, mont };
   }
 
@@ -180,7 +180,7 @@ export class MontgomeryField {
     const { bn, bytes, library } = this;
     this.load(bn.a, a, bytes);
     this.load(bn.b, b, bytes);
-    must(library.BN_mod_mul_montgomery(bn.r, bn.a, bn.b, bn.mont, bn.ctx), 'BN_mod_mul_montgomery');
+    throwIfFailed(library.BN_mod_mul_montgomery(bn.r, bn.a, bn.b, bn.mont, bn.ctx), 'BN_mod_mul_montgomery');
     this.store(bn.r, r);
   }
 }

@@ -1,11 +1,11 @@
-// The place that a stranger comes from, for the shares under load: its address, or the network that one customer of a provider has (an
+// The origin that a stranger comes from, for the shares under load: its address, or the network that one customer of a provider has (an
 // IPv6 /64 holds more addresses than there are senders). Many senders are behind some addresses, as a proxy or this very machine: the
 // configuration names those, and they count by connection. Apart because server.ts and callerLimits.ts both use it.
 import { BlockList, isIP } from 'node:net';
 import { MixError } from '../../base/index.js';
 import type { Endpoints } from '../channelBinding.js';
 
-/** Places that count by connection by default: this machine. */
+/** Origins that count by connection by default: this machine. */
 export const LOOPBACK_PREFIXES: readonly string[] = ['127.0.0.0/8', '::1/128'];
 
 const NETWORK_GROUPS = 4;
@@ -18,7 +18,7 @@ function parseGroups(address: string): number[] {
   return tail === undefined ? first : [...first, ...new Array<number>(8 - first.length - last.length).fill(0), ...last];
 }
 
-export class Places {
+export class Origins {
   readonly #byConnection = new BlockList();
 
   /** `byConnection`: prefixes such as 10.0.0.0/8. @throws MixError CONFIG_INVALID */
@@ -34,7 +34,7 @@ export class Places {
     }
   }
 
-  /** The place at the other end of a connection. */
+  /** The origin at the other end of a connection. */
   of({ remoteAddress = '', remotePort = 0 }: Endpoints): string {
     // Form in which a listener for both families sees an IPv4 address.
     const address = remoteAddress.replace(/^::ffff:(?=\d+\.)/i, '');
