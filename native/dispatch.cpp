@@ -205,7 +205,7 @@ int32_t millrace_multi_exp(const millrace_group* group, uint8_t* out, const uint
   });
 }
 
-// What needs a device with memory of its own: this library computes on the host's, so nothing is kept and no argument is looked at.
+// Functions for devices with memory of their own. This library computes in host memory: it keeps nothing and reads no argument.
 
 int32_t millrace_device_error(char* text, size_t length) {
   if (text == nullptr || length == 0) return MILLRACE_INVALID_ARGUMENT;

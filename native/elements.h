@@ -1,4 +1,4 @@
-// What the operations of a path work on: elements in aligned memory of their own, wiped at the end, and the digits of exponents.
+// Operands of the operations of a path: elements in aligned memory of their own, wiped at the end, and the digits of exponents.
 #pragma once
 
 #include <cstddef>

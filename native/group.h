@@ -1,4 +1,4 @@
-// What every path implements: the operations of kernels/api.h on one group. A path is a class behind this interface;
+// Interface of every path: the operations of kernels/api.h on one group. A path is a class behind this interface;
 // dispatch.cpp chooses it once, when the group is created.
 #pragma once
 

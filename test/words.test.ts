@@ -11,11 +11,14 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** Words of names that say something else than the glossary, or nothing to a newcomer, and what stands in their place. */
 const NAMES: Readonly<Record<string, string>> = {
   aftermath: 'outcome inquiry',
+  care: 'warm-up',
+  court: 'evidence judge',
   courier: 'retrying sender',
   courtroom: 'evidence judge',
   engineFront: 'checked engine',
   fate: 'outcome',
   fates: 'outcomes',
+  identifyFactor: 'unblind',
   gate: 'call authenticator',
   intake: 'inbox',
   Kept: 'resident',
@@ -23,14 +26,21 @@ const NAMES: Readonly<Record<string, string>> = {
   material: 'credentials',
   multiplyIn: 'accumulate',
   overdue: 'blame',
+  Places: 'origins',
+  roundLog: 'journal',
   roundRunner: 'round manager',
+  runner: 'round manager',
   standBack: 'yield',
+  standsBack: 'yields to realtime',
   teamDraw: 'sortition',
 };
 /** Plain words that end so. */
 const OF = ['indexOf', 'lastIndexOf', 'oneOf', 'listOf', 'valueOf'];
 /** How no sentence begins: its subject is hidden. */
 const BEGINNINGS = /(?:^|[.:;!?] |\* |\/\/ |\| |- |\*\*|['"`])(Whoever|What is|Who does not|Whom)\b/gm;
+
+/** A comment that begins as a question and asks none. */
+const QUESTIONS = /^ *(?:\/\/|\/\*\*|\*) ?(?:What|Who|Whose|Whether|How (?:often|many|long)) [^?\n]*$/gm;
 
 const below = (directory: string, ending: RegExp): string[] =>
   readdirSync(join(root, directory), { recursive: true, encoding: 'utf8' })
@@ -109,6 +119,13 @@ describe('sentences', () => {
   it('begin with their subject', () => {
     const found = [...sources, ...natives, ...documents].flatMap((path) =>
       [...read(path).matchAll(BEGINNINGS)].map(([, words], i) => `${path}: ${i + 1}. ${words}`),
+    );
+    expect(found).toEqual([]);
+  });
+
+  it('of a comment do not begin with a question that nobody asks', () => {
+    const found = [...sources, ...natives].flatMap((path) =>
+      [...read(path).matchAll(QUESTIONS)].map(([line]) => `${path}: ${line.trim()}`),
     );
     expect(found).toEqual([]);
   });

@@ -71,7 +71,7 @@ class Check {
     }
     for (const std::size_t bits : options_.bits) compare(static_cast<int>(bits));
     std::printf("%zu comparisons with the host, %zu wrong\n", report_.comparisons, report_.wrong.size());
-    // What matters most comes first: if time runs out, the rest is skipped.
+    // The most important first: if time runs out, the rest is skipped.
     for (const std::size_t bits : options_.bits) time(bits, kShortBits, true);
     for (const std::size_t bits : options_.bits) time(bits, bits, true);
     if (!options_.quick) {

@@ -1,4 +1,4 @@
-// What kernels/dev/check.cu says: its options, and its figures as lines and as JSON.
+// Options of kernels/dev/check.cu, and its figures as lines and as JSON.
 #pragma once
 
 #include <algorithm>

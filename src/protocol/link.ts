@@ -83,7 +83,7 @@ export interface LinkProbe {
   roundTripMs(to: NodeId): number | undefined;
 }
 
-/** What a node offers its peers. `from` is authenticated by the transport. */
+/** Receiver of calls from peers. `from` is authenticated by the transport. */
 export interface LinkReceiver {
   onMessage(from: NodeId, message: SignedTeamMessage): Promise<void>;
   /** @throws MixError if the header is refused */

@@ -224,7 +224,7 @@ export class RoundManager implements LinkReceiver {
   }
 
   #begin(signed: SignedRoundInfo, facts: Round['facts'], engine: Engine): void {
-    const { clock, rng, key, registry, journal: roundLog, makeRound = (...args) => new Round(...args) } = this.#deps;
+    const { clock, rng, key, registry, journal, makeRound = (...args) => new Round(...args) } = this.#deps;
     const { info } = facts;
     const desk = facts.position === 0 ? this.#openDesk(facts, () => round) : undefined;
     const round: Round = makeRound(facts, {
@@ -240,7 +240,7 @@ export class RoundManager implements LinkReceiver {
         hold: (sender) => registry.hold(sender, info.round),
         mixed: (senders) => registry.mixed(senders),
       },
-      reserveRealtime: () => roundLog.reserveRealtime(info.round),
+      reserveRealtime: () => journal.reserveRealtime(info.round),
       onStage: (stage, failure) => this.#onStage(round, stage, failure),
       onProgress: (phase, fraction) => this.#deps.report({ kind: 'progress', round: info.round, phase, fraction }),
     });
@@ -340,9 +340,9 @@ export class RoundManager implements LinkReceiver {
 
   onCircle(from: NodeId, ping: CirclePing): void {
     this.#refusals.countedNow('circle', () => {
-      const { warmUp: care } = this.#deps;
-      if (!care) throw new MixError('ROUND_UNKNOWN', { round: Number(ping.round) });
-      care.onCircle(from, ping);
+      const { warmUp } = this.#deps;
+      if (!warmUp) throw new MixError('ROUND_UNKNOWN', { round: Number(ping.round) });
+      warmUp.onCircle(from, ping);
     });
   }
 

@@ -142,14 +142,14 @@ async function collect(own: OwnEnd, { link, member }: Sender, measurement: Measu
     roundTripMs: (): undefined => undefined,
   };
   const ports = { clock: systemClock, rng: systemRng, log: silentLog, metrics: createMetrics() };
-  const care = new LinkWarmUp({ probe, self: own.key.nodeId, policy: { keepWarmMs: pauseMs }, ...ports });
+  const warmUp = new LinkWarmUp({ probe, self: own.key.nodeId, policy: { keepWarmMs: pauseMs }, ...ports });
   const info = makeRound(own, member, measurement);
-  care.onStage(info, 'PRECOMPUTING');
-  care.onStage(info, 'QUEUED');
+  warmUp.onStage(info, 'PRECOMPUTING');
+  warmUp.onStage(info, 'QUEUED');
   try {
     await enough.promise;
   } finally {
-    care.close();
+    warmUp.close();
   }
   return warmMs;
 }

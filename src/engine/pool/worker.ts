@@ -28,7 +28,7 @@ function yieldToRealtime(): void {
   }
 }
 
-if ((workerData as Partial<WorkerSetting> | undefined)?.standsBack) yieldToRealtime();
+if ((workerData as Partial<WorkerSetting> | undefined)?.yieldsToRealtime) yieldToRealtime();
 
 /** Longest wait of a worker for the others at the end; only a worker that died meanwhile causes a wait at all. */
 const DISPOSE_WAIT_MS = 500;

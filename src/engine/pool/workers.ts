@@ -21,7 +21,7 @@ interface PoolOptions {
 
 /** Settings of a worker, given at its start. */
 export interface WorkerSetting {
-  readonly standsBack: boolean;
+  readonly yieldsToRealtime: boolean;
 }
 
 export class WorkerPool {
@@ -29,7 +29,7 @@ export class WorkerPool {
   readonly #piscina: Piscina<Job, JobResult>;
   readonly #pending = new Set<(error: MixError) => void>();
 
-  constructor(threads: number, { yieldsToRealtime: standsBack = false, filename = WORKER_FILE }: PoolOptions = {}) {
+  constructor(threads: number, { yieldsToRealtime = false, filename = WORKER_FILE }: PoolOptions = {}) {
     this.threads = threads;
     this.#piscina = new Piscina<Job, JobResult>({
       filename,
@@ -42,7 +42,7 @@ export class WorkerPool {
       recordTiming: false,
       // Loaders of TypeScript in the main thread are of no use to compiled workers.
       execArgv: [],
-      workerData: { standsBack } satisfies WorkerSetting,
+      workerData: { yieldsToRealtime } satisfies WorkerSetting,
     });
     // A worker that dies without a task is replaced like any other; if it cannot be, the next task fails.
     this.#piscina.on('error', () => {});
