@@ -1,5 +1,5 @@
-// The variants that kernels/dev/variants.cu compares: the core of the kernels, compiled with other choices than those that ship. A variant is a
-// tuning (kernels/shape.h) and a form of modulus; none has code of its own, so none can be right where the others are wrong.
+// The variants that kernels/dev/variants.cu compares: the core of the kernels, compiled with other choices than those that ship. A variant
+// is a tuning (kernels/shape.h) and a form of modulus; none has code of its own, so none can be right where the others are wrong.
 #pragma once
 
 #include <array>
