@@ -6,22 +6,18 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { compileOnce, eachOf, tuned } from '../lib/compile.mjs';
 
-/** Of every unit on host lanes: those of the library, too (cuda.mjs), so that units of both are compiled once. */
+/**
+ * Flags of every unit on host lanes, of the library's, too (cuda.mjs), so that units of both are compiled once. With -Og a width takes 3.2 s
+ * of CPU to compile, with -O1 7.2; all jobs of the tests take 5.2 s instead of 3.1.
+ */
 export const HOST_FLAGS = [
-  ...['-std=c++17', '-O1', '-fPIC', '-fvisibility=hidden', '-pthread'],
+  ...['-std=c++17', '-Og', '-fPIC', '-fvisibility=hidden', '-pthread'],
   ...['-Wall', '-Wextra', '-Wno-psabi'],
 ];
 /**
- * MILLRACE_LEAN: the general form only and no broken lanes, for sanitizers make every unit three times as long to compile; -Og takes a
- * third of the time of -O1 for that, and runs as fast.
+ * MILLRACE_LEAN: the general form only and no broken lanes, because sanitizers triple the time to compile.
  */
-export const SANITIZERS = [
-  '-DMILLRACE_LEAN',
-  '-Og',
-  '-g1',
-  '-fsanitize=address,undefined',
-  '-fno-sanitize-recover=all',
-];
+export const SANITIZERS = ['-DMILLRACE_LEAN', '-g1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
 
 /** What the program is linked from: name, source, flags. The longest first. */
 const units = (flags) => [

@@ -121,8 +121,8 @@ describe('npm run gpu where it cannot run', () => {
   });
 
   it.each([
-    [['--minutes', '0'], '--minutes 0'],
-    [['--skip', 'everything'], '--skip everything'],
+    [['--minutes', '0'], "'--minutes <minutes>' argument '0'"],
+    [['--skip', 'everything'], "'--skip <list>' argument 'everything'"],
     [['--library', 'no-such-file'], 'no-such-file'],
     [['--fast'], '--fast'],
   ])('refuses %j', (args, named) => {

@@ -37,7 +37,7 @@ const directory = mkdtempSync(join(tmpdir(), 'millrace-variants-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** The program for host lanes: eight limbs on eight lanes, where every choice makes a difference. */
-function build(name: string, optimise: '-O0' | '-O1', ...defines: string[]): string {
+function build(name: string, optimise: '-O0' | '-Og', ...defines: string[]): string {
   const program = join(directory, name);
   const flags = [
     '-std=c++17',
@@ -63,7 +63,7 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'variants of the kernels'
   it(
     'have the result of the reference, each of them, in every kind of work',
     () => {
-      const program = build('sound', '-O1');
+      const program = build('sound', '-Og');
       const { status, stdout, stderr } = run(program);
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
       const lines = linesOf(stdout);
