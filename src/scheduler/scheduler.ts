@@ -467,7 +467,7 @@ class InsistentWriter {
     for (;;) {
       try {
         await write();
-        if (this.#trouble !== undefined) this.#log.info('updates can be written to disk again');
+        if (this.#trouble !== undefined) this.#log.info('updates can be written down again');
         this.#trouble = undefined;
         return;
       } catch (thrown) {
@@ -475,7 +475,7 @@ class InsistentWriter {
         if (this.#trouble === undefined) {
           this.#log.error(
             { code: error.code, reason: error.message },
-            'an update cannot be written to disk: no round is opened',
+            'an update cannot be written down: no round is opened',
           );
         }
         this.#trouble = error.message;

@@ -75,7 +75,7 @@ export async function openCards(options: OpenCardsOptions): Promise<CudaExecutor
   const { products, powers } = crossover;
   log.info(
     { products: shown(products), powers: shown(powers) },
-    'smallest batches, in elements, that the card computes',
+    'elements from which on a card computes',
   );
   const { checkRate = CHECK_RATE } = options;
   return new CudaExecutor({ group, devices, cpu, crossover, checkRate, random: randomShare, log });
