@@ -73,10 +73,7 @@ export async function openCards(options: OpenCardsOptions): Promise<CudaExecutor
   const crossover = options.crossover ?? (await measuredOnFirst(group, clock, devices, cpu));
   const shown = (elements: number) => (Number.isFinite(elements) ? elements : 'never');
   const { products, powers } = crossover;
-  log.info(
-    { products: shown(products), powers: shown(powers) },
-    'elements from which on a card computes',
-  );
+  log.info({ products: shown(products), powers: shown(powers) }, 'elements from which on a card computes');
   const { checkRate = CHECK_RATE } = options;
   return new CudaExecutor({ group, devices, cpu, crossover, checkRate, random: randomShare, log });
 }
