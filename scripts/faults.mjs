@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { commandLine, number } from './lib/command.mjs';
 
 const { repeat, only } = commandLine('npm run faults --', 'runs each test of a fault on the wire many times')
-  .option('--repeat <number>', 'how often each test is run', number(1, 999_999), 100)
+  .option('--repeat <number>', 'number of runs of each test', number(1, 999_999), 100)
   .option('--only <text>', 'only tests whose names contain this')
   .parse()
   .opts();

@@ -37,20 +37,20 @@ const readOptions = () =>
   commandLine('npm run gpu --', 'builds the library for the card of this machine, checks it, and measures it')
     .option(
       '--minutes <minutes>',
-      'for everything, the build included; what does not fit is left out and named',
+      'limit of everything, the build included; measurements that do not fit are left out and named',
       minutes,
       8,
     )
     .option('--quick', 'fewer batches and repeats', false)
-    .option('--output <file>', 'where the JSON goes (default: bench/results/CARD.json)')
+    .option('--output <file>', 'file for the JSON (default: bench/results/CARD.json)')
     .option('--widths <list>', 'bits, the most important first (default: 4096,3072,2048)')
     .option('--batches <list>', 'elements of a batch (default: 32,256,1024,4096,16384,65536)')
     .option('--slots <number>', 'slots of the precomputation (default: 1000)')
-    .option('--skip <list>', `steps that are left out: ${STEPS.join(', ')}`, someOf(STEPS), [])
-    .option('--library <file>', 'this library, with the check that stands beside it; nothing is built')
+    .option('--skip <list>', `steps to leave out: ${STEPS.join(', ')}`, someOf(STEPS), [])
+    .option('--library <file>', 'use this library, with the check beside it; nothing is built')
     .addHelpText(
       'after',
-      '\nEnds with status 0; 1 where a result or a test is wrong; 2 where it cannot run here (no card, no driver, no nvcc).',
+      '\nEnds with status 0; 1 if a result or a test is wrong; 2 if it cannot run here (no card, no driver, no nvcc).',
     )
     .parse()
     .opts();

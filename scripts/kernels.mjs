@@ -22,10 +22,10 @@ const SPILL_BYTES_MAX = 256;
 const readOptions = () =>
   commandLine(
     'npm run kernels --',
-    'compiles the CUDA kernels where nvcc is, and runs them on host lanes against BigInt',
+    'compiles the CUDA kernels if nvcc is installed, and runs them on host lanes against BigInt',
   )
     .option('--targets <list>', `some of ${TARGETS.join(', ')}`, someOf(TARGETS), TARGETS)
-    .option('--seed <number>', 'of the operands', number(0, 999_999_999), 1)
+    .option('--seed <number>', 'seed of the operands', number(0, 999_999_999), 1)
     .option('--json', 'end with one line of JSON', false)
     .parse()
     .opts();

@@ -18,7 +18,7 @@ const say = (text) => process.stderr.write(`${text}\n`);
 const readOptions = () =>
   commandLine('npm run mutants --', 'takes each defence out and runs the test that must fail without it')
     .option('--only <text>', 'only mutants whose names contain this', '')
-    .option('--jobs <number>', 'how many at a time', number(1, 99), Math.min(4, availableParallelism()))
+    .option('--jobs <number>', 'number of mutants at a time', number(1, 99), Math.min(4, availableParallelism()))
     .option('--json', 'end with one line of JSON: mutants, killed, survived, stale', false)
     .parse()
     .opts();

@@ -94,7 +94,7 @@ async function native() {
   const compiler = findCompiler();
   if (!compiler) {
     say(
-      'no C++ compiler: the cpu engine is not built, the openssl engine computes (install g++ for about 7 times the speed)',
+      'no C++ compiler: the cpu engine is not built, the openssl engine is used (install g++ for about 7 times the speed)',
     );
     return;
   }
@@ -107,7 +107,7 @@ async function native() {
   mkdirSync(join(stampFile, '..'), { recursive: true });
   // Also where it failed: the same sources and compiler would only fail again.
   writeFileSync(stampFile, stamp);
-  if (error) say(`the native library does not compile here, other engines compute: ${error}`);
+  if (error) say(`the native library does not compile here, other engines are used: ${error}`);
   else say(`done in ${((Date.now() - startedMs) / 1000).toFixed(1)} s`);
 }
 

@@ -39,7 +39,7 @@ function countsOf(report) {
 
 if (args.length === 0) {
   if (!succeeds('lint (biome check) …', '@biomejs/biome/bin/biome', ['check', '.'])) {
-    stop('lint', '`npm run format` mends most of it');
+    stop('lint', '`npm run format` corrects most of it');
   }
   if (!succeeds('types of the tests (tsc) …', 'typescript/bin/tsc', ['-p', 'tsconfig.test.json'])) {
     stop('the type check', 'see the lines above');

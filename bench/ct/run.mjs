@@ -30,12 +30,15 @@ const { bits, samples, powerSamples, only, json } = readOptions();
 if (process.arch !== 'x64') stop('this test reads the time stamp counter of x86-64');
 
 function readOptions() {
-  const options = commandLine('node bench/ct/run.mjs', 'does the time of the native library depend on its secrets?')
-    .addOption(new Option('--bits <bits>', 'of the group').choices(Object.keys(MODULI)).default('4096'))
-    .option('--samples <number>', 'of a product', number(10, SAMPLES_MAX), 1_000_000)
-    .option('--power-samples <number>', 'of a power (default: a hundredth)', number(10, SAMPLES_MAX))
+  const options = commandLine(
+    'node bench/ct/run.mjs',
+    'tests whether the time of the native library depends on its secrets',
+  )
+    .addOption(new Option('--bits <bits>', 'bits of the group').choices(Object.keys(MODULI)).default('4096'))
+    .option('--samples <number>', 'samples of a product', number(10, SAMPLES_MAX), 1_000_000)
+    .option('--power-samples <number>', 'samples of a power (default: a hundredth)', number(10, SAMPLES_MAX))
     .option('--only <text>', 'only operations whose names contain this', '')
-    .option('--json <file>', 'write the figures there, too')
+    .option('--json <file>', 'write the figures to this file, too')
     .parse()
     .opts();
   const hundredth = Math.max(10, Math.min(options.samples, Math.ceil(options.samples / 100)));

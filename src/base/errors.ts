@@ -14,7 +14,7 @@ interface CatalogueEntry {
 const catalogue = {
   // base
   INTERNAL: { what: 'an internal invariant broke', remedy: 'report this as a bug, with the log around it' },
-  ABORTED: { what: 'the work was aborted by its caller', remedy: 'nothing: the caller asked for it' },
+  ABORTED: { what: 'the work was aborted by its caller', remedy: 'nothing to do: the caller aborted it' },
   STORE_FAILED: {
     what: 'the store could not be read or written',
     remedy: 'check the data directory: space, permissions',
@@ -22,7 +22,7 @@ const catalogue = {
   STORE_CORRUPT: {
     what: 'records of the store are missing or changed',
     remedy:
-      'do not run on it, a round could run twice: restore data directory and .head file whole from a backup; or move both away and join with a new identity',
+      'do not run on it, because a round could run twice: restore data directory and .head file together from a backup; or move both away and join with a new identity',
   },
   CONFIG_INVALID: {
     what: 'the configuration is not valid',
@@ -33,12 +33,12 @@ const catalogue = {
     remedy: 'correct the named option or file; see --help',
   },
   ARGUMENT_INVALID: {
-    what: 'an argument does not have the type or the value that it must have',
+    what: 'an argument does not have the required type or value',
     remedy: 'pass the named argument as expected; nothing was done',
   },
   BENCH_UNAVAILABLE: {
     what: 'this benchmark cannot run on this machine',
-    remedy: 'get what is missing, as named, and run it again',
+    remedy: 'provide the named requirement, then run it again',
   },
   // math and engine input
   LENGTH_MISMATCH: {
@@ -82,7 +82,7 @@ const catalogue = {
   ENGINE_CLOSED: { what: 'the engine is closed', remedy: 'open a new one' },
   ENGINE_WORKER: {
     what: 'a worker of the engine died',
-    remedy: 'the work was not done; a new worker is started by itself',
+    remedy: 'the work was not done; a new worker starts automatically',
   },
   HANDLE_RELEASED: { what: 'a prepared operand was used after its release', remedy: 'prepare it again' },
   HANDLE_FOREIGN: {
@@ -95,7 +95,7 @@ const catalogue = {
     what: 'a signature does not verify',
     remedy: 'the sender must sign with the key of the membership list',
   },
-  MESSAGE_MALFORMED: { what: 'a message does not decode', remedy: 'send what the protocol version prescribes' },
+  MESSAGE_MALFORMED: { what: 'a message does not decode', remedy: 'encode it as the protocol version prescribes' },
   KEY_SHARE_IDENTITY: {
     what: 'a team key share is the identity element',
     remedy: 'the node must pick a fresh random share',
@@ -127,11 +127,11 @@ const catalogue = {
   },
   COMMITMENT_OPENING: {
     what: 'an opening does not match its commitment',
-    remedy: 'the named node opened something else than it committed to',
+    remedy: 'the named node opened other values than it committed to',
   },
   MERKLE_ROOT: {
     what: 'a batch does not match its signed root',
-    remedy: 'the named node signed something else than it sent',
+    remedy: 'the named node signed another batch than it sent',
   },
   // rounds
   ROUND_INFO_INVALID: {
@@ -139,9 +139,9 @@ const catalogue = {
     remedy: 'the scheduler must send a well-formed, signed RoundInfo',
   },
   ROUND_BELOW_FLOOR: {
-    what: 'a round offers less than this party takes part in, whatever is signed',
+    what: 'the round is below the floors of this party, which hold for signed rounds, too',
     remedy:
-      'let the scheduler open larger rounds, or lower the floor (`[floors]` of node.toml, `floors` of Client) knowingly',
+      'let the scheduler open larger rounds; lower the floor (`[floors]` of node.toml, `floors` of Client) knowingly only',
   },
   ROUND_UNKNOWN: {
     what: 'this node does not know the round',
@@ -149,7 +149,7 @@ const catalogue = {
     retry: true,
   },
   ROUND_REUSED: { what: 'the round id was used before', remedy: 'a round runs once, ever: open a new one' },
-  ROUND_LIMIT: { what: 'the node has as many open rounds as it may', remedy: 'wait until one ends', retry: true },
+  ROUND_LIMIT: { what: 'the node has reached its limit of open rounds', remedy: 'wait until one ends', retry: true },
   MEMORY_LIMIT: {
     what: 'the round needs more memory than the node has left for rounds',
     remedy: 'wait until one ends, raise limits.memory_mib, or let rounds be smaller',
@@ -157,12 +157,12 @@ const catalogue = {
   },
   ROUND_OVER: { what: 'the round has ended', remedy: 'submit to another round' },
   ROUND_WRONG_PHASE: {
-    what: 'the round is not in a phase in which this message can come',
+    what: 'this message is not possible in the present phase of the round',
     remedy: 'follow the order of the protocol',
   },
   PHASE_SENDER_WRONG: {
-    what: 'this node is not the one who sends this phase',
-    remedy: 'keep to the ring order of the RoundInfo',
+    what: 'another node sends the batch of this phase',
+    remedy: 'follow the ring order of the RoundInfo',
   },
   BATCH_HEADER: {
     what: 'the header of a batch does not fit its round',
@@ -183,12 +183,12 @@ const catalogue = {
     retry: true,
   },
   EQUIVOCATION: {
-    what: 'a node said two different things',
+    what: 'a node sent two contradictory statements',
     remedy: 'the named node is faulty; take it out of the team',
   },
   EVIDENCE_INVALID: {
-    what: 'what was brought as evidence convicts nobody',
-    remedy: 'whoever brought it is faulty: it must check evidence before it sends it',
+    what: 'the evidence in a report or round error convicts nobody',
+    remedy: 'the node that sent it is faulty: it must check evidence first',
   },
   DEADLINE_MISSED: {
     what: 'a phase did not end in time',
@@ -196,8 +196,8 @@ const catalogue = {
   },
   PEER_LOST: { what: 'a team member cannot be reached', remedy: 'look at the named node and at the network to it' },
   LINK_REFUSED: {
-    what: 'a team member lets nothing in that another one sends',
-    remedy: 'look at the two nodes that are named: certificates, membership lists and clocks',
+    what: 'a team member refuses everything that another one sends',
+    remedy: 'look at the two named nodes: certificates, membership lists and clocks',
   },
   PEER_RESTARTED: { what: 'a team member restarted and lost the round', remedy: 'the round is void; open a new one' },
   TABLE_DISAGREE: {
@@ -207,10 +207,10 @@ const catalogue = {
   TABLE_INVALID: { what: 'the slot table breaks a rule', remedy: 'the first node must build it by the rules' },
   OUTPUTS_DISAGREE: {
     what: 'the nodes computed different outputs',
-    remedy: 'nothing was accepted; a node lied about what it received',
+    remedy: 'nothing was accepted; a node lied about its input',
   },
   OUTPUTS_INCOMPLETE: {
-    what: 'the outputs are not those of the signed slot table: a dummy is missing, or comes twice',
+    what: 'the outputs do not match the signed slot table: a dummy is missing, or comes twice',
     remedy: 'nothing was accepted; a node copied a slot over another one, and its team is not drawn again',
   },
   TOO_FEW_SENDERS: {
@@ -229,17 +229,20 @@ const catalogue = {
     remedy: 'find a nonce of the given number of bits for each key, and register again (Client does so by itself)',
   },
   SHARE_USED: {
-    what: 'the node is under load, and this address has its share of it',
+    what: 'the node is under load, and this address has used its share',
     remedy: 'try again in a moment, with less at a time',
     retry: true,
   },
   NODES_UNUSABLE: {
-    what: 'no node gives an answer that can be used',
+    what: 'no node gives a usable answer',
     remedy:
-      'compare network name, membership list and authority key with those of the network; see what each node failed with',
+      'compare network name, membership list and authority key with those of the network; see the error of each node',
   },
   SENDER_QUOTA: { what: 'the sender has used up its slots of this round', remedy: 'submit to another round' },
-  REGISTRY_FULL: { what: 'the node holds as many senders as it may', remedy: 'try another time or another team' },
+  REGISTRY_FULL: {
+    what: 'the node has reached its limit of registered senders',
+    remedy: 'try another time or another team',
+  },
   EPOCH_EXPIRED: { what: "the node's key epoch is over", remedy: 'register again' },
   MAC_INVALID: {
     what: 'the MAC of a submission does not verify',
@@ -285,25 +288,28 @@ const catalogue = {
     remedy: 'run releases whose protocol has the same major version',
   },
   COOLING_OFF: {
-    what: 'the peer failed so often that it is left alone for a while',
+    what: 'the peer failed too often and is not called for a while',
     remedy: 'wait; look at the peer and at the network to it',
     retry: true,
   },
   REGISTRATION_REFUSED: {
     what: 'the registration code is not valid, or was used before',
-    remedy: 'ask whoever runs the scheduler for a new one',
+    remedy: 'ask the operator of the scheduler for a new one',
   },
   REGISTRATION_LIMIT: {
     what: 'this member has tried too many registration codes',
-    remedy: 'wait a minute, and check the code that the node is given',
+    remedy: 'wait a minute, and check the code in the configured file',
   },
-  PEER_ROLE: { what: 'the caller is known but has not the role this call needs', remedy: 'ask the right service' },
+  PEER_ROLE: {
+    what: 'the caller is known, but does not have the role that this call needs',
+    remedy: 'ask the right service',
+  },
   CERTIFICATE_EXPIRED: {
-    what: 'the time of the certificate is over, by the clock of the one who checks it',
-    remedy: 'renew it with `millrace keys`; where the clocks named here differ, set the wrong one',
+    what: 'the certificate has expired, by the clock of the side that checks it',
+    remedy: 'renew it with `millrace keys`; if the clocks named here differ, set the wrong one',
   },
   CERTIFICATE_NOT_YET_VALID: {
-    what: 'the certificate is not valid yet, by the clock of the one who checks it',
+    what: 'the certificate is not valid yet, by the clock of the side that checks it',
     remedy: 'compare the clocks named here and set the wrong one; the certificate needs no renewal',
   },
   CERTIFICATE_INVALID: { what: 'a certificate cannot be used', remedy: 'create a new one with `millrace keys`' },

@@ -44,7 +44,7 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
 const ENGINE_HELP = `
-Times are microseconds an operation, through the engine's public interface, after a warm-up: the least, the middle and the
+Measures microseconds an operation, through the engine's public interface, after a warm-up: the least, the median and the
 greatest of all repeats. mul and mulGather have one operand prepared; mul, mulGather, invertBatch and product are measured
 with four batches waiting while one is computed.
 
@@ -53,28 +53,28 @@ Examples:
   millrace bench engine --json`;
 
 const COMPARE_HELP = `
-Every contestant takes one sample a round, in turn; gpujs and tfjs take part where their packages are installed. GMP takes part where libgmp and a C compiler are there. The result, with
-the machine and the commit, is written to bench/results/ or to --out.
+Every contestant takes one sample a round, in turn. gpujs and tfjs take part if their packages are installed, GMP if libgmp and a
+C compiler are. The result, with the machine and the commit, is written to bench/results/ or to --out.
 
 Example:
   millrace bench compare --repeat 11 --plot docs/performance.svg`;
 
 const GPU_HELP = `
-Every operation at every width and batch through the cuda engine, from the host's memory to the host's memory, with the cpu
-engine beside it; what time does not allow is left out and named. \`npm run gpu\` runs it with all that belongs to it: rates of
-instructions and times on the card itself (--check), the compliance suite (--compliance), limits and targets. The result is
-written to bench/results/CARD.json or to --out. Status 1 where anything failed.
+Measures every operation at every width and batch through the cuda engine, from the host's memory to the host's memory, with the
+cpu engine beside it; measurements for which the time is too short are left out and named. \`npm run gpu\` runs it together with
+rates of instructions and times on the card itself (--check), the compliance suite (--compliance), limits and targets. The result
+is written to bench/results/CARD.json or to --out. Status 1 if anything failed.
 
 Example:
   millrace bench gpu --minutes 5 --quick`;
 
 const LINK_HELP = `
-How long a batch takes to a node's team listener until it is acknowledged, over a link between two network namespaces: a TUN
+Measures the time of a batch to a node's team listener until it is acknowledged, over a link between two network namespaces: a TUN
 device each and a small forwarder in C that delays, serialises and queues packets. stream is a node's own Transfer, unary one
 call with the whole batch; wide are this project's windows, default those of grpc-js; cold is the first batch on a new
-connection, warm one after what a node does while it collects messages. Needs Linux, root, a C compiler and
-/dev/net/tun; status 2 where one of them is missing. Nothing of it outlives the command. The result, with the machine and the
-commit, is written to bench/results/ or to --out.
+connection, warm one after a node's warm-ups while it collects messages. Needs Linux, root, a C compiler and /dev/net/tun;
+status 2 if one of them is missing. The link is removed at the end. The result, with the machine and the commit, is written to
+bench/results/ or to --out.
 
 Examples:
   millrace bench link --rtt-ms 90 --mbit-per-s 1000 --payloads 1000
@@ -112,39 +112,39 @@ function shaped(command: Command, repeat: number): Command {
 
 export function benchCommand(): Command {
   const bench = new Command('bench').description('measure the arithmetic on this machine');
-  shaped(bench.command('engine').description('what the operations of one engine cost'), 7)
+  shaped(bench.command('engine').description('measure the cost of the operations of one engine'), 7)
     .option('--engine <name>', ENGINES.join(', '), oneOf(ENGINES), 'auto')
     .option('--op <name>', `${OPERATIONS.join(', ')} (default: all)`, oneOf(OPERATIONS))
     .addHelpText('after', ENGINE_HELP)
     .action(engine);
-  shaped(bench.command('compare').description('engines and other libraries side by side in one run'), 9)
-    .option('--out <file>', 'where the JSON goes (default: bench/results/DATE-CPU.json)')
+  shaped(bench.command('compare').description('measure engines and other libraries side by side in one run'), 9)
+    .option('--out <file>', 'file for the JSON (default: bench/results/DATE-CPU.json)')
     .option('--plot <file>', 'write the plot, an SVG, there')
     .addHelpText('after', COMPARE_HELP)
     .action(compareAll);
-  shaped(bench.command('precompute').description("CPU time of one node's precomputation of a batch"), 5)
+  shaped(bench.command('precompute').description("measure the CPU time of one node's precomputation of a batch"), 5)
     .option('--engine <name>', ENGINES.join(', '), oneOf(ENGINES), 'auto')
     .action(precompute);
   bench
     .command('gpu')
-    .description('a card through the cuda engine, beside its limits and the CPU')
-    .option('--minutes <m>', 'time that it may take', decimal(0.001, 600), 4)
+    .description('measure a card through the cuda engine, beside its limits and the CPU')
+    .option('--minutes <m>', 'limit of the whole time', decimal(0.001, 600), 4)
     .option('--quick', 'fewer batches and repeats', false)
     .option('--widths <list>', 'bits, the most important first (default: 4096,3072,2048)', listOf(groupBits))
     .option('--batches <list>', 'elements of a batch, from small to large (default: 32 to 65536)', listOf(batch))
     .option('--slots <n>', 'slots of the precomputation', batch, 1000)
     .option('--threads <n>', 'worker threads of the CPU beside the card (default: one a core)', threads)
-    .option('--library <file>', 'the CUDA library (default: what `npm run build:cuda` makes)')
-    .option('--check <file>', 'what kernels/dev/check wrote with --json')
-    .option('--compliance <passed,failed>', 'how the compliance suite ended', compliance)
-    .option('--command <text>', 'what the result names as its command (default: this one)')
-    .option('--out <file>', 'where the JSON goes (default: bench/results/CARD.json)')
+    .option('--library <file>', 'the CUDA library (default: the one of `npm run build:cuda`)')
+    .option('--check <file>', 'output of kernels/dev/check --json')
+    .option('--compliance <passed,failed>', 'result of the compliance suite', compliance)
+    .option('--command <text>', 'command to name in the result (default: this one)')
+    .option('--out <file>', 'file for the JSON (default: bench/results/CARD.json)')
     .option('--json', 'end with the result as one line of JSON on standard output', false)
     .addHelpText('after', GPU_HELP)
     .action(gpu);
   bench
     .command('link')
-    .description('a batch over a link of a chosen round trip and bandwidth, beside the ideal')
+    .description('measure a batch over a link of a chosen round trip and bandwidth, beside the ideal')
     .option('--rtt-ms <ms>', 'round trip of the link', decimal(0, 2_000), 90)
     .option('--mbit-per-s <n>', 'bandwidth of the link', decimal(0.1, 100_000), 1000)
     .option(
@@ -153,13 +153,13 @@ export function benchCommand(): Command {
       listOf(whole(1, PAYLOADS_MAX)),
     )
     .option('--windows <which>', 'wide or default (default: both)', oneOf(WINDOWS))
-    .option('--bits <n>', 'of a payload: 2048, 3072 or 4096', groupBits, 4096)
-    .option('--repeat <n>', 'batches of each case; one where it takes over a second', whole(1, 1_000), 3)
-    .option('--mtu <bytes>', 'of the link', whole(576, 65_535), 1500)
-    .option('--collect-ms <ms>', 'how long messages are collected before a warm batch', whole(0, 60_000), 1000)
-    .option('--idle-ms <ms>', 'how long the connection is then left alone', whole(0, 60_000), 0)
+    .option('--bits <n>', 'bits of a payload: 2048, 3072 or 4096', groupBits, 4096)
+    .option('--repeat <n>', 'batches of each case; one if a batch takes over a second', whole(1, 1_000), 3)
+    .option('--mtu <bytes>', 'largest packet of the link', whole(576, 65_535), 1500)
+    .option('--collect-ms <ms>', 'time of collecting messages before a warm batch', whole(0, 60_000), 1000)
+    .option('--idle-ms <ms>', 'idle time of the connection after that', whole(0, 60_000), 0)
     .option('--sysctl <name=value>', 'a kernel setting of both ends, below net.ipv4 (may be repeated)', sysctl)
-    .option('--out <file>', 'where the JSON goes (default: bench/results/DATE-link-CPU.json)')
+    .option('--out <file>', 'file for the JSON (default: bench/results/DATE-link-CPU.json)')
     .option('--plot <file>', 'write the plot, an SVG, there')
     .option('--json', 'end with JSON, one object a batch size, on standard output', false)
     .addHelpText('after', LINK_HELP)

@@ -6,8 +6,8 @@ import { groupOfBits } from '../math/index.js';
 import { groupBits, whole } from './common/arguments.js';
 
 const HELP = `
-Every engine that can be opened is: it has to compute each operation like the reference, and then a batch of powers against the
-clock. For a comparison that is fair between them see millrace bench compare. Ends with status 1 where no engine computes.
+Opens every available engine: it must compute each operation like the reference, and then a batch of powers for the speed.
+For a fair comparison of engines use millrace bench compare. Ends with status 1 if no engine computes.
 
 Examples:
   millrace doctor --bits 2048
@@ -21,7 +21,7 @@ interface RawDoctorOptions {
 
 export function doctorCommand(): Command {
   return new Command('doctor')
-    .description('list every engine: whether it computes here, why not and what to install, and its speed')
+    .description('list every engine: available here or the reason why not, what to install, and its speed')
     .option('--bits <n>', 'group: 2048, 3072 or 4096 bits', groupBits, 4096)
     .option('--threads <n>', 'worker threads, by default one a core', whole(1, 1024), availableParallelism())
     .option('--json', 'end with one line of JSON on standard output', false)

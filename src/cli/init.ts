@@ -27,8 +27,8 @@ export function initCommand(): Command {
     .description('write a commented node.toml, keys and a membership entry into a new directory')
     .requiredOption('-d, --dir <directory>', 'directory to fill; existing files are never overwritten')
     .option('--network <name>', 'name of the network', 'example')
-    .option('--address <host:port>', 'where team members reach this node', '127.0.0.1:7411')
-    .option('--gateway <host:port>', 'where senders reach this node', '127.0.0.1:7412')
+    .option('--address <host:port>', 'address of this node for team members', '127.0.0.1:7411')
+    .option('--gateway <host:port>', 'address of this node for senders', '127.0.0.1:7412')
     .action(init);
 }
 

@@ -13,8 +13,8 @@ export function keysCommand(): Command {
   keys
     .command('create')
     .description('create identity.key, certificate.pem and certificate.key; never overwrites')
-    .requiredOption('-d, --dir <directory>', 'where to write them')
-    .option('--days <n>', 'how long the certificate is valid', whole(1, 3650), DAYS)
+    .requiredOption('-d, --dir <directory>', 'directory for the files')
+    .option('--days <n>', 'days of validity of the certificate', whole(1, 3650), DAYS)
     .action(async ({ dir, days }: { dir: string; days: number }) => {
       await createKeyFiles(keyFilesIn(dir), days);
       show(dir);
@@ -22,7 +22,7 @@ export function keysCommand(): Command {
   keys
     .command('show')
     .description('show node id, public key and certificate of a directory, and its membership entry')
-    .requiredOption('-d, --dir <directory>', 'where the files are')
+    .requiredOption('-d, --dir <directory>', 'directory of the files')
     .option('--address <host:port>', 'team address for the membership entry', 'HOST:PORT')
     .option('--gateway <host:port>', 'gateway address for the membership entry', 'HOST:PORT')
     .action(({ dir, address, gateway }: { dir: string; address: string; gateway: string }) => {

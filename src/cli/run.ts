@@ -8,9 +8,9 @@ interface RunOptions extends ForegroundOptions {
 }
 
 const HELP = `
-Every key of the configuration can be set by an environment variable (MILLRACE_LOG_LEVEL for log.level) and by --set,
-which wins over both. SIGHUP reads certificate and membership list again, while rounds go on. SIGTERM and SIGINT drain: no new rounds, and an end
-when those are over that take messages or mix (limits.drain_ms at the latest); a second one stops at once.
+An environment variable overrides a key of the configuration (MILLRACE_LOG_LEVEL for log.level), --set overrides both. SIGHUP reads
+certificate and membership list again, while rounds go on. SIGTERM and SIGINT drain: the node takes no new rounds, and ends when the
+rounds that take messages or mix are over (limits.drain_ms at the latest); a second one stops at once.
 
 Example:
   millrace run --config /etc/millrace/node.toml --set log.level=debug`;

@@ -21,9 +21,10 @@ import { whole } from './common/arguments.js';
 import { type ForegroundOptions, runInForeground, withForegroundOptions } from './common/foreground.js';
 
 const HELP = `
-Nodes follow its numbered, signed updates and report back; it draws teams, keeps a stock of precomputed rounds, and lets them take
-messages one after another. It can be killed and started again at any moment. Every key of the configuration can be set by an environment
-variable (MILLRACE_SCHEDULER_LOG_LEVEL for log.level) and by --set, which wins over both.
+A scheduler draws teams, keeps a stock of precomputed rounds, and lets them take messages one after another; nodes follow its
+numbered, signed updates and report back. It can be killed and started again at any moment. An environment variable overrides a key of
+the configuration (MILLRACE_SCHEDULER_LOG_LEVEL for log.level), --set overrides both. SIGHUP reads parameters and membership list
+again.
 
 Examples:
   millrace scheduler --init /etc/millrace-scheduler

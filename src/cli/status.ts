@@ -24,8 +24,8 @@ export function statusCommand(): Command {
   return new Command('status')
     .description('show a running node or scheduler')
     .option('--http <host:port>', 'its HTTP address', '127.0.0.1:7413')
-    .option('--watch', 'again every second, until Ctrl+C', false)
-    .option('--json', 'print what it answers, unchanged', false)
+    .option('--watch', 'repeat every second, until Ctrl+C', false)
+    .option('--json', 'print the answer unchanged, as JSON', false)
     .addHelpText('after', HELP)
     .action(status);
 }

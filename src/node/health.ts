@@ -34,10 +34,10 @@ export class NodeHealth {
   constructor(deps: HealthDeps) {
     this.#deps = deps;
     const { metrics, store, clockOffsetsMs } = deps;
-    metrics.observed('store_failing', 'Whether the store cannot be written now', () => (store.trouble ? 1 : 0));
+    metrics.observed('store_failing', '1 if the store cannot be written now, else 0', () => (store.trouble ? 1 : 0));
     metrics.observed(
       'clock_error_seconds',
-      'How far this clock is ahead of the median of the members',
+      'Lead of this clock over the median of the members',
       () => Math.round(clockErrorMs(clockOffsetsMs()) ?? 0) / 1_000,
     );
   }

@@ -278,7 +278,7 @@ async function openListeners(
   const { by_connection: byConnection, connections, memory_mib: memoryMib } = config.strangers;
   const origins = new Origins(byConnection);
   const descriptors = descriptorShares(descriptorLimit(), credentials.membership.members.length, connections);
-  log.info({ ...descriptors }, 'descriptors of this process, and the connections that have a share of them');
+  log.info({ ...descriptors }, 'limit of descriptors, and its shares for connections');
   const knows = (fingerprint: string) => credentials.membership.byFingerprint(fingerprint) !== undefined;
   const ofTeam = { ...options, authenticate, limits: { origins, connections: descriptors.team, knows } };
   const team = await listen({ ...ofTeam, address: config.listen.team }, (server, errors) => {
@@ -307,12 +307,12 @@ async function openListeners(
   metrics.observed('gateway_calls_open', 'Calls of strangers that are under way', () => gateway.load().streams);
   metrics.observed(
     'gateway_connections_refused',
-    'Connections to the gateway that were closed at once: their address had its share',
+    'Connections to the gateway that were closed at once because their address had used its share',
     () => gateway.load().refusedConnections,
   );
   metrics.observed(
     'gateway_calls_refused',
-    'Calls of strangers that were refused before they were heard: their share was used, or this node was overloaded',
+    'Calls of strangers that were refused unread because their share was used or this node was overloaded',
     () => gateway.load().refusedStreams,
   );
   return { team, gateway };

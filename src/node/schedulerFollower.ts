@@ -81,7 +81,7 @@ export class SchedulerFollower {
         }
       } catch (thrown) {
         const { code, message } = asMixError(thrown);
-        log.warn({ code, reason: message }, 'the scheduler is away; rounds go on, asking again');
+        log.warn({ code, reason: message }, 'the scheduler cannot be reached; rounds go on, trying again');
       }
       this.#connected = false;
       await sleep(clock, backoffMs(RETRY, ++failures, rng), signal);
@@ -96,7 +96,7 @@ export class SchedulerFollower {
         await scheduler.register(Buffer.from(registrationCode.reveal()).toString('utf8'));
       } catch (thrown) {
         const { code, message } = asMixError(thrown);
-        log.error({ code, reason: message }, 'the scheduler does not register this node: it will be in no round');
+        log.error({ code, reason: message }, 'the scheduler does not register this node: no round will include it');
       }
     }
     // Reported before `online`, upon which the scheduler may open rounds with this node.
@@ -113,7 +113,8 @@ export class SchedulerFollower {
     if (signed.number <= this.#last) {
       // The scheduler learns our last number from `seen` and continues above it; its updates until then are lost, which is logged.
       const values = { number: signed.number, seen: this.#last, update: signed.update.kind };
-      if (first) log.error(values, 'the scheduler goes on below what it has said before: was an older copy restored?');
+      if (first)
+        log.error(values, 'the updates of the scheduler are older than the last one seen: was an older copy restored?');
       return;
     }
     if (signed.number !== this.#last + 1 && !first) {

@@ -283,10 +283,7 @@ export class RoundManager implements LinkReceiver {
     });
     if (copies !== undefined) {
       this.#copied.inc();
-      this.#deps.log.warn(
-        { round: id, copies },
-        'outputs of a round are equal: a node, or a sender, has copied a message',
-      );
+      this.#deps.log.warn({ round: id, copies }, 'equal outputs in a round: a node or a sender has copied a message');
     }
     if (stage === 'QUEUED' && round.facts.position === 0) {
       this.#deps.clock.after(info.deadlines.collectMs, () => round.closeBatch());
@@ -464,7 +461,7 @@ export class RoundManager implements LinkReceiver {
   }
 
   #onRefused(peer: NodeId, id: RoundId, what: string, error: MixError): void {
-    this.#deps.log.warn({ round: id, peer, what, code: error.code }, 'a peer refused what this node sent');
+    this.#deps.log.warn({ round: id, peer, what, code: error.code }, 'a peer refused a message of this node');
     const round = this.#rounds.get(id)?.round;
     const culprit = round?.facts.info.team.indexOf(peer);
     // The peer ran this round before and has lost it.

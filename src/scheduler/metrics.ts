@@ -17,34 +17,32 @@ export class SchedulerMetrics {
 
   constructor(metrics: Metrics, show: () => SchedulerView) {
     const view = oncePerLook(show);
-    this.#rounds = metrics.counter('scheduler_rounds_total', 'Rounds that ended, failed ones by why', [
+    this.#rounds = metrics.counter('scheduler_rounds_total', 'Rounds that ended; failed ones by error code', [
       'state',
       'code',
     ]);
     this.#blamed = metrics.counter('scheduler_blamed_total', 'Failed rounds that a node was to blame for', ['node']);
-    this.#stages = metrics.histogram('scheduler_stage_seconds', 'How long rounds were in a stage', SECONDS, ['stage']);
+    this.#stages = metrics.histogram('scheduler_stage_seconds', 'Time of rounds in a stage', SECONDS, ['stage']);
     this.#ignored = metrics.counter('scheduler_ignored_total', 'Reports that were late, repeated or of no round');
     this.#convicted = metrics.counter('scheduler_convicted_total', 'Rounds in which evidence convicted a node', [
       'node',
     ]);
     this.#barred = metrics.counter(
       'scheduler_barred_total',
-      'Rounds in which some node has copied a message over another',
+      'Rounds in which a node has copied a message over another',
     );
-    this.#false = metrics.counter(
-      'scheduler_false_reports_total',
-      'Reports with evidence or signatures that are none',
-      ['node'],
-    );
+    this.#false = metrics.counter('scheduler_false_reports_total', 'Reports with invalid evidence or signatures', [
+      'node',
+    ]);
     this.#outByPairs = metrics.counter(
       'scheduler_out_by_pairs_total',
-      'Times that a node sat out as one half of many pairs that accuse each other',
+      'Times that a node sat out because it was in too many pairs',
       ['node'],
     );
     metrics.observed('scheduler_stock', 'Rounds in STANDBY', () => view().stock);
     metrics.observed(
       'scheduler_stock_target',
-      'Rounds that are to be in STANDBY or on their way',
+      'Target of rounds in STANDBY or in precomputation',
       () => view().stockTarget,
     );
     metrics.observed('scheduler_precomputing', 'Rounds that are precomputed now', () => view().precomputing);
@@ -56,7 +54,7 @@ export class SchedulerMetrics {
     );
     metrics.observed(
       'scheduler_overlap_share',
-      'Of the last minute in realtime, in how much of it another round was precomputed',
+      'Share of the last minute in realtime in which another round was precomputed',
       () => view().overlapShare ?? 0,
     );
     metrics.observed('scheduler_nodes_active', 'Nodes that may be drawn', () => {

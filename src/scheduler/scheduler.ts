@@ -99,12 +99,8 @@ export class Scheduler implements SchedulerFeed {
   private constructor(deps: SchedulerDeps, feed: RoundFeed, state: SchedulerState, writer: InsistentWriter) {
     this.#writer = writer;
     const { metrics } = deps;
-    metrics.observed('store_failing', 'Whether the store cannot be written now', () => (writer.trouble ? 1 : 0));
-    metrics.observed(
-      'history_lag_updates',
-      'Updates that nodes had seen and this history did not know',
-      () => this.#lag,
-    );
+    metrics.observed('store_failing', '1 if the store cannot be written now, else 0', () => (writer.trouble ? 1 : 0));
+    metrics.observed('history_lag_updates', 'Updates that nodes have seen and this history lacks', () => this.#lag);
     this.#deps = deps;
     this.feed = feed;
     this.#state = state;
@@ -127,7 +123,8 @@ export class Scheduler implements SchedulerFeed {
     const { key, network, store, log, clock } = deps;
     const params = checkParams(deps.params);
     const { updates, torn, ended, assigned, nodes, barred, lastRound } = await store.recover();
-    if (torn !== undefined) log.warn({ record: torn }, 'the last update was torn and is dropped; nobody has seen it');
+    if (torn !== undefined)
+      log.warn({ record: torn }, 'the last update on disk is incomplete and was dropped; no node has seen it');
     const writer = new InsistentWriter(clock, log);
     const keep = (update: SignedUpdate) => store.keep(update);
     const insist = (write: () => Promise<void>) => writer.insist(write);
@@ -189,7 +186,7 @@ export class Scheduler implements SchedulerFeed {
   #false(signed: SignedRoundInfo, node: NodeId, what: string): void {
     const { round } = signed.info;
     this.#metrics.falseReport(node);
-    this.#deps.log.warn({ round, node, what }, 'a node has brought false evidence');
+    this.#deps.log.warn({ round, node, what }, 'a node has sent false evidence');
     this.feed.inOrder(() => this.#takeOut(node, round));
   }
 
@@ -394,13 +391,13 @@ export class Scheduler implements SchedulerFeed {
         this.#metrics.barred();
         log.error(
           { round: effect.round, team: effect.team.split('/') },
-          'a team has copied a message: it is not drawn again',
+          'a team has copied a message and is not drawn again',
         );
         this.feed.inOrder(() => store.bar(effect.team));
         return;
       case 'outByPairs':
         this.#metrics.outByPairs(effect.node);
-        log.warn({ node: effect.node }, 'a node is one half of many pairs that accuse each other: it sits out');
+        log.warn({ node: effect.node }, 'a node is in too many pairs of accuser and accused: it sits out');
         return;
       case 'ignored':
         this.#metrics.ignored();

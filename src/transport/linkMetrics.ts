@@ -19,7 +19,7 @@ export class LinkMetrics {
   constructor(metrics: Metrics) {
     const peer = ['peer'] as const;
     const lane = ['peer', 'lane'] as const;
-    this.#connected = metrics.gauge('link_connected', 'Whether a connection to a peer is up', lane);
+    this.#connected = metrics.gauge('link_connected', '1 if a connection to a peer is up, else 0', lane);
     this.#window = metrics.gauge('link_window_bytes', 'HTTP/2 window of a connection that is up', lane);
     this.#roundTrip = metrics.gauge('link_round_trip_ms', 'Last measured round trip to a peer', peer);
     this.#throughput = metrics.histogram(

@@ -47,11 +47,21 @@ interface Options {
 }
 
 const readOptions = (): Options =>
-  commandLine('npm run abuse --', 'what strangers cost honest senders: kinds of attack against a real network')
-    .option('--seconds <seconds>', 'of each attack, and of the time without one before it', whole(1, 3_600), 60)
+  commandLine('npm run abuse --', 'measures the effect of attacks by strangers on honest senders, in a real network')
+    .option(
+      '--seconds <seconds>',
+      'duration of each attack, and of the time without one before it',
+      whole(1, 3_600),
+      60,
+    )
     .option('--kinds <list>', `some of ${KINDS.join(', ')}`, listOf(oneOf(KINDS)), KINDS)
-    .option('--addresses <list>', 'from how many loopback addresses', listOf(whole(1, 250)), [1, 200])
-    .option('--times <number>', 'as many calls a second and connections as honest senders have', whole(1, 1_000), 10)
+    .option('--addresses <list>', 'numbers of loopback addresses that attack', listOf(whole(1, 250)), [1, 200])
+    .option(
+      '--times <number>',
+      'factor over the calls a second, or connections, of honest senders',
+      whole(1, 1_000),
+      10,
+    )
     .option('--bits <bits>', 'group: 2048, 3072 or 4096', groupBits, 2_048)
     .option('--batch <number>', 'messages of a round', whole(1, 10_000), 100)
     .option('--json', 'end with one line of JSON', false)

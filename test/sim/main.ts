@@ -33,7 +33,7 @@ function readOptions(): Options {
   const breaks = BREAK_NAMES.map((name) => `  ${name.padEnd(20)} ${BREAKS[name]}`).join('\n');
   const command = commandLine('npm run sim --', 'plays seeds, stops at the first that breaks an invariant')
     .option('--seed <seed>', 'play one seed')
-    .option('--seeds <number>', 'play so many', whole(1, 999_999_999), 200)
+    .option('--seeds <number>', 'number of seeds to play', whole(1, 999_999_999), 200)
     .option('--from <number>', 'begin with this seed', whole(1, 999_999_999), 1)
     .option('--scheduler', "play the scheduler and its nodes instead of a team's rounds", false)
     .option('--liars', 'play each lie of a node to its scheduler and its team, in every stage, for five minutes', false)

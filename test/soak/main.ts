@@ -34,9 +34,9 @@ function readOptions(): Options {
     'npm run soak --',
     'real nodes mix while faults come at random: nothing may be lost, doubled or leaked',
   )
-    .option('--minutes <minutes>', 'how long', decimal(0.1, 100_000), 10)
-    .option('--seed <seed>', 'which faults come when (default: the time)')
-    .option('--workers <number>', 'rounds, or batches, under way at once', whole(1, 8), 2)
+    .option('--minutes <minutes>', 'duration in minutes', decimal(0.1, 100_000), 10)
+    .option('--seed <seed>', 'seed of the faults and their times (default: the time)')
+    .option('--workers <number>', 'rounds or batches at the same time', whole(1, 8), 2)
     .option('--scheduler', 'kill eight nodes and a scheduler at random, instead of making links fail', false)
     .parse()
     .opts<Omit<Options, 'seed'> & { readonly seed?: string }>();

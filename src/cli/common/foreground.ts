@@ -56,12 +56,12 @@ export async function runInForeground({ log, exitWithParent, stop, close, reload
           .then(reload)
           .catch((thrown) => {
             const { code, message, remedy } = asMixError(thrown);
-            log.error({ code, reason: message, hint: remedy }, 'not read again; everything stays as it was');
+            log.error({ code, reason: message, hint: remedy }, 'reload refused: nothing has changed');
           });
       },
     });
     process.on('uncaughtException', (err) => {
-      log.error({ err }, 'uncaught exception: everything stops');
+      log.error({ err }, 'uncaught exception: stopping');
       process.exitCode = 1;
       // Closing may wait for the very part that is broken, so bound it.
       systemClock.after(CLOSE_MS, () => process.exit(1));

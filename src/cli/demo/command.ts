@@ -19,7 +19,7 @@ import { DemoTraffic } from './traffic.js';
 
 const HELP = `
 Starts a scheduler and N node processes on loopback, each with its own keys and configuration. Teams precompute rounds while others
-mix; senders register, submit and are told what became of every message, all over TLS. Outputs are fetched from a node and count
+mix; senders register, submit and learn the outcome of every message, all over TLS. Outputs are fetched from a node and count
 only with every node's signature. The scheduler serves a live page; its address is printed.
 
 Examples:
@@ -44,24 +44,20 @@ const teamSize = whole(TEAM_SIZE_MIN, TEAM_SIZE_MAX);
 export function demoCommand(): Command {
   return new Command('demo')
     .description('bring up a network on this machine and mix messages (npm start)')
-    .option(
-      '--rounds <n>',
-      'batches to send (default: 3, or as many as there is time for with --duration)',
-      whole(1, 1_000_000),
-    )
-    .option('--duration <time>', 'how long to send batches: 90s, 10m, 1h', duration)
+    .option('--rounds <n>', 'batches to send (default: 3; with --duration, as many as fit)', whole(1, 1_000_000))
+    .option('--duration <time>', 'time of sending batches: 90s, 10m, 1h', duration)
     .option('--batch <n>', 'messages a round', whole(1, 65_536), 1_000)
     .option('--nodes <n>', 'node processes', teamSize, 8)
     .option('--team-size <n>', 'nodes that mix a round, drawn from all (default: 5, or all if fewer)', teamSize)
     .option(
       '--teams <n>',
-      'teams at work at once: one mixes, the others precompute (default: as demand asks for)',
+      'teams at work at the same time: one mixes, the others precompute (default: by demand)',
       whole(TEAMS_MIN, 64),
     )
     .option('--bits <n>', 'group: 2048, 3072 or 4096 bits', groupBits, 4096)
     .option('--width <n>', 'elements of a message, 1 to 15', whole(1, 15), 1)
     .option('--input <file>', 'messages, one a line, taken in order and again from the start (default: random text)')
-    .option('--output <file>', 'where outputs are written, one a line', 'demo-output/outputs.txt')
+    .option('--output <file>', 'file for the outputs, one a line', 'demo-output/outputs.txt')
     .option('--engine <name>', ENGINES.join(', '), oneOf(ENGINES), 'auto')
     .option('--json', 'end with one line of JSON on standard output', false)
     .option('--keep', 'stay up after the rounds until Ctrl+C', false)

@@ -55,7 +55,7 @@ export function readOptions(raw: RawDemoOptions, rng: Rng): DemoOptions {
   const { nodes, batch, width, engine, output, json, keep, teams, duration: durationMs } = raw;
   const teamSize = raw.teamSize ?? Math.min(5, nodes);
   if (teamSize > nodes) {
-    const expected = `at most ${nodes}, the nodes that there are`;
+    const expected = `at most ${nodes}, the number of nodes`;
     throw new MixError('INPUT_INVALID', { option: '--team-size', got: teamSize, expected });
   }
   const group = groupOfBits(raw.bits);

@@ -33,6 +33,6 @@ export function forbidCoreFiles(platform: string = process.platform): string | u
 
 /** Logs the result of {@link forbidCoreFiles}. */
 export function sayCoreFiles(log: Logger, why: string | undefined): void {
-  if (why === undefined) log.info('no core files, no debugger: memory stays within this process');
-  else log.warn({ why }, 'keys in memory may get into core files: switch them off (ulimit -c 0)');
+  if (why === undefined) log.info('core files and debuggers are disabled: memory stays within this process');
+  else log.warn({ why }, 'core files are not disabled and may contain keys: disable them (ulimit -c 0)');
 }

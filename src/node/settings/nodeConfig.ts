@@ -28,14 +28,14 @@ const defaultMemoryMib = (): number => {
 };
 
 const schedulerSection = z.strictObject({
-  address: addressFor('Where it listens for nodes.', 'scheduler.example:7410'),
-  certificate_file: file('scheduler.pem'),
+  address: addressFor('Address of the scheduler for nodes.', 'scheduler.example:7410'),
+  certificate_file: file('scheduler.pem', "Copy of the scheduler's certificate.pem: pinned."),
   key: key.clone().register(notes, {
     about: 'Ed25519 public key that signs rounds and updates, 64 hex digits.',
     first: '0'.repeat(64),
   }),
   registration_code_file: z.string().min(1).optional().register(notes, {
-    about: "Where the scheduler asks for a code: a file with it, readable by the node's user only.",
+    about: "File with the registration code, if the scheduler asks for one; readable by the node's user only.",
     commented: 'registration.code',
   }),
 });
@@ -48,7 +48,7 @@ const engineSection = z
       .register(notes, { about: `auto, ${ENGINE_NAMES.join(', ')}` }),
     threads: whole(0, 1024).default(0).register(notes, {
       about:
-        'Cores to compute on; 0 is all of them. Each has one worker for realtime and one for precomputation, which yields to it.',
+        'Cores to compute on; 0 means all. Each has one worker for realtime and one for precomputation, which yields to the first.',
     }),
     check_rate: z
       .number()
@@ -68,29 +68,34 @@ const engineSection = z
 const limitsSection = z
   .strictObject({
     open_rounds: whole(1, 1024).default(64).register(notes, {
-      about: 'Rounds that may be open at once, and ended ones whose outputs are kept in memory.',
+      about: 'Limit of open rounds.',
     }),
-    kept_rounds: whole(0, 10_000).default(32),
+    kept_rounds: whole(0, 10_000).default(32).register(notes, {
+      about: 'Ended rounds whose outputs are kept in memory.',
+    }),
     slots: whole(1, 1 << 20)
       .default(1 << 16)
-      .register(notes, { about: 'The largest batch and width that a round may have.' }),
-    width: whole(1, 15).default(15),
+      .register(notes, { about: 'Largest number of slots of a round.' }),
+    width: whole(1, 15).default(15).register(notes, { about: 'Largest width of a round: elements of a message.' }),
     memory_mib: whole(16, 1 << 24)
       .default(defaultMemoryMib)
       .register(notes, {
-        about: 'Memory of all open rounds together, estimated before each is opened. Default: half of the memory.',
+        about:
+          'Limit of the memory of all open rounds together, estimated before each is opened. Default: half of the memory.',
         commented: 4096,
       }),
     senders: whole(1, 10_000_000).default(100_000).register(notes, {
-      about: 'Senders registered at once (a KiB of memory each), and how long a key epoch lasts (at most 24 hours).',
+      about: 'Limit of registered senders (a KiB of memory each).',
     }),
-    epoch_hours: z.number().positive().max(24).default(24),
+    epoch_hours: z.number().positive().max(24).default(24).register(notes, {
+      about: 'Length of a key epoch, after which senders register again.',
+    }),
     peer_lost_ms: whole(500, 600_000).default(8_000).register(notes, {
       about: 'A team member that cannot be reached for this long is lost, and with it the round.',
     }),
     drain_ms: whole(0, 3_600_000).default(60_000).register(notes, {
       about:
-        'SIGTERM: the node takes no new rounds and ends when those that take messages or mix are over, after this long at the latest.',
+        'SIGTERM: the node takes no new rounds, and ends when the rounds that take messages or mix are over, after this time at the latest.',
     }),
   })
   .prefault({});
@@ -98,15 +103,14 @@ const limitsSection = z
 const commsSection = z
   .strictObject({
     tokens: z.enum(['optional', 'required']).default('optional').register(notes, {
-      about:
-        'Whether members whose release knows no session tokens (protocol 1.0) may still call: optional or required.',
+      about: 'optional: members of protocol 1.0, which has no session tokens, may call. required: they may not.',
     }),
     keep_warm_ms: whole(0, 60_000)
       .default(200)
       .register(notes, {
         about:
-          'While messages are collected, a node sends as much as a batch to its team this often: Linux slows down connections that were idle\n' +
-          'for a round trip or two. 0 sends it once. Not done where net.ipv4.tcp_slow_start_after_idle is 0.',
+          'Pause between warm-ups, ms. While messages are collected, a node sends its team twice a batch at each: Linux slows down connections\n' +
+          'that were idle for a round trip or two. 0, or 0 in net.ipv4.tcp_slow_start_after_idle, means once.',
       }),
   })
   .prefault({});
@@ -118,27 +122,27 @@ const strangersSection = z
       .default([...LOOPBACK_PREFIXES])
       .register(notes, {
         about:
-          'Prefixes behind which there are many senders who do not know each other, as a proxy or this very machine: there each connection\n' +
-          'has a share.',
+          'Prefixes of addresses that many senders share, such as a proxy or this machine: there each connection has a share of its own.',
       }),
     connections: whole(8, 65_536).default(4_096).register(notes, {
-      about:
-        'Connections to the gateway, where the process may have so many descriptors, and memory of all their calls.',
+      about: 'Limit of connections to the gateway; lower if the process has too few descriptors.',
     }),
-    memory_mib: whole(4, 65_536).default(128),
+    memory_mib: whole(4, 65_536).default(128).register(notes, {
+      about: 'Limit of the memory of all their calls.',
+    }),
   })
   .prefault({})
   .register(notes, {
     about:
-      'Senders and receivers have shares of what this node can give, by address (an IPv6 /64 is one), once more than half of it is in use.',
+      'Limits of senders and receivers. If more than half of a limit is in use, each address (an IPv6 /64 is one) has its share only.',
   });
 
 const schema = z.strictObject({
   network: network('Name of the network. Rounds of another network are refused.'),
-  data_dir: file('data', 'Rounds are written down here. One node per directory.'),
+  data_dir: file('data', 'Directory of the records of rounds. One node per directory.'),
   membership_file: file(
     'membership.toml',
-    'Who may mix: node ids, addresses, identity keys and pinned certificates. The same file on every node.',
+    'The members: node ids, addresses, identity keys and pinned certificates. The same file on every node.',
   ),
   identity: identity("Created by `millrace keys create`; readable by the node's user only."),
   listen: z.strictObject({

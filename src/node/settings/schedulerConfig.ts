@@ -25,62 +25,79 @@ const d = DEFAULT_PARAMS;
 
 const roundsSection = z
   .strictObject({
-    team_size: whole(2, 64).default(d.teamSize),
-    group: groupName.default(d.group),
-    slots: whole(1, 1 << 20).default(d.slots),
-    width: whole(1, 15).default(d.width),
+    team_size: whole(2, 64).default(d.teamSize).register(notes, { about: 'Nodes that mix a round.' }),
+    group: groupName
+      .default(d.group)
+      .register(notes, { about: 'Group of the elements: a prime of RFC 3526, by its bits.' }),
+    slots: whole(1, 1 << 20)
+      .default(d.slots)
+      .register(notes, { about: 'Messages of a batch.' }),
+    width: whole(1, 15).default(d.width).register(notes, { about: 'Elements of a message.' }),
     chunk_slots: whole(1, 1 << 20)
       .default(d.chunkSlots)
-      .register(notes, { about: 'Slots of one chunk of a batch on its way.' }),
+      .register(notes, { about: 'Slots of a chunk: the part of a batch that is sent and computed at a time.' }),
     min_senders: whole(1, 1 << 20)
       .default(d.minSenders)
       .register(notes, {
-        about: 'A batch closes when it is full, or after collect_ms. With fewer distinct senders it is not mixed.',
+        about: 'Distinct senders that a batch needs to be mixed.',
       }),
-    collect_ms: durationMs.default(d.deadlines.collectMs),
+    collect_ms: durationMs.default(d.deadlines.collectMs).register(notes, {
+      about: 'A batch closes when it is full, or after this time.',
+    }),
     quota_per_sender: whole(1, 1 << 20)
       .default(d.quotaPerSender)
-      .register(notes, { about: 'Slots that one sender may have.' }),
+      .register(notes, { about: 'Limit of slots of one sender.' }),
     precompute_ms: durationMs.default(d.deadlines.precomputeMs).register(notes, {
-      about: 'A node that takes longer fails the round: for a whole stage, and for one phase of it.',
+      about: 'Deadline of the precomputation. A node that takes longer fails the round.',
     }),
-    precompute_phase_ms: durationMs.default(d.deadlines.precomputePhaseMs),
-    realtime_ms: durationMs.default(d.deadlines.realtimeMs),
-    realtime_phase_ms: durationMs.default(d.deadlines.realtimePhaseMs),
+    precompute_phase_ms: durationMs.default(d.deadlines.precomputePhaseMs).register(notes, {
+      about: 'Deadline of one phase of the precomputation: at least twice the time of a ring there and back.',
+    }),
+    realtime_ms: durationMs
+      .default(d.deadlines.realtimeMs)
+      .register(notes, { about: 'Deadline of the realtime stage.' }),
+    realtime_phase_ms: durationMs.default(d.deadlines.realtimePhaseMs).register(notes, {
+      about: 'Deadline of one phase of the realtime stage.',
+    }),
     collecting: whole(1, 64).default(d.collecting).register(notes, {
-      about: 'Rounds that take messages at once, and the least time between two.',
+      about: 'Rounds that take messages at the same time.',
     }),
-    minimum_delay_ms: whole(0, 86_400_000).default(d.minimumDelayMs),
+    minimum_delay_ms: whole(0, 86_400_000).default(d.minimumDelayMs).register(notes, {
+      about: 'Least time between the assignments of two rounds.',
+    }),
   })
   .prefault({});
 
 const poolSection = z
   .strictObject({
     threshold: share.default(d.poolThreshold).register(notes, {
-      about: 'Share of the registered nodes that must be there before a team is drawn.',
+      about: 'Share of the registered nodes that must be active before a team is drawn.',
     }),
     stock_min: whole(1, 100_000).default(d.stockMin).register(notes, {
-      about: 'Precomputed rounds to hold. Between the two, demand and the time of a precomputation decide.',
+      about: 'Least stock of precomputed rounds. Above it, demand and the time of a precomputation decide.',
     }),
-    stock_max: whole(1, 100_000).default(d.stockMax),
+    stock_max: whole(1, 100_000).default(d.stockMax).register(notes, { about: 'Largest stock.' }),
     node_share_max: share.default(d.nodeShareMax).register(notes, {
-      about: 'Largest share of them that one node is in, where the pool allows.',
+      about: 'Largest share of the stock that one node is in, if the pool allows.',
     }),
-    precomputing_per_node: whole(1, 1024).default(d.precomputingPerNode),
-    open_per_node: whole(1, 1024).default(d.openPerNode),
+    precomputing_per_node: whole(1, 1024).default(d.precomputingPerNode).register(notes, {
+      about: 'Rounds that a node precomputes at the same time.',
+    }),
+    open_per_node: whole(1, 1024).default(d.openPerNode).register(notes, { about: 'Limit of open rounds of a node.' }),
     stale_ms: whole(1_000, 86_400_000).default(d.staleMs).register(notes, {
-      about:
-        'A node that is silent for longer is inactive. A node to blame for a larger share of its rounds sits out for a while.',
+      about: 'A node that is silent for longer is inactive.',
     }),
-    failure_rate_max: share.default(d.failureRateMax),
+    failure_rate_max: share.default(d.failureRateMax).register(notes, {
+      about: 'A node that is to blame for this share of its last rounds, or more, sits out for sit_out_ms.',
+    }),
     sit_out_ms: whole(0, 86_400_000).default(d.sitOutMs),
   })
   .prefault({});
 
 const schema = z.strictObject({
   network: network("Name of the network, as in every node's file."),
-  data_dir: file('scheduler-data', 'Updates, rounds and registrations are written down here.'),
-  membership_file: file('membership.toml', 'Who may mix: the same file as on the nodes.'),
+  data_dir: file('scheduler-data', 'Directory of the records of updates, rounds and registrations.'),
+  membership_file: file('membership.toml', 'The members: the same file as on the nodes.'),
   registration: z.enum(['members', 'codes']).default('members').register(notes, {
     about:
       'members: every node of that list is in the pool. codes: nodes that register with a code (millrace scheduler --new-codes 5).',

@@ -44,7 +44,7 @@ export const httpHosts = (first: string) =>
     .array(z.string().min(1).max(255))
     .default([])
     .register(notes, {
-      about: 'Other host names under which HTTP may be asked for. Loopback names always may.',
+      about: 'Other host names that HTTP answers to, besides those of loopback.',
       commented: [first],
     });
 
@@ -59,8 +59,8 @@ export const floorsSection = z
   .prefault({})
   .register(notes, {
     about:
-      'The smallest rounds to take part in, whatever is signed: nodes of a team, slots of a batch, distinct senders, bits of the group.\n' +
-      'Nobody hides in smaller ones. Senders and every node have floors of their own.',
+      'Smallest rounds that this process takes part in: nodes of a team, slots of a batch, distinct senders, bits of the group. Smaller\n' +
+      'rounds hide nobody, and are refused even if they are signed. Every sender and node has floors of its own.',
   });
 
 /** Floors in the keys of a file. */

@@ -81,7 +81,11 @@ export class LinkWarmUp {
   constructor(deps: WarmUpDeps) {
     this.#deps = deps;
     const { metrics } = deps;
-    this.#circleMs = metrics.histogram('ring_round_trip_ms', 'A ping round the ring of a team', CIRCLE_BUCKETS);
+    this.#circleMs = metrics.histogram(
+      'ring_round_trip_ms',
+      'Round trip of a ping through the ring of a team',
+      CIRCLE_BUCKETS,
+    );
     this.#failures = metrics.counter('link_checks_failed_total', 'Test batches and ring pings that failed', ['check']);
   }
 
@@ -116,7 +120,7 @@ export class LinkWarmUp {
     const ms = this.#deps.clock.nowMs() - circle.sentMs;
     if (ms > CIRCLE_TIMEOUT_MS) return;
     this.#circleMs.observe(ms);
-    this.#deps.log.debug({ round: ping.round, ms: Math.round(ms) }, 'ping round the ring');
+    this.#deps.log.debug({ round: ping.round, ms: Math.round(ms) }, 'ring round trip');
   }
 
   close(): void {

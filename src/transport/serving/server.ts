@@ -201,7 +201,10 @@ export class CallErrors {
     const nowMs = systemClock.nowMs();
     if (nowMs - this.#saidMs < OUT_OF_TIME_MS) return;
     this.#saidMs = nowMs;
-    this.#log.warn({ code, reason: message }, 'a peer is refused for the time of its certificate: is a clock wrong?');
+    this.#log.warn(
+      { code, reason: message },
+      'a peer is refused because its certificate is outside its validity: is a clock wrong?',
+    );
   }
 
   /** Replaces a status of grpc-js by ours of the same meaning. */

@@ -61,7 +61,7 @@ export const networkCommand = (): Command =>
         .argParser(pricing)
         .default(pricing(COSTS), 'bench/results/costs-cpu-4096.json'),
     )
-    .option('--load <part>', 'rounds wanted, as a part of what the slower stage can do', decimal(0.01, 0.99), 0.8)
+    .option('--load <part>', 'rounds wanted, as a part of the rate of the slower stage', decimal(0.01, 0.99), 0.8)
     .option('--rounds <number>', 'rounds measured in each run', whole(10, 100_000), 600)
     .option('--slots <number>', 'messages of a batch', whole(1, SLOTS_MAX), 1_000)
     .option('--seed <seed>', 'seed of all randomness', '1')
