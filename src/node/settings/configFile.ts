@@ -139,7 +139,9 @@ export function commentedFile(schema: z.ZodObject, intro: string, values: Table 
       const keys = Object.entries(below).map(([key, type]) =>
         keyLines(key, type, isTable(given) ? given[key] : undefined),
       );
-      blocks.push([`[${name}]`, ...comment(notes.get(field)?.about), ...keys.flat()]);
+      const about = comment(notes.get(field)?.about);
+      // A blank line, or it would read on into the comment of the first key.
+      blocks.push([`[${name}]`, ...about, ...(about.length > 0 ? [''] : []), ...keys.flat()]);
     }
   }
   return `${blocks.map((block) => block.join('\n')).join('\n\n')}\n`;
