@@ -507,7 +507,7 @@ describe('round trips', () => {
 describe('a node that announces that it takes no rounds for now', () => {
   const four = () => new Pool(4, { stockMin: 4, minimumDelayMs: 0, collecting: 1 });
 
-  it('is drawn for none, and its rounds not yet in use are over by nobody\u2019s fault', () => {
+  it('is drawn for none, and its rounds not yet in use are over by nobody’s fault', () => {
     const pool = four();
     pool.tick();
     const leaving = pool.ids[0]!;
@@ -611,7 +611,7 @@ describe('one departure', () => {
 });
 
 describe('an id that a node has used before', () => {
-  it('is nobody\u2019s fault: ids soon leap until they are new', () => {
+  it('is nobody’s fault: ids soon leap until they are new', () => {
     const pool = trio({ stockMin: 1, failuresMin: 1 });
     // Ids that the nodes have used and that this history does not contain.
     const used = 700;
