@@ -1,5 +1,5 @@
-// The cuda engine on a real card: the compliance suite at every width with kernels. Skipped without a card, with the reason; `npm
-// run gpu` runs it. cuda.test.ts tests the engine on host lanes everywhere.
+// The cuda engine on a real card: the compliance suite at every width with kernels. Skipped without a card, with the reason;
+// `npm run gpu` runs it. cuda.test.ts tests the engine on host lanes everywhere.
 import { expect, it } from 'vitest';
 import { CUDA_LIBRARY, probeCards } from '../../src/engine/cuda/library.js';
 import { cudaEngine } from '../../src/engine/open.js';
