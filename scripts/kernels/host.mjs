@@ -1,19 +1,19 @@
-// Builds and runs the kernels on host lanes: the same source that nvcc compiles, by a plain C++ compiler, each lane of a warp an
-// entry of a vector. With sanitizers where asked for.
+// Builds and runs the kernels on host lanes: the same source that nvcc compiles, by a plain C++ compiler, with each lane of a
+// warp an entry of a vector. With sanitizers on request.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { compileOnce, eachOf, tuned } from '../lib/compile.mjs';
 
-/** Of every unit on host lanes: those of the library, too (cuda.mjs), so that units of both are compiled once. */
+/** Flags of every unit on host lanes, also of the library's (cuda.mjs), so that shared units are compiled once. */
 export const HOST_FLAGS = [
   ...['-std=c++17', '-O1', '-fPIC', '-fvisibility=hidden', '-pthread'],
   ...['-Wall', '-Wextra', '-Wno-psabi'],
 ];
 /**
- * MILLRACE_LEAN: the general form only and no broken lanes, for sanitizers make every unit three times as long to compile; -Og takes a
- * third of the time of -O1 for that, and runs as fast.
+ * MILLRACE_LEAN: the general form only and no broken lanes, because sanitizers make every unit three times as long to compile;
+ * -Og takes a third of the time of -O1 for that, and runs as fast.
  */
 export const SANITIZERS = [
   '-DMILLRACE_LEAN',
@@ -23,7 +23,7 @@ export const SANITIZERS = [
   '-fno-sanitize-recover=all',
 ];
 
-/** What the program is linked from: name, source, flags. The longest first. */
+/** Units of the program: name, source, flags. The longest first. */
 const units = (flags) => [
   { name: 'main', source: 'kernels/host/main.cpp', flags: [] },
   ...(flags.includes('-DMILLRACE_LEAN') ? [] : [{ name: 'broken', source: 'kernels/host/broken.cpp', flags: [] }]),
@@ -35,7 +35,7 @@ const units = (flags) => [
   { name: 'inverse', source: 'native/inverse.cpp', flags: [] },
 ];
 
-/** Compiles into `directory`; the program's path. Throws what the compiler said. */
+/** Compiles into `directory`; returns the program's path. Throws the compiler's messages. */
 export async function buildHost(root, compiler, directory, extra = []) {
   mkdirSync(directory, { recursive: true });
   const flags = [...HOST_FLAGS, ...tuned(compiler), ...extra];
@@ -53,7 +53,7 @@ export async function buildHost(root, compiler, directory, extra = []) {
   return program;
 }
 
-/** Runs jobs of cases.mjs; the names of those whose answer was wrong. Throws if the program did not come to its end. */
+/** Runs jobs of cases.mjs; returns the names of those with a wrong result. Throws if the program did not end normally. */
 export function runHost(program, jobs) {
   const { status, signal, stdout, stderr } = spawnSync(program, {
     input: jobs.map(({ line }) => `${line}\n`).join(''),
