@@ -87,7 +87,7 @@ describe('the retrying sender', () => {
     expect(events).toEqual(['lost true at true', 'lost true at true']);
   });
 
-  it('reports no peer as lost that answers, with whatever answer', async () => {
+  it('reports no peer as lost that answers, with any answer', async () => {
     const { clock, events, deliver } = setUp((attempt) => (attempt % 3 === 0 ? 'ROUND_UNKNOWN' : 'LINK_TIMEOUT'));
     void deliver();
     await pass(clock, 10_000);

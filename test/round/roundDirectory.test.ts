@@ -61,7 +61,7 @@ describe('the directory of rounds', () => {
     expect(taking()).toEqual([5_000]);
   });
 
-  it('passes its own updates on, however many rounds others have had since', () => {
+  it('passes its own updates on after any number of rounds of others', () => {
     const { open, assign, fail } = directory();
     open(1, 'a', 'b');
     for (let round = 2; round <= 5_000; round++) open(round, 'b');
