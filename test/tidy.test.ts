@@ -435,7 +435,7 @@ describe('metrics', () => {
     expect(words.filter((word) => REVEALING.test(word))).toEqual([]);
   });
 
-  it('are named in small letters, with their unit last', () => {
+  it('are named in lower-case words, joined by underscores or in camel case', () => {
     for (const word of metricWords()) expect(word).toMatch(/^[a-z]+([_A-Z]?[a-z]+)*$/);
   });
 });

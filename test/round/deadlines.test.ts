@@ -82,7 +82,7 @@ describe('a node that stalls', () => {
     },
   );
 
-  it('and blames another node forms a circle with it: nobody is named', async () => {
+  it('and blames another node forms a circle with it: no honest node is named', async () => {
     const attack = await Attack.begin([2]);
     attack.tap(2, { batch: () => undefined });
     for (const verdict of await attack.play())
