@@ -319,7 +319,7 @@ export class Faults {
     void run.scheduler.ban(node, false).catch(() => {});
   }
 
-  /** Two members present the same good code at once, and all outsiders try many. */
+  /** Two outsiders present the same good code at once, and all outsiders try many wrong ones. */
   #flood(): void {
     const { run, rng } = this.#sim;
     if (!run?.alive) return;
