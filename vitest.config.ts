@@ -1,9 +1,9 @@
-// How tests run: each file in a process of its own, two at a time, those that take longest first, so that none of them is left to
-// the end while the other core has nothing to do.
+// Test runner configuration: each file in a process of its own, two at a time, the longest first, so that none of them runs at
+// the end while the other core is idle.
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Next to each other are those that compile and those that wait. */
+/** Files that compile and files that wait alternate. */
 const LONGEST = [
   'kernels/host',
   'e2e/cli',
@@ -39,7 +39,7 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // How long a test waits for what must come: long, because a busy machine is no failure.
+    // Time limit of polls: long, because a busy machine is no failure.
     expect: { poll: { interval: 20, timeout: 30_000 } },
   },
 });

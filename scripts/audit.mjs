@@ -1,5 +1,5 @@
-// Known vulnerabilities of what is installed with the package. Fails where there are some; a registry that does not answer such
-// questions says nothing about them, and that is reported.
+// Known vulnerabilities of the packages installed with this one. Fails if there are any; a registry that does not answer audits
+// is reported.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
@@ -10,7 +10,7 @@ const { stdout } = spawnSync('npm', ['audit', '--omit=dev', '--json'], {
   timeout: 120_000,
 });
 
-/** The report; undefined where the registry gave none. */
+/** The report; undefined if the registry gave none. */
 function reportOf(text) {
   try {
     const report = JSON.parse(text);

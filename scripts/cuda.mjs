@@ -1,7 +1,7 @@
-// npm run build:cuda -- [--targets sm_80,sm_90] [--jobs N]: builds the CUDA library behind kernels/api.h with nvcc, for all targets and PTX
-// unless it is told otherwise, and kernels/dev/check, which shares its kernels. That takes minutes, so nothing else runs it but
-// `npm run gpu`. The same units over host lanes make the library that tests load (kernels/library/host.cpp) and a check whose card
-// is host lanes; tests build them when they are not there.
+// npm run build:cuda -- [--targets sm_80,sm_90] [--jobs N]: builds the CUDA library behind kernels/api.h with nvcc, by default
+// for all targets and PTX, and kernels/dev/check, which shares its kernels. That takes minutes, so only `npm run gpu` runs it as
+// well. The same units over host lanes make the library that tests load (kernels/library/host.cpp) and a check with host lanes as
+// its card; tests build them if they are missing.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -15,15 +15,15 @@ import { compileOnce, eachOf, HARDENING, NVCC_LINK_HARDENING, run, tuned } from 
 export const LIBRARY = 'build/cuda/libmillrace_cuda.so';
 export const HOST_LIBRARY = 'build/cuda-host/libmillrace_cuda_host.so';
 
-/** Where the check stands that is built with a library. */
+/** Path of the check that is built with a library. */
 export const checkOf = (library) => join(dirname(library), 'check');
 const stampOf = (library) => `${library}.stamp`;
 
 const widest = [...WIDTHS].sort((a, b) => b - a);
 
 /**
- * What the library and the check of a side are made of: name, source, defines, and what it is for: `kernels` are for both.
- * `lanes`: compiled for the host whatever the side. The longest first.
+ * Units of the library and the check of a side: name, source, defines, and use: `kernels` are for both. `lanes`: compiled for the
+ * host on either side. The longest first.
  */
 function units(side) {
   const widths = widest.map((bits) => ({
@@ -32,7 +32,7 @@ function units(side) {
     defines: [`-DMILLRACE_BITS=${bits}`],
     use: 'kernels',
   }));
-  // The check's truth is host lanes; where those are the side, it has them already.
+  // The check's reference is host lanes; if those are the side, it has them already.
   const truth = widest.map((bits) => ({
     name: `lanes${bits}`,
     source: 'kernels/host/width.cpp',
@@ -50,7 +50,7 @@ function units(side) {
   const library = ['group', 'reduce', 'resident', 'abi', 'pipeline', 'device', side].map((name) => ({
     name,
     source: `kernels/library/${name}.cpp`,
-    // Tests have small batches, and are to see copies that several threads share.
+    // Tests have small batches, and must cover copies that several threads share.
     defines: side === 'host' && name === 'pipeline' ? ['-DMILLRACE_COPY_BYTES=1024'] : [],
     use: 'library',
   }));
@@ -58,10 +58,13 @@ function units(side) {
   return [...widths, ...(side === 'cuda' ? truth : []), ...check, ...library, inverse];
 }
 
-/** Compiles the units of a side, `jobs` at a time, and links library and check; put in place one after the other at the end. */
+/**
+ * Compiles the units of a side, `jobs` at a time, and links library and check; both are put in place one after the other at the
+ * end.
+ */
 async function build(root, library, side, jobs, compile, link) {
   const directory = join(root, dirname(library));
-  // A directory of its own: two builds at the same time do not meet.
+  // A directory of its own: concurrent builds do not conflict.
   const work = join(directory, `objects-${process.pid}`);
   mkdirSync(work, { recursive: true });
   try {
@@ -86,37 +89,37 @@ function filesUnder(path) {
     .flatMap((name) => filesUnder(join(path, name)));
 }
 
-/** Everything that a library and its check are made of. */
+/** Hash of all inputs of a library and its check. */
 function hashOf(root, compiler, flags) {
   const hash = createHash('sha256').update(compiler).update(flags.join(' '));
   const inputs = ['kernels', 'native/inverse.h', 'native/inverse.cpp', 'native/group.h', 'scripts/cuda.mjs'];
   for (const path of inputs) {
     for (const file of filesUnder(join(root, path))) {
       const name = relative(root, file);
-      // Of what stands beside the check, nothing is in either.
+      // Of the files in kernels/dev, only those of the check are inputs.
       if (!/^kernels.dev.(?!check)/.test(name)) hash.update(name).update(readFileSync(file));
     }
   }
   return hash.digest('hex');
 }
 
-/** What the stamp beside a library says; undefined where the library, its check or its stamp is not there. */
+/** Contents of the stamp beside a library; undefined if the library, its check or its stamp is missing. */
 function stamped(root, library) {
   const files = [library, checkOf(library), stampOf(library)].map((file) => join(root, file));
   return files.every((file) => existsSync(file)) ? readFileSync(files[2], 'utf8') : undefined;
 }
 
-/** Whether the library for cards is that of the sources, with machine code for a target. */
+/** True if the library for cards matches the sources and has machine code for a target. */
 export function isCudaBuilt(root, target, library = LIBRARY) {
   const [hash, ...targets] = (stamped(root, library) ?? '').split(' ');
   return hash === hashOf(root, 'nvcc', []) && targets.includes(target);
 }
 
-/** The library for cards, and the check. `targets`: those of nvcc.mjs; PTX of the newest goes with the newest. */
+/** Builds the library for cards, and the check. `targets`: those of nvcc.mjs; PTX of the newest goes with the newest. */
 export async function buildCuda(root, nvcc, { library = LIBRARY, targets = TARGETS, jobs = cpus().length } = {}) {
   const code = targets.map((target) => `-gencode=arch=${target.replace('sm', 'compute')},code=${target}`);
   if (targets.includes(TARGETS.at(-1))) code.push(`-gencode=arch=${PTX},code=${PTX}`);
-  // What holds no kernel is the same for all cards.
+  // Units without a kernel are the same for all cards.
   const plain = [`-arch=${targets[0]}`];
   const host = ['-Xcompiler', ['-fPIC', '-fvisibility=hidden', '-Wno-psabi', ...HARDENING].join(',')];
   const language = (unit) => {
@@ -133,7 +136,7 @@ export async function buildCuda(root, nvcc, { library = LIBRARY, targets = TARGE
       const args = ['-std=c++17', ...language(unit), ...host, ...unit.defines];
       return run(nvcc, [...args, '-c', join(root, unit.source), '-o', unit.object]);
     },
-    // CUDA's runtime goes in, and stays inside: nobody else's copy of it may be mistaken for ours.
+    // CUDA's runtime is linked statically and hidden: another copy of it in the process must not be mistaken for ours.
     (kind, objects, out) =>
       run(nvcc, [
         ...kind,
@@ -154,8 +157,10 @@ export async function buildCuda(root, nvcc, { library = LIBRARY, targets = TARGE
   return path;
 }
 
-/** The library over host lanes, and its check, built unless they are there already. `extra`: flags for every unit and the link
- * (sanitizers). */
+/**
+ * Builds the library over host lanes, and its check, unless they are up to date. `extra`: flags for every unit and the link
+ * (sanitizers).
+ */
 export async function buildCudaHost(root, compiler, { library = HOST_LIBRARY, extra = [], jobs = cpus().length } = {}) {
   const flags = [...HOST_FLAGS, ...tuned(compiler), ...extra];
   const hash = hashOf(root, compiler, flags);

@@ -1,5 +1,5 @@
-// `npm run engines`: the whole compliance suite on the engines on array libraries, which `npm test` runs in a short form: in every
-// group, and 1,000 random powers of 256 bits. Takes an hour or so; a part: `npm run engines -- -t "gpujs.*MODP-2048"`.
+// `npm run engines`: the whole compliance suite on the engines on array libraries, which `npm test` runs in a short form: in
+// every group, and 1,000 random powers of 256 bits. Takes about an hour; a part: `npm run engines -- -t "gpujs.*MODP-2048"`.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

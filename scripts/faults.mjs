@@ -1,5 +1,5 @@
-// `npm run faults [-- --repeat N]`: every test of a fault on the wire (test/comms/faults), N times each, and each time it must
-// hold. `npm test` runs them once.
+// `npm run faults [-- --repeat N]`: runs every test of a fault on the wire (test/comms/faults) N times; each run must pass.
+// `npm test` runs them once.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { commandLine, number } from './lib/command.mjs';

@@ -1,7 +1,7 @@
-// npm run gpu -- [options]: everything that can be said of a card, in one command. Builds the library for it, compares every kernel
-// with host lanes bit for bit, runs the engines' compliance suite on it, and measures: rates of instructions, the operations on
-// the card alone and with transfers, beside the limits and the cpu engine. It only orchestrates: kernels/dev/check and
-// `millrace bench gpu` measure. Status 1 where something is wrong, 2 where it cannot run here.
+// npm run gpu -- [options]: checks and measures a card in one command. Builds the library for it, compares every kernel with host
+// lanes bit for bit, runs the engines' compliance suite on it, and measures: rates of instructions, the operations on the card
+// alone and with transfers, beside the limits and the cpu engine. It only orchestrates: kernels/dev/check and
+// `millrace bench gpu` measure. Status 1 if a check fails, 2 if it cannot run here.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,13 +13,13 @@ import { DRIVER_MIN, findCard, runnableTarget } from './lib/card.mjs';
 import { commandLine, number, someOf } from './lib/command.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-/** One card, the same for every step: the engine would take all. Without colours: what they print is kept in logs. */
+/** One card, the same for every step: the engine would take all. Without colours: the output is kept in logs. */
 const ENVIRONMENT = { CUDA_VISIBLE_DEVICES: '0', ...process.env, NO_COLOR: '1' };
 const say = (text) => process.stderr.write(`millrace: ${text}\n`);
 
-/** Of the time that is left after the build: what the check may take, and the compliance suite at most. */
+/** Shares of the time left after the build: for the check, and the limit of the compliance suite. */
 const SHARES = { check: 0.35, compliance: 0.3 };
-/** What the benchmark takes beyond its own count: engines that open and close. */
+/** Time of the benchmark beyond its own count: engines that open and close. */
 const MARGIN_MINUTES = 0.25;
 
 class CannotRun extends Error {
@@ -55,7 +55,7 @@ const readOptions = () =>
     .parse()
     .opts();
 
-/** Runs a program with its output on standard error; its status, null where it was ended after `minutes`. */
+/** Runs a program with its output on standard error; returns its status, null if it was ended after `minutes`. */
 function runProgram(command, args, minutes, env = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
@@ -70,7 +70,7 @@ function runProgram(command, args, minutes, env = {}) {
   });
 }
 
-/** The library for this machine's card, built where it is not there. @throws CannotRun */
+/** The library for this machine's card, built if it is missing. @throws CannotRun */
 async function libraryForCard() {
   const nvcc = findNvcc();
   const { target, why } = findCard(nvcc);
@@ -88,7 +88,7 @@ async function libraryForCard() {
   return buildCuda(root, nvcc, { targets: [runnable] });
 }
 
-/** The library finds a card that it can use, or says why not: the driver may be too old for it. @throws CannotRun */
+/** Checks that the library finds a usable card; otherwise gives its reason: the driver may be too old for it. @throws CannotRun */
 async function requireCard(library) {
   const { probeCards } = await import(join(root, 'dist/engine/cuda/library.js'));
   const { namedGroup } = await import(join(root, 'dist/math/group.js'));
@@ -98,19 +98,19 @@ async function requireCard(library) {
   say(`on ${devices[0]}`);
 }
 
-/** kernels/dev/check; its report's file, undefined where it wrote none. */
+/** Runs kernels/dev/check; returns the file of its report, undefined if it wrote none. */
 async function check(library, directory, minutes, { quick, widths, batches }) {
   const file = join(directory, 'check.json');
   const sizes = [...(widths ? ['--bits', widths] : []), ...(batches ? ['--batches', batches] : [])];
   const args = ['--json', file, '--minutes', minutes.toFixed(3), ...(quick ? ['--quick'] : []), ...sizes];
   say(`the kernels against host lanes, and on the card alone: up to ${minutes.toFixed(1)} minutes …`);
-  // A card that hangs must not take the rest with it; the program ends by itself well before.
+  // A card that hangs must not stop the rest; the program normally ends by itself well before.
   const status = await runProgram(checkOf(library), args, 1.2 * minutes + 0.5);
   if (status !== 0) say(`error: the check ended with status ${status}`);
   return { report: existsSync(file) ? file : undefined, failed: status !== 0 };
 }
 
-/** The compliance suite through the engine; how many tests passed and failed. */
+/** Runs the compliance suite through the engine; returns the numbers of passed and failed tests. */
 async function compliance(library, directory, minutes, widths) {
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
   if (!existsSync(vitest)) {
@@ -134,7 +134,7 @@ async function compliance(library, directory, minutes, widths) {
     return { passed: 0, failed: 1 };
   }
   const { numPassedTests, numFailedTests, numFailedTestSuites } = JSON.parse(readFileSync(file, 'utf8'));
-  // A suite that cannot even open the engine has no tests that could fail.
+  // A suite that cannot open the engine has no tests that could fail.
   const failed = Math.max(numFailedTests, numFailedTestSuites > 0 || numPassedTests === 0 ? 1 : 0);
   return { passed: numPassedTests, failed };
 }

@@ -1,6 +1,6 @@
-// npm run kernels -- [--json] [--targets sm_80,sm_90] [--seed N]: everything that can be said of the CUDA kernels without a
-// card. Compiles them for all targets where nvcc is, prints what each takes and how many instructions it issues, and runs them
-// on host lanes against BigInt. Ends with status 1 if anything is out of its bounds.
+// npm run kernels -- [--json] [--targets sm_80,sm_90] [--seed N]: checks of the CUDA kernels that need no card. Compiles them for
+// all targets if nvcc is installed, prints the resources and the number of issued instructions of each, and runs them on host
+// lanes against BigInt. Ends with status 1 if any value is out of its limits.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -13,7 +13,7 @@ import { commandLine, number, someOf } from './lib/command.mjs';
 import { findCompiler } from './native.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-/** What a kernel of the batch operations may use, so that a multiprocessor holds at least twelve warps. */
+/** Limit of registers of a batch kernel, so that a multiprocessor holds at least twelve warps. */
 const REGISTERS_MAX = 168;
 /** Kernels that may keep a few bytes on the stack: they do not run per element, or wait for memory anyway. */
 const MAY_SPILL = /^(PowShared|MultiExp|TableEntries|TableRows|Fold|InvertDown|InvertUp) /;
@@ -41,7 +41,7 @@ async function inParallel(jobs) {
   return results;
 }
 
-/** Faults of the compiled kernels, in words. */
+/** Descriptions of compiled kernels that exceed limits. */
 function outOfBounds(compiled) {
   return compiled.flatMap(({ target, kernels }) =>
     kernels.flatMap(({ name, registers, spillStores, spillLoads }) => {
@@ -110,7 +110,7 @@ async function main() {
       Object.assign(result, {
         nvcc: true,
         targets: [...targets, PTX],
-        // Of the kernels whose every instruction counts; the others are listed by themselves.
+        // Only kernels in which every instruction counts; the others are listed separately.
         spillBytes: compiled
           .flatMap(({ kernels }) => kernels)
           .filter(({ name }) => !MAY_SPILL.test(name))

@@ -1,6 +1,6 @@
 // `npm run mutants [-- --only NAME] [--json]`: takes each defence out, one at a time, in a scratch copy of the checkout, and runs
-// the test that must then fail. A mutant survives where that test passes without its defence; it is stale where its patch
-// does not apply, does not compile, or where its test is not found or does not pass with the defence in place.
+// the test that must then fail. A mutant survives if that test passes without its defence; it is stale if its patch does not
+// apply or does not compile, or if its test is not found or does not pass with the defence in place.
 import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ import { eachOf } from './lib/compile.mjs';
 import { readMutants } from './lib/mutants.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-/** A test that hangs without its defence counts as failed after this time. */
+/** Time after which a test that hangs without its defence counts as failed. */
 const RUN_MS_MAX = 300_000;
 const say = (text) => process.stderr.write(`${text}\n`);
 
@@ -23,7 +23,7 @@ const readOptions = () =>
     .parse()
     .opts();
 
-/** A copy of what git knows or would take, with the build; dependencies are shared. */
+/** Makes a copy of all files that git tracks or would add, with the build; dependencies are shared. */
 function scratchCopy(directory) {
   const listed = spawnSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], { cwd: root, encoding: 'utf8' });
   if (listed.status !== 0) throw new Error(`git ls-files: ${listed.stderr}`);
@@ -36,7 +36,7 @@ function scratchCopy(directory) {
   return directory;
 }
 
-/** The build as it is with all defences: stamps in it say what it was made of, so that only what a patch touches is made again. */
+/** Copies the build with all defences: its stamps record its inputs, so that only parts that a patch changes are built again. */
 function copyBuild(directory) {
   for (const built of ['dist', 'build']) {
     rmSync(join(directory, built), { recursive: true, force: true });
@@ -44,7 +44,7 @@ function copyBuild(directory) {
   }
 }
 
-/** Runs a command; its status and the end of what it said. Killed with its children after RUN_MS_MAX. */
+/** Runs a command; returns its status and the end of its output. Kills it with its children after RUN_MS_MAX. */
 function run(command, args, cwd) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
@@ -64,7 +64,10 @@ function run(command, args, cwd) {
 
 const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
-/** The named tests of a file: what vitest says of each. Undefined where the file does not load. */
+/**
+ * Runs the named tests of a file; returns vitest's results: `broken` is the error of a file that does not load, `hung` a run
+ * without a report.
+ */
 async function testsOf(directory, { test, name }) {
   const report = join(directory, `report-${process.pid}.json`);
   rmSync(report, { force: true });
@@ -74,7 +77,7 @@ async function testsOf(directory, { test, name }) {
     ['node_modules/vitest/vitest.mjs', 'run', test, '-t', escaped(name), ...reporters],
     directory,
   );
-  // No report is written where the run was killed: with a defence out, that is a failure like any other.
+  // A killed run writes no report: with a defence out, that is a failure like any other.
   if (!existsSync(report)) return { hung: true, said };
   const { testResults } = JSON.parse(readFileSync(report, 'utf8'));
   rmSync(report);
@@ -91,7 +94,7 @@ async function build({ build: kind }, directory) {
   return status === 0 ? undefined : said;
 }
 
-/** One mutant, from a clean scratch copy and back to it. */
+/** Plays one mutant, from a clean scratch copy and back to it. */
 async function play(mutant, directory) {
   const git = (...args) => spawnSync('git', ['apply', ...args, mutant.path], { cwd: directory, encoding: 'utf8' });
   const before = await testsOf(directory, mutant);

@@ -1,5 +1,5 @@
-// Builds the native CPU library from native/ with whatever C++ compiler the machine has; called by setup.mjs. Nothing is
-// downloaded, no Node.js header is needed: it is a plain shared library behind kernels/api.h, loaded by koffi.
+// Builds the native CPU library from native/ with the machine's C++ compiler; called by setup.mjs. Nothing is downloaded, no
+// Node.js header is needed: it is a plain shared library behind kernels/api.h, loaded by koffi.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -9,7 +9,7 @@ import { compileOnce, eachOf, HARDENING, LINK_HARDENING } from './lib/compile.mj
 export const LIBRARY = 'build/native/libmillrace_cpu.so';
 
 const COMMON = ['-std=c++17', '-O3', '-fPIC', '-Wall', '-Wextra', '-fvisibility=hidden'];
-// GCC 12 takes the undefined sources inside its own AVX-512 intrinsics for ours.
+// GCC 12 attributes the undefined sources inside its own AVX-512 intrinsics to our code.
 const QUIET = ['-Wno-uninitialized', '-Wno-maybe-uninitialized'];
 const IFMA = ['-mavx512f', '-mavx512bw', '-mavx512ifma', '-mavx512vbmi', '-mbmi2'];
 
@@ -17,7 +17,7 @@ const IFMA = ['-mavx512f', '-mavx512bw', '-mavx512ifma', '-mavx512vbmi', '-mbmi2
 function units() {
   const plain = ['dispatch', 'inverse', 'portableGroup'].map((name) => ({ name, source: `${name}.cpp`, flags: [] }));
   if (process.arch !== 'x64') return plain;
-  // One unit per size, so that they compile side by side.
+  // One unit per size, so that they compile in parallel.
   const sizes = [20, 40, 60, 80, 160].map((limbs) => ({
     name: `ifmaGroup${limbs}`,
     source: 'ifmaGroup.cpp',
@@ -26,7 +26,7 @@ function units() {
   return [...sizes.reverse(), ...plain];
 }
 
-/** The first C++ compiler that answers; undefined where there is none. */
+/** The first C++ compiler that answers; undefined if there is none. */
 export function findCompiler() {
   for (const name of [process.env.CXX, 'c++', 'g++', 'clang++']) {
     if (name && spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0) return name;
@@ -35,8 +35,8 @@ export function findCompiler() {
 }
 
 /**
- * Compiles and links. `extra`: flags for every unit and the link (sanitizers). Returns undefined where it worked, else
- * what the compiler said.
+ * Compiles and links. `extra`: flags for every unit and the link (sanitizers). Returns undefined on success, else the compiler's
+ * messages.
  */
 export async function buildNative(root, compiler, library = LIBRARY, extra = []) {
   const directory = join(root, library, '..');
@@ -46,16 +46,16 @@ export async function buildNative(root, compiler, library = LIBRARY, extra = [])
   try {
     await eachOf(all, cpus().length, (unit) => {
       const args = [...COMMON, ...HARDENING, ...QUIET, ...unit.flags, ...extra];
-      // Of compilers that we do not know, a warning is no reason to have no library.
+      // A warning of an unknown compiler is no reason to have no library.
       return compileOnce(root, compiler, args, join(root, 'native', unit.source), object(unit), { mayWarn: true });
     });
   } catch (error) {
     return error.message.slice(0, 2000);
   }
-  // Linked beside and put in place: a process that has the old one loaded keeps it.
+  // Linked to another file and then renamed: a process that has loaded the old one keeps it.
   const fresh = join(root, `${library}.new`);
-  // The plain units first: of an inline function that several units hold, the linker keeps the first, and that one must not
-  // need AVX-512 where the portable path calls it.
+  // The plain units first: of an inline function in several units the linker keeps the first, and that one must not need AVX-512
+  // if the portable path calls it.
   const objects = all.map(object).reverse();
   const link = spawnSync(compiler, ['-shared', ...LINK_HARDENING, ...extra, ...objects, '-o', fresh]);
   if (link.status !== 0) return String(link.stderr ?? link.error).slice(0, 2000);

@@ -1,4 +1,5 @@
-// The bill of materials of what is installed with the package: build/sbom.json, in CycloneDX. Fails where it misses a dependency.
+// The bill of materials of the packages installed with this one: build/sbom.json, in CycloneDX. Fails if a dependency is missing
+// in it.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ const args = ['sbom', '--sbom-format', 'cyclonedx', '--omit', 'dev'];
 const { status, stdout, stderr } = spawnSync('npm', args, { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 28 });
 if (status !== 0) throw new Error(`npm sbom: ${stderr}`);
 const sbom = JSON.parse(stdout);
-// npm takes the folder's name.
+// npm uses the folder's name.
 sbom.metadata.component.name = name;
 const listed = new Map(sbom.components.map((component) => [component.name, component.version]));
 const missing = Object.entries(dependencies).filter(([dependency, version]) => listed.get(dependency) !== version);

@@ -1,6 +1,6 @@
-// What `npm start` and `npm test` run first: installs the dependencies if the lockfile changed since the last install,
-// and compiles if a source changed since the last build. Plain Node.js, because nothing is installed yet when it runs.
-// Options: --force compiles even where nothing changed.
+// First step of `npm start` and `npm test`: installs the dependencies if the lockfile changed since the last install, and
+// compiles if a source changed since the last build. Plain Node.js, because nothing is installed yet when it runs. Options:
+// --force compiles even if nothing changed.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { buildNative, findCompiler } from './native.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const force = process.argv.includes('--force');
-/** Where a build goes before it is put in place. */
+/** Directory of a build before it is put in place. */
 const FRESH = 'dist.new-';
 const say = (text) => process.stderr.write(`millrace: ${text}\n`);
 
@@ -40,7 +40,7 @@ function hashOf(paths) {
   return hash.update(process.version.split('.')[0]).digest('hex');
 }
 
-/** Runs `work` unless `stampFile` says that it was done for these very inputs. */
+/** Runs `work` unless `stampFile` records that it was done for the same inputs. */
 function whenStale(stampFile, stamp, what, work, always = false) {
   const path = join(root, stampFile);
   if (!always && existsSync(path) && readFileSync(path, 'utf8') === stamp) return;
@@ -53,7 +53,7 @@ function whenStale(stampFile, stamp, what, work, always = false) {
   say(`done in ${((Date.now() - startedMs) / 1000).toFixed(1)} s`);
 }
 
-/** Removes what interrupted or failed builds left. */
+/** Removes the remains of interrupted or failed builds. */
 function clean() {
   for (const entry of readdirSync(root)) {
     if (entry.startsWith(FRESH)) rmSync(join(root, entry), { recursive: true, force: true });
@@ -61,7 +61,7 @@ function clean() {
 }
 
 function run(command, args) {
-  // Standard output belongs to the command that follows (its --json line): everything said here goes to standard error.
+  // Standard output belongs to the command that follows (its --json line): all output here goes to standard error.
   const result = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
   if (result.status === 0) return;
   clean();
@@ -79,7 +79,7 @@ whenStale(
   hashOf([...filesUnder('src'), 'tsconfig.json', 'package-lock.json']),
   'compiling TypeScript …',
   () => {
-    // Compiled beside and then put in place, so that a failing or interrupted build leaves the last good one.
+    // Compiled to another directory and then renamed, so that a failing or interrupted build keeps the last good one.
     const fresh = `${FRESH}${process.pid}`;
     run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json', '--outDir', fresh]);
     rmSync(join(root, 'dist'), { recursive: true, force: true });
@@ -88,7 +88,7 @@ whenStale(
   force,
 );
 
-/** The native library is a matter of speed: without a compiler, or where it does not compile, other engines compute. */
+/** Builds the native library, which is optional: without a compiler, or if it does not compile, other engines compute. */
 async function native() {
   const stampFile = join(root, 'build/native/.stamp');
   const compiler = findCompiler();
@@ -105,7 +105,7 @@ async function native() {
   const startedMs = Date.now();
   const error = await buildNative(root, compiler);
   mkdirSync(join(stampFile, '..'), { recursive: true });
-  // Also where it failed: the same sources and compiler would only fail again.
+  // Also after a failure: the same sources and compiler would only fail again.
   writeFileSync(stampFile, stamp);
   if (error) say(`the native library does not compile here, other engines are used: ${error}`);
   else say(`done in ${((Date.now() - startedMs) / 1000).toFixed(1)} s`);

@@ -1,6 +1,6 @@
-// What `npm test` runs, once scripts/setup.mjs has installed and compiled what was missing: lint, types of the tests, tests.
-// Stops at the first that fails. With arguments it hands them to vitest and runs nothing else:
-// `npm test -- test/comms`, `npm test -- -t "windows"`.
+// The command `npm test`, after scripts/setup.mjs has installed and compiled missing parts: lint, types of the tests, tests.
+// Stops at the first failure. With arguments it passes them to vitest and runs nothing else: `npm test -- test/comms`,
+// `npm test -- -t "windows"`.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const args = process.argv.slice(2);
 const say = (text) => process.stderr.write(`millrace: ${text}\n`);
 
-/** Runs a script of node_modules with this very Node.js; true where it succeeded. */
+/** Runs a script of node_modules with this Node.js; returns true if it succeeded. */
 function succeeds(what, script, options) {
   say(what);
   const command = [join(root, 'node_modules', script), ...options];
@@ -26,11 +26,11 @@ function stop(what, remedy) {
   process.exit(1);
 }
 
-/** What the JSON report counts, undefined where vitest wrote none. */
+/** Counts of the JSON report, undefined if vitest wrote none. */
 function countsOf(report) {
   try {
     const { numPassedTests, numFailedTests, numFailedTestSuites } = JSON.parse(readFileSync(report, 'utf8'));
-    // A file that does not even load has no tests that could fail: it counts as one.
+    // A file that does not load has no tests that could fail: it counts as one.
     return { passed: numPassedTests, failed: Math.max(numFailedTests, numFailedTestSuites > 0 ? 1 : 0) };
   } catch {
     return undefined;

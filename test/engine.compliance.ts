@@ -1,5 +1,5 @@
-// The one suite that every engine must pass: each operation against the BigInt catalogue, bit for bit, on random and
-// extreme inputs, in every way a caller may pass them; and every refusal. Engines differ in speed only.
+// The suite that every engine must pass: each operation against the BigInt catalogue, bit for bit, on random and extreme inputs,
+// in every way that a caller may pass them; and every refusal. Engines differ in speed only.
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Rng, randomBelow, randomBytes } from '../src/base/rng.js';
@@ -27,7 +27,7 @@ export interface Sizes {
   readonly bases: number;
 }
 
-/** Small groups carry the numbers, large ones show that size changes nothing. */
+/** Small groups carry the bulk of the tests, large ones show that size changes nothing. */
 const SIZES: ReadonlyMap<string, Sizes> = new Map([
   ['TEST-64', { products: 100, powers: 50, inverses: 50, bases: 50 }],
   ['TEST-512', { products: 1000, powers: 1000, inverses: 1000, bases: 1000 }],
@@ -36,10 +36,10 @@ const SIZES: ReadonlyMap<string, Sizes> = new Map([
   ['MODP-4096', { products: 1000, powers: 18, inverses: 20, bases: 20 }],
 ]);
 
-/** MODP-3072 says nothing new of code that takes any size; it is for kernels that are compiled for each. */
+/** MODP-3072 adds nothing for code that takes any size; it is for kernels that are compiled for each size. */
 const ANY_SIZE = [...SIZES.keys()].filter((name) => name !== 'MODP-3072');
 
-/** `groups`: those that the engine knows, where it does not know all; `most`: sizes above are cut, for slow engines. */
+/** `groups`: the groups that the engine supports, if not all; `most`: limit of the sizes above, for slow engines. */
 export function engineCompliance(name: string, open: OpenForTest, groups = ANY_SIZE, most = Infinity): void {
   for (const [groupName, full] of SIZES) {
     if (!groups.includes(groupName)) continue;
@@ -61,7 +61,7 @@ export function engineCompliance(name: string, open: OpenForTest, groups = ANY_S
       foldTests(harness);
       it('computes every operation by its formula', () => selfCheck(harness.engine, harness.rng));
       if (groupName === 'TEST-64') propertyTests(harness);
-      // Types are the same in all groups; in the largest one a batch can be too large for a buffer.
+      // Types are the same in all groups; in the largest one a batch can exceed a buffer.
       if (groupName === (groups.includes('MODP-4096') ? 'MODP-4096' : groups[0])) typeTests(harness);
       if (groupName === 'TEST-512' || !groups.includes('TEST-512')) refusalTests(harness);
     });
@@ -76,7 +76,7 @@ export interface Harness {
   readonly rng: Rng;
   /** `count` elements, the first of them 1, q and 2. */
   readonly elements: (count: number) => Uint8Array;
-  /** `count` exponents of a length, the first of them 0, 1, and the largest there is. */
+  /** `count` exponents of a length, the first of them 0, 1, and the maximum. */
   readonly exponents: (count: number, bytes: number) => Uint8Array;
 }
 
@@ -111,14 +111,14 @@ function shuffled(rng: Rng, count: number): Uint32Array {
   return out;
 }
 
-/** The same bytes in memory of their own, at an odd offset: what a socket gives. */
+/** The same bytes in private memory, at an odd offset, like those from a socket. */
 function unshared(bytes: Uint8Array): Uint8Array {
   const out = new Uint8Array(bytes.length + 1).subarray(1);
   out.set(bytes);
   return out;
 }
 
-/** The same bytes in shared memory, but not at a word boundary. */
+/** The same bytes in shared memory, not at a word boundary. */
 function unaligned(bytes: Uint8Array): Uint8Array {
   const out = new Uint8Array(new SharedArrayBuffer(bytes.length + 3)).subarray(3);
   out.set(bytes);
@@ -162,7 +162,7 @@ function productTests(harness: Harness): void {
     operand.release();
   });
 
-  it('takes slices of prepared operands, of slices too', async () => {
+  it('takes slices of prepared operands, also of slices', async () => {
     const [a, b] = [elements(4), elements(20)];
     const operand = await harness.engine.prepare(b);
     const slice = operand.slice(5, 15).slice(3, 7);
@@ -173,7 +173,7 @@ function productTests(harness: Harness): void {
     operand.release();
   });
 
-  it('takes memory that is not shared or not aligned, and writes where it is told', async () => {
+  it('takes memory that is not shared or not aligned, and writes to the given output', async () => {
     const [a, b, source] = [elements(7), elements(7), shuffled(rng, 7)];
     const truth = operations.mulGather.reference(group, { a: read(a), source, b: read(b), width: 1 });
     for (const make of [unshared, unaligned]) {
@@ -195,7 +195,7 @@ function productTests(harness: Harness): void {
 function powerTests(harness: Harness): void {
   const { group, sizes, elements, exponents } = harness;
   const read = (batch: Uint8Array) => toBigints(group, batch);
-  /** Exponent lengths: odd, short, as long as an element, the longest. Large groups: few, the reference is slow. */
+  /** Exponent lengths: odd, short, as long as an element, the longest. Large groups: few, because the reference is slow. */
   const large = group.bits > 1024;
   const lengths = [1, 5, 33, group.elementBytes, 2 * group.elementBytes].filter((bytes) => !large || bytes < 100);
 

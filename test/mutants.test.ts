@@ -1,5 +1,5 @@
-// Each mutant (test/mutants/*.patch) takes one defence out. `npm run mutants` shows that its test then fails; here they are held
-// to apply, so that none goes stale unseen.
+// Each mutant (test/mutants/*.patch) takes one defence out. `npm run mutants` runs the test that must then fail; this file checks
+// that every patch still applies.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,11 +24,11 @@ describe('mutants', () => {
     expect([status, stderr]).toEqual([0, '']);
   });
 
-  it('name a test file that is there', () => {
+  it('name a test file that exists', () => {
     for (const { id, test } of mutants) expect([id, existsSync(join(root, test))]).toEqual([id, true]);
   });
 
-  it('touch no test: a defence is taken out of the product', () => {
+  it('change no test: each takes a defence out of the product', () => {
     for (const { id, path } of mutants) {
       const touched = [...readFileSync(path, 'utf8').matchAll(/^\+\+\+ b\/(\S+)/gm)].map(([, file]) => file!);
       expect([id, touched.filter((file) => file.startsWith('test/'))]).toEqual([id, []]);

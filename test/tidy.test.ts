@@ -1,5 +1,5 @@
-// The order of the house, as tests: which room may import which, no cycles, no dead files, files and functions of a size to be
-// read in one go, and nothing in src that has no business there.
+// Rules of the source tree, as tests: which room may import which, no cycles, no dead files, limits of files and functions that
+// can be read in one go, and patterns that src must not contain.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,7 @@ import { describe, expect, it } from 'vitest';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const src = join(root, 'src');
 
-/** Rooms from the ground up (the list of the design): a room imports itself and rooms before it. */
+/** Rooms from the lowest up, in the order of the design: a room imports itself and rooms before it. */
 const ROOMS: readonly string[] = [
   'base',
   'math',
@@ -28,15 +28,15 @@ const ROOMS: readonly string[] = [
   'dashboard',
   'cli',
 ];
-/** Files of a room that stand for themselves: each loads a library that not everybody who needs the room needs. */
+/** Files that other rooms import beside a room's index.ts: each loads a library that not every importer of the room needs. */
 const OWN_FACES = ['base/log.ts', 'base/metrics.ts', 'base/store.ts'];
-/** Beside its face and its folders. */
+/** Limit of files in a folder, besides its index.ts and its subfolders. */
 const FOLDER_FILES_MAX = 12;
 const FILE_LINES_MAX = 800;
 const FUNCTION_LINES_MAX = 70;
-/** Non-null assertions in a room whose steps hand on values. */
+/** Limit of non-null assertions in a room that passes values from step to step. */
 const ASSERTED_MAX = 3;
-/** Where a process begins; the worker is loaded by its path. */
+/** Entry points; the worker is loaded by its path. */
 const ENTRIES = ['cli/main.ts', 'index.ts', 'engine/pool/worker.ts'];
 
 interface SourceFile {
@@ -84,7 +84,7 @@ const isGenerated = (path: string) => path.startsWith('transport/proto/generated
 const roomOf = (path: string): string | undefined =>
   path.includes('/') ? path.slice(0, path.indexOf('/')) : undefined;
 
-/** Names that a file takes from other files, each as `path name`. */
+/** Names that a file imports from other files, each as `path name`. */
 function namesFrom(path: string, tree: ts.SourceFile): string[] {
   return tree.statements.flatMap((statement) => {
     const isImport = ts.isImportDeclaration(statement);
@@ -99,7 +99,7 @@ function namesFrom(path: string, tree: ts.SourceFile): string[] {
   });
 }
 
-/** Names that a face hands on. */
+/** Names that an index.ts re-exports. */
 const exportedNames = (tree: ts.SourceFile): string[] =>
   tree.statements.flatMap((statement) =>
     ts.isExportDeclaration(statement) && statement.exportClause && ts.isNamedExports(statement.exportClause)
@@ -107,7 +107,7 @@ const exportedNames = (tree: ts.SourceFile): string[] =>
       : [],
   );
 
-/** Files that a file takes as a whole: by `export *`, or by `import()` when it runs. */
+/** Files that a file imports as a whole: by `export *`, or by `import()` at run time. */
 const wholesFrom = (path: string, tree: ts.SourceFile): string[] => {
   const found: string[] = [];
   const note = (specifier: ts.Expression | undefined) => {
@@ -140,13 +140,13 @@ const declaredExports = (tree: ts.SourceFile): string[] =>
   });
 
 describe('rooms', () => {
-  it('are those of the design, and every file stands in one', () => {
+  it('are those of the design, and every file belongs to one', () => {
     for (const { path } of files) {
       if (path !== 'index.ts') expect([path, ROOMS]).toEqual([path, expect.arrayContaining([roomOf(path)])]);
     }
   });
 
-  it('import only themselves and rooms above them in the list, for types, too', () => {
+  it('import only themselves and rooms before them in the list, also for types', () => {
     const broken = files.flatMap(({ path, imports }) => {
       const room = roomOf(path);
       if (room === undefined) return [];
@@ -157,7 +157,7 @@ describe('rooms', () => {
     expect(broken).toEqual([]);
   });
 
-  it('import of other rooms nothing but their faces', () => {
+  it('import only the index of other rooms', () => {
     const isFace = (path: string) =>
       path.endsWith('/index.ts') || OWN_FACES.includes(path) || isGenerated(path) || roomOf(path) === undefined;
     const broken = files.flatMap(({ path, imports }) =>
@@ -168,7 +168,7 @@ describe('rooms', () => {
     expect(broken).toEqual([]);
   });
 
-  it('have faces that offer nothing that nobody uses', () => {
+  it('have no unused exports in an index', () => {
     const used = new Set(files.flatMap(({ path, tree }) => namesFrom(path, tree)));
     const idle = files
       .filter(({ path }) => path.endsWith('/index.ts'))
@@ -187,7 +187,7 @@ describe('rooms', () => {
 });
 
 describe('folders', () => {
-  it(`have at most ${FOLDER_FILES_MAX} files beside their face`, () => {
+  it(`have at most ${FOLDER_FILES_MAX} files besides their index`, () => {
     const counts = new Map<string, number>();
     for (const { path } of files) {
       if (!path.endsWith('/index.ts')) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
@@ -197,7 +197,7 @@ describe('folders', () => {
 });
 
 describe('files', () => {
-  it('import each other without cycles, of types neither', () => {
+  it('import each other without cycles, also for types', () => {
     const done = new Set<string>();
     const cycles: string[] = [];
     const visit = (path: string, way: readonly string[]): void => {
@@ -215,7 +215,7 @@ describe('files', () => {
     expect(cycles).toEqual([]);
   });
 
-  it('are all reached from where a process begins: none is dead', () => {
+  it('are all reachable from an entry point', () => {
     const entries = ENTRIES.filter((path) => byPath.has(path));
     const reached = new Set<string>();
     const visit = (path: string): void => {
@@ -228,7 +228,7 @@ describe('files', () => {
     expect(files.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([]);
   });
 
-  it('export nothing that nobody uses', () => {
+  it('have no unused exports', () => {
     const tests = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' }).map((path) =>
       join('test', path),
     );
@@ -250,8 +250,8 @@ describe('files', () => {
     expect(idle).toEqual([]);
   });
 
-  it('begin with a comment that says what they are for', () => {
-    // A program's first line may be for the shell.
+  it('begin with a comment that states their purpose', () => {
+    // The first line of a program may be a shebang.
     const silent = files.filter(({ text }) => !/^(#!.*\n)?(\/\/ \S.{20,}|\/\*\*?[\s*]+\S.{20,})/.test(text));
     expect(silent.map(({ path }) => path)).toEqual([]);
   });
@@ -279,7 +279,7 @@ describe('files', () => {
   });
 });
 
-/** Places in code (never in comments or text) where `find` holds. */
+/** Places in code (not in comments or strings) for which `find` is true. */
 function places(find: (node: ts.Node, tree: ts.SourceFile) => boolean, but: (path: string) => boolean = () => false) {
   const found: string[] = [];
   for (const { path, tree } of files) {
@@ -295,14 +295,14 @@ function places(find: (node: ts.Node, tree: ts.SourceFile) => boolean, but: (pat
 
 const COMMENT = /\/\/ \S|\/\*\*? ?\S/;
 
-/** Throws, or has a comment within. */
+/** True if the node throws or contains a comment. */
 function isExplained(node: ts.Node, tree: ts.SourceFile): boolean {
   const doesThrow = (inner: ts.Node): boolean =>
     ts.isThrowStatement(inner) || (ts.forEachChild(inner, doesThrow) ?? false);
   return doesThrow(node) || COMMENT.test(node.getText(tree));
 }
 
-/** Has a comment directly before its statement. */
+/** True if a comment stands directly before the node's statement. */
 function isCommented(node: ts.Node, tree: ts.SourceFile): boolean {
   let statement = node;
   while (!ts.isStatement(statement) && statement.parent) statement = statement.parent;
@@ -344,20 +344,20 @@ describe('src', () => {
     expect(places((node) => node.kind === ts.SyntaxKind.AnyKeyword)).toEqual([]);
   });
 
-  /** `x!`, and `x!: T`: said to be there, and not shown to be. */
+  /** `x!` and `x!: T`: asserted, not checked. */
   const isAsserted = (node: ts.Node): boolean =>
     ts.isNonNullExpression(node) ||
     ((ts.isPropertyDeclaration(node) || ts.isVariableDeclaration(node)) && node.exclamationToken !== undefined);
 
   it.each(['round', 'scheduler'])(
-    `hands values from step to step in %s: at most ${ASSERTED_MAX} are only said to be there by then`,
+    `passes values from step to step in %s: at most ${ASSERTED_MAX} non-null assertions`,
     (room) => {
       const asserted = places(isAsserted, (path) => roomOf(path) !== room);
       expect(asserted.length > ASSERTED_MAX ? asserted : []).toEqual([]);
     },
   );
 
-  it('knows what is only said to be there when it sees it', () => {
+  it('recognizes non-null assertions', () => {
     const count = (text: string) => {
       let found = 0;
       const visit = (node: ts.Node): void => {
@@ -371,12 +371,12 @@ describe('src', () => {
     expect(count("if (!a && a !== b) throw '!'; // a!\nclass E { f?: number; g = !h; }")).toBe(0);
   });
 
-  it('leaves nothing to do, and nothing to ignore', () => {
+  it('has no TODO mark and no suppression of a check', () => {
     const marks = /\b(TODO|FIXME|XXX|HACK)\b|@ts-(ignore|nocheck|expect-error)|biome-ignore/;
     expect(files.filter(({ text }) => marks.test(text)).map(({ path }) => path)).toEqual([]);
   });
 
-  it('catches nothing in silence: a catch rethrows, takes the error, or says in a word why nothing is lost', () => {
+  it('has no silent catch: it rethrows, takes the error, or comments on why nothing is lost', () => {
     const isSilent = (node: ts.Node, tree: ts.SourceFile): boolean => {
       if (ts.isCatchClause(node)) return !node.variableDeclaration && !isExplained(node.block, tree);
       if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return false;
@@ -398,7 +398,7 @@ describe('src', () => {
     expect(planted('a().catch((error) => log(error));')).toBe(false);
   });
 
-  it('names no place on a machine', () => {
+  it('contains no absolute path', () => {
     const places = /["'`](\/(home|root|Users|work|tmp|var|opt|usr)\/|[A-Z]:\\)/;
     expect(files.filter(({ text }) => places.test(text)).map(({ path }) => path)).toEqual([]);
   });
@@ -435,7 +435,7 @@ describe('metrics', () => {
     expect(words.filter((word) => REVEALING.test(word))).toEqual([]);
   });
 
-  it('are named in small letters, with their unit last', () => {
+  it('are named in lower-case words, joined by underscores or in camel case', () => {
     for (const word of metricWords()) expect(word).toMatch(/^[a-z]+([_A-Z]?[a-z]+)*$/);
   });
 });

@@ -1,5 +1,5 @@
-// One word for one thing: words that the house does not use any more, sentences that a newcomer reads twice, and the glossary, each
-// term of which occurs in the code that it is the glossary of.
+// One word for one thing: names that a better word has replaced, sentences that are hard to parse, and the glossary, each term of
+// which must occur in the code.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Words of names that say something else than the glossary, or nothing to a newcomer, and what stands in their place. */
+/** Words in names that contradict the glossary or say nothing to a newcomer, each with its replacement. */
 const NAMES: Readonly<Record<string, string>> = {
   aftermath: 'outcome inquiry',
   care: 'warm-up',
@@ -34,9 +34,9 @@ const NAMES: Readonly<Record<string, string>> = {
   standsBack: 'yields to realtime',
   teamDraw: 'sortition',
 };
-/** Plain words that end so. */
+/** Plain words with this ending. */
 const OF = ['indexOf', 'lastIndexOf', 'oneOf', 'listOf', 'valueOf'];
-/** How no sentence begins: its subject is hidden. */
+/** Beginnings of sentences that hide the subject. */
 const BEGINNINGS = /(?:^|[.:;!?] |\* |\/\/ |\| |- |\*\*|['"`])(Whoever|What is|Who does not|Whom)\b/gm;
 
 /** A comment that begins as a question and asks none. */
@@ -64,7 +64,7 @@ function declared(path: string): string[] {
   return names;
 }
 
-/** What a name calls its functions, methods and constants that are functions. */
+/** Names of the functions, methods and function constants that a file declares. */
 function functionsIn(path: string): string[] {
   const names: string[] = [];
   const visit = (node: ts.Node): void => {
@@ -82,7 +82,7 @@ function functionsIn(path: string): string[] {
 }
 
 describe('names', () => {
-  it('use no word that has a better one', () => {
+  it('use no word that has a replacement', () => {
     const banned = new Map(
       Object.entries(NAMES).flatMap(([word, better]) => [
         [word, better],
@@ -105,7 +105,7 @@ describe('names', () => {
     expect([...found, ...inFiles]).toEqual([]);
   });
 
-  it('of functions are verbs or plain nouns, not whose they are', () => {
+  it('of functions are verbs or plain nouns and do not end in "Of"', () => {
     const found = sources.flatMap((path) =>
       functionsIn(path)
         .filter((name) => name.endsWith('Of') && !OF.includes(name))
@@ -137,7 +137,7 @@ describe('the glossary', () => {
     [...cell!.matchAll(/\*\*(.*?)\*\*/g)].map(([, term]) => term!),
   );
 
-  it('has the words of every part of the house', () => expect(terms.length).toBeGreaterThan(50));
+  it('has more than 50 terms', () => expect(terms.length).toBeGreaterThan(50));
 
   it('has only terms that occur', () => {
     // A term of several words is one name, or several words in a row.
@@ -150,5 +150,5 @@ describe('the glossary', () => {
     expect(terms.filter((term) => !spoken.includes(plain(term)))).toEqual([]);
   });
 
-  it('is what README sends a newcomer to', () => expect(read('README.md')).toContain('(docs/glossary.md)'));
+  it('is linked from the README', () => expect(read('README.md')).toContain('(docs/glossary.md)'));
 });

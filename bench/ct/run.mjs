@@ -1,6 +1,6 @@
-// Does the time of the native library depend on its secrets? Builds dudect.cpp against the library with the machine's
-// compiler, runs it, and prints a table. Exit status 1 where an operation fails, or where a control, which leaks on purpose,
-// passes. Needs an x86-64 CPU (its time stamp counter).
+// Tests if the time of the native library depends on its secrets. Builds dudect.cpp against the library with the machine's
+// compiler, runs it, and prints a table. Exit status 1 if an operation fails, or if a control, which leaks on purpose, passes.
+// Needs an x86-64 CPU (its time stamp counter).
 //
 //   node bench/ct/run.mjs [--bits B] [--samples N] [--power-samples N] [--only TEXT] [--json FILE]
 import { spawn, spawnSync } from 'node:child_process';
@@ -15,7 +15,7 @@ import { commandLine, number } from '../../scripts/lib/command.mjs';
 import { buildNative, findCompiler, LIBRARY } from '../../scripts/native.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-/** Beyond this, two means differ: the bound of the threat list. */
+/** Two means differ beyond this value: the limit of the threat list. */
 const T_MAX = 4.5;
 const MODULI = { 2048: 'modp14', 3072: 'modp15', 4096: 'modp16' };
 
@@ -45,7 +45,7 @@ function readOptions() {
   return { powerSamples: hundredth, ...options, bits: Number(options.bits) };
 }
 
-/** The program, compiled against the library, which is built where it is not there yet. */
+/** Compiles the program against the library, which is built if it is missing. */
 async function build() {
   const compiler = findCompiler();
   if (!compiler) stop('no C++ compiler: install g++');
@@ -65,7 +65,7 @@ async function build() {
   return program;
 }
 
-/** Runs it and hands every line on as it comes. */
+/** Runs the program and passes every line on as it comes. */
 async function measure(program, onLine) {
   const args = ['--bits', bits, '--samples', samples, '--power-samples', powerSamples, '--only', only].map(String);
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -78,8 +78,8 @@ async function measure(program, onLine) {
 const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout?.trim() || null;
 
 /**
- * What a row says. One bound for every operation and every class: that the processor itself may take less time for zeros
- * (`nothing but multiply-adds` shows it) explains a difference, it does not excuse it.
+ * Verdict on a row. One limit for every operation and every class: the processor itself may take less time for zeros
+ * (`nothing but multiply-adds` shows it), which explains a difference but does not excuse it.
  */
 function judge(row) {
   const differs = Math.abs(row.t) >= T_MAX;

@@ -1,11 +1,11 @@
-// What a node's work costs, as `bench/network/costs.ts` measures it and the network simulation reads it: microseconds of CPU for
-// every piece of work of DESIGN's phases, on one machine that is named. A piece has a price per call and a price per unit, so that
+// Costs of a node's work, as `bench/network/costs.ts` measures them and the network simulation reads them: microseconds of CPU
+// for every piece of work of DESIGN's phases, on one named machine. A piece has a price per call and a price per unit, so that
 // sixty-four slots and a thousand are both right.
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { MixError } from '../../src/base/errors.js';
 
-/** Done by the engine's workers; a unit is an element, a power or a base. */
+/** Work of the engine's workers; a unit is an element, a power or a base. */
 export const ENGINE_WORK = {
   mul: 'a product with a prepared operand',
   mulPlain: 'a product of two plain elements',
@@ -20,7 +20,7 @@ export const ENGINE_WORK = {
   proof: 'the proof of a batch of decryption shares, per slot',
 } as const;
 
-/** Done by the node's one main thread; a unit is a slot, or a message. */
+/** Work of the node's one main thread; a unit is a slot, or a message. */
 export const MAIN_WORK = {
   draw: 'r, s, their exponents and the permutation of a slot',
   takeSingle: 'a slot of one element that came in: range, copy and Merkle leaf',
@@ -39,7 +39,7 @@ export const MAIN_WORK = {
   decode: 'an output decoded, and hashed',
 } as const;
 
-/** What gRPC, TLS and the system take of a node's process, its main thread most of it; a unit is a KiB. */
+/** Work of gRPC, TLS and the system in a node's process, mostly on its main thread; a unit is a KiB. */
 export const TRANSPORT_WORK = {
   messageOut: 'a message to one member, and its acknowledgement',
   messageIn: 'a message that came in',
@@ -52,7 +52,7 @@ export type MainWork = keyof typeof MAIN_WORK;
 export type TransportWork = keyof typeof TRANSPORT_WORK;
 
 const price = z.strictObject({ callUs: z.number().min(0), unitUs: z.number().min(0) });
-/** What n units cost in one call: callUs + n·unitUs. */
+/** Cost of n units in one call: callUs + n·unitUs. */
 export type Price = z.infer<typeof price>;
 
 const pricesOf = <Name extends string>(names: Readonly<Record<Name, string>>) =>
@@ -65,21 +65,21 @@ const costFile = z.strictObject({
   path: z.string(),
   bits: z.int().min(64),
   exponentBits: z.int().min(64),
-  /** Workers of the engine that was measured: what a simulated node has. */
+  /** Workers of the measured engine: a simulated node has as many. */
   threads: z.int().min(1),
-  /** How many samples each price is the median of. */
+  /** Number of samples of which each price is the median. */
   repeat: z.int().min(1),
   engineWork: pricesOf(ENGINE_WORK),
   mainWork: pricesOf(MAIN_WORK),
   transportWork: pricesOf(TRANSPORT_WORK),
-  /** How much longer realtime work takes where all workers precompute, for each operation. */
+  /** Additional time of a realtime operation while all workers precompute. */
   overtakeUs: z.number().min(0),
-  /** Writing a round down, synced: no CPU, but a wait. */
+  /** Writing a round to disk, synced: no CPU, but a wait. */
   reserveUs: z.number().min(0),
 });
 export type CostFile = z.infer<typeof costFile>;
 
-/** @throws MixError INPUT_INVALID naming the file and what is wrong in it */
+/** @throws MixError INPUT_INVALID naming the file and the fault in it */
 export function readCostFile(path: string): CostFile {
   const refuse = (reason: string) => new MixError('INPUT_INVALID', { option: '--engine-cost', file: path, reason });
   let parsed: unknown;

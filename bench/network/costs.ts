@@ -1,6 +1,6 @@
-// What every piece of a node's work costs on this machine, for the network simulation: CPU time of the whole process, main thread and
-// workers together, so that what else the machine does counts little. Each price is a median; a piece that comes in chunks and in
-// batches is measured with both, and the line through the two gives the price of a call and of a unit.
+// Measures the cost of every piece of a node's work on this machine, for the network simulation: CPU time of the whole process,
+// main thread and workers together, so that other load of the machine matters little. Each price is a median; a piece that comes
+// in chunks and in batches is measured with both, and the line through the two gives the price of a call and of a unit.
 //
 //   node --import tsx bench/network/costs.ts [--engine cpu] [--repeat 9] [--json FILE]
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ const CHUNK = 64;
 const BATCH = 1_000;
 /** Pieces that never come in batches. */
 const SINGLE: readonly string[] = ['keyShare', 'verifyShare', 'sign', 'verify', 'engine table'];
-/** A sample is so much CPU time: getrusage tells microseconds, but the kernel counts in ticks of some milliseconds. */
+/** CPU time of a sample: getrusage returns microseconds, but the kernel counts in ticks of some milliseconds. */
 const SAMPLE_US = 60_000;
 const CALLS_MAX = 20_000;
 const BITS = 4096;
@@ -62,7 +62,7 @@ async function pricesOf<Name extends string>(
 ): Promise<Record<Name, Price>> {
   const prices: Partial<Record<Name, Price>> = {};
   for (const name of Object.keys(names) as Name[]) {
-    // Both rooms have a table: one of powers, one of slots.
+    // Both groups have a table: one of powers, one of slots.
     const price = await priceOf(name === 'table' ? `${room} table` : name, makers[name], repeat);
     prices[name] = price;
     process.stderr.write(`${name.padEnd(12)} ${price.callUs} + ${price.unitUs} µs  ${names[name]}\n`);
@@ -70,7 +70,7 @@ async function pricesOf<Name extends string>(
   return prices as Record<Name, Price>;
 }
 
-/** Microseconds on the wall: a disk is waited for. */
+/** Wall time in microseconds: a disk wait takes no CPU. */
 async function reserveUs(repeat: number): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-costs-'));
   const { call, store } = await reserve(directory);
@@ -86,8 +86,8 @@ async function reserveUs(repeat: number): Promise<number> {
 }
 
 /**
- * What realtime work waits for where all workers precompute: microseconds on the wall of an operation of one chunk, on average, beside
- * powers without end, less the processor time that it takes.
+ * Wait of realtime work while all workers precompute: average wall time in microseconds of an operation of one chunk, beside
+ * endless powers, less its own processor time.
  */
 async function overtakeUs(repeat: number, { callUs, unitUs }: Price): Promise<number> {
   const works = engineWorks(engine);
@@ -99,7 +99,7 @@ async function overtakeUs(repeat: number, { callUs, unitUs }: Price): Promise<nu
   let sumUs = 0;
   try {
     for (let i = 0; i < 100 * repeat; i++) {
-      // At any moment of a chunk of precomputation.
+      // At a random moment of a chunk of precomputation.
       await sleep(2 + (i % 8));
       const start = process.hrtime.bigint();
       await realtime();

@@ -1,5 +1,6 @@
-// What it costs a node's process to send and to receive over a real link: gRPC, protobuf, TLS and the system's calls, CPU time of each of
-// two processes that talk over the loopback as nodes do. What a round does with what comes is left out: that has prices of its own.
+// Measures the cost of sending and receiving over a real link: gRPC, protobuf, TLS and system calls, as CPU time of each of two
+// processes that talk over the loopback like nodes. A round's own processing of the bytes is not included: it has prices of its
+// own.
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
 import { once } from 'node:events';
@@ -26,16 +27,16 @@ import { addHandshakeService } from '../../src/transport/serving/handshakeServic
 import { listen } from '../../src/transport/serving/server.js';
 import type { Price, TransportWork } from './costFile.js';
 
-/** How this file is told that it is the receiving process. */
+/** Argument that makes this file the receiving process. */
 const RECEIVER = 'receiver';
 const ADDRESS = '127.0.0.1';
 const KIB = 1_024;
-/** As a node's chunks are: 64 slots of 4096 bits. */
+/** Like a node's chunks: 64 slots of 4096 bits. */
 const CHUNK_KIB = 32;
 const BATCH_KIB = 512;
 const MESSAGE_KIB = 240;
 const IDLE_MS = 120_000;
-/** Until V8 has compiled what there is to compile. */
+/** Calls until V8 has compiled all hot code. */
 const WARM_UP_CALLS = 1_000;
 const CALLS = 150;
 
@@ -47,7 +48,7 @@ async function ownEnd(): Promise<OwnEnd & { readonly facts: EndFacts }> {
   return { key, certificate, facts: { identityKey: toHex(key.publicKey), certificate: certificate.certificate } };
 }
 
-/** Takes whatever comes, and keeps nothing. */
+/** Accepts everything, and keeps nothing. */
 const nobody: LinkReceiver = {
   onMessage: async () => {},
   onBatch: () => ({ chunk: () => {}, end: async () => {} }),
@@ -61,7 +62,7 @@ const cpuUs = (): number => {
   return user + system;
 };
 
-/** The receiving process: says who it is, and how much processor time it has had whenever it is asked. */
+/** The receiving process: sends its identity, and answers every question with its processor time. */
 async function receive(client: EndFacts): Promise<void> {
   const { key, certificate, facts } = await ownEnd();
   const membership = new Membership(0, [asMember(client, `${ADDRESS}:1`)]);
@@ -98,7 +99,7 @@ function batchOf(content: Uint8Array, round: RoundId): BatchSource {
   };
 }
 
-/** CPU µs of a call at both ends: the median of some. */
+/** CPU µs of a call at both ends, the median of several. */
 async function priceAt(
   call: () => Promise<void>,
   child: ChildProcess,
@@ -116,13 +117,13 @@ async function priceAt(
   return [takeMedian(out), takeMedian(into)];
 }
 
-/** The line through two sizes. */
+/** Price per call and per unit, by the line through two sizes. */
 function priceOf(small: number, smallKib: number, large: number, largeKib: number): Price {
   const unitUs = Math.max(0, (large - small) / (largeKib - smallKib));
   return { callUs: significant(Math.max(0, small - smallKib * unitUs)), unitUs: significant(unitUs) };
 }
 
-/** Prices of messages and batches, at the end that sends and at the one that receives; a unit is a KiB. */
+/** Prices of messages and batches, at the sending and the receiving end; a unit is a KiB. */
 export async function transportPrices(repeat: number): Promise<Record<TransportWork, Price>> {
   const { key, certificate, facts } = await ownEnd();
   const child = fork(fileURLToPath(import.meta.url), [RECEIVER]);

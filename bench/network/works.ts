@@ -1,5 +1,5 @@
-// Every piece of work that a node does for a round, made ready to be measured: what is called is what the round calls, with operands
-// of the real shape. Sizes come in pairs, a chunk and a batch, so that a call's own price can be told from its units'.
+// Every piece of a node's work for a round, prepared for measurement: the functions are those that the round calls, with operands
+// of the real shape. Sizes come in pairs, a chunk and a batch, so that a call's own price can be separated from its units'.
 
 import { concat, DIGEST_BYTES, digest, toHex } from '../../src/base/bytes.js';
 import type { BootId, RoundId, SenderId } from '../../src/base/ids.js';
@@ -33,9 +33,9 @@ import { RoundJournal } from '../../src/round/journal.js';
 import { DEFAULT_PARAMS } from '../../src/scheduler/parameters.js';
 import type { EngineWork, MainWork } from './costFile.js';
 
-/** Does a piece of work on so many units, once. */
+/** Does a piece of work once. */
 export type Call = () => unknown;
-/** Draws operands for `units`; what it gives is timed. */
+/** Draws operands for `units`; the returned call is timed. */
 export type Maker = (units: number, priority?: Priority) => Call | Promise<Call>;
 
 const EXPONENT_BYTES = 32;
@@ -51,11 +51,11 @@ const infoOf = (engine: Engine, slots: number): RoundInfo => ({
   team: Array.from({ length: TEAM_SIZE }, () => NODE),
   group: engine.group.name,
   slots,
-  // One chunk, so that a chunk's price is seen.
+  // One chunk, so that the price is that of a chunk.
   chunkSlots: slots,
 });
 
-/** What the engine does, by name. */
+/** Work of the engine, by name. */
 export function engineWorks(engine: Engine): Readonly<Record<EngineWork, Maker>> {
   const { group } = engine;
   const elements = (count: number) => randomElements(systemRng, group, count);
@@ -110,7 +110,7 @@ export function engineWorks(engine: Engine): Readonly<Record<EngineWork, Maker>>
   };
 }
 
-/** A full table of a round of five, with MACs that the first node takes. */
+/** A full table of a round of five, with MACs that the first node accepts. */
 function fullTable(slots: number): { table: SlotEntry[]; secrets: Map<SenderId, SenderSecret> } {
   const senders = Array.from({ length: Math.ceil(slots / 10) }, () => toHex(randomBytes(systemRng, 32)) as SenderId);
   const secrets = new Map(senders.map((sender) => [sender, new SenderSecret(randomBytes(systemRng, 32))]));
@@ -125,7 +125,7 @@ function fullTable(slots: number): { table: SlotEntry[]; secrets: Map<SenderId, 
   return { table, secrets };
 }
 
-/** What the main thread does, by name. */
+/** Work of the main thread, by name. */
 export function mainWorks(engine: Engine): Readonly<Record<MainWork, Maker>> {
   const { group } = engine;
   const elements = (count: number) => randomElements(systemRng, group, count);
@@ -216,7 +216,7 @@ export function mainWorks(engine: Engine): Readonly<Record<MainWork, Maker>> {
   };
 }
 
-/** What a round waits for until it is written down; its time is the disk's, not the processor's. */
+/** A round's wait for its write to disk; the time is the disk's, not the processor's. */
 export async function reserve(directory: string): Promise<{ call: Call; store: Store }> {
   const store = await openLevelStore(directory);
   const roundLog = new RoundJournal(store, 'ab'.repeat(16) as BootId);

@@ -1,5 +1,5 @@
-// What one decision of the scheduler costs with a thousand nodes in the pool, and what ordering a team costs by the shortest ring
-// and by trying all rings, as the xx network does, on the same eight nodes in the same run.
+// Measures the cost of one scheduler decision with a thousand nodes in the pool, and of ordering a team by the shortest ring and
+// by trying all rings, as the xx network does, on the same eight nodes in the same run.
 //
 //   node --import tsx bench/scheduling/main.ts [--nodes N] [--repeat R] [--json FILE]
 import { writeFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ const { nodes, repeat, json } = commandLine('bench/scheduling', 'what a decision
 const rng = new SeededRng('scheduling');
 const ids = Array.from({ length: nodes }, () => deriveNodeId(randomBytes(rng, 32)));
 
-/** A pool of nodes that are all there, with measured round trips to fifty others each. */
+/** A pool of nodes that are all online, with measured round trips to fifty others each. */
 function pool(): SchedulerState {
   let state = initialState('bench', 0, { ...DEFAULT_PARAMS, demandMs: Infinity, stockMin: 200, stockMax: 400 });
   for (const node of ids) {

@@ -1,6 +1,6 @@
-// Jobs for the kernels on host lanes, with their answers by BigInt, which is the truth: every operation at every width and
-// lane count, on numbers that are random, and on numbers made to carry far, to stand at the edges of the group and of the
-// words, and in batches that leave the last warp partly empty.
+// Jobs for the kernels on host lanes, with their results by BigInt as the reference: every operation at every width and lane
+// count, on random numbers, on numbers made for long carries or at the edges of the group and of the words, and in batches that
+// leave the last warp partly empty.
 
 /** RFC 3526, groups 14 to 16: 2^n − 2^(n−64) − 1 + 2^64·(floor(2^(n−130)·π) + k). */
 const K = { 2048: 124476n, 3072: 1690314n, 4096: 240904n };
@@ -28,7 +28,7 @@ export function specialModulus(bits) {
   return (1n << n) - (1n << (n - 64n)) - 1n + (1n << 64n) * (scaledPi(bits - 130) + K[bits]);
 }
 
-/** A generator of numbers that a seed repeats: xorshift128+ in 64-bit words. */
+/** A reproducible generator of numbers: xorshift128+ in 64-bit words. */
 export function seeded(seed) {
   const mask = (1n << 64n) - 1n;
   let [a, b] = [BigInt(seed) * 0x9e3779b97f4a7c15n + 1n, 0xd1b54a32d192ed03n];
@@ -95,7 +95,7 @@ export function fieldOf(bits, form, p) {
   };
 }
 
-/** Members of {1..q} that carry far or stand at an edge: of the group, of words, of the lanes' blocks. */
+/** Elements of {1..q} with long carries or at an edge: of the group, of words, of the lanes' blocks. */
 export function edgeNumbers({ bits, q }) {
   const one = 1n;
   const edges = [one, 2n, q, q - one, q - (one << 64n)];
@@ -104,7 +104,7 @@ export function edgeNumbers({ bits, q }) {
     edges.push(power, power - one, power + one);
   }
   const ones = (one << BigInt(bits)) - one;
-  // All ones but for one word; ones and zeros by words and by blocks.
+  // All ones except one word; ones and zeros by words and by blocks.
   for (const word of [0, 1, 3, 4, 7, 8, 15, 16, 31, bits / 64]) edges.push(ones ^ (0xffffffffn << BigInt(32 * word)));
   for (const run of [32, 64, 128, 256, 512]) {
     let pattern = 0n;
@@ -114,7 +114,7 @@ export function edgeNumbers({ bits, q }) {
   return edges.map((x) => x % (q + one) || one);
 }
 
-/** `count` members: edges first, or random. */
+/** `count` elements: edges first, or random. */
 function members(field, random, count, kind) {
   const edges = edgeNumbers(field);
   const offset = random.integer(edges.length);
@@ -142,7 +142,7 @@ function job(field, tpi, operation, { warps = 2, numbers = [], batches, expected
   };
 }
 
-/** Counts that leave the last warp of a shape empty but for one number, full, and full but for one. */
+/** Counts that leave the last warp of a shape empty except one number, full, and full except one. */
 const counts = (tpi) => {
   const fit = WARP / tpi;
   return [...new Set([1, fit, fit + 1, 3 * fit - 1])].filter((n) => n > 0);
@@ -256,7 +256,7 @@ export function generalModulus(bits, random, leadingZeros = 0) {
   return random.bits(bits - leadingZeros) | 1n | (1n << BigInt(bits - leadingZeros - 1));
 }
 
-/** Every operation at every width and lane count. `quick` leaves out what takes long under sanitizers. */
+/** Every operation at every width and lane count. `quick` leaves out jobs that take long under sanitizers. */
 export function allJobs({ seed = 1, quick = false } = {}) {
   const random = seeded(seed);
   const jobs = [];
@@ -275,7 +275,7 @@ export function allJobs({ seed = 1, quick = false } = {}) {
       }
     }
   }
-  // Exponents of the length that is used.
+  // Exponents of the length in use.
   if (!quick) jobs.push(...powJobs(fieldOf(4096, 'special', specialModulus(4096)), 8, random, 32));
   return jobs;
 }

@@ -1,5 +1,5 @@
-// Builds and runs the kernels on host lanes: the same source that nvcc compiles, by a plain C++ compiler, each lane of a warp an
-// entry of a vector. With sanitizers where asked for.
+// Builds and runs the kernels on host lanes: the same source that nvcc compiles, by a plain C++ compiler, with each lane of a
+// warp an entry of a vector. With sanitizers on request.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -19,7 +19,7 @@ export const HOST_FLAGS = [
  */
 export const SANITIZERS = ['-DMILLRACE_LEAN', '-g1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
 
-/** What the program is linked from: name, source, flags. The longest first. */
+/** Units of the program: name, source, flags. The longest first. */
 const units = (flags) => [
   { name: 'main', source: 'kernels/host/main.cpp', flags: [] },
   ...(flags.includes('-DMILLRACE_LEAN') ? [] : [{ name: 'broken', source: 'kernels/host/broken.cpp', flags: [] }]),
@@ -31,7 +31,7 @@ const units = (flags) => [
   { name: 'inverse', source: 'native/inverse.cpp', flags: [] },
 ];
 
-/** Compiles into `directory`; the program's path. Throws what the compiler said. */
+/** Compiles into `directory`; returns the program's path. Throws the compiler's messages. */
 export async function buildHost(root, compiler, directory, extra = []) {
   mkdirSync(directory, { recursive: true });
   const flags = [...HOST_FLAGS, ...tuned(compiler), ...extra];
@@ -49,7 +49,7 @@ export async function buildHost(root, compiler, directory, extra = []) {
   return program;
 }
 
-/** Runs jobs of cases.mjs; the names of those whose answer was wrong. Throws if the program did not come to its end. */
+/** Runs jobs of cases.mjs; returns the names of those with a wrong result. Throws if the program did not end normally. */
 export function runHost(program, jobs) {
   const { status, signal, stdout, stderr } = spawnSync(program, {
     input: jobs.map(({ line }) => `${line}\n`).join(''),

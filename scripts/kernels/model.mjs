@@ -1,22 +1,22 @@
-// The instruction-count model: how many instructions a warp issues for each wide multiply-add (32 × 32 bits, 64 added) that
-// the arithmetic needs, counted from the machine code of kernels that hold one multiplication or one squaring. Loop bodies
-// count as often as they run: a body's number of wide multiply-adds must divide what the loop has to do, or the count is
-// refused. The same kernel with nothing in it is subtracted.
+// The instruction-count model: how many instructions a warp issues for each wide multiply-add (32 × 32 bits, 64 added) that the
+// arithmetic needs, counted from the machine code of kernels with one multiplication or one squaring. Loop bodies count as often
+// as they run: a body's number of wide multiply-adds must divide the loop's total, or the count is refused. The same kernel
+// without either is subtracted.
 import { readFileSync } from 'node:fs';
 import { functionsOf, isShuffle, isWide, loopsOf } from './sass.mjs';
 
 const HELD = ['nothing', 'multiply', 'square'];
-/** What NVIDIA's CGBN issues per wide multiply-add of a 4096-bit multiplication, by lanes; a squaring costs it the same. */
+/** Instructions of NVIDIA's CGBN per wide multiply-add of a 4096-bit multiplication, by lanes; a squaring costs it the same. */
 export const CGBN = { 8: 1.4, 16: 1.76, 32: 2.43 };
 
-/** Limbs a lane and lanes in use, as kernels/shape.h has it. */
+/** Limbs a lane and lanes in use, as in kernels/shape.h. */
 function shapeOf(bits, tpi) {
   const limbs = bits / 32;
   const perLane = Math.ceil(Math.ceil(limbs / tpi) / 2) * 2;
   return { perLane, blocks: limbs / perLane };
 }
 
-/** Wide multiply-adds a lane that the source asks for. */
+/** Wide multiply-adds per lane in the source. */
 function wideOf(held, bits, tpi) {
   const { perLane, blocks } = shapeOf(bits, tpi);
   const block = perLane * perLane;
@@ -51,8 +51,8 @@ function countOne({ name, code }) {
 }
 
 /**
- * From a cubin of kernels/dev/model.cu: for each width and number of lanes what a multiplication and a squaring issue.
- * `perWide` of both is by the multiplication's wide multiply-adds, so that their ratio is `squareToMultiply`.
+ * Reads a cubin of kernels/dev/model.cu: the instructions that a multiplication and a squaring issue, for each width and number
+ * of lanes. `perWide` of both is relative to the multiplication's wide multiply-adds, so that their ratio is `squareToMultiply`.
  */
 export function instructionModel(cubinPath) {
   const counted = functionsOf(readFileSync(cubinPath)).map(countOne);

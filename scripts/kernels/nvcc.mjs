@@ -1,15 +1,15 @@
-// Compiles the kernels with nvcc, a cubin a target, and reads from ptxas what each kernel takes: registers, spills, stack.
+// Compiles the kernels with nvcc, a cubin per target, and reads each kernel's resources from ptxas: registers, spills, stack.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../lib/compile.mjs';
 
-/** Oldest target of nvcc 13 to the H100 and H200; PTX of the newest for what comes after. */
+/** From the oldest target of nvcc 13 to the H100 and H200; PTX of the newest for later cards. */
 export const TARGETS = ['sm_75', 'sm_80', 'sm_86', 'sm_89', 'sm_90'];
 export const PTX = 'compute_90';
 export const WIDTHS = [2048, 3072, 4096];
 
-/** The first nvcc that answers; undefined where there is none. */
+/** The first nvcc that answers; undefined if there is none. */
 export function findNvcc() {
   for (const name of [process.env.NVCC, 'nvcc', '/usr/local/cuda/bin/nvcc']) {
     if (name && spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0) return name;
@@ -17,7 +17,7 @@ export function findNvcc() {
   return undefined;
 }
 
-/** `17MulGatherBodyINS0_5ShapeILi4096ELi8ENS0_7ShippedEEE…` as `MulGather 4096/8 special`; `hold` kernels by what they hold. */
+/** `17MulGatherBodyINS0_5ShapeILi4096ELi8ENS0_7ShippedEEE…` as `MulGather 4096/8 special`; `hold` kernels by their contents. */
 function kernelName(mangled) {
   const body = /([A-Z][A-Za-z]+)BodyINS0_5ShapeILi(\d+)ELi(\d+)E\w+?ELNS0_4FormE(\d)/.exec(mangled);
   if (body) return `${body[1]} ${body[2]}/${body[3]} ${body[4] === '1' ? 'special' : 'general'}`;
@@ -25,7 +25,7 @@ function kernelName(mangled) {
   return held ? `${['nothing', 'multiply', 'square'][Number(held[3])]} ${held[1]}/${held[2]} special` : mangled;
 }
 
-/** What ptxas -v says of each kernel. */
+/** Parses the report of ptxas -v on each kernel. */
 export function resourcesOf(said) {
   const kernels = [];
   let name;
@@ -44,7 +44,7 @@ export function resourcesOf(said) {
   return kernels;
 }
 
-/** Compiles `source` for one target into `directory`; the cubin's path and the kernels' resources. */
+/** Compiles `source` for one target into `directory`; returns the cubin's path and the kernels' resources. */
 export async function compileFor(nvcc, root, source, target, directory, defines = []) {
   mkdirSync(directory, { recursive: true });
   const tag = [source.replaceAll(/\W/g, '-'), target, ...defines.map((define) => define.replaceAll(/\W/g, ''))].join(
@@ -59,7 +59,7 @@ export async function compileFor(nvcc, root, source, target, directory, defines 
   return { target, cubin, kernels };
 }
 
-/** PTX for cards that do not exist yet: that it compiles. */
+/** Compiles PTX, for future cards, to check that it compiles. */
 export async function compilePtx(nvcc, root, source, directory, defines = []) {
   mkdirSync(directory, { recursive: true });
   const flags = ['-std=c++17', `-arch=${PTX}`, '-ptx', ...defines.map((define) => `-D${define}`)];

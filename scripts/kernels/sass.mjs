@@ -1,8 +1,8 @@
-// Reads machine code out of a cubin without a disassembler: an ELF file whose .text.* sections hold instructions of 128 bits
-// (sm_70 on), the operation in the lowest 12 bits. Enough to count what is issued: loops are the backward branches.
+// Reads machine code from a cubin without a disassembler: an ELF file with instructions of 128 bits (sm_70 on) in its .text.*
+// sections, the operation in the lowest 12 bits. Enough to count issued instructions: loops are the backward branches.
 const BRANCH = 0x947;
 const NOP = 0x918;
-/** IMAD.WIDE with registers; the low byte is the operation, the rest says where operands come from. */
+/** IMAD.WIDE with registers; the low byte is the operation, the rest gives the place of the operands. */
 const WIDE = 0x25;
 const SHUFFLES = new Set([0x389, 0x589, 0x989, 0xf89]);
 
@@ -36,7 +36,7 @@ const operation = ({ low }) => Number(low & 0xfffn);
 export const isWide = (instruction) => (operation(instruction) & 0xff) === WIDE && operation(instruction) !== 0x825;
 export const isShuffle = (instruction) => SHUFFLES.has(operation(instruction));
 
-/** Where a branch at index k goes: a signed count of 4-byte units from the next instruction, in two pieces. */
+/** Target of a branch at index k: a signed count of 4-byte units from the next instruction, in two parts. */
 function branchTarget({ low, high }, k) {
   const raw = ((((low >> 34n) | ((high & 0x3ffffn) << 30n)) << 8n) | ((low >> 16n) & 0xffn)) & ((1n << 56n) - 1n);
   return k + 1 + Number(BigInt.asIntN(56, raw)) / 4;
@@ -49,7 +49,7 @@ export function loopsOf(code) {
   for (const [k, instruction] of code.entries()) {
     if (operation(instruction) !== BRANCH) continue;
     const target = branchTarget(instruction, k);
-    // A branch to itself ends a function; behind it is padding.
+    // A branch to itself ends a function; the rest is padding.
     if (target === k) {
       end = k;
       break;

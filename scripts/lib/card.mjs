@@ -1,8 +1,8 @@
-// Which card a machine has, as far as it takes no library of ours to know, and which of our targets it runs.
+// Detection of a machine's card without our library, and the choice of a target that it runs.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
-/** A driver of this branch is the first for CUDA 13, which the library is built with. */
+/** The first driver branch for CUDA 13, with which the library is built. */
 export const DRIVER_MIN = 580;
 
 function answer(command, args) {
@@ -14,13 +14,16 @@ function answer(command, args) {
   };
 }
 
-/** `9.0` or `90` as `sm_90`; undefined where it is neither. */
+/** `9.0` or `90` as `sm_90`; undefined for other texts. */
 export function targetOfCapability(text) {
   const [, major, minor] = /^(\d+)\.?(\d)$/.exec(text.trim()) ?? [];
   return major === undefined ? undefined : `sm_${major}${minor}`;
 }
 
-/** The compute capability of the first card as a target; or why there is none. nvcc's own query is asked where the driver's is missing. */
+/**
+ * The compute capability of the first card as a target, or the reason why there is none. Asks nvcc's own query if the driver's is
+ * missing.
+ */
 export function findCard(nvcc) {
   const smi = answer('nvidia-smi', ['--query-gpu=compute_cap', '--format=csv,noheader']);
   const target = smi.ok ? targetOfCapability(smi.said) : undefined;
@@ -32,7 +35,7 @@ export function findCard(nvcc) {
   return { why };
 }
 
-/** The target among ours whose machine code a card runs: of its own generation, the newest that is not newer; else by PTX. */
+/** The target among ours with machine code that a card runs: of its own generation, the newest that is not newer; else by PTX. */
 export function runnableTarget(target, targets) {
   const number = (name) => Number(name.slice(3));
   const generation = (name) => Math.floor(number(name) / 10);

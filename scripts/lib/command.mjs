@@ -1,14 +1,14 @@
-// Command lines of scripts, which run before TypeScript is compiled; programs in TypeScript have src/cli/common/arguments.ts.
+// Command lines of scripts, which run before TypeScript is compiled; programs in TypeScript use src/cli/common/arguments.ts.
 import { Command, InvalidArgumentError } from 'commander';
 
-/** Help ends a script with status 0, wrong use with 2, before anything is done. */
+/** Help ends a script with status 0, wrong usage with 2, before anything is done. */
 export const commandLine = (name, description) =>
   new Command(name)
     .description(description)
     .showHelpAfterError('(see --help)')
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
-/** A number from `least` to `most`, a whole one unless told otherwise. */
+/** A number from `least` to `most`, by default a whole one. */
 export const number =
   (least, most, { whole = true } = {}) =>
   (text) => {
@@ -19,7 +19,7 @@ export const number =
     return value;
   };
 
-/** Some of `words`, with commas between them. */
+/** A subset of `words`, separated by commas. */
 export const someOf = (words) => (text) => {
   const given = text.split(',');
   const unknown = given.filter((word) => !words.includes(word));

@@ -1,4 +1,5 @@
-// How scripts call a compiler: side by side, each failing or warning one with what it said; and what tests compile, once.
+// Calls of compilers by scripts: in parallel, each failure or warning with the compiler's messages; and compilation once of units
+// that several tests link.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -16,7 +17,7 @@ import {
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Runs a compiler; what it said. Throws where it failed, or warned and must not. */
+/** Runs a compiler; returns its messages. Throws if it failed, or warned without permission. */
 export function run(command, args, { mayWarn = false } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -33,15 +34,15 @@ export function run(command, args, { mayWarn = false } = {}) {
   });
 }
 
-/** Objects that were compiled, below the root: by the hash of everything that they are made of. */
+/** Directory of compiled objects below the root, by the hash of all inputs. */
 const OBJECTS = 'build/objects';
 const WAIT_MS = 100;
-/** Of older sources: they go with the next one that is compiled. */
+/** Age after which objects of older sources are removed, at the next compilation. */
 const UNUSED_MS_MAX = 7 * 24 * 3_600_000;
 
 /**
- * Compiles a unit to `object`, unless the very same unit was compiled before: several tests link the same ones, and two may come at the
- * same time. What it is made of is the compiler, its flags, and what its preprocessor gives, headers included (0.3 s a unit).
+ * Compiles a unit to `object`, unless the same unit was compiled before: several tests link the same ones, and two may come at
+ * the same time. Its inputs are the compiler, its flags, and the output of its preprocessor, headers included (0.3 s a unit).
  */
 export async function compileOnce(root, compiler, args, source, object, options = {}) {
   const directory = join(root, OBJECTS);
@@ -80,7 +81,7 @@ function hashOfUnit(compiler, args, source) {
   return createHash('sha256').update(version).update(args.join('\0')).update(stdout).digest('hex').slice(0, 32);
 }
 
-/** Takes a lock: a file with the process that holds it. That of a process which is gone is taken away. */
+/** Takes a lock: a file with the id of the process that holds it. A lock of an ended process is removed. */
 function takes(lock) {
   try {
     writeFileSync(lock, String(process.pid), { flag: 'wx' });
@@ -92,12 +93,12 @@ function takes(lock) {
   return false;
 }
 
-/** The process that holds a lock; this one where it cannot be told yet, for it is being written. */
+/** The process that holds a lock; this one if it is unknown because the file is being written. */
 function holderOf(lock) {
   try {
     return Number(readFileSync(lock, 'utf8')) || process.pid;
   } catch {
-    // It was just given back: the next attempt takes it.
+    // The lock was just released: the next attempt takes it.
     return process.pid;
   }
 }
@@ -111,7 +112,7 @@ function isRunning(pid) {
   }
 }
 
-/** `work` on every item, `jobs` at a time, in order of the items. */
+/** Runs `work` on every item, `jobs` at a time, in order of the items. */
 export async function eachOf(items, jobs, work) {
   const pending = [...items];
   const lane = async () => {
@@ -120,19 +121,20 @@ export async function eachOf(items, jobs, work) {
   await Promise.all(Array.from({ length: Math.max(1, jobs) }, lane));
 }
 
-/** Wide vectors where this machine's compiler can say so. */
+/** Flags for wide vectors, if this machine's compiler accepts them. */
 export function tuned(compiler) {
   const probe = spawnSync(compiler, ['-march=native', '-E', '-x', 'c++', '-'], { input: '', stdio: 'pipe' });
   return probe.status === 0 ? ['-march=native'] : [];
 }
 
 /**
- * A fault in native code that handles strangers' bytes is to end in an abort and not in a jump: canaries on the stack, checked copies,
- * and tables of addresses that nobody can write once they are filled. Other systems' compilers do not take all of these words.
+ * A fault in native code that processes strangers' bytes must end in an abort and not in a jump: canaries on the stack, checked
+ * copies, and tables of addresses that are read-only once they are filled. Compilers of other systems do not accept all of these
+ * flags.
  */
 const hardened = process.platform === 'linux';
 export const HARDENING = hardened ? ['-fstack-protector-strong', '-U_FORTIFY_SOURCE', '-D_FORTIFY_SOURCE=2'] : [];
 const LINKER_WORDS = hardened ? ['relro', 'now', 'noexecstack'] : [];
 export const LINK_HARDENING = LINKER_WORDS.map((word) => `-Wl,-z,${word}`);
-/** The same for nvcc, which hands words to the host's linker one by one. */
+/** The same for nvcc, which passes words to the host's linker one by one. */
 export const NVCC_LINK_HARDENING = LINKER_WORDS.flatMap((word) => ['-Xlinker', '-z', '-Xlinker', word]);

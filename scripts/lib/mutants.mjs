@@ -1,5 +1,5 @@
-// Mutants: patches that each take one defence out of the product, with the test that must fail without it. Read here by
-// scripts/mutants.mjs, which runs them, and by test/mutants.test.ts, which holds that each still applies.
+// Mutants: patches that each take one defence out of the product, with the test that must fail without it. Used by
+// scripts/mutants.mjs, which runs them, and by test/mutants.test.ts, which checks that each still applies.
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
@@ -7,8 +7,8 @@ const HEADERS = ['promise', 'test', 'name', 'build'];
 const BUILDS = ['dist', 'native'];
 
 /**
- * A patch file: header lines `key: value` (promise, test, name, and build where the test runs what is built: `dist`, `native`),
- * then the diff. Throws with the reason where it is not well-formed.
+ * Parses a patch file: header lines `key: value` (promise, test, name, and build if the test runs built files: `dist`, `native`),
+ * then the diff. Throws the reason if it is not well-formed.
  */
 export function parseMutant(path) {
   const id = basename(path, '.patch');

@@ -1,4 +1,4 @@
-// The process of an attacker: reads its plan from the command line, attacks, and says what came of it in one line of JSON.
+// The process of an attacker: reads its plan from the command line, attacks, and prints the result as one line of JSON.
 import { Attacker, type AttackPlan } from './attacks.js';
 
 const attacker = new Attacker(JSON.parse(process.argv[2] ?? '{}') as AttackPlan);

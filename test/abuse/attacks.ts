@@ -1,5 +1,5 @@
-// What strangers do to a network: each kind of attack, by raw HTTP/2 from addresses of its own choice, at a rate that it is told. It
-// keeps to no rule that a server does not enforce, and spends as little as it can on each call.
+// Attacks of strangers on a network: each kind by raw HTTP/2 from addresses of the attacker's choice, at a given rate. The
+// attacker keeps no rule that a server does not enforce, and spends as little as possible on each call.
 
 import { randomBytes } from 'node:crypto';
 import http2 from 'node:http2';
@@ -35,14 +35,14 @@ export interface AttackPlan {
   readonly targets: readonly Target[];
   /** Local addresses: 127.0.0.x. */
   readonly addresses: readonly string[];
-  /** Calls a second; of kinds that hold connections, as many new ones at most. */
+  /** Calls per second; for kinds that hold connections, the maximum of new ones. */
   readonly perS: number;
-  /** Connections that are held open, of kinds that do: what is closed is made again. */
+  /** Connections held open, for kinds that do so: closed ones are replaced. */
   readonly connections: number;
   readonly seconds: number;
 }
 
-/** What came of it, for the report. */
+/** Result of an attack, for the report. */
 export interface AttackCount {
   calls: number;
   answered: number;
@@ -53,9 +53,9 @@ export interface AttackCount {
 
 type Method = 'Describe' | 'Register' | 'Rounds' | 'Submit' | 'Outcome' | 'Outputs';
 
-/** Keys of an attacker that are used again and again; each is registered with every node. */
+/** Keys of an attacker that are used repeatedly; each is registered with every node. */
 const KEYS = 50;
-/** Calls that one connection has open where answers are read; more are not sent. */
+/** Limit of open calls with read answers per connection; further calls are not sent. */
 const OPEN_MAX = 64;
 
 const portOf = (address: string): number => Number(address.slice(address.lastIndexOf(':') + 1));
@@ -69,7 +69,7 @@ const frame = (message: Uint8Array): Buffer => {
 const definitionOf = (method: Method) =>
   services.Gateway.service[method as never] as grpc.MethodDefinition<object, object>;
 
-/** One address of an attacker at one node: a connection that is made again when it is closed. */
+/** One address of an attacker at one node: a connection that is replaced when it is closed. */
 class Caller {
   readonly #target: Target;
   readonly #address: string;
@@ -120,7 +120,7 @@ class Caller {
     return stream;
   }
 
-  /** A call whose answer is read; undefined where it is refused, or as many as may be are under way. */
+  /** Makes a call and reads its answer; undefined if refused, or at the limit of open calls. */
   ask<Reply>(method: Method, message: object): Promise<Reply | undefined> {
     if (this.#open >= OPEN_MAX) return Promise.resolve(undefined);
     this.#open++;
@@ -142,7 +142,7 @@ class Caller {
     });
   }
 
-  /** A call that is left as it is: not ended, or not read. */
+  /** Makes a call and leaves it: not ended, or not read. */
   leave(method: Method, message: object, padding: number, end: boolean): void {
     if (this.#open >= 1_000) return;
     this.#open++;
@@ -181,7 +181,7 @@ export class Attacker {
     );
   }
 
-  /** Attacks for its time, at its rate. */
+  /** Attacks for the planned time, at the planned rate. */
   async run(): Promise<void> {
     const { kind, perS, seconds } = this.#plan;
     if (kind === 'freeKeys') await this.#register();
@@ -190,7 +190,7 @@ export class Attacker {
     let done = 0;
     while (performance.now() - startMs < seconds * 1_000) {
       const due = Math.floor(((performance.now() - startMs) / 1_000) * perS);
-      // What it could not send in time it does not send later.
+      // Calls that were late are not sent later.
       done = Math.max(done, due - Math.ceil(perS / 4));
       for (; done < due; done++) this.#strike();
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -233,7 +233,7 @@ export class Attacker {
         return;
       case 'register': {
         const senderKeys = Array.from({ length: 32 }, () => randomBytes(32));
-        // The epoch is a node's start in seconds, which anybody can ask for: a wrong one would be refused for nothing.
+        // The epoch is a node's start in seconds, which anyone can query: a wrong one would be refused at no cost.
         void this.#epochOf(caller).then((epoch) => caller.ask('Register', { senderKeys, epoch, nonces: [] }));
         return;
       }
@@ -270,7 +270,7 @@ export class Attacker {
     return asked;
   }
 
-  /** A submission whose MACs only the round's first node finds right. */
+  /** A submission with MACs that only the round's first node finds valid. */
   #submitBad(): void {
     const round = this.#rounds[this.#turn % Math.max(1, this.#rounds.length)];
     const known = this.#keys[this.#turn % KEYS]!;
@@ -292,7 +292,7 @@ export class Attacker {
     void callers[this.#turn % callers.length]!.ask('Submit', { round: info.round, sender, salt, payload, macs });
   }
 
-  /** A connection that says nothing. */
+  /** A silent connection. */
   #hold(address: string, tls: boolean): void {
     const localAddress = this.#plan.addresses[this.#turn++ % this.#plan.addresses.length]!;
     const socket = createConnection({ host: '127.0.0.1', port: portOf(address), localAddress });

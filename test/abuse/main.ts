@@ -1,6 +1,6 @@
-// `npm run abuse [-- --json]`: strangers attack a real network, a scheduler and its nodes as processes, beside honest senders. The
-// network and its senders have one core, the attackers another, in the run without attackers, too. It prints what honest senders get
-// mixed with and without each kind of attack, and what the nodes' memory has grown by.
+// `npm run abuse [-- --json]`: strangers attack a real network, a scheduler and its nodes as processes, beside honest senders.
+// The network and its senders have one core, the attackers another, also in the run without attackers. It prints the rate of
+// mixed honest messages with and without each kind of attack, and the growth of the nodes' memory.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { setMaxListeners } from 'node:events';
@@ -21,16 +21,16 @@ import { KINDS } from './attacks.js';
 const NODES = 4;
 const TEAM = 3;
 const SENDERS = 50;
-/** Honest load as a part of what the network can do. */
+/** Honest load as a share of the network's capacity. */
 const LOAD = 0.5;
 const CAPACITY_SHARE = 1 / 2;
-/** Messages are sent so many times a second, a part of the load each time. */
+/** Sends per second, each with a part of the load. */
 const SENDS_PER_S = 4;
-/** Where nodes count strangers by connection: honest senders are behind one address. */
+/** Nodes count these strangers by connection: honest senders are behind one address. */
 const HONEST_PREFIX = '127.0.0.1/32';
-/** What memory is given to come back. */
+/** Time for memory to be released, s. */
 const SETTLE_S = 60;
-/** Until as many messages come out as go in. */
+/** Time until as many messages come out as go in, s. */
 const STEADY_S = 20;
 const MIB = 2 ** 20;
 
@@ -68,7 +68,7 @@ const readOptions = (): Options =>
     .parse()
     .opts<Options>();
 
-/** Puts this process, and all that it starts from now on, on one core. */
+/** Pins this process, and its later children, to one core. */
 function pin(core: number): void {
   const { status } = spawnSync('taskset', ['-a', '-p', '-c', String(core), String(process.pid)]);
   if (status !== 0) {
@@ -77,11 +77,11 @@ function pin(core: number): void {
   }
 }
 
-/** Honest senders: as many messages a second as they are told, each followed to its end. */
+/** Honest senders: the given number of messages per second, each followed to its outcome. */
 class HonestSenders {
   readonly #client: Client;
   readonly #senders: Sender[];
-  /** Messages that came out, ever. */
+  /** Total of messages that came out. */
   mixed = 0;
   underWay = 0;
   #perS = 0;
@@ -91,7 +91,7 @@ class HonestSenders {
 
   constructor(client: Client) {
     this.#client = client;
-    // Each batch that is under way listens to it.
+    // Each pending batch listens to it.
     setMaxListeners(0, this.#stop.signal);
     this.#senders = Array.from({ length: SENDERS }, () => client.createSender());
   }
@@ -100,7 +100,7 @@ class HonestSenders {
     await this.#client.register(this.#senders);
   }
 
-  /** From now on so many messages a second; never more under way than `most`. */
+  /** Sends at the current rate, with at most `most` messages pending. */
   async run(most: () => number): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
@@ -137,14 +137,14 @@ class HonestSenders {
     );
   }
 
-  /** Messages a second that came out in this time. */
+  /** Messages per second that came out during this time. */
   async measure(seconds: number): Promise<number> {
     const [before, startMs] = [this.mixed, systemClock.nowMs()];
     await sleep(systemClock, seconds * 1_000);
     return (this.mixed - before) / ((systemClock.nowMs() - startMs) / 1_000);
   }
 
-  /** Resolves when all that was sent has come to its end. */
+  /** Resolves when every sent message has its outcome. */
   async drained(): Promise<void> {
     while (this.underWay > 0) await sleep(systemClock, 100, this.#stop.signal);
   }
@@ -218,7 +218,7 @@ async function play(options: Options, network: DemoNetwork, honest: HonestSender
     for (const kind of options.kinds) {
       const perS = Math.max(50, options.times * load);
       const plan = { kind, targets, addresses, perS, connections: options.times * SENDERS * NODES, seconds };
-      // Before each attack: what else the machine does is in both.
+      // Measured before each attack: other load of the machine is in both figures.
       const alone = await honest.measure(seconds);
       const failedBefore = network.view?.failed ?? 0;
       const [honestPerS, attacker] = await Promise.all([honest.measure(seconds), attack(plan, 1)]);

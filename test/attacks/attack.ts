@@ -1,5 +1,5 @@
-// What the attacks are made of: a team of which some nodes are malicious (each with its own keys, so it can sign anything),
-// a round played to its end, and what every honest node then says: stage, error, culprit, outputs that count.
+// Tools for attacks: a team with some malicious nodes (each with its own keys, so it can sign anything), a round played to its
+// end, and the result of every honest node: stage, error, culprit, outputs that count.
 import { expect } from 'vitest';
 import { MixError } from '../../src/base/errors.js';
 import type { NodeId } from '../../src/base/ids.js';
@@ -21,16 +21,16 @@ import { engine, group } from '../support/cmix.js';
 
 export { engine, group };
 
-/** The texts that honest senders send in every attack; the first is the one under attack. */
+/** Texts of the honest senders in every attack; the first is the one under attack. */
 export const TEXTS = ['the victim', 'b', 'c', 'd', 'e', 'f'];
 
-/** What one honest node says of a round. */
+/** Result of a round on one honest node. */
 export interface Verdict {
   readonly stage: Stage | undefined;
   readonly code: string | undefined;
-  /** Ring position from 1, as the protocol counts: whom it blames by what it has seen or checked itself. */
+  /** Ring position from 1, as the protocol counts: the culprit by this node's own observation or check. */
   readonly culprit: number | undefined;
-  /** Hearsay: whom another member blames, and which one that is. */
+  /** Hearsay: the position that another member accuses, and the position of that member. */
   readonly accused?: number | undefined;
   readonly reporter?: number | undefined;
   readonly texts: readonly string[];
@@ -94,7 +94,7 @@ export class Attack {
     return { info: this.info, group, digest: roundDigest(this.info) };
   }
 
-  /** Whatever this node sends in `phase` (to `only`, if given), it sends changed and signed anew. */
+  /** Every batch that this node sends in `phase` (to `only`, if given) is changed and signed anew. */
   tamper(position: number, phase: BatchPhase, change: (batch: Uint8Array, to: number) => void, only?: number): void {
     this.tap(position, {
       batch: (to, source) => {
@@ -105,7 +105,7 @@ export class Attack {
     });
   }
 
-  /** What ends a batch of this phase is changed, and signed anew. */
+  /** The trailer of a batch of this phase is changed, and signed anew. */
   tamperTrailer(position: number, phase: BatchPhase, change: (extra: Uint8Array) => void): void {
     this.tap(position, {
       batch: (_, source) =>
@@ -137,17 +137,17 @@ export class Attack {
     };
   }
 
-  /** Like {@link tamper}, but the change may wait for something. */
+  /** Like {@link tamper}, but the change may be asynchronous. */
   tamperLate(position: number, phase: BatchPhase, change: (batch: Uint8Array) => Promise<void>): void {
     this.tap(position, {
       batch: (_, source) => (source.header.phase === phase ? this.#changed(position, source, change) : source),
     });
   }
 
-  /** What went wrong in the attackers' own doings: a test must not pass for that. */
+  /** Errors within the attackers' own code: a test must not pass because of them. */
   readonly errors: unknown[] = [];
 
-  /** D_i of every node that has opened, as it went over the network. */
+  /** D_i of every node that has opened, as seen on the network. */
   readonly shares = new Map<number, Uint8Array>();
 
   recordOpenings(): void {
@@ -161,7 +161,7 @@ export class Attack {
     }
   }
 
-  /** Whatever this node says of a kind, `to` (from 1) hears as `change` makes it, properly signed. */
+  /** Every message of a kind from this node reaches `to` (from 1) as `change` makes it, properly signed. */
   say<K extends TeamMessage['kind']>(
     position: number,
     kind: K,
@@ -184,7 +184,7 @@ export class Attack {
 
   readonly #taps = new Map<number, Required<Parameters<SimTeam['network']['tap']>[1]>>();
 
-  /** Adds a tap to those that the node has. */
+  /** Adds a tap to the existing ones of a node. */
   tap(position: number, added: Parameters<SimTeam['network']['tap']>[1]): void {
     const before = this.#taps.get(position);
     const tap: Required<Parameters<SimTeam['network']['tap']>[1]> = {
@@ -201,14 +201,14 @@ export class Attack {
     this.team.network.tap(this.node(position).id, tap);
   }
 
-  /** Waits, in the round's own time, until something is so. */
+  /** Waits, in the round's own time, until a condition is true. */
   async wait(until: () => boolean): Promise<void> {
     while (!until()) await new Promise<void>((resolve) => this.team.clock.after(5, resolve));
   }
 
   readonly #plans: { readonly when: () => boolean; readonly act: () => void }[] = [];
 
-  /** Does something once, when something is so, while the round is played. */
+  /** Acts once, when a condition becomes true during the round. */
   at(when: () => boolean, act: () => Promise<void> | void): void {
     this.#plans.push({ when, act: () => void Promise.resolve(act()).catch((error) => this.errors.push(error)) });
   }
@@ -273,7 +273,7 @@ export class Attack {
     return { ...said, texts, invalid: decoded.invalidSlots.length };
   }
 
-  /** Whatever the attack: honest nodes keep the order, hold nothing back, and blame no honest node. */
+  /** Checks after any attack that honest nodes keep the order, keep no secrets, and blame no honest node. */
   #checkHonest(verdicts: readonly Verdict[]): void {
     const byHonest = this.watch.violations.filter(({ detail }) =>
       this.honest().some(({ index }) => detail.startsWith(`node ${index + 1},`)),
@@ -282,14 +282,14 @@ export class Attack {
     expect(this.errors).toEqual([]);
     for (const node of this.honest()) expect(node.manager.secretBytes).toBe(0);
     for (const { culprit } of verdicts) if (culprit) expect([...this.evil]).toContain(culprit - 1);
-    // What an honest node says of another, too.
+    // The same for an honest node's accusations of another.
     for (const { accused, reporter } of verdicts) {
       if (accused && !this.evil.has(reporter! - 1)) expect([...this.evil]).toContain(accused - 1);
     }
   }
 }
 
-/** The code of the MixError that a call throws or rejects with; 'taken' where it does not. */
+/** The code of the MixError that a call throws or rejects with; 'taken' on success. */
 export async function codeOf(call: () => unknown): Promise<string> {
   try {
     await call();
@@ -300,7 +300,7 @@ export async function codeOf(call: () => unknown): Promise<string> {
   }
 }
 
-/** How often a node has refused this, as its metrics say. */
+/** Number of refusals of this kind on a node, from its metrics. */
 export async function refusals(node: SimNode, code: string, what: string): Promise<number> {
   const line = (await node.metrics.render())
     .split('\n')
@@ -308,14 +308,17 @@ export async function refusals(node: SimNode, code: string, what: string): Promi
   return Number(line?.split(' ').at(-1) ?? 0);
 }
 
-/** Every honest node ended with this error and accepted nothing; all name this culprit, by what they have seen or checked themselves. */
+/**
+ * Checks that every honest node ended with this error and accepted nothing, and names this culprit by its own observation or
+ * check.
+ */
 export function expectFailed(verdicts: readonly Verdict[], code: string, culprit: number | undefined): void {
   for (const verdict of verdicts) expect(verdict).toMatchObject({ stage: 'FAILED', code, culprit, texts: [] });
 }
 
 /**
- * The same of what not everybody has seen: a witness names the culprit; who has heard it from a witness keeps that as the word of that
- * one, and blames nobody itself.
+ * Checks likewise a failure that not every node has seen: a witness names the culprit; the others record the accusation of the
+ * witness, and blame nobody themselves.
  */
 export function expectAccused(verdicts: readonly Verdict[], code: string, culprit: number): void {
   const isWitness = (verdict: Verdict) => verdict.culprit === culprit && verdict.accused === undefined;
@@ -327,7 +330,7 @@ export function expectAccused(verdicts: readonly Verdict[], code: string, culpri
   expect(verdicts.some(isWitness)).toBe(true);
 }
 
-/** The factor of every tag. */
+/** The factor of all tags. */
 export const TAG = 7n;
 
 /** Multiplies element `index` of a batch, in place. */
@@ -335,7 +338,7 @@ export function tag(batch: Uint8Array, index: number, by: bigint = TAG): void {
   writeElement(group, batch, index, multiply(group, readElement(group, batch, index), by));
 }
 
-/** An engine that computes some operation falsely: how a node is made that is wrong consistently, to all alike. */
+/** An engine that computes some operation wrongly: for a node that is wrong consistently, towards all others. */
 export function lyingEngine(lies: { [K in 'mulGather' | 'powShared']?: Engine[K] }): Engine {
   return new Proxy(engine, {
     get(target, name) {
@@ -346,7 +349,7 @@ export function lyingEngine(lies: { [K in 'mulGather' | 'powShared']?: Engine[K]
   });
 }
 
-/** A node whose `nth` permutation (1: precomputation, 2: realtime) tags one element of what it sends on. */
+/** A node that tags one element of the output of its `nth` permutation (1: precomputation, 2: realtime). */
 export function taggingPermuter(nth: 1 | 2, index: number): Partial<RoundManagerDeps> {
   let calls = 0;
   const mulGather: Engine['mulGather'] = async (...args) => {

@@ -1,5 +1,5 @@
-// Bad input from a team member, at the point where a node takes it in: each kind is refused with its own code and counted;
-// the round goes on where it can, and ends naming the sender where it cannot. No node crashes, hangs or keeps secrets.
+// Bad input from a team member, where a node accepts it: each kind is refused with its own code and counted; the round goes on if
+// possible, and otherwise ends naming the sender. No node crashes, hangs or keeps secrets.
 import { describe, expect, it } from 'vitest';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
@@ -13,7 +13,7 @@ import { Attack, codeOf, engine, expectAccused, expectFailed, group, refusals, T
 
 const digest = new Uint8Array(32).fill(3);
 
-describe('a message that cannot be', () => {
+describe('an invalid message', () => {
   interface Case {
     readonly name: string;
     readonly code: string;
@@ -81,7 +81,7 @@ describe('a message that cannot be', () => {
   );
 });
 
-describe('a batch that cannot be', () => {
+describe('an invalid batch', () => {
   const header = (attack: Attack, changes: Partial<BatchHeader> = {}): BatchHeader => ({
     round: attack.info.round,
     phase: 'precompPermute',
@@ -172,12 +172,12 @@ describe('a batch that cannot be', () => {
         return undefined;
       },
     });
-    // What it signed itself convicts it in everybody's eyes.
+    // A statement that the sender itself signed convicts it for every node.
     const expectNamed = code === 'MESSAGE_MALFORMED' ? expectFailed : expectAccused;
     expectNamed(await attack.play(), code, 3);
   });
 
-  it('a batch under another root than its own ends the round and names its sender', async () => {
+  it('a batch under a wrong root ends the round and names its sender', async () => {
     const attack = await Attack.begin([3]);
     attack.tap(3, {
       batch: (_, source) => {
@@ -188,7 +188,7 @@ describe('a batch that cannot be', () => {
     expectAccused(await attack.play(), 'MERKLE_ROOT', 3);
   });
 
-  it('a chunk that never comes is missed: the deadline names who did not send it', async () => {
+  it('a chunk that never comes is missed: the deadline names its sender', async () => {
     const attack = await Attack.begin([3]);
     attack.tap(3, {
       batch: () => undefined,
@@ -197,7 +197,7 @@ describe('a batch that cannot be', () => {
     expectFailed(await attack.play(), 'DEADLINE_MISSED', 3);
   });
 
-  it('what comes after the end is refused as late, and changes nothing', async () => {
+  it('input after the end is refused as late, and changes nothing', async () => {
     const attack = await Attack.begin([3]);
     attack.tamper(3, 'opening', (batch) => tag(batch, 0));
     const verdicts = await attack.play();
@@ -207,7 +207,7 @@ describe('a batch that cannot be', () => {
     ).toBe('taken');
     const late = attack.message(1, { kind: 'outputSignature', digest });
     expect(await codeOf(() => manager.onMessage(attack.node(1).id, late))).toBe('ROUND_OVER');
-    // A round error is never late: everybody tells everybody.
+    // A round error is never late: every member sends one to every other.
     const error = attack.message(4, { kind: 'roundError', code: 'INTERNAL', culprit: attack.node(2).id, detail: '' });
     expect(await codeOf(() => manager.onMessage(attack.node(4).id, error))).toBe('taken');
     expect(attack.honest().map((node) => attack.verdict(node))).toEqual(verdicts);
@@ -257,7 +257,7 @@ describe('a key share', () => {
     expectFailed(await attack.play(), code, 3);
   });
 
-  it('copied from another node has no proof for its new owner', async () => {
+  it('copied from another node has no valid proof for its new owner', async () => {
     const attack = await Attack.begin([3]);
     const heard = new Promise<Uint8Array>((resolve) => {
       attack.say(1, 'keyShare', (message) => {
@@ -271,7 +271,7 @@ describe('a key share', () => {
     expectFailed(await attack.play(), 'KEY_SHARE_PROOF', 3);
   });
 
-  it('that two nodes know and prove together names one of the two', async () => {
+  it('that two nodes know and prove together names one of them', async () => {
     const attack = await Attack.begin([2, 4]);
     for (const position of [2, 4]) {
       const { share } = await shareOf(attack, position, 'the same for both');

@@ -1,5 +1,5 @@
-// Bad submissions: each is refused with its own code and counted, or becomes a dummy and its sender is told; the round and
-// everybody else's messages go on.
+// Bad submissions: each is refused with its own code and counted, or becomes a dummy and its sender is told; the round and all
+// other messages go on.
 import { describe, expect, it } from 'vitest';
 import type { MixError } from '../../src/base/errors.js';
 import type { RoundId } from '../../src/base/ids.js';
@@ -11,7 +11,7 @@ import type { BadKind } from '../sim/scenario.js';
 import { flipped, spoiled } from '../sim/senders.js';
 import { Attack, codeOf, engine, group, refusals, TEXTS } from './attack.js';
 
-/** Plays a round of two good messages, and of what `bad` makes of a third; gives what its sender was answered. */
+/** Plays a round of two good messages, and a third that `bad` changes; returns the answer to its sender. */
 async function playWith(attack: Attack, bad: (good: Submission, first: Submission) => Submission): Promise<string> {
   let answer = 'never asked';
   attack.submit = async () => {
@@ -78,7 +78,7 @@ describe('a bad submission', () => {
     const attack = await Attack.begin([]);
     const sender = new Sender(SenderKey.generate(attack.team.rng));
     for (const node of attack.team.nodes) attack.team.register(sender, node);
-    // Node 2 starts a new epoch: everybody else registers with it again.
+    // Node 2 starts a new epoch: all other senders register with it again.
     attack.node(2).registry.rotate();
     for (const other of attack.team.senders) attack.team.register(other, attack.node(2));
     const message = { sender, payload: new Uint8Array(5) };
@@ -88,7 +88,7 @@ describe('a bad submission', () => {
     expect(told).toEqual({ state: 'rejected', reason: 'SENDER_UNKNOWN', node: attack.node(2).id });
   });
 
-  it('that decodes to nonsense costs its own slot and names no node', async () => {
+  it('that decodes to nonsense costs only its own slot and names no node', async () => {
     const attack = await Attack.begin([]);
     attack.submit = async () => {
       const [first, second] = await attack.team.compose(attack.info, ['first', 'second']);
@@ -134,7 +134,7 @@ describe('a submission at the wrong place or time', () => {
       'unknown round': 'ROUND_UNKNOWN',
       'in time': 'taken',
       closed: 'ROUND_NOT_COLLECTING',
-      // It was taken in time; only the answer may have been lost.
+      // It was accepted in time; only the answer may have been lost.
       'asked again': 'taken',
       over: 'ROUND_OVER',
     });
@@ -173,7 +173,7 @@ describe('a submission at the wrong place or time', () => {
 });
 
 describe('a batch with too few senders', () => {
-  it('is not mixed: the round fails closed everywhere, and senders are told by any node', async () => {
+  it('is not mixed: the round fails closed everywhere, and any node tells the senders', async () => {
     const attack = await Attack.begin([], { minSenders: 2 });
     let only: Submission | undefined;
     attack.submit = async () => {
@@ -189,7 +189,7 @@ describe('a batch with too few senders', () => {
     }
   });
 
-  it('neither where rejections leave too few', async () => {
+  it('is not mixed either if rejections leave too few', async () => {
     const attack = await Attack.begin([], { minSenders: 3 });
     attack.submit = async () => {
       const all = await attack.team.compose(attack.info, TEXTS.slice(0, 3));

@@ -1,6 +1,7 @@
-// The last node gathers by a map that is no permutation, the same in both phases: one slot comes twice, another not at all, and all
-// outputs decode. Outputs are held against the settled table: every dummy of it comes out exactly once, or nobody accepts them; a message
-// that comes twice is reported. What a sender codes itself cannot pass for a dummy of the table.
+// The last node gathers by a map that is no permutation, the same in both phases: one slot is output twice, another not at all,
+// and all outputs decode. Outputs are compared with the settled table: every dummy of it must be output exactly once, or no node
+// accepts them; a message that is output twice is reported. Elements that a sender codes itself cannot pass for a dummy of the
+// table.
 import { describe, expect, it } from 'vitest';
 import { encodeDummy } from '../../src/cmix/messageCoding.js';
 import { blindMessage, slotKeys } from '../../src/cmix/senderKeys.js';
@@ -12,7 +13,7 @@ import { Attack, engine, expectAccused, expectFailed, group, lyingEngine, TEXTS 
 const LAST = 4;
 const SLOTS = 6;
 
-/** A node that puts slot `from` into the place of slot `over`, in the precomputation and in realtime alike. */
+/** A node that copies slot `from` over slot `over`, in precomputation and realtime alike. */
 function copier(from: number, over: number): () => Partial<RoundManagerDeps> {
   const mulGather: Engine['mulGather'] = async (a, source, b, options) => {
     const width = options?.width ?? 1;
@@ -29,7 +30,7 @@ describe('the last node copies a slot over another', () => {
     ['a message over a dummy', 0, SLOTS - 1],
     ['a dummy over a message', SLOTS - 1, 0],
     ['a dummy over a dummy', SLOTS - 1, SLOTS - 2],
-  ])('%s: every node sees that by itself, accepts nothing, and nobody can be named', async (_, from, over) => {
+  ])('%s: every node detects that by itself, accepts nothing, and no culprit can be named', async (_, from, over) => {
     const attack = await Attack.begin([LAST], { malice: copier(from, over) });
     const verdicts = await attack.play(TEXTS.slice(0, 3));
     expectFailed(verdicts, 'OUTPUTS_INCOMPLETE', undefined);
@@ -40,7 +41,7 @@ describe('the last node copies a slot over another', () => {
     expect(new Set(verdicts.map(({ reporter }) => reporter)).size).toBe(attack.honest().length);
   });
 
-  it('a message over another: it comes out twice, which every node reports', async () => {
+  it('a message over another: it is output twice, which every node reports', async () => {
     const attack = await Attack.begin([LAST], { malice: copier(0, 1) });
     for (const { stage, texts } of await attack.play()) {
       expect(stage).toBe('COMPLETED');
@@ -54,8 +55,8 @@ describe('the last node copies a slot over another', () => {
   });
 });
 
-describe('a round that nobody attacks', () => {
-  it.each([1, 3, SLOTS])('of %i messages reports no copies, and all its dummies come out', async (messages) => {
+describe('a round without an attack', () => {
+  it.each([1, 3, SLOTS])('of %i messages reports no copies, and outputs all its dummies', async (messages) => {
     const attack = await Attack.begin([]);
     for (const { stage, texts } of await attack.play(TEXTS.slice(0, messages))) {
       expect([stage, texts.length]).toEqual(['COMPLETED', messages]);
@@ -67,9 +68,9 @@ describe('a round that nobody attacks', () => {
   });
 });
 
-describe('a member that says falsely that a dummy is missing', () => {
+describe('a member that claims falsely that a dummy is missing', () => {
   it.each(['STANDBY', 'REALTIME'] as const)(
-    'in %s is named by all others, which have seen that it is not so',
+    'in %s is named by all others, which have seen that the claim is false',
     async (stage) => {
       const attack = await Attack.begin([2]);
       attack.at(
@@ -88,7 +89,7 @@ describe('a member that says falsely that a dummy is missing', () => {
     },
   );
 
-  it('to one alone, before it could be, does not bring the blame on that one, which tells the others', async () => {
+  it('to one member only, before it could be known, does not bring the blame on that member, which tells the others', async () => {
     const attack = await Attack.begin([2]);
     attack.at(
       () => attack.stage(1) === 'STANDBY',
@@ -100,7 +101,7 @@ describe('a member that says falsely that a dummy is missing', () => {
     expectAccused(await attack.play(TEXTS.slice(0, 3)), 'OUTPUTS_INCOMPLETE', 2);
   });
 
-  it('after all openings are in, too', async () => {
+  it('after all openings are in is named likewise', async () => {
     const attack = await Attack.begin([2]);
     attack.say(2, 'outputSignature', () => ({
       kind: 'roundError',
@@ -112,7 +113,7 @@ describe('a member that says falsely that a dummy is missing', () => {
   });
 });
 
-/** The first of these texts are sent as the elements `code` and not as messages, blinded and sealed as any. */
+/** Sends the first `times` of these texts as the elements `code` instead of messages, blinded and sealed as usual. */
 function sendCoded(attack: Attack, code: Uint8Array, times: number, texts: readonly string[]): void {
   attack.submit = async () => {
     const { team, info } = attack;
@@ -128,7 +129,7 @@ function sendCoded(attack: Attack, code: Uint8Array, times: number, texts: reado
 }
 
 describe('a sender that codes a dummy', () => {
-  it('ahead of the table, which covers what it sends, sends none of the table’s: the round goes on', async () => {
+  it('before the table exists, which covers its submission, sends no dummy of the table: the round goes on', async () => {
     const attack = await Attack.begin([]);
     sendCoded(attack, encodeDummy(group, 1, attack.facts.digest, SLOTS - 1), 1, TEXTS.slice(0, 3));
     for (const { stage, texts } of await attack.play()) expect([stage, texts.length]).toEqual(['COMPLETED', 2]);

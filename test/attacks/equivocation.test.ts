@@ -1,5 +1,5 @@
-// A node that says different things to different nodes: key share, C, slot table, verdict, H(x′). Nothing is accepted, and
-// where what was said carries the liar's signature to the others (C, table, H(x′)), all of them name it.
+// A node that sends different messages to different nodes: key share, C, slot table, verdict, H(x′). Nothing is accepted, and if
+// the others hold the message with the liar's signature (C, table, H(x′)), all of them name it.
 import { describe, expect, it } from 'vitest';
 import { batchRoot } from '../../src/cmix/merkle.js';
 import { decodeTable, encodeTable, tableDigest } from '../../src/cmix/slotTable.js';
@@ -16,7 +16,7 @@ const shareContext = (attack: Attack, position: number) => ({
   exponentBytes: 32,
 });
 
-describe('different things to different nodes', () => {
+describe('different messages to different nodes', () => {
   it.each([2, 4])('a C of its own for node %i: all name node 1, and no share is opened', async (victim) => {
     const attack = await Attack.begin([1]);
     attack.recordOpenings();
@@ -25,14 +25,14 @@ describe('different things to different nodes', () => {
     expect(attack.shares.size).toBe(0);
   });
 
-  it('another H(x′): its signature is in every opening that follows it, so all name node 1', async () => {
+  it('another H(x′): its signature is in every opening that follows, so all name node 1', async () => {
     const attack = await Attack.begin([1]);
     const other = new Uint8Array(32).fill(5);
     attack.say(1, 'mixCommit', (message, to) => (to === 3 ? { ...message, digest: other } : message));
     expectFailed(await attack.play(), 'EQUIVOCATION', 1);
   });
 
-  it('another H(x′) and the mixed batch that belongs to it: each batch fits its commitment, and still all name node 1', async () => {
+  it('another H(x′) with the matching mixed batch: each batch fits its commitment, and still all name node 1', async () => {
     let mixed = new Uint8Array(0);
     let calls = 0;
     const mulGather: Engine['mulGather'] = async (...args) => {
@@ -53,7 +53,7 @@ describe('different things to different nodes', () => {
     expectFailed(await attack.play(), 'EQUIVOCATION', 1);
   });
 
-  it('another mixed batch than it committed to, for one node only', async () => {
+  it('a mixed batch other than the committed one, for one node only', async () => {
     const attack = await Attack.begin([1]);
     attack.tamper(1, 'mixed', (batch) => tag(batch, 0), 2);
     const verdicts = await attack.play();
@@ -64,7 +64,7 @@ describe('different things to different nodes', () => {
     const attack = await Attack.begin([2]);
     const { share } = await createKeyShare(engine, new SeededRng('second share'), shareContext(attack, 2));
     attack.say(2, 'keyShare', (message, to) => (to === 4 ? { ...message, share: encodeKeyShare(share) } : message));
-    // Who of the four said two things cannot be known from digests alone.
+    // Digests alone do not show which of the four sent two key shares.
     expectFailed(await attack.play(), 'KEY_SHARES_DISAGREE', undefined);
   });
 
@@ -91,7 +91,7 @@ describe('different things to different nodes', () => {
     expect(attack.shares.size).toBe(0);
   });
 
-  it('another commitment: it is over the same C, but its opening fits only one of them', async () => {
+  it('another commitment: it is over the same C, but the opening matches only one of them', async () => {
     const attack = await Attack.begin([2]);
     attack.say(2, 'commitment', (message, to) =>
       to === 3 ? { ...message, commitment: new Uint8Array(32).fill(1) } : message,
@@ -106,9 +106,9 @@ describe('different things to different nodes', () => {
   });
 });
 
-describe('different things to the same node', () => {
+describe('different messages to the same node', () => {
   it.each(['keyShare', 'sharesDigest', 'commitment', 'tableVerdict', 'tableSignature'] as const)(
-    'a second, different %s names its speaker at once',
+    'a second, different %s names its sender at once',
     async (kind) => {
       const attack = await Attack.begin([3]);
       attack.tap(3, {
@@ -117,7 +117,7 @@ describe('different things to the same node', () => {
           const other = { ...signed.message, share: new Uint8Array(192), digest: new Uint8Array(32) };
           const second = { ...other, commitment: new Uint8Array(32), rejections: [{ slot: 1, reason: 'MAC_INVALID' }] };
           const forged = attack.message(3, second as typeof signed.message);
-          // Right behind the first one.
+          // Directly after the first one.
           queueMicrotask(() => attack.team.network.tell(attack.node(3).id, to, forged).catch(() => {}));
           return signed;
         },

@@ -1,5 +1,5 @@
-// A member that says falsely that another is to blame: what it says is kept as its word, by everybody and by the one it names, and
-// nobody blames anybody for it. What it brings as evidence is checked, and counts against itself where it shows nothing.
+// A member that accuses another falsely: its claim is recorded as its claim by all, including the accused, and nobody is blamed
+// for it. Its evidence is checked, and counts against itself if it proves nothing.
 import { describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/base/ids.js';
 import { type Evidence, encodeEvidence } from '../../src/protocol/evidence.js';
@@ -15,7 +15,7 @@ const VICTIM = 3;
 const STAGES: readonly Stage[] = ['PRECOMPUTING', 'STANDBY', 'QUEUED', 'REALTIME'];
 const CODES = ['DECRYPTION_PROOF', 'ELEMENT_RANGE', 'PEER_LOST', 'DEADLINE_MISSED', 'OUTPUTS_INCOMPLETE'] as const;
 
-/** The liar ends the round with these words, once something is so. */
+/** The liar ends the round with this message, once `when` is true. */
 function lie(attack: Attack, when: () => boolean, words: (culprit: NodeId) => Omit<RoundError, 'kind'>): void {
   attack.at(when, async () => {
     const message = attack.message(LIAR, { kind: 'roundError', ...words(attack.node(VICTIM).id) });
@@ -30,7 +30,7 @@ function expectHearsay(attack: Attack, code: string): void {
   for (const node of attack.honest()) {
     const failure = attack.team.failure(node, attack.info.round)!;
     expect(failure).toMatchObject({ code, culprit: undefined, accused: victim.id, reporter: liar.id });
-    // With the liar's signature: whoever hears it from this node knows whose word it is.
+    // With the liar's signature: this node can prove to others that the claim is the liar's.
     const said: RoundError = {
       kind: 'roundError',
       code: failure.code,
@@ -42,11 +42,11 @@ function expectHearsay(attack: Attack, code: string): void {
   }
 }
 
-describe('a member that ends the round and names another', () => {
+describe('a member that ends the round and accuses another', () => {
   const cases = STAGES.flatMap((stage) => CODES.map((code) => [stage, code] as const));
 
   it.each(cases)(
-    'in %s (%s) is not believed: nobody is blamed, and its word is kept as its word',
+    'in %s (%s) is not believed: nobody is blamed, and its claim is recorded as its own',
     async (stage, code) => {
       const attack = await Attack.begin([LIAR]);
       lie(
@@ -59,7 +59,7 @@ describe('a member that ends the round and names another', () => {
     },
   );
 
-  it('after all openings are in is not believed, not by the one it names either', async () => {
+  it('after all openings are in is not believed, not even by the accused', async () => {
     const attack = await Attack.begin([LIAR]);
     let openings = 0;
     for (const position of [1, 3, 4]) {
@@ -70,7 +70,7 @@ describe('a member that ends the round and names another', () => {
         },
       });
     }
-    // Its own signature under the outputs never comes: the round ends by its word.
+    // Its own signature over the outputs never comes: the round ends by its claim.
     attack.tap(LIAR, { message: (_, signed) => (signed.message.kind === 'outputSignature' ? undefined : signed) });
     lie(
       attack,
@@ -82,7 +82,7 @@ describe('a member that ends the round and names another', () => {
   });
 
   it.each(['PRECOMPUTING', 'REALTIME'] as const)(
-    'to one of its team alone, in %s, does not make that one look as if it held the others up',
+    'to one member only, in %s, does not make that member look as if it held the others up',
     async (stage) => {
       const attack = await Attack.begin([LIAR]);
       attack.at(
@@ -101,7 +101,7 @@ describe('a member that ends the round and names another', () => {
     },
   );
 
-  it('in the name of a third, which has not said so, is to blame itself', async () => {
+  it('in the name of a third, which has not claimed it, is to blame itself', async () => {
     const attack = await Attack.begin([LIAR]);
     const forged = messageStatement(
       attack.node(VICTIM).id,
@@ -116,7 +116,7 @@ describe('a member that ends the round and names another', () => {
     for (const { culprit, accused } of await attack.play()) expect([culprit, accused]).toEqual([LIAR, undefined]);
   });
 
-  it('that is not in the team is to blame itself', async () => {
+  it('with a node outside the team is to blame itself', async () => {
     const attack = await Attack.begin([LIAR]);
     const stranger = '0'.repeat(32) as NodeId;
     lie(

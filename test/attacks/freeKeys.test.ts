@@ -1,5 +1,5 @@
-// Keys that cost nothing, and submissions that only the first node finds right: they get no slot, they keep nobody out, and what is
-// asked of the team for them is bounded.
+// Keys that cost nothing, and submissions that only the first node accepts: they get no slot, they keep nobody out, and the work
+// that they cause for the team is bounded.
 import { describe, expect, it } from 'vitest';
 import { MixError } from '../../src/base/errors.js';
 import { composeSubmissions, type Sender } from '../../src/client/compose.js';
@@ -10,15 +10,15 @@ import { flipped } from '../sim/senders.js';
 import { VirtualClock } from '../support/virtualClock.js';
 import { Attack, codeOf, engine, expectFailed, TEXTS } from './attack.js';
 
-/** Submissions of a sender whose MACs only node 1 finds right, or the first `right` nodes. */
+/** Submissions of a sender with MACs that only node 1 finds valid, or only the first `right` nodes. */
 async function rightForNode1(attack: Attack, sender: Sender, count: number, right = 1): Promise<Submission[]> {
   const messages = Array.from({ length: count }, () => ({ sender, payload: new Uint8Array(4) }));
   const good = await composeSubmissions(engine, attack.team.rng, attack.info, messages);
   return good.map((one) => ({ ...one, macs: one.macs.map((mac, i) => (i < right ? mac : flipped(mac))) }));
 }
 
-describe('a batch that strangers fill with submissions that only node 1 finds right', () => {
-  it('is mixed with every honest message all the same, and nothing is left to reject when it closes', async () => {
+describe('a batch that strangers fill with submissions that only node 1 accepts', () => {
+  it('is mixed with every honest message, and nothing is left to reject when it closes', async () => {
     const attack = await Attack.begin([], { quotaPerSender: 4 });
     const rejections: number[] = [];
     for (const { index } of attack.team.nodes) {
@@ -36,13 +36,13 @@ describe('a batch that strangers fill with submissions that only node 1 finds ri
       for (let key = 0; key < 12; key++) {
         bad.push(...(await rightForNode1(attack, attack.team.newSender(), 4, 1 + (key % 3))));
       }
-      // They are first, and they are eight times as many as there are slots.
+      // They come first, and are eight times as many as the slots.
       for (const one of bad) void codeOf(() => manager.submit(attack.info.round, one, 'of a stranger'));
       for (const one of await attack.team.compose(attack.info, TEXTS)) {
         answers.push(codeOf(() => manager.submit(attack.info.round, one, 'of a sender')));
       }
     };
-    // What came from there is accepted by the whole team: its calls are heard when others' are not.
+    // The whole team accepts the submissions of this place: its calls are admitted when others' are not.
     const credited = new Set<string>();
     attack.node(1).manager.watchAccepted((place) => void credited.add(place));
     for (const { stage, texts } of await attack.play()) {
@@ -57,7 +57,7 @@ describe('a batch that strangers fill with submissions that only node 1 finds ri
     expect(told).toMatchObject({ state: 'rejected', reason: 'MAC_INVALID' });
   });
 
-  it('frees the slot of each at once, and tells its sender while the round still takes messages', async () => {
+  it('frees the slot of each at once, and tells its sender while the round still accepts messages', async () => {
     const attack = await Attack.begin([]);
     let told: unknown;
     let stage: unknown;
@@ -102,8 +102,8 @@ describe('a batch that strangers fill with submissions that only node 1 finds ri
   });
 });
 
-describe('a member that is asked to judge what node 1 has taken', () => {
-  it('and puts node 1 off for ever, ends the round that it stalls, and is named by node 1', async () => {
+describe("a member that is asked to judge node 1's submissions", () => {
+  it('and delays its answer for ever ends the round that it stalls, and is named by node 1', async () => {
     const attack = await Attack.begin([4]);
     attack.node(4).manager.onScreen = () => {
       throw new MixError('ROUND_UNKNOWN');
@@ -116,7 +116,7 @@ describe('a member that is asked to judge what node 1 has taken', () => {
     }
   });
 
-  it('judges no MAC a second time when the batch is closed', async () => {
+  it('judges no MAC again when the batch is closed', async () => {
     const attack = await Attack.begin([]);
     let lookups = 0;
     const secrets = attack.node(3).registry;
@@ -140,7 +140,7 @@ describe('a member that is asked to judge what node 1 has taken', () => {
   });
 });
 
-describe('handing on', () => {
+describe('screening', () => {
   const entry = {
     sender: 'a'.repeat(64),
     salt: new Uint8Array(16),
@@ -149,7 +149,7 @@ describe('handing on', () => {
   };
   const item = (): Screened => ({ entry: entry as never, rejected: false });
 
-  it('takes one message a member for what comes within a moment, and none for what waits behind unanswered ones', async () => {
+  it('sends one message a member for all submissions within a moment, and none for those that wait behind unanswered ones', async () => {
     const clock = new VirtualClock();
     const asked: { position: number; claims: number; answer: () => void }[] = [];
     const ask = (position: number, claims: readonly Claim[]) =>
@@ -166,7 +166,7 @@ describe('handing on', () => {
     ]);
     expect(screening.silent).toEqual([1, 2]);
     for (let i = 0; i < 10 * CLAIMS_MAX; i++) screening.add(item());
-    // Four messages to each member are under way, of 64 at most; the rest waits.
+    // Four messages to each member are open, of at most 64 submissions; the rest waits.
     expect(asked).toHaveLength(8);
     for (let next = 0; next < asked.length; next++) {
       asked[next]!.answer();

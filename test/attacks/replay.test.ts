@@ -1,5 +1,5 @@
-// Things used twice: a ring step with other contents, an old round's C in a new round, a submission in the same round or in
-// the next. Answering twice would give the permutation away; so nothing is ever taken twice.
+// Replays: a ring step with other contents, an old round's C in a new round, a submission in the same round or in the next. A
+// second answer would reveal the permutation; so nothing is accepted twice.
 import { describe, expect, it } from 'vitest';
 import { payloadDigest } from '../../src/cmix/senderKeys.js';
 import type { SlotEntry } from '../../src/cmix/slotTable.js';
@@ -18,7 +18,7 @@ describe('a ring step sent twice', () => {
     ['precompPermute', 3, 2],
     ['realtimeDecrypt', 1, 2],
     ['realtimePermute', 4, 3],
-  ])('with different contents (%s): it names the sender, and is answered once at most', async (phase, from, to) => {
+  ])('with different contents (%s) names the sender, and is answered once at most', async (phase, from, to) => {
     const attack = await Attack.begin([from]);
     const answers: string[] = [];
     const victim = attack.node(to);
@@ -72,12 +72,12 @@ describe("an old round's C in a new round", () => {
     });
     for (const { texts } of await attack.play()) expect(texts.toSorted()).toEqual(TEXTS.toSorted());
     attack.prepare();
-    // The dummies of the new round are nowhere among the outputs, either.
+    // The dummies of the new round are not among the outputs, either.
     expectFailed(await attack.play(['new 1', 'new 2']), 'OUTPUTS_INCOMPLETE', undefined);
   });
 });
 
-/** Node 1 closes its batch with another table than it should, and mixes by it. */
+/** Node 1 closes its batch with a changed table, and mixes by it. */
 function closing(change: (closed: Closed) => Closed): Partial<RoundManagerDeps> {
   const deskOf = (desk: SubmissionDesk) =>
     new Proxy(desk, {
@@ -109,7 +109,7 @@ describe('a submission that is replayed', () => {
     return submissions;
   };
 
-  it('in the same round, unchanged, takes one slot', async () => {
+  it('in the same round, unchanged, gets one slot', async () => {
     const attack = await Attack.begin([]);
     const submissions = await submitAll(attack, ['once', 'other']);
     submissions.push(submissions[0]!);
@@ -136,7 +136,7 @@ describe('a submission that is replayed', () => {
     expect(answers).toEqual(['MAC_INVALID']);
   });
 
-  it('by node 1, in a second slot of the table, becomes a dummy there: it comes out once', async () => {
+  it('by node 1, in a second slot of the table, becomes a dummy there: it is output once', async () => {
     const malice = () => closing((closed) => placed(closed, 5, closed.table[0]!, closed.payloads[0]!));
     const attack = await Attack.begin([1], { malice });
     const rejected = rejections(attack);
@@ -148,7 +148,7 @@ describe('a submission that is replayed', () => {
     );
   });
 
-  it('by node 1, as an entry of the round before, becomes a dummy: it does not come out again', async () => {
+  it('by node 1, as an entry of the round before, becomes a dummy: it is not output again', async () => {
     let old: Submission | undefined;
     const attack = await Attack.begin([1], {
       malice: () =>
@@ -170,7 +170,7 @@ describe('a submission that is replayed', () => {
   });
 });
 
-/** What nodes 2 to 4 reject, as it goes over the network. */
+/** Rejections of nodes 2 to 4, as seen on the network. */
 function rejections(attack: Attack): Set<string> {
   const rejected = new Set<string>();
   for (const position of [2, 3, 4]) {

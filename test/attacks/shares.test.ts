@@ -1,11 +1,11 @@
-// Lies about decryption shares: an opening that does not match its commitment, a commitment to a wrong share, an opening for
-// a mixed batch that nobody committed to. Each is found by every honest node, which names the liar and accepts nothing.
+// Lies about decryption shares: an opening that does not match its commitment, a commitment to a wrong share, an opening for a
+// mixed batch without a commitment. Every honest node detects each, names the liar and accepts nothing.
 import { describe, it } from 'vitest';
 import type { Engine } from '../../src/engine/engine.js';
 import type { RoundManagerDeps } from '../../src/round/manager.js';
 import { Attack, engine, expectFailed, group, lyingEngine, tag } from './attack.js';
 
-/** D_i is the one power of many bases; the proof's own are of one. */
+/** D_i is the one power of many bases; the proof's powers have one base. */
 function wrongShares(): Partial<RoundManagerDeps> {
   const powShared: Engine['powShared'] = async (bases, ...rest) => {
     const out = await engine.powShared(bases, ...rest);
@@ -15,7 +15,7 @@ function wrongShares(): Partial<RoundManagerDeps> {
   return { engineOf: async () => lyingEngine({ powShared }) };
 }
 
-describe('a share that is not what was committed to', () => {
+describe('a share that differs from its commitment', () => {
   it.each([1, 2, 4])('is refused at its opening and names node %i', async (position) => {
     const attack = await Attack.begin([position]);
     attack.tamper(position, 'opening', (batch) => tag(batch, 0));
@@ -25,7 +25,7 @@ describe('a share that is not what was committed to', () => {
   it.each([
     ['nonce', 0],
     ['proof', 128],
-  ])('also where only the %s differs', async (_, at) => {
+  ])('also if only the %s differs', async (_, at) => {
     const attack = await Attack.begin([3]);
     attack.tamperTrailer(3, 'opening', (extra) => {
       extra[at]! ^= 1;
@@ -34,13 +34,13 @@ describe('a share that is not what was committed to', () => {
   });
 });
 
-describe('a wrong share that was committed to', () => {
+describe('a wrong share with a matching commitment', () => {
   it.each([1, 2, 4])('spoils the outputs, and its proof then names node %i', async (position) => {
     const attack = await Attack.begin([position], { malice: wrongShares });
     expectFailed(await attack.play(), 'DECRYPTION_PROOF', position);
   });
 
-  it('is named among messages of two elements, too', async () => {
+  it('is named with messages of two elements as well', async () => {
     const attack = await Attack.begin([2], { malice: wrongShares, width: 2 });
     expectFailed(await attack.play(), 'DECRYPTION_PROOF', 2);
   });

@@ -1,6 +1,6 @@
-// The tagging attack (Galteland, Mjølsnes, Olimid): a node multiplies a slot by a tag, looks for it in the outputs, and takes
-// it off before anybody sees. It must never come out valid: whoever tags destroys the message, and whoever untags after
-// the shares are open breaks a commitment that all have seen.
+// The tagging attack (Galteland, Mjølsnes, Olimid): a node multiplies a slot by a tag, looks for it in the outputs, and removes
+// it before any other node notices. It must never produce a valid output: tagging destroys the message, and untagging after the
+// shares are open breaks a commitment that all nodes hold.
 import { describe, expect, it } from 'vitest';
 import { decodeOutputs, outputDigest } from '../../src/cmix/outputs.js';
 import { invert } from '../../src/math/arithmetic.js';
@@ -12,7 +12,7 @@ import { Attack, engine, expectFailed, group, lyingEngine, TAG, TEXTS, tag, tagg
 
 const UNTAG = invert(group, TAG);
 
-/** Keeps a malicious node's round at hand: it may look at everything its own process has. */
+/** Keeps a reference to a malicious node's round: the node may read everything in its own process. */
 function spying(rounds: Round[]): Partial<RoundManagerDeps> {
   return {
     makeRound: (facts, deps) => {
@@ -23,7 +23,7 @@ function spying(rounds: Round[]): Partial<RoundManagerDeps> {
   };
 }
 
-/** What a tagger computes once all shares are open: the outputs, as everybody computes them. */
+/** The outputs, as a tagger computes them once all shares are open. */
 async function peek(attack: Attack, round: Round, mixed: Uint8Array): Promise<Uint8Array> {
   await attack.wait(() => attack.shares.size === 4);
   const { inversePayload } = await round.standby;
@@ -56,7 +56,7 @@ describe('a node that tags a slot', () => {
     ['the revealed C', 1, 1],
     ['the mixed batch', 2, 0],
   ] as const)(
-    'node 1 tags %s, the same for all: that output is invalid, the others come out',
+    'node 1 tags %s, the same for all: that output is invalid, the others are valid',
     async (_, nth, index) => {
       const attack = await Attack.begin([1], { malice: () => taggingPermuter(nth, index) });
       for (const { stage, texts, invalid } of await attack.play()) {
@@ -78,8 +78,8 @@ describe('a node that tags a slot', () => {
   });
 });
 
-describe('a node that waits for the shares and takes its tag off', () => {
-  it('node 1 untags the mixed batch it has committed to: it is named, nothing is accepted', async () => {
+describe('a node that waits for the shares and removes its tag', () => {
+  it('node 1 untags the mixed batch that it has committed to: it is named, nothing is accepted', async () => {
     const rounds: Round[] = [];
     const attack = await Attack.begin([1], { malice: () => spying(rounds) });
     attack.recordOpenings();
@@ -93,7 +93,7 @@ describe('a node that waits for the shares and takes its tag off', () => {
       learnt = Buffer.from(decodeOutputs(group, 1, outputs).messages[slot!]!).toString();
     });
     expectFailed(await attack.play(), 'EQUIVOCATION', 1);
-    // The attack itself works: without the commitment, node 1 would have linked the victim and passed unseen.
+    // The attack itself works: without the commitment, node 1 would have linked the victim unnoticed.
     expect(learnt).toBe(TEXTS[0]);
   });
 
@@ -126,19 +126,19 @@ describe('a node that waits for the shares and takes its tag off', () => {
 });
 
 describe('the revealing node', () => {
-  it('passes off the states before the others permuted as the mixed batch: nothing decodes', async () => {
+  it('presents the states before the others permuted as the mixed batch: nothing decodes', async () => {
     const attack = await Attack.begin([1]);
-    // All it has from before is its own output of the two decrypt rings: the permute rings come back to it already mixed.
+    // Its only state from before is its own output of the two decrypt rings: the permute rings return to it already mixed.
     const kept = new Map<BatchPhase, Uint8Array>();
     attack.tamper(1, 'precompDecrypt', (batch) => void kept.set('precompDecrypt', batch.slice()));
     attack.tamper(1, 'realtimeDecrypt', (batch) => void kept.set('realtimeDecrypt', batch.slice()));
     attack.tamper(1, 'reveal', (batch) => batch.set(kept.get('precompDecrypt')!));
     const verdicts = await attack.play();
-    // Its own commitment is over the C it computed: it has shown two.
+    // Its own commitment is over the C that it computed: it has shown two.
     expectFailed(verdicts, 'EQUIVOCATION', 1);
   });
 
-  it('does so consistently: every output is invalid, no message comes out', async () => {
+  it('does so consistently: every output is invalid, and no message with it', async () => {
     const states: Uint8Array[] = [];
     let calls = 0;
     const malice = (): Partial<RoundManagerDeps> => ({

@@ -1,4 +1,4 @@
-// Bytes, and the one digest that everything in the protocol is hashed with: no two lists of parts hash alike.
+// Bytes, and the one digest of the whole protocol: no two different lists of parts have the same hash.
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -26,7 +26,7 @@ const part: fc.Arbitrary<DigestPart> = fc.oneof(
 );
 const parts = fc.array(part, { maxLength: 5 });
 
-/** The bytes that each part stands for: two lists that are equal in this mean the same. */
+/** The bytes of each part: two lists with equal bytes have the same meaning. */
 const meaning = (list: readonly DigestPart[]): string =>
   JSON.stringify(
     list.map((one) => toHex(one instanceof Uint8Array ? one : typeof one === 'string' ? utf8(one) : uint64(one))),
@@ -48,7 +48,7 @@ describe('the framing of parts', () => {
     fc.assert(property, { numRuns: 500 });
   });
 
-  it('tells apart what only moves a boundary, or a part into the domain', () => {
+  it('distinguishes lists that differ only in a boundary, or in a part moved into the domain', () => {
     const variants = [
       framed('ab', ['c']),
       framed('a', ['bc']),
@@ -61,11 +61,11 @@ describe('the framing of parts', () => {
     expect(new Set(variants.map(toHex)).size).toBe(variants.length);
   });
 
-  it('is what the digest and the XOF hash, piece by piece or at once', () => {
+  it('is the input of the digest and the XOF, piece by piece or at once', () => {
     const list = ['text', Uint8Array.of(1, 2), 7, 1n << 60n] as const;
     const whole = createHash('sha256').update(framed('domain', list)).digest();
     expect(toHex(digest('domain', ...list))).toBe(whole.toString('hex'));
-    // Pinned: what is signed and hashed on the wire must never change by accident.
+    // Pinned: the signed and hashed encodings on the wire must never change by accident.
     expect(toHex(digest('known', 'answer', 42))).toBe(
       createHash('sha256')
         .update(Buffer.concat([...frame('millrace/v1/known'), ...frame('answer'), uint64(8), uint64(42)]))
@@ -75,7 +75,7 @@ describe('the framing of parts', () => {
     expect(toHex(xof(300, 'x', 1))).toContain(toHex(xof(20, 'x', 1)));
   });
 
-  it('is what it says: each piece behind its length, for any text, number and bytes, also where it is long', () => {
+  it('puts each piece after its length, for any text, number and bytes, also for long ones', () => {
     const long = fc
       .constantFrom(4_000, 4_070, 4_096, 4_097, 9_000)
       .map((length) => new Uint8Array(length).fill(length));
@@ -103,7 +103,7 @@ describe('the framing of parts', () => {
     fc.assert(property, { numRuns: 300 });
   });
 
-  it('gives each digest bytes of its own, and writes one into a place of a buffer, there and nowhere else', () => {
+  it('gives each digest its own memory, and writes a digest into a buffer at its place only', () => {
     const [first, second] = [digest('one'), digest('two')];
     expect(first).not.toEqual(second);
     expect([first.constructor, first.byteOffset, first.buffer.byteLength]).toEqual([Uint8Array, 0, 32]);
@@ -113,7 +113,7 @@ describe('the framing of parts', () => {
     expect(toHex(out)).toBe('07'.repeat(32) + toHex(expected) + '07'.repeat(32));
   });
 
-  it('fills a buffer with the XOF, and no byte beside it', () => {
+  it('fills a buffer with the XOF, and no byte outside of it', () => {
     const around = Buffer.alloc(400, 7);
     xofInto(framed('x', [1]), around.subarray(50, 350));
     expect(toHex(around)).toBe('07'.repeat(50) + toHex(xof(300, 'x', 1)) + '07'.repeat(50));
@@ -123,7 +123,7 @@ describe('the framing of parts', () => {
 });
 
 describe('hex', () => {
-  it('round-trips, and refuses what is not hex of whole bytes', () => {
+  it('round-trips, and refuses text that is not hex of whole bytes', () => {
     fc.assert(fc.property(fc.uint8Array(), (bytes) => equalBytes(fromHex(toHex(bytes))!, bytes)));
     for (const text of ['0', 'xyz', '0g', ' 00', '00 ', '0x00']) expect(fromHex(text)).toBeUndefined();
     expect(toHex(new Uint8Array([1, 2, 3]).subarray(1))).toBe('0203');

@@ -1,17 +1,17 @@
-// The catalogue of errors and the metrics factory: every error says what happened and what to do about it, and no metric can
-// tell who sent what.
+// The catalogue of errors and the metrics factory: every error states its cause and a remedy, and no metric reveals who sent
+// which message.
 import { describe, expect, it } from 'vitest';
 import { asMixError, type ErrorCode, errorCodes, isErrorCode, MixError } from '../../src/base/errors.js';
 import { createMetrics } from '../../src/base/metrics.js';
 
 describe('every error', () => {
-  it('has a code in capitals, says what happened, and what to do', () => {
+  it('has a code in capitals, a cause, and a remedy', () => {
     for (const code of errorCodes()) {
       const error = new MixError(code);
       expect(code).toMatch(/^[A-Z]+(_[A-Z]+)*$/);
       expect(error.message).toMatch(new RegExp(`^${code}: \\S.{10,}`));
       expect(error.remedy.length).toBeGreaterThan(8);
-      // One sentence each, to be put into a line of a log or a terminal.
+      // One sentence each, without an end, for a line of a log or a terminal.
       for (const text of [error.message, error.remedy]) expect(text).not.toMatch(/[\n]|\.$/);
       expect(typeof error.retryable).toBe('boolean');
     }
@@ -25,7 +25,7 @@ describe('every error', () => {
     expect(error).toBeInstanceOf(Error);
   });
 
-  it('may be tried again only where that can help', () => {
+  it('is retryable only if a retry can help', () => {
     const retryable = errorCodes().filter((code) => new MixError(code).retryable);
     for (const code of ['LINK_DOWN', 'LINK_TIMEOUT', 'ROUND_UNKNOWN', 'CHUNK_MISSING', 'ENGINE_BUSY'] as const) {
       expect(retryable).toContain(code);
@@ -41,15 +41,15 @@ describe('every error', () => {
   });
 });
 
-describe('codes from outside', () => {
-  it('are those of the catalogue, nothing inherited', () => {
+describe('error codes from outside', () => {
+  it('are those of the catalogue, without inherited names', () => {
     for (const code of errorCodes()) expect(isErrorCode(code)).toBe(true);
     for (const code of ['', 'NOPE', 'toString', '__proto__', 'constructor', 5, null, undefined, {}]) {
       expect(isErrorCode(code)).toBe(false);
     }
   });
 
-  it('of anything thrown are INTERNAL, but for MixErrors', () => {
+  it('of anything thrown are INTERNAL, except of a MixError', () => {
     const mix = new MixError('ROUND_OVER');
     expect(asMixError(mix)).toBe(mix);
     for (const thrown of [new TypeError('x'), 'x', null, undefined, 5]) {
@@ -80,7 +80,7 @@ describe('metrics', () => {
     expect(metrics.contentType).toMatch(/^text\/plain/);
   });
 
-  it('asked for twice by one name are the same, and each factory has its own', async () => {
+  it('requested twice by one name are the same, and each factory has its own', async () => {
     const metrics = createMetrics();
     metrics.counter('same_total', 'Same').inc();
     metrics.counter('same_total', 'Same').inc();
@@ -88,7 +88,7 @@ describe('metrics', () => {
     expect(await createMetrics().render()).not.toContain('same_total');
   });
 
-  it('tell of the process only where that is asked for', async () => {
+  it('include process metrics only on request', async () => {
     expect(await createMetrics({ processMetrics: true }).render()).toContain('process_cpu_seconds_total');
     expect(await createMetrics().render()).not.toContain('process_cpu');
   });

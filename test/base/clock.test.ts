@@ -1,4 +1,4 @@
-// Time as a port: the virtual clock fires in order and only when told, and sleeping ends early where its signal aborts.
+// Time as a port: the virtual clock fires in order and only on step(), and sleeping ends early if its signal aborts.
 import { describe, expect, it } from 'vitest';
 import { sleep, systemClock } from '../../src/base/clock.js';
 import { deferred } from '../../src/base/promises.js';
@@ -7,7 +7,7 @@ import { SeededRng } from '../support/seededRng.js';
 import { VirtualClock } from '../support/virtualClock.js';
 
 describe('the virtual clock', () => {
-  it('fires timers by time, and those of one time in the order they were set', () => {
+  it('fires timers by time, and those of one time in the order in which they were set', () => {
     const clock = new VirtualClock();
     const fired: string[] = [];
     const set = (name: string, delayMs: number) => clock.after(delayMs, () => fired.push(`${name}@${clock.nowMs()}`));
@@ -38,7 +38,7 @@ describe('the virtual clock', () => {
     expect(fired).toEqual(expected.sort((a, b) => a[0] - b[0] || a[1] - b[1]));
   });
 
-  it('fires what a timer sets while it fires, at its time', () => {
+  it('fires timers set by a firing timer, at their time', () => {
     const clock = new VirtualClock();
     const fired: number[] = [];
     clock.after(10, () => clock.after(5, () => fired.push(clock.nowMs())));
@@ -47,7 +47,7 @@ describe('the virtual clock', () => {
     expect(fired).toEqual([12, 15]);
   });
 
-  it('does not fire what was cancelled', () => {
+  it('does not fire cancelled timers', () => {
     const clock = new VirtualClock();
     let fired = 0;
     const cancel = clock.after(10, () => fired++);
@@ -55,7 +55,7 @@ describe('the virtual clock', () => {
     cancel();
     expect(clock.step()).toBe(false);
     expect(fired).toBe(0);
-    // Wall time moves with it, for certificates.
+    // Wall time moves with the clock, for certificates.
     const wallMs = clock.wallMs();
     clock.after(1_000, () => {});
     clock.step();
@@ -64,7 +64,7 @@ describe('the virtual clock', () => {
 });
 
 describe('sleep', () => {
-  it('ends when its time has come, and leaves no listener behind', async () => {
+  it('ends when its time is over, and leaves no listener behind', async () => {
     const clock = new VirtualClock();
     const abort = new AbortController();
     const slept = sleep(clock, 100, abort.signal);
@@ -84,7 +84,7 @@ describe('sleep', () => {
     expect([clock.pending, clock.nowMs()]).toEqual([0, 0]);
   });
 
-  it('works on the machine’s clock, too', async () => {
+  it('works on the machine’s clock as well', async () => {
     const before = systemClock.nowMs();
     await sleep(systemClock, 1);
     expect(systemClock.nowMs()).toBeGreaterThan(before);
@@ -99,7 +99,7 @@ describe('sleep', () => {
 });
 
 describe('a deferred', () => {
-  it('is settled once, by whoever is first', async () => {
+  it('is settled once, by the first call', async () => {
     const one = deferred<number>();
     expect(one.settled).toBe(false);
     one.resolve(1);
@@ -109,7 +109,7 @@ describe('a deferred', () => {
     expect(await one.promise).toBe(1);
   });
 
-  it('may be rejected before anybody waits for it', async () => {
+  it('may be rejected before anyone waits for it', async () => {
     const one = deferred<number>();
     one.reject(new Error('early'));
     await new Promise((resolve) => setImmediate(resolve));

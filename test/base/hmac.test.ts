@@ -1,4 +1,4 @@
-// HMAC-SHA256 under a key that is kept ready: the same as node:crypto's, and gone when it is wiped.
+// HMAC-SHA256 with a prepared key: equal to node:crypto's, and unusable after a wipe.
 import { createHmac } from 'node:crypto';
 import { inspect } from 'node:util';
 import fc from 'fast-check';
@@ -18,7 +18,7 @@ const ours = (key: HmacKey, domain: string, parts: Parts) =>
   [key.mac(domain, ...parts), key.expand(domain, ...parts)].map(toHex);
 
 describe('a key of HMAC', () => {
-  it("gives what node:crypto's HMAC gives, for any key and parts, also where messages of many lengths take turns", () => {
+  it("equals node:crypto's HMAC for any key and parts, also for messages of alternating lengths", () => {
     const lengths = [0, 1, 55, 56, 64, 65, 900, 980, 981, 982, 983, 984, 985, 986, 987, 988, 1_024, 5_000];
     const part = fc.oneof(
       fc.uint8Array({ maxLength: 100 }),
@@ -44,7 +44,7 @@ describe('a key of HMAC', () => {
     }
   });
 
-  it('gives each result bytes of its own, which a wipe of one leaves to the others', () => {
+  it('gives each result its own memory: wiping one does not affect the others', () => {
     const key = new HmacKey(utf8('key'));
     const [mac, again] = [key.mac('a'), key.mac('a')];
     const [expanded, more] = [key.expand('a'), key.expand('a')];
@@ -54,7 +54,7 @@ describe('a key of HMAC', () => {
     expect(ours(key, 'a', [])).toEqual([again, more].map(toHex));
   });
 
-  it('keeps a copy of the key: what its maker wipes is not missed, and what it wipes is gone', () => {
+  it('copies the key: wiping the original has no effect, and a wipe removes the copy', () => {
     const bytes = utf8('a key of some length');
     const expected = theirs(bytes, 'm', []);
     const key = new HmacKey(bytes);

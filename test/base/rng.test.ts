@@ -1,4 +1,4 @@
-// Random numbers: seeded streams replay, and what is drawn from a range is uniform over it, with its bounds.
+// Random numbers: seeded streams replay, and draws from a range are uniform over it, including its bounds.
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../src/base/bytes.js';
 import { type Rng, randomBelow, randomBytes, randomFraction, systemRng } from '../../src/base/rng.js';
@@ -6,7 +6,7 @@ import { SeededRng } from '../support/seededRng.js';
 import { chiSquare, chiSquareLimit } from '../support/statistics.js';
 
 describe('a seeded generator', () => {
-  it('gives the same stream for the same seed, whatever the pieces, and another for another seed', () => {
+  it('gives the same stream for the same seed in pieces of any size, and another for another seed', () => {
     const whole = randomBytes(new SeededRng('seed'), 100);
     const pieces = new SeededRng('seed');
     const joined = [7, 0, 60, 33].map((length) => toHex(randomBytes(pieces, length))).join('');
@@ -17,7 +17,7 @@ describe('a seeded generator', () => {
 });
 
 describe('the operating system’s generator', () => {
-  it('fills what it is given, and never twice alike', () => {
+  it('fills the given buffer, and differs every time', () => {
     const out = new Uint8Array(32);
     expect(systemRng.fill(out)).toBe(out);
     expect(toHex(randomBytes(systemRng, 32))).not.toBe(toHex(out));
@@ -25,7 +25,7 @@ describe('the operating system’s generator', () => {
 });
 
 describe('randomBelow', () => {
-  it('leaves no draw behind: draws for a permutation are as secret as that', () => {
+  it('wipes its draw: draws of a permutation are as secret as the permutation', () => {
     let drawn: Uint8Array = Uint8Array.of(1);
     const rng: Rng = {
       fill: (out) => {
@@ -46,7 +46,7 @@ describe('randomBelow', () => {
     }
   });
 
-  it('is uniform over halves of a bound just above a power of two, where a modulus would be biased', () => {
+  it('is uniform over thirds of the bound 3·2^30, for which a modulus would be biased', () => {
     // 2^32 mod bound is 2^30: a plain modulus would give the lower third of the range twice as often as the rest.
     const bound = 3 * 2 ** 30;
     const rng = new SeededRng('bias');
@@ -68,7 +68,7 @@ describe('randomBelow', () => {
     expect(draws).toEqual([]);
   });
 
-  it('takes bounds from 1 to 2^32 only', () => {
+  it('accepts bounds from 1 to 2^32 only', () => {
     const rng = new SeededRng('bounds');
     for (let i = 0; i < 50; i++) expect(randomBelow(rng, 1)).toBe(0);
     expect(randomBelow(rng, 2 ** 32)).toBeLessThan(2 ** 32);

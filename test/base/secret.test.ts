@@ -1,4 +1,4 @@
-// A Secret shows itself in no text that anybody makes of it, and is gone when it is wiped.
+// A Secret appears in no text made of it, and is zeros after a wipe.
 import { format, inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { MixError } from '../../src/base/errors.js';
@@ -9,10 +9,10 @@ import { findTrace } from '../support/canary.js';
 const CANARY = 'canary-canary-canary-canary-1234';
 const fresh = (): Secret => new Secret(new Uint8Array(Buffer.from(CANARY)));
 
-/** Every way in which a canary's bytes could be written down. */
+/** True if the text contains the canary's bytes in any form. */
 const traces = (text: string): boolean => text.includes(CANARY) || findTrace(text, Buffer.from(CANARY)) !== undefined;
 
-/** What a log writes. */
+/** The output of a log. */
 async function logged(
   write: (log: ReturnType<typeof createLog>) => void,
   format: LogOptions['format'] = 'json',
@@ -26,7 +26,7 @@ async function logged(
 }
 
 describe('a Secret', () => {
-  it('prints as [secret] wherever it is put into text', () => {
+  it('prints as [secret] in every kind of text', () => {
     const secret = fresh();
     const texts = [
       `${secret}`,
@@ -44,12 +44,12 @@ describe('a Secret', () => {
     ];
     for (const text of texts) expect(traces(text)).toBe(false);
     for (const text of texts.slice(0, 8)) expect(text).toContain('[secret]');
-    // The check itself finds what is not hidden.
+    // The check itself finds bytes that are not hidden.
     expect(traces(JSON.stringify(new Uint8Array(Buffer.from(CANARY))))).toBe(true);
     expect(traces(inspect(Buffer.from(CANARY).toString()))).toBe(true);
   });
 
-  it('prints as [secret] in log lines, readable or JSON, in an error too', async () => {
+  it('prints as [secret] in log lines, readable or JSON, also within an error', async () => {
     for (const style of ['json', 'pretty'] as const) {
       const text = await logged((log) => {
         const secret = fresh();
@@ -62,7 +62,7 @@ describe('a Secret', () => {
     }
   });
 
-  it('gives its own bytes to whoever asks for them, and zeros once it is wiped', () => {
+  it('reveals its own bytes, and zeros after it is wiped', () => {
     const bytes = new Uint8Array(Buffer.from(CANARY));
     const secret = new Secret(bytes);
     expect(secret.reveal()).toBe(bytes);
@@ -83,7 +83,7 @@ describe('a Secret', () => {
 });
 
 describe('a log', () => {
-  it('redacts fields that are named after key material, whatever they hold', async () => {
+  it('redacts fields named after key material, with any contents', async () => {
     const names = ['seed', 'secret', 'privateKey', 'token', 'registrationCode'];
     const text = await logged((log) => {
       for (const name of names) log.info({ [name]: CANARY });
@@ -93,7 +93,7 @@ describe('a log', () => {
     expect(text.match(/\[secret\]/g)?.length).toBe(8);
   });
 
-  it('writes one JSON object a line, with its name and level, and keeps quiet below its level', async () => {
+  it('writes one JSON object per line, with its name and level, and nothing below its level', async () => {
     const text = await logged((log) => log.info({ round: 5 }, 'hello'));
     expect(JSON.parse(text)).toMatchObject({ name: 'test', level: 30, round: 5, msg: 'hello' });
     const lines: string[] = [];

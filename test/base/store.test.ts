@@ -1,4 +1,4 @@
-// The store, one suite for every implementation: what was put is there, in order, on its own, and on disk it stays.
+// The store, one suite for every implementation: entries are kept, in order and separately, and on disk they persist.
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,7 +31,7 @@ describe.each(stores)('%s', (_name, open) => {
   });
   afterEach(() => store.close());
 
-  it('gives back what was put, the last of it, and nothing else', async () => {
+  it('returns the last value of a key, and nothing for other keys', async () => {
     expect(await store.get('a')).toBeUndefined();
     await store.put('a', utf8('one'));
     await store.put('a', utf8('two'));
@@ -41,7 +41,7 @@ describe.each(stores)('%s', (_name, open) => {
     expect(await store.get('A')).toBeUndefined();
   });
 
-  it('forgets what was deleted, also what was never there', async () => {
+  it('forgets deleted entries, and accepts deleting an entry that never existed', async () => {
     await store.put('a', utf8('one'));
     await store.delete('a');
     await store.delete('never');
@@ -58,7 +58,7 @@ describe.each(stores)('%s', (_name, open) => {
     expect((await store.keys('')).length).toBe(7);
   });
 
-  it('keeps values of its own: neither the caller’s buffer nor its answer is shared', async () => {
+  it('copies values: neither the caller’s buffer nor the returned one is shared', async () => {
     const value = utf8('value');
     await store.put('a', value);
     value.fill(0);
@@ -66,7 +66,7 @@ describe.each(stores)('%s', (_name, open) => {
     expect(Buffer.from((await store.get('a'))!).toString()).toBe('value');
   });
 
-  it('takes many writes at once', async () => {
+  it('accepts many concurrent writes', async () => {
     const keys = Array.from({ length: 50 }, (_, i) => `k/${String(i).padStart(3, '0')}`);
     await Promise.all(keys.map((key) => store.put(key, utf8(key))));
     expect(await store.keys('k/')).toEqual(keys);
@@ -76,7 +76,7 @@ describe.each(stores)('%s', (_name, open) => {
 describe('a store on disk', () => {
   const path = () => join(directory, 'store');
 
-  it('still has everything after it is opened again', async () => {
+  it('still has everything after it is reopened', async () => {
     const first = await openLevelStore(path());
     await first.put('round/1', utf8('one'));
     await first.put('round/2', utf8('two'));
@@ -88,7 +88,7 @@ describe('a store on disk', () => {
     await second.close();
   });
 
-  it('is one process’s at a time: opening it twice fails with a code', async () => {
+  it('belongs to one process at a time: opening it twice fails with a code', async () => {
     const first = await openLevelStore(path());
     const error = await rejection(openLevelStore(path()));
     expect(error?.code).toBe('STORE_FAILED');
@@ -107,7 +107,7 @@ describe('a store on disk', () => {
   });
 });
 
-/** Rounds that a node has run, in a store on disk; its files. */
+/** Runs rounds on a store on disk; returns the node's directory. */
 async function ranRounds(count: number): Promise<string> {
   const directory_ = join(directory, 'node');
   const store = await openLevelStore(join(directory_, 'store'));
@@ -122,7 +122,7 @@ async function ranRounds(count: number): Promise<string> {
   return directory_;
 }
 
-/** Of rounds that have run: those that a node which starts on these files would run again; or why it does not start. */
+/** Number of the rounds that a node started on these files would run again, or the reason why it does not start. */
 async function runsAgain(files: string, count: number): Promise<number | string> {
   let store: Store | undefined;
   try {
@@ -141,7 +141,7 @@ async function runsAgain(files: string, count: number): Promise<number | string>
   }
 }
 
-describe('a store that lost something', () => {
+describe('a damaged store', () => {
   const ROUNDS = 60;
   const damaged = async (files: string, name: string, damage: (path: string) => void) => {
     const copy = join(directory, `copy-${name}`);
@@ -154,7 +154,7 @@ describe('a store that lost something', () => {
       .filter((name) => name.endsWith(suffix))
       .map((name) => join(files, 'store', name));
 
-  it('lets no round run twice for one flipped bit, wherever it is: it does not start, and says so', async () => {
+  it('lets no round run twice because of one flipped bit at any place: it does not open, and reports why', async () => {
     const files = await ranRounds(ROUNDS);
     const [log] = inStore(files, '.log');
     const { size } = statSync(log!);
@@ -172,7 +172,7 @@ describe('a store that lost something', () => {
       expect([at, ['STORE_CORRUPT', 'STORE_FAILED', 0].includes(outcome_)]).toEqual([at, true]);
       if (outcome_ === 'STORE_CORRUPT') refused++;
     }
-    // Else nothing has been tried.
+    // Otherwise the test has shown nothing.
     expect(refused).toBeGreaterThan(40);
   });
 
@@ -203,7 +203,7 @@ describe('a store that lost something', () => {
     expect(await damaged(files, what.replaceAll(' ', '-'), damage)).toBe(expected);
   });
 
-  it('names the directory and what may be done', async () => {
+  it('names the directory and the possible remedies', async () => {
     const files = await ranRounds(5);
     rmSync(join(files, 'store.head'));
     const error = await rejection(openLevelStore(join(files, 'store')));

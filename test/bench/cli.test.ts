@@ -1,5 +1,5 @@
-// `millrace bench` as scripts meet it: real processes of the compiled program. The line of --json has fixed names; times are
-// looked at for being numbers, never for being good.
+// `millrace bench` as scripts use it: real processes of the compiled program. The line of --json has fixed names; times are
+// checked to be numbers, never to be good.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -45,7 +45,7 @@ describe('bench engine', () => {
     for (const us of Object.values(figure.usPerOp)) expect(us).toBeGreaterThan(0);
   });
 
-  it('measures every operation where none is named, and prints a table', () => {
+  it('measures every operation if none is named, and prints a table', () => {
     const { status, out } = bench('engine', '--engine', 'bigint', '--exponent-bits', '64', ...SMALL);
     expect(status).toBe(0);
     for (const op of ['mul', 'mulGather', 'powFixed', 'powShared', 'pow', 'invertBatch', 'product', 'multiExp']) {
@@ -68,7 +68,7 @@ describe('bench engine', () => {
 });
 
 describe('bench precompute', () => {
-  it('lists the pieces of the work and their sum', () => {
+  it('lists the parts of the work and their sum', () => {
     const { status, out } = bench('precompute', '--engine', 'openssl', '--exponent-bits', '64', ...SMALL, '--json');
     expect(status).toBe(0);
     const cost = JSON.parse(lines(out).at(-1)!);

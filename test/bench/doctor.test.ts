@@ -1,4 +1,4 @@
-// What `millrace doctor` finds: every engine by name, with a speed where it passes its self-check and a reason where it does not.
+// The findings of `millrace doctor`: every engine by name, with a speed if it passes its self-check and a reason if it does not.
 import { describe, expect, it } from 'vitest';
 import { doctorReport, examineEngines } from '../../src/bench/doctor.js';
 import { ENGINE_NAMES } from '../../src/engine/engine.js';

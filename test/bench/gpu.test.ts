@@ -1,5 +1,5 @@
-// A card's benchmark without a card: limits, the order of cases under a budget, what the check's report must be, targets and
-// tables. The figures are made up; nothing here is timed.
+// A card's benchmark without a card: limits, the order of cases under a budget, the validation of the check's report, targets and
+// tables. The figures are invented; nothing here is timed.
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { madsPerSecond, parseCheck } from '../../src/bench/gpu/check.js';
@@ -10,7 +10,7 @@ import { gpuReport, rate } from '../../src/bench/gpu/report.js';
 import { describeMachine, parseCardState } from '../../src/bench/machine.js';
 import { OPERATIONS } from '../../src/engine/operations.js';
 
-/** An H200 whose wide multiply-adds issue at 32 a clock and multiprocessor. */
+/** An H200 that issues 32 wide multiply-adds per clock and multiprocessor. */
 const H200_MADS = 32 * 132 * 1.98e9;
 
 describe('limits', () => {
@@ -31,7 +31,7 @@ describe('limits', () => {
     expect(ratio).toBeLessThan(16);
   });
 
-  it('count what the kernels have: windows, digits, and elements that one instance takes', () => {
+  it('use the constants of the kernels: windows, digits, and elements of one instance', () => {
     const read = (file: string, pattern: RegExp) =>
       Number(pattern.exec(readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8'))?.[1]);
     const window = read('kernels/shape.h', /kWindow = (\d+);/);
@@ -57,7 +57,7 @@ describe('limits', () => {
 });
 
 describe('the plan', () => {
-  it('has every operation with short exponents, and those with exponents with long ones, small batches first', () => {
+  it('has every operation with short exponents, and those with exponents also with long ones, small batches first', () => {
     const short = planCases(4096, SHORT_BITS, [32, 1024]);
     expect([...new Set(short.map(({ op }) => op))]).toEqual([...OPERATIONS]);
     expect(short.filter(({ op }) => op === 'pow').map(({ batch }) => batch)).toEqual([32, 1024]);
@@ -67,16 +67,16 @@ describe('the plan', () => {
     for (const { exponentBits } of full) expect(exponentBits).toBe(4096);
   });
 
-  it('leaves out what would not fit, says why, and goes on with what does', () => {
+  it('leaves out cases that would not fit, with the reason, and continues with those that fit', () => {
     let now = 0;
     const budget = new Budget(10_000, () => now);
     const [small, large] = planCases(4096, SHORT_BITS, [32, 65_536]).filter(({ op }) => op === 'pow');
     expect(budget.why('card', large!)).toBeUndefined();
     budget.took('card', small!, 2);
-    // 2 ms for 32 numbers are 4.1 s for 65,536, three times.
+    // 2 ms for 32 numbers are 4.1 s for 65,536, and three runs of that exceed 10 s.
     expect(budget.why('card', large!)).toMatch(/^a run may take 4\.1 s, 10\.0 s are left$/);
     expect(budget.why('card', small!)).toBeUndefined();
-    // Another place, another time.
+    // Each place has estimates of its own.
     expect(budget.why('cpu', large!)).toBeUndefined();
     const full = { ...small!, exponentBits: 4096 };
     expect(budget.expectedMs('card', full)).toBeCloseTo(32, 6);
@@ -103,7 +103,7 @@ const report = {
 };
 
 describe("the check's report", () => {
-  it('is taken as it is, and the best rate of multiply-adds is the one that counts', () => {
+  it('is accepted unchanged, and the best rate of multiply-adds counts', () => {
     const parsed = parseCheck(JSON.stringify(report));
     expect(parsed).toEqual(report);
     expect(madsPerSecond(parsed)).toBe(9e12);
@@ -128,7 +128,7 @@ const figure = (over: Partial<GpuFigure>): GpuFigure => ({
 describe('targets', () => {
   const rates = (perSecond: number | undefined) => () => perSecond;
 
-  it('are met or missed by the rates of the run, and say for which card they are set', () => {
+  it('are met or missed by the rates of the run, and name the card for which they are set', () => {
     const found = gpuTargets('NVIDIA H200', { resident: rates(0.8e6), withTransfers: rates(0.6e6) });
     expect(found.map(({ met }) => met)).toEqual([true, false, true, false, false, false]);
     expect(found.every(({ setForThisCard }) => setForThisCard)).toBe(true);
@@ -136,7 +136,7 @@ describe('targets', () => {
     expect(gpuTargets('Tesla T4', { resident: rates(1), withTransfers: rates(1) })[0]?.setForThisCard).toBe(false);
   });
 
-  it('stand beside figures of others that say that nobody measured them here', () => {
+  it("stand beside others' figures that are marked as not measured here", () => {
     expect(DOCUMENTED.length).toBeGreaterThan(0);
     for (const { source } of DOCUMENTED) expect(source).toContain('NOT MEASURED HERE');
     const held = gpuTargets('NVIDIA H200', { resident: rates(1e6), withTransfers: rates(1e6) });
@@ -172,7 +172,7 @@ describe('the tables', () => {
   };
   const text = gpuReport(result);
 
-  it('put the best number of lanes, the limit, the transfers and the CPU side by side', () => {
+  it('show the best number of lanes, the limit, the transfers and the CPU side by side', () => {
     const [row] = text.match(/^\| pow \(powers\) .*$/m) ?? [];
     expect(row?.split('|').map((cell) => cell.trim())).toEqual([
       '',
@@ -190,7 +190,7 @@ describe('the tables', () => {
     expect(text).toMatch(/^\| mul \(results\) +\| +1024 \| +– \|/m);
   });
 
-  it('name the card, its clock, what is wrong and what was left out', () => {
+  it('name the card, its clock, wrong results and omitted cases', () => {
     for (const said of [
       'NVIDIA H200, 132',
       'driver 580.1, clock 1950 of 1980 MHz',
@@ -211,8 +211,8 @@ describe('the tables', () => {
   });
 });
 
-describe('what the driver says', () => {
-  it('is read, unknown numbers as 0', () => {
+describe("the driver's report", () => {
+  it('is parsed, with unknown numbers as 0', () => {
     const state = parseCardState('580.159.04, 345, 1980, 2619, [N/A], 31, 5, 16');
     expect(state).toMatchObject({
       driver: '580.159.04',
@@ -222,5 +222,5 @@ describe('what the driver says', () => {
       pcie: '5 × 16',
     });
   });
-  it('is nothing where it is something else', () => expect(parseCardState('No devices were found')).toBeNull());
+  it('is null for any other text', () => expect(parseCardState('No devices were found')).toBeNull());
 });

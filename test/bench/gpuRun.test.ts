@@ -1,5 +1,5 @@
-// `npm run gpu` from end to end, on host lanes in place of a card: the library and the check are those of cards, only the lanes are
-// vectors of the CPU. And that it says plainly what is missing where there is no card.
+// `npm run gpu` from end to end, on host lanes instead of a card: the library and the check are those of cards, only the lanes
+// are vectors of the CPU. And its message about missing parts without a card.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -46,7 +46,7 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'npm run gpu on host lane
   }, 300_000);
   const tiny = ['--quick', '--widths', '2048', '--batches', '1', '--slots', '1'];
 
-  it('checks, measures and writes one result that has everything', { timeout: 120_000 }, () => {
+  it('checks, measures and writes one complete result', { timeout: 120_000 }, () => {
     const output = join(directory, 'results', 'card.json');
     const args = ['--library', library, ...tiny, '--minutes', '3', '--output', output, '--skip', 'compliance'];
     const { status, out, err } = gpu(args);
@@ -83,13 +83,13 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'npm run gpu on host lane
     expect(out).toContain('NOT MEASURED HERE');
   });
 
-  it('says why where the library finds no card, with status 2', () => {
+  it('reports why the library finds no card, with status 2', () => {
     const { status, out, err } = gpu(['--library', library, ...tiny], { MILLRACE_HOST_DEVICES: '0' });
     expect({ status, out }).toEqual({ status: 2, out: '' });
     expect(err).toMatch(/error: no card: MILLRACE_HOST_DEVICES is 0\n.*hint: check the driver/);
   });
 
-  it('has a check that skips what does not fit into its time, and names it', () => {
+  it('has a check that skips and names cases that do not fit into its time', () => {
     const file = join(directory, 'check.json');
     const args = ['--json', file, '--quick', '--bits', '2048', '--batches', '1', '--minutes', '0.00001'];
     const { status, stdout } = spawnSync(checkOf(library), args, { encoding: 'utf8' });
@@ -111,8 +111,8 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'npm run gpu on host lane
   );
 });
 
-describe('npm run gpu where it cannot run', () => {
-  it('says what is missing and what to do, with status 2, and writes nothing', () => {
+describe('npm run gpu on an unsuitable machine', () => {
+  it('reports what is missing and what to do, with status 2, and writes nothing', () => {
     const output = join(directory, 'never.json');
     const { status, out, err } = gpu(['--output', output], BARE);
     expect({ status, out }).toEqual({ status: 2, out: '' });
@@ -152,7 +152,7 @@ describe('the target of a card', () => {
     expect(runnableTarget(targetOfCapability(capability) ?? '', targets)).toBe(target);
   });
 
-  it('is none for what is too old, or no answer', () => {
+  it('is undefined for a card that is too old, or for no answer', () => {
     expect(runnableTarget('sm_70', targets)).toBeUndefined();
     expect(targetOfCapability('[N/A]')).toBeUndefined();
   });

@@ -1,5 +1,5 @@
-// The parts of `millrace bench link` that need no link: cases, the ideal, targets, what is said where something is
-// missing, table and plot; and the line of its forwarder on virtual time. The figures are made up; nothing here is timed.
+// The parts of `millrace bench link` that need no link: cases, the ideal, targets, messages about missing parts, table and plot;
+// and the line of its forwarder on virtual time. The figures are invented; nothing here is timed.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,18 +29,18 @@ const OPTIONS: LinkOptions = {
 };
 
 describe('the plan', () => {
-  it('holds a batch against a round trip and its bits at the bandwidth', () => {
+  it('compares a batch with a round trip plus its bits at the bandwidth', () => {
     expect(idealMs(OPTIONS, 1000)).toBeCloseTo(94.1, 1);
     expect(idealMs(OPTIONS, 10_000)).toBeCloseTo(131, 0);
     expect(idealMs({ ...OPTIONS, mbitPerS: 1 }, 1000)).toBe(4186);
   });
 
-  it('gives the link half a round trip each way, and a queue of what it holds', () => {
+  it('gives the link half a round trip each way, and a queue of the bytes that it holds', () => {
     expect(planLine(OPTIONS)).toEqual({ delayNs: 45e6, bitsPerSecond: 1e9, queueBytes: 11_250_000 });
     expect(planLine({ rttMs: 1, mbitPerS: 10 }).queueBytes).toBe(1 << 20);
   });
 
-  it('has every case once, reno and the own congestion control of the kernel', () => {
+  it("has every case once, with reno and the kernel's own congestion control", () => {
     const cases = planCases('bbr');
     expect(new Set(cases.map((one) => JSON.stringify(one))).size).toBe(16);
     expect(cases[0]).toEqual({ mode: 'stream', windows: 'wide', state: 'cold', congestion: 'reno' });
@@ -73,7 +73,7 @@ const facts: Omit<LinkResult, 'targets'> = {
 };
 
 describe('targets', () => {
-  it('are those of warm streams: to the ideal, and to default windows', () => {
+  it('are those of warm streams: relative to the ideal, and to default windows', () => {
     expect(linkTargets(facts).map(({ measured, met }) => [measured, met])).toEqual([
       [1.2, true],
       [9, true],
@@ -83,7 +83,7 @@ describe('targets', () => {
     expect(linkTargets({ ...facts, payloads: 10_000 }).map(({ atMost }) => atMost)).toEqual([2, 2]);
   });
 
-  it('are of one link only', () => {
+  it('apply to one link only', () => {
     expect(linkTargets({ ...facts, rttMs: 49 })).toEqual([]);
     expect(linkTargets({ ...facts, payloads: 100 })).toEqual([]);
   });
@@ -98,7 +98,7 @@ describe('a run', () => {
     results: [result],
   };
 
-  it('is a table whose rows have as many cells as their head', () => {
+  it('is a table with as many cells in each row as in its head', () => {
     const text = linkReport(run);
     for (const block of text.split('\n\n').filter((part) => part.startsWith('|'))) {
       expect(new Set(block.split('\n').map((line) => line.split('|').length)).size).toBe(1);
@@ -126,15 +126,15 @@ describe('what is missing', () => {
     [{ compiler: undefined }, 'a C compiler'],
     [{ tun: 'missing' }, '/dev/net/tun'],
     [{ tun: 'forbidden' }, 'the right to open /dev/net/tun'],
-  ] as const)('is said, with how to get it: %o', (changes, missing) => {
+  ] as const)('is reported, with the way to get it: %o', (changes, missing) => {
     const found = findMissing({ ...all, ...changes });
     expect(found).toEqual({ missing, get: expect.stringMatching(/\S{3}/) });
     expect(() => buildForwarder({ ...all, ...changes })).toThrowError(/^BENCH_UNAVAILABLE/);
   });
 
-  it('is nothing where all is there', () => expect(findMissing(all)).toBeUndefined());
+  it('is nothing if all is there', () => expect(findMissing(all)).toBeUndefined());
 
-  it('ends the command with status 2 before anything is made', () => {
+  it('ends the command with status 2 before anything is created', () => {
     const env = { ...process.env, PATH: '', CC: '' };
     const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'bench', 'link', '--json'], {
       ...{ env, encoding: 'utf8' },

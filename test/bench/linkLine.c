@@ -1,4 +1,4 @@
-/* The line and the ring of bench/link/line.h on virtual time. Prints nothing and ends with 0 where all is as it should be. */
+/* The line and the ring of bench/link/line.h on virtual time. Prints nothing and ends with 0 on success. */
 #include <stdio.h>
 
 #include "../../bench/link/line.h"
@@ -22,7 +22,7 @@ static void oneAfterTheOther(void) {
   int64_t dueNs = 0;
   for (int i = 1; i < 1000; i++) dueNs = takePacket(&line, 0, 1500);
   CHECK(dueNs == 45 * MS + 1000 * 12000);
-  /* A line that was idle has nothing saved up. */
+  /* An idle line saves up no capacity. */
   CHECK(takePacket(&line, 100 * MS, 1500) == 145 * MS + 12000);
   CHECK(takePacket(&line, 100 * MS, 750) == 145 * MS + 18000);
 }
@@ -33,7 +33,7 @@ static void fullQueue(void) {
   while (takePacket(&line, 0, 1000) >= 0) taken++;
   CHECK(taken == 10);
   CHECK(line.freeNs == 10 * MS);
-  /* A packet that is dropped takes no time of the line; one for which there is room is taken. */
+  /* A dropped packet takes no time of the line; a packet that fits is accepted. */
   CHECK(takePacket(&line, 0, 1) == -1);
   CHECK(takePacket(&line, MS, 1001) == -1);
   CHECK(takePacket(&line, MS, 1000) == 12 * MS);
@@ -52,7 +52,7 @@ static void extremes(void) {
   CHECK(takePacket(&fast, 0, 12500) == -1);
 }
 
-/* Packets of all sizes go round and round, and come out as they went in. */
+/* Packets of all sizes wrap round the ring, and come out unchanged. */
 static void roundAndRound(void) {
   struct ring ring = {0};
   CHECK(openRing(&ring, 5000) == 0);

@@ -1,5 +1,5 @@
-// `millrace bench link` as a whole, over a short link of its own, where the machine lets it: all cases arrive as they were sent,
-// over the windows that they say, and nothing of it is left behind. Times are looked at for being numbers, never for being good.
+// `millrace bench link` as a whole, over a short link of its own, if the machine permits: all cases arrive as sent, over the
+// windows that they state, and nothing is left behind. Times are checked to be numbers, never to be good.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,7 +18,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 const SHORT = ['--rtt-ms', '2', '--mbit-per-s', '200', '--payloads', '40', '--collect-ms', '0', '--out', out];
 const args = (...more: string[]) => [MAIN, 'bench', 'link', ...SHORT, ...more];
 
-/** Why a link cannot be made here; undefined where it can. */
+/** The reason why a link cannot be made here; undefined if it can. */
 async function reason(): Promise<string | undefined> {
   try {
     await (await Forwarder.open(1500)).close();
@@ -29,7 +29,7 @@ async function reason(): Promise<string | undefined> {
 }
 const why = await reason();
 
-/** All processes below one. */
+/** All descendants of a process. */
 function below(pid: number): number[] {
   const file = `/proc/${pid}/task/${pid}/children`;
   const children = existsSync(file) ? readFileSync(file, 'utf8').split(' ').filter(Boolean).map(Number) : [];
@@ -40,7 +40,7 @@ const isAlive = (pid: number): boolean =>
   existsSync(`/proc/${pid}/stat`) && !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 
 describeWith(why, 'a run', () => {
-  it('ends with one line of JSON, and writes it down with machine and command', () => {
+  it('ends with one line of JSON, and writes it to a file with machine and command', () => {
     const { status, stdout, stderr } = spawnSync(process.execPath, args('--repeat', '1', '--json'), {
       encoding: 'utf8',
     });
@@ -51,7 +51,7 @@ describeWith(why, 'a run', () => {
     for (const one of result.cases) {
       expect(Object.keys(one).slice(0, 6)).toEqual(['mode', 'windows', 'state', 'congestion', 'ms', 'ratioToIdeal']);
       expect(Object.keys(one.ms)).toEqual(['min', 'median', 'max']);
-      // Nothing is faster than light.
+      // No transfer can be faster than the ideal.
       expect(one.ratioToIdeal).toBeGreaterThanOrEqual(1);
       expect(one.warmings).toBe(one.state === 'warm' ? 1 : 0);
     }
@@ -63,7 +63,7 @@ describeWith(why, 'a run', () => {
     expect(run.machine.cores).toBeGreaterThan(0);
   });
 
-  it.each(['SIGINT', 'SIGKILL'] as const)('leaves no process behind when it is ended by %s', async (signal) => {
+  it.each(['SIGINT', 'SIGKILL'] as const)('leaves no process behind when ended by %s', async (signal) => {
     const child = spawn(process.execPath, args('--repeat', '100'), { stdio: ['ignore', 'ignore', 'pipe'] });
     let said = '';
     child.stderr.on('data', (text) => {
@@ -77,7 +77,7 @@ describeWith(why, 'a run', () => {
     await expect.poll(() => made.filter(isAlive)).toEqual([]);
   });
 
-  it('refuses a setting that the kernel does not know, by name', () => {
+  it('refuses an unknown kernel setting by name', () => {
     const { status, stderr } = spawnSync(process.execPath, args('--sysctl', 'no_such_setting=1'), { encoding: 'utf8' });
     expect(status).toBe(1);
     expect(stderr).toMatch(/INPUT_INVALID.*no_such_setting/);

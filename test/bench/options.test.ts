@@ -1,4 +1,4 @@
-// The options of `millrace bench`, together: what they come to, and what is refused with its name. Each by itself: test/cli/arguments.
+// The options of `millrace bench` in combination: their results, and refusals by name. Each by itself: test/cli/arguments.
 import { describe, expect, it } from 'vitest';
 import { benchOptions, gpuShape, type RawBenchOptions } from '../../src/bench/options.js';
 import { OPERATIONS } from '../../src/engine/operations.js';
@@ -13,7 +13,7 @@ describe('bench options', () => {
     expect(rest).toEqual({ ...numbers, engine: 'cpu', operations: ['mul'] });
   });
 
-  it('mean the best engine and all operations where nothing is said', () => {
+  it('default to the best engine and all operations', () => {
     const { engine, operations } = benchOptions(raw);
     expect(engine).toBe('auto');
     expect(operations).toEqual(OPERATIONS);
@@ -37,7 +37,7 @@ describe('bench options', () => {
     }
   });
 
-  it('of the card are all widths and batches unless they say otherwise, fewer where it must be quick', () => {
+  it('of the card default to all widths and batches, and to fewer with --quick', () => {
     const shape = { minutes: 4, quick: false, slots: 1000 };
     expect(gpuShape(shape)).toEqual({
       ...{ ...shape, widths: [4096, 3072, 2048], batches: [32, 256, 1024, 4096, 16_384, 65_536] },

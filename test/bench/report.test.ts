@@ -1,4 +1,4 @@
-// What a comparison becomes: tables, targets and a plot. The figures are made up; nothing here is timed.
+// Reports of a comparison: tables, targets and a plot. The figures are invented; nothing here is timed.
 import { describe, expect, it } from 'vitest';
 import type { Comparison } from '../../src/bench/compare/compare.js';
 import type { ComparedRow, ComparedTable } from '../../src/bench/compare/contestants.js';
@@ -47,7 +47,7 @@ const comparison: Comparison = {
   machine: describeMachine(),
 };
 
-/** Names of elements that are opened and not closed, or closed in the wrong order. */
+/** Names of elements that are not closed, or closed in the wrong order. */
 function unbalanced(xml: string): string[] {
   const open: string[] = [];
   for (const [, slash, name, rest] of xml.matchAll(/<(\/?)([a-z]+)((?:\s+[\w:-]+="[^"<]*")*\s*\/?)>/g)) {
@@ -71,19 +71,19 @@ describe('the plot', () => {
     expect(svg).not.toMatch(/NaN|undefined|Infinity/);
   });
 
-  it('has a bar for everyone who was compared with GMP, within its width', () => {
+  it('has a bar for every contestant compared with GMP, within its width', () => {
     const bars = [...svg.matchAll(/<rect x="(\d+)" y="\d+" width="([\d.]+)"/g)];
     expect(bars).toHaveLength(7);
     for (const [, x, width] of bars) expect(Number(x) + Number(width)).toBeLessThanOrEqual(860);
   });
 
-  it('escapes what it quotes', () => expect(escapeXml('a<b>&"')).toBe('a&lt;b&gt;&amp;&quot;'));
+  it('escapes quoted text', () => expect(escapeXml('a<b>&"')).toBe('a&lt;b&gt;&amp;&quot;'));
 });
 
 describe('the targets', () => {
   const found = new Map(comparison.targets.map((target) => [target.what, target]));
 
-  it('are held against the ratios of this run', () => {
+  it('are compared with the ratios of this run', () => {
     expect(found.get('pow, cpu to GMP mpz_powm')).toMatchObject({ atLeast: 6.5, measured: 8, met: true });
     const slow = 'pow, openssl (the portable path) to GMP mpz_powm';
     expect(found.get(slow)).toMatchObject({ measured: 0.8, met: false });
@@ -93,13 +93,13 @@ describe('the targets', () => {
     expect(found.get('precomputation, CPU ms a slot')).toMatchObject({ measured: 0.41, met: false });
   });
 
-  it('are left out where the run has no figure for them', () => {
+  it('are left out if the run has no figure for them', () => {
     expect([...found.keys()].filter((what) => what.startsWith('powFixed'))).toEqual([]);
   });
 });
 
 describe('the report', () => {
-  it('is Markdown tables whose rows have as many cells as their head', () => {
+  it('is Markdown tables with as many cells in each row as in their head', () => {
     const text = comparisonReport(comparison);
     for (const block of text.split('\n\n').filter((part) => part.startsWith('|'))) {
       const cells = block.split('\n').map((line) => line.split('|').length);

@@ -1,19 +1,19 @@
-// What is said of samples: least, middle, greatest, and how figures are written.
+// Statistics of samples: minimum, median, maximum, and the format of figures.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { figure, significant, takeMedian, takeSpread } from '../../src/bench/stats.js';
 
 describe('spread', () => {
-  it('is least, middle and greatest, whatever the order', () => {
+  it('is minimum, median and maximum, in any order of samples', () => {
     expect(takeSpread([3, 1, 2])).toEqual({ min: 1, median: 2, max: 3 });
     expect(takeSpread([4, 1, 3, 2])).toEqual({ min: 1, median: 2.5, max: 4 });
     expect(takeSpread([7])).toEqual({ min: 7, median: 7, max: 7 });
     expect(takeSpread([10, 9, 100])).toEqual({ min: 9, median: 10, max: 100 });
   });
 
-  it('of nothing is refused', () => expect(() => takeSpread([])).toThrow(RangeError));
+  it('of no samples is refused', () => expect(() => takeSpread([])).toThrow(RangeError));
 
-  it('is ordered, and leaves the samples as they are', () => {
+  it('is ordered, and does not change the samples', () => {
     fc.assert(
       fc.property(fc.array(fc.double({ min: 1e-3, max: 1e9, noNaN: true }), { minLength: 1 }), (samples) => {
         const before = [...samples];
@@ -25,7 +25,7 @@ describe('spread', () => {
     );
   });
 
-  it('has a middle with as many samples below as above', () => {
+  it('has a median with as many samples below as above', () => {
     fc.assert(
       fc.property(fc.array(fc.integer(), { minLength: 1 }), (samples) => {
         const median = takeMedian(samples);

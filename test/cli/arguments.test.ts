@@ -1,4 +1,4 @@
-// Arguments of options: what is taken, and that each wrong one is refused by name, with status 2, before a command does anything.
+// Arguments of options: accepted values, and each wrong one refused by name, with status 2, before a command does anything.
 import { type Command, CommanderError } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { benchCommand } from '../../src/cli/bench.js';
@@ -15,7 +15,7 @@ const COMMANDS = {
   scheduler: schedulerCommand,
 };
 
-/** The options that a command line of `millrace` comes to. @throws CommanderError */
+/** The options that a command line of `millrace` parses to. @throws CommanderError */
 function optionsOf(line: string, ...args: readonly string[]): Record<string, unknown> {
   const [name, ...below] = line.split(' ') as [keyof typeof COMMANDS, ...string[]];
   let command: Command = COMMANDS[name]();

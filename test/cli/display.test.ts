@@ -1,4 +1,4 @@
-// The demo's lanes and books: what is drawn is what was so, and a message that is missing, doubled or changed is seen.
+// The demo's lanes and message counts: the picture matches the data, and a missing, doubled or changed message is detected.
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
@@ -8,21 +8,21 @@ import { roundLine, roundResult, roundTable } from '../../src/cli/demo/results.j
 import type { LiveView } from '../../src/dashboard/dashboard.js';
 import type { RoundRow } from '../../src/scheduler/records.js';
 
-/** Lines of the picture beside its lanes. */
+/** Lines of the picture besides its lanes. */
 const FRAME = 5;
 
 /** Thirty seconds as six cells of five. */
 const lane = (...spans: LiveView['timeline'][string]) => drawLane(toCells(spans, 6, 300), false);
 
 describe('a lane', () => {
-  it('shows what a node was at work on, the newest at the right', () => {
+  it("shows a node's work, the newest at the right", () => {
     expect(lane()).toBe('······');
     expect(lane([1, 'p', 300, 200])).toBe('pp····');
     expect(lane([1, 'r', 50, 0])).toBe('·····M');
     expect(lane([1, 'p', 260, 110], [2, 'r', 190, 150], [1, 'r', 20, 0])).toBe('pp'.concat('Xp', '·M'));
   });
 
-  it('shows how many rounds are precomputed at once, and mixing above precomputing', () => {
+  it('shows the number of concurrent precomputations, and mixing above precomputing', () => {
     const cells = toCells(
       [
         [1, 'p', 300, 0],
@@ -40,7 +40,7 @@ describe('a lane', () => {
   });
 });
 
-it('a display that is no terminal gets lines only, and never an escape', () => {
+it('a display that is no terminal gets lines only, and no escape sequence', () => {
   const out = new PassThrough();
   const display = new DemoDisplay(out as unknown as NodeJS.WriteStream, {
     view: () => undefined,
@@ -60,7 +60,7 @@ describe('the picture on a terminal', () => {
     const counts = { completed: 123, failed: 4, roundsPerMinute: 56.7, stock: 8, stockTarget: 9, overlapShare: 1 };
     return { nodes, ...counts, timeline: { n0: [[1, 'r', 300, 0]] } } as unknown as LiveView;
   };
-  /** What a display writes that draws, says two lines and ends, as pictures: each with how many lines were erased before it. */
+  /** The output of a display that draws, prints two lines and ends, as pictures: each with the number of lines erased before it. */
   function drawn(columns: number, rows: number, nodes: number) {
     let text = '';
     const write = (part: string) => {
@@ -105,7 +105,7 @@ describe('the picture on a terminal', () => {
   it('erases exactly what it drew', () => {
     const pictures = drawn(100, 24, 3);
     for (const [i, { erased }] of pictures.slice(1).entries()) {
-      // The line that was said stands above it and stays.
+      // The printed line stands above it and stays.
       const said = i < 2 ? 1 : 0;
       expect(erased).toBe(pictures[i]!.text.split('\n').length - 1 - said);
     }
@@ -126,7 +126,7 @@ const book = (outputs: string[], inputs: string[], invalid = 0) => {
 };
 
 describe('a book of messages', () => {
-  it('is equal where every message came out once, in whatever order, doubles included', () => {
+  it('is equal if every message came out once, in any order, with doubles', () => {
     expect(book(['b', 'a', 'a'], ['a', 'b', 'a']).equal).toBe(true);
   });
 
@@ -135,23 +135,23 @@ describe('a book of messages', () => {
     ['one that came out twice', book(['a', 'a'], ['a'])],
     ['one that nobody sent', book(['a', 'x'], ['a', 'b'])],
     ['one that was mauled', book(['a'], ['a'], 1)],
-  ])('is not where there is %s', (_, made) => {
+  ])('is not equal with %s', (_, made) => {
     expect(made.equal).toBe(false);
   });
 });
 
 describe('a round’s result', () => {
-  it('has precomputation, realtime and phases by one clock, and makes no time up', () => {
+  it('has precomputation, realtime and phases by one clock, and invents no time', () => {
     const result = roundResult(1, book(['a'], ['a']), 5_200);
     expect(result).toMatchObject({ id: 7, precomputeMs: 2_500, realtimeMs: 1_800, messagesIn: 1, messagesOut: 1 });
     expect(result.phaseMs).toMatchObject({ generate: 1_000, reveal: 0, identify: 0 });
-    // Without the moment when the last message was taken: from when nodes began.
+    // Without the time of the last accepted message: from the nodes' start.
     expect(roundResult(1, book(['a'], ['a']), undefined).realtimeMs).toBe(1_000);
     const text = roundLine(result, row(), (node) => ({ a: '1', b: '2' })[node]!);
     expect(text).toBe('round   1  team 1 2  precompute 2.50 s  realtime 1.80 s  1 in, 1 out');
   });
 
-  it('stands in a table of the last rounds', () => {
+  it('appears in a table of the last rounds', () => {
     const results = Array.from({ length: 30 }, (_, i) => roundResult(i + 1, book(['a'], ['a']), undefined));
     const lines = roundTable(results).split('\n');
     expect(lines).toHaveLength(22);

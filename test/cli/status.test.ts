@@ -1,10 +1,10 @@
-// `millrace status` for a reader: aligned, and of schedulers before this one, too.
+// `millrace status` for a reader: aligned, also for schedulers of earlier releases.
 import { expect, it } from 'vitest';
 import { statusText } from '../../src/cli/status.js';
 
 const counts = { stock: 2, stockTarget: 3, precomputing: 1, realtime: 1, completed: 9, failed: 1, waited: 0 };
 
-it('shows pace, overlap and what each node does, in columns', () => {
+it("shows pace, overlap and each node's work, in columns", () => {
   const measured = { engine: 'cuda', busyShare: 0.123, roundTripMs: 48.94, blamed: 2 };
   const idle = { engine: '', busyShare: 0, roundTripMs: null, blamed: 0 };
   const nodes = [
@@ -23,7 +23,7 @@ it('shows pace, overlap and what each node does, in columns', () => {
   ]);
 });
 
-it('shows what a scheduler of an earlier release says, and nothing for what it does not', () => {
+it('shows the values of a scheduler of an earlier release, and a dash for those that it lacks', () => {
   const text = statusText({ network: 'n', nodes: [{ node: 'aa', status: 'active', stages: {} }], ...counts });
   expect(text).toContain('pace       – rounds a minute');
   expect(text.split('\n').at(-1)).toBe('  aa    active  –          –           –       –  idle');

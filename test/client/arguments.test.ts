@@ -1,4 +1,4 @@
-// A Client says at once what is wrong with its options; floors hold whatever is signed; a list may change while a client lives.
+// A Client reports wrong options at once; floors hold for any signed round; a membership list may change while a client lives.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Client, type ClientOptions } from '../../src/client/client.js';
 import { checkFloors, NO_FLOORS, SAFE_FLOORS } from '../../src/protocol/floors.js';
@@ -53,18 +53,18 @@ describe('floors', () => {
   });
 });
 
-describe('a list that changes while a client lives', () => {
+describe('a membership list that changes while a client lives', () => {
   let client: Client;
   afterAll(() => client.close());
 
-  it('is gone by from then on', async () => {
+  it('is used from then on', async () => {
     client = new Client(good);
     const joined = memberOf(await identity('c'));
     const next = new Membership(2, [...good.membership.members, joined]);
     await expect(client.rounds(joined.node)).rejects.toMatchObject({ code: 'PEER_UNKNOWN' });
     client.follow(next);
     expect(client.membership.generation).toBe(2);
-    // Nobody listens there: it is known, and dialled.
+    // Nothing listens there: the member is known, and dialled.
     await expect(client.rounds(joined.node)).rejects.toMatchObject({ code: 'LINK_DOWN' });
     expect(() => client.follow({} as Membership)).toThrow(expect.objectContaining({ code: 'ARGUMENT_INVALID' }));
   });

@@ -1,5 +1,5 @@
-// Client.send against a town of nodes that die, answer late and lie: a message comes out at most once, its end is told, and asking
-// what became of it costs little. Virtual time.
+// Client.send with a town of nodes that die, answer late and lie: a message comes out at most once, its end is reported, and
+// inquiries cost little. Virtual time.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type ErrorCode, MixError } from '../../src/base/errors.js';
 import type { NodeId } from '../../src/base/ids.js';
@@ -25,8 +25,8 @@ const fails = (round: TownRound, opened: boolean) => () => {
   round.opened = opened;
 };
 
-describe('a single node cannot bring a message out twice, or lose one unseen', () => {
-  it('the first node says that it refused what it takes', async () => {
+describe('a single node cannot bring a message out twice, or lose one unnoticed', () => {
+  it('the first node claims to refuse a message that it accepts', async () => {
     const first = town.open(4);
     first.lies = { refusing: () => new MixError('ROUND_FULL', {}) };
     town.at(3_000, mixes(first));
@@ -36,7 +36,7 @@ describe('a single node cannot bring a message out twice, or lose one unseen', (
     expect(outcomes).toEqual(texts(4).map(() => ({ state: 'mixed', round: first.round })));
   });
 
-  it('the first node says that the round failed, which mixed', async () => {
+  it('the first node claims that a round failed that mixed', async () => {
     const first = town.open(2);
     const failed = { state: 'failed', code: 'PEER_LOST', resendable: true } as const;
     const over = () => Promise.reject(new MixError('ROUND_OVER', {}));
@@ -47,7 +47,7 @@ describe('a single node cannot bring a message out twice, or lose one unseen', (
     expect(town.out).toEqual(texts(2));
   });
 
-  it('the first node says that it mixed what it did not, and has nothing to show', async () => {
+  it('the first node claims to have mixed a message that it did not, and cannot prove it', async () => {
     const first = town.open(2);
     const forged = () => Promise.reject(new MixError('SIGNATURE_INVALID', { what: 'outputs' }));
     first.lies = { outcome: async () => ({ state: 'mixed' }), outputs: forged };
@@ -55,7 +55,7 @@ describe('a single node cannot bring a message out twice, or lose one unseen', (
     expect(states(await town.send(texts(2)))).toEqual(['unsure']);
   });
 
-  it('the first node says for ever that the round goes on', async () => {
+  it('the first node claims for ever that the round goes on', async () => {
     const first = town.open(2);
     first.lies = { outputs: () => Promise.reject(new MixError('OUTPUTS_UNKNOWN', {})) };
     town.at(1_000, fails(first, true));
@@ -64,7 +64,7 @@ describe('a single node cannot bring a message out twice, or lose one unseen', (
     );
   });
 
-  it('a single answer is not enough to send again, all others being cut off', async () => {
+  it('a single answer is not enough to send again while all others are cut off', async () => {
     const first = town.open(2);
     town.at(1_000, () => {
       fails(first, false)();
@@ -74,7 +74,7 @@ describe('a single node cannot bring a message out twice, or lose one unseen', (
     expect(states(await town.send(texts(2)))).toEqual(['unsure']);
   });
 
-  it('what a node mauled is told, and not sent again', async () => {
+  it('a message mauled by a node is reported, and not sent again', async () => {
     const first = town.open(3);
     first.mauled.add('message 0001');
     town.at(1_000, mixes(first));
@@ -85,7 +85,7 @@ describe('a single node cannot bring a message out twice, or lose one unseen', (
   });
 });
 
-describe('what becomes of messages', () => {
+describe('the outcome of messages', () => {
   it('those of a round that kept its shares go into another one, those of one that opened them do not', async () => {
     for (const opened of [false, true]) {
       town = new Town();
@@ -102,7 +102,7 @@ describe('what becomes of messages', () => {
     }
   });
 
-  it('a node that restarted in realtime and does not know is no reason not to ask those that do', async () => {
+  it('a node that restarted in realtime and does not know is no reason not to ask the others', async () => {
     const first = town.open(2);
     first.lies = { outcome: async () => ({ state: 'unknown', resendable: false }) };
     town.at(1_000, () => {
@@ -131,7 +131,7 @@ describe('what becomes of messages', () => {
     expect(third.out.length).toBe(3);
   });
 
-  it('one that cannot be composed harms no other', async () => {
+  it('one that cannot be composed affects no other', async () => {
     const first = town.open(8);
     town.cursed = 'message 0005';
     town.at(3_000, mixes(first));
@@ -140,16 +140,16 @@ describe('what becomes of messages', () => {
     expect(outcomes[5]).toEqual({ state: 'refused', code: 'SENDER_UNKNOWN' });
   });
 
-  it('is known by its own coded message: an equal text of somebody else is not it', async () => {
+  it('is found by its own coded message: an equal text of another sender is not it', async () => {
     const first = town.open(2);
     const messages = [new Uint8Array(Buffer.from('the same'))];
-    // The message of another sender says the same; this one's was mauled.
+    // The message of another sender has the same text; this one's was mauled.
     first.lies = { outputs: async () => ({ messages, codeIds: new Set(['of somebody else']), invalidSlots: [0] }) };
     town.at(1_000, mixes(first));
     expect(await town.send(['the same'])).toEqual([{ state: 'failed', round: first.round, code: 'MESSAGE_INVALID' }]);
   });
 
-  it('a round of which somebody is away stalls nobody where there is another one', async () => {
+  it('a round with a member away stalls nobody if there is another one', async () => {
     const second = town.open(4, ['a', 'b', 'c'] as NodeId[]);
     town.open(4);
     town.away.add('e' as NodeId);
@@ -158,7 +158,7 @@ describe('what becomes of messages', () => {
     expect(town.count('submit')).toBe(4);
   });
 
-  it('a round that is over is not submitted to, whoever still names it', async () => {
+  it('a round that is over gets no submission, even if nodes still list it', async () => {
     const over = town.open(4);
     over.state = 'mixed';
     town.directory = () => town.all;
@@ -170,11 +170,11 @@ describe('what becomes of messages', () => {
   });
 });
 
-describe('nodes that are of no use', () => {
+describe('unusable nodes', () => {
   const failing = (code: ErrorCode): NodeFailure[] =>
     TEAM.slice(0, 3).map((node) => ({ node, error: new MixError(code, { peer: node }) }));
 
-  it('what waiting cannot mend rejects after 10 s, with what each node failed with', async () => {
+  it('an error that waiting cannot resolve rejects after 10 s, with the error of each node', async () => {
     town.useless = failing('SIGNATURE_INVALID');
     const rejected = await town.send(texts(3)).catch((error: unknown) => error);
     expect(rejected).toMatchObject({ code: 'NODES_UNUSABLE' });
@@ -184,7 +184,7 @@ describe('nodes that are of no use', () => {
     expect(town.clock.nowMs()).toBeLessThan(12_000);
   });
 
-  it('what waiting can mend is told every 10 s, and the message is mixed when it is over', async () => {
+  it('an error that waiting can resolve is reported every 10 s, and the message is mixed when it is over', async () => {
     town.useless = failing('LINK_DOWN');
     const told: string[][] = [];
     const onTrouble = (failures: readonly NodeFailure[]) => told.push(failures.map(({ error }) => error.code));
@@ -196,7 +196,7 @@ describe('nodes that are of no use', () => {
     expect(told).toEqual(Array(3).fill(['LINK_DOWN', 'LINK_DOWN', 'LINK_DOWN']));
   });
 
-  it('a moment without an answer is no trouble', async () => {
+  it('a moment without an answer is not reported', async () => {
     town.useless = failing('SIGNATURE_INVALID');
     town.at(5_000, () => {
       town.useless = undefined;
@@ -205,7 +205,7 @@ describe('nodes that are of no use', () => {
     expect(states(await town.send(texts(2)))).toEqual(['mixed']);
   });
 
-  it('a message is not refused for a node that is on no list: another round has other nodes', async () => {
+  it('a message is not refused because of a node that is on no list: another round has other nodes', async () => {
     const strange = town.open(2);
     strange.lies = { refusing: () => new MixError('PEER_UNKNOWN', {}) };
     town.at(1_000, () => {
@@ -217,8 +217,8 @@ describe('nodes that are of no use', () => {
   });
 });
 
-describe('what callers pass', () => {
-  it('text is refused by itself, and never takes the outcomes of the others', async () => {
+describe('arguments of callers', () => {
+  it('text is refused by itself, and does not affect the outcomes of the others', async () => {
     town.at(5_000, mixes(town.open(2)));
     const [sender] = [new Sender(SenderKey.generate(new SeededRng('x')))];
     const bytes = new Uint8Array(Buffer.from('bytes'));
@@ -236,7 +236,7 @@ describe('what callers pass', () => {
     expect(town.out).toEqual(['bytes', 'bytes']);
   });
 
-  it('a buffer may be used again as soon as send has returned its promise', async () => {
+  it('a buffer may be reused as soon as send has returned its promise', async () => {
     town.at(5_000, mixes(town.open(2)));
     const [sender] = [new Sender(SenderKey.generate(new SeededRng('x')))];
     const payload = Buffer.from('one');
@@ -246,13 +246,13 @@ describe('what callers pass', () => {
     expect(town.out).toEqual(['one']);
   });
 
-  it('messages that are no array are refused at once', async () => {
+  it('messages that are not an array are refused at once', async () => {
     await expect(town.deliver('hello' as never)).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' });
   });
 });
 
 describe('rounds that are equally good', () => {
-  it('are chosen at random: the node that answers first does not draw all senders', async () => {
+  it('are chosen at random: the node that answers first does not attract all senders', async () => {
     const chosen = new Map<number, number>();
     for (let run = 0; run < 60; run++) {
       const fresh = new Town();
@@ -270,8 +270,8 @@ describe('rounds that are equally good', () => {
   });
 });
 
-describe('it comes to an end', () => {
-  it('once the signal aborts and the deadlines are over, though nobody answers any more', async () => {
+describe('sending ends', () => {
+  it('once the signal aborts and the deadlines are over, even if no node answers any more', async () => {
     const stop = new AbortController();
     town.open(2);
     town.at(1_000, () => {
@@ -283,7 +283,7 @@ describe('it comes to an end', () => {
   });
 });
 
-describe('asking costs little', () => {
+describe('inquiries cost little', () => {
   it('a batch of a thousand costs the polls of one message', async () => {
     const first = town.open(1_000);
     town.at(12_000, mixes(first));
@@ -292,7 +292,7 @@ describe('asking costs little', () => {
     expect(town.count('outcome')).toBe(0);
   });
 
-  it('however many rounds are searched for at once, there is one look', async () => {
+  it('any number of concurrent searches for rounds share one look', async () => {
     const stop = new AbortController();
     town.open(1);
     town.at(10_000, () => stop.abort());

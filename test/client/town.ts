@@ -1,5 +1,5 @@
-// A town to send messages in: rounds and nodes that answer a Delivery as real ones would, or lie, in virtual time. What came out of
-// its rounds is what the tests look at.
+// A town to send messages in: rounds and nodes that answer a Delivery like real ones, or lie, in virtual time. Tests check the
+// outputs of its rounds.
 import { sleep } from '../../src/base/clock.js';
 import { MixError } from '../../src/base/errors.js';
 import type { NodeId, RoundId, SenderId } from '../../src/base/ids.js';
@@ -23,24 +23,24 @@ export const COLLECT_MS = 10_000;
 export const REALTIME_MS = 5_000;
 export const TEAM = ['a', 'b', 'c', 'd', 'e'] as NodeId[];
 const rng = new SeededRng('town');
-/** Composes nothing here, and must be a real one all the same. */
+/** Composes nothing here, but must be a real Sender. */
 const SENDER = new Sender(SenderKey.generate(rng));
 
 export type Call = 'collecting' | 'rounds' | 'register' | 'compose' | 'submit' | 'outcome' | 'outputs';
 
-/** One round, as the truth is and as its first node tells it. */
+/** One round: its true state, and the answers of its first node. */
 export class TownRound {
   readonly signed: SignedRoundInfo;
   readonly taken = new Map<string, string>();
   state: 'collecting' | 'closed' | 'mixed' | 'failed' = 'collecting';
-  /** Of a failed one: whether shares were opened. */
+  /** True for a failed round that opened its shares. */
   opened = false;
-  /** Texts that were mauled on their way. */
+  /** Texts that were mauled in transit. */
   readonly mauled = new Set<string>();
   readonly away = new Set<NodeId>();
-  /** Answers of the first node in place of the truth. */
+  /** False answers of the first node. */
   lies: Partial<Pick<Steps, 'rounds' | 'outcome' | 'outputs'>> & {
-    /** It takes the message and says that. */
+    /** The first node accepts the message and returns this error. */
     readonly refusing?: () => MixError;
   } = {};
 
@@ -75,7 +75,7 @@ export class TownRound {
     return this.outKeys.map((key) => this.taken.get(key)!);
   }
 
-  /** What their senders know them by. */
+  /** Keys of the texts, as their senders know them. */
   get outKeys(): string[] {
     return this.state === 'mixed' ? [...this.taken.keys()].filter((key) => !this.mauled.has(this.taken.get(key)!)) : [];
   }
@@ -87,11 +87,11 @@ export class Town implements Steps {
   readonly calls = new Map<Call, number>();
   /** Nodes that do not answer a sender at all. */
   readonly away = new Set<NodeId>();
-  /** What the directory of the asked nodes holds; the truth by default. */
+  /** Rounds in the directory of the asked nodes; the truth by default. */
   directory: () => readonly TownRound[] = () => this.all.filter(({ state }) => state === 'collecting');
-  /** What every asked node fails with, while there is something. */
+  /** Errors of all asked nodes; undefined if they work. */
   useless: readonly NodeFailure[] | undefined;
-  /** How long a node takes to tell its rounds. */
+  /** Delay of a node's answer about its rounds. */
   answersAfterMs: (node: NodeId) => number = () => 0;
   /** A text that cannot be composed. */
   cursed: string | undefined;
@@ -104,12 +104,12 @@ export class Town implements Steps {
     return round;
   }
 
-  /** Calls this after so much virtual time. */
+  /** Schedules a call after this much virtual time. */
   at(ms: number, happens: () => void): void {
     this.clock.after(ms, happens);
   }
 
-  /** What came out, of all rounds. */
+  /** Outputs of all rounds. */
   get out(): string[] {
     return this.all.flatMap(({ out }) => out).sort();
   }
@@ -118,7 +118,7 @@ export class Town implements Steps {
     return this.calls.get(call) ?? 0;
   }
 
-  /** Sends the texts and lets time pass until each has its end, or `limitMs` are over. */
+  /** Sends the texts and advances time until each has its outcome, or `limitMs` are over. */
   async send(
     texts: readonly string[],
     options: Omit<Partial<DeliveryOptions>, 'clock'> = {},
@@ -128,7 +128,7 @@ export class Town implements Steps {
     return this.deliver(messages, options, limitMs);
   }
 
-  /** The same with any messages. */
+  /** Sends any messages, likewise. */
   async deliver(
     messages: readonly OutgoingMessage[],
     options: Omit<Partial<DeliveryOptions>, 'clock'> = {},

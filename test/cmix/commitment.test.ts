@@ -21,12 +21,12 @@ const opening: CommitmentOpening = {
 };
 const commitment = shareCommitment(opening);
 
-test('a share commitment opens to what it was made of', () => {
+test('a share commitment opens to its own inputs', () => {
   expect(commitment).toHaveLength(32);
   expect(openCommitment(commitment, { ...opening })).toBe(true);
 });
 
-test('a share commitment opens to nothing else: every field is covered', () => {
+test('a share commitment opens to no other input: every field is covered', () => {
   const changes: Partial<CommitmentOpening>[] = [
     { roundDigest: otherRound },
     { node: contextOf(1, 1).node },
@@ -43,7 +43,7 @@ test('a share commitment opens to nothing else: every field is covered', () => {
   expect(openCommitment(commitment.subarray(1), opening)).toBe(false);
 });
 
-test('a share commitment does not open where bytes are moved from the shares to the proof', () => {
+test('a share commitment does not open if bytes are moved from the shares to the proof', () => {
   const moved = {
     ...opening,
     shares: opening.shares.subarray(0, -1),
@@ -52,7 +52,7 @@ test('a share commitment does not open where bytes are moved from the shares to 
   expect(openCommitment(commitment, moved)).toBe(false);
 });
 
-test('a share commitment hides equal shares behind its nonce, which has one length', () => {
+test('a share commitment hides equal shares behind its nonce of fixed length', () => {
   expect(shareCommitment({ ...opening, nonce: randomBytes(rng, NONCE_BYTES) })).not.toEqual(commitment);
   const { roundDigest: round, node, cipherDigest, shares, proof } = opening;
   const bare = digest(

@@ -1,8 +1,7 @@
-// The permutation leak of plain Z*p, and that Z⁺p has none. The Legendre symbol is multiplicative, so that in Z*p the
-// product of the symbols of a slot's realtime value and of its precomputed ciphertext goes through every node unchanged:
-// the node multiplies both by the same r, and both by the same s, which cancels. Anybody on the ring reads one bit per
-// element of which output a slot became. Z⁺p takes absolute values, and −1 is a non-residue: the sign that is dropped
-// flips the symbol, at random.
+// The permutation leak of plain Z*p, and its absence in Z⁺p. The Legendre symbol is multiplicative, so in Z*p the product of the
+// symbols of a slot's realtime value and of its precomputed ciphertext passes every node unchanged: the node multiplies both by
+// the same r and by the same s, which cancel. Any node on the ring reads one bit per element about the output that a slot became.
+// Z⁺p takes absolute values, and −1 is a non-residue: dropping the sign flips the symbol at random.
 import { describe, expect, test } from 'vitest';
 import { randomBelow } from '../../src/base/rng.js';
 import { randomPermutation } from '../../src/cmix/permutation.js';
@@ -52,10 +51,10 @@ function drawNode(rng: SeededRng, sign: NaiveGroup['sign']): NaiveNode {
   };
 }
 
-/** What the first node sees of one round, per slot before mixing and after, and which output each input became. */
+/** The first node's view of one round, per slot before mixing and after, and the input of each output. */
 function observe(sign: NaiveGroup['sign'], seed: string) {
   const rng = new SeededRng(seed);
-  // g = 4 generates the residues whatever p is, as g = 2 does for the RFC 3526 primes.
+  // g = 4 generates the residues for any p, as g = 2 does for the RFC 3526 primes.
   const group: NaiveGroup = { p, g: 4n, sign };
   const nodes = Array.from({ length: TEAM }, () => drawNode(rng, sign));
   const run = naiveRound(group, nodes, drawElements(rng, sign));
@@ -67,15 +66,14 @@ function observe(sign: NaiveGroup['sign'], seed: string) {
   return { before, after, cameFrom };
 }
 
-/** How many of the 200 true links keep their tag. */
+/** Number of the 200 true links that keep their tag. */
 function kept({ before, after, cameFrom }: ReturnType<typeof observe>): number {
   return cameFrom.filter((j, k) => before[j] === after[k]).length;
 }
 
 /**
- * The outputs that an observer must still take for possible, averaged over the inputs. An output drops out of an input's
- * candidates where its tag is one that this input's true output never has; which that is, the observer learns from
- * rounds that it ran itself.
+ * Number of outputs that an observer must still consider possible, averaged over the inputs. An output is no candidate for an
+ * input if its tag is one that this input's true output never has; the observer learns that tag from rounds that it ran itself.
  */
 function candidates(sign: NaiveGroup['sign']): number {
   const trained = [1, 2, 3].map((n) => observe(sign, `training ${n}`));
@@ -87,7 +85,7 @@ function candidates(sign: NaiveGroup['sign']): number {
 }
 
 describe('the Legendre symbols of a batch of 200', () => {
-  test('halve the candidates of every message in plain Z*p: the simulation sees the leak', () => {
+  test('halve the candidates of every message in plain Z*p: the simulation detects the leak', () => {
     expect(kept(observe('plain', 'attack'))).toBe(SLOTS);
     expect(candidates('plain')).toBeGreaterThan(85);
     expect(candidates('plain')).toBeLessThan(115);

@@ -19,7 +19,7 @@ const label = 'precompDecrypt';
 const batchOfSlots = (slots: number): Uint8Array => new SeededRng(slots).fill(new Uint8Array(slots * slotBytes));
 const slotOf = (batch: Uint8Array, slot: number) => batch.subarray(slot * slotBytes, (slot + 1) * slotBytes);
 
-/** The tree as its definition reads, top down: split at the largest power of two below the count (RFC 6962, 2.1). */
+/** The tree by its definition, top down: split at the largest power of two below the count (RFC 6962, 2.1). */
 function naiveTop(leaves: Uint8Array[]): Uint8Array {
   if (leaves.length === 1) return leaves[0]!;
   let split = 1;
@@ -28,7 +28,7 @@ function naiveTop(leaves: Uint8Array[]): Uint8Array {
 }
 
 describe('a Merkle root', () => {
-  test('is that of the definition, for every number of slots up to 33', () => {
+  test('equals the definition, for every number of slots up to 33', () => {
     for (let slots = 0; slots <= 33; slots++) {
       const batch = batchOfSlots(slots);
       const leaves = Array.from({ length: slots }, (_, slot) =>
@@ -44,7 +44,7 @@ describe('a Merkle root', () => {
     }
   });
 
-  test('comes of the same leaves where a batch is hashed part by part', () => {
+  test('has the same leaves if a batch is hashed part by part', () => {
     const batch = batchOfSlots(7);
     const whole = Array.from({ length: 7 }, (_, slot) => slotLeaf(label, slot, slotOf(batch, slot)));
     const leaves = Buffer.alloc(7 * DIGEST_BYTES);
@@ -87,7 +87,7 @@ describe('a Merkle proof', () => {
   const provedBy = (slots: number, slot: number, proof: MerkleProof, bytes: Uint8Array, root: Uint8Array) =>
     verifyMerkleProof(root, { phaseLabel: label, slots, slot, bytes }, proof);
 
-  test('shows every slot of every tree, and no other slot or contents', () => {
+  test('proves every slot of every tree, and no other slot or contents', () => {
     for (const slots of [1, 2, 3, 5, 8, 13]) {
       const batch = batchOfSlots(slots);
       const root = batchRoot(label, batch, slots);
@@ -120,7 +120,7 @@ describe('a Merkle proof', () => {
     );
   });
 
-  test('cannot pass an inner node off as a leaf', () => {
+  test('cannot present an inner node as a leaf', () => {
     const batch = batchOfSlots(4);
     const root = batchRoot(label, batch, 4);
     const leaves = [0, 1].map((slot) => slotLeaf(label, slot, slotOf(batch, slot)));
@@ -130,7 +130,7 @@ describe('a Merkle proof', () => {
 });
 
 describe('a growing Merkle tree', () => {
-  test('takes each slot once, the same contents again, and gives no root before all are in', () => {
+  test('accepts each slot once, the same contents again, and gives no root before all are in', () => {
     const batch = batchOfSlots(3);
     const tree = new MerkleTree(label, 3);
     tree.set(2, slotOf(batch, 2));

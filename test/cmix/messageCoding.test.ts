@@ -11,7 +11,7 @@ import { SeededRng } from '../support/seededRng.js';
 
 const rng = new SeededRng('messages');
 
-/** A code with a right hash over whatever stands after it, as only a dishonest sender makes. */
+/** A code with a valid hash over any contents after it, as only a dishonest sender makes. */
 function rehashed(elements: Uint8Array, change: (code: Uint8Array) => void): Uint8Array {
   const body = group.elementBytes - 1;
   const code = elements.slice(0, body);
@@ -28,7 +28,7 @@ function rehashed(elements: Uint8Array, change: (code: Uint8Array) => void): Uin
   return out;
 }
 
-/** The elements of a message by the definition of the coding, with the salt that `elements` have. */
+/** The elements of a message by the definition of the coding, with the salt of `elements`. */
 function defined(some: Group, width: number, elements: Uint8Array, payload: Uint8Array): Uint8Array {
   const body = some.elementBytes - 1;
   const coded = toBigints(some, elements).flatMap((value) => [...bigintToBytes(value, body + 1).subarray(0, body)]);
@@ -41,7 +41,7 @@ function defined(some: Group, width: number, elements: Uint8Array, payload: Uint
 }
 
 describe('a coded message', () => {
-  test.each([...GROUP_NAMES, 'TEST-512'])('comes back whole from %s at every length and width', (name) => {
+  test.each([...GROUP_NAMES, 'TEST-512'])('decodes to its payload in %s at every length and width', (name) => {
     const some = namedGroup(name);
     for (const width of [1, 2, 5]) {
       const capacity = messageCapacity(some, width);
@@ -63,13 +63,13 @@ describe('a coded message', () => {
     expect(outcome(() => messageCapacity(group, 0))).toBe('WIDTH_INVALID');
   });
 
-  test('keeps payloads with zeros at their ends apart', () => {
+  test('distinguishes payloads that differ in trailing zeros', () => {
     for (const payload of [Uint8Array.of(0), Uint8Array.of(0, 0), Uint8Array.of(1, 0)]) {
       expect(decodeMessage(group, 1, encodeMessage(group, 1, payload, rng))).toEqual({ kind: 'message', payload });
     }
   });
 
-  test('does not show equal payloads: no element of two codes is equal', () => {
+  test('does not show equal payloads: two codes have no equal element', () => {
     const width = 2;
     const [a, b] = [0, 1].map(() => encodeMessage(group, width, utf8('same'), rng)) as [Uint8Array, Uint8Array];
     for (const e of [0, 1]) expect(elementAt(group, a, e)).not.toEqual(elementAt(group, b, e));
@@ -109,7 +109,7 @@ describe('a coded message', () => {
     expect(decodeMessage(group, 2, swapped)).toEqual({ kind: 'invalid' });
   });
 
-  test('is invalid where its sender hashed what the coding does not allow', () => {
+  test('is invalid if its sender hashed contents that the coding does not allow', () => {
     const good = encodeMessage(group, 1, utf8('ok'), rng);
     const invalid = { kind: 'invalid' };
     expect(
@@ -132,7 +132,7 @@ describe('a coded message', () => {
     for (const trick of tricks) expect(decodeMessage(group, 1, rehashed(good, trick))).toEqual(invalid);
   });
 
-  test('is invalid with any byte behind its payload that is not zero, wherever the payload ends', () => {
+  test('is invalid with any nonzero byte after its payload, for any length of the payload', () => {
     const capacity = messageCapacity(group, 1);
     for (let length = 0; length < capacity; length++) {
       const good = encodeMessage(group, 1, new Uint8Array(length).fill(0xff), rng);
@@ -144,7 +144,7 @@ describe('a coded message', () => {
     }
   });
 
-  test('is what the definition says, whatever was coded or decoded before it', () => {
+  test('equals the definition, after any codings or decodings before it', () => {
     const shapes = [
       [group, 1],
       [group, 2],
@@ -167,7 +167,7 @@ describe('a coded message', () => {
     );
   });
 
-  test('is decided for every input of the right length, without an exception', () => {
+  test('is invalid for arbitrary bytes of the right length, without an exception', () => {
     const length = 2 * group.elementBytes;
     fc.assert(
       fc.property(
@@ -183,7 +183,7 @@ describe('a coded message', () => {
 });
 
 describe('a dummy', () => {
-  test('is the same for everybody, another for another round or slot, and decodes as a dummy', () => {
+  test('is the same at every node, differs by round and slot, and decodes as a dummy', () => {
     const dummy = encodeDummy(group, 2, roundDigest, 3);
     expect(encodeDummy(group, 2, roundDigest, 3)).toEqual(dummy);
     expect(encodeDummy(group, 2, roundDigest, 4)).not.toEqual(dummy);

@@ -5,7 +5,7 @@ import { toBatch, toBigints } from '../../src/math/batch.js';
 import { engine, group } from '../support/cmix.js';
 import { SeededRng } from '../support/seededRng.js';
 
-/** χ² of how often each permutation of `slots` comes, against the uniform distribution. */
+/** χ² of the counts of each permutation of `slots`, against the uniform distribution. */
 function chiSquare(draw: () => Uint32Array, cells: number, draws: number): number {
   const counts = new Map<string, number>();
   for (let i = 0; i < draws; i++) {
@@ -24,7 +24,7 @@ describe('a random permutation', () => {
     expect(chiSquare(() => randomPermutation(rng, 5), 120, 24_000)).toBeLessThan(204);
   });
 
-  test('would be found out by that test if every step drew from all slots, the well-known mistake', () => {
+  test('would fail that test if every step drew from all slots, the well-known mistake', () => {
     const rng = new SeededRng('biased');
     const biased = (): Uint32Array => {
       const source = Uint32Array.of(0, 1, 2, 3, 4);
@@ -58,7 +58,7 @@ describe('a random permutation', () => {
   });
 });
 
-test('a list that misses a slot, repeats one or goes beyond is no permutation', () => {
+test('a list that omits a slot, repeats one or exceeds the range is no permutation', () => {
   for (const source of [
     [0, 0],
     [1, 2],
@@ -68,7 +68,7 @@ test('a list that misses a slot, repeats one or goes beyond is no permutation', 
     expect(isPermutation(Uint32Array.from(source))).toBe(false);
 });
 
-test('the inverse says where each input slot comes out', async () => {
+test('the inverse gives the output slot of each input slot', async () => {
   const source = randomPermutation(new SeededRng('inverse'), 7);
   const inverse = inversePermutation(source);
   const input = toBatch(group, [10n, 11n, 12n, 13n, 14n, 15n, 16n]);

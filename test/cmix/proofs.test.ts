@@ -51,7 +51,7 @@ describe.each([1, 2, 3])('a batch proof of decryption at width %i', async (width
     }
   });
 
-  test('is refused where errors of two slots would cancel in a plain product', async () => {
+  test('is refused if errors of two slots would cancel in a plain product', async () => {
     const shares = Uint8Array.from(statement.shares);
     const t = 5n;
     writeElement(group, shares, 0, multiply(group, readElement(group, shares, 0), t));
@@ -63,8 +63,8 @@ describe.each([1, 2, 3])('a batch proof of decryption at width %i', async (width
     expect(await holds({ shares, proof: lie })).toBe(false);
   });
 
-  test('has weights that nobody knows before all shares are fixed', async () => {
-    // With weights t that do not depend on D, D_0 ∘ u^{t_1} and D_1 ∘ u^{-t_0} would leave every combination as it is.
+  test('has weights that nobody can know before all shares are fixed', async () => {
+    // With weights t that do not depend on D, D_0 ∘ u^{t_1} and D_1 ∘ u^{-t_0} would leave every combination unchanged.
     const { publicShares, c0, batchDigest } = statement;
     const about = [group.name, context.roundDigest, context.node, width, batchDigest, publicShares, c0] as const;
     const weights = xof(slots * 16, 'decryption-weights', digest('decryption-statement', ...about));
@@ -143,7 +143,7 @@ describe.each([1, 2, 3])('a batch proof of decryption at width %i', async (width
     }
   });
 
-  test('is refused, without an exception, where it or the shares are malformed or out of range', async () => {
+  test('is refused, without an exception, if it or the shares are malformed or out of range', async () => {
     const large = bytesToBigint(elementAt(group, proof.responses, 0)) + group.q;
     const responses = Uint8Array.from(proof.responses);
     responses.set(bigintToBytes(large, group.elementBytes));

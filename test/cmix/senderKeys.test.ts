@@ -53,7 +53,7 @@ const salt = hex('00112233445566778899aabbccddeeff');
 
 describe('the secret of a sender and a node', () => {
   test('is HKDF (RFC 5869) of the X25519 output (RFC 7748), bound to both keys and the epoch', () => {
-    // RFC 5869, A.1: the check of the checker.
+    // RFC 5869, A.1: a test vector for the test's own HKDF.
     const okm = hkdf(new Uint8Array(22).fill(0x0b), hex('000102030405060708090a0b0c'), hex('f0f1f2f3f4f5f6f7f8f9'), 42);
     expect(toHex(okm)).toBe('3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865');
     const aliceKey = SenderKey.fromSeed(secretOf(alice));
@@ -66,14 +66,14 @@ describe('the secret of a sender and a node', () => {
     expect(bobKey.agree(hex(alicePublic)).reveal()).toEqual(expected);
   });
 
-  test('is the same on both sides and another for another epoch, node or sender', () => {
+  test('is the same on both sides and differs by epoch, node and sender', () => {
     expect(node.agree(sender.publicKey).reveal()).toEqual(secret.reveal());
     expect(sender.agree(node.publicKey, 8).reveal()).not.toEqual(secret.reveal());
     expect(node.agree(SenderKey.generate(new SeededRng('x')).publicKey).reveal()).not.toEqual(secret.reveal());
     expect(JSON.stringify({ secret })).toBe('{"secret":"[secret]"}');
   });
 
-  test('is refused where it would be all zero: public keys of low order', () => {
+  test('is refused if it would be all zero: public keys of low order', () => {
     // The points of order 1, 2, 4 and 8 on curve and twist (Bernstein, "Curve25519", and RFC 7748, 6.1).
     const low = [
       '00'.repeat(32),
@@ -99,13 +99,13 @@ describe('the secret of a sender and a node', () => {
     );
   });
 
-  test('shows itself and the keys made of it in no text', () => {
+  test('appears in no text, and neither do the keys derived from it', () => {
     const texts = [`${secret}`, inspect(secret, { showHidden: true, depth: 9 }), JSON.stringify([secret])];
     expect(texts).toEqual(['[secret]', '[secret]', '["[secret]"]']);
     expect(Object.getOwnPropertyNames(secret)).toEqual([]);
   });
 
-  test('is of no use once it is wiped: zeros are a key, too', () => {
+  test('is unusable after it is wiped: zeros would be a key as well', () => {
     const wiped = sender.agree(node.publicKey, 7);
     const bytes = wiped.reveal();
     wiped.wipe();
@@ -115,12 +115,12 @@ describe('the secret of a sender and a node', () => {
     expect(outcome(() => slotKeys(group, wiped, roundDigest, salt, 1))).toBe('EPOCH_EXPIRED');
     expect(outcome(() => submissionMac(wiped, fields))).toBe('EPOCH_EXPIRED');
     expect(outcome(() => verifyMac(wiped, fields, new Uint8Array(32)))).toBe('EPOCH_EXPIRED');
-    // Another secret of the same two is not touched.
+    // Another instance of the same secret is not affected.
     expect(secret.wiped).toBe(false);
     expect(slotKeys(group, secret, roundDigest, salt, 1)).toHaveLength(group.elementBytes);
   });
 
-  test('is gone with the epoch key', () => {
+  test('is unavailable after the epoch key is wiped', () => {
     const old = EpochKey.generate(new SeededRng('old'), 1);
     old.wipe();
     expect(outcome(() => old.agree(sender.publicKey))).toBe('EPOCH_EXPIRED');
@@ -147,7 +147,7 @@ describe('slot keys', () => {
     expect(outcome(() => slotKeys(group, secret, roundDigest, salt.subarray(1), 1))).toBe('LENGTH_MISMATCH');
   });
 
-  test('are what the definition says', () => {
+  test('equal the definition', () => {
     const info = framed('slot-keys', [group.name, roundDigest, salt]);
     const submissionKey = hkdf(secret.reveal(), new Uint8Array(0), info, 32);
     const expected = [0, 1].map((e) => {
@@ -157,7 +157,7 @@ describe('slot keys', () => {
     expect(toHex(slotKeys(group, secret, roundDigest, salt, 2))).toBe(toHex(concat(expected)));
   });
 
-  test('of all nodes take the blinding off: M ∘ ∏ k_i = m', async () => {
+  test('of all nodes remove the blinding: M ∘ ∏ k_i = m', async () => {
     const rng = new SeededRng('blind');
     const plain = randomElements(rng, group, 6);
     const keys = [0, 1, 2].map(() => randomElements(rng, group, 6));
@@ -187,7 +187,7 @@ describe('the MAC of a submission', () => {
     expect(verifyMac(node.agree(sender.publicKey), fields, mac)).toBe(true);
   });
 
-  test('is refused after any change of what it covers, of the MAC, or of the key', () => {
+  test('is refused after any change of its inputs, of the MAC, or of the key', () => {
     const changes = [
       { roundDigest: otherRound },
       { sender: SenderKey.generate(new SeededRng('y')).senderId },

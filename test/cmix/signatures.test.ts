@@ -58,7 +58,7 @@ describe('signatures', () => {
     fc.assert(fc.property(bytes, bytes, bytes, (key, digest, signature) => !verifySignature(key, digest, signature)));
   });
 
-  test('are never accepted under a key of small order, whose signatures fit any message', () => {
+  test('are never accepted under a key of small order, for which one signature fits any message', () => {
     // R = A = the neutral element, S = 0 satisfies the equation for every message.
     const neutral = hex(`01${'00'.repeat(31)}`);
     const forged = new Uint8Array(64);
@@ -79,7 +79,7 @@ describe('signatures', () => {
     expect(createHash('sha256').update(key.publicKey).digest('hex').startsWith(key.nodeId)).toBe(true);
   });
 
-  test('survive more keys than the verifier keeps', () => {
+  test('survive eviction from the verifier’s cache of keys', () => {
     const key = SigningKey.generate(new SeededRng(4));
     const signature = key.sign(key.publicKey);
     for (let i = 0; i < 1100; i++) {

@@ -53,12 +53,12 @@ const table: SlotTable = [entryOf(a, '1'), null, entryOf(b, '2'), entryOf(a, '3'
 const shape = { slots: 5, teamSize };
 
 describe('the judgement of a slot table', () => {
-  test('passes what honest senders submitted, at every node', () => {
+  test('passes the submissions of honest senders, at every node', () => {
     for (let i = 0; i < teamSize; i++) expect(judgeTable(table, judgeOf(i))).toEqual([]);
     expect(distinctSenders(table)).toBe(2);
   });
 
-  test('rejects a wrong MAC at the node whose MAC it is, and there only', () => {
+  test('rejects a wrong MAC at the node of that MAC, and only there', () => {
     const entry = table[2]!;
     const bad = table.with(2, { ...entry, macs: entry.macs.with(1, flipped(entry.macs[1]!)) });
     expect(judgeTable(bad, judgeOf(0))).toEqual([]);
@@ -85,7 +85,7 @@ describe('the judgement of a slot table', () => {
     expect(verdict).toEqual([{ slot: 0, reason: 'SENDER_UNKNOWN' }]);
   });
 
-  test('rejects the later of two uses of one salt, and what is over quota', () => {
+  test('rejects the later of two uses of one salt, and entries over quota', () => {
     expect(judgeTable(table.with(4, table[0]!), judgeOf(0))).toEqual([{ slot: 4, reason: 'SUBMISSION_REPLAYED' }]);
     const reused = entryOf(a, 'other payload', table[0]!.salt);
     expect(judgeTable(table.with(1, reused), judgeOf(0))).toEqual([{ slot: 1, reason: 'SUBMISSION_REPLAYED' }]);
@@ -93,14 +93,14 @@ describe('the judgement of a slot table', () => {
     expect(judgeTable(table.with(4, entryOf(c, '4', table[0]!.salt)), judgeOf(0))).toEqual([]);
   });
 
-  test('lets nobody crowd a sender out with entries that only name it', () => {
+  test('does not let forged entries in a sender’s name use up the sender’s quota', () => {
     const fake = { ...table[0]!, macs: table[0]!.macs.map((mac) => flipped(mac)) };
     const crowded: SlotTable = [fake, fake, fake, table[0]!, table[3]!];
     const verdict = judgeTable(crowded, judgeOf(0));
     expect(verdict).toEqual([0, 1, 2].map((slot) => ({ slot, reason: 'MAC_INVALID' })));
   });
 
-  test('of all nodes together turns what any of them rejects into dummies', () => {
+  test('of all nodes together turns every entry rejected by any of them into a dummy', () => {
     const left = applyRejections(table, [
       [{ slot: 0, reason: 'MAC_INVALID' }],
       [],
@@ -129,7 +129,7 @@ describe('a slot table', () => {
       table.with(0, { ...entry, macs: undefined as unknown as Uint8Array[] }),
     ];
     for (const bad of wrong) expect(outcome(() => encodeTable(bad))).toBe('TABLE_INVALID');
-    // What can be encoded may still be of another round.
+    // An encodable table may still be of another round.
     for (const other of [table.slice(1), table.with(0, { ...entry, macs: entry.macs.slice(1) })]) {
       expect(outcome(() => decodeTable(encodeTable(other), shape))).toBe('MESSAGE_MALFORMED');
     }
@@ -157,7 +157,7 @@ describe('a slot table', () => {
     expect(decodeTable(encodeTable([null, null]), { slots: 2, teamSize })).toEqual([null, null]);
   });
 
-  test('that is cut off anywhere, or counts MACs or slots wrongly, does not decode', () => {
+  test('that is truncated anywhere, or has wrong counts of MACs or slots, does not decode', () => {
     const good = encodeTable(table);
     const decode = (bytes: Uint8Array) => outcome(() => decodeTable(bytes, shape));
     for (let length = 0; length < good.length; length++)

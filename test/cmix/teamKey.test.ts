@@ -68,7 +68,7 @@ describe('a key share', () => {
     expect(await codeOf(withProof({ response: element(response) }))).toBe('KEY_SHARE_PROOF');
   });
 
-  test('is refused where it is the identity, out of range, or short, and the node is named', async () => {
+  test('is refused if it is the identity, out of range, or short, and names the node', async () => {
     const second = elementAt(group, share.elements, 1);
     const replaced = (value: bigint) => ({ ...share, elements: concat([element(value), second]) });
     expect(await codeOf(replaced(1n))).toBe('KEY_SHARE_IDENTITY');
@@ -81,7 +81,7 @@ describe('a key share', () => {
     expect(error?.values.node).toBe(context.node);
   });
 
-  test('never is the identity, not even where exponents of 0 mod q are frequent', async () => {
+  test('is never the identity, even if exponents of 0 mod q are frequent', async () => {
     const zero = bigintToBytes(namedGroup('TEST-64').q, 8);
     const rest = new SeededRng('rest');
     let draws = 0;
@@ -100,7 +100,7 @@ describe('a key share', () => {
   });
 
   test('cannot be forged backwards, from a response to a first message: the challenge covers the first message', async () => {
-    // Whoever knows the challenge before it sends g^w takes any response s and g^w = g^s ∘ Z^-c.
+    // With a challenge known before g^w is sent, any response s fits with g^w = g^s ∘ Z^-c.
     const { name } = group;
     const statements = [0, 1].map((e) => elementAt(group, share.elements, e));
     const proofs = statements.map((statement, e) => {
@@ -129,7 +129,7 @@ describe('a key share', () => {
   });
 
   test('cannot be made from another node’s share without its exponent', async () => {
-    // A rogue key: the inverse of another's share, with whatever proof is at hand.
+    // A rogue key: the inverse of another's share, with any available proof.
     const inverse = await engine.invertBatch(share.elements);
     expect(await codeOf({ elements: inverse, proofs: share.proofs })).toBe('KEY_SHARE_PROOF');
     const guessed = await proveKnowledge(engine, new SeededRng('guess'), context, inverse, made.exponents);
@@ -199,7 +199,7 @@ describe('the team key', async () => {
     }
   });
 
-  test('is refused where the shares cancel to the identity', async () => {
+  test('is refused if the shares cancel to the identity', async () => {
     const inverse = { ...share, elements: await engine.invertBatch(share.elements) };
     expect((await rejection(combineTeamKey(engine, [share, inverse], width)))?.code).toBe('KEY_SHARE_IDENTITY');
   });

@@ -1,4 +1,5 @@
-// What strangers' calls may cost while the main thread is overloaded, on a virtual clock; that a listener asks is in strangers.test.ts.
+// The budget of strangers' calls while the main thread is overloaded, on a virtual clock; strangers.test.ts tests that a listener
+// consults the budget.
 import { describe, expect, it } from 'vitest';
 import { randomFraction } from '../../src/base/rng.js';
 import { CallBudget } from '../../src/transport/serving/callBudget.js';
@@ -7,7 +8,7 @@ import { VirtualClock } from '../support/virtualClock.js';
 
 const SECOND_MS = 1_000;
 
-/** A budget, and how much of each second its thread is busy: as the test says. */
+/** A budget, and the utilization of its thread in each second, as the test sets it. */
 function setUp() {
   const clock = new VirtualClock();
   const thread = { busy: 0 };
@@ -17,7 +18,7 @@ function setUp() {
     () => thread.busy,
     () => randomFraction(rng),
   );
-  /** So many calls from so many places, a few of each in turn; how many are heard. */
+  /** Makes `count` calls from `places` places, each in turn; returns the number admitted. */
   const calls = (count: number, places: number, of = 'flood'): number => {
     let heard = 0;
     for (let i = 0; i < count; i++) if (budget.admits(`${of} ${i % places}`)) heard++;
@@ -37,14 +38,14 @@ function setUp() {
 }
 
 describe('calls of strangers', () => {
-  it('are all heard while the thread has time, however many there are', () => {
+  it('are all admitted while the thread has time, in any number', () => {
     const { thread, second, budget } = setUp();
     thread.busy = 0.7;
     for (let i = 0; i < 20; i++) expect(second(5_000, 200)).toBe(5_000);
     expect(budget.perS).toBe(Infinity);
   });
 
-  it('are all heard in a burst of a second, and where they are too few to be the cause', () => {
+  it('are all admitted in a burst of a second, and if they are too few to be the cause', () => {
     const { thread, second, budget } = setUp();
     thread.busy = 1;
     expect(second(1_000, 1)).toBe(1_000);
@@ -55,7 +56,7 @@ describe('calls of strangers', () => {
     expect(budget.perS).toBe(Infinity);
   });
 
-  it('are few while the thread is overloaded, from however many places, and as many as before when it is not', () => {
+  it('are limited while the thread is overloaded, for any number of places, and unlimited again when it is not', () => {
     const { thread, second, budget } = setUp();
     thread.busy = 1;
     const heard = Array.from({ length: 20 }, () => second(800, 200));
@@ -65,13 +66,13 @@ describe('calls of strangers', () => {
     for (let i = 0; i < 60; i++) second(800, 200);
     expect(budget.perS).toBe(Infinity);
     expect(second(800, 200)).toBe(800);
-    // It comes back: there is no patience a second time.
+    // The load comes back: the second time the limit applies at once.
     thread.busy = 1;
     second(800, 200);
     expect(second(800, 200)).toBeLessThan(300);
   });
 
-  it('are not held down by what was refused: a busy node hears more of them again', () => {
+  it('are not limited by the refused ones: a busy node admits more of them again', () => {
     const { thread, second, budget } = setUp();
     thread.busy = 1;
     for (let i = 0; i < 12; i++) second(800, 200);
@@ -81,7 +82,7 @@ describe('calls of strangers', () => {
     expect(budget.perS).toBeGreaterThan(4 * least);
   });
 
-  it('have their turns by place: one that asks little is heard beside one that asks much', () => {
+  it('take turns by place: a place with few calls is admitted beside one with many', () => {
     const { thread, second, calls, look } = setUp();
     thread.busy = 1;
     for (let i = 0; i < 12; i++) second(800, 1);
@@ -94,7 +95,7 @@ describe('calls of strangers', () => {
     expect(heard).toBeGreaterThan(60);
   });
 
-  it('are drawn by lot: whoever is first in each second does not take them all', () => {
+  it('are drawn by lot: the first in each second do not take all', () => {
     const { thread, second, calls, look } = setUp();
     thread.busy = 1;
     for (let i = 0; i < 12; i++) second(400, 200);
@@ -107,7 +108,7 @@ describe('calls of strangers', () => {
     expect(heard).toBeGreaterThan(5);
   });
 
-  it('are heard where they are paid for: a hundred for each message that a whole team has accepted, within ten minutes', () => {
+  it('are admitted if paid for: a hundred for each message that a whole team has accepted, within ten minutes', () => {
     const { clock, thread, second, budget, calls } = setUp();
     thread.busy = 1;
     for (let i = 0; i < 12; i++) second(800, 200);

@@ -1,5 +1,6 @@
-// Nothing secret is ever logged, at any level, or shown as a metric: every random value of a whole team's life (exponents, masks,
-// permutations' seeds, tokens, keys), every identity and every secret that a sender agreed is looked for in all that was printed.
+// No secret is logged at any level, or rendered as a metric: the log and the metrics are searched for every random value of a
+// whole team's life (exponents, masks, permutations' seeds, tokens, keys), every identity key and every secret agreed with a
+// sender.
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { toHex, utf8 } from '../../src/base/bytes.js';
@@ -11,7 +12,7 @@ import { CANARY_BYTES, findTrace } from '../support/canary.js';
 import { codeOf, never, zeros } from './support.js';
 import { RealTeam } from './team.js';
 
-/** Hands out true randomness, and remembers all of it. */
+/** Gives true randomness, and records all of it. */
 class RememberingRng implements Rng {
   readonly values: Uint8Array[] = [];
   fill<T extends Uint8Array>(out: T): T {
@@ -28,7 +29,7 @@ let team: RealTeam;
 beforeAll(async () => {
   const log = createLog({ name: 'canary', level: 'trace', destination: { write: (line) => void lines.push(line) } });
   team = await RealTeam.start(3, { log, rng });
-  // Everything logs at trace, and errors are logged, too.
+  // Everything logs at trace; errors are logged as well.
   const info = await team.collecting();
   const client = team.client({ rng });
   const senders = [client.createSender(), client.createSender()];
@@ -37,7 +38,7 @@ beforeAll(async () => {
   const messages = Array.from({ length: 6 }, (_, i) => ({ sender: senders[i % 2]!, payload: utf8(`canary ${i}`) }));
   await client.submit(info, await client.compose(round!, messages));
   await team.feed.reached(info.round, 'COMPLETED');
-  // What fails tells why, and must not tell more.
+  // A failure logs its reason, and must not log more.
   const failing = await team.collecting();
   team.feed.fail(failing.round, 'given up');
   const { link, node } = team.nodes[0]!;
@@ -64,22 +65,22 @@ async function printed(): Promise<string> {
   return [...lines, ...metrics].join('\n');
 }
 
-it('the log is not empty: it would be no wonder otherwise', () => {
+it('the log is not empty: the search has something to find', () => {
   expect(lines.length).toBeGreaterThan(5);
   expect(rng.values.length).toBeGreaterThan(50);
 });
 
-it('no random value of a node or sender is in its log or metrics', async () => {
+it('the log and metrics contain no random value of a node or sender', async () => {
   const text = await printed();
   for (const value of rng.values) expectAbsent(text, value, 'a random value');
 });
 
-it('no identity and no secret agreed with a sender is there', async () => {
+it('the log and metrics contain no identity key and no secret agreed with a sender', async () => {
   const text = await printed();
   for (const { key, certificate } of team.nodes) {
     expectAbsent(text, key.seed.reveal(), 'an identity');
     const der = Buffer.from(certificate.privateKey.split('\n').slice(1, -2).join(''), 'base64');
-    // The secret number stands at byte 36 of a P-256 key in PKCS #8 (RFC 5915).
+    // The private number is at byte 36 of a P-256 key in PKCS #8 (RFC 5915).
     expectAbsent(text, der.subarray(36, 68), 'a TLS key');
     expect(text).not.toContain(certificate.privateKey.split('\n')[1]!);
   }

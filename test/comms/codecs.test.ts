@@ -1,5 +1,5 @@
-// The wire codecs: what is encoded comes back the same, and whatever a peer writes into a message's fields, a decoder either
-// gives a value or throws a MixError of its own: never INTERNAL, never anything else.
+// The wire codecs: encoded values decode to the same values. For any fields that a peer writes into a message, a decoder either
+// returns a value or throws a MixError other than INTERNAL.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isErrorCode, MixError } from '../../src/base/errors.js';
@@ -62,7 +62,7 @@ const bytes = fc.oneof(
   fc.uint8Array({ maxLength: 80 }),
   fc.constantFrom(zeros(0), zeros(31), zeros(32), zeros(64), zeros(1_000)),
 );
-/** Fields that may each be missing. */
+/** An object with any of the fields missing. */
 const record = (fields: Record<string, fc.Arbitrary<unknown>>) => fc.record(fields, { requiredKeys: [] });
 
 const digest = record({ digest: bytes });
@@ -123,7 +123,7 @@ const frame = record({
   trailer: record({ root: bytes, extra: bytes, signature: bytes }),
 });
 
-/** Passes hostile fields over the wire into a decoder: a value, or a MixError that is the peer's fault. */
+/** Passes hostile fields over the wire into a decoder, which must return a value or throw a MixError for malformed input. */
 function holds<Wire>(fields: fc.Arbitrary<object>, coder: Coder, decode: (wire: Wire) => unknown): void {
   const property = fc.property(fields, (message) => {
     try {
@@ -163,7 +163,7 @@ const signedInfo = signRoundInfo(info, key);
 const overRounds = (round: object): SignedRoundInfo__Output =>
   over<{ rounds: SignedRoundInfo__Output[] }>(reply('Gateway', 'Rounds'), { rounds: [round] }).rounds[0]!;
 
-describe('decoders throw nothing but their own errors', () => {
+describe('decoders throw only their own errors', () => {
   it('of team messages', () => holds(envelope, request('Team', 'Deliver'), decodeEnvelope));
 
   it('of batch headers and trailers', () => {
@@ -188,7 +188,7 @@ describe('decoders throw nothing but their own errors', () => {
     ['realtimePhaseMs', { realtimePhaseMs: 2 ** 53 }],
     ['realtimePhaseMs', { realtimePhaseMs: '18446744073709551615' }],
     ['realtimePhaseMs', { realtimePhaseMs: undefined }],
-  ])('of a RoundInfo whose %s is missing or out of its range, and name it (%j)', (name, change) => {
+  ])('of a RoundInfo with %s missing or out of range, naming the field (%j)', (name, change) => {
     const { deadlines, ...rest } = encodeRound(signedInfo);
     const wire = overRounds({ ...rest, deadlines: { ...deadlines, ...change } });
     expect(() => decodeRound(wire)).toThrowError(
@@ -235,7 +235,7 @@ const message = fc.oneof(
   }),
 );
 
-describe('what is encoded comes back the same', () => {
+describe('an encoded value decodes to the same', () => {
   const asHex = (value: unknown): unknown =>
     JSON.parse(
       JSON.stringify(value, (_key, held) =>
@@ -258,7 +258,7 @@ describe('what is encoded comes back the same', () => {
     fc.assert(property, { numRuns: 200 });
   });
 
-  it('for RoundInfos, whose signature still holds', () => {
+  it('for RoundInfos, with a valid signature', () => {
     const got = decodeRound(overRounds(encodeRound(signedInfo)));
     expect(got.info).toEqual(info);
     expect(asHex(got.signature)).toEqual(asHex(signedInfo.signature));
@@ -280,13 +280,13 @@ describe('digests and signatures', () => {
     { outputSignature: { digest } },
   ];
 
-  /** Bytes anywhere in a value. */
+  /** All byte arrays anywhere in a value. */
   const bytesIn = (value: unknown): Uint8Array[] => {
     if (value instanceof Uint8Array) return [value];
     return typeof value === 'object' && value !== null ? Object.values(value).flatMap(bytesIn) : [];
   };
 
-  it('are copied out of their message: what is kept does not keep it in memory, nor changes with it', () => {
+  it('are copied out of their message: keeping them does not keep the message in memory, and later changes of it do not show', () => {
     const decoded = [
       ...messages.map((message) =>
         decodeEnvelope(over(request('Team', 'Deliver'), { round: 1, from, signature, ...message })),
@@ -307,7 +307,7 @@ describe('a frame of a batch as grpc-js copies it', () => {
   const header = { round: 1, phase: 'mixed', slots: 2 ** 20, elements: 1, chunkSlots: 300 };
   const trailer = { root: zeros(32).fill(1), extra: zeros(9).fill(2), signature: zeros(64).fill(3) };
 
-  /** As its filter does: five bytes of its own, and the message behind them. */
+  /** Copies like grpc-js's filter: five bytes of its own, then the message. */
   function copied(frame: object): Buffer {
     const message = serializeFrame(frame);
     const out = Buffer.alloc(message.length + 5, 0xee);
@@ -319,7 +319,7 @@ describe('a frame of a batch as grpc-js copies it', () => {
   const indices = [0, 1, 127, 128, 16_383, 16_384, 2 ** 21, 2 ** 28, 2 ** 31, 2 ** 32 - 1];
   const lengths = [0, 1, 100, 125, 126, 127, 128, 129, 16_379, 16_380, 16_383, 16_384, 2 ** 21];
 
-  it.each(indices)('has the bytes that the serializer of the service gives: chunk %d, of any length', (index) => {
+  it.each(indices)("has the bytes of the service's own serializer: chunk %d, of any length", (index) => {
     for (const length of lengths) {
       const content = new Uint8Array(new SharedArrayBuffer(length)).fill(index % 251);
       const expected = serialize({ chunk: { index, content } });
@@ -327,7 +327,7 @@ describe('a frame of a batch as grpc-js copies it', () => {
     }
   });
 
-  it('has them, too, where it is a header, a trailer or nothing', () => {
+  it('has the same bytes also as a header, a trailer or an empty frame', () => {
     for (const frame of [{ header }, { trailer }, {}]) {
       expect(Buffer.compare(copied(frame), serialize(frame))).toBe(0);
     }

@@ -1,6 +1,6 @@
-// Copies of a slot's bytes on the main thread, from the socket that brings them to the socket that takes the product away
-// (docs/architecture.md, the way of a slot): counted in a real round of three nodes over real connections. All nodes are in one
-// process, so that a batch that one node sends to the next is counted both on its way out of the one and on its way into the other.
+// Copies of a slot's bytes on the main thread, from the socket that delivers them to the socket that sends the product
+// (docs/architecture.md, the way of a slot): counted in a real round of three nodes over real connections. All nodes share one
+// process, so a batch sent from one node to the next is counted at both the sender and the receiver.
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
 import { TeamLink } from '../../src/comms/team/link.js';
@@ -15,21 +15,21 @@ import { RealTeam } from './team.js';
 const NODES = 3;
 const SLOTS = 20;
 const WIDTH = 15;
-/** 17 KiB in realtime: no HTTP/2 frame and no TLS record holds a whole chunk. */
+/** 17 KiB in realtime: more than an HTTP/2 frame or a TLS record holds. */
 const CHUNK_SLOTS = 18;
 const group = namedGroup('TEST-512');
 const SLOT_BYTES = WIDTH * group.elementBytes;
 const RINGS: readonly BatchPhase[] = ['precompDecrypt', 'precompPermute', 'realtimeDecrypt', 'realtimePermute'];
 
 const meter = new CopyMeter(group.elementBytes, SLOT_BYTES);
-/** Batches that were sent along the rings, once for each time, and the place in the team of the sender. */
+/** Batches sent along the rings, one entry for each time, and the position of the sender. */
 const sent: { readonly batch: OutgoingBatch; readonly position: number }[] = [];
 let team: RealTeam;
 let engine: Engine;
 
 const isSentTwice = (): boolean => new Set(sent.map(({ batch }) => batch)).size < sent.length;
 
-/** A whole round, its precomputation included. */
+/** Mixes a whole round, including its precomputation. */
 async function mix(): Promise<void> {
   const info = await team.collecting({ slots: SLOTS, width: WIDTH, chunkSlots: CHUNK_SLOTS, quotaPerSender: SLOTS });
   const client = team.client();
@@ -42,7 +42,7 @@ async function mix(): Promise<void> {
 }
 
 beforeAll(async () => {
-  // Products are made on worker threads, as on a node: the main thread has none of their bytes.
+  // Products are made on worker threads, as on a node: the main thread does not touch their bytes.
   engine = pooledEngine('bigint', 'bigint', { group, threads: 2, queueLimit: 1_024 });
   team = await RealTeam.start(NODES, { engine });
   const { transfer } = TeamLink.prototype;
@@ -53,7 +53,7 @@ beforeAll(async () => {
   });
   meter.start();
   try {
-    // On a machine that stands still for seconds a stream is given up and sent anew: then another round is counted.
+    // If the machine stalls for seconds, a stream is given up and sent again: then another round is counted.
     for (let round = 0; round < 3 && (round === 0 || isSentTwice()); round++) {
       sent.length = 0;
       await mix();
@@ -68,44 +68,44 @@ afterAll(async () => {
   await engine?.close();
 });
 
-/** Files that copy a slot's bytes between the product on one node and the chunk in place on the next, each once. */
+/** Files that copy a slot's bytes between the product on one node and the chunk in place on the next, once each. */
 const COPIES = {
-  // Out: behind the five bytes with which grpc-js begins a message.
+  // Out: after the five bytes with which grpc-js begins a message.
   'comms/team/codec.ts': 1,
-  // In: grpc-js joins what HTTP/2 brings; it takes its place in the batch.
+  // In: grpc-js joins the frames of HTTP/2; the batch copies the chunk to its place.
   '@grpc/grpc-js/stream-decoder.js': 1,
   'round/exchange/batches.ts': 1,
 };
-/** Files that allocate room for them. */
+/** Files that allocate memory for a slot's bytes. */
 const ALLOCATIONS = {
-  // The batch that goes out of the one node, and the one that it is on the other.
+  // The outgoing batch of one node, and the incoming batch of the next.
   'math/batch.ts': 2,
   '@grpc/grpc-js/compression-filter.js': 1,
   '@grpc/grpc-js/stream-decoder.js': 1,
 };
-/** What the house has promised (docs/architecture.md). */
+/** Limit promised in docs/architecture.md. */
 const COPIES_MAX = 4;
 
 function sentIn(phase: BatchPhase): Uint8Array[] {
   const batches = sent.filter(({ batch }) => batch.header.phase === phase);
-  // Nothing was sent twice.
+  // No batch was sent twice.
   expect(batches.map(({ position }) => position).sort()).toEqual(phase.endsWith('Decrypt') ? [0, 1] : [1, 2]);
-  // The ring of the ciphertexts begins with what the first node has encrypted: that comes from no socket.
+  // In the ring of the ciphertexts the first node sends its own encryption, which comes from no socket.
   const onTheirWay = batches.filter(({ position }) => phase !== 'precompDecrypt' || position > 0);
   return onTheirWay.map(({ batch }) => batch.bytes);
 }
 
 describe('the bytes of a slot, from one node of a ring to the next', () => {
-  it.each(RINGS)('are copied three times in %s, once by us on each side', (phase) => {
+  it.each(RINGS)('are copied three times in %s, once by our code on each side', (phase) => {
     for (const batch of sentIn(phase)) expect(meter.copies(batch, group.elementBytes)).toEqual(COPIES);
     expect(Object.values(COPIES).reduce((sum, times) => sum + times)).toBeLessThanOrEqual(COPIES_MAX);
   });
 
-  it.each(RINGS)('are allocated for four times in %s, each batch once', (phase) => {
+  it.each(RINGS)('are allocated for four times in %s, once for each batch', (phase) => {
     for (const batch of sentIn(phase)) expect(meter.allocations(batch, group.elementBytes)).toEqual(ALLOCATIONS);
   });
 
-  it.each(RINGS)('are checked once in %s, as they come in', (phase) => {
+  it.each(RINGS)('are checked once in %s, on arrival', (phase) => {
     for (const batch of sentIn(phase)) expect(meter.checks(batch, group.elementBytes)).toBe(1);
   });
 });
@@ -128,7 +128,7 @@ describe('the meter', () => {
     ['structuredClone', () => structuredClone({ bytes: new Uint8Array(bytes.buffer, bytes.byteOffset, 256) })],
   ];
 
-  it.each(ways)('sees a copy by %s', (_, copy) => {
+  it.each(ways)('counts a copy by %s', (_, copy) => {
     const own = new CopyMeter(64, 256);
     own.start();
     try {
@@ -140,7 +140,7 @@ describe('the meter', () => {
     expect(times).toBeGreaterThanOrEqual(1);
   });
 
-  it('takes a view for no copy', () => {
+  it('does not count a view as a copy', () => {
     const own = new CopyMeter(64, 256);
     own.start();
     try {

@@ -1,10 +1,10 @@
-// Counts what this thread copies, allocates and checks: every function of JavaScript and Node.js that copies bytes is wrapped, and notes what
-// it copied and which file called it; every one that allocates is, too, and what it gave is looked at in the end. Bytes are known by
-// their contents: a batch is random, so what holds an element of it holds a copy of it. What Node.js and OpenSSL do in C++ it
-// cannot see.
+// Counts the copies, allocations and checks of this thread. Every function of JavaScript and Node.js that copies bytes is
+// wrapped, and notes the copied bytes and the calling file; every one that allocates is wrapped as well, and its result is
+// inspected at the end. Bytes are recognized by their contents: a batch is random, so memory that contains one of its elements
+// contains a copy. Copies within the C++ of Node.js and OpenSSL are not counted.
 import { MessagePort } from 'node:worker_threads';
 
-/** A piece of bytes, and the file that asked for it. */
+/** A range of bytes, and the file that asked for it. */
 interface Note {
   readonly by: string;
   readonly bytes: Uint8Array;
@@ -12,12 +12,12 @@ interface Note {
 
 type Call = (this: unknown, ...args: readonly unknown[]) => unknown;
 type Constructor = new (...args: readonly unknown[]) => object;
-/** What a wrapped call says that it copied. */
+/** Returns the bytes that a wrapped call copied. */
 type Copied = (self: unknown, args: readonly unknown[], result: unknown) => unknown;
 
 const Typed = Object.getPrototypeOf(Uint8Array) as Constructor;
 const { slice } = Typed.prototype as { slice: (this: Uint8Array, from?: number, to?: number) => Uint8Array };
-/** As they are without wrapping. */
+/** The unwrapped constructors. */
 const [Bytes, Shared] = [Uint8Array, SharedArrayBuffer];
 
 function viewBytes(value: unknown): Uint8Array | undefined {
@@ -25,7 +25,7 @@ function viewBytes(value: unknown): Uint8Array | undefined {
   return value instanceof ArrayBuffer || value instanceof Shared ? new Bytes(value as ArrayBuffer) : undefined;
 }
 
-/** The file below src or in a package that called what is wrapped. */
+/** Returns the file below src or in a package that called the wrapped function. */
 function findCaller(): string {
   const lines = new Error().stack?.split('\n') ?? [];
   for (const line of lines) {
@@ -37,7 +37,7 @@ function findCaller(): string {
   return 'a test';
 }
 
-/** Private memory within a message to another thread, which is copied. */
+/** Private memory in a message to another thread: it is copied. */
 function findPrivate(value: unknown, depth = 5): unknown[] {
   const bytes = viewBytes(value);
   if (bytes) return bytes.buffer instanceof Shared ? [] : [bytes];
@@ -48,7 +48,7 @@ function findPrivate(value: unknown, depth = 5): unknown[] {
 const given: Copied = (_, [source]) => source;
 const itself: Copied = (self) => self;
 const made: Copied = (_self, _args, result) => result;
-/** Bytes that come of other bytes or of a text; a view of a buffer copies nothing. */
+/** Bytes made of other bytes or of a text; a view of a buffer copies nothing. */
 const madeOf: Copied = (_, [source], result) =>
   source instanceof ArrayBuffer || source instanceof Shared ? undefined : result;
 const range =
@@ -61,11 +61,11 @@ export class CopyMeter {
   readonly #allocatedBytes: number;
   readonly #copied: Note[] = [];
   readonly #allocated: Note[] = [];
-  /** Words that were read by themselves, as checks of ranges do. */
+  /** Single words that were read, as range checks do. */
   readonly #words: unknown[] = [];
   readonly #restore: (() => void)[] = [];
 
-  /** Copies of at least so many bytes are noted, and allocations of at least so many. */
+  /** Copies of at least `leastBytes` and allocations of at least `allocatedBytes` are noted. */
   constructor(leastBytes: number, allocatedBytes: number) {
     this.#leastBytes = leastBytes;
     this.#allocatedBytes = allocatedBytes;
@@ -96,15 +96,12 @@ export class CopyMeter {
     for (const restore of this.#restore.splice(0).reverse()) restore();
   }
 
-  /** How often each file has copied the elements of a batch: once where it has copied each of them once. */
+  /** Number of times that each file has copied the elements of a batch: 1 if it has copied each of them once. */
   copies(batch: Uint8Array, elementBytes: number): Record<string, number> {
     return countIn(this.#copied, batch, elementBytes);
   }
 
-  /**
-   * How often the range of a batch's elements was looked at: reads of the top word of an element, in memory of the batch itself or of a
-   * copy.
-   */
+  /** Number of range checks of a batch's elements: reads of the top word of an element, in the memory of the batch or of a copy. */
   checks(batch: Uint8Array, elementBytes: number): number {
     const tops = new Map<number, number>();
     const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
@@ -116,7 +113,7 @@ export class CopyMeter {
     return [...tops.values()].reduce((sum, times) => sum + times, 0) / (batch.length / elementBytes);
   }
 
-  /** How often what each file has allocated holds the elements of a batch now. */
+  /** Number of times that each file's allocations hold the elements of a batch now. */
   allocations(batch: Uint8Array, elementBytes: number): Record<string, number> {
     return countIn(this.#allocated, batch, elementBytes);
   }
@@ -151,7 +148,7 @@ export class CopyMeter {
     });
   }
 
-  /** A constructor that is given bytes copies them, one that is given a length allocates them. */
+  /** A constructor copies if its argument is bytes, and allocates if it is a length. */
   #constructs(name: string): void {
     const real = Reflect.get(globalThis, name) as Constructor;
     const wrapped: Constructor = new Proxy(real, {

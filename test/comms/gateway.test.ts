@@ -1,5 +1,5 @@
-// A sender's whole way over real connections: register with every node, submit, learn what became of it, fetch outputs and
-// verify them; and what a client does when the node that it asks lies.
+// A sender's whole path over real connections: register with every node, submit, query the outcome, fetch outputs and verify
+// them; and the client's checks of a lying node.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
 import { systemClock } from '../../src/base/clock.js';
@@ -32,7 +32,7 @@ afterAll(() => team.close());
 
 const texts = (count: number, of = 'message') => Array.from({ length: count }, (_, i) => `${of} ${i}`);
 
-/** Sends these texts into a round by `senders` senders; all are taken. */
+/** Submits these texts to a round by `senders` senders; all are accepted. */
 async function send(client: Client, info: RoundInfo, messages: readonly string[], senders = 2) {
   const all = Array.from({ length: senders }, () => client.createSender());
   await client.register(all);
@@ -44,7 +44,7 @@ async function send(client: Client, info: RoundInfo, messages: readonly string[]
 }
 
 describe('a whole round', () => {
-  it('brings every message out once, verified, at every node, and tells each sender so', async () => {
+  it('delivers every message once, verified, at every node, and reports so to each sender', async () => {
     const client = team.client();
     const info = await team.collecting();
     const messages = texts(6);
@@ -65,7 +65,7 @@ describe('a whole round', () => {
     expect(await client.outcome(info, never)).toEqual({ state: 'unknown', resendable: true });
   });
 
-  it('goes on where a submission is wrong: each gets its code, and the others come out', async () => {
+  it('goes on if a submission is wrong: each wrong one gets its code, and the others come out', async () => {
     const client = team.client();
     const info = await team.collecting({ quotaPerSender: 5 });
     const done = team.feed.reached(info.round, 'COMPLETED');
@@ -88,7 +88,7 @@ describe('a whole round', () => {
       [{ ...fresh!, sender: 'nobody' as never }, 'MESSAGE_MALFORMED'],
       [{ ...one!, payload: flipped(one!.payload) }, 'SUBMISSION_REPLAYED'],
       [{ ...one!, salt: flipped(one!.salt) }, 'SENDER_QUOTA'],
-      // The very same again is acknowledged again, and takes no second slot.
+      // The same submission again is acknowledged again, and takes no second slot.
       [one!, undefined],
     ] as const;
     const answers = await client.submit(
@@ -103,13 +103,13 @@ describe('a whole round', () => {
     await done;
     const { messages } = await client.outputs(info.round, info.team[1]!);
     expect(messages.map((bytes) => Buffer.from(bytes).toString()).sort()).toEqual(['bad', ...texts(5, 'good')]);
-    // Once it is clear that the round takes no more, the rest does not leave: it may go elsewhere without a question.
+    // Once the round is known to accept no more, the rest is not sent: it may go to another round without an inquiry.
     const late = await client.submit(info, new Array(200).fill(fresh!));
     expect(new Set(late.map((error) => error?.code))).toEqual(new Set(['ROUND_OVER']));
     expect([late[0], late[199]].map((error) => error instanceof Unsent)).toEqual([false, true]);
   });
 
-  it('is not used by a sender whose floors are higher, though its authority has signed it', async () => {
+  it('is not used by a sender with higher floors, even if its authority has signed it', async () => {
     const info = await team.collecting();
     const careful = team.client({ floors: {} });
     await expect(careful.rounds(info.team[0]!)).rejects.toMatchObject({ code: 'ROUND_BELOW_FLOOR' });
@@ -120,7 +120,7 @@ describe('a whole round', () => {
     team.feed.fail(info.round, 'enough');
   });
 
-  it('is not told of a round of a node’s own that the node has lost', async () => {
+  it('is not reported by a node that has lost this round of its own', async () => {
     const { info, signature } = signRoundInfo(await team.collecting(), SigningKey.generate(systemRng));
     const [self, other] = info.team;
     const lost = { info: { ...info, round: 999 as RoundId }, signature };
@@ -130,7 +130,7 @@ describe('a whole round', () => {
     team.feed.fail(info.round, 'enough');
   });
 
-  it('is refused by whoever cannot take its messages', async () => {
+  it('is refused by every node that cannot take its messages', async () => {
     const client = team.client();
     const info = await team.collecting();
     const [submission] = await send(client, info, ['one'], 1);
@@ -185,7 +185,7 @@ describe('registration', () => {
   });
 });
 
-/** A gateway that lies: it answers as `manager` says, with the certificate and key of a real node. */
+/** A lying gateway: it answers like `manager`, with the certificate and key of a real node. */
 async function withLiar<T>(
   manager: Partial<RoundManager>,
   use: (client: Client, node: NodeId, membership: Membership) => Promise<T>,
@@ -213,8 +213,8 @@ async function withLiar<T>(
   }
 }
 
-describe('a client of which many sends wait for a round', () => {
-  it('asks each node one question at a time, whose answer serves them all', async () => {
+describe('a client with many sends that wait for a round', () => {
+  it('asks each node one question at a time, and shares the answer among them', async () => {
     let asked = 0;
     const collecting = () => {
       asked++;
@@ -223,7 +223,7 @@ describe('a client of which many sends wait for a round', () => {
     await withLiar({ collecting }, async (client, node) => {
       const answers = await Promise.all(Array.from({ length: 40 }, () => client.rounds(node)));
       expect([asked, answers.length]).toEqual([1, 40]);
-      // One that comes later hears what is so then.
+      // A later question gets a fresh answer.
       await client.rounds(node);
       expect(asked).toBe(2);
     });
@@ -233,7 +233,7 @@ describe('a client of which many sends wait for a round', () => {
   });
 });
 
-describe('a client whose node lies', () => {
+describe('a client with a lying node', () => {
   let info: RoundInfo;
   let real: ReturnType<RoundManager['outputs']>;
   beforeAll(async () => {
@@ -248,7 +248,7 @@ describe('a client whose node lies', () => {
   const fetched = (lie: object, round = info.round) =>
     withLiar({ outputs: () => ({ ...real, ...lie }) }, (client, node) => codeOf(client.outputs(round, node)));
 
-  it('believes outputs only with every signature of the team under them', async () => {
+  it('accepts outputs only with the signatures of the whole team', async () => {
     expect(await fetched({})).toBe('ok');
     expect(await fetched({ outputs: flipped(real.outputs) })).toBe('SIGNATURE_INVALID');
     expect(await fetched({ digest: flipped(real.digest) })).toBe('SIGNATURE_INVALID');
@@ -262,10 +262,10 @@ describe('a client whose node lies', () => {
     );
   });
 
-  it('believes a RoundInfo only with the authority under it, before it takes memory for its batch', async () => {
+  it("accepts a RoundInfo only with the authority's signature, before it allocates memory for the batch", async () => {
     const forger = SigningKey.generate(systemRng);
     const huge = signRoundInfo({ ...info, slots: 1 << 20, width: 15 }, forger);
-    // 960 MiB announced, nothing sent.
+    // Announces 960 MiB, sends nothing.
     const bytes = { length: (1 << 20) * 15 * 64, subarray: () => new Uint8Array(0) };
     expect(await fetched({ signed: huge, outputs: bytes })).toBe('SIGNATURE_INVALID');
     expect(await fetched({ signed: signRoundInfo(info, forger) })).toBe('SIGNATURE_INVALID');
@@ -276,7 +276,7 @@ describe('a client whose node lies', () => {
     expect(code).toBe('SIGNATURE_INVALID');
   });
 
-  it('takes neither too many bytes nor too few', async () => {
+  it('accepts neither too many bytes nor too few', async () => {
     expect(await fetched({ outputs: real.outputs.subarray(1) })).toBe('MESSAGE_MALFORMED');
     expect(await fetched({ outputs: new Uint8Array(real.outputs.length + 64) })).toBe('MESSAGE_MALFORMED');
     const truncated = { length: real.outputs.length, subarray: () => new Uint8Array(10) };
@@ -285,7 +285,7 @@ describe('a client whose node lies', () => {
     expect(await fetched({ outputs: overflowing })).toBe('MESSAGE_MALFORMED');
   });
 
-  it('is told of what breaks at the node no more than that it broke', async () => {
+  it('learns nothing of an internal error at the node except that it happened', async () => {
     const broken = () => {
       throw new TypeError('a path, a secret');
     };
@@ -301,18 +301,18 @@ describe('a client whose node lies', () => {
     });
   });
 
-  // 24 MiB: more than the windows take at once, so that the gateway has to wait for the client.
+  // 24 MiB: more than the windows hold, so that the gateway has to wait for the client.
   const large = () => {
     const signed = signRoundInfo({ ...info, slots: 24_576, width: 15 }, team.authority);
     return { ...real, signed, outputs: new Uint8Array(24_576 * 15 * 64).fill(1) };
   };
 
-  it('gets outputs larger than the windows whole', async () => {
-    // All of it came, and only then did the digest not fit.
+  it('receives outputs larger than the windows completely', async () => {
+    // All bytes arrived; only then was the digest wrong.
     expect(await fetched(large())).toBe('SIGNATURE_INVALID');
   });
 
-  it('may leave in the middle of them: the gateway stops to read what nobody wants', async () => {
+  it('may disconnect in the middle of the outputs: the gateway stops reading them', async () => {
     const lie = large();
     let frames = 0;
     const counting = {

@@ -1,5 +1,5 @@
-// Hosts and their manager: adding never overwrites, removal is explicit, the membership list may change while connections are
-// up, a peer that fails is left alone in measure, and nothing is reported before it was measured.
+// Hosts and their manager: adding never overwrites, removal is explicit, the membership list may change while connections are up,
+// a failing peer is retried within limits, and nothing is reported before it was measured.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MixError } from '../../src/base/errors.js';
@@ -32,14 +32,14 @@ const b = () => loopback.nodes[1]!;
 const c = () => loopback.nodes[2]!;
 
 describe('the manager', () => {
-  it('adds a host once: what is there is given back unchanged, whatever is asked', () => {
+  it('adds a host once: a second call returns the first host unchanged', () => {
     const first = hosts.add(peerFacts(b().member), { sendTimeoutMs: 77 });
     const again = hosts.add({ ...peerFacts(b().member), address: '127.0.0.1:1' }, { sendTimeoutMs: 88 });
     expect(again).toBe(first);
     expect([first.facts.address, first.options.sendTimeoutMs]).toEqual([b().member.address, 77]);
   });
 
-  it('removes what it is told to, ends what runs on it, and says whether there was anything', async () => {
+  it('removes a host on request, ends its calls, and returns true if it existed', async () => {
     b().receiver.onMessage = () => new Promise(() => {});
     await link.ping(b().node, never);
     const host = hosts.find(b().node)!;
@@ -49,7 +49,7 @@ describe('the manager', () => {
     expect(hosts.remove(b().node)).toBe(false);
     expect(host.state).toBe('closed');
     expect(await waiting).toBe('LINK_DOWN');
-    // Its next call makes a new one.
+    // The next call makes a new host.
     expect(await codeOf(link.ping(b().node, never))).toBe('ok');
     expect(hosts.find(b().node)).not.toBe(host);
   });
@@ -64,7 +64,7 @@ describe('the manager', () => {
     expect(prints()).toEqual(['up', 'up']);
   });
 
-  it('follows the list: who left is gone, who changed is dialled anew, all others notice nothing', async () => {
+  it('follows the list: removed members are gone, changed ones are dialled again, and the others keep their connections', async () => {
     for (const { node } of [b(), c()]) await link.ping(node, never);
     const fingerprint = hosts.find(c().node)!.connections()[0]!.fingerprint;
     loopback.membership = new Membership(1, [a().member, c().member]);
@@ -77,7 +77,7 @@ describe('the manager', () => {
     expect(hosts.find(c().node)).toBeUndefined();
   });
 
-  it('reports what is connected, on which lanes, by which protocol', async () => {
+  it('reports the connected hosts, with their lanes and protocol version', async () => {
     await link.ping(b().node, never);
     await link.transfer(b().node, open(), never);
     const { peer, address, state, lanes, protocolMinor } = hosts.report()[0]!;
@@ -97,7 +97,7 @@ describe('metrics of a link', () => {
   const of = async (name: string) =>
     (await metrics.render()).split('\n').filter((line) => line.startsWith(`millrace_${name}{`));
 
-  it('have no value before there is one, and none of a peer that is gone', async () => {
+  it('have no value before a measurement, and none of a removed peer', async () => {
     hosts.add(peerFacts(b().member));
     expect(await of('link_round_trip_ms')).toEqual([]);
     expect(await of('link_connected')).toEqual([]);
@@ -113,7 +113,7 @@ describe('metrics of a link', () => {
     expect(await of('link_throughput_mbit_per_s_count')).toEqual([]);
   });
 
-  it('count attempts to connect that fail', async () => {
+  it('count failed attempts to connect', async () => {
     await b().stop();
     expect(await codeOf(link.ping(b().node, never))).toBe('LINK_DOWN');
     expect(await of('link_dial_failures_total')).toEqual([`millrace_link_dial_failures_total{peer="${b().node}"} 1`]);
@@ -129,7 +129,7 @@ describe('cooling off', () => {
     clock.step();
   };
 
-  it('lets as many failures through as the bucket holds, then one in each share of the window', () => {
+  it('allows as many failures as the bucket holds, then one in each share of the window', () => {
     const clock = new VirtualClock();
     const coolOff = new CoolOff({ failures: 3, windowMs: 60_000 }, clock);
     for (let i = 0; i < 3; i++) {
@@ -148,7 +148,7 @@ describe('cooling off', () => {
     expect(coolOff.waitMs()).toBe(0);
   });
 
-  it('counts no failure that waiting cannot mend: that one is told again and again', () => {
+  it('does not count errors that waiting cannot resolve: they are returned every time', () => {
     const coolOff = new CoolOff({ failures: 1, windowMs: 60_000 }, new VirtualClock());
     coolOff.count(new MixError('PEER_UNKNOWN'));
     expect(coolOff.waitMs()).toBe(0);
@@ -158,7 +158,7 @@ describe('cooling off', () => {
 });
 
 describe('keeping warm', () => {
-  it('follows the kernel: needless where idle connections are not slowed down', () => {
+  it('follows the kernel: not needed if idle connections are not slowed down', () => {
     expect(slowsDownIdle(() => '0\n')).toBe(false);
     expect(slowsDownIdle(() => '1\n')).toBe(true);
     const missing = () => {

@@ -1,5 +1,5 @@
-// Hostile input on every call of every service: whatever comes over the wire ends with an error that has a code, never with
-// INTERNAL, never with a crash, a hang or a call that works no more.
+// Hostile input on every call of every service: every input ends with an error that has a code, never with INTERNAL, a crash, a
+// hang or a broken call.
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { RoundId } from '../../src/base/ids.js';
@@ -27,7 +27,7 @@ const calls = Object.entries(METHODS).flatMap(([service, methods]) =>
 );
 const TYPED = /^(?!INTERNAL$)[A-Z_]+$|^ok$/;
 
-it('every service of the protocol is in the list of this test', () => {
+it('every service of the protocol is covered by this test', () => {
   for (const service of Object.keys(METHODS) as Service[]) {
     const known = Object.keys(services[service].service).filter((name) => /^[A-Z]/.test(name));
     expect([...METHODS[service]].sort()).toEqual(known.sort());
@@ -51,7 +51,7 @@ describe.each(calls)('$service/$method', ({ service, method }) => {
     await fc.assert(property, { numRuns: 40 });
   });
 
-  it('answers bytes that are no message with MESSAGE_MALFORMED, and counts it', async () => {
+  it('answers undecodable bytes with MESSAGE_MALFORMED, and counts them', async () => {
     const metrics = service === 'Scheduler' ? team.schedulerMetrics : target.metrics;
     const labels = { method, code: 'MESSAGE_MALFORMED' };
     const before = await counted(metrics, 'calls_failed_total', labels);
@@ -73,7 +73,7 @@ describe.each(calls)('$service/$method', ({ service, method }) => {
     expect(await counted(metrics, 'calls_failed_total', labels)).toBe(before + 1);
   });
 
-  it('outlives a flood of 200 bad calls at once', async () => {
+  it('survives a flood of 200 concurrent bad calls', async () => {
     const flood = Array.from({ length: 200 }, (_, i) => send(service, method, zeros(20).fill(i)));
     for (const code of await Promise.all(flood)) expect(code).toMatch(TYPED);
   });
@@ -86,7 +86,7 @@ describe('Gateway', () => {
     return send('Gateway', 'Submit', encoded('Gateway', 'Submit', { ...good, ...changes }));
   };
 
-  it('refuses references that are none', async () => {
+  it('refuses malformed references', async () => {
     for (const changes of [{ round: 0 }, { round: 2 ** 53 }, { sender: '' }, { sender: 'AB'.repeat(32) }]) {
       expect(await submit(changes)).toBe('MESSAGE_MALFORMED');
       const { round, sender } = { round: info.round, sender: 'ab'.repeat(32), ...changes } as never;
@@ -94,11 +94,11 @@ describe('Gateway', () => {
       expect(await send('Gateway', 'Outcome', outcome)).toBe('MESSAGE_MALFORMED');
     }
     expect(await submit({ round: 999 })).toBe('ROUND_UNKNOWN');
-    // A well-formed one, at a node that is not the first.
+    // Well-formed, at a node that is not the first.
     expect(await submit({})).toBe('PHASE_SENDER_WRONG');
   });
 
-  it('bounds repeated fields', async () => {
+  it('limits repeated fields', async () => {
     const macs = Array.from({ length: 20_000 }, () => zeros(0));
     expect(await submit({ macs })).toBe('PHASE_SENDER_WRONG');
     const { epoch } = target.registry;
@@ -107,14 +107,14 @@ describe('Gateway', () => {
     expect(await send('Gateway', 'Register', register)).toBe('MESSAGE_TOO_LARGE');
   });
 
-  it('tells of an unknown round that it is unknown', async () => {
+  it('answers that an unknown round is unknown', async () => {
     const outputs = (round: number | RoundId) => send('Gateway', 'Outputs', encoded('Gateway', 'Outputs', { round }));
     expect(await outputs(999)).toBe('ROUND_UNKNOWN');
     expect(await outputs(info.round)).toBe('OUTPUTS_UNKNOWN');
     expect(await outputs(2 ** 60)).toBe('MESSAGE_MALFORMED');
   });
 
-  it('offers no other service than its own', async () => {
+  it('offers no service except its own', async () => {
     for (const service of ['Team', 'Scheduler'] as const) {
       for (const method of METHODS[service]) {
         const error = await at.clients.Gateway.call(pathOf(service, method), zeros(0));
@@ -125,7 +125,7 @@ describe('Gateway', () => {
 });
 
 describe('Scheduler.Updates', () => {
-  it('refuses numbers that are none', async () => {
+  it('refuses malformed numbers', async () => {
     const after = encoded('Scheduler', 'Updates', { after: 2 ** 60 });
     expect(await send('Scheduler', 'Updates', after)).toBe('MESSAGE_MALFORMED');
   });

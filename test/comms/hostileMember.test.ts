@@ -1,5 +1,5 @@
-// Hostile team members: wrong messages, headers, chunks, trailers and orders of frames. Each gets its own code, the round goes
-// on where it can, and ends with the name of who broke it where it cannot.
+// Hostile team members: wrong messages, headers, chunks, trailers and orders of frames. Each gets its own code; the round goes on
+// if possible, and otherwise ends naming the culprit.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type RoundInfo, roundDigest } from '../../src/protocol/roundInfo.js';
 import { messageDigest } from '../../src/protocol/teamMessages.js';
@@ -58,14 +58,14 @@ describe('Team.Deliver', () => {
     for (const changes of bad) expect([changes, await deliver(changes)]).toEqual([changes, 'MESSAGE_MALFORMED']);
   });
 
-  it('refuses what is well-formed but wrong with its own code, and counts it', async () => {
+  it('refuses a well-formed but wrong message with its own code, and counts it', async () => {
     const before = await counted(target.metrics, 'refused_inputs_total');
     expect(await deliver({})).toBe('SIGNATURE_INVALID');
     expect(await deliver({ round: 999 })).toBe('ROUND_UNKNOWN');
     expect(await deliver({ round: Number.MAX_SAFE_INTEGER })).toBe('ROUND_UNKNOWN');
-    // Said by another member than the one that calls.
+    // The speaker is another member than the caller.
     expect(await deliver({ from: team.nodes[2]!.node })).toBe('PHASE_SENDER_WRONG');
-    // Said in the name of the node itself.
+    // The speaker is the node itself.
     expect(await deliver({ from: target.node })).toBe('PHASE_SENDER_WRONG');
     expect(await deliver({ keyShare: undefined, outputSignature: digest })).toBe('SIGNATURE_INVALID');
     expect(await counted(target.metrics, 'refused_inputs_total')).toBe(before + 6);
@@ -97,10 +97,10 @@ async function transfer(frames: readonly object[], end = true): Promise<string> 
 describe('Team.Transfer', () => {
   const chunk = { index: 0, content: zeros(128) };
   const trailer = { root: zeros(32), extra: zeros(0), signature: zeros(64) };
-  // A batch of before, all of which the target has: its stream may be sent again.
+  // An earlier batch that the target has completely: its stream may be sent again.
   const again = () => ({ ...goodHeader(), phase: 'precompDecrypt', elements: 2 });
 
-  it('refuses frames in any but the one order', async () => {
+  it('refuses frames in any other order', async () => {
     const header = again();
     const orders: readonly (readonly object[])[] = [
       [],
@@ -115,7 +115,7 @@ describe('Team.Transfer', () => {
     for (const frames of orders) expect([frames, await transfer(frames)]).toEqual([frames, 'MESSAGE_MALFORMED']);
   });
 
-  it('refuses headers that are malformed, or not those of a batch that can come now', async () => {
+  it('refuses malformed headers, and headers of a batch that cannot come now', async () => {
     const cases: readonly (readonly [object, string])[] = [
       [{ round: 0 }, 'MESSAGE_MALFORMED'],
       [{ round: 2 ** 53 }, 'MESSAGE_MALFORMED'],
@@ -134,7 +134,7 @@ describe('Team.Transfer', () => {
     ];
     for (const [changes, code] of cases) {
       const got = await transfer([{ header: { ...goodHeader(), ...changes } }], false);
-      // A retryable refusal is one, too: the phase may come yet.
+      // A retryable code is a refusal as well: the phase may come yet.
       expect([changes, got]).toEqual([changes, code]);
     }
   });
@@ -162,11 +162,11 @@ describe('Team.Transfer', () => {
 
   it('ends a stream that stays idle, before and after its header', async () => {
     const idle = await Promise.all([transfer([], false), transfer([{ header: again() }], false)]);
-    // The sender may try again, and must not take the node for lost: no LINK error.
+    // The sender may retry, and must not consider the node lost: no LINK error.
     expect(idle).toEqual(['CHUNK_MISSING', 'CHUNK_MISSING']);
   });
 
-  it('outlives streams that are opened and cancelled', async () => {
+  it('survives streams that are opened and cancelled', async () => {
     for (let i = 0; i < 20; i++) {
       const client = rawMember(team.nodes[0]!, target);
       await client.connected();
@@ -178,11 +178,11 @@ describe('Team.Transfer', () => {
   });
 });
 
-describe('a member that breaks a round by its content', () => {
-  it('is named for it, and no other round is touched', async () => {
+describe('a member that breaks a round by its messages', () => {
+  it('is named as the culprit, and no other round is affected', async () => {
     const victim = await team.collecting();
     const header = { ...again(victim) };
-    // Other bytes than those that this very node sent before: two inputs for one slot.
+    // Bytes that differ from those that this node sent before: two inputs for one slot.
     const conflict = {
       index: 0,
       content: Uint8Array.of(1, ...zeros(63), 1, ...zeros(63), 1, ...zeros(63), 1, ...zeros(63)),
@@ -201,7 +201,7 @@ describe('a member that breaks a round by its content', () => {
     chunkSlots: of.chunkSlots,
   });
 
-  it('that says two different things is named for it', async () => {
+  it('that sends two different messages is named as the culprit', async () => {
     const victim = await team.collecting();
     const failed = team.feed.reached(victim.round, 'COMPLETED').catch((error) => error);
     const { key } = team.nodes[0]!;

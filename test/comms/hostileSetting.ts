@@ -1,5 +1,5 @@
-// Raw clients on a real team, for tests that send what no honest client would: one that is node 1 of the team, one that is
-// anybody, one that is node 2 at its scheduler.
+// Raw clients on a real team, for tests that send what no honest client would: one is node 1 of the team, one a stranger, one
+// node 2 at its scheduler.
 import { expect } from 'vitest';
 import { SCHEDULER_ID } from '../../src/comms/scheduler/client.js';
 import type { RoundInfo } from '../../src/protocol/roundInfo.js';
@@ -17,7 +17,7 @@ export const METHODS: Readonly<Record<Service, readonly string[]>> = {
 
 export const pathOf = (service: Service, method: string) => `/millrace.v1.${service}/${method}`;
 
-/** The bytes of a message as its own client would send them. */
+/** The bytes of a message as its proper client would send them. */
 export function encoded(service: Service, method: string, message: object): Uint8Array {
   const definition = services[service].service[method as never] as grpc.MethodDefinition<object, object>;
   return definition.requestSerialize(message);
@@ -29,7 +29,7 @@ const selfOf = ({ node, key }: TeamNode) => ({
   sign: (bytes: Uint8Array) => key.sign(bytes),
 });
 
-/** One member of a team as another one knows it, authenticated, and free to send what it wants. */
+/** An authenticated connection from one team member to another that may send anything. */
 export function rawMember(from: TeamNode, { node, member }: TeamNode): RawClient {
   const peer = { id: node, identityKey: member.identityKey };
   return new RawClient(member.address, member.certificate, from.certificate, { self: selfOf(from), peer });
@@ -37,9 +37,9 @@ export function rawMember(from: TeamNode, { node, member }: TeamNode): RawClient
 
 export class HostileSetting {
   readonly team: RealTeam;
-  /** Node 2 of 3: called by node 1, its predecessor in the ring. */
+  /** Node 2 of 3, called by node 1, its predecessor in the ring. */
   readonly target: TeamNode;
-  /** A round that takes messages, and must still do so after every attack. */
+  /** A round that accepts messages, and must still do so after every attack. */
   readonly info: RoundInfo;
   readonly clients: Readonly<Record<Service, RawClient>>;
 
@@ -65,7 +65,7 @@ export class HostileSetting {
     return new HostileSetting(team, await team.collecting());
   }
 
-  /** Sends one message, as a stream's only frame where the call is a stream; the code that comes back. */
+  /** Sends one message, as the only frame if the call is a stream; returns the code of the answer. */
   async send(service: Service, method: string, message: Uint8Array): Promise<string> {
     const path = pathOf(service, method);
     const client = this.clients[service];
@@ -74,7 +74,7 @@ export class HostileSetting {
     return wireCode(await client.call(path, message));
   }
 
-  /** The listeners answer, and the round still takes messages. */
+  /** Checks that the listeners answer and the round still accepts messages. */
   async expectUnharmed(): Promise<void> {
     const { team, target, info } = this;
     expect(await team.nodes[0]!.link.ping(target.node, never)).toMatch(/^[0-9a-f]{32}$/);

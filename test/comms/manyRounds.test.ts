@@ -1,5 +1,5 @@
-// Several rounds at the same time over real connections: as many as the team has nodes, and several teams of one pool; and a ping
-// that goes round the ring of each.
+// Concurrent rounds over real connections: as many as the team has nodes, and several teams of one pool; and a ping round the
+// ring of each.
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
 import type { NodeId } from '../../src/base/ids.js';
@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => team.close());
 
-/** Mixes a full batch in a round that takes messages; what came out, in any order. */
+/** Mixes a full batch in a collecting round; returns the outputs in any order. */
 async function mix(info: RoundInfo): Promise<string[]> {
   const client = team.client();
   const senders = [client.createSender(), client.createSender()];
@@ -30,16 +30,16 @@ async function mix(info: RoundInfo): Promise<string[]> {
 const expected = ({ round, slots }: RoundInfo) =>
   Array.from({ length: slots }, (_, i) => `round ${round}, message ${i}`).sort();
 
-it('as many rounds as a team has nodes are in flight at once, and each brings its own messages out', async () => {
+it('as many rounds as a team has nodes run at once, and each outputs its own messages', async () => {
   const rounds = await Promise.all(team.nodes.map(() => team.collecting()));
-  // All of them are open on every node at this moment.
+  // All of them are open on every node now.
   for (const { manager } of team.nodes) {
     expect(rounds.map(({ round }) => manager.stages.get(round))).toEqual(rounds.map(() => 'QUEUED'));
   }
   expect(await Promise.all(rounds.map(mix))).toEqual(rounds.map(expected));
 });
 
-it('teams of one pool mix side by side, also where they share a member', async () => {
+it('teams of one pool mix concurrently, also if they share a member', async () => {
   const [a, b, c, d] = team.nodes.map(({ node }) => node) as [NodeId, NodeId, NodeId, NodeId];
   const teams = [
     [a, b],
@@ -50,7 +50,7 @@ it('teams of one pool mix side by side, also where they share a member', async (
   expect(await Promise.all(rounds.map(mix))).toEqual(rounds.map(expected));
 });
 
-it('the first node of a ring knows how long a ping takes round it', async () => {
+it('the first node of a ring measures the round trip of a ping', async () => {
   const first = team.nodes[0]!;
   const before = await counted(first.metrics, 'ring_round_trip_ms_count');
   await team.collecting();

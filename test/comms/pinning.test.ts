@@ -1,5 +1,5 @@
-// Who may talk to whom: certificates are pinned to the membership list on both sides, and every refusal says at the other
-// end what is wrong, before any message is read.
+// Authentication of peers: certificates are pinned to the membership list on both sides, and every refusal tells the other end
+// its reason before any message is read.
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -49,7 +49,7 @@ afterAll(() => loopback.close());
 
 const node = (index: number) => loopback.nodes[index]!;
 
-/** What each kind of call gets that is made with `own` as certificate. */
+/** Error codes of each kind of call made with the certificate `own`. */
 async function codesWith(own: Identity): Promise<string[]> {
   const link = new OwnLink(() => loopback.membership, own);
   const to = node(1).node;
@@ -72,13 +72,13 @@ describe('a team listener', () => {
     expect(await counted(node(1).metrics, 'calls_failed_total', { code: 'PEER_UNKNOWN' })).toBe(3);
   });
 
-  it('refuses a listed certificate whose time is over', async () => {
+  it('refuses an expired certificate that is listed', async () => {
     const code = 'CERTIFICATE_EXPIRED';
     expect(await codesWith(expired)).toEqual([code, code, code]);
     expect(await counted(node(1).metrics, 'calls_failed_total', { code })).toBe(3);
   });
 
-  it('closes the connection of a caller that shows no certificate in its handshake', async () => {
+  it('closes the connection of a caller without a client certificate', async () => {
     const { address, certificate } = node(1).member;
     const client = new RawClient(address, certificate);
     expect(wireCode(await client.call('/millrace.v1.Team/Ping', new Uint8Array(0)))).toMatch(/^untyped: 14 /);
@@ -86,7 +86,7 @@ describe('a team listener', () => {
     client.close();
   });
 
-  it('refuses a stranger without waiting for its message, however much it sends', async () => {
+  it('refuses a stranger without waiting for its message, however long', async () => {
     const { address, certificate } = node(1).member;
     const client = new RawClient(address, certificate, stranger.certificate);
     const megabyte = new Uint8Array(1024 * 1024);
@@ -95,10 +95,10 @@ describe('a team listener', () => {
     client.close();
   });
 
-  it('tells the receiver who calls by the certificate, whatever the message says', async () => {
+  it("passes the caller's identity by its certificate, independent of the message", async () => {
     const { receiver } = node(1);
     await node(0).link.deliver(node(1).node, keyShareMessage(stranger.node), never);
-    // round/exchange/inbox.ts refuses a message whose speaker is not its caller: it is told both.
+    // round/exchange/inbox.ts refuses a message if its speaker is not its caller: the receiver gets both.
     const { from, message } = receiver.messages.at(-1)!;
     expect(from).toBe(node(0).node);
     expect(message.from).toBe(stranger.node);
@@ -127,7 +127,7 @@ describe('a caller', () => {
     expect(await codeAt(server, (await identity('mine')).certificate)).toBe('PEER_UNKNOWN');
   });
 
-  it('refuses a server whose certificate is over', async () => {
+  it('refuses a server with an expired certificate', async () => {
     const server = await identity('late', 'expired');
     expect(await codeAt(server, server.certificate)).toBe('CERTIFICATE_EXPIRED');
   });
@@ -149,7 +149,7 @@ describe('a gateway', () => {
     expect((await client.describe()).epoch).toBe(3);
     const wrong = new GatewayClient({ ...member, certificate: stranger.certificate.certificate }, 'n');
     expect(await codeOf(wrong.describe())).toBe('PEER_UNKNOWN');
-    // The same answer, signed for another network, or by another node's key.
+    // The same answer, expected of another network or another node's key.
     const elsewhere = new GatewayClient(member, 'another network');
     expect(await codeOf(elsewhere.describe())).toBe('SIGNATURE_INVALID');
     const renamed = new GatewayClient({ ...member, identityKey: stranger.key.publicKey }, 'n');
@@ -158,7 +158,7 @@ describe('a gateway', () => {
     await gateway.close(0);
   });
 
-  it('that cannot be reached leaves nothing behind for long: no timer holds what a failed connection had', async () => {
+  it('that is unreachable leaves nothing behind for long: no timer keeps the resources of a failed connection', async () => {
     const { key, certificate } = await identity('a gateway that is away');
     const setTimer = vi.spyOn(globalThis, 'setTimeout');
     const client = new GatewayClient(memberOf({ key, node: key.nodeId, certificate }, 1, 1), 'n', { retriesMax: 0 });
@@ -172,7 +172,7 @@ describe('a gateway', () => {
     expect(Math.max(0, ...leftMs)).toBeLessThan(60_000);
   });
 
-  it('that comes back has no connection that nobody asked for: a dial that failed is not made again', async () => {
+  it('that comes back receives no unrequested connection: a failed dial is not repeated', async () => {
     const { key, certificate } = await identity('a gateway that comes back');
     const [port = 0] = await freePorts(1);
     const setTimer = vi.spyOn(globalThis, 'setTimeout');
@@ -182,7 +182,7 @@ describe('a gateway', () => {
     let accepted = 0;
     const back = createServer(() => accepted++).listen(port, '127.0.0.1');
     await once(back, 'listening');
-    // All that would come due by itself comes due now.
+    // Fires everything now that would come due by itself.
     const timers = setTimer.mock.results.map(({ value }) => value as { _destroyed: boolean; _onTimeout?(): void });
     setTimer.mockRestore();
     const left = timers.filter(({ _destroyed }) => !_destroyed);
@@ -193,7 +193,7 @@ describe('a gateway', () => {
     back.close();
   });
 
-  it('that stays away is not dialled at every call: callers hear why, and hold up nobody', async () => {
+  it('that stays unreachable is not dialled at every call: callers get the reason at once', async () => {
     const { key, certificate } = await identity('a gateway that is away');
     // Nothing listens there.
     const member = memberOf({ key, node: key.nodeId, certificate }, 1, 1);
@@ -207,7 +207,7 @@ describe('a gateway', () => {
 });
 
 describe('certificates', () => {
-  it('carry a positive serial number and the dates they were made for', async () => {
+  it('have a positive serial number and the requested dates', async () => {
     for (let i = 0; i < 40; i++) {
       const parsed = new X509Certificate((await createCertificate('node', 5)).certificate);
       expect(parsed.serialNumber).toMatch(/^[0-9A-F]{20,30}$/);
@@ -225,7 +225,7 @@ describe('certificates', () => {
     }
   });
 
-  it('of a listener that cannot be used are refused with a code', async () => {
+  it('of a listener that are unusable are refused with a code', async () => {
     const { certificate } = await createCertificate('node', 5);
     const options = { address: '127.0.0.1:0', log: silentLog, metrics: createMetrics() };
     for (const privateKey of ['nonsense', stranger.certificate.privateKey]) {
@@ -236,7 +236,7 @@ describe('certificates', () => {
 });
 
 describe('a membership list', () => {
-  it('refuses a member whose id is not its key, and two members with one id or certificate', async () => {
+  it('refuses a member with an id that does not match its key, and two members with one id or certificate', async () => {
     const one = memberOf(await identity('one'));
     const two = memberOf(await identity('two'));
     expect(outcome(() => new Membership(0, [{ ...one, node: two.node }]))).toBe('CONFIG_INVALID');
@@ -245,7 +245,7 @@ describe('a membership list', () => {
     expect(outcome(() => new Membership(0, [one, two]).members.length)).toBe(2);
   });
 
-  it('is read afresh at every call: a member that leaves is a stranger at once', async () => {
+  it('is read at every call: a removed member is a stranger at once', async () => {
     const leaving = await Loopback.start([await identity('x'), await identity('y')]);
     const [x, y] = leaving.nodes;
     expect(await codeOf(x!.link.ping(y!.node, never))).toBe('ok');
@@ -258,7 +258,7 @@ describe('a membership list', () => {
     await leaving.close();
   });
 
-  it('refuses a certificate before its time, too', async () => {
+  it('refuses a certificate before its validity as well', async () => {
     const early = await identity('early');
     const certificate = await createCertificate('early', 5, Date.now() + 3 * 24 * 3600 * 1000);
     const membership = new Membership(0, [memberOf({ ...early, certificate })]);
@@ -270,7 +270,7 @@ describe('a membership list', () => {
   });
 });
 
-it('a call to a port where something else listens fails with a code', async () => {
+it('a call to a port of another service fails with a code', async () => {
   const { certificate } = node(1).member;
   const plain = new grpc.Server();
   const port = await new Promise<number>((resolve, reject) => {

@@ -1,5 +1,5 @@
-// Registration over real connections: what a node under load asks for is done by whoever calls, and a node that has made room for
-// others is registered with again.
+// Registration over real connections: the client does the work that a node under load demands, and registers again with a node
+// that has evicted its senders.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
 import { GatewayClient } from '../../src/comms/gateway/client.js';
@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => team.close());
 
 describe('registration', () => {
-  it('is made again with a node that has forgotten a sender, whose message goes into another round', async () => {
+  it('is repeated with a node that has forgotten a sender, and the message goes into another round', async () => {
     const client = team.client();
     const [sender, other] = [client.createSender(), client.createSender()];
     const { registry } = team.nodes[1]!;
@@ -42,7 +42,7 @@ describe('registration', () => {
     ]);
   });
 
-  it('does the work that a node asks for under load, and is refused without', async () => {
+  it('does the work that a node demands under load, and is refused without it', async () => {
     const { registrations, registry } = team.nodes[1]!;
     const gateway = new GatewayClient(team.nodes[1]!.member, NETWORK);
     const strange = new GatewayClient(team.nodes[1]!.member, NETWORK);
@@ -55,7 +55,7 @@ describe('registration', () => {
     expect(registrations.difficultyBits).toBeGreaterThan(0);
     const raw = team.nodes[1]!.registrations.register({ senderKeys: [b!.publicKey], epoch, nonces: [] }, 'a');
     expect(await codeOf(raw)).toBe('PUZZLE_REQUIRED');
-    // It was not told before.
+    // This client does not know of the demand before the call.
     await strange.register([b!.publicKey], epoch);
     expect(registry.knows(b!.senderId)).toBe(true);
     for (const each of [gateway, strange]) each.close();

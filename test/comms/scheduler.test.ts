@@ -1,5 +1,5 @@
-// The scheduler's feed over real connections: every update once and in order, from where a node was, also when it comes back;
-// reports arrive as they were sent; and neither side can be brought down by the other's leaving.
+// The scheduler's feed over real connections: every update once and in order, from a node's last position, also after a
+// reconnect; reports arrive as sent; and neither side can be brought down by the other's leaving.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
@@ -42,7 +42,7 @@ const info: RoundInfo = {
   },
 };
 
-/** A feed under the test's thumb. */
+/** A feed controlled by the test. */
 class Feed implements SchedulerFeed {
   async register(): Promise<void> {}
 
@@ -116,7 +116,7 @@ afterEach(async () => {
   await listener.close(0);
 });
 
-/** The first `count` updates above `after`; leaves the stream then. */
+/** Returns the first `count` updates above `after`, then leaves the stream. */
 async function take(count: number, after = 0, signal = never): Promise<SignedUpdate[]> {
   const got: SignedUpdate[] = [];
   for await (const update of client.updates(after, signal)) {
@@ -127,7 +127,7 @@ async function take(count: number, after = 0, signal = never): Promise<SignedUpd
 }
 
 describe('updates', () => {
-  it('come in order, those of before first, unchanged and still signed', async () => {
+  it('come in order, earlier ones first, unchanged and with valid signatures', async () => {
     for (let number = 1; number <= 5; number++) feed.publish(numbered(number));
     const taking = take(9);
     await expect.poll(() => feed.pushes.size).toBe(1);
@@ -139,7 +139,7 @@ describe('updates', () => {
     expect(got[2]!.update).toEqual({ kind: 'fail', round: 3, reason: 'спешка' });
   });
 
-  it('are asked for from where a node was, and a node that leaves is forgotten', async () => {
+  it("are resumed from a node's position, and a node that leaves is forgotten", async () => {
     for (let number = 1; number <= 6; number++) feed.publish(numbered(number));
     expect((await take(2)).map(({ number }) => number)).toEqual([1, 2]);
     await expect.poll(() => feed.pushes.size).toBe(0);
@@ -158,7 +158,7 @@ describe('updates', () => {
     expect(await take(1, 0, abort.signal)).toEqual([]);
   });
 
-  it('end with LINK_DOWN when the scheduler goes, and go on when it is back', async () => {
+  it('end with LINK_DOWN when the scheduler stops, and continue when it is back', async () => {
     feed.publish(numbered(1));
     const got: number[] = [];
     const taking = (async () => {
@@ -181,7 +181,7 @@ describe('updates', () => {
       .toBe(2);
   });
 
-  it('that a node has no room for end its stream; it asks again and misses none', async () => {
+  it("beyond a node's buffer end its stream; it asks again and misses none", async () => {
     const all = 3_000;
     const update = numbered(1);
     feed.history = Array.from({ length: all }, (_, i) => ({ ...update, number: i + 1 }));
@@ -203,7 +203,7 @@ describe('updates', () => {
     expect(streams).toBeLessThan(10);
   });
 
-  it('that do not decode end the stream with a code, and nothing else', async () => {
+  it('that do not decode end the stream with a code, and affect nothing else', async () => {
     feed.history = [{ ...numbered(1), signature: new Uint8Array(5) }];
     expect(await codeOf(take(1))).toBe('MESSAGE_MALFORMED');
     feed.history = [{ number: 1, signature: new Uint8Array(64), update: { kind: 'assign', round: 0 as RoundId } }];
@@ -212,7 +212,7 @@ describe('updates', () => {
     expect((await take(1)).length).toBe(1);
   });
 
-  it('of a feed that breaks end with INTERNAL', async () => {
+  it('of a failing feed end with INTERNAL', async () => {
     feed.subscribe = () => {
       throw new TypeError('broken');
     };
@@ -255,12 +255,12 @@ describe('reports', () => {
     },
   ];
 
-  it('arrive as they were sent, with the name of who sent them', async () => {
+  it('arrive as they were sent, with the name of their sender', async () => {
     for (const report of reports) await client.report(report);
     expect(feed.reports).toEqual(reports.map((report) => ({ node: node.node, report })));
   });
 
-  it('name a culprit by the word of their sender alone: what they say in the name of another is hearsay', async () => {
+  it("name a culprit only on their sender's own finding: a claim in another's name is hearsay", async () => {
     const culprit = 'cd'.repeat(16) as NodeId;
     const named = (by: NodeId): NodeReport => ({
       kind: 'stage',
@@ -277,7 +277,7 @@ describe('reports', () => {
     ]);
   });
 
-  it('that say what cannot be are refused', async () => {
+  it('with impossible values are refused', async () => {
     const bad: readonly object[] = [
       { kind: 'online', bootId: 'x', engine: '', enginePath: '' },
       { kind: 'online', bootId, engine: 'x'.repeat(2_000), enginePath: '' },

@@ -1,5 +1,5 @@
-// Errors on the wire: what a handler throws comes out at the caller as the same error, whatever its values hold; what grpc-js
-// reports by itself comes out with a code that says whether trying again makes sense.
+// Errors on the wire: an error thrown by a handler arrives at the caller as the same error with any values; errors of grpc-js
+// arrive with a code that tells if a retry makes sense.
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ErrorValues, errorCodes, MixError } from '../../src/base/errors.js';
@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => loopback.close());
 
-/** What a caller gets when the handler throws this. */
+/** The caller's error if the handler throws this. */
 async function overTheWire(thrown: unknown): Promise<MixError> {
   failWith = thrown;
   const [a, b] = loopback.nodes;
@@ -34,12 +34,12 @@ const value = fc.oneof(
   fc.double({ noNaN: true, noDefaultInfinity: true }).map((x) => x + 0),
   fc.boolean(),
 );
-// Small enough, escaped, to be sent whole.
+// Small enough to be sent whole after escaping.
 const key = fc.string({ maxLength: 12 }).filter((text) => text !== '__proto__');
 const values = fc.dictionary(key, value, { maxKeys: 5, noNullPrototype: true });
 
 describe('a MixError', () => {
-  it('of every code comes out as itself', async () => {
+  it('of every code arrives unchanged', async () => {
     for (const code of errorCodes()) {
       const got = await overTheWire(new MixError(code, { slot: 3, why: 'because' }));
       expect(got).toBeInstanceOf(MixError);
@@ -48,7 +48,7 @@ describe('a MixError', () => {
     }
   });
 
-  it('keeps its values, whatever text they hold', async () => {
+  it('keeps its values, with any text', async () => {
     const codes = errorCodes().filter((code) => code !== 'INTERNAL');
     const property = fc.asyncProperty(fc.constantFrom(...codes), values, async (code, held: ErrorValues) => {
       const sent = new MixError(code, held);
@@ -60,7 +60,7 @@ describe('a MixError', () => {
     await fc.assert(property, { numRuns: 150 });
   });
 
-  it('keeps its code where its values are too large to send', async () => {
+  it('keeps its code if its values are too large to send', async () => {
     for (const length of [1_900, 2_100, 100_000, 1_000_000]) {
       const got = await overTheWire(new MixError('CHUNK_INDEX', { text: 'x'.repeat(length) }));
       expect(got.code).toBe('CHUNK_INDEX');
@@ -69,8 +69,8 @@ describe('a MixError', () => {
   });
 });
 
-describe('an error that is no MixError', () => {
-  it('goes out as INTERNAL without a word of what it said', async () => {
+describe('an error that is not a MixError', () => {
+  it('is sent as INTERNAL without any of its text', async () => {
     for (const thrown of [new TypeError('secret path /home/x'), 'secret text', { secret: 1 }, undefined, null]) {
       const got = await overTheWire(thrown);
       expect(got.code).toBe('INTERNAL');
@@ -85,7 +85,7 @@ const transport = (code: grpc.status, details = ''): grpc.ServiceError =>
   Object.assign(new Error(details), { code, details, metadata: new grpc.Metadata() });
 
 describe('an error of the transport', () => {
-  it('says what it was', () => {
+  it('is mapped to its code', () => {
     const expected: readonly (readonly [grpc.status, string, string])[] = [
       [grpc.status.UNAVAILABLE, 'connect ECONNREFUSED', 'LINK_DOWN'],
       [grpc.status.UNKNOWN, '', 'LINK_DOWN'],
@@ -108,7 +108,7 @@ describe('an error of the transport', () => {
     }
   });
 
-  it('that is not one at all still gives a MixError', () => {
+  it('of an unknown kind still gives a MixError', () => {
     for (const thrown of [undefined, null, 'text', 5, new Error('x'), {}]) {
       expect(fromStatus(thrown, 'peer').code).toBe('LINK_DOWN');
     }
@@ -131,7 +131,7 @@ describe('metadata of a hostile peer', () => {
     }
   });
 
-  it('cannot bring anything but plain values, and not many bytes of them', () => {
+  it('cannot carry anything but plain values, within a limit of bytes', () => {
     for (const text of [
       '',
       '{',
@@ -153,8 +153,8 @@ describe('metadata of a hostile peer', () => {
   });
 });
 
-describe('what grpc-js refuses by itself', () => {
-  it('gets a code of ours before it goes out', () => {
+describe('a refusal by grpc-js itself', () => {
+  it('gets a code of ours before it is sent', () => {
     const refused = (code: grpc.status, details: string) => toRefusal({ code, details }).code;
     expect(refused(grpc.status.INTERNAL, 'Error deserializing request')).toBe('MESSAGE_MALFORMED');
     expect(refused(grpc.status.INTERNAL, 'Failed to decompress message')).toBe('MESSAGE_MALFORMED');
@@ -164,7 +164,7 @@ describe('what grpc-js refuses by itself', () => {
     expect(refused(grpc.status.UNKNOWN, 'Unknown error')).toBe('INTERNAL');
   });
 
-  it('is told apart from what we refuse', () => {
+  it('is distinguished from our refusals', () => {
     expect(isTyped({ code: grpc.status.OK, details: 'OK' })).toBe(true);
     expect(isTyped(toStatus(new MixError('ROUND_OVER')))).toBe(true);
     expect(isTyped({ code: grpc.status.INTERNAL, details: '', metadata: null })).toBe(false);

@@ -1,5 +1,5 @@
-// What strangers may have of a node: connections, calls, bytes and time. Each of these attacks is played against a real listener; the
-// limits are those of a node, only smaller and shorter, and nothing here asserts how long a thing takes.
+// Limits of strangers at a node: connections, calls, bytes and time. Each attack runs against a real listener with the limits of
+// a node, only smaller and shorter; no test here asserts a duration.
 import http2 from 'node:http2';
 import { type AddressInfo, createConnection, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
@@ -30,7 +30,7 @@ afterEach(async () => {
 const OUTPUT_BYTES = 4 * 1024 * 1024;
 const byAddress = new Origins([]);
 
-/** A gateway whose manager has outputs to give, and answers no submission. */
+/** A gateway with a manager that has outputs, and answers no submission. */
 async function gatewayWith(limits: Partial<ServerLimits>) {
   const own = await identity('gateway of strangers');
   const registry = new SenderRegistry(systemRng, 3, 10);
@@ -86,7 +86,7 @@ const framed = (message: Uint8Array): Buffer => {
   return Buffer.concat([head, message]);
 };
 
-/** A call whose body is what it is told, ended or not, and whose answer nobody reads. */
+/** A call with the given body, ended or not, and an answer that nobody reads. */
 function call(session: http2.ClientHttp2Session, method: string, body: Uint8Array, end: boolean) {
   const stream = session.request({
     ':method': 'POST',
@@ -105,7 +105,7 @@ const closed = (emitter: { once(event: 'close', done: () => void): unknown }) =>
 const settings = (session: http2.ClientHttp2Session) =>
   new Promise<http2.Settings>((resolve) => session.once('remoteSettings', resolve));
 
-/** Waits for a condition; one that never comes true must not keep the test alive. */
+/** Waits for a condition, with a limit: a condition that never becomes true must not keep the test alive. */
 async function until(holds: () => boolean): Promise<void> {
   for (let looks = 0; !holds(); looks++) {
     if (looks > 2_000) throw new Error('it never comes true');
@@ -114,7 +114,7 @@ async function until(holds: () => boolean): Promise<void> {
 }
 
 describe('a stranger’s calls', () => {
-  it('are 32 a connection, with windows of one message each', async () => {
+  it('are limited to 32 a connection, with windows of one message each', async () => {
     const { listener } = await gatewayWith({});
     const { maxConcurrentStreams, initialWindowSize } = await settings(sessionTo(listener));
     expect([maxConcurrentStreams, initialWindowSize]).toEqual([32, 64 * 1024]);
@@ -126,7 +126,7 @@ describe('a stranger’s calls', () => {
     expect(signed()).toBe(1);
   });
 
-  it('are ended where their requests are not, and the connection goes on', async () => {
+  it('are ended if their requests do not end, and the connection goes on', async () => {
     const { listener, client } = await gatewayWith({ times: { requestMs: 50, lookMs: 10 } });
     const session = sessionTo(listener);
     const streams = Array.from({ length: 32 }, () =>
@@ -142,7 +142,7 @@ describe('a stranger’s calls', () => {
     expect(session.destroyed).toBe(false);
   });
 
-  it('are ended where nobody reads their answers', async () => {
+  it('are ended if nobody reads their answers', async () => {
     const { listener } = await gatewayWith({ times: { stallMs: 50, lookMs: 10 } });
     const session = sessionTo(listener);
     const streams = Array.from({ length: 8 }, () => call(session, 'Outputs', framed(Uint8Array.of(8, 1)), true));
@@ -151,7 +151,7 @@ describe('a stranger’s calls', () => {
     for (const stream of streams) stream.close();
   });
 
-  it('are ended when they take too long, whatever they wait for', async () => {
+  it('are ended if they take too long for any reason', async () => {
     const { listener } = await gatewayWith({ times: { callMs: 50, lookMs: 10 } });
     const session = sessionTo(listener);
     const submit = Buffer.concat([Buffer.from([8, 1, 0x12, 64]), Buffer.from('a'.repeat(64))]);
@@ -160,7 +160,7 @@ describe('a stranger’s calls', () => {
     expect(listener.load().streams).toBe(0);
   });
 
-  it('are refused before they are heard while the node is overloaded, but for senders of accepted messages', async () => {
+  it('are refused unread while the node is overloaded, except those of senders of accepted messages', async () => {
     const budget = new CallBudget(
       systemClock,
       () => 1,
@@ -178,15 +178,15 @@ describe('a stranger’s calls', () => {
     }
     expect(await codeOf(connected.describe())).toBe('SHARE_USED');
     expect(listener.load()).toMatchObject({ refusedStreams: 1, refusedConnections: 0 });
-    // A handshake costs as much.
+    // A handshake costs as much as a call.
     expect(await codeOf(client().describe())).toBe('LINK_DOWN');
     expect(listener.load().refusedConnections).toBeGreaterThan(0);
     budget.credit('127.0.0.1');
     expect((await connected.describe()).epoch).toBe(3);
   });
 
-  it('have a budget of bytes: who is over its share is told so, by a listener that stays up', async () => {
-    const { listener, client } = await gatewayWith({ streamBytes: 16 * STREAM_BYTES, origins: byAddress });
+  it('have a budget of bytes: a place over its share is told so, by a listener that stays up', async () => {
+    const { listener, client } = await gatewayWith({ streamBytes: 16 * STREAM_BYTES, places: byAddress });
     const session = sessionTo(listener);
     const streams = Array.from({ length: 32 }, () => call(session, 'Outputs', framed(Uint8Array.of(8, 1)), true));
     await until(() => listener.load().refusedStreams > 0);
@@ -199,7 +199,7 @@ describe('a stranger’s calls', () => {
 });
 
 describe('a stranger’s connections', () => {
-  it('are closed where they ask nothing, and where they have asked nothing more', async () => {
+  it('are closed if they stay silent, or idle after a call', async () => {
     const { listener } = await gatewayWith({ times: { silentMs: 50, idleMs: 50, graceMs: 50, lookMs: 10 } });
     const silent = Array.from({ length: 20 }, () => sessionTo(listener));
     const idle = sessionTo(listener);
@@ -209,8 +209,8 @@ describe('a stranger’s connections', () => {
     await until(() => listener.load().connections === 0);
   });
 
-  it('have a cap by address, within which others find their seats', async () => {
-    const { listener } = await gatewayWith({ connections: 32, origins: byAddress });
+  it('have a limit by address, within which other addresses get connections', async () => {
+    const { listener } = await gatewayWith({ connections: 32, places: byAddress });
     const sockets: Socket[] = [];
     const open = (localAddress: string) =>
       new Promise<boolean>((resolve) => {
@@ -232,8 +232,8 @@ describe('a stranger’s connections', () => {
     for (const address of ['127.0.0.3', '127.0.0.4']) expect(await open(address)).toBe(true);
   });
 
-  it('that have asked nothing yet are 256 of one address, whatever there is, and whoever asks is none of them', async () => {
-    const { listener } = await gatewayWith({ connections: 4_096, origins: byAddress });
+  it('without a call yet are limited to 256 of one address, and those with a call are not among them', async () => {
+    const { listener } = await gatewayWith({ connections: 4_096, places: byAddress });
     const asking = Array.from({ length: 8 }, () => sessionTo(listener));
     for (const session of asking) call(session, 'Describe', framed(new Uint8Array(0)), true).resume();
     await until(() => listener.load().connections === 8);
@@ -251,9 +251,9 @@ describe('a stranger’s connections', () => {
     expect(listener.load().refusedConnections).toBe(44);
   });
 
-  it('count by connection behind prefixes that are known to have many', () => {
-    const origins = new Origins(['10.0.0.0/8', '2001:db8:1::/48']);
-    const of = (remoteAddress: string, remotePort = 1) => origins.of({ remoteAddress, remotePort });
+  it('count by connection behind prefixes that are known to be shared by many', () => {
+    const places = new Places(['10.0.0.0/8', '2001:db8:1::/48']);
+    const of = (remoteAddress: string, remotePort = 1) => places.of({ remoteAddress, remotePort });
     expect(of('10.1.2.3', 1)).not.toBe(of('10.1.2.3', 2));
     expect(of('2001:db8:1::5', 1)).not.toBe(of('2001:db8:1::5', 2));
     expect(of('192.0.2.1', 1)).toBe(of('192.0.2.1', 2));
@@ -265,7 +265,7 @@ describe('a stranger’s connections', () => {
     }
   });
 
-  it('to the team’s port are closed in the handshake without a certificate, and soon with one that nobody knows', async () => {
+  it('to the team’s port are closed in the handshake without a certificate, and soon with an unknown one', async () => {
     const own = await identity('team of strangers');
     const [member, unknown] = [await identity('member'), await identity('nobody')];
     const known = certificateFingerprint(member.certificate.certificate);
@@ -304,7 +304,7 @@ describe('a stranger’s connections', () => {
     expect(stays.destroyed).toBe(false);
   });
 
-  it('may be broken at any moment, and those that have just ended are looked at without harm', async () => {
+  it('may break at any moment, and the check of those just ended does no harm', async () => {
     const own = await identity('team whose members leave');
     const certificate = { cert: own.certificate.certificate, key: own.certificate.privateKey };
     const server = http2.createSecureServer(certificate);
@@ -316,7 +316,8 @@ describe('a stranger’s connections', () => {
     process.on('uncaughtExceptionMonitor', onFault);
     closers.push(() => process.off('uncaughtExceptionMonitor', onFault));
     let endings = 0;
-    // In front of the guard's look in the same list of timers, and long enough that both are due: it looks before "close" comes.
+    // Before the guard's interval in the same list of timers, and long enough that both are due: the guard checks before "close"
+    // is emitted.
     const ending = setInterval(() => {
       for (const session of sessions.splice(0)) {
         session.destroy();
@@ -335,8 +336,8 @@ describe('a stranger’s connections', () => {
     await until(() => guard.load.connections === 0);
   });
 
-  it('that never begin a handshake are counted, too', async () => {
-    const { listener } = await gatewayWith({ connections: 16, origins: byAddress });
+  it('without a handshake are counted as well', async () => {
+    const { listener } = await gatewayWith({ connections: 16, places: byAddress });
     const sockets = Array.from({ length: 40 }, () => createConnection({ port: listener.port, host: '127.0.0.1' }));
     for (const socket of sockets) socket.on('error', () => {});
     closers.push(() => {
@@ -348,7 +349,7 @@ describe('a stranger’s connections', () => {
 });
 
 describe('descriptors', () => {
-  it('are counted at the start, and kept for team, HTTP and store before strangers have any', () => {
+  it('are counted at the start, and reserved for team, HTTP and store before strangers get any', () => {
     expect(descriptorLimit(() => 'Max open files            400                  524288               files')).toBe(
       400,
     );

@@ -1,5 +1,5 @@
 // Real listeners on loopback: identities, certificates, a membership list and a team service per node, with a receiver that
-// writes down what reaches it. Ports are free ones, so tests run side by side.
+// records its input. Ports are free ones, so that tests can run concurrently.
 import { setMaxListeners } from 'node:events';
 import { systemClock } from '../../src/base/clock.js';
 import { isErrorCode, MixError } from '../../src/base/errors.js';
@@ -39,15 +39,15 @@ import { addHandshakeService } from '../../src/transport/serving/handshakeServic
 import { type Listener, listen } from '../../src/transport/serving/server.js';
 import { SeededRng } from '../support/seededRng.js';
 
-/** The network that all of these are of. */
+/** The network of all nodes here. */
 export const NETWORK = 'test';
 
 export const never: AbortSignal = new AbortController().signal;
-// Many calls listen to it at once, as they do to a round's own signal.
+// Many concurrent calls listen to it, as to a round's own signal.
 setMaxListeners(0, never);
 export const zeros = (length: number): Uint8Array => new Uint8Array(length);
 
-/** Writes down what arrives; refuses what it is told to refuse. */
+/** Records its input; refuses as the test configures. */
 export class RecordingReceiver implements LinkReceiver {
   readonly messages: { from: NodeId; message: SignedTeamMessage }[] = [];
   readonly circles: { from: NodeId; ping: CirclePing }[] = [];
@@ -59,7 +59,7 @@ export class RecordingReceiver implements LinkReceiver {
   bootId = '0'.repeat(32) as BootId;
   refuseHeader: MixError | undefined;
   refuseChunk: MixError | undefined;
-  /** The acknowledgement waits for this. */
+  /** The acknowledgement waits for this promise. */
   acknowledge: Promise<void> = Promise.resolve();
   /** Called at every event, for tests that wait for one. */
   onEvent: () => void = () => {};
@@ -101,7 +101,7 @@ export class RecordingReceiver implements LinkReceiver {
     this.onEvent();
   }
 
-  /** Resolves when `holds` does, looked at whenever something arrives. */
+  /** Resolves when `holds` is true, checked at every event. */
   until(holds: () => boolean): Promise<void> {
     return new Promise((resolve) => {
       this.onEvent = () => {
@@ -120,7 +120,7 @@ export interface Identity {
 
 const DAY_MS = 24 * 3600 * 1000;
 
-/** A node's identity; `validity` makes its certificate one that is over. */
+/** A node's identity; `validity` "expired" makes an expired certificate. */
 export async function identity(name: string, validity: 'valid' | 'expired' = 'valid'): Promise<Identity> {
   const key = SigningKey.generate(new SeededRng(name));
   const issuedMs = Date.now() - (validity === 'expired' ? 30 * DAY_MS : 0);
@@ -137,7 +137,7 @@ export function memberOf({ key, certificate }: Identity, teamPort = 1, gatewayPo
   };
 }
 
-/** Everybody whom an identity calls. */
+/** The host manager of an identity. */
 export function hostsOf(own: Identity, options: Partial<HostOptions> = {}, deps: Partial<HostDeps> = {}): HostManager {
   const self = { network: NETWORK, id: own.node, sign: (bytes: Uint8Array) => own.key.sign(bytes) };
   return new HostManager(options, {
@@ -151,7 +151,7 @@ export function hostsOf(own: Identity, options: Partial<HostOptions> = {}, deps:
   });
 }
 
-/** A link with hosts of its own, which are closed with it. */
+/** A link with hosts of its own, closed together. */
 export class OwnLink extends TeamLink {
   readonly hosts: HostManager;
 
@@ -165,7 +165,7 @@ export class OwnLink extends TeamLink {
   }
 }
 
-/** Who lets members of a list in, as one of them. */
+/** The authenticator of a node's listener, for the members of a list. */
 export function authenticatorOf(
   own: Identity,
   membership: () => Membership,
@@ -175,7 +175,7 @@ export function authenticatorOf(
   return new CallAuthenticator({ network: NETWORK, self, membership, clock: systemClock, rng: systemRng, ...options });
 }
 
-/** One serving node: its team listener, and the list of those who may call it. */
+/** A serving node: its team listener, and the list of its permitted callers. */
 export interface ServingNode extends Identity {
   readonly receiver: RecordingReceiver;
   readonly metrics: Metrics;
@@ -184,7 +184,7 @@ export interface ServingNode extends Identity {
   readonly authenticator: CallAuthenticator;
   /** Stops the listener at once. */
   stop(): Promise<void>;
-  /** Starts it again on its port. */
+  /** Starts it again on the same port. */
   restart(): Promise<void>;
 }
 
@@ -197,7 +197,7 @@ export class Loopback {
     this.authenticatorOptions = authenticatorOptions;
   }
 
-  /** Nodes with these identities; each may call each other. `unlisted` are callers that the list also knows. */
+  /** Starts nodes with these identities; each may call each other. `unlisted` are further members of the list. */
   static async start(
     identities: readonly Identity[],
     unlisted: readonly Member[] = [],
@@ -253,7 +253,7 @@ export class Loopback {
   }
 }
 
-/** Streams idle for longer are ended: longer than a busy machine may let this process stand still. */
+/** Idle limit of streams: longer than a busy machine may stall this process. */
 export const IDLE_MS = 10_000;
 
 /** A batch of `chunks` chunks of 64 bytes, all ready. */
@@ -272,18 +272,18 @@ export function keyShareMessage(from: NodeId, round = 1): SignedTeamMessage {
   return { round: round as RoundId, from, message, signature: zeros(64) };
 }
 
-/** A client that sends and receives bytes as they are, whatever the method expects. */
+/** A client that sends and receives raw bytes for any method. */
 export class RawClient {
   readonly #ready: Promise<{ readonly client: grpc.Client; readonly token: string | undefined }>;
 
-  /** `session`: authenticates as a member, too, on the connection that it then uses. */
+  /** `session`: also authenticates as a member, on the connection of its calls. */
   constructor(
     address: string,
     certificate: string,
     own?: CertificatePair,
     session?: { self: Self; peer: PeerIdentity },
   ) {
-    // Whoever attacks keeps to no limit of his own.
+    // An attacker sets no limit of its own.
     const channel = { 'grpc.max_send_message_length': -1 };
     const client = new grpc.Client(address, pinnedCredentials(certificate, own), { ...ownConnection, ...channel });
     this.#ready = session
@@ -303,7 +303,7 @@ export class RawClient {
     return { client, token: token?.toMetadata() };
   }
 
-  /** Metadata as an honest client has them; `changed` has the last word. */
+  /** Metadata of an honest client, replaced by `changed`. */
   async #wire(changed?: grpc.Metadata): Promise<{ client: grpc.Client; metadata: grpc.Metadata }> {
     const { client, token } = await this.#ready;
     const metadata = new grpc.Metadata();
@@ -311,12 +311,12 @@ export class RawClient {
     return { client, metadata: changed ?? metadata };
   }
 
-  /** Resolves when it is connected and authenticated. */
+  /** Resolves when connected and authenticated. */
   async connected(): Promise<void> {
     await this.#ready;
   }
 
-  /** A unary call, or a server stream whose frames are dropped; resolves with the error, undefined where it succeeded. */
+  /** A unary call, or a server stream with its frames dropped; resolves with the error, undefined on success. */
   async call(path: string, message: Uint8Array, changed?: grpc.Metadata): Promise<grpc.ServiceError | undefined> {
     const { client, metadata } = await this.#wire(changed);
     const options = { deadline: Date.now() + 30_000 };
@@ -328,7 +328,7 @@ export class RawClient {
     });
   }
 
-  /** A server stream that never ends by itself: accepted (no error) when its headers are there. */
+  /** A server stream without end: accepted (no error) when its headers arrive. */
   async subscribe(path: string, message: Uint8Array, changed?: grpc.Metadata): Promise<grpc.ServiceError | undefined> {
     const { client, metadata } = await this.#wire(changed);
     return new Promise((resolve) => {
@@ -368,7 +368,7 @@ export class RawClient {
 
 const raw = (bytes: Buffer): Buffer => bytes;
 
-/** The code that a raw error carries on the wire, or what is wrong with it. */
+/** The code that a raw error carries on the wire, or the transport's error. */
 export function wireCode(error: grpc.ServiceError | undefined): string {
   if (!error) return 'ok';
   const code = error.metadata.get('mix-code')[0];

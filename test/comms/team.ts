@@ -1,5 +1,5 @@
-// A small real team in one process: real listeners, mutual TLS and a scheduler on loopback, real rounds with the reference
-// engine in TEST-512, the machine's clock. What node/node.ts assembles, without its files and processes.
+// A small real team in one process: real listeners, mutual TLS and a scheduler on loopback, real rounds with the reference engine
+// in TEST-512, the machine's clock. Assembled like node/node.ts, without its files and processes.
 
 import { toHex } from '../../src/base/bytes.js';
 import { systemClock } from '../../src/base/clock.js';
@@ -214,7 +214,7 @@ export class RealTeam {
     };
   }
 
-  /** Opens a round and waits until it takes messages. */
+  /** Opens a round and waits until it accepts messages. */
   async collecting(changes: Partial<RoundInfo> = {}): Promise<RoundInfo> {
     const info = this.roundInfo(changes);
     this.feed.open(info);

@@ -1,4 +1,4 @@
-// The Link port over real connections: what it promises to rounds about messages, batches, aborts, and peers that are away.
+// The Link port over real connections: its contract with rounds about messages, batches, aborts, and unreachable peers.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { toHex } from '../../src/base/bytes.js';
 import { MixError } from '../../src/base/errors.js';
@@ -65,7 +65,7 @@ describe('deliver', () => {
     { kind: 'roundError', code: 'SHUTTING_DOWN', culprit: undefined, detail: '' },
   ];
 
-  it('brings every kind of message unchanged', async () => {
+  it('delivers every kind of message unchanged', async () => {
     for (const message of messages) {
       const signed = { ...keyShareMessage(a().node, 2 ** 40), message };
       await a().link.deliver(b().node, signed, never);
@@ -95,7 +95,7 @@ describe('deliver', () => {
 });
 
 describe('ping', () => {
-  it('tells which run of the peer answers', async () => {
+  it('returns the boot id of the answering peer', async () => {
     b().receiver.bootId = 'c'.repeat(32) as BootId;
     expect(await a().link.ping(b().node, never)).toBe('c'.repeat(32));
   });
@@ -109,7 +109,7 @@ describe('ping', () => {
 });
 
 describe('transfer', () => {
-  it('brings header, chunks in order, and trailer', async () => {
+  it('delivers header, chunks in order, and trailer', async () => {
     const trailer = { root: zeros(32).fill(1), extra: zeros(9).fill(2), signature: zeros(64).fill(3) };
     const source = batchSource(40, { trailer: async () => trailer });
     await a().link.transfer(b().node, source, never);
@@ -121,13 +121,13 @@ describe('transfer', () => {
     ]);
   });
 
-  it('takes chunks from shared memory as they are', async () => {
+  it('takes chunks from shared memory without a copy by the caller', async () => {
     const shared = new Uint8Array(new SharedArrayBuffer(64)).fill(5);
     await a().link.transfer(b().node, batchSource(1, { chunk: async () => shared }), never);
     expect(b().receiver.chunks[0]!.bytes).toEqual(zeros(64).fill(5));
   });
 
-  it('sends each chunk as soon as it is ready: the first is there before the second is computed', async () => {
+  it('sends each chunk as soon as it is ready: the first arrives before the second is computed', async () => {
     const second = deferred<Uint8Array>();
     const end = deferred<BatchTrailer>();
     const { receiver } = b();
@@ -145,7 +145,7 @@ describe('transfer', () => {
     expect(receiver.headers.length).toBe(1);
     second.resolve(zeros(64));
     await receiver.until(() => receiver.chunks.length === 2);
-    // All chunks are in, but the batch is not acknowledged before its trailer.
+    // All chunks have arrived, but the batch is not acknowledged before its trailer.
     await soon();
     expect(acknowledged).toBe(false);
     end.resolve(await batchSource(0).trailer());
@@ -170,7 +170,7 @@ describe('transfer', () => {
     await transfer;
   });
 
-  it('brings the refusal of a whole batch back', async () => {
+  it('returns the refusal of a whole batch', async () => {
     const refused = deferred<void>();
     refused.reject(new MixError('MERKLE_ROOT', { phase: 'reveal' }));
     b().receiver.acknowledge = refused.promise;
@@ -178,7 +178,7 @@ describe('transfer', () => {
     await expect(transfer).rejects.toMatchObject({ code: 'MERKLE_ROOT', values: { phase: 'reveal' } });
   });
 
-  it('ends with the code of a refused header, and computes no further chunk for it', async () => {
+  it('ends with the code of a refused header, and requests no further chunk', async () => {
     b().receiver.refuseHeader = new MixError('ROUND_UNKNOWN', { round: 1 });
     let asked = 0;
     const ready = Array.from({ length: 100 }, () => deferred<Uint8Array>());
@@ -217,13 +217,13 @@ describe('transfer', () => {
       .toBe(before + 1);
   });
 
-  it('ends where the batch is given up by its own round', async () => {
+  it('ends if its own round gives the batch up', async () => {
     const source = batchSource(2, { chunk: () => Promise.reject(new MixError('ABORTED', { what: 'round over' })) });
     expect(await codeOf(a().link.transfer(b().node, source, never))).toBe('ABORTED');
     expect(await codeOf(a().link.transfer(b().node, batchSource(2), never))).toBe('ok');
   });
 
-  it('holds back what the receiver does not read: the sender asks for no more chunks than the windows take', async () => {
+  it('applies back-pressure: if the receiver does not read, the sender requests no more chunks than the windows hold', async () => {
     const one = await identity('deaf');
     const options = { address: '127.0.0.1:0', certificate: one.certificate, authenticate: () => {} };
     const deaf = await listen({ ...options, log: silentLog, metrics: createMetrics() }, (server) =>
@@ -257,7 +257,7 @@ describe('transfer', () => {
     await deaf.close(0);
   });
 
-  it('works many at once, also to several peers', async () => {
+  it('runs many at once, also to several peers', async () => {
     const transfers = loopback.nodes
       .slice(1)
       .flatMap(({ node }) => Array.from({ length: 10 }, () => a().link.transfer(node, batchSource(8), never)));
@@ -266,7 +266,7 @@ describe('transfer', () => {
   });
 });
 
-describe('a peer that is away', () => {
+describe('an unreachable peer', () => {
   it('is LINK_DOWN at once, on every kind of call, and is reached again when it is back on its port', async () => {
     const own = await Loopback.start([await identity('x'), await identity('y')]);
     const [x, y] = own.nodes;
@@ -282,13 +282,13 @@ describe('a peer that is away', () => {
       expect(await codeOf(x!.link.transfer(y!.node, batchSource(1), never))).toBe('LINK_DOWN');
     }
     await y!.restart();
-    // The channel dials again after its pause of at most a second; the retrying sender's next attempts find it.
+    // The channel dials again after a pause of at most a second; the retrying sender's next attempts find it.
     await expect.poll(() => codeOf(x!.link.ping(y!.node, never))).toBe('ok');
     await expect.poll(() => codeOf(x!.link.transfer(y!.node, batchSource(1), never))).toBe('ok');
     await own.close();
   });
 
-  it('moves with the membership list', async () => {
+  it('is reached at its new address when the membership list changes', async () => {
     const one = await identity('moving');
     const other = await Loopback.start([one]);
     let list = new Membership(0, [{ ...other.nodes[0]!.member, address: '127.0.0.1:1' }]);
@@ -299,7 +299,7 @@ describe('a peer that is away', () => {
     list = new Membership(1, [other.nodes[0]!.member]);
     expect(await codeOf(link.ping(one.node, never))).toBe('ok');
     expect([link.roundTripMs(one.node), link.clockOffsetMs(one.node)]).not.toContain(undefined);
-    // What was measured of a node goes with it.
+    // Measurements of a node are dropped with it.
     link.membershipChanged();
     expect(link.roundTripMs(one.node)).toBeDefined();
     list = new Membership(2, []);

@@ -1,5 +1,5 @@
-// Who can speak TLS with a node: gRPC of other languages (BoringSSL) offers no Ed25519, and members of earlier releases have
-// certificates of just that kind.
+// TLS compatibility: gRPC of other languages (BoringSSL) offers no Ed25519, and members of earlier releases have Ed25519
+// certificates.
 import { webcrypto } from 'node:crypto';
 import { connect, type TLSSocket } from 'node:tls';
 import 'reflect-metadata';
@@ -11,7 +11,7 @@ import { type CertificatePair, createCertificate } from '../../src/transport/cer
 import { type Listener, listen } from '../../src/transport/serving/server.js';
 import { codeOf, identity, Loopback, never } from './support.js';
 
-/** A certificate as releases before P-256 issued them. */
+/** A certificate as releases before P-256 issued it. */
 async function ed25519Certificate(name: string): Promise<CertificatePair> {
   const algorithm = { name: 'Ed25519' };
   const keys = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
@@ -37,7 +37,7 @@ describe('a gateway', () => {
   });
   afterAll(() => listener.close(0));
 
-  it('is reached by a TLS that offers ECDSA and RSA signatures alone, as BoringSSL does', async () => {
+  it('accepts a TLS client that offers only ECDSA and RSA signatures, like BoringSSL', async () => {
     const socket = await new Promise<TLSSocket>((resolve, reject) => {
       const client = connect(
         {
@@ -61,7 +61,7 @@ describe('a gateway', () => {
 });
 
 describe('members of an earlier release', () => {
-  it('are taken with their Ed25519 certificates, both ways, beside P-256', async () => {
+  it('are accepted with their Ed25519 certificates, in both directions, beside P-256', async () => {
     const old = { ...(await identity('old')), certificate: await ed25519Certificate('old') };
     const team = await Loopback.start([old, await identity('new')]);
     const [before, after] = team.nodes;

@@ -1,4 +1,4 @@
-// Tokens: what a store promises its owners, and that a token never prints.
+// Tokens: the guarantees of a store, and tokens that never print.
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -18,7 +18,7 @@ const pass = (clock: VirtualClock, ms: number) => {
 };
 
 describe('a token', () => {
-  it('is 32 bytes, comes back from its metadata, and is nobody else', () => {
+  it('is 32 bytes, survives its metadata encoding, and equals no other token', () => {
     const token = Token.random(rng);
     expect(Token.parse(token.toMetadata()).equals(token)).toBe(true);
     expect(Token.of(token.reveal()).equals(token)).toBe(true);
@@ -31,7 +31,7 @@ describe('a token', () => {
     for (const length of [0, 31, 33]) expect(outcome(() => Token.of(new Uint8Array(length)))).toBe('TOKEN_REFUSED');
   });
 
-  it('never prints, whoever prints it', () => {
+  it('never prints, by any way of printing', () => {
     const token = Token.random(rng);
     const lines: string[] = [];
     const log = createLog({ name: 'x', level: 'trace', destination: { write: (line) => void lines.push(line) } });
@@ -42,13 +42,13 @@ describe('a token', () => {
     expect(printed).toContain('[secret]');
   });
 
-  it('lives until it is refused, and only it', () => {
+  it('lives until that token is refused', () => {
     const live = new LiveToken();
     const [first, second] = [Token.random(rng), Token.random(rng)];
     expect(live.clearIf(undefined)).toBe(false);
     live.set(first);
     live.set(second);
-    // A late refusal of the one before changes nothing.
+    // A late refusal of the previous token changes nothing.
     expect(live.clearIf(first)).toBe(false);
     expect(live.present).toBe(true);
     expect(live.clearIf(second)).toBe(true);
@@ -57,7 +57,7 @@ describe('a token', () => {
 });
 
 describe('a token store', () => {
-  it('gives a value until it is taken, once', () => {
+  it('keeps a value until it is taken, once', () => {
     const store = storeOf(new VirtualClock());
     const token = store.issue('a', 'value');
     expect(store.find(token)).toMatchObject({ owner: 'a', value: 'value' });
@@ -66,7 +66,7 @@ describe('a token store', () => {
     expect(store.size).toBe(0);
   });
 
-  it('knows a token by all of its bytes', () => {
+  it('compares all bytes of a token', () => {
     const store = storeOf(new VirtualClock());
     const token = store.issue('a', 'value');
     const near = token.reveal().slice();
@@ -75,7 +75,7 @@ describe('a token store', () => {
     expect(store.find(token)).toBeDefined();
   });
 
-  it('forgets what is too old, by the clock that never goes back', () => {
+  it('forgets expired tokens, by the monotonic clock', () => {
     const clock = new VirtualClock();
     const store = storeOf(clock);
     const old = store.issue('a', 'old');
@@ -87,7 +87,7 @@ describe('a token store', () => {
     expect(store.owners()).toEqual([]);
   });
 
-  it('stays within its bounds whatever is asked of it, and whoever asks for more pays with its own', () => {
+  it('stays within its limits for any requests, and evicts tokens of the owner that asks for more', () => {
     const ask = fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c', 'd'), fc.nat(400)), { maxLength: 60 });
     fc.assert(
       fc.property(ask, (asks) => {
@@ -103,14 +103,14 @@ describe('a token store', () => {
           pass(clock, ms);
           elapsedMs += ms;
         }
-        // Four loud owners fill the store; the quiet one's only token goes by age alone, unless all have just one.
+        // Four loud owners fill the store; the quiet owner's only token expires by age alone, unless all have just one.
         const loud = new Set(asks.map(([owner]) => owner)).size;
         if (loud < 4) expect(store.find(quiet) !== undefined).toBe(elapsedMs < 1_000);
       }),
     );
   });
 
-  it('forgets an owner whole', () => {
+  it('forgets all tokens of an owner', () => {
     const store = storeOf(new VirtualClock());
     store.issue('a', 'one');
     store.issue('a', 'two');

@@ -1,5 +1,5 @@
-// The windows and the TLS version that a real connection has, read off its sessions: the options of grpc-js and transport/http2Windows.ts
-// are only how we ask for them. Fails if an upgrade of grpc-js stops asking.
+// The windows and the TLS version of a real connection, read from its sessions: the options of grpc-js and
+// transport/http2Windows.ts only request them. Fails if an upgrade of grpc-js stops requesting them.
 import type http2 from 'node:http2';
 import type { ClientHttp2Session, Http2Server, ServerHttp2Session } from 'node:http2';
 import { createRequire } from 'node:module';
@@ -45,10 +45,10 @@ it('gives streams and connections 16 MiB windows on both sides', async () => {
   expect(WINDOW_BYTES).toBe(16 * MIB);
   const { client, server } = await connection();
   for (const session of [client, server]) {
-    // What this side told the other about its streams, and what the other told it.
+    // The settings of this side for its streams, and those of the other side.
     expect(session.localSettings.initialWindowSize).toBe(16 * MIB);
     expect(session.remoteSettings.initialWindowSize).toBe(16 * MIB);
-    // The connection's own window: how much may be under way to this side over all streams.
+    // The connection's own window: limit of the bytes in flight to this side over all streams.
     expect(session.state.effectiveLocalWindowSize).toBe(16 * MIB);
     expect(session.state.localWindowSize).toBeGreaterThan(15 * MIB);
     expect(session.state.remoteWindowSize).toBeGreaterThan(15 * MIB);
@@ -60,7 +60,7 @@ it('speaks TLS 1.3', async () => {
   for (const session of [client, server]) expect((session.socket as TLSSocket).getProtocol()).toBe('TLSv1.3');
 });
 
-/** What a plain TLS client of at most `maxVersion` gets from a listener. */
+/** The protocol that a plain TLS client of at most `maxVersion` gets from a listener, or its refusal. */
 function handshake(port: number, maxVersion: 'TLSv1.2' | 'TLSv1.3'): Promise<string> {
   return new Promise((resolve) => {
     const options = { port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2'], maxVersion };
@@ -72,7 +72,7 @@ function handshake(port: number, maxVersion: 'TLSv1.2' | 'TLSv1.3'): Promise<str
   });
 }
 
-it('refuses a client of TLS 1.2 at the handshake, and lives', async () => {
+it('refuses a client of TLS 1.2 at the handshake, and survives', async () => {
   loopback = await Loopback.start([await identity('a'), await identity('b')]);
   const [a, b] = loopback.nodes;
   const port = Number(b!.member.address.split(':')[1]);
@@ -81,7 +81,7 @@ it('refuses a client of TLS 1.2 at the handshake, and lives', async () => {
   expect(await a!.link.ping(b!.node, never)).toBe(b!.receiver.bootId);
 });
 
-it('leaves other servers of the process alone', async () => {
+it('does not affect other servers of the process', async () => {
   const own = await identity('a');
   loopback = await Loopback.start([own]);
   const { certificate: cert, privateKey: key } = own.certificate;
@@ -94,7 +94,7 @@ it('leaves other servers of the process alone', async () => {
   other.close();
 });
 
-it('takes a bounded number of connections, and closes those beyond it at once', async () => {
+it('accepts a limited number of connections, and closes those beyond it at once', async () => {
   const made: Server[] = [];
   const create = cjs.createSecureServer as (options: object) => Http2Server;
   vi.spyOn(cjs, 'createSecureServer').mockImplementation(((options: object) => {

@@ -1,11 +1,11 @@
-// The page of threats names tests and mutants: all of them exist, and nothing is called shown without both.
+// docs/threats.md names tests and mutants: all of them exist, and every risk called shown has both.
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const page = readFileSync(`${root}/docs/threats.md`, 'utf8');
-/** What may be not yet so: proofs of shuffle and a card will close these. */
+/** Risks that may be open: proofs of shuffle and a card will close these. */
 const MAY_BE_OPEN = ['copying, tagging', 'n−1 flooding', 'GPU timing', 'GPU faults'];
 
 const quoted = (cell: string): string[] => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name!);
@@ -25,7 +25,7 @@ describe('the table of threats', () => {
     expect(named.filter((file) => !/^test\/.+\.test\.ts$/.test(file) || !existsSync(`${root}/${file}`))).toEqual([]);
   });
 
-  it('names mutants that exist, whose tests stand beside them', () => {
+  it('names mutants that exist, with their tests in the same row', () => {
     for (const { risk, tests, mutants } of rows) {
       for (const mutant of mutants) {
         const file = `${root}/test/mutants/${mutant}.patch`;
@@ -36,7 +36,7 @@ describe('the table of threats', () => {
     }
   });
 
-  it('calls nothing shown that has no test and no mutant, and leaves nothing else open', () => {
+  it('calls a risk shown only with a test and a mutant, and leaves no other open', () => {
     for (const { risk, tests, mutants, stands } of rows) {
       expect([risk, stands]).toEqual([risk, expect.stringMatching(/^(shown\b|not yet: .{20})/)]);
       if (stands.startsWith('shown')) expect([risk, tests.length > 0 && mutants.length > 0]).toEqual([risk, true]);

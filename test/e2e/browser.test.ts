@@ -1,4 +1,4 @@
-// The live page in a real browser: it draws what the scheduler says, follows it, and says so when the scheduler is away.
+// The live page in a real browser: it draws the scheduler's data, follows them, and reports a scheduler that is away.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
@@ -70,7 +70,7 @@ describeWith(command ? undefined : 'no browser', 'the live page in a browser', (
     await new Promise((resolve) => server.close(resolve));
   });
 
-  it('draws a lane for each node, follows what changes, and says when the scheduler is away', async () => {
+  it('draws a lane for each node, follows changes, and reports when the scheduler is away', async () => {
     await expect.poll(() => count('.node')).toBe(8);
     expect(await count('.lane .p')).toBe(16);
     expect(await count('.lane .r')).toBe(8);
@@ -86,7 +86,7 @@ describeWith(command ? undefined : 'no browser', 'the live page in a browser', (
       'to blame for 0 of its last rounds',
     ]);
     expect(await title(7)).toContain('round trip to others 12.5 ms\nto blame for 7 of');
-    // A bar stands where its time was: five seconds out of sixty, twenty seconds ago.
+    // The position of a bar is its time: five seconds out of sixty, twenty seconds ago.
     const bar = `(() => { const lane = document.querySelector('.lane').getBoundingClientRect();
       const bar = document.querySelector('.lane .r').getBoundingClientRect();
       return [(bar.left - lane.left) / lane.width, bar.width / lane.width]; })()`;
@@ -95,7 +95,7 @@ describeWith(command ? undefined : 'no browser', 'the live page in a browser', (
     expect(width).toBeCloseTo(5 / 60, 1);
     const picture = await browser.screenshot();
     expect(picture.subarray(1, 4).toString()).toBe('PNG');
-    // To be looked at.
+    // For people to look at.
     const directory = join('build', 'screenshots');
     mkdirSync(directory, { recursive: true });
     writeFileSync(join(directory, 'page.png'), picture);

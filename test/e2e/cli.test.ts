@@ -1,4 +1,4 @@
-// The command line as a user meets it: real processes of the compiled program, their output and exit status.
+// The command line as a user sees it: real processes of the compiled program, their output and exit status.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-/** Of tests with whole networks: longer than all that a demo waits for. */
+/** Limit of tests with whole networks: longer than all waits of a demo. */
 const LIMIT_MS = 180_000;
 const directory = mkdtempSync(join(tmpdir(), 'millrace-cli-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -30,7 +30,7 @@ describe('help', () => {
     }
   });
 
-  it('answers wrong use with status 2 and a pointer to help', () => {
+  it('answers wrong usage with status 2 and a pointer to help', () => {
     const { status, err } = millrace('demo', '--no-such-option');
     expect(status).toBe(2);
     expect(err).toContain('--help');
@@ -58,7 +58,7 @@ describe('the demo refuses before it starts anything', () => {
     expect(err).not.toContain('starting');
   });
 
-  it('a line that no slot can carry, by its number', () => {
+  it('a line that no slot can carry, naming its number', () => {
     const file = join(directory, 'long.txt');
     writeFileSync(file, `short\n${'x'.repeat(300)}\n`);
     const { status, err } = millrace('demo', '--bits', '2048', '--input', file);
@@ -69,7 +69,7 @@ describe('the demo refuses before it starts anything', () => {
 });
 
 describe('a whole demo at 2048 bits', { timeout: LIMIT_MS }, () => {
-  it('mixes the lines of a file, wraps, and ends with one line of JSON', () => {
+  it('mixes the lines of a file, repeated to fill the rounds, and ends with one line of JSON', () => {
     const input = join(directory, 'in.txt');
     const lines = ['the first', '', 'a third one', 'und noch eine: äöü'];
     writeFileSync(input, `${lines.join('\n')}\n`);
@@ -91,7 +91,7 @@ describe('a whole demo at 2048 bits', { timeout: LIMIT_MS }, () => {
     expect([...written].sort()).toEqual([...expected].sort());
   });
 
-  it('mixes for as long as it is told, with teams of a larger pool that overlap', () => {
+  it('mixes for the given duration, with overlapping teams of a larger pool', () => {
     const options = ['--duration', '6s', '--batch', '20', '--nodes', '5', '--team-size', '3', '--teams', '3'];
     const { status, out, err } = millrace('demo', ...options, '--bits', '2048', '--json');
     expect(err).not.toContain('error');
@@ -111,7 +111,7 @@ describe('a whole demo at 2048 bits', { timeout: LIMIT_MS }, () => {
 describe('a demo that is disturbed', { timeout: LIMIT_MS }, () => {
   const options = ['--batch', '10', '--bits', '2048', '--output', join(directory, 'disturbed.txt')];
 
-  /** Starts a demo; `until` is called with what it has said so far, until it has done what it waits for. */
+  /** Starts a demo; calls `until` with its output so far, until that returns true. */
   async function disturbed(args: readonly string[], until: (said: string, demo: ChildProcess) => boolean) {
     const demo = spawn(process.execPath, [MAIN, 'demo', ...options, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     const said = { out: '', err: '' };
@@ -132,7 +132,7 @@ describe('a demo that is disturbed', { timeout: LIMIT_MS }, () => {
       .map((line) => line.trim().split(/\s+/))
       .filter(([, parent]) => Number(parent) === demo.pid);
 
-  it('goes on without a node that is killed, says so, and every message is told', async () => {
+  it('continues without a killed node, reports it, and reports the end of every message', async () => {
     const { out, err } = await disturbed(
       ['--nodes', '4', '--team-size', '3', '--rounds', '4', '--json'],
       (said, demo) => {
@@ -150,7 +150,7 @@ describe('a demo that is disturbed', { timeout: LIMIT_MS }, () => {
     expect(out).toContain(undelivered === 0 ? 'exactly once' : 'their senders were told');
   });
 
-  it('that stays up ends by Ctrl+C, in order and as it ended before, and leaves nothing behind', async () => {
+  it('that stays up ends in order at Ctrl+C, with the status of its rounds, and leaves nothing behind', async () => {
     let children: string[] = [];
     const { status, err } = await disturbed(['--nodes', '2', '--rounds', '1', '--keep'], (said, demo) => {
       if (!said.includes('/node-2\n')) return false;
@@ -168,7 +168,7 @@ describe('a demo that is disturbed', { timeout: LIMIT_MS }, () => {
 });
 
 describe('init and keys', () => {
-  it('write a configuration whose only gaps are the network, and never overwrite', () => {
+  it('write a configuration that lacks only the network, and never overwrite', () => {
     const dir = join(directory, 'node');
     expect(millrace('init', '--dir', dir).status).toBe(0);
     for (const file of ['node.toml', 'membership.toml', 'identity.key', 'certificate.pem', 'certificate.key']) {
@@ -184,7 +184,7 @@ describe('init and keys', () => {
     expect(shown.out + shown.err).not.toContain(seed);
   });
 
-  it('run names the key of a configuration that is wrong', () => {
+  it('run names the key of a wrong configuration', () => {
     const dir = join(directory, 'wrong');
     millrace('init', '--dir', dir);
     const config = join(dir, 'node.toml');

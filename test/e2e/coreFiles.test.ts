@@ -1,4 +1,4 @@
-// Processes that hold keys give their memory to nobody: no core file, no debugger and no /proc/PID/environ for other programs of the
+// Processes that hold keys protect their memory: no core file, no debugger and no /proc/PID/environ for other programs of the
 // same user. Real processes of the compiled command.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { describeWith, missingCommand } from '../support/requires.js';
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const LIMIT_MS = 60_000;
-/** Root reads everything by its capabilities: both sides go without them, as users do. */
+/** Root reads everything by its capabilities: both sides drop them, to act like ordinary users. */
 const LIKE_A_USER = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-all'] : [];
 const missing =
   process.platform !== 'linux'
@@ -35,7 +35,7 @@ afterEach(() => {
 });
 afterAll(() => nodes.close());
 
-/** Starts a process that other users' programs could read if it let them; resolves when it says `words`. */
+/** Starts a process that other programs of the user could read by default; resolves when it prints `words`. */
 async function start(words: string, ...args: readonly string[]): Promise<number> {
   const [program = process.execPath, ...rest] = [...LIKE_A_USER, process.execPath, ...args];
   const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -49,7 +49,7 @@ async function start(words: string, ...args: readonly string[]): Promise<number>
 const coreLimit = (pid: number) =>
   /^Max core file size\s+(\S+)\s+(\S+)/m.exec(readFileSync(`/proc/${pid}/limits`, 'utf8'))!.slice(1);
 
-/** Whether a program without privileges reads what Linux keeps for those who may also attach a debugger. */
+/** True if a program without privileges can read files that Linux restricts to those who may attach a debugger. */
 function isReadable(pid: number): boolean {
   const [program = 'cat', ...rest] = [...LIKE_A_USER, 'cat', `/proc/${pid}/environ`];
   return spawnSync(program, rest, { stdio: 'ignore' }).status === 0;
@@ -58,7 +58,7 @@ function isReadable(pid: number): boolean {
 const SAID = 'memory stays within this process';
 
 describeWith(missing, 'the memory of a process that holds keys', () => {
-  it('is open to programs of its user where nothing is done about it: the test sees it', {
+  it('is open to programs of its user without protection: the test detects that', {
     timeout: LIMIT_MS,
   }, async () => {
     const pid = await start('up', '-e', 'console.log("up"); setTimeout(() => {}, 1e6)');
@@ -66,7 +66,7 @@ describeWith(missing, 'the memory of a process that holds keys', () => {
   });
 
   it.each(['node', 'scheduler'])(
-    'of a %s gets into no core file, and no other program reads it',
+    'of a %s gets into no core file, and no other program can read it',
     { timeout: LIMIT_MS },
     async (kind) => {
       const [port, http] = await freePorts(2);
@@ -82,7 +82,7 @@ describeWith(missing, 'the memory of a process that holds keys', () => {
   );
 });
 
-it('where it is not known how to keep memory to oneself, the log says so and nothing fails', () => {
+it('on a platform without known protection, the log says so and nothing fails', () => {
   const lines: string[] = [];
   const log = createLog({ name: 'test', level: 'info', destination: { write: (line) => void lines.push(line) } });
   sayCoreFiles(log, forbidCoreFiles('darwin'));

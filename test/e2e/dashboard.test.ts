@@ -1,4 +1,4 @@
-// The live page: served whole, fed with what holds now and what comes, and nothing in it is about a sender or a message.
+// The live page: served as a whole, fed with the present state and its changes, and without any data about senders or messages.
 import { createServer, type Server } from 'node:http';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
@@ -39,7 +39,7 @@ const spans: readonly NodeSpan[] = [
   { node: NODE, round: 2 as RoundId, kind: 'realtime', fromMs: 8_000, toMs: undefined },
 ];
 const rows = [{ round: 2, state: 'REALTIME' }] as unknown as readonly RoundRow[];
-/** As the page gets it at ten seconds. */
+/** The timeline that the page gets at ten seconds. */
 const timeline = {
   [NODE]: [
     [3, 'p', 90, 70],
@@ -67,7 +67,7 @@ afterEach(async () => {
   await new Promise((resolve) => server.close(resolve));
 });
 
-/** The events of a stream, as they come. */
+/** The events of a stream, in order of arrival. */
 async function* events(abort: AbortSignal): AsyncGenerator<LiveView> {
   const response = await fetch(`${url}/events`, { signal: abort });
   expect(response.headers.get('content-type')).toBe('text/event-stream');
@@ -81,7 +81,7 @@ async function* events(abort: AbortSignal): AsyncGenerator<LiveView> {
   }
 }
 
-it('is one document that needs nothing from elsewhere, and may load nothing', async () => {
+it('is one self-contained document, and may load nothing', async () => {
   const response = await fetch(url);
   const text = await response.text();
   expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
@@ -90,7 +90,7 @@ it('is one document that needs nothing from elsewhere, and may load nothing', as
   expect((await fetch(`${url}/other`)).status).toBe(404);
 });
 
-it('is told at once what holds, and then what changes', async () => {
+it('gets the present state at once, and then its changes', async () => {
   const abort = new AbortController();
   const stream = events(abort.signal);
   expect((await stream.next()).value).toEqual({ ...view, timeline });
@@ -102,9 +102,9 @@ it('is told at once what holds, and then what changes', async () => {
   await stream.next().catch(() => {});
 });
 
-it('takes a bounded number of readers', async () => {
+it('accepts a limited number of readers', async () => {
   const abort = new AbortController();
-  // Kept: one that nobody holds any more is closed, and makes room.
+  // Kept: an unreferenced response is closed, and makes room.
   const responses: Response[] = [];
   for (let i = 0; i < 40; i++) responses.push(await fetch(`${url}/events`, { signal: abort.signal }));
   const codes = responses.map(({ status }) => status);
@@ -121,13 +121,13 @@ it('takes a bounded number of readers', async () => {
     .toBe(200);
 });
 
-it('gives the table of rounds with the clock that its times are of', async () => {
+it('gives the table of rounds with the clock of its times', async () => {
   const table = (await (await fetch(`${url}/rounds`)).json()) as RoundTable;
   expect(table).toMatchObject({ nowMs: 10_000, rounds: rows });
   expect(Math.abs(table.wallMs - Date.now())).toBeLessThan(60_000);
 });
 
-it('shows nodes, stages and counts, and has no room for anything else', async () => {
+it('shows nodes, stages and counts, and has no field for anything else', async () => {
   const abort = new AbortController();
   const shownNow = (await events(abort.signal).next()).value as LiveView;
   abort.abort();

@@ -1,4 +1,4 @@
-// A client that sends: its messages come out once each, whatever their rounds come to, and it is told what became of every one.
+// A sending client: its messages are output once each, for any result of their rounds, and it learns the outcome of every one.
 // Whole nodes over real connections; the test is the scheduler.
 
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -33,7 +33,7 @@ afterEach(async () => {
   await nodes.close();
 });
 
-/** A round of all nodes but those, that takes messages. */
+/** Opens a round of all nodes except those given, and waits until it accepts messages. */
 async function open(...without: number[]): Promise<RoundInfo> {
   const info = nodes.info(nodes.members.filter((_, i) => !without.includes(i)).map(({ node }) => node));
   nodes.feed.open(info);
@@ -60,7 +60,7 @@ async function outputsOf(info: RoundInfo): Promise<string[]> {
 
 const texts = (count: number) => Array.from({ length: count }, (_, i) => `message ${i}`);
 
-it('any node tells which rounds take messages', { timeout: LIMIT_MS }, async () => {
+it('any node reports the rounds that accept messages', { timeout: LIMIT_MS }, async () => {
   const info = await open(3);
   for (const { node } of nodes.members) {
     const told = async () => (await client.rounds(node)).map((round) => round.info.round);
@@ -70,7 +70,7 @@ it('any node tells which rounds take messages', { timeout: LIMIT_MS }, async () 
   for (const { node } of nodes.members) await expect.poll(async () => (await client.rounds(node)).length).toBe(0);
 });
 
-it('more messages than a round has slots go into the next one, each into one', { timeout: LIMIT_MS }, async () => {
+it('messages beyond the slots of a round go into the next one, each into one', { timeout: LIMIT_MS }, async () => {
   const first = await open();
   const sending = send(texts(6));
   await nodes.feed.reached(first.round, 'COMPLETED');
@@ -114,7 +114,7 @@ it('a message whose first node dies goes into another one', { timeout: LIMIT_MS 
   await expect(client.outputs(first.round, first.team[1]!)).rejects.toMatchObject({ code: 'ROUND_OVER' });
 });
 
-it('what no round can carry is refused by its code, and no search outlasts its signal', {
+it('a message that no round can carry is refused by its code, and no search outlasts its signal', {
   timeout: LIMIT_MS,
 }, async () => {
   const sender = client.createSender();

@@ -1,5 +1,5 @@
-// Real processes, real kill -9: a node that dies in the middle of a round ends that round with an error that names it, the
-// others live on, free of the round's secrets, and mix the next one without it.
+// Real processes, real kill -9: a node that dies in the middle of a round ends that round with an error that names it; the others
+// live on, without the round's secrets, and mix the next one without it.
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
@@ -12,7 +12,7 @@ import type { PhaseName } from '../../src/protocol/stages.js';
 import { FeedNetwork } from '../support/feedNetwork.js';
 
 const MINUTE_MS = 60_000;
-/** Long: processes that start, and one that is waited for in vain, on a busy machine. */
+/** Long enough for processes that start, and one that is awaited in vain, on a busy machine. */
 const LIMIT_MS = 3 * MINUTE_MS;
 const DEADLINES = {
   precomputeMs: MINUTE_MS,
@@ -25,7 +25,7 @@ const DEADLINES = {
 
 let network: FeedNetwork;
 let client: Client;
-/** Those to close: none where a network did not come up. */
+/** Clients to close; empty if a network did not come up. */
 const clients: Client[] = [];
 afterEach(async () => {
   for (const one of clients.splice(0)) one.close();
@@ -36,7 +36,7 @@ async function statusOf(node: NodeProcess): Promise<unknown> {
   return (await fetch(`http://${node.httpAddress}/status`)).json();
 }
 
-/** Four nodes at 2048 bits, of which one is killed when a phase starts anywhere. */
+/** Four nodes at 2048 bits, one of which is killed when a phase starts on any node. */
 async function networkWithKill(phase: PhaseName): Promise<{ victim(): NodeProcess }> {
   let victim: NodeProcess | undefined;
   const listener = {
@@ -61,7 +61,7 @@ async function networkWithKill(phase: PhaseName): Promise<{ victim(): NodeProces
   return { victim: () => victim! };
 }
 
-/** A whole round of this many messages; gives those that came out. @throws MixError where it fails */
+/** Mixes a whole round of this many messages; returns the outputs. @throws MixError if it fails */
 async function mix(round: number, count: number): Promise<string[]> {
   const { feed } = network;
   const shape = { group: 'MODP-2048', slots: count, chunkSlots: Math.min(64, count), deadlines: DEADLINES } as const;
@@ -92,11 +92,11 @@ describe('kill -9 of one node', { timeout: LIMIT_MS }, () => {
     );
     expect(error?.values).toMatchObject({ code: 'PEER_LOST', culprit: victim().id });
     for (const node of network.nodes.filter((other) => other !== victim())) {
-      // The first one to say so may be a moment ahead of the others.
+      // The first node to report it may be a moment ahead of the others.
       const ended = { rounds: [{ round: 1, stage: 'FAILED' }], roundSecretBytes: 0 };
       await expect.poll(() => statusOf(node), { timeout: 20_000 }).toMatchObject(ended);
     }
-    // The three that are left mix a round.
+    // The three remaining nodes mix a round.
     network.nodes.splice(network.nodes.indexOf(victim()), 1);
     expect((await mix(2, 8)).sort()).toEqual(texts(8).sort());
   });

@@ -1,5 +1,5 @@
-// Whole nodes from their configuration files, in one process: they outlast a scheduler that is away, also while they start, and
-// change certificates and membership while rounds go on.
+// Whole nodes from their configuration files, in one process: they survive the absence of a scheduler, also during their start,
+// and change certificates and membership while rounds go on.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -16,7 +16,7 @@ beforeEach(() => {
 afterEach(() => nodes.close());
 
 describe('a scheduler that is away', () => {
-  it('while nodes start keeps none from starting: they say what is missing, and join when it comes', {
+  it('while nodes start keeps none from starting: they report what is missing, and join when it comes', {
     timeout: LIMIT_MS,
   }, async () => {
     await nodes.create(2);
@@ -52,7 +52,7 @@ describe('a scheduler that is away', () => {
 });
 
 describe('a round for which a node has no memory', () => {
-  it('ends at once, by that node’s own word, and the bound is shown', { timeout: LIMIT_MS }, async () => {
+  it('ends at once, as that node’s own failure, and reports the limit', { timeout: LIMIT_MS }, async () => {
     await nodes.create(2);
     const file = join(nodes.at(1), 'node.toml');
     writeFileSync(file, readFileSync(file, 'utf8').replace('# memory_mib = 4096', 'memory_mib = 16'));
@@ -86,7 +86,7 @@ describe('while rounds go on', () => {
     const held = await nodes.standby();
     const [changing, ...others] = nodes.members;
     const next = await createCertificate(changing!.node, 2);
-    // Everybody lists both, then its owner changes over, then the old one goes.
+    // All list both, then the owner changes over, then the old one is removed.
     nodes.members = [{ ...changing!, nextCertificate: next.certificate }, ...others];
     nodes.writeMembership();
     reloadAll();
@@ -104,7 +104,7 @@ describe('while rounds go on', () => {
     await nodes.feed.reached(held.round, 'QUEUED');
   });
 
-  it('a member that is taken off the list fails its rounds by name, and only those', {
+  it('a member removed from the list fails its rounds, naming it, and only those', {
     timeout: LIMIT_MS,
   }, async () => {
     const [first, second, leaving] = nodes.members;
@@ -120,11 +120,11 @@ describe('while rounds go on', () => {
     expect(await failed).toMatchObject({ code: 'PEER_UNKNOWN', culprit: leaving!.node });
     nodes.feed.assign(staying.round);
     await nodes.feed.reached(staying.round, 'QUEUED');
-    // Rounds of the new generation are of the two that are left.
+    // Rounds of the new generation have the two remaining members.
     await nodes.standby();
   });
 
-  it('files that cannot be used change nothing', { timeout: LIMIT_MS }, async () => {
+  it('unusable files change nothing', { timeout: LIMIT_MS }, async () => {
     const file = join(nodes.directory, 'membership.toml');
     const good = readFileSync(file, 'utf8');
     const unpinned = await createCertificate('x', 2);

@@ -1,4 +1,4 @@
-// README's programs, word for word, as processes of their own: what a newcomer pastes runs to its end and says what it promises.
+// README's programs, word for word, as processes of their own: each runs to its end and prints what the README promises.
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ afterAll(() => {
   for (const directory of directories) rmSync(directory, { recursive: true, force: true });
 });
 
-/** The program of README that has these words in it. */
+/** The program of README that contains these words. */
 function programWith(words: string): string {
   const programs = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)];
   const found = programs.map(([, text]) => text!).filter((text) => text.includes(words));
@@ -24,7 +24,7 @@ function programWith(words: string): string {
   return found[0]!;
 }
 
-/** Runs a program that imports `millrace`; what it printed and how it ended. */
+/** Runs a program that imports `millrace`; returns its output and exit status. */
 async function run(program: string, cwd?: string): Promise<{ status: number | null; out: string; err: string }> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-readme-'));
   directories.push(directory);
@@ -45,11 +45,11 @@ async function run(program: string, cwd?: string): Promise<{ status: number | nu
 }
 
 describe("README's programs", () => {
-  it('compute: the engine is awaited, the product comes, the process ends', { timeout: LIMIT_MS }, async () => {
+  it('compute: the engine is awaited, the product is printed, the process ends', { timeout: LIMIT_MS }, async () => {
     expect(await run(programWith('openEngine'))).toEqual({ status: 0, out: '3 ∘ 3 = 9\n', err: '' });
   });
 
-  it('send: a message is carried to its end by a process that does nothing else', { timeout: LIMIT_MS }, async () => {
+  it('send: a message is delivered by a process that does nothing else', { timeout: LIMIT_MS }, async () => {
     const slots = SAFE_FLOORS.slots;
     const network = new DemoNetwork({
       nodes: SAFE_FLOORS.team,

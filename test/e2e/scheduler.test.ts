@@ -1,5 +1,5 @@
-// The scheduler as a process would run it, over real connections, with whole nodes: it opens, assigns and ends rounds by itself, takes
-// messages out of them, is killed and started again without repeating or losing one, and lets nobody in without a code.
+// The scheduler as a process would run it, over real connections, with whole nodes: it opens, assigns and ends rounds by itself,
+// delivers their messages, is killed and restarted without repeating or losing one, and admits nobody without a code.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,7 +30,7 @@ beforeEach(async () => {
   mkdirSync(directory);
   const files = keyFilesIn(directory);
   const key = await createKeyFiles(files, 2);
-  // The nodes follow this one.
+  // The nodes follow this scheduler.
   writeFileSync(join(nodes.directory, 'scheduler.pem'), readFileSync(files.certificateFile));
   configFile = join(directory, 'scheduler.toml');
   writeFileSync(configFile, schedulerConfigFile());
@@ -62,7 +62,7 @@ function config(...more: string[]) {
   ]);
 }
 
-/** Sends a batch as a sender would; gives the round that mixed it. */
+/** Sends a batch like a sender; returns the round that mixed it. */
 async function mix(client: Client, label: string): Promise<RoundId> {
   const sender = client.createSender();
   const texts = Array.from({ length: SLOTS }, (_, i) => `${label} ${i}`);
@@ -71,7 +71,7 @@ async function mix(client: Client, label: string): Promise<RoundId> {
   if (first?.state !== 'mixed') throw new Error(`not mixed: ${JSON.stringify(outcomes)}`);
   expect(outcomes).toEqual(texts.map(() => first));
   const row = running!.scheduler.rounds().find(({ round }) => round === first.round);
-  // A node may have the last signature a moment later than the one that the client asked.
+  // A node may receive the last signature a moment later than the one that the client asked.
   const outputs = () => client.outputs(first.round, row!.team[1]!);
   await expect
     .poll(() =>
@@ -94,14 +94,14 @@ const clientOf = () =>
     floors: NO_FLOORS,
   });
 
-it('rounds come one after another by themselves, each ready before it is wanted, over a restart of the scheduler', {
+it('rounds follow one another by themselves, each ready before it is wanted, also across a restart of the scheduler', {
   timeout: LIMIT_MS,
 }, async () => {
   running = await startScheduler(config(), silentLog);
   for (const node of [0, 1, 2, 3]) await nodes.start(node);
   const client = clientOf();
   const rounds = [await mix(client, 'first'), await mix(client, 'second')];
-  // It goes without a word, as if it were killed: rounds in STANDBY are still good when it is back.
+  // It stops silently, as if it were killed: rounds in STANDBY are still valid when it is back.
   const stocked = running.scheduler.view().stock + running.scheduler.view().precomputing;
   expect(stocked).toBeGreaterThan(0);
   const published = running.scheduler.feed.published.length;
@@ -122,7 +122,7 @@ it('rounds come one after another by themselves, each ready before it is wanted,
   client.close();
 });
 
-it('with codes, a node is in the pool when it has brought one, and a code is good once', {
+it('with codes, a node is in the pool once it has presented one, and a code works once', {
   timeout: LIMIT_MS,
 }, async () => {
   const withCodes = config('registration="codes"');
@@ -154,7 +154,7 @@ it('with codes, a node is in the pool when it has brought one, and a code is goo
   client.close();
 });
 
-it('goes by other parameters when it is told, and by its old ones where the new ones are wrong', {
+it('uses other parameters after a reload, and keeps its old ones if the new ones are wrong', {
   timeout: LIMIT_MS,
 }, async () => {
   running = await startScheduler(config(), silentLog);
@@ -163,7 +163,7 @@ it('goes by other parameters when it is told, and by its old ones where the new 
   await mix(client, 'before');
   expect(() => config('rounds.team_size=1')).toThrow(MixError);
   await running.reload(config('rounds.team_size=4', 'pool.stock_min=3'));
-  // What was decided before is published.
+  // Earlier decisions are published.
   await running.scheduler.feed.settled();
   const known = running.scheduler.feed.published.length;
   await mix(client, 'after');

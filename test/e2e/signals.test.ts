@@ -35,7 +35,7 @@ interface Started {
   readonly child: ChildProcess;
   readonly said: () => string;
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
-  /** Resolves when it has said this. */
+  /** Resolves when the process has printed this. */
   says(words: string): Promise<void>;
 }
 
@@ -70,10 +70,10 @@ async function scheduler(command: readonly string[] = []): Promise<Started> {
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** How long Node.js itself takes before it runs a program's first line; nobody else can answer for that. */
+/** Time that Node.js itself takes before it runs a program's first line, during which no program can handle signals. */
 const BOOT_MS = 60;
 
-/** When the program's first line has run: its handlers are what `/proc` shows as caught. */
+/** Waits until the program's first line has run: `/proc` shows its handlers as caught signals. */
 async function hasHandlers(pid: number): Promise<void> {
   await expect
     .poll(
@@ -90,12 +90,12 @@ async function hasHandlers(pid: number): Promise<void> {
     .toBe(1);
 }
 
-it('SIGHUP in the first moment does not kill, and is not forgotten: what was read is read again', {
+it('SIGHUP in the first moment does not kill, and is not lost: files are read again', {
   timeout: LIMIT_MS,
 }, async () => {
   const { child, says } = await scheduler();
   await hasHandlers(child.pid!);
-  // Before the program is loaded, with the native code that comes with it.
+  // Before the program is loaded, with its native code.
   expect(readFileSync(`/proc/${child.pid}/maps`, 'utf8')).not.toMatch(/\.node$/m);
   child.kill('SIGHUP');
   await says('scheduler is up');

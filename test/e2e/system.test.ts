@@ -1,5 +1,5 @@
-// A network whose machines let it down: disks that are full for a while, logs included, and a clock that is hours back. Real processes,
-// a real file system of a few MiB, and Debian's faketime.
+// A network on failing machines: disks that are full for a while, logs included, and a clock that is two hours back. Real
+// processes, a real file system of a few MiB, and Debian's faketime.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -52,7 +52,7 @@ function aNetwork(nodes: number): DemoNetwork {
   });
 }
 
-/** Sends a batch; how each of its messages ended. */
+/** Sends a batch; returns the outcome of each message. */
 async function mix(word: string): Promise<string[]> {
   const { membership } = network.nodes;
   const { roundAuthority, name } = network;
@@ -79,7 +79,7 @@ const mixed = Array(BATCH).fill('mixed');
 const noMount = process.getuid?.() === 0 ? missingCommand('mount', ['--version']) : 'not root: nothing can be mounted';
 
 describeWith(noMount, 'a disk that is full, under stores and logs alike', () => {
-  it('stops no process: everybody says so, and goes on when there is room', { timeout: LIMIT_MS }, async () => {
+  it('stops no process: all report it, and continue when there is room', { timeout: LIMIT_MS }, async () => {
     network = aNetwork(TEAM);
     const { directory } = network.nodes;
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m,mode=700', 'tmpfs', directory]);
@@ -95,10 +95,10 @@ describeWith(noMount, 'a disk that is full, under stores and logs alike', () => 
     const filling = setInterval(fill, 200);
     closers.push(() => clearInterval(filling));
     fill();
-    // Nodes and scheduler say it themselves, whether a round comes or not.
+    // Nodes and scheduler report it by themselves, with or without a round.
     const full = { status: 503, reasons: expect.stringMatching(/store: .*/) };
     for (const address of everybody()) await expect.poll(() => readiness(address), POLL).toEqual(full);
-    // A line at each signal, until the log's last block is full, too.
+    // A line at each signal, until the log's last block is full as well.
     const [first] = network.nodes.nodes;
     const dropped = async () => {
       first!.process.kill('SIGHUP');
@@ -116,7 +116,7 @@ describeWith(noMount, 'a disk that is full, under stores and logs alike', () => 
 });
 
 describeWith(faketime ? undefined : 'no libfaketime (Debian: faketime)', 'a clock that is two hours back', () => {
-  it('is said by that node and to its peers, tells nobody to renew, and stops no network', {
+  it('is reported by that node and to its peers, asks nobody to renew, and stops no network', {
     timeout: LIMIT_MS,
   }, async () => {
     network = aNetwork(TEAM + 1);
@@ -134,12 +134,12 @@ describeWith(faketime ? undefined : 'no libfaketime (Debian: faketime)', 'a cloc
       for (const name of Object.keys(wrong)) delete process.env[name];
     }
     const reasons = expect.stringMatching(/clock: it says .*, before the time of the certificates of 3 of 3 members/);
-    // It listens a moment after it was started.
+    // It listens a moment after its start.
     await expect
       .poll(() => readiness(victim.httpAddress).catch(() => undefined), POLL)
       .toEqual({ status: 503, reasons });
     await expect.poll(() => logOf(TEAM), POLL).toMatch(/something is wrong with this machine/);
-    // A peer that dials it is refused, and reads both clocks; nobody's certificate is to be renewed.
+    // A peer that dials it is refused, and gets both clocks; no certificate needs renewal.
     await expect
       .poll(() => [0, 1, 2].map(logOf).join(''), POLL)
       .toMatch(/CERTIFICATE_NOT_YET_VALID.*clockSays=.*ownClockSays/);

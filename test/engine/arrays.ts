@@ -1,5 +1,5 @@
-// The tests that both engines on array libraries (gpujs, tfjs) have: the compliance suite, 1,000 random powers, extremes, aborts.
-// They are slow engines, so `npm test` runs them in small groups; `npm run engines` (MILLRACE_ENGINES=full) runs all of it in all
+// The tests of the two engines on array libraries (gpujs, tfjs): the compliance suite, 1,000 random powers, extremes, aborts.
+// They are slow engines, so `npm test` runs them in small groups; `npm run engines` (MILLRACE_ENGINES=full) runs all tests in all
 // groups.
 import { describe, expect, it } from 'vitest';
 import { randomBytes } from '../../src/base/rng.js';
@@ -28,7 +28,7 @@ async function thousandPowers(name: string, engine: Engine, exponentBytes: numbe
   expect(toBigints(group, await engine.pow(bases, exponents, { exponentBytes }))).toEqual(truth);
 }
 
-/** Every operation at its full size in short: extremes, powers of one byte, a table, a fold, an inverse. */
+/** Every operation at its full size, in short: extremes, powers of one byte, a table, a fold, an inverse. */
 async function shortWork(engine: Engine): Promise<void> {
   const { group } = engine;
   const values = [1n, 2n, group.q - 1n, group.q];
@@ -56,7 +56,7 @@ async function shortWork(engine: Engine): Promise<void> {
   operand.release();
 }
 
-/** `most`: sizes of the short form. */
+/** `most`: limit of the sizes in the short form. */
 export function arrayEngineTests(name: string, open: OpenForTest, most = 20): void {
   if (FULL) engineCompliance(name, open, ['TEST-64', 'TEST-512', ...LARGE, 'MODP-3072'], 100);
   else engineCompliance(name, open, ['TEST-64', 'TEST-512'], most);
@@ -84,7 +84,7 @@ export function arrayEngineTests(name: string, open: OpenForTest, most = 20): vo
       LONG_MS,
     );
 
-    it('ends in the middle of a power when it is aborted', () =>
+    it('stops in the middle of a power when it is aborted', () =>
       withEngine(namedGroup('TEST-512'), async (engine) => {
         const abort = new AbortController();
         const bases = randomElements(new SeededRng('abort'), engine.group, 50);

@@ -1,5 +1,5 @@
-// The cuda engine on a real card: the compliance suite at every width that there are kernels for. Skipped where there is no card,
-// with the reason; `npm run gpu` runs it. The engine on host lanes is tested by cuda.test.ts everywhere.
+// The cuda engine on a real card: the compliance suite at every width with kernels. Skipped without a card, with the reason;
+// `npm run gpu` runs it. cuda.test.ts tests the engine on host lanes everywhere.
 import { expect, it } from 'vitest';
 import { CUDA_LIBRARY, probeCards } from '../../src/engine/cuda/library.js';
 import { cudaEngine } from '../../src/engine/open.js';
@@ -7,7 +7,7 @@ import { namedGroup } from '../../src/math/group.js';
 import { engineCompliance } from '../engine.compliance.js';
 import { describeWith } from '../support/requires.js';
 
-/** Another library, and some of the widths: `npm run gpu -- --library FILE --widths 2048`. */
+/** Another library, and a subset of the widths: `npm run gpu -- --library FILE --widths 2048`. */
 const library = process.env.MILLRACE_GPU_LIBRARY ?? CUDA_LIBRARY;
 const widths = (process.env.MILLRACE_GPU_WIDTHS ?? '2048,3072,4096').split(',');
 
@@ -21,7 +21,7 @@ describeWith(
     const sick: string[] = [];
     const settings = {
       ...{ threads: 2, queueLimit: 64, library, crossover: { products: 1, powers: 1 } },
-      // Nothing is computed again on the CPU, and a card that gives up is not replaced unseen: what passes here, the card computed.
+      // Nothing is recomputed on the CPU, and a card that fails is not replaced silently: passing results come from the card.
       checkRate: 0,
       onSick: (device: string, why: string) => void sick.push(`${device}: ${why}`),
     };
@@ -31,7 +31,7 @@ describeWith(
       widths.map((bits) => `MODP-${bits}`),
     );
 
-    it('was in service to the end', () => expect(sick).toEqual([]));
+    it('kept every card in service to the end', () => expect(sick).toEqual([]));
   },
   true,
 );

@@ -1,6 +1,6 @@
 // The cuda engine on the CUDA library's host lanes: the library, the calls and the engine are those that run on a card, only the
-// lanes are vectors of the CPU. The compliance suite; what is kept and freed; a card that fails, lies or is lost in the middle of
-// work; and which work goes where.
+// lanes are vectors of the CPU. The compliance suite; lifetime of resident operands and tables; a card that fails, gives wrong
+// results or is lost in the middle of work; and the choice between card and CPU.
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,7 +37,7 @@ const BUILD_MS = 300_000;
 
 const group = namedGroup('MODP-2048');
 const settings = { threads: 2, queueLimit: 64 };
-/** Everything goes to the cards. */
+/** All work goes to the cards. */
 const always = { products: 1, powers: 1 };
 const rng = new SeededRng('cuda');
 
@@ -62,7 +62,7 @@ describeWith(missing, 'cards behind the cuda engine', () => {
   let count: (what: string) => number;
 
   let directory = '';
-  /** A copy of the library for each test: a lost card stays lost for as long as its library is loaded. */
+  /** A copy of the library for each test: a lost card stays lost while its library is loaded. */
   let own = '';
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), 'millrace-cuda-'));
@@ -94,7 +94,7 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     operations.mul.reference(group, { a: toBigints(group, a), b: toBigints(group, b) });
   const product = async (engine: Engine, a: Uint8Array, b: Uint8Array) => toBigints(group, await engine.mul(a, b));
 
-  it('names its cards, and what computes beside them', async () => {
+  it('names its cards, and the CPU engine beside them', async () => {
     const engine = await open();
     const { devices } = bindLibrary(own, 'gone');
     expect(devices.length).toBeGreaterThan(1);
@@ -102,7 +102,7 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     expect(probeCards(group, own)).toEqual({ devices, reason: '' });
   });
 
-  it('keeps operands and tables while their handles live, and frees and wipes them then', async () => {
+  it('keeps operands and tables while their handles live, then wipes and frees them', async () => {
     const engine = await open();
     const [a, b] = operands(5);
     const keep = async () => ({
@@ -112,10 +112,10 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     const release = async ({ operand, base }: Awaited<ReturnType<typeof keep>>) => {
       operand.release();
       base.release();
-      // What frees them stands in the queues of the cards; work of both comes after it.
+      // The requests that free them are in the queues of the cards; these products run after them.
       await Promise.all(Array.from({ length: 8 }, () => engine.mul(a, b)));
     };
-    // Once before, so that what stays between calls is there.
+    // Once before, so that memory that stays between calls is allocated.
     await release(await keep());
     const before = { bytes: count('liveBytes'), unwiped: count('unwiped') };
     const kept = await keep();
@@ -130,7 +130,7 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     expect(count('unwiped')).toBe(before.unwiped);
   });
 
-  it.each(['launch', 'lost'])('computes on the CPU what a card fails at (%s), and says so', async (kind) => {
+  it.each(['launch', 'lost'])('computes on the CPU if a card fails (%s), and reports it', async (kind) => {
     const engine = await open();
     const [a, b] = operands(3);
     expect(fault(kind, 0)).toBe(0);
@@ -138,13 +138,13 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     expect(sick).toHaveLength(1);
     const said = lines.filter(({ level }) => level >= 40);
     expect(said.some(({ device }) => device === sick[0])).toBe(true);
-    // The other card goes on, and so does all that the failed one kept.
+    // The other card goes on, and so do all operands of the failed one.
     const operand = await engine.prepare(b);
     expect(toBigints(group, await engine.mul(a, operand))).toEqual(truth(a, b));
     expect(sick).toHaveLength(1);
   });
 
-  it('keeps a card in service that is only full', async () => {
+  it('keeps a card in service that is only out of memory', async () => {
     const engine = await open();
     const [a, b] = operands(3);
     const memory = koffi.load(own).func('void millrace_host_memory(size_t)') as (bytes: number) => void;
@@ -159,7 +159,7 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     expect(count('launches')).toBeGreaterThan(launches);
   });
 
-  it('loses nothing that a card kept when it fails', async () => {
+  it('loses no resident operand of a card that fails', async () => {
     const engine = await open();
     const [a, b] = operands(3);
     const operand = await engine.prepare(b);
@@ -169,7 +169,7 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     expect(toBigints(group, await engine.mul(a, operand))).toEqual(truth(a, b));
   });
 
-  it('takes a card out of service whose result is wrong, and gives the right one', async () => {
+  it('takes a card with a wrong result out of service, and returns the right result', async () => {
     const engine = await open({ checkRate: 1 });
     const a = toBatch(group, [toBigints(group, randomElements(rng, group, 1))[0]!]);
     const b = randomElements(rng, group, 1);
@@ -179,7 +179,7 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     expect(lines).toContainEqual(expect.objectContaining({ level: 50, msg: expect.stringContaining('wrong result') }));
   });
 
-  it('checks every card at the start, and does without one that is wrong', async () => {
+  it('checks every card at the start, and leaves out one with wrong results', async () => {
     fault('flip', 0);
     const engine = await open();
     expect(sick).toHaveLength(1);
@@ -192,7 +192,7 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     expect(count('launches')).toBeGreaterThan(launches);
   });
 
-  it('goes on without any card', async () => {
+  it('continues without any card', async () => {
     const engine = await open();
     const [a, b] = operands(3);
     for (let i = 0; i < 2; i++) {
@@ -203,7 +203,7 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     const launches = count('launches');
     expect(await product(engine, a, b)).toEqual(truth(a, b));
     expect(count('launches')).toBe(launches);
-    // An operator sees both, and why.
+    // The degraded state names both, with the reasons.
     expect(degradedBy(engine)).toHaveLength(2);
     for (const device of sick) expect(degradedBy(engine).join('; ')).toContain(`${device} is out of service: `);
   });
@@ -225,7 +225,7 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     expect(await launchesOf(() => engine.pow(a, exponents, e8))).toBeGreaterThan(0);
   });
 
-  it('keeps one table of a base, however many calls ask for it at once', async () => {
+  it('keeps one table of a base, for any number of concurrent calls', async () => {
     const engine = await open();
     const base = await engine.fixedBase(randomElements(rng, group, 1));
     const exponents = randomExponents(rng, 3, 8);
@@ -241,7 +241,7 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     expect(count('liveBytes')).toBe(0);
   });
 
-  it('is timed on a card that works, and cannot be had where none does', async () => {
+  it('measures its crossover on a working card, and is unavailable without one', async () => {
     fault('lost', 0);
     const engine = await open({ crossover: undefined });
     const [a, b] = operands(3);
@@ -249,11 +249,11 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     expect(sick).toHaveLength(1);
     expect(lines.some(({ msg }) => msg.startsWith('elements from which on'))).toBe(true);
     fault('lost', 0);
-    // The other one is lost, too, while it is timed.
+    // The other card is lost as well during the measurement.
     await expect(open({ crossover: undefined })).rejects.toMatchObject({ code: 'ENGINE_UNAVAILABLE' });
   });
 
-  it('keeps nothing of an operand whose preparation was aborted', async () => {
+  it('keeps nothing of an operand after its preparation was aborted', async () => {
     const engine = await open({ crossover: { products: 1, powers: Infinity } });
     const [a, b] = operands(5);
     const settle = () => Promise.all(Array.from({ length: 8 }, () => engine.mul(a, b)));
@@ -266,7 +266,7 @@ describeWith(missing, 'cards behind the cuda engine', () => {
         (operand) => operand.release(),
         () => {},
       );
-      // At another moment each time: before, while and after the card is at it.
+      // At a different moment each time: before, during and after the card's work.
       for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
       abort.abort();
       await work;
@@ -294,7 +294,7 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     expect(sick).toEqual([]);
   });
 
-  it('does not blame a card for what its caller wants', async () => {
+  it('does not blame a card for its caller’s abort', async () => {
     const engine = await open();
     const [a, b] = operands(3);
     const abort = new AbortController();
@@ -304,7 +304,7 @@ describeWith(missing, 'cards behind the cuda engine', () => {
     expect(sick).toEqual([]);
   });
 
-  it('is chosen first, with a line that names it', async () => {
+  it('is chosen first, with a log line that names it', async () => {
     const destination = { write: (line: string) => void lines.push(JSON.parse(line)) };
     const log = createLog({ name: 'test', level: 'info', format: 'json', destination });
     const probe = { name: 'cuda', available: true, reason: '', path: 'a card' } as const;
@@ -316,8 +316,8 @@ describeWith(missing, 'cards behind the cuda engine', () => {
   });
 });
 
-describe('where a card is faster', () => {
-  it('is where the lines of two measurements cross', () => {
+describe('the crossover from CPU to card', () => {
+  it('is the intersection of two measured lines', () => {
     // Card: 1 ms and 1 µs each; CPU: nothing and 11 µs each.
     expect(findCrossing([100, 1100], [1.1, 2.1], [1.1, 12.1])).toBe(100);
     expect(findCrossing([100, 1100], [1.1, 12.1], [1.1, 2.1])).toBe(Infinity);
@@ -325,7 +325,7 @@ describe('where a card is faster', () => {
     expect(findCrossing([10, 20], [0.1, 0.2], [1, 2])).toBe(1);
   });
 
-  it('is measured by the clock, the fastest of several times', async () => {
+  it('is measured by the clock, as the fastest of several runs', async () => {
     const clock = new VirtualClock();
     let calls = 0;
     const wait = (ms: number) =>
@@ -343,7 +343,7 @@ describe('where a card is faster', () => {
 });
 
 describe('a machine without a card', () => {
-  it('says whether the library or the card is missing', () => {
+  it('reports if the library or the card is missing', () => {
     const none = probeCards(group, '/nowhere/libmillrace_cuda.so');
     expect(none).toMatchObject({ devices: [], built: false, reason: expect.stringContaining('npm run build:cuda') });
   });

@@ -1,4 +1,4 @@
-// A worker for the pool's tests: does what the `kernel` field of a job says, where a real one would compute.
+// A worker for the pool's tests: acts on the `kernel` field of a job instead of computing.
 export default function handle(job) {
   if (job.kind === 'dispose') {
     Atomics.add(job.arrived, 0, 1);

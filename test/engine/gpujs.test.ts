@@ -1,4 +1,5 @@
-// The gpujs engine in gpu.js's cpu mode, which every machine has; and that no sum of its kernels leaves what float32 holds.
+// The gpujs engine in gpu.js's cpu mode, which runs on every machine; and the proof that no sum of its kernels exceeds the exact
+// range of float32.
 import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
 import { openGpujs } from '../../src/engine/arrays/gpujs.js';
@@ -7,14 +8,14 @@ import { composedEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
 import { arrayEngineTests } from './arrays.js';
 
-/** Integers up to here are exact in float32. */
+/** Integers up to this are exact in float32. */
 const EXACT = 2 ** 24;
 const { GPU } = createRequire(import.meta.url)('gpu.js') as { GPU: new (settings: { mode: 'cpu' }) => Gpu };
 
 arrayEngineTests('gpujs', async (group) => composedEngine('gpujs', await openGpujs(group)));
 
 describe('the kernels of gpujs', () => {
-  it.each([SEGMENT_MAX, 257, 385, 513])('sum %i limbs, all as large as a limb can be, exactly', async (limbs) => {
+  it.each([SEGMENT_MAX, 257, 385, 513])('sum %i limbs of the maximal value exactly', async (limbs) => {
     const gpu = new GPU({ mode: 'cpu' });
     const kernels = new GpujsKernels(gpu, limbs, false);
     const row = [new Float32Array(limbs).fill(LIMB_MAX)];
@@ -33,16 +34,16 @@ describe('the kernels of gpujs', () => {
     gpu.destroy();
   });
 
-  it('could sum no longer segment', () => {
+  it('have the longest segment that is exact', () => {
     expect(SEGMENT_MAX * LIMB_MAX ** 2).toBe(16_776_446);
     expect((SEGMENT_MAX + 1) * LIMB_MAX ** 2).toBeGreaterThan(EXACT);
   });
 
-  it('keep limbs below their bound where all are as large as they can be', async () => {
+  it('keep limbs below their bound if all inputs are maximal', async () => {
     const field = await openGpujs(namedGroup('MODP-4096'));
     const { kernels } = field;
     const full = [new Float32Array(kernels.limbs).fill(LIMB_MAX)];
-    // Above what a number may be: its value means nothing, its limbs are what is looked at.
+    // Larger than a number may be: the value is meaningless, the test checks its limbs.
     const rows = asRows(await kernels.montgomery(full, full, 1, full, full));
     expect(Math.max(...rows[0]!)).toBeLessThanOrEqual(LIMB_MAX);
     expect(Math.min(...rows[0]!)).toBeGreaterThanOrEqual(0);

@@ -1,4 +1,4 @@
-// The compliance suite on every engine and every path of it that this machine can run.
+// The compliance suite on every engine and every path that this machine can run.
 import { native } from '../../src/engine/kernels/native/library.js';
 import { openssl } from '../../src/engine/kernels/openssl/library.js';
 import { pooledEngine, referenceEngine } from '../../src/engine/open.js';
@@ -17,7 +17,7 @@ let binding: ReturnType<typeof openssl> | undefined;
 try {
   binding = openssl();
 } catch {
-  // This Node.js does not export OpenSSL: the path above is the one it has.
+  // This Node.js does not export OpenSSL: the Diffie-Hellman path above is the only one.
 }
 
 const hidden = 'this Node.js does not export OpenSSL';
@@ -27,7 +27,7 @@ describeWith(binding ? undefined : hidden, 'OpenSSL through koffi', () => {
   );
 });
 
-/** A build of Node.js that hides it has the path above. */
+/** A build of Node.js that hides OpenSSL has the path above. */
 const OPTIONAL = true;
 describeWith(
   binding?.words ? undefined : 'this Node.js does not export products of words',
@@ -40,11 +40,11 @@ let paths: readonly string[] = [];
 try {
   ({ devices: paths } = native());
 } catch {
-  // No compiler built the native library here.
+  // The native library is not built here, for lack of a compiler.
 }
 
 const notBuilt = paths.length > 0 ? undefined : 'the native library is not built';
-// A machine cannot be made to have it.
+// A CPU feature that cannot be installed.
 const cpuLacks = paths.includes('ifma') ? undefined : 'no AVX-512 IFMA';
 describeWith(
   notBuilt ?? cpuLacks,

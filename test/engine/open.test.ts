@@ -1,4 +1,4 @@
-// Which engine is handed out, what is said about it, and that a wrong one never is.
+// The choice of an engine, its log lines, and the refusal of a wrong one.
 import { describe, expect, it } from 'vitest';
 import { createLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
@@ -19,7 +19,7 @@ import { SeededRng } from '../support/seededRng.js';
 
 const group = namedGroup('TEST-64');
 
-/** A log whose lines can be read, and metrics. */
+/** A log with readable lines, and metrics. */
 function observed() {
   const lines: { level: number; msg: string; engine: string }[] = [];
   const destination = { write: (line: string) => void lines.push(JSON.parse(line)) };
@@ -30,7 +30,7 @@ function observed() {
 const WARN = 40;
 const INFO = 30;
 
-/** The reference engine, with one operation that gives a wrong last element. */
+/** The reference engine, with one operation that returns a wrong last element. */
 function wrong(operation: OperationName): Engine {
   return new Proxy(referenceEngine(group), {
     get(target, key) {
@@ -52,7 +52,7 @@ function candidate(name: EngineName, create: () => Engine, reason = '', availabl
 const reference = () => candidate('reference', () => referenceEngine(group));
 
 describe('the self-check', () => {
-  it.each(OPERATIONS)('finds a wrong %s', async (operation) => {
+  it.each(OPERATIONS)('detects a wrong %s', async (operation) => {
     const check = selfCheck(wrong(operation), new SeededRng('check'));
     await expect(check).rejects.toMatchObject({ code: 'ENGINE_SELFCHECK', values: { operation } });
   });
@@ -63,7 +63,7 @@ describe('the self-check', () => {
 });
 
 describe('opening an engine', () => {
-  it('says in one line which engine it is and why, and exports it', async () => {
+  it('logs in one line the engine and the reason for it, and exports both as a metric', async () => {
     const { lines, log, metrics } = observed();
     const engine = await openEngine({ engine: 'reference', group: 'TEST-64', log, metrics });
     expect(lines).toEqual([
@@ -82,7 +82,7 @@ describe('opening an engine', () => {
     expect(await metrics.render()).not.toContain('engine_info{');
   });
 
-  it('lets the event loop turn between two operations, also where they are computed on the main thread', async () => {
+  it('lets the event loop turn between two operations, also if they are computed on the main thread', async () => {
     const engine = await openEngine({ engine: 'reference', group });
     const a = engine.allocate(3).fill(1);
     let turns = 0;
@@ -102,7 +102,7 @@ describe('opening an engine', () => {
     await expect(aborted).rejects.toMatchObject({ code: 'ABORTED' });
     expect(turns).toBeGreaterThanOrEqual(10);
     over = true;
-    // What runs when it is closed comes to its end before.
+    // Running work ends before close resolves.
     const ends: string[] = [];
     const running = engine.mul(a, a).then(() => ends.push('operation'));
     await engine.close();
@@ -122,12 +122,12 @@ describe('opening an engine', () => {
     const busy = (priority: string) =>
       Number(new RegExp(`engine_busy_seconds_total{engine="bigint",priority="${priority}"} (\\S+)`).exec(text)?.[1]);
     expect(busy('realtime')).toBeGreaterThan(0);
-    // What the self-check took is nobody's work.
+    // The self-check counts as no priority's work.
     expect(busy('precompute')).toBe(0);
     await engine.close();
   });
 
-  it('falls back when an engine computes wrongly or cannot run, and warns of it', async () => {
+  it('falls back if an engine computes wrongly or cannot run, and warns about it', async () => {
     const { lines, log, metrics } = observed();
     let closed = false;
     const bad = wrong('invertBatch');
@@ -149,20 +149,20 @@ describe('opening an engine', () => {
     expect(degradedBy(engine)).toEqual([expect.stringMatching(/a fallback: .*no such library.*invertBatch/)]);
   });
 
-  it('does not call it a fallback that an engine is missing which nobody can have expected', async () => {
+  it('is no fallback if an engine is missing that nobody could expect', async () => {
     const { lines, log } = observed();
     const cards = { ...candidate('cuda', reference().create as () => Engine, 'not built', false) };
     const absent = { ...cards, probe: { ...cards.probe, unexpected: true } };
     const engine = await selectEngine({ group, log }, [absent, reference()]);
     expect(lines).toEqual([expect.objectContaining({ level: INFO, reason: 'best available' })]);
     expect(degradedBy(engine)).toEqual([]);
-    // Asked for by name, what is missing is said.
+    // If the engine was requested by name, the reason is reported.
     await expect(selectEngine({ group, engine: 'cuda' }, [absent])).rejects.toMatchObject({
       values: { reason: 'cuda: not built' },
     });
   });
 
-  it('warns of a lesser path of the best engine', async () => {
+  it('warns about a slower path of the best engine', async () => {
     const { lines, log } = observed();
     await selectEngine({ group, log }, [
       candidate('openssl', () => referenceEngine(group), 'bn_mul_mont is not exported'),
@@ -170,7 +170,7 @@ describe('opening an engine', () => {
     expect(lines[0]).toMatchObject({ level: WARN });
   });
 
-  it('does not replace an engine that was asked for by name', async () => {
+  it('does not replace an engine that was requested by name', async () => {
     const all = [
       candidate('openssl', () => wrong('mul')),
       candidate('bigint', () => wrong('mul'), 'no', false),
@@ -183,7 +183,7 @@ describe('opening an engine', () => {
     });
   });
 
-  it('takes an engine that cannot even be built for one that does not work', async () => {
+  it('treats an engine that cannot be created as one that does not work', async () => {
     const broken = candidate('openssl', () => {
       throw new Error('no memory');
     });
@@ -211,14 +211,14 @@ describe('opening an engine', () => {
     ['options.checkRate', () => ({ group, checkRate: Number.NaN })],
     ['options.log', () => ({ group, log: 'quiet' })],
     ['options.metrics', () => ({ group, metrics: {} })],
-  ])('names %s where it is of a wrong type', async (argument, options) => {
+  ])('names %s if it is of a wrong type', async (argument, options) => {
     await expect(openEngine(options() as never)).rejects.toMatchObject({
       code: 'ARGUMENT_INVALID',
       values: { argument },
     });
   });
 
-  it('takes no group that was made by hand: a small order would never end, and a name proves nothing', async () => {
+  it('refuses a group made by hand: a small order would never end, and a name proves nothing', async () => {
     const tiny = { name: 'MODP-2048', bits: 8, elementBytes: 1, p: 23n, q: 11n, g: 2n } as const;
     await expect(openEngine({ group: tiny })).rejects.toMatchObject({ code: 'GROUP_UNKNOWN' });
     await expect(openEngine({ group: { ...tiny, name: 'TINY' } as never })).rejects.toMatchObject({
@@ -230,13 +230,13 @@ describe('opening an engine', () => {
     await engine.close();
   });
 
-  it('never chooses by itself what stands behind the reference, which always works', () => {
+  it('never chooses an engine after the reference, which always works', () => {
     const behind = ENGINE_NAMES.slice(ENGINE_NAMES.indexOf('reference') + 1);
     expect(behind).toEqual(['gpujs', 'tfjs']);
     expect(probeEngines(group).find(({ name }) => name === 'reference')).toMatchObject({ available: true });
   });
 
-  it('says what to install where a package is missing', async () => {
+  it('names the package to install if one is missing', async () => {
     expect(missingPackages(['zod'])).toBe('');
     expect(missingPackages(['zod', 'no-such-package'])).toBe('not installed: `npm install no-such-package` brings it');
     await expect(loadPackage('gpujs', 'no-such-package')).rejects.toMatchObject({
@@ -245,7 +245,7 @@ describe('opening an engine', () => {
     });
   });
 
-  it('probes all engines, and chooses the first one that is available', async () => {
+  it('probes all engines, and chooses the first available one', async () => {
     const probes = probeEngines(group);
     expect(probes.map(({ name }) => name)).toEqual(ENGINE_NAMES);
     const engine = await openEngine({ group, threads: 1 });

@@ -34,7 +34,7 @@ describe('the worker pool', () => {
     await pool.close();
   });
 
-  it('fails every job of a dying worker and none of the others for good', async () => {
+  it('fails only jobs of a dying worker, and runs later ones', async () => {
     const pool = new WorkerPool(1, { filename: fixture });
     const codes = await Promise.all([codeOf(pool.run(job('exit'))), codeOf(pool.run(job('fine')))]);
     expect(codes[0]).toBe('ENGINE_WORKER');
@@ -43,7 +43,7 @@ describe('the worker pool', () => {
     await pool.close();
   });
 
-  it('reports the work of a job that throws as such, and no other, and keeps the worker', async () => {
+  it('reports the error of the failed work in a job, and of no other, and keeps the worker', async () => {
     const pool = new WorkerPool(1, { filename: fixture });
     const failures = await pool.run(job('refuse'));
     expect(failures.map((failure) => (failure?.error as MixError | undefined)?.code)).toEqual(['INTERNAL', undefined]);
@@ -51,7 +51,7 @@ describe('the worker pool', () => {
     await pool.close();
   });
 
-  it('answers a job before its worker begins the next one, also where it was given both at once', async () => {
+  it('answers a job before its worker begins the next one, even if it was given both at once', async () => {
     const small = namedGroup('TEST-512');
     const outs = [0, 1].map(() => new Uint8Array(new SharedArrayBuffer(small.elementBytes)));
     const give = (out: Uint8Array) => {
@@ -60,20 +60,20 @@ describe('the worker pool', () => {
       return handle({ kind: 'work', kernel: 'bigint', group: small.name, works });
     };
     const written = () => outs.map((out) => out.some((byte) => byte !== 0));
-    // As piscina does: waits for the first, and then hands over the second, before anything has run.
+    // Like piscina: waits for the first, and hands over the second before anything has run.
     const first = give(outs[0]!).then(written);
     const second = give(outs[1]!).then(written);
     expect(await first).toEqual([true, false]);
     expect(await second).toEqual([true, true]);
   });
 
-  it('reports a worker file that is not there', async () => {
+  it('reports a missing worker file', async () => {
     const pool = new WorkerPool(1, { filename: `${fixture}.missing` });
     for (let i = 0; i < 4; i++) expect(await codeOf(pool.run(job('fine')))).toBe('ENGINE_WORKER');
     await pool.close();
   });
 
-  it('reports workers that can no longer be started to whoever waits for them', async () => {
+  it('reports to all waiting jobs that workers cannot be started any more', async () => {
     const pool = new WorkerPool(1, { filename: `${fixture}.missing` });
     const codes = await Promise.all([1, 2, 3].map(() => codeOf(pool.run(job('fine')))));
     expect(codes).toEqual(['ENGINE_WORKER', 'ENGINE_WORKER', 'ENGINE_WORKER']);
@@ -89,7 +89,7 @@ describe('a pooled engine', () => {
       ...(signal && { signal }),
     });
 
-  it('is busy beyond its queue limit, in each priority for itself', async () => {
+  it('is busy beyond its queue limit, in each priority separately', async () => {
     const engine = open(1);
     const first = powers(engine, 1);
     expect(await codeOf(powers(engine, 1))).toBe('ENGINE_BUSY');
@@ -100,10 +100,10 @@ describe('a pooled engine', () => {
     await engine.close();
   });
 
-  it('aborts a long operation between chunks and goes on with its workers', async () => {
+  it('aborts a long operation between chunks and continues with its workers', async () => {
     const engine = open(4);
     const abort = new AbortController();
-    // Hundreds of chunks of milliseconds each: were the abort not seen between them, this test would time out.
+    // Hundreds of chunks of milliseconds each: without a check between them, this test would time out.
     const long = powers(engine, 50_000, abort.signal);
     setImmediate(() => abort.abort());
     expect(await codeOf(long)).toBe('ABORTED');
@@ -111,7 +111,7 @@ describe('a pooled engine', () => {
     await engine.close();
   });
 
-  it('refuses what waits when it is closed, and lets what runs end', async () => {
+  it('refuses waiting work when it is closed, and lets running work end', async () => {
     const engine = open(4);
     const work = [powers(engine, 1), powers(engine, 50_000), powers(engine, 1)].map(codeOf);
     await new Promise((resolve) => setImmediate(resolve));
@@ -119,7 +119,7 @@ describe('a pooled engine', () => {
     expect(await Promise.all(work)).toEqual(['done', 'ENGINE_CLOSED', 'ENGINE_CLOSED']);
   });
 
-  it('gives the memory of a result back only when nothing writes to it any more', async () => {
+  it('returns the memory of a result only when nothing writes to it any more', async () => {
     const engine = open(4);
     const abort = new AbortController();
     const out = engine.allocate(2000);
@@ -132,13 +132,13 @@ describe('a pooled engine', () => {
     setImmediate(() => abort.abort());
     expect(await codeOf(work)).toBe('ABORTED');
     out.fill(0);
-    // Whatever ran at the abort would have written by the time that this is done.
+    // Chunks that ran at the abort have written by the end of this work.
     await powers(engine, 4);
     expect(out.every((byte) => byte === 0)).toBe(true);
     await engine.close();
   });
 
-  it('lets the process end by itself after close, and says nothing about unhandled rejections', () => {
+  it('lets the process exit after close, without a warning of unhandled rejections', () => {
     const index = new URL('../../dist/index.js', import.meta.url).href;
     const program = `
       import { openEngine } from ${JSON.stringify(index)};
@@ -167,7 +167,7 @@ describe('the plan of chunks', () => {
     }
   });
 
-  it('does not cut what is small, cuts what is large, and keeps to the least size', () => {
+  it('does not split small work, splits large work, and respects the minimal size', () => {
     const plan = new ChunkPlanner('words', namedGroup('MODP-4096'), 4);
     expect(plan.ranges(32, 1)).toHaveLength(1);
     expect(plan.ranges(1000, 1).length).toBeGreaterThanOrEqual(4);

@@ -1,13 +1,13 @@
-// The queue in front of the workers, driven by hand: a chunk ends when the test says so, and no clock is involved.
+// The queue in front of the workers, controlled by the test: a chunk ends when the test ends it, and no clock is involved.
 import { describe, expect, it } from 'vitest';
 import { MixError } from '../../src/base/errors.js';
 import { ChunkQueue, type Failure, type SubmitOptions } from '../../src/engine/pool/queue.js';
 
-/** Lets everything run that waits for nothing but microtasks. */
+/** Runs everything that waits only for microtasks. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 class Bench {
-  /** Chunks in the order in which they started; those handed over together are joined. */
+  /** Chunks in the order of their start; chunks handed over together are joined by "+". */
   readonly started: string[] = [];
   readonly depths: string[] = [];
   readonly busyMs = { realtime: 0, precompute: 0 };
@@ -60,7 +60,7 @@ class Bench {
     await settled();
   }
 
-  /** Ends chunks that were handed over together; the one named fails. */
+  /** Ends chunks that were handed over together; the named one fails. */
   async endFailing(chunks: string, failing: string, error: unknown): Promise<void> {
     const running = this.#running.get(chunks)!;
     this.#running.delete(chunks);
@@ -74,7 +74,7 @@ class Bench {
 }
 
 describe('the chunk queue', () => {
-  it('keeps no more chunks in flight than it may', async () => {
+  it('keeps no more chunks in flight than its limit', async () => {
     const bench = new Bench(2);
     const done = bench.submit(['a1', 'a2', 'a3', 'a4']);
     expect(bench.running).toEqual(['a1', 'a2']);
@@ -85,7 +85,7 @@ describe('the chunk queue', () => {
     expect(bench.queue.inFlight).toBe(0);
   });
 
-  it('hands precomputation over one chunk a worker after realtime work, and two again when there was none for long', async () => {
+  it('hands over one precomputation chunk per worker after realtime work, and two again after a while without it', async () => {
     const bench = new Bench(4, 8, 2);
     const names = (of: string, count: number) => Array.from({ length: count }, (_, i) => `${of}${i}`);
     const before = bench.submit(names('a', 8));
@@ -113,7 +113,7 @@ describe('the chunk queue', () => {
     expect(await Promise.all([before, realtime, urgent, later])).toEqual(Array(4).fill('done'));
   });
 
-  it('lets no level wait for the other where each has workers of its own', async () => {
+  it('lets no level wait for the other if each has its own workers', async () => {
     const bench = new Bench(2, 8, 2, true);
     const names = (of: string, count: number) => Array.from({ length: count }, (_, i) => `${of}${i}`);
     const done = [bench.submit(names('p', 4))];
@@ -122,13 +122,13 @@ describe('the chunk queue', () => {
     await bench.end('r0');
     expect(bench.running).toEqual(['p0', 'p1', 'r1', 'r2']);
     await bench.end('p0');
-    // Also right after realtime work: what is in flight of precomputation is in nobody's way.
+    // Also right after realtime work: precomputation in flight blocks nothing.
     expect(bench.running).toEqual(['p1', 'r1', 'r2', 'p2']);
     await bench.endAll();
     expect(await Promise.all(done)).toEqual(['done', 'done']);
   });
 
-  it('counts no core twice where precomputation stands back for realtime work', async () => {
+  it('counts no core twice if precomputation yields to realtime work', async () => {
     const bench = new Bench(4, 8, 2, true);
     const done = [bench.submit(['p1', 'p2', 'p3'])];
     bench.nowMs = 100;
@@ -143,7 +143,7 @@ describe('the chunk queue', () => {
     expect(bench.busyMs.realtime).toBeCloseTo(10 + 40);
   });
 
-  it('lets realtime overtake precomputation that has begun, and keeps first come first served within a level', async () => {
+  it('lets realtime overtake precomputation that has begun, and is first come first served within a level', async () => {
     const bench = new Bench(1);
     const done = [
       bench.submit(['p1', 'p2', 'p3']),
@@ -171,7 +171,7 @@ describe('the chunk queue', () => {
     expect(await Promise.all(done)).toEqual(Array(6).fill('done'));
   });
 
-  it('serves the operation first that has least left to do, and lets none pass one that takes nobody knows how long', async () => {
+  it('serves the operation with the least remaining work first, and lets none pass one of unknown length', async () => {
     const bench = new Bench(1);
     const done = [
       bench.submit(['running'], {}, 900),
@@ -186,7 +186,7 @@ describe('the chunk queue', () => {
     expect(await Promise.all(done)).toEqual(Array(6).fill('done'));
   });
 
-  it('refuses an operation more than its bound, in each level for itself, and takes one again when one has ended', async () => {
+  it('refuses operations beyond its limit, in each level separately, and accepts one again when one has ended', async () => {
     const bench = new Bench(1, 2);
     const done = [bench.submit(['a']), bench.submit(['b'])];
     expect(await bench.submit(['c'])).toBe('ENGINE_BUSY');
@@ -198,8 +198,8 @@ describe('the chunk queue', () => {
     expect(bench.depths.at(-1)).toMatch(/ 0$/);
   });
 
-  it('counts the time that its workers compute, by level, and none that is spent waiting in front of them', async () => {
-    // One worker, and one chunk more in flight than it computes at a time.
+  it('counts the time that its workers compute, by level, without the time of waiting for them', async () => {
+    // One worker, and one more chunk in flight than it computes at a time.
     const bench = new Bench(2, 8, 1);
     bench.nowMs = 1_000;
     const done = [bench.submit(['a1', 'a2'])];
@@ -215,12 +215,12 @@ describe('the chunk queue', () => {
     bench.nowMs = 9_010;
     await bench.end('c');
     expect(await Promise.all(done)).toEqual(['done', 'done', 'done']);
-    // Idle until 1000 and from 1340 to 9000; the two that were in flight from 1100 to 1300 shared one worker.
+    // Idle until 1000 and from 1340 to 9000; the two in flight from 1100 to 1300 shared one worker.
     expect(bench.busyMs.precompute).toBeCloseTo(100 + 100 + 10);
     expect(bench.busyMs.realtime).toBeCloseTo(100 + 40);
   });
 
-  it('never refuses a later step of an operation it has taken', async () => {
+  it('never refuses a later step of an accepted operation', async () => {
     const bench = new Bench(1, 1);
     const steps = bench.queue.operation({ priority: 'precompute' }, async (step) => {
       await step(['a']);
@@ -235,7 +235,7 @@ describe('the chunk queue', () => {
     expect(await steps).toBe(7);
   });
 
-  it('looks at an abort between chunks: those in flight end first, the others never start', async () => {
+  it('checks for an abort between chunks: those in flight end first, the others never start', async () => {
     const bench = new Bench(2);
     const abort = new AbortController();
     let outcome = 'open';
@@ -245,7 +245,7 @@ describe('the chunk queue', () => {
     const other = bench.submit(['b1']);
     abort.abort();
     await settled();
-    // The chunks in flight still write into the caller's buffer: it is not given back before they end.
+    // The chunks in flight still write into the caller's buffer: it is not returned before they end.
     expect(outcome).toBe('open');
     await bench.end('a1');
     expect(outcome).toBe('open');
@@ -257,7 +257,7 @@ describe('the chunk queue', () => {
     expect(bench.started).toEqual(['a1', 'a2', 'b1']);
   });
 
-  it('rejects at once for a signal that is aborted already, and for one aborted while it waits', async () => {
+  it('rejects at once for an aborted signal, and for one aborted while the operation waits', async () => {
     const bench = new Bench(1);
     expect(await bench.submit(['a'], { signal: AbortSignal.abort() })).toBe('ABORTED');
     const first = bench.submit(['b']);
@@ -270,7 +270,7 @@ describe('the chunk queue', () => {
     expect(bench.started).toEqual(['b']);
   });
 
-  it('drops the rest of an operation when a chunk fails, and goes on with the others', async () => {
+  it('drops the rest of an operation when a chunk fails, and continues with the others', async () => {
     const bench = new Bench(1);
     const failing = bench.submit(['a1', 'a2']);
     const other = bench.submit(['b1']);
@@ -281,7 +281,7 @@ describe('the chunk queue', () => {
     expect(bench.started).toEqual(['a1', 'b1']);
   });
 
-  it('closes gracefully: what runs ends, what waits is refused, and so is what comes later', async () => {
+  it('closes gracefully: running work ends, waiting and later work is refused', async () => {
     const bench = new Bench(1);
     const running = bench.submit(['a1']);
     const begun = bench.submit(['b1', 'b2']);
@@ -298,7 +298,7 @@ describe('the chunk queue', () => {
     expect(bench.started).toEqual(['a1']);
   });
 
-  it('removes its listeners from a signal that lives longer than the work', async () => {
+  it('removes its listeners from a signal that outlives the work', async () => {
     const bench = new Bench(1);
     const signal = new AbortController().signal;
     let listeners = 0;
@@ -318,13 +318,13 @@ describe('the chunk queue', () => {
     expect(listeners).toBe(0);
   });
 
-  it('hands short chunks over together where more wait than can be in flight: a share for each call, never too long', async () => {
+  it('hands short chunks over together if more wait than can be in flight: a share for each call, within a limit of time', async () => {
     const bench = new Bench(2);
     const short = { priority: 'precompute' } as const;
     const done = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((name) => bench.submit([name], short, 40));
     expect(bench.started).toEqual(['a', 'b']);
     await bench.end('a');
-    // Six wait for two: three each, of which 100 µs have room for two.
+    // Six wait for two calls: three each, of which only two fit into 100 µs.
     await bench.end('b');
     expect(bench.started).toEqual(['a', 'b', 'c+d', 'e+f']);
     await bench.end('c+d');
@@ -334,7 +334,7 @@ describe('the chunk queue', () => {
     expect(await Promise.all(done)).toEqual(Array(8).fill('done'));
   });
 
-  it('hands nothing over together with chunks of unknown length or of the other level', async () => {
+  it('does not join chunks of unknown length, or with chunks of the other level', async () => {
     const bench = new Bench(1);
     const done = [
       bench.submit(['p'], {}, 1),
@@ -348,7 +348,7 @@ describe('the chunk queue', () => {
     expect(await Promise.all(done)).toEqual(Array(5).fill('done'));
   });
 
-  it('fails only the operation whose chunk failed among those handed over together', async () => {
+  it('fails only the operation with the failed chunk among those handed over together', async () => {
     const bench = new Bench(1);
     const first = bench.submit(['a'], {}, 40);
     const done = [bench.submit(['b'], {}, 40), bench.submit(['c'], {}, 40)];
@@ -359,7 +359,7 @@ describe('the chunk queue', () => {
     expect(bench.queue.inFlight).toBe(0);
   });
 
-  it('settles an operation once, however many of its chunks fail together', async () => {
+  it('settles an operation once, even if several of its chunks fail together', async () => {
     const bench = new Bench(1);
     const blocked = bench.submit(['z'], {}, 40);
     const done = bench.submit(['a1', 'a2', 'a3', 'a4'], {}, 40);
@@ -368,7 +368,7 @@ describe('the chunk queue', () => {
     await bench.endFailing('a1+a2', 'a1', new MixError('INTERNAL', { message: 'cannot' }));
     expect(await Promise.all([blocked, done])).toEqual(['done', 'INTERNAL']);
     expect(bench.started).toEqual(['z', 'a1+a2']);
-    // What was waiting of it no longer counts when the rest is shared out.
+    // Its waiting chunks do not count any more when the rest is shared.
     const later = bench.submit(['b'], {}, 40);
     expect(bench.running).toEqual(['b']);
     await bench.endAll();

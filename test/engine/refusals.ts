@@ -1,5 +1,5 @@
-// The part of the compliance suite that says what every engine refuses: wrong inputs, each with its code, before any work
-// is done; handles that are released or of another engine; and everything once it is closed.
+// The refusals of the compliance suite: wrong inputs, each with its code, before any work is done; handles that are released or
+// of another engine; and every call after close.
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type ErrorCode, MixError } from '../../src/base/errors.js';
@@ -98,7 +98,7 @@ export function refusalTests(harness: Harness): void {
   });
 }
 
-/** An operation with good arguments, by name. What is not an argument of the operation is left as it is. */
+/** An operation with valid arguments, by name. Arguments that the operation does not have are not changed. */
 interface Signature {
   readonly operation: string;
   readonly argumentNames: readonly string[];
@@ -137,7 +137,7 @@ function detached(): Uint8Array {
   return bytes;
 }
 
-/** None of these is a value that any argument or option of an operation can have. */
+/** Values that no argument or option of any operation can have. */
 const WRONG: readonly (readonly [string, () => unknown])[] = [
   ['null', () => null],
   ['a string', () => '0123456789abcdef'],
@@ -157,7 +157,7 @@ const WRONG: readonly (readonly [string, () => unknown])[] = [
   ['a detached buffer', detached],
 ];
 
-/** Wrong types at every place of every operation: refused by an error that names the argument, and the engine computes on. */
+/** Wrong types at every place of every operation: refused with an error that names the argument; the engine continues. */
 export function typeTests(harness: Harness): void {
   const { group, elements } = harness;
   const call = (operation: string, args: unknown[]): Promise<unknown> => {
@@ -216,7 +216,7 @@ export function typeTests(harness: Harness): void {
     await fc.assert(property, { numRuns: 200, seed: 1 });
   });
 
-  it("gathers by the indices that it was given, whatever becomes of the caller's memory", async () => {
+  it("gathers by the indices at the time of the call, even if the caller's memory changes later", async () => {
     const slots = 64;
     const a = elements(slots);
     const b = elements(slots);
@@ -235,7 +235,7 @@ export function typeTests(harness: Harness): void {
     );
   });
 
-  it('refuses what is wrong at the end of a long batch that is made to be slow to check', async () => {
+  it('refuses a wrong element at the end of a long batch that is made slow to check', async () => {
     const count = CHECK_SLICE + 10;
     const slow = toBatch(group, new Array<bigint>(count).fill(1n));
     await harness.engine.prepare(slow).then((operand) => operand.release());
@@ -245,7 +245,7 @@ export function typeTests(harness: Harness): void {
     await expect(harness.engine.invertBatch(slow)).rejects.toMatchObject(refused);
   });
 
-  it('refuses a batch that no buffer can hold, before it is allocated', () => {
+  it('refuses a batch larger than any buffer, before it is allocated', () => {
     if (group.elementBytes < 512) return;
     const refused = expect.objectContaining({ code: 'BATCH_TOO_LARGE', values: { bytes: 2 ** 33, bytesMax: 2 ** 32 } });
     expect(() => harness.engine.allocate(2 ** 20, 16)).toThrow(refused);
@@ -286,7 +286,7 @@ export function handleTests(name: string, open: OpenForTest, group: Group): void
     await engine.close();
   });
 
-  it(`engine ${name} refuses everything after close, which may be called again`, async () => {
+  it(`engine ${name} refuses every call after close, which may be called again`, async () => {
     const engine = await open(group);
     const operand = await engine.prepare(batch());
     await Promise.all([engine.close(), engine.close()]);

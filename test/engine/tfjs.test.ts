@@ -1,5 +1,5 @@
-// The tfjs engine on the backends that every machine has, wasm and cpu; and that no sum leaves what float32 holds, computed at
-// the largest sizes with the largest values there are.
+// The tfjs engine on the backends of every machine, wasm and cpu; and the proof that no sum exceeds the exact range of float32,
+// computed at the largest sizes with the largest values.
 import { describe, expect, it } from 'vitest';
 import { BOUNDS, DIGIT, makeConstants } from '../../src/engine/arrays/residues.js';
 import { loadTensors, type TfjsBackend } from '../../src/engine/arrays/tensors.js';
@@ -8,7 +8,7 @@ import { composedEngine } from '../../src/engine/open.js';
 import { type Group, namedGroup } from '../../src/math/group.js';
 import { arrayEngineTests } from './arrays.js';
 
-/** Integers up to here are exact in float32; quotients are not rounded up for those below EXACT − 2^14. */
+/** Integers up to this are exact in float32; quotients are not rounded up for those below EXACT − 2^14. */
 const EXACT = 2 ** 24;
 const BACKENDS: readonly TfjsBackend[] = ['wasm', 'cpu'];
 
@@ -24,12 +24,12 @@ for (const backend of BACKENDS) {
       { what: 'digits of a base extension', terms: 2 * k, left: DIGIT - 1, right: DIGIT - 1 },
       { what: 'bytes on the way in', terms: 512, left: 255, right: DIGIT - 1 },
       { what: 'digits on the way out', terms: k, left: DIGIT - 1, right: 255 },
-    ])('are exact where all is as large as it can be: $what', async ({ terms, left, right }) => {
+    ])('are exact for maximal inputs: $what', async ({ terms, left, right }) => {
       const { tf, activate } = await loadTensors(backend);
       activate();
       const row = tf.tensor2d(new Float32Array(terms).fill(left), [1, terms], 'float32');
       const matrix = tf.tensor2d(new Float32Array(terms * k).fill(right), [terms, k], 'float32');
-      // One term less by one: a sum that is odd where the largest is even shows that the last bit is there.
+      // One term less by one: an odd sum where the largest is even shows that the last bit is kept.
       const odd = new Float32Array(terms).fill(left);
       odd[terms - 1] = left - 1;
       const less = tf.tensor2d(odd, [1, terms], 'float32');
@@ -65,7 +65,7 @@ describe('the residue number system', () => {
     expect(new Set([...a.moduli, ...b.moduli]).size).toBe(a.moduli.length + b.moduli.length);
   });
 
-  it('has its largest sum at 4096 bits, on the way in', () => {
+  it('has its largest sum at 4096 bits, in the input conversion', () => {
     expect(BOUNDS.input(512)).toBe(16_581_120);
   });
 });

@@ -1,5 +1,5 @@
-// The CUDA kernels without a card: their source runs on vectors of lanes, and BigInt knows every answer. The same under
-// AddressSanitizer and UBSan; and lanes that are broken on purpose must be noticed, or these tests would prove nothing.
+// The CUDA kernels without a card: their source runs on vectors of lanes, and BigInt gives every expected result. The same under
+// AddressSanitizer and UBSan; and lanes broken on purpose must be detected, to show that these tests can fail.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,7 +51,7 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the kernels on host lane
   }, BUILD_MS);
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  it('compute every operation as BigInt does, at every width and number of lanes, whatever the batch', () => {
+  it('compute every operation like BigInt, at every width and number of lanes, for any batch', () => {
     const jobs = cases.allJobs();
     expect(jobs.length).toBeGreaterThan(900);
     expect(runHost(program, jobs)).toEqual([]);
@@ -72,7 +72,7 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the kernels on host lane
     expect(runHost(program, jobs)).toEqual([]);
   });
 
-  it.each(FAULTS)('are found out where a lane is broken: %s', (fault) => {
+  it.each(FAULTS)('are detected with a broken lane: %s', (fault) => {
     const field = cases.fieldOf(2048, 'special', cases.specialModulus(2048));
     const jobs = [
       ...cases.mulJobs(field, 16, cases.seeded(3), fault),
@@ -80,15 +80,15 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the kernels on host lane
     ];
     const wrong = runHost(program, jobs);
     expect(wrong.filter((name) => name.includes('error'))).toEqual([]);
-    // A ballot is needed for carries that run through a whole lane, which a random number has next to never.
+    // A ballot is needed for carries through a whole lane, which random numbers almost never have.
     expect(wrong.some((name) => name.startsWith('mul '))).toBe(true);
     expect(wrong.length).toBeGreaterThan(fault === 'deafBallot' ? 0 : jobs.length / 2);
-    // And the very same jobs are right on sound lanes.
+    // The same jobs are right on sound lanes.
     const sound = jobs.map((job) => ({ ...job, line: job.line.replace(fault, 'none') }));
     expect(runHost(program, sound)).toEqual([]);
   });
 
-  it('say what is wrong with a job instead of computing it', () => {
+  it('report an invalid job instead of computing it', () => {
     const [job] = cases.mulJobs(cases.fieldOf(2048, 'special', cases.specialModulus(2048)), 8, cases.seeded(1));
     const odd = [
       ['2048 8', '1024 8'],
@@ -110,7 +110,7 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the kernels on host lane
   }, BUILD_MS);
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  it('touch no memory but theirs and do nothing undefined', () => {
+  it('touch no memory but their own and have no undefined behaviour', () => {
     expect(runHost(program, cases.allJobs({ seed: 2, quick: true }))).toEqual([]);
   });
 });

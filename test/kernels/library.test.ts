@@ -1,6 +1,6 @@
-// The library for devices with memory of their own, on host lanes instead of a card: every function of kernels/api.h against BigInt,
-// in batches that are one part, many parts, and parts cut smaller for want of memory; operands and tables that stay on the device;
-// callers that make mistakes; and the library for cards where it is built.
+// The library for devices with their own memory, on host lanes instead of a card: every function of kernels/api.h against BigInt,
+// in batches of one part, many parts, and parts cut smaller for lack of memory; operands and tables that stay on the device;
+// invalid calls; and the library for cards, if it is built.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -44,7 +44,7 @@ function random(bytes: number): bigint {
   rng.fill(out);
   return bytesToBigint(out);
 }
-/** Elements of a group, the edges among them. */
+/** Elements of a group, including the edges. */
 const elements = ({ q, elementBytes }: Group, count: number): bigint[] =>
   Array.from({ length: count }, (_, i) => [1n, q, q - 1n][i - 1] ?? 1n + (random(elementBytes + 8) % q));
 const exponentsOf = (length: number, count: number): bigint[] =>
@@ -72,7 +72,7 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on ho
   }, BUILD_MS);
   afterAll(() => {
     on?.destroy();
-    // Everything that was allocated is overwritten and gone, with the last group.
+    // Everything allocated is wiped and freed with the last group.
     if (library) expect(['liveBytes', 'unwiped'].map((what) => countOf(what))).toEqual([0, 0]);
   });
   const countOf = (what: string): number => {
@@ -108,7 +108,7 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on ho
       .map((value, i) => (i >= from * width && i < to * width ? value : untouched));
     expect(on.mulGather(a, source, b, 0, width, from, to)).toEqual(truth);
     expect(on.mulGather(a, source, on.prepare(b), 1, width, from, to)).toEqual(truth);
-    // What is kept begins five elements earlier than this batch.
+    // The resident operand begins five elements before this batch.
     const resident = on.makeResidentOperand([...elements(group, 5), ...b]);
     expect(on.mulGatherResident(a, source, resident, 5, width, from, to)).toEqual(truth);
     expect(on.mulResident(a, resident, 5)).toEqual(operations.mul.reference(group, { a, b }));
@@ -153,7 +153,7 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on ho
     expect(on.invert(a, random(250))).toEqual(operations.invertBatch.reference(group, { a }));
   });
 
-  it('says what has no inverse, and computes on', () => {
+  it('reports an element without an inverse, and continues', () => {
     const a = elements(group, 20);
     expect(statusOf(() => on.invert(a.with(7, 0n), 5n))).toBe(NOT_INVERTIBLE);
     expect(on.invert(a, 5n)).toEqual(operations.invertBatch.reference(group, { a }));
@@ -170,13 +170,14 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on ho
     expect(on.product(a, width)).toEqual(operations.product.reference(group, { a, width }));
   });
 
-  it('splits what the memory does not hold, whatever the operation, and gives up only when nothing fits', () => {
+  it('splits work that exceeds the memory, for every operation, and fails only when nothing fits', () => {
     on.destroy();
     expect(countOf('liveBytes')).toBe(0);
     on = operationsOn(library, 0, group);
     const count = 260;
     const [a, b, exponents] = [elements(group, count), elements(group, count), exponentsOf(1, count)];
-    // Memory comes in 64 KiB, which tables of 16 powers fill for 16 bases, but inputs and results need room, too: parts of eight.
+    // Memory comes in 64 KiB. Tables of 16 powers fill that for 16 bases, but inputs and results need room as well: parts of
+    // eight.
     library.call('host_memory', 65536 + countOf('liveBytes'));
     const launches = countOf('launches');
     expect(on.pow(a.slice(0, 40), exponents.slice(0, 40), 1)).toEqual(
@@ -197,7 +198,7 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on ho
     expect(on.mul(a, b)).toEqual(operations.mul.reference(group, { a, b }));
   });
 
-  it('wipes exponents and the tables of powers as soon as their part is done, elements with the last group', () => {
+  it('wipes exponents and the tables of powers when their part is done, elements with the last group', () => {
     const holds = (value: bigint, length = group.elementBytes) => {
       const bytes = flat([value], length);
       return library.call('host_holds', at(bytes), length) === 1;
@@ -209,8 +210,8 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on ho
     on.powShared(bases, exponents.slice(0, 2), 16);
     on.pow(bases, exponents, 16);
     expect(exponents.filter((exponent) => holds(exponent, 16))).toEqual([]);
-    // Entry 1 of a base's table, in Montgomery form (that of 1 is a constant of the group); and a base itself, to see that looking
-    // for it finds it.
+    // Entry 1 of a base's table, in Montgomery form (that of 1 is a constant of the group); and a base itself, to show that the
+    // search finds what is there.
     const secret = bases.filter((base) => base !== 1n);
     const tabled = secret.map((base) => (base << BigInt(bits)) % p);
     expect(tabled.filter((value) => holds(value) || holds(p - value))).toEqual([]);
@@ -220,7 +221,7 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on ho
     on = operationsOn(library, 0, group);
   });
 
-  it('allocates nothing once it has seen a batch of that size', () => {
+  it('allocates nothing for a batch size that it has seen before', () => {
     const [a, b] = [elements(group, 60), elements(group, 60)];
     on.mul(a, b);
     const before = [countOf('allocations'), countOf('streams')];
@@ -228,7 +229,7 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on ho
     expect([countOf('allocations'), countOf('streams')]).toEqual(before);
   });
 
-  it.each([3072, 4096])('does the same at %d bits', (bits) => {
+  it.each([3072, 4096])('computes the same at %d bits', (bits) => {
     const wide = groupOfBits(bits);
     const there = operationsOn(library, 1, wide);
     const [a, b, exponents] = [elements(wide, 9), elements(wide, 9), exponentsOf(1, 9)];
@@ -266,7 +267,7 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on ho
     }
   });
 
-  it('names its devices, and tells what they are', () => {
+  it('names and describes its devices', () => {
     expect(library.names.length).toBe(
       declaredIn('kernels/api.h').size + declaredIn('kernels/library/hostFaults.h').size,
     );
@@ -282,7 +283,7 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the device library on ho
     expect(library.call('device_name', 2, at(name), 3)).toBe(INVALID_ARGUMENT);
   });
 
-  it('refuses what cannot be meant, before anything is allocated', () => {
+  it('refuses invalid arguments before anything is allocated', () => {
     const other = operationsOn(library, 0, group);
     const [prepared, table] = [on.makeResidentOperand([2n, 3n, 4n]), on.makeResidentTable(2n, 4, 4)];
     const x = at(shared(4096).fill(1));
@@ -344,8 +345,8 @@ describeWith(
   absent,
   'the library for cards',
   () => {
-    it('loads on any machine, and says why it has no device where it has none', () => {
-      // In a process of its own: a driver would stay in this one.
+    it('loads on any machine, and reports why it has no device', () => {
+      // In a process of its own: a driver would stay loaded in this one.
       const program = `const { loadLibrary } = await import('./test/kernels/librarySupport.ts');
       const { call, text, names, handle } = loadLibrary(${JSON.stringify(cuda)});
       const count = call('device_count');

@@ -1,7 +1,7 @@
-// Drives the device library on host lanes where things go wrong, for a build under AddressSanitizer and UBSan
-// (test/kernels/libraryCheck.test.ts): memory that is not there, launches that fail, a device that is lost, a bit that flips, many
-// threads on one group. What matters is that a status comes back, that the text is there, that the next call is right again, and
-// that nothing leaks and nothing is freed before it was wiped. `check short` gives a buffer that is one byte too short.
+// Drives the device library on host lanes under failures, for a build under AddressSanitizer and UBSan
+// (test/kernels/libraryCheck.test.ts): missing memory, failing launches, a lost device, a flipped bit, many threads on one group.
+// Each call must return a status and a text, the next call must be right again, nothing may leak, and nothing may be freed before
+// it is wiped. `check short` gives a buffer that is one byte too short.
 #include <atomic>
 #include <cstdio>
 #include <cstring>
@@ -127,14 +127,14 @@ void faultsEverywhere(const Inputs& in) {
       const bool launch = fault.status == MILLRACE_DEVICE;
       int met = 0;
       for (std::uint32_t after = 0; after < 60; after++) {
-        // A group of its own: no lane is there, so memory must be had.
+        // A group of its own: it has no lane yet, so it must allocate memory.
         g = groupOn(0);
         const std::uint64_t before = millrace_host_count("allocations");
         expect(millrace_host_fault(fault.kind, after) == 0, fault.kind);
         Bytes out(kCount * kBytes, 0);
         const std::int32_t status = operation.run(g, in, out.data());
         millrace_host_fault(nullptr, 0);
-        // Memory that is short once is made up for by other memory or smaller parts.
+        // A single failed allocation is compensated by other memory or smaller parts.
         expect(status == MILLRACE_OK || status == fault.status, std::string(operation.name) + ": " + fault.kind);
         if (status == MILLRACE_OK) expect(out == truth, std::string(operation.name) + " after " + fault.kind);
         else expect(!deviceError().empty(), "text of the failure");
@@ -162,7 +162,7 @@ void memoryThatStaysAway(const Inputs& in) {
   millrace_group_destroy(g);
 }
 
-/// One bit of what comes back is another, and nothing else notices: what the engine samples results for.
+/// One bit of a result is flipped, and the library does not detect it: the reason why the engine samples results.
 void flippedBit(const Inputs& in) {
   millrace_group* g = groupOn(0);
   const Operation& mul = operations()[1];
@@ -176,7 +176,7 @@ void flippedBit(const Inputs& in) {
   millrace_group_destroy(g);
 }
 
-/// A device that is lost stays lost, with one text, for groups that are there and for new ones; the other device goes on.
+/// A lost device stays lost, with one text, for existing groups and for new ones; the other device continues.
 void lostDevice(const Inputs& in) {
   millrace_group *g = groupOn(1), *other = groupOn(0);
   const Bytes truth = resultOf(other, operations()[3], in);

@@ -1,5 +1,5 @@
-// The device library under AddressSanitizer and UndefinedBehaviorSanitizer, on host lanes: libraryCheck.cpp makes memory, launches and
-// whole devices fail at every place where they can, and computes from many threads at once.
+// The device library under AddressSanitizer and UndefinedBehaviorSanitizer, on host lanes: libraryCheck.cpp makes memory,
+// launches and whole devices fail at every possible place, and computes from many threads at once.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,14 +23,14 @@ const script = async (name: string) =>
 const { findCompiler } = await script('native');
 const { buildCudaHost } = await script('cuda');
 const { SANITIZERS } = await script('kernels/host');
-/** Long: a cold build on a busy machine. */
+/** Long enough for a cold build on a busy machine. */
 const BUILD_MS = 600_000;
 const LIBRARY = 'build/cuda-host-sanitized/libmillrace_cuda_host.so';
 
 const directory = mkdtempSync(join(tmpdir(), 'millrace-library-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-/** Why a sanitized build cannot be had here; undefined where it can. */
+/** The reason why a sanitized build is not possible here; undefined if it is. */
 function unavailable(compiler: string | undefined): string | undefined {
   if (!compiler) return 'no C++ compiler';
   const [source, program] = [join(directory, 'empty.cpp'), join(directory, 'empty')];
@@ -39,7 +39,7 @@ function unavailable(compiler: string | undefined): string | undefined {
   return built && spawnSync(program).status === 0 ? undefined : 'no sanitizer runtime';
 }
 
-/** Runs it with the leak check, and without where the machine forbids that. */
+/** Runs the program with the leak check, or without if the machine forbids it. */
 function run(program: string, args: readonly string[] = []) {
   const attempt = (leaks: string) => {
     const env = { ...process.env, ASAN_OPTIONS: `detect_leaks=${leaks}`, UBSAN_OPTIONS: 'print_stacktrace=1' };
@@ -52,7 +52,7 @@ function run(program: string, args: readonly string[] = []) {
 const compiler = findCompiler();
 const reason = unavailable(compiler);
 
-describeWith(reason, 'the device library where things fail', () => {
+describeWith(reason, 'the device library under failures', () => {
   const program = join(directory, 'check');
   beforeAll(async () => {
     const library = await buildCudaHost(root, compiler!, { library: LIBRARY, extra: SANITIZERS });
@@ -63,7 +63,7 @@ describeWith(reason, 'the device library where things fail', () => {
   }, BUILD_MS);
 
   it(
-    'gives a status and a text, leaks nothing, wipes everything, and is right again with the next call',
+    'returns a status and a text, leaks nothing, wipes everything, and is right again with the next call',
     () => {
       const { status, stdout, stderr } = run(program);
       expect({ status, stderr, stdout }).toEqual({
@@ -75,7 +75,7 @@ describeWith(reason, 'the device library where things fail', () => {
     BUILD_MS,
   );
 
-  it('would notice a buffer that is one byte too short', () => {
+  it('would detect a buffer that is one byte too short', () => {
     const { status, stdout, stderr } = run(program, ['short']);
     expect(status).not.toBe(0);
     expect(stderr).toMatch(/heap-buffer-overflow|insufficient space/);

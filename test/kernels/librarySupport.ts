@@ -1,5 +1,5 @@
-// Calls the library behind kernels/api.h as C callers do, for tests: every function that the header declares, arguments and
-// addresses as numbers, and operations on BigInt with guards around every result.
+// Calls the library of kernels/api.h like a C caller, for tests: every function that the header declares, arguments and addresses
+// as numbers, and operations on BigInt with guards around every result.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
@@ -77,7 +77,7 @@ export function loadLibrary(path: string, headers: readonly string[] = ['kernels
 
 export type Library = ReturnType<typeof loadLibrary>;
 
-/** What a call refused with. */
+/** The status and text of a refused call. */
 export class Status extends Error {
   readonly status: number;
   readonly reason: string;
@@ -98,7 +98,7 @@ export function operationsOn({ call, text, handle }: Library, device: number, gr
     check(result.status);
     return result.address;
   };
-  // Addresses keep nothing alive: this does.
+  // Keeps memory alive: addresses do not.
   const alive: Uint8Array[] = [];
   const hold = (memory: Uint8Array): number => {
     alive.push(memory);
@@ -106,7 +106,7 @@ export function operationsOn({ call, text, handle }: Library, device: number, gr
   };
   const put = (values: readonly bigint[]) => hold(flat(values, bytes));
   const g = made(handle('group_create', device, put([group.p]), group.bits));
-  /** What `compute` writes to memory with a guard on both sides. */
+  /** The result that `compute` writes to memory with a guard on both sides. */
   const result = (count: number, compute: (out: number) => number): bigint[] => {
     const out = shared((count + 2) * bytes).fill(0xa5);
     try {
@@ -126,7 +126,7 @@ export function operationsOn({ call, text, handle }: Library, device: number, gr
       result(a.length, (out) => call('mul', g, out, put(a), put(b), prepared, a.length)),
     mulChain: (a: Batch, b: Batch, times: number) =>
       result(a.length, (out) => call('mul_chain', g, out, put(a), put(b), times, a.length)),
-    /** Slots outside of `from` to `to` come back as they were. */
+    /** Slots outside of `from` to `to` are not changed. */
     mulGather: (
       a: Batch,
       source: readonly number[],

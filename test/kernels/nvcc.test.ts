@@ -1,6 +1,6 @@
-// What nvcc makes of the kernels: they compile for the oldest target and for the newest, a multiplication and a squaring
-// spill nothing, and what they issue is counted from the machine code and stays below NVIDIA's CGBN. All targets and all
-// kernels are `npm run kernels`.
+// The kernels compiled by nvcc: they compile for the oldest target and for the newest, a multiplication and a squaring spill
+// nothing, and their issued instructions, counted from the machine code, stay below NVIDIA's CGBN. `npm run kernels` covers all
+// targets and all kernels.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,7 +51,10 @@ const { findNvcc, compileFor, resourcesOf } = await load<Nvcc>('nvcc.mjs');
 const { CGBN, instructionModel } = await load<Model>('model.mjs');
 const { functionsOf } = await load<{ functionsOf(cubin: Buffer): unknown[] }>('sass.mjs');
 const nvcc = findNvcc();
-/** What a squaring of 4096 bits may issue to a multiplication, by lanes: little above what docs/gpu.md has. */
+/**
+ * Limit of issued instructions of a 4096-bit squaring, relative to a multiplication, by lanes: little above the figures of
+ * docs/gpu.md.
+ */
 const ISSUED_MAX: Readonly<Record<number, number>> = { 8: 0.8, 16: 0.8, 32: 0.8 };
 
 describeWith(
@@ -67,7 +70,7 @@ describeWith(
     }, 300_000);
     afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-    it('multiply and square without a spill, in registers that leave room for twelve warps', () => {
+    it('multiply and square without a spill, with registers for twelve warps', () => {
       for (const { target, kernels } of compiled) {
         expect(kernels).toHaveLength(27);
         for (const kernel of kernels) {
@@ -84,7 +87,7 @@ describeWith(
       }
     });
 
-    it('issue fewer instructions a wide multiply-add than CGBN, and fewer for a square than for a product', () => {
+    it('issue fewer instructions per wide multiply-add than CGBN, and fewer for a square than for a product', () => {
       const rows = instructionModel(compiled.at(-1)?.cubin ?? '');
       expect(rows).toHaveLength(9);
       for (const { bits, tpi, multiply, square, wideSquareToMultiply } of rows) {
@@ -103,7 +106,7 @@ describeWith(
       }
     });
 
-    it('are refused where a count does not fit: another file, a body that was cut', () => {
+    it('cannot be counted from a file that is no cubin, or a missing one', () => {
       expect(() => functionsOf(readFileSync(fileURLToPath(import.meta.url)))).toThrow('not a 64-bit ELF file');
       expect(() => instructionModel(compiled[0]?.cubin.replace('sm_75', 'sm_00') ?? '')).toThrow();
     });
@@ -111,7 +114,7 @@ describeWith(
   true,
 );
 
-it('reads what ptxas says of a kernel, spills above all', () => {
+it('reads the report of ptxas on a kernel, spills above all', () => {
   const said = `ptxas info    : 0 bytes gmem
 ptxas info    : Compiling entry function '_ZN1k4holdILi4096ELi8ELNS0_4HeldE2EEEvv' for 'sm_90'
 ptxas info    : Function properties for _ZN1k4holdILi4096ELi8ELNS0_4HeldE2EEEvv

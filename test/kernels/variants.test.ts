@@ -1,5 +1,5 @@
-// The numbered variants that whoever tunes the kernels times on a card: here each is right on host lanes, a wrong one is found
-// out, and nvcc compiles them all.
+// The numbered variants of the kernels that are timed on a card for tuning: here each is right on host lanes, a wrong one is
+// detected, and nvcc compiles them all.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -36,7 +36,7 @@ const VARIANTS = 13;
 const directory = mkdtempSync(join(tmpdir(), 'millrace-variants-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-/** The program for host lanes: eight limbs on eight lanes, where every choice makes a difference. */
+/** Builds the program for host lanes: eight limbs on eight lanes, where every choice makes a difference. */
 function build(name: string, optimise: '-O0' | '-Og', ...defines: string[]): string {
   const program = join(directory, name);
   const flags = [
@@ -56,12 +56,12 @@ function build(name: string, optimise: '-O0' | '-Og', ...defines: string[]): str
   return program;
 }
 const run = (program: string, ...options: string[]) => spawnSync(program, options, { encoding: 'utf8' });
-/** Lines of variants: number, name, what each kind came to. */
+/** Lines of variants: number, name, result of each kind. */
 const linesOf = (stdout: string) => stdout.split('\n').filter((line) => /^ ?\d+ {2}/.test(line));
 
 describeWith(compiler ? undefined : 'no C++ compiler', 'variants of the kernels', () => {
   it(
-    'have the result of the reference, each of them, in every kind of work',
+    'have the result of the reference in every kind of work',
     () => {
       const program = build('sound', '-Og');
       const { status, stdout, stderr } = run(program);
@@ -88,9 +88,9 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'variants of the kernels'
   );
 
   it(
-    'are found out where they are wrong',
+    'are detected if they are wrong',
     () => {
-      // Not optimised: for five elements it takes far longer to compile than to run.
+      // Not optimized: for five elements, compiling takes far longer than running.
       const { status, stdout } = run(build('broken', '-O0', '-DMILLRACE_FAULT=kDroppedCarry'), '--elements', '5');
       expect(status).toBe(1);
       const lines = linesOf(stdout);

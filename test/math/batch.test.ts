@@ -1,4 +1,4 @@
-// Flat batches: elements little-endian side by side, and the one range check that stands between the wire and the group.
+// Flat batches: little-endian elements side by side, and the range check between the wire and the group.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -21,7 +21,7 @@ import { namedGroup } from '../../src/math/group.js';
 import { outcome } from '../support/cmix.js';
 
 describe('integers', () => {
-  it('round-trip little-endian, and do not fit where they do not', () => {
+  it('round-trip little-endian, and refuse a length that is too short', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 1, maxLength: 70 }), (bytes) => {
         expect(Buffer.compare(bigintToBytes(bytesToBigint(bytes), bytes.length), bytes)).toBe(0);
@@ -57,7 +57,7 @@ describe.each(['TEST-64', 'TEST-512', 'MODP-2048', 'MODP-3072', 'MODP-4096'])('a
     );
   });
 
-  it('takes 1 and q, and refuses 0, q + 1, p and all ones', () => {
+  it('accepts 1 and q, and refuses 0, q + 1, p and all ones', () => {
     for (const value of [1n, 2n, q - 1n, q, q >> 1n, 1n << 40n]) expect(codeOf(value)).toBe(1);
     for (const value of [0n, q + 1n, p - 1n, p, p + 1n, (1n << BigInt(bits)) - 1n])
       expect(codeOf(value)).toBe('ELEMENT_RANGE');
@@ -79,12 +79,12 @@ describe.each(['TEST-64', 'TEST-512', 'MODP-2048', 'MODP-3072', 'MODP-4096'])('a
     );
   });
 
-  it('names the first wrong element, wherever it stands', () => {
+  it('names the first wrong element at any place', () => {
     for (const index of [0, 3, 6]) {
       const batch = toBatch(group, [1n, q, 2n, q, 5n, q, 1n]);
       writeElement(group, batch, index, q + 1n);
       expect(() => checkElements(group, batch, 'thing')).toThrow(`what=thing, index=${index}`);
-      // A view into something larger is checked at its own place.
+      // A view into a larger batch counts from its own start.
       expect(checkElements(group, batch.subarray((index + 1) * elementBytes), 'rest')).toBe(6 - index);
     }
   });
@@ -103,7 +103,7 @@ describe.each(['TEST-64', 'TEST-512', 'MODP-2048', 'MODP-3072', 'MODP-4096'])('a
 describe('range checks of hostile elements', () => {
   const group = namedGroup('MODP-4096');
   const count = 2000;
-  /** CPU time: the least of several, for others share this machine. */
+  /** CPU time, the minimum of several runs: other processes share this machine. */
   const cpuUs = (work: () => unknown): number => {
     const times = Array.from({ length: 5 }, () => {
       const start = process.cpuUsage();
@@ -118,15 +118,15 @@ describe('range checks of hostile elements', () => {
   };
   const all = (value: bigint) => toBatch(group, new Array<bigint>(count).fill(value));
 
-  it('cost no big integer: at most a small part of what reading them as such costs', () => {
+  it('use no big integers: they take less than half of the time of reading them as such', () => {
     for (const value of [1n, 1n << 4030n, group.q - 1n, group.q]) {
-      // Measured: 60 times less for 1, 12 times less for the worst.
+      // Measured: 60 times less for 1, 12 times less in the worst case.
       const batch = all(value);
       expect(cpuUs(checked(batch)) / 5).toBeLessThan(cpuUs(() => toBigints(group, batch)) / 2);
     }
   });
 
-  it('let the event loop turn between slices, and name the element whatever slice it is in', async () => {
+  it('let the event loop turn between slices, and name the wrong element in any slice', async () => {
     const long = all(group.q);
     const batch = toBatch(namedGroup('TEST-64'), new Array<bigint>(3 * CHECK_SLICE).fill(1n));
     const small = namedGroup('TEST-64');

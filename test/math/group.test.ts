@@ -1,5 +1,5 @@
 // The groups: the RFC 3526 primes recomputed from the RFC's own formula, safe primes throughout, and the laws of the
-// absolute-value group, which needs no more than 1 ≤ x ≤ q to know its members.
+// absolute-value group, with 1 ≤ x ≤ q as the only membership test.
 import { isProbablyPrime } from 'bigint-crypto-utils';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -51,15 +51,15 @@ describe('every group', () => {
     expect(await isProbablyPrime(q, 20)).toBe(true);
   });
 
-  it.each([...GROUP_NAMES])('%s has a safe prime, as one round of Fermat sees it', (name) => {
-    // OpenSSL ships these; a full test of the largest takes seconds. Fermat to base 3 still catches a wrong digit.
+  it.each([...GROUP_NAMES])('%s has a safe prime, by one round of the Fermat test', (name) => {
+    // OpenSSL ships these primes; a full test of the largest takes seconds. Fermat to base 3 still detects a wrong digit.
     const group = namedGroup(name);
     expect(power(group, 3n, group.p - 1n)).toBe(1n);
-    // In a group of prime order q, every element to the q is 1.
+    // In a group of prime order q, every element to the power q is 1.
     expect(power(group, 3n, group.q)).toBe(1n);
   });
 
-  it('has one frozen object per name, and no other names are known', () => {
+  it('has one frozen object per name, and no other names exist', () => {
     for (const name of [...GROUP_NAMES, ...TEST_GROUP_NAMES]) {
       expect(namedGroup(name)).toBe(namedGroup(name));
       expect(Object.isFrozen(namedGroup(name))).toBe(true);
@@ -79,7 +79,7 @@ describe.each(['TEST-64', 'TEST-512', 'MODP-2048'])('in %s', (name) => {
   const holds = (law: (a: bigint, b: bigint, c: bigint) => void) =>
     fc.assert(fc.property(element, element, element, law), runs);
 
-  it('products and inverses are members, by a commutative and associative law with 1 as neutral element', () => {
+  it('products and inverses are elements, by a commutative and associative law with 1 as neutral element', () => {
     holds((a, b, c) => {
       const product = multiply(group, a, b);
       expect(isElement(group, product)).toBe(true);
@@ -99,7 +99,7 @@ describe.each(['TEST-64', 'TEST-512', 'MODP-2048'])('in %s', (name) => {
     });
   });
 
-  it('powers follow the laws of exponents, which count mod q', () => {
+  it('powers follow the laws of exponents modulo q', () => {
     const exponent = fc.bigInt({ min: 0n, max: 1n << 80n });
     const law = fc.property(element, exponent, exponent, (a, x, y) => {
       expect(power(group, a, x + y)).toBe(multiply(group, power(group, a, x), power(group, a, y)));
@@ -119,7 +119,7 @@ describe.each(['TEST-64', 'TEST-512', 'MODP-2048'])('in %s', (name) => {
     });
   });
 
-  it('members are 1..q and nothing else', () => {
+  it('elements are 1..q and nothing else', () => {
     for (const x of edges) expect(isElement(group, x)).toBe(true);
     for (const x of [0n, -1n, group.q + 1n, group.p - 1n, group.p, group.p + 1n])
       expect(isElement(group, x)).toBe(false);

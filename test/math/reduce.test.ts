@@ -1,4 +1,4 @@
-// The reduction of a wide hash to an element: what BigInt gives, for whatever a hash, or whoever made it up, may be.
+// The reduction of a wide hash to an element: equal to BigInt's, for any hash, including chosen ones.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../src/base/bytes.js';
@@ -33,7 +33,7 @@ describe.each([...GROUP_NAMES, ...TEST_GROUP_NAMES])('a wide hash reduced to an 
     );
   });
 
-  it('is so where the hash is a multiple of q, or next to one', () => {
+  it('is the same if the hash is a multiple of q, or next to one', () => {
     const top = most / group.q;
     const factors = [0n, 1n, 2n, 3n, (1n << 24n) - 1n, 1n << 64n, (1n << 128n) - 1n, 1n << 128n, top - 1n, top];
     const factor = fc.oneof(fc.constantFrom(...factors), fc.bigInt({ min: 0n, max: top }));
@@ -51,7 +51,7 @@ describe.each([...GROUP_NAMES, ...TEST_GROUP_NAMES])('a wide hash reduced to an 
     }
   });
 
-  it('is so for runs of zeros and ones', () => {
+  it('is the same for runs of zeros and ones', () => {
     const cut = fc.nat(length);
     fc.assert(
       fc.property(cut, cut, fc.constantFrom(0, 0xff), (from, to, fill) => {
@@ -61,7 +61,7 @@ describe.each([...GROUP_NAMES, ...TEST_GROUP_NAMES])('a wide hash reduced to an 
     for (const fill of [0, 1, 0x7f, 0x80, 0xff]) expectReduced(group, new Uint8Array(length).fill(fill));
   });
 
-  it('is so for a view into a larger buffer', () => {
+  it('is the same for a view into a larger buffer', () => {
     const larger = new Uint8Array(length + 9).map((_, i) => i * 37);
     for (const from of [1, 3, 8]) expectReduced(group, larger.subarray(from, from + length));
   });

@@ -1,4 +1,4 @@
-// Sampling: uniform over exactly the group (or the scalars), never 0, never above; and hashing to the group, pinned.
+// Sampling: uniform over exactly the group (or the scalars), never 0, never above; and hashing to the group, with pinned results.
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -21,7 +21,7 @@ function uniformity(values: readonly bigint[]): number {
   return chiSquare(counts);
 }
 
-/** A generator that deals these values, one a draw. */
+/** A generator that returns these values, one per draw. */
 function dealing(values: readonly bigint[]): Rng {
   const left = [...values];
   return {
@@ -41,7 +41,7 @@ describe('random elements', () => {
     expect(chiSquare(low)).toBeLessThan(chiSquareLimit(15));
   });
 
-  it('are members, also of the large groups', () => {
+  it('are elements, also of the large groups', () => {
     for (const name of ['TEST-512', 'MODP-2048', 'MODP-4096']) {
       const group = namedGroup(name);
       const batch = randomElements(new SeededRng(name), group, 50);
@@ -51,7 +51,7 @@ describe('random elements', () => {
     }
   });
 
-  it('are drawn again where a draw is 0 or above q, and never folded into the range', () => {
+  it('are drawn again if a draw is 0 or above q, and never folded into the range', () => {
     const { q } = small;
     const dealt = dealing([0n, q + 1n, q, (1n << 63n) - 1n, 1n]);
     expect(toBigints(small, randomElements(dealt, small, 2))).toEqual([q, 1n]);
@@ -76,7 +76,7 @@ describe('random scalars', () => {
 });
 
 describe('random exponents', () => {
-  it('are flat, in shared memory, of the length asked for and no shorter than 8 bytes', () => {
+  it('are flat, in shared memory, of the requested length and no shorter than 8 bytes', () => {
     const exponents = randomExponents(new SeededRng('exponents'), 10, 32);
     expect([exponents.length, exponents.buffer instanceof SharedArrayBuffer]).toEqual([320, true]);
     expect(new Set(exponents).size).toBeGreaterThan(100);

@@ -1,4 +1,4 @@
-// The formulas of src/cmix, composed over a team, against the naive round: every value that passes between nodes.
+// The formulas of src/cmix, composed over a team, compared with the naive round: every value that passes between nodes.
 import { describe, expect, test } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
 import { encodeMessage } from '../../src/cmix/messageCoding.js';
@@ -176,14 +176,14 @@ describe.each(cases)('$team nodes in $name at width $width', async ({ name, team
   const rows = (batch: Uint8Array) => rowsOf(group, batch, width);
   const cipherRows = (batch: Uint8Array) => rowsOf(group, batch, width + 1);
 
-  test('agree with the naive round on everything that precomputation sends', () => {
+  test('agree with the naive round on all values sent in precomputation', () => {
     expect(toBigints(group, precomputed.teamKey)).toEqual(naive.teamKey);
     expect(precomputed.precompDecrypts.map(cipherRows)).toEqual(naive.precompDecrypt);
     expect(precomputed.precompPermutes.map(cipherRows)).toEqual(naive.precompPermute);
     expect(precomputed.shares.map(rows)).toEqual(naive.shares);
   });
 
-  test('agree with the naive round on everything that realtime sends', () => {
+  test('agree with the naive round on all values sent in realtime', () => {
     expect(rows(submitted)).toEqual(naive.submitted);
     expect(realtime.realtimeDecrypts.map(rows)).toEqual(naive.realtimeDecrypt);
     expect(realtime.realtimePermutes.map(rows)).toEqual(naive.realtimePermute);
@@ -202,7 +202,7 @@ describe.each(cases)('$team nodes in $name at width $width', async ({ name, team
     expect(messages.map((message) => Buffer.from(message).toString())).toEqual(expected);
   });
 
-  test('show a share, a mixed value or a ciphertext that was changed as an invalid output', async () => {
+  test('turn a changed share, mixed value or ciphertext into an invalid output', async () => {
     const { engine } = of;
     const three = new Uint8Array(out.length);
     for (let i = 0; i < slots * width; i++) three[i * group.elementBytes] = i === 0 ? 3 : 1;

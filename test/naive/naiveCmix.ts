@@ -1,7 +1,7 @@
-// The whole protocol a second time, as the design's table reads and nothing else: plain bigint, a slot at a time, no engine,
-// no chunks, no batches, nothing of src/. What src/cmix computes is compared with this, so that one misunderstanding
-// cannot stand in both the code and its check. `sign: 'absolute'` is the group Z⁺p; `sign: 'plain'` is Z*p as the xx
-// network uses it, which only the simulation of the Legendre leak wants.
+// The whole protocol a second time, from the design's table alone: plain bigint, a slot at a time, no engine, no chunks, no
+// batches, nothing of src/. The results of src/cmix are compared with it, so that one misunderstanding cannot be in both the code
+// and its check. `sign: 'absolute'` is the group Z⁺p; `sign: 'plain'` is Z*p as the xx network uses it, used only by the
+// simulation of the Legendre leak.
 
 export interface NaiveGroup {
   readonly p: bigint;
@@ -9,7 +9,7 @@ export interface NaiveGroup {
   readonly sign: 'absolute' | 'plain';
 }
 
-/** Everything that one node drew. Lists are by slot, then by element. */
+/** All draws of one node. Lists are by slot, then by element. */
 export interface NaiveNode {
   /** z_e: by element. */
   readonly z: readonly bigint[];
@@ -20,13 +20,13 @@ export interface NaiveNode {
   readonly yPrime: readonly bigint[];
   /** source[k]: the slot whose contents go to slot k. */
   readonly source: readonly number[];
-  /** The slot keys that senders and this node share. */
+  /** The slot keys shared by senders and this node. */
   readonly k: readonly (readonly bigint[])[];
 }
 
 type Rows = readonly (readonly bigint[])[];
 
-/** All that passes between the nodes, in the order in which it does. */
+/** All values that pass between the nodes, in that order. */
 export interface NaiveRun {
   readonly teamKey: readonly bigint[];
   /** C after each node of the ring 1→N: rows of (c0, c1..cw). */
@@ -35,7 +35,7 @@ export interface NaiveRun {
   readonly precompPermute: readonly Rows[];
   /** D_i by node. */
   readonly shares: readonly Rows[];
-  /** M, what senders submit. */
+  /** M, submitted by the senders. */
   readonly submitted: Rows;
   readonly realtimeDecrypt: readonly Rows[];
   readonly realtimePermute: readonly Rows[];
@@ -73,7 +73,7 @@ function precompute(group: NaiveGroup, nodes: readonly NaiveNode[], slots: numbe
   const elements = Array.from({ length: width }, (_, e) => e);
   const teamKey = elements.map((e) => times(group, ...nodes.map((node) => raise(group, group.g, node.z[e]!))));
   const decrypt: Rows[] = [];
-  // Node 1 starts from the encryption of nothing: a row of ones.
+  // Node 1 starts from the encryption of ones: rows of ones.
   let rows: Rows = Array.from({ length: slots }, () => new Array<bigint>(width + 1).fill(1n));
   for (const node of nodes) {
     rows = rows.map((row, j) => {

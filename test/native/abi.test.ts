@@ -1,4 +1,4 @@
-// One header, two libraries: each exports every function of kernels/api.h, and says of what it cannot do that it is unsupported.
+// One header, two libraries: each exports every function of kernels/api.h, and returns "unsupported" for functions that it lacks.
 import { existsSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { at, declaredIn, loadLibrary, OK, root, shared, UNSUPPORTED } from '../kernels/librarySupport.js';
@@ -11,11 +11,11 @@ describeWith(missing, 'the native library', () => {
   it('exports every function that the header declares', () => {
     const declared = declaredIn('kernels/api.h');
     expect(declared.size).toBeGreaterThan(25);
-    // Loading looks every one of them up.
+    // Loading resolves every one of them.
     expect(loadLibrary(path).names).toEqual([...declared.keys()]);
   });
 
-  it('keeps nothing on a device, and says so', () => {
+  it('keeps nothing on a device, and reports that as unsupported', () => {
     const { call, text, handle } = loadLibrary(path);
     const modulus = shared(256).fill(0xff);
     const group = handle('group_create', 0, at(modulus), 2048);

@@ -1,7 +1,7 @@
 // Drives every function of kernels/api.h on every path of the library, for a build under AddressSanitizer and UBSan
-// (test/native/sanitizers.test.ts). Every buffer is malloc'ed to the byte, so that reading or writing one byte too many is
-// seen; paths must agree byte for byte; bad arguments must give a status. `check short` gives one operation a buffer that is
-// one byte too short: the sanitizer must end that, or this program shows nothing.
+// (test/native/sanitizers.test.ts). Every buffer is malloc'ed to the byte, so that an access of one byte too many is detected;
+// paths must agree byte for byte; bad arguments must return a status. `check short` gives one operation a buffer that is one
+// byte too short: the sanitizer must end the process, to show that this program can fail.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -108,7 +108,7 @@ std::vector<Bytes> runAll(millrace_group* g, std::size_t bytes, const Inputs& in
   ok(millrace_mul_chain(g, result(all), a.at(), prepared, 1, all), "mul_chain, one");
   expect(out[1] == out[4], "a chain of one product is that product");
 
-  // A gather of the middle slots only, in reverse; the rest of the result stays as it was.
+  // A gather of the middle slots only, in reverse; the rest of the result is not changed.
   Bytes order(count * sizeof(std::uint32_t));
   for (std::size_t k = 0; k < count; k++) {
     const auto source = static_cast<std::uint32_t>(count - 1 - k);
@@ -130,7 +130,7 @@ std::vector<Bytes> runAll(millrace_group* g, std::size_t bytes, const Inputs& in
   ok(millrace_table_fill(g, table.at(), base.at(), exponentBytes, digitBits), "table_fill");
   ok(millrace_pow_fixed(g, result(all), table.at(), exponents.at(), exponentBytes, digitBits, all), "pow_fixed");
 
-  // Moduli here are not prime: what has no inverse says so, on every path alike.
+  // Moduli here are not prime: an element without an inverse is reported, by every path alike.
   Bytes blinding = elements(1, bytes);
   std::uint8_t* inverses = result(all);
   const std::int32_t inverted = millrace_invert(g, inverses, a.at(), blinding.at(), all);
@@ -229,7 +229,7 @@ void badArguments() {
   millrace_group_destroy(nullptr);
 }
 
-/// One byte less than 9 elements need: whoever notices ends the process.
+/// One byte less than 9 elements need: the sanitizer ends the process.
 void shortBuffer() {
   const auto p = modulusOf(512, false);
   const std::uint32_t device = millrace_device_count() - 1;

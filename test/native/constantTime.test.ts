@@ -1,5 +1,5 @@
-// That bench/ct works: it builds, it measures every secret operation, and it finds the operations that leak on purpose. What
-// it says about the others is for `node bench/ct/run.mjs` with enough samples: no test asserts on a time.
+// Tests of bench/ct itself: it builds, measures every secret operation, and detects the operations that leak on purpose. Its
+// verdict on the others needs `node bench/ct/run.mjs` with enough samples: no test asserts on a time.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,7 +22,7 @@ interface Row {
 const { findCompiler } = (await import(new URL('../../scripts/native.mjs', import.meta.url).href)) as {
   findCompiler(): string | undefined;
 };
-/** A run of a machine that is busy elsewhere may show anything; the same operation three times is a leak. */
+/** A run on a busy machine may show anything; the same operation three times is a leak. */
 const RUNS_MAX = 3;
 const missing = [
   ...(process.arch === 'x64' ? [] : ['not an x86-64 CPU']),
@@ -31,7 +31,7 @@ const missing = [
 ];
 
 describeWith(missing[0], 'the timing test', () => {
-  it('measures every secret operation, and finds what leaks on purpose', () => {
+  it('measures every secret operation, and detects intended leaks', () => {
     const directory = mkdtempSync(join(tmpdir(), 'millrace-ct-'));
     try {
       const file = join(directory, 'result.json');
@@ -65,7 +65,7 @@ describeWith(missing[0], 'the timing test', () => {
     }
   });
 
-  it('fails where an operation leaks: what leaks does so in every run, a busy machine in none twice', () => {
+  it('fails if an operation leaks: a leak shows in every run, noise of a busy machine in no two', () => {
     const directory = mkdtempSync(join(tmpdir(), 'millrace-ct-'));
     try {
       const file = join(directory, 'result.json');
@@ -75,7 +75,7 @@ describeWith(missing[0], 'the timing test', () => {
         const { status } = spawnSync(process.execPath, ['bench/ct/run.mjs', ...args], { cwd: root, encoding: 'utf8' });
         const { rows }: { rows: Row[] } = JSON.parse(readFileSync(file, 'utf8'));
         const leaking = rows.filter(({ kind, t }) => kind === 'operation' && Math.abs(t) > 4.5);
-        // Its own exit status says the same as its rows.
+        // The exit status agrees with the rows.
         expect([status, leaking.length > 0]).toEqual([leaking.length > 0 ? 1 : 0, leaking.length > 0]);
         const names = leaking.map(({ operation }) => operation);
         suspects = new Set(names.filter((name) => suspects?.has(name) ?? true));
@@ -86,7 +86,7 @@ describeWith(missing[0], 'the timing test', () => {
     }
   });
 
-  it('refuses options that make no sense', () => {
+  it('refuses meaningless options', () => {
     for (const args of [
       ['--bits', '1000'],
       ['--samples', '3'],

@@ -1,4 +1,4 @@
-// The cpu engine where something is missing or dies: without the library everything still works, on OpenSSL, and says what to
+// The cpu engine under failures: without the library everything still works, on OpenSSL, with a warning that names what to
 // install; a worker that dies is a typed error and the next one computes.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -22,7 +22,7 @@ const paths = nativePaths();
 describe('a package without the native library', () => {
   let home = '';
   beforeAll(() => {
-    // The compiled package as it is, but for build/: what a machine without a compiler has.
+    // The compiled package without build/: as on a machine without a compiler.
     home = mkdtempSync(join(tmpdir(), 'millrace-bare-'));
     cpSync(join(root, 'dist'), join(home, 'dist'), { recursive: true });
     cpSync(join(root, 'package.json'), join(home, 'package.json'));
@@ -30,7 +30,7 @@ describe('a package without the native library', () => {
   });
   afterAll(() => rmSync(home, { recursive: true, force: true }));
 
-  /** Runs a module in that package; what it hands to `tell`. */
+  /** Runs a module in that package; returns the value that it passes to `tell`. */
   function run(body: string): unknown {
     const file = join(home, 'program.mjs');
     writeFileSync(
@@ -77,7 +77,7 @@ describe('a package without the native library', () => {
 });
 
 describe('the search for a compiler', () => {
-  it('finds none where there is none, and builds nothing', async () => {
+  it('finds none if there is none, and builds nothing', async () => {
     const script = new URL('../../scripts/native.mjs', import.meta.url).href;
     const program = `import { findCompiler } from ${JSON.stringify(script)};
       process.stdout.write(String(findCompiler()));`;
@@ -100,7 +100,7 @@ describe.each(paths)('a worker of the cpu engine on the %s path', (path) => {
       const [few, fewExponents] = [bases.subarray(0, 256 * 8), exponents.subarray(0, 32 * 8)];
       const truth = await referenceEngine(group).pow(few, fewExponents, { exponentBytes: 32 });
       const levels = (['realtime', 'precompute'] as const).map((priority) => ({ exponentBytes: 32, priority }));
-      // One for each level. Both have bound the library: a thread that is ended while it does so takes the process with it.
+      // One for each level. Both have bound the library: a thread that is terminated during binding takes the process down.
       for (const level of levels) expect(await engine.pow(few, fewExponents, level)).toEqual(truth);
       expect(workers).toHaveLength(2);
       const doomed = levels.map((level) => engine.pow(bases, exponents, level).catch((error: MixError) => error.code));
@@ -120,7 +120,7 @@ describe.each(paths)('powers of the generator by exponents of full size (%s)', (
   const full = { exponentBytes: group.elementBytes };
   const open = () => pooledEngine('cpu', path, { group, threads: 2, queueLimit: 8 });
 
-  it('are what the reference computes, from a table that is made once, at the edges, too', async () => {
+  it('equal the reference, from a table that is made once, also at the edges', async () => {
     const engine = open();
     const rng = new SeededRng('full size');
     const { g, q, elementBytes } = group;
@@ -132,7 +132,7 @@ describe.each(paths)('powers of the generator by exponents of full size (%s)', (
     const generator = bigintToBytes(g, elementBytes);
     const expected = await referenceEngine(group).powFixed(generator, exponents, full);
     expect(await engine.powFixed(generator, exponents, full)).toEqual(expected);
-    // One at a time, as proofs are made, and of another base, which has no such table.
+    // One at a time, as in proofs, and of another base, which has no such table.
     const last = exponents.subarray(-elementBytes);
     expect(await engine.powFixed(generator, last, full)).toEqual(expected.subarray(-elementBytes));
     const other = randomElements(rng, group, 1);
@@ -141,7 +141,7 @@ describe.each(paths)('powers of the generator by exponents of full size (%s)', (
     await engine.close();
   });
 
-  it('survive that whoever began the table has given up', async () => {
+  it('survive the abort of the call that began the table', async () => {
     const engine = open();
     const rng = new SeededRng('given up');
     const generator = bigintToBytes(group.g, group.elementBytes);

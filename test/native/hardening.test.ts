@@ -1,4 +1,4 @@
-// How native libraries are linked: what `readelf` says of each that is built here.
+// Link options of the native libraries built here, as `readelf` reports them.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ const missing =
     : nativePaths().length === 0
       ? 'the native library is not built'
       : missingCommand('readelf');
-// The library for cards is built where somebody asked for it.
+// The library for cards is built on request only.
 const libraries = ['build/native/libmillrace_cpu.so', 'build/cuda/libmillrace_cuda.so'];
 const built = libraries.filter((library) => existsSync(join(root, library)));
 
@@ -30,7 +30,7 @@ describeWith(missing, 'native libraries', () => {
     expect(segments).not.toMatch(/GNU_STACK.*RWE/);
   });
 
-  it.each(built)('%s checks its stack', (library) => {
+  it.each(built)('%s has stack protection', (library) => {
     expect(said(library, '--dyn-syms')).toContain('__stack_chk_fail');
   });
 });

@@ -1,5 +1,5 @@
-// Every function of the native library on both paths against BigInt: 10^5 products and more, 10^3 powers and more, random
-// and structured; every count around the eight lanes; every odd modulus; every table; and callers that make mistakes.
+// Every function of the native library on both paths against BigInt: at least 10^5 products and 10^3 powers, random and
+// structured; every count around the eight lanes; every odd modulus; every table; and invalid calls.
 import { afterAll, expect, it } from 'vitest';
 import { type Rng, randomBelow, randomBytes } from '../../src/base/rng.js';
 import { native } from '../../src/engine/kernels/native/library.js';
@@ -42,7 +42,7 @@ function onAllPaths(group: Group) {
   });
 }
 
-/** An odd modulus of so many bits; `ends`: its lowest 64-bit word. */
+/** An odd modulus of this many bits; `ends`: its lowest 64-bit word. */
 function modulus(rng: Rng, bits: number, ends?: bigint): bigint {
   let p = (1n << BigInt(bits - 1)) | (bytesToBigint(randomBytes(rng, bits / 8)) >> 1n) | 1n;
   if (ends !== undefined) p = ((p >> 64n) << 64n) | ends;
@@ -54,7 +54,7 @@ describeWith(missing, 'products of the native library', () => {
     { name: 'MODP-2048', random: 100_000 },
     { name: 'MODP-3072', random: 5000 },
     { name: 'MODP-4096', random: 5000 },
-  ])('$random random ones in $name are those of BigInt', ({ name, random }) => {
+  ])('$random random ones in $name equal BigInt', ({ name, random }) => {
     const group = namedGroup(name);
     const rng = new SeededRng(`products ${name}`);
     const all = onAllPaths(group);
@@ -62,7 +62,7 @@ describeWith(missing, 'products of the native library', () => {
       const [a, b] = [elements(rng, group, CHUNK), elements(rng, group, CHUNK)];
       const truth = operations.mul.reference(group, { a, b });
       for (const { path, mul, mulPrepared } of all) {
-        // Compared as a whole first: a thousand values in a message help nobody.
+        // Compared as a whole first: a thousand values in a message are of no use.
         const result = (done / CHUNK) % 2 === 0 ? mul(a, b) : mulPrepared(a, b);
         const wrong = result.findIndex((value, i) => value !== truth[i]);
         expect({ path, wrong, value: result[wrong] }).toEqual({ path, wrong: -1, value: undefined });
@@ -70,29 +70,26 @@ describeWith(missing, 'products of the native library', () => {
     }
   });
 
-  it.each(['MODP-2048', 'MODP-3072', 'MODP-4096'])(
-    'structured ones in %s, each by each, are those of BigInt',
-    (name) => {
-      const group = namedGroup(name);
-      const values = structured(group);
-      expect(values.length).toBeGreaterThan(100);
-      const rng = new SeededRng(`structured ${name}`);
-      const all = onAllPaths(group);
-      const partners = [...values.slice(0, 10), values.at(-1)!, values.at(-4)!, randomUpTo(rng, group.q)];
-      for (const partner of partners) {
-        const b = values.map(() => partner);
-        const truth = operations.mul.reference(group, { a: values, b });
-        for (const { mul, mulPrepared } of all) {
-          expect(mul(values, b)).toEqual(truth);
-          expect(mulPrepared(values, b)).toEqual(truth);
-        }
+  it.each(['MODP-2048', 'MODP-3072', 'MODP-4096'])('structured ones in %s, in all pairs, equal BigInt', (name) => {
+    const group = namedGroup(name);
+    const values = structured(group);
+    expect(values.length).toBeGreaterThan(100);
+    const rng = new SeededRng(`structured ${name}`);
+    const all = onAllPaths(group);
+    const partners = [...values.slice(0, 10), values.at(-1)!, values.at(-4)!, randomUpTo(rng, group.q)];
+    for (const partner of partners) {
+      const b = values.map(() => partner);
+      const truth = operations.mul.reference(group, { a: values, b });
+      for (const { mul, mulPrepared } of all) {
+        expect(mul(values, b)).toEqual(truth);
+        expect(mulPrepared(values, b)).toEqual(truth);
       }
-      const squares = operations.mul.reference(group, { a: values, b: values });
-      for (const { mul } of all) expect(mul(values, values)).toEqual(squares);
-    },
-  );
+    }
+    const squares = operations.mul.reference(group, { a: values, b: values });
+    for (const { mul } of all) expect(mul(values, values)).toEqual(squares);
+  });
 
-  it.each(['TEST-512', 'MODP-4096'])('in chains of %s are those of BigInt', (name) => {
+  it.each(['TEST-512', 'MODP-4096'])('in chains of %s equal BigInt', (name) => {
     const group = namedGroup(name);
     const rng = new SeededRng(`chains ${name}`);
     for (const count of [1, 8, 17]) {
@@ -107,13 +104,13 @@ describeWith(missing, 'products of the native library', () => {
     }
   });
 
-  it('whose remainder is 1, or next to p/2, come out on the right side', () => {
+  it('with a remainder of 1, or next to p/2, get the right sign', () => {
     const group = namedGroup('MODP-2048');
     const { p, q } = group;
     const rng = new SeededRng('remainders');
     const wanted = [1n, 2n, q - 1n, q, q + 1n, q + 2n, p - 2n, p - 1n];
     const a = wanted.map(() => randomUpTo(rng, q));
-    // b = wanted / a, as a member of the group: its absolute value.
+    // b = wanted / a, as an element of the group: its absolute value.
     const b = wanted.map((value, i) =>
       multiply(group, value, operations.invertBatch.reference(group, { a: [a[i]!] })[0]!),
     );
@@ -131,7 +128,7 @@ describeWith(missing, 'powers of the native library', () => {
     { name: 'MODP-2048', count: 600 },
     { name: 'MODP-3072', count: 240 },
     { name: 'MODP-4096', count: 200 },
-  ])('$count of 256 bits in $name are those of BigInt', ({ name, count }) => {
+  ])('$count of 256 bits in $name equal BigInt', ({ name, count }) => {
     const group = namedGroup(name);
     const rng = new SeededRng(`powers ${name}`);
     const edges = [0n, 1n, 2n, 31n, 32n, (1n << 256n) - 1n, 1n << 255n, (1n << 255n) - 1n];
@@ -150,11 +147,11 @@ describeWith(missing, 'powers of the native library', () => {
     for (const result of results) expect(result).toEqual(results[0]);
   });
 
-  it.each(['MODP-2048', 'MODP-4096'])('with full exponents in %s are those of BigInt', (name) => {
+  it.each(['MODP-2048', 'MODP-4096'])('with full exponents in %s equal BigInt', (name) => {
     const group = namedGroup(name);
     const rng = new SeededRng(`full ${name}`);
     const [bases, bytes] = [elements(rng, group, 5), group.elementBytes];
-    // Every element to the order is 1; the order itself and its neighbours.
+    // The order, for which every power is 1, and its neighbours.
     const exponents = [group.q, group.q - 1n, group.q + 1n, (1n << BigInt(8 * bytes)) - 1n, exponentOf(rng, bytes)];
     const truth = operations.pow.reference(group, { bases, exponents });
     expect(truth[0]).toBe(1n);
@@ -167,7 +164,7 @@ describeWith(missing, 'powers of the native library', () => {
     const bases = [1n, group.q, ...elements(rng, group, 7)];
     for (const bytes of [1, 2, 8, 32, 33]) {
       const most = (1n << BigInt(8 * bytes)) - 1n;
-      // Zero and all ones: every digit the same; and the same exponent twice.
+      // Zero and all ones: every digit equal; and the same exponent twice.
       const exponents = [exponentOf(rng, bytes), 0n, most, exponentOf(rng, bytes)];
       exponents.push(exponents[0]!);
       for (const width of [1, 2, 5]) {
@@ -240,7 +237,7 @@ describeWith(missing, 'batches of every size', () => {
     for (const width of [1, 2, 3]) {
       const slots = 19;
       const [a, b] = [elements(rng, group, slots * width), elements(rng, group, slots * width)];
-      // Not a permutation: what the source says, and be it the same slot twice.
+      // Not a permutation: the source may name the same slot twice.
       const source = Uint32Array.from({ length: slots }, () => randomBelow(rng, slots));
       const truth = operations.mulGather.reference(group, { a, source, b, width });
       for (const { mulGather } of onAllPaths(group)) {
@@ -272,7 +269,7 @@ describeWith(missing, 'batches of every size', () => {
     }
   });
 
-  it('folds powers with exponents of zero, and bases that come twice', () => {
+  it('folds powers with exponents of zero, and repeated bases', () => {
     const group = namedGroup('TEST-512');
     const rng = new SeededRng('multi-exponentiation');
     const all = onAllPaths(group);
@@ -289,7 +286,7 @@ describeWith(missing, 'batches of every size', () => {
     }
   });
 
-  it('inverts extremes, whatever hides the product', () => {
+  it('inverts extremes, with any blinding', () => {
     const group = namedGroup('MODP-2048');
     const a = structured(group).slice(0, 30);
     const truth = operations.invertBatch.reference(group, { a });
@@ -302,7 +299,7 @@ describeWith(missing, 'batches of every size', () => {
 describeWith(missing, 'moduli of every form', () => {
   const rng = new SeededRng('moduli');
   const ONES = (1n << 64n) - 1n;
-  // Around the edges of the sizes that kernels come in, and far from them.
+  // Around the edges of the kernels' sizes, and far from them.
   const sizes = [64, 128, 192, 512, 960, 1024, 1088, 2048, 2112, 3072, 3136, 4096, 4160, 6144, 8192];
   const forms: readonly (readonly [string, (bits: number) => bigint])[] = [
     ['any', (bits) => modulus(rng, bits)],
@@ -337,7 +334,7 @@ describeWith(missing, 'moduli of every form', () => {
     }
   });
 
-  it('says which elements have no inverse in a modulus that is not prime', () => {
+  it('reports elements without an inverse in a modulus that is not prime', () => {
     const group = groupOver((1n << 512n) - 31n);
     expect(group.p % 15n).toBe(0n);
     for (const { invert } of onAllPaths(group)) {
@@ -347,10 +344,10 @@ describeWith(missing, 'moduli of every form', () => {
   });
 });
 
-describeWith(missing, 'callers that make mistakes', () => {
+describeWith(missing, 'invalid calls', () => {
   const INVALID = 1;
 
-  it.each(['ifma', 'portable'] as const)('get a status, and nothing crashes (%s)', (path) => {
+  it.each(['ifma', 'portable'] as const)('return a status, and nothing crashes (%s)', (path) => {
     if (!paths.includes(path)) return;
     const { library } = native();
     const group = namedGroup('TEST-512');
@@ -387,11 +384,11 @@ describeWith(missing, 'callers that make mistakes', () => {
     }
     expect(Number(library.millrace_table_bytes(handle, 0, 4))).toBe(0);
     expect(Number(library.millrace_table_bytes(0, 32, 4))).toBe(0);
-    // A count of nothing needs no memory.
+    // An empty batch needs no memory.
     expect(library.millrace_mul(handle, 0, 0, 0, 0, 0)).toBe(0);
   });
 
-  it('get no group of a modulus that is not one', () => {
+  it('create no group of an invalid modulus', () => {
     const { create, deviceName } = rawLibrary();
     const good = flat([namedGroup('TEST-512').p], 64);
     const even = flat([namedGroup('TEST-512').p - 1n], 64);

@@ -1,6 +1,5 @@
-// The memory of a process that computes without end stays flat: 10^4 small batches of every operation through the cpu
-// engine, with handles made and released, and large batches between them. In a process of its own, so that nothing but this
-// engine allocates.
+// The memory of a process that computes for long stays flat: 10^4 small batches of every operation through the cpu engine, with
+// handles made and released, and large batches between them. In a process of its own, so that only this engine allocates.
 import { spawn } from 'node:child_process';
 import { expect, it } from 'vitest';
 import { describeWith } from '../support/requires.js';
@@ -8,7 +7,7 @@ import { nativePaths } from './support.js';
 
 const missing = nativePaths().length > 0 ? undefined : 'the native library is not built';
 const BATCHES = 10_000;
-/** What may come and go by garbage collection and the allocator; a leak of 4 KiB a batch is more in half of the batches. */
+/** Noise of garbage collection and the allocator; a leak of 4 KiB a batch exceeds it within half of the batches. */
 const NOISE_MIB = 16;
 
 const index = new URL('../../dist/index.js', import.meta.url).href;
@@ -83,7 +82,7 @@ describeWith(missing, 'memory of the cpu engine', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const samples: number[] = JSON.parse(stdout);
     expect(samples.length).toBeGreaterThan(60);
-    // The first quarter is the process warming up: compiled code, heaps, tables.
+    // The first quarter is warm-up: compiled code, heaps, tables.
     const quarter = Math.floor(samples.length / 4);
     const [before, after] = [median(samples.slice(quarter, 2 * quarter)), median(samples.slice(-quarter))];
     expect(after - before, `MiB, by sample: ${samples.map(Math.round)}`).toBeLessThan(NOISE_MIB);

@@ -1,5 +1,5 @@
-// The native library under AddressSanitizer and UndefinedBehaviorSanitizer: check.cpp calls every function on every path,
-// with buffers that are exactly as long as they must be.
+// The native library under AddressSanitizer and UndefinedBehaviorSanitizer: check.cpp calls every function on every path, with
+// buffers of the exact length required.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { describeWith } from '../support/requires.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const FLAGS = ['-Og', '-g1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
-/** Long: a cold build on a busy machine. */
+/** Long enough for a cold build on a busy machine. */
 const BUILD_MS = 300_000;
 
 interface NativeScript {
@@ -20,7 +20,7 @@ interface NativeScript {
 const script = new URL('../../scripts/native.mjs', import.meta.url).href;
 const { findCompiler, buildNative } = (await import(script)) as NativeScript;
 
-/** Why the sanitized build cannot be had here; undefined where it can. */
+/** The reason why a sanitized build is not possible here; undefined if it is. */
 function unavailable(compiler: string | undefined): string | undefined {
   if (!compiler) return 'no C++ compiler';
   const directory = mkdtempSync(join(tmpdir(), 'millrace-sanitizer-'));
@@ -34,7 +34,7 @@ function unavailable(compiler: string | undefined): string | undefined {
   }
 }
 
-/** The path of the program. */
+/** Builds the program; returns its path. */
 async function build(compiler: string): Promise<string> {
   const directory = 'build/sanitized';
   const library = `${directory}/libmillrace_cpu.so`;
@@ -47,7 +47,7 @@ async function build(compiler: string): Promise<string> {
   return program;
 }
 
-/** Runs it with the leak check, and without where the machine forbids that. */
+/** Runs the program with the leak check, or without if the machine forbids it. */
 function run(program: string, args: readonly string[] = []) {
   const attempt = (leaks: string) => {
     const env = { ...process.env, ASAN_OPTIONS: `detect_leaks=${leaks}`, UBSAN_OPTIONS: 'print_stacktrace=1' };
@@ -75,7 +75,7 @@ describeWith(reason, 'the native library under sanitizers', () => {
     BUILD_MS,
   );
 
-  it('would notice a buffer that is one byte too short', () => {
+  it('would detect a buffer that is one byte too short', () => {
     const { status, stdout, stderr } = run(program, ['short']);
     expect(status).not.toBe(0);
     expect(stderr).toMatch(/heap-buffer-overflow|insufficient space/);

@@ -1,5 +1,5 @@
-// Calls the native library directly, as C callers do: raw functions with numbers for pointers, groups over any modulus, and
-// the structured numbers on which carries go wrong.
+// Calls the native library directly, like a C caller: raw functions with numbers for pointers, groups over any modulus, and
+// structured numbers on which carries are likely to be wrong.
 import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
 import type { Rng } from '../../src/base/rng.js';
@@ -11,7 +11,7 @@ import type { Group } from '../../src/math/group.js';
 
 const LIBRARY = fileURLToPath(new URL('../../build/native/libmillrace_cpu.so', import.meta.url));
 
-/** Paths that this machine has; none where the library is not built. */
+/** Paths available on this machine; empty if the library is not built. */
 export function nativePaths(): readonly NativePath[] {
   try {
     return native().devices as readonly NativePath[];
@@ -20,7 +20,7 @@ export function nativePaths(): readonly NativePath[] {
   }
 }
 
-/** A group over any odd modulus. The name is only there for the type. */
+/** A group over any odd modulus. The name only satisfies the type. */
 export const groupOver = (p: bigint): Group => {
   const bits = p.toString(2).length;
   return { name: 'TEST-64', bits, elementBytes: bits / 8, p, q: (p - 1n) / 2n, g: 2n };
@@ -44,13 +44,13 @@ export function flat(values: readonly bigint[], length: number): Uint8Array {
 export const numbers = (bytes: Uint8Array, length: number): bigint[] =>
   Array.from({ length: bytes.length / length }, (_, i) => bytesToBigint(bytes.subarray(i * length, (i + 1) * length)));
 
-/** A number of [1, bound], near enough to uniform for tests. */
+/** A number of [1, bound], close enough to uniform for tests. */
 export function randomUpTo(rng: Rng, bound: bigint): bigint {
   const bytes = Math.ceil(bound.toString(16).length / 2) + 8;
   return 1n + (bytesToBigint(randomBytes(rng, bytes)) % bound);
 }
 
-/** Numbers of 1..q on which carries, borrows and the choice of min(x, p − x) go wrong first. */
+/** Numbers of 1..q on which errors of carries, borrows and the choice of min(x, p − x) show first. */
 export function structured({ p, q, bits }: Group): bigint[] {
   const values = [1n, 2n, 3n, q, q - 1n, q - 2n, q / 2n, q / 2n + 1n, q / 3n, p / 4n];
   for (const radix of [52, 64]) {
@@ -65,7 +65,7 @@ export function structured({ p, q, bits }: Group): bigint[] {
     }
   }
   const ones = (1n << BigInt(bits)) - 1n;
-  // Every limb the same: alternating bits, top bits, lowest bits.
+  // All limbs equal: alternating bits, top bits, lowest bits.
   for (const radix of [52n, 64n])
     values.push(ones / ((1n << radix) - 1n), (ones / ((1n << radix) - 1n)) << (radix - 1n));
   values.push(ones / 3n, ones / 5n, ones / 7n, ones >> 2n);
@@ -74,7 +74,7 @@ export function structured({ p, q, bits }: Group): bigint[] {
 
 type Raw = (...args: number[]) => number;
 
-/** The library's functions for callers that make mistakes: every argument is a number. */
+/** The library's functions for invalid calls: every argument is a number. */
 export function rawLibrary() {
   const loaded = koffi.load(LIBRARY);
   const create = loaded.func('int32_t millrace_group_create(uint32_t, uint64_t, uint32_t, uint64_t)') as Raw;
@@ -91,7 +91,7 @@ export function operationsOf(path: NativePath, group: Group) {
     if (status !== 0) throw new Error(statusMessage(status));
   };
   const result = (count: number, compute: (out: number) => number): bigint[] => {
-    // A guard on both sides: what is written outside of the result shows.
+    // A guard on both sides detects writes outside of the result.
     const out = shared((count + 2) * elementBytes).fill(0xa5);
     check(compute(at(out) + elementBytes));
     const [before, after] = [out.subarray(0, elementBytes), out.subarray((count + 1) * elementBytes)];
@@ -99,7 +99,7 @@ export function operationsOf(path: NativePath, group: Group) {
     return numbers(out.subarray(elementBytes, (count + 1) * elementBytes), elementBytes);
   };
   const put = (values: readonly bigint[]) => at(keep(flat(values, elementBytes)));
-  // Addresses keep nothing alive.
+  // Keeps memory alive: addresses do not.
   const kept: Uint8Array[] = [];
   const keep = (bytes: Uint8Array) => {
     kept.push(bytes);
@@ -120,7 +120,7 @@ export function operationsOf(path: NativePath, group: Group) {
       check(library.millrace_prepare(g, at(operand), put(b), b.length));
       return result(a.length, (out) => library.millrace_mul_chain(g, out, put(a), at(operand), times, a.length));
     },
-    /** Slots `from` to `to`; the others come back as they were, all 0xa5. */
+    /** Slots `from` to `to`; the others are not changed, all 0xa5. */
     mulGather(
       a: readonly bigint[],
       source: Uint32Array,

@@ -1,4 +1,4 @@
-// Tables of the cpu engine are cut by how often they will be used, and by their size: whichever way, the powers are the same.
+// The digit size of a table of the cpu engine depends on its expected use and its size: the powers are the same for all.
 import { expect, it } from 'vitest';
 import { nativeTable, nativeTableCovers } from '../../src/engine/kernels/native/kernel.js';
 import { native } from '../../src/engine/kernels/native/library.js';
@@ -16,7 +16,7 @@ try {
 }
 
 describeWith(built ? undefined : 'the native library is not built', 'tables of the native library', () => {
-  it('are smaller for few powers and for large ones, and say for which exponents they are', () => {
+  it('are smaller for few powers and for large ones, and record the exponents that they cover', () => {
     const group = namedGroup('MODP-4096');
     const often = nativeTable('portable', group, 32);
     const seldom = nativeTable('portable', group, 32, 100);

@@ -1,4 +1,4 @@
-// What a program passes to the exported functions of nodes: a wrong type or value is named, before anything is opened.
+// Arguments of the exported functions of nodes: a wrong type or value is named, before anything is opened.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,7 +39,7 @@ describe('toy groups', () => {
     return join(directory, name);
   };
 
-  it.each(['TEST-64', 'TEST-512', 'MODP-2048'])('%s is not taken for a node without a word', (group) => {
+  it.each(['TEST-64', 'TEST-512', 'MODP-2048'])('%s is not accepted for a node without an explicit floor', (group) => {
     const file = written('node.toml', nodeConfigFile());
     const flags = [`engine.groups=["MODP-4096", "${group}"]`];
     expect(() => loadConfig(file, flags, {})).toThrow(
@@ -53,7 +53,7 @@ describe('toy groups', () => {
     ['rounds.team_size=2', 'floors.team=2'],
     ['rounds.slots=10', 'floors.slots=10'],
     ['rounds.min_senders=1', 'floors.senders=1'],
-  ])('and small rounds are not opened without one either: %s', (low, lowered) => {
+  ])('and small rounds are not opened without an explicit floor: %s', (low, lowered) => {
     const file = written('scheduler.toml', schedulerConfigFile());
     const flags = [
       low,
@@ -70,7 +70,7 @@ describe('a configuration', () => {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-overrides-'));
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  it('of a node and of a scheduler are overridden alike, each by variables of its own: these win over the file, a flag over both', () => {
+  it('of a node and of a scheduler are overridden alike, each by its own variables: these override the file, a flag overrides both', () => {
     const [node, scheduler] = [join(directory, 'node.toml'), join(directory, 'scheduler.toml')];
     writeFileSync(node, nodeConfigFile({ limits: { slots: 100 } }));
     writeFileSync(scheduler, schedulerConfigFile());
@@ -94,7 +94,7 @@ describe('a configuration', () => {
     );
   });
 
-  it('as it is written first has every key, says what it is for, and gives the defaults', () => {
+  it('as written first has every key with an explanation, and the defaults', () => {
     const file = join(directory, 'first.toml');
     writeFileSync(file, schedulerConfigFile());
     const loaded = loadSchedulerConfig(file, [], {});
@@ -108,7 +108,7 @@ describe('a configuration', () => {
 });
 
 describe('the other functions', () => {
-  it('name what is wrong', () => {
+  it('name the wrong argument', () => {
     const named = (argument: string) =>
       expect.objectContaining({ code: 'ARGUMENT_INVALID', values: expect.objectContaining({ argument }) });
     expect(() => namedGroup(4096 as never)).toThrow(named('name'));

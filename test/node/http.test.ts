@@ -1,4 +1,4 @@
-// The operator's HTTP: it answers whoever is meant to ask, however many others hold connections and say nothing.
+// The operator's HTTP endpoint: it answers permitted callers, with any number of other connections that stay silent.
 import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -43,7 +43,7 @@ async function silent(count: number): Promise<void> {
   const opened = Array.from({ length: count }, () => {
     const socket = connect(http.port, '127.0.0.1');
     sockets.push(socket);
-    // Those that make room are reset.
+    // Connections that make room are reset.
     socket.on('error', () => {}).resume();
     return new Promise((resolve) => socket.once('connect', resolve));
   });
@@ -53,18 +53,18 @@ async function silent(count: number): Promise<void> {
 describe('silent connections', () => {
   it('keep nobody out: the oldest makes room at once', async () => {
     await silent(200);
-    // No header timeout is waited for: it is answered while all of them are younger than that.
+    // Without waiting for a header timeout: the answer comes while all of them are younger than that.
     expect(await statusOf('localhost')).toBe(200);
     expect(sockets.filter(({ destroyed }) => !destroyed).length).toBeLessThanOrEqual(200);
     await expect.poll(() => sockets.filter(({ destroyed }) => !destroyed).length).toBeLessThanOrEqual(64);
   });
 
-  it('end before their headers are due twice', async () => {
+  it('end before twice the time limit of their headers', async () => {
     await silent(3);
     await expect.poll(() => sockets.every(({ destroyed }) => destroyed), { timeout: 20_000 }).toBe(true);
   });
 
-  it('are what makes room, never a request in progress', async () => {
+  it('make room, never a request in progress', async () => {
     let ended = false;
     const asked = request({ port: http.port, host: '127.0.0.1', path: '/forever', agent: false }, (response) => {
       response.on('close', () => {
@@ -98,7 +98,7 @@ describe('a Host', () => {
   });
 
   it.each(['evil.example', 'evil.example:7413', 'localhost.evil.example', '127.0.0.1.evil.example', '10.0.0.1'])(
-    'may not be %j: a page elsewhere could read what loopback shows',
+    'may not be %j: a page elsewhere could read data on loopback',
     async (host) => {
       for (const path of ['/healthz', '/status', '/metrics', '/forever']) expect(await statusOf(host, path)).toBe(421);
     },

@@ -1,4 +1,5 @@
-// What lies on disk is its owner's alone: written so whatever the umask, and refused where it is not, with the command that mends it.
+// Files on disk belong to their owner alone: written so under any umask, and refused otherwise, with the command that corrects
+// it.
 import {
   chmodSync,
   cpSync,
@@ -29,7 +30,7 @@ const at = (...names: string[]) => join(directory, ...names);
 const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-/** Paths below, itself included. */
+/** All paths below, and the path itself. */
 const under = (path: string): string[] =>
   statSync(path).isDirectory() ? [path, ...readdirSync(path).flatMap((name) => under(join(path, name)))] : [path];
 
@@ -65,7 +66,7 @@ describe('under umask 0', () => {
   });
 });
 
-describe('what others may read is refused, with the command that mends it', () => {
+describe('files that others may read are refused, with the command that corrects it', () => {
   beforeAll(async () => {
     mkdirSync(at('keys'));
     await createKeyFiles(keyFilesIn(at('keys')), 2);

@@ -1,4 +1,5 @@
-// A node that follows its scheduler: what it cannot open, it says at once and takes on itself, so that nobody waits for it.
+// A node that follows its scheduler: it reports a round that it cannot open at once, as its own failure, so that nobody waits for
+// it.
 import { describe, expect, it } from 'vitest';
 import { MixError } from '../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
@@ -38,7 +39,7 @@ function opening(number: number, team: readonly NodeId[]): SignedUpdate {
   return signUpdate(authority, NETWORK, number, { kind: 'open', round: signRoundInfo(info, authority) });
 }
 
-/** What a follower reports of these updates, where the rounds answer each opening with what `openRound` does. */
+/** Reports of a follower on these updates; the rounds answer each opening like `openRound`. */
 async function reportsOf(updates: readonly SignedUpdate[], openRound: FollowedRounds['openRound'], open: RoundId[]) {
   const reports: NodeReport[] = [];
   const scheduler: SchedulerPort = {
@@ -63,18 +64,18 @@ const full = async () => {
 };
 
 describe('a round that a node does not open', () => {
-  it('is reported as failed at once, with the reason, and on its own account', async () => {
+  it('is reported as failed at once, with the reason, as its own failure', async () => {
     const [report, ...more] = await reportsOf([opening(1, [node, other])], full, []);
     expect(more).toEqual([]);
     expect(report).toMatchObject({ kind: 'stage', round: 1, bootId, stage: 'FAILED' });
     expect(report).toMatchObject({ failure: { code: 'ROUND_LIMIT', culprit: node, reporter: node } });
   });
 
-  it('is none of its business where it is another team’s', async () => {
+  it('is ignored if it is another team’s', async () => {
     expect(await reportsOf([opening(1, [other, 'ee'.repeat(16) as NodeId])], full, [])).toEqual([]);
   });
 
-  it('goes on where it is open already', async () => {
+  it('goes on if it is open already', async () => {
     const again = async () => {
       throw new MixError('ROUND_REUSED', { round: 1 });
     };

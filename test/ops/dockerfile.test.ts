@@ -1,5 +1,5 @@
-// Dockerfile.cuda, as far as it can be checked without building it: its stages, who it runs as, that what it copies is there and is
-// not ignored, and that ports, paths and the command are those of the program.
+// Checks of Dockerfile.cuda without building it: its stages, its user, that copied files exist and are not ignored, and that
+// ports, paths and the command are those of the program.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { CUDA_LIBRARY } from '../../src/engine/cuda/library.js';
 import { nodeConfigFile } from '../../src/node/settings/nodeConfig.js';
 
-/** Addresses that `millrace init` writes. */
+/** Addresses in the configuration that `millrace init` writes. */
 const { listen } = parse(nodeConfigFile()) as { listen: Record<'team' | 'gateway' | 'http', string> };
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const text = readFileSync(join(root, 'Dockerfile.cuda'), 'utf8');
@@ -46,7 +46,7 @@ const only = (stage: readonly Instruction[], name: string): string[] =>
 const port = (address: string): string => address.slice(address.lastIndexOf(':') + 1);
 
 describe('Dockerfile.cuda', () => {
-  it('builds on a CUDA image and runs on a slim one, with images that can be named', () => {
+  it('builds on a CUDA image and runs on a slim one, with images that can be replaced by arguments', () => {
     const args = new Map(instructions.slice(0, 2).map(({ rest }) => rest.split('=') as [string, string]));
     expect(args.get('CUDA_IMAGE')).toMatch(/^nvidia\/cuda:13\.\d+\.\d+-devel-/);
     expect(args.get('NODE_IMAGE')).toMatch(/^node:20.*-slim$/);
@@ -54,7 +54,7 @@ describe('Dockerfile.cuda', () => {
     expect(images).toEqual(['NODE_IMAGE AS node', 'CUDA_IMAGE AS build', 'NODE_IMAGE']);
   });
 
-  it('copies what is in the repository, and is not ignored', () => {
+  it('copies files that exist and are not ignored', () => {
     const allowed = readFileSync(join(root, '.dockerignore'), 'utf8').split('\n');
     expect(allowed).toContain('*');
     const copied = instructions.filter(({ name, rest }) => name === 'COPY' && !rest.startsWith('--from'));
@@ -65,7 +65,7 @@ describe('Dockerfile.cuda', () => {
     }
   });
 
-  it('copies between stages only from stages that there are, what those make', () => {
+  it('copies between stages only from existing stages, and only their products', () => {
     const names = stages.flatMap((stage) => / AS (\w+)$/.exec(stage[0]?.rest ?? '')?.[1] ?? []);
     const from = instructions.filter(({ name, rest }) => name === 'COPY' && rest.startsWith('--from'));
     for (const { rest } of from) expect(names).toContain(/^--from=(\w+)/.exec(rest)?.[1]);
@@ -76,19 +76,19 @@ describe('Dockerfile.cuda', () => {
     expect(CUDA_LIBRARY).toBe(join(root, 'build/cuda/libmillrace_cuda.so'));
   });
 
-  it('has all that the program reads from its package', () => {
+  it('has all files that the program reads from its package', () => {
     const files = only(runtime, 'COPY').flatMap((rest) => rest.split(/\s+/).slice(0, -1));
     expect(files).toContain('package.json');
     expect(files).toContain('src/transport/proto/millrace.proto');
   });
 
-  it('runs scripts that there are', () => {
+  it('runs scripts that exist', () => {
     const scripts = [...text.matchAll(/node (scripts\/\w+\.mjs)/g)].map(([, path]) => path!);
     expect(scripts.length).toBe(2);
     for (const path of scripts) expect(existsSync(join(root, path))).toBe(true);
   });
 
-  it('runs as a user who is not root, after everything that only root may do', () => {
+  it('runs as a user other than root, after all steps that need root', () => {
     const users = only(runtime, 'USER');
     expect(users).toEqual(['node']);
     const after = runtime.slice(runtime.findIndex(({ name }) => name === 'USER'));
@@ -96,7 +96,7 @@ describe('Dockerfile.cuda', () => {
     expect(only(runtime, 'RUN').join()).toContain('chown node:node /etc/millrace');
   });
 
-  it("asks /healthz on the configuration's own port, and offers those of team and gateway", () => {
+  it("asks /healthz on the configuration's own port, and exposes those of team and gateway", () => {
     const [check = ''] = only(runtime, 'HEALTHCHECK');
     expect(check).toContain(`http://${listen.http}/healthz`);
     const command = JSON.parse(check.slice(check.indexOf('['))) as string[];
@@ -106,7 +106,7 @@ describe('Dockerfile.cuda', () => {
     expect(only(runtime, 'EXPOSE')).toEqual([ports]);
   });
 
-  it('has its configuration in a volume, and asks for the card', () => {
+  it('has its configuration in a volume, and requests the card', () => {
     expect(only(runtime, 'VOLUME')).toEqual(['/etc/millrace']);
     const [environment = ''] = only(runtime, 'ENV');
     expect(environment).toContain('NVIDIA_VISIBLE_DEVICES=all');
@@ -121,7 +121,7 @@ describe("the image's command", () => {
   const [command] = only(runtime, 'CMD').map((rest) => JSON.parse(rest) as string[]);
   const main = join(root, 'dist/cli/main.js');
 
-  it('is one of the program, and names the file in the volume', () => {
+  it('is a command of the program, with the file in the volume', () => {
     expect(entry).toEqual(['millrace']);
     expect(command?.at(-1)).toBe('/etc/millrace/node.toml');
     const help = spawnSync(process.execPath, [main, command?.[0] ?? '', '--help'], { encoding: 'utf8' });
@@ -129,7 +129,7 @@ describe("the image's command", () => {
     for (const option of command?.filter((word) => word.startsWith('--')) ?? []) expect(help.stdout).toContain(option);
   });
 
-  it('finds in the volume what `millrace init` writes', () => {
+  it('finds in the volume the files that `millrace init` writes', () => {
     const target = join(directory, 'etc');
     const { status } = spawnSync(process.execPath, [main, 'init', '--dir', target], { encoding: 'utf8' });
     expect(status).toBe(0);

@@ -1,4 +1,4 @@
-// Who is let in where many want to be: nobody notices at rest, everybody has a share under load, and whoever comes new finds a seat.
+// Admission under load: no effect at rest, a share for every place under load, and a seat for newcomers.
 import { describe, expect, it } from 'vitest';
 import { nextTurn } from '../../src/base/clock.js';
 import { Shares } from '../../src/base/fairShares.js';
@@ -23,7 +23,7 @@ const NODE = 'n'.repeat(32);
 const keys = (count: number): Uint8Array[] => Array.from({ length: count }, () => SenderKey.generate(rng).publicKey);
 
 describe('shares', () => {
-  it('are no ceiling at rest: one place may hold half of all there is, and nearly all of it where it is alone', () => {
+  it('do not limit at rest: one place may hold half of the total, and a lone place nearly all of it', () => {
     const shares = new Shares(1_000);
     for (let i = 0; i < 875; i++) expect(shares.take('one')).toBe(true);
     expect(shares.take('one')).toBe(false);
@@ -35,7 +35,7 @@ describe('shares', () => {
     for (let i = 0; i < 490; i++) expect(campus.take('campus')).toBe(true);
   });
 
-  it('let a thousand senders behind one connection have theirs beside 50 other addresses', () => {
+  it('give a thousand senders behind one connection their share beside 50 other addresses', () => {
     const shares = new Shares(4_096);
     for (let round = 0; round < 200; round++) {
       for (let place = 0; place < 50; place++) shares.take(`10.0.0.${place}`);
@@ -46,7 +46,7 @@ describe('shares', () => {
     for (let place = 0; place < 50; place++) expect(shares.held(`10.0.0.${place}`)).toBeLessThanOrEqual(4_096 / 50 + 1);
   });
 
-  it('keep a seat for those who hold little, whoever came first', () => {
+  it('keep seats for places that hold little, regardless of who came first', () => {
     const shares = new Shares(800);
     for (const place of ['a', 'b']) for (let i = 0; i < 800; i++) shares.take(place);
     expect(shares.load).toBeLessThan(0.9);
@@ -54,13 +54,13 @@ describe('shares', () => {
   });
 });
 
-describe('the work that is asked for', () => {
-  it('is none below half load, and more the more comes', () => {
+describe('the work demanded of a sender', () => {
+  it('is none below half load, and grows with the load', () => {
     expect([0, 0.25, 0.499].map(difficultyBits)).toEqual([0, 0, 0]);
     expect([0.5, 0.75, 1, 2].map(difficultyBits)).toEqual([8, 14, MOST_BITS, MOST_BITS]);
   });
 
-  it('is bound to node, key and epoch: nothing of it can be done before, or used twice', async () => {
+  it('is bound to node, key and epoch: it can neither be done in advance nor used twice', async () => {
     const [key, other] = keys(2);
     const puzzle = { node: NODE, key: key!, epoch: 7 };
     const nonce = await solve(puzzle, 12, rng, nextTurn);
@@ -73,12 +73,12 @@ describe('the work that is asked for', () => {
     expect(isSolved(puzzle, new Uint8Array(0), 0)).toBe(true);
   });
 
-  it('is refused by whoever is asked for more than any node may ask', async () => {
+  it('is refused by a sender if it exceeds the most that a node may demand', async () => {
     const puzzle = { node: NODE, key: keys(1)[0]!, epoch: 7 };
     expect(await codeOf(() => solve(puzzle, MOST_BITS + 1, rng, nextTurn))).toBe('PUZZLE_REQUIRED');
   });
 
-  it('is over when what came has leaked away', () => {
+  it('ends when the load has drained', () => {
     const clock = new VirtualClock();
     const pressure = new Pressure(clock, 100, 10);
     pressure.add(80);
@@ -101,7 +101,7 @@ describe('registration', () => {
     return { clock, registry, desk, register };
   };
 
-  it('has the main thread for four keys at a time, each place in turn, and takes 32 a call', async () => {
+  it('gives the main thread to four keys at a time, each place in turn, and takes 32 a call', async () => {
     const { registry, register } = setUp();
     let turn = 0;
     const done: { turn: number; place: string }[] = [];
@@ -125,7 +125,7 @@ describe('registration', () => {
     expect(await codeOf(() => register(REGISTER_MAX + 1, 'greedy'))).toBe('MESSAGE_TOO_LARGE');
   }, 10_000);
 
-  it('costs nothing at rest and work under load, which is over with the load', async () => {
+  it('costs nothing at rest, and work under load until the load is over', async () => {
     const { clock, desk, register, registry } = setUp(40);
     for (let i = 0; i < 5; i++) await register(4, 'one');
     expect(desk.difficultyBits).toBe(8);
@@ -141,7 +141,7 @@ describe('registration', () => {
     expect(desk.difficultyBits).toBe(0);
   }, 10_000);
 
-  it('costs work, too, where a team rejects what strangers submit', async () => {
+  it('costs work as well if a team rejects submissions of strangers', async () => {
     const { desk, register, registry } = setUp();
     const [sender] = await register(1, 'one');
     for (let i = 0; i < 400; i++) registry.strike(sender!);
@@ -150,7 +150,7 @@ describe('registration', () => {
     expect(desk.difficultyBits).toBeGreaterThan(0);
   });
 
-  it('of a registry that strangers have filled finds room: unused keys go first, of who has most', () => {
+  it('makes room in a registry that strangers have filled: unused keys go first, of the place that has most', () => {
     const { registry } = setUp(50);
     const add = (place: string) => registry.register(keys(1)[0]!, 1, place);
     const used = add('honest');
@@ -165,7 +165,7 @@ describe('registration', () => {
     expect(registry.size).toBe(50);
     for (const sender of [used, held, unused]) expect(registry.knows(sender)).toBe(true);
     expect(hoard.filter((sender) => registry.knows(sender))).toHaveLength(47);
-    // What is used goes when nothing else is left, what an open round needs never.
+    // Used keys go when nothing else is left; keys that an open round needs never go.
     for (const sender of hoard) registry.hold(sender, 3 as RoundId);
     const last = add('honest');
     expect([registry.knows(unused), registry.knows(last)]).toEqual([false, true]);
@@ -174,7 +174,7 @@ describe('registration', () => {
     expect([registry.knows(used), registry.knows(held)]).toEqual([false, true]);
   });
 
-  it('under load gives each place its share, for which it pushes out its own', async () => {
+  it('gives each place its share under load, for which the place evicts keys of its own', async () => {
     const { registry, clock, desk } = setUp(64);
     const add = async (place: string, count = 1) => {
       for (let i = 0; i < count; i++) {

@@ -1,5 +1,5 @@
-// Both ends of a batch stream: chunks in any order, each once; the same again is a retry, anything else a conflict; a root
-// that does not fit, and what comes after the end.
+// Both ends of a batch stream: chunks in any order, each once; the same chunk again is a retry, a different one a conflict; a
+// wrong root, and input after the end.
 import { describe, expect, it } from 'vitest';
 import { MixError } from '../../src/base/errors.js';
 import type { RoundId } from '../../src/base/ids.js';
@@ -39,8 +39,8 @@ function incoming(verify: () => Promise<void> = async () => {}) {
   return { batchIn, events };
 }
 
-describe('a batch that comes in', () => {
-  it('is complete once, whatever the order of its chunks, and gives each as soon as it is in', async () => {
+describe('an incoming batch', () => {
+  it('is complete once, for any order of its chunks, and delivers each as it arrives', async () => {
     const { batchIn, events } = incoming();
     const arrived: number[] = [];
     for (const index of [0, 1, 2]) void batchIn.arrival(index).then(() => arrived.push(index));
@@ -55,7 +55,7 @@ describe('a batch that comes in', () => {
     expect(events).toEqual(['complete']);
   });
 
-  it('takes the same chunk again, before and after its end, as the retry that it is', async () => {
+  it('accepts the same chunk again as a retry, before and after its end', async () => {
     const { batchIn, events } = incoming();
     for (const index of [0, 0, 1, 2, 1]) batchIn.chunk(index, chunkOf(index));
     await batchIn.end(outgoing().trailer);
@@ -63,7 +63,7 @@ describe('a batch that comes in', () => {
     expect(events).toEqual(['complete']);
   });
 
-  it('refuses other contents for a chunk that it has, and keeps what it had', () => {
+  it('refuses other contents for a chunk that it has, and keeps the first', () => {
     const { batchIn, events } = incoming();
     batchIn.chunk(0, chunkOf(0));
     expect(outcome(() => batchIn.chunk(0, flipped(chunkOf(0))))).toBe('CHUNK_CONFLICT');
@@ -71,7 +71,7 @@ describe('a batch that comes in', () => {
     expect(Buffer.compare(batchIn.bytes.subarray(0, chunkOf(0).length), chunkOf(0))).toBe(0);
   });
 
-  it('refuses wrong chunks without harm to the batch', () => {
+  it('refuses malformed chunks without harm to the batch', () => {
     const { batchIn, events } = incoming();
     for (const index of [-1, 3, 1.5, Number.NaN, 2 ** 32]) {
       expect(outcome(() => batchIn.chunk(index, chunkOf(0)))).toBe('CHUNK_INDEX');
@@ -81,7 +81,7 @@ describe('a batch that comes in', () => {
     expect(events).toEqual([]);
   });
 
-  it.each([0, 0xff])('refuses elements out of range (bytes %i) and tells of its sender', (fill) => {
+  it.each([0, 0xff])('refuses elements out of range (bytes %i) and reports the sender', (fill) => {
     const { batchIn, events } = incoming();
     expect(outcome(() => batchIn.chunk(1, chunkOf(1).fill(fill)))).toBe('ELEMENT_RANGE');
     expect(events).toEqual(['ELEMENT_RANGE']);
@@ -97,7 +97,7 @@ describe('a batch that comes in', () => {
     expect(events).toEqual(['complete']);
   });
 
-  it('is refused under another root, another trailer, or by its round', async () => {
+  it('is refused under another root or another trailer, or by its round', async () => {
     const whole = (made: ReturnType<typeof incoming>) => {
       for (const index of [0, 1, 2]) made.batchIn.chunk(index, chunkOf(index));
       return made;
@@ -131,7 +131,7 @@ describe('a batch that comes in', () => {
 });
 
 describe('a batch of a round that has ended', () => {
-  it('blames nobody for chunks that come late: the round is over', async () => {
+  it('blames nobody for late chunks: the round is over', async () => {
     const { batchIn, events } = incoming();
     batchIn.chunk(0, chunkOf(0));
     batchIn.abort(over());
@@ -141,7 +141,7 @@ describe('a batch of a round that has ended', () => {
     expect(events).toEqual([]);
   });
 
-  it('is acknowledged again where it was whole', async () => {
+  it('is acknowledged again if it was whole', async () => {
     const { batchIn, events } = incoming();
     for (const index of [0, 1, 2]) batchIn.chunk(index, chunkOf(index));
     await batchIn.end(outgoing().trailer);
@@ -152,7 +152,7 @@ describe('a batch of a round that has ended', () => {
   });
 });
 
-describe('a batch that goes out', () => {
+describe('an outgoing batch', () => {
   it('gives the same bytes to every attempt, as soon as they are ready', async () => {
     const out = new OutgoingBatch(info, group, 'mixed', engine.allocate(5));
     const early = out.chunk(1);
@@ -162,7 +162,7 @@ describe('a batch that goes out', () => {
     expect(await out.chunk(1)).toBe(await early);
   });
 
-  it('has no root to sign where nobody is sent it', async () => {
+  it('has no root to sign if it has no receivers', async () => {
     const kept = new OutgoingBatch(info, group, 'realtimeDecrypt', engine.allocate(5), true);
     kept.place(1).set(chunkOf(1));
     kept.readyAll();
@@ -170,7 +170,7 @@ describe('a batch that goes out', () => {
     expect(outcome(() => kept.root())).toBe('INTERNAL');
   });
 
-  it('tells whoever waits when its round ends', async () => {
+  it('rejects pending waits when its round ends', async () => {
     const out = new OutgoingBatch(info, group, 'mixed', engine.allocate(5));
     out.abort(over());
     expect((await rejection(out.chunk(0)))?.code).toBe('ABORTED');

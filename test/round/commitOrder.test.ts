@@ -1,6 +1,6 @@
-// The order is the security, as a model test: a whole team of reducers exchanges what they say in random order, with
-// honest and lying members, and whatever the order is, no reducer ever opens a share before it holds every commitment
-// over its one C and H(x′), starts realtime before all have signed its table, or does anything after its end.
+// The order of steps is the security, as a model test: a whole team of reducers exchanges messages in random order, with honest
+// and lying members. In every order, no reducer opens a share before it holds every commitment over its one C and H(x′), starts
+// realtime before all have signed its table, or does anything after its end.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../src/base/bytes.js';
@@ -18,7 +18,7 @@ const C = same(1);
 const MIX = same(2);
 const TABLE = same(3);
 
-/** What the work of a task leads to, in a team where all is well. */
+/** The result of a task in an honest team. */
 function workOf(task: Task, position: number): RoundEvent {
   const say = (message: PlainMessage, digest: Uint8Array): RoundEvent => ({
     type: 'worked',
@@ -53,7 +53,7 @@ interface Pending {
   readonly event: RoundEvent;
 }
 
-/** A team of reducers and what is on its way between them. */
+/** A team of reducers and the messages and batches in transit between them. */
 class Model {
   readonly states: RoundState[];
   readonly pending: Pending[] = [];
@@ -68,7 +68,7 @@ class Model {
     for (let to = 0; to < size; to++) this.pending.push({ to, event: { type: 'assign' } });
   }
 
-  /** Delivers what was chosen; what cannot come yet or any more is refused, as the inbox does. */
+  /** Delivers the chosen event, or refuses it as the inbox does if it is too early or too late. */
   deliver(choice: number): void {
     const [{ to, event }] = this.pending.splice(choice % this.pending.length, 1) as [Pending];
     const state = this.states[to]!;
@@ -76,7 +76,7 @@ class Model {
     const kind = isSaid ? event.message.kind : event.type === 'batchIn' ? event.phase : undefined;
     const from = isSaid || event.type === 'batchIn' ? event.from : to;
     const refused = kind === undefined ? undefined : refusal(state, kind, from);
-    // Taken later, so that every order is walked to its end; the wire never delivers an effect before its cause.
+    // Put back, so that every order runs to its end; the wire never delivers an effect before its cause.
     if (refused === 'ROUND_WRONG_PHASE') this.pending.push({ to, event });
     if (refused === undefined) this.take(to, event);
   }
@@ -92,7 +92,7 @@ class Model {
     }
   }
 
-  /** Every step of a node that leaves it waiting for its team starts the time of the next phase; nothing else does. */
+  /** Checks that every step after which a node waits for its team starts the time of the next phase, and that nothing else does. */
   #checkPhase(before: RoundState, { stage, progress }: RoundState, effects: readonly RoundEffect[]): void {
     const isStep = before.stage !== stage || before.progress !== progress;
     const isFree = stage === 'STANDBY' || (stage === 'QUEUED' && progress === 'commitment') || isOver(stage);
@@ -105,7 +105,7 @@ class Model {
     if (effect.type === 'work') send(at, workOf(effect.task, at));
     if (effect.type === 'runRing') send(at, { type: 'ringDone', phase: effect.phase });
     if (effect.type === 'say' || effect.type === 'propose') {
-      // What a node says comes back to itself first, and before anybody can answer.
+      // A node's message reaches the node itself first, before anyone can answer.
       this.take(at, heard(at, effect.message));
       for (let to = 0; to < this.states.length; to++) {
         if (to !== at) send(to, heard(at, this.#lie(at, to, effect.message)));
@@ -125,7 +125,7 @@ class Model {
     for (const to of listReceivers(phase, at, this.states.length)) this.pending.push({ to, event });
   }
 
-  /** Everything a reducer asked for, checked against what it knew then. */
+  /** Checks every effect of a reducer against the state before it. */
   check(): void {
     for (const { at, effect, before } of this.effects) {
       const size = before.size;
@@ -154,7 +154,7 @@ class Model {
   }
 }
 
-/** Sends, openings, rings and tasks: things that must never happen twice on a node. */
+/** True if two effects are equal: sends, openings, rings and tasks must never happen twice on a node. */
 function sameWork(a: RoundEffect, b: RoundEffect): boolean {
   return JSON.stringify(a, replacer) === JSON.stringify(b, replacer);
 }
@@ -167,7 +167,7 @@ function run(model: Model, choices: Iterator<number>, most = 2_000): void {
 }
 
 describe('a team of reducers', () => {
-  it('never opens a share, starts realtime or completes before it may, and always completes, in any order of events', () => {
+  it('opens shares, starts realtime and completes only when allowed, and always completes, in any order of events', () => {
     fc.assert(
       fc.property(fc.integer({ min: 2, max: 5 }), order, (size, choices) => {
         const model = new Model(size);
@@ -185,24 +185,27 @@ describe('a team of reducers', () => {
     ['a settled table of its own', 'tableSignature', false],
     ['a mix commitment of its own', 'mixCommit', true],
     ['outputs of its own', 'outputSignature', true],
-  ])('with a member that shows one node %s: nobody completes who saw it, and none opens early', (_, kind, mayOpen) => {
-    fc.assert(
-      fc.property(order, fc.integer({ min: 1, max: 3 }), (choices, victim) => {
-        const liar = kind === 'mixCommit' ? 0 : victim === 1 ? 2 : 1;
-        const model = new Model(4, (from, to, message) => {
-          if (from !== liar || to !== victim || message.kind !== kind) return message;
-          const other = { ...message, digest: same(9), cipherDigest: same(9), proposalDigest: same(9) };
-          return other as TeamMessage;
-        });
-        run(model, choices[Symbol.iterator]());
-        model.check();
-        const opened = model.effects.filter(({ effect }) => effect.type === 'openShares').map(({ at }) => at);
-        if (!mayOpen) expect(opened).not.toContain(victim);
-        expect(model.states[victim]!.stage).not.toBe('COMPLETED');
-      }),
-      { numRuns: 60 },
-    );
-  });
+  ])(
+    'with a member that shows one node %s: no node that saw it completes, and none opens early',
+    (_, kind, mayOpen) => {
+      fc.assert(
+        fc.property(order, fc.integer({ min: 1, max: 3 }), (choices, victim) => {
+          const liar = kind === 'mixCommit' ? 0 : victim === 1 ? 2 : 1;
+          const model = new Model(4, (from, to, message) => {
+            if (from !== liar || to !== victim || message.kind !== kind) return message;
+            const other = { ...message, digest: same(9), cipherDigest: same(9), proposalDigest: same(9) };
+            return other as TeamMessage;
+          });
+          run(model, choices[Symbol.iterator]());
+          model.check();
+          const opened = model.effects.filter(({ effect }) => effect.type === 'openShares').map(({ at }) => at);
+          if (!mayOpen) expect(opened).not.toContain(victim);
+          expect(model.states[victim]!.stage).not.toBe('COMPLETED');
+        }),
+        { numRuns: 60 },
+      );
+    },
+  );
 });
 
 describe('a mix commitment', () => {
@@ -228,7 +231,7 @@ describe('a mix commitment', () => {
     expect(opens({ ...ready, missed: { what: '', claims: [undefined, 0, undefined] } })).toBe(false);
   });
 
-  it('opens them once', () => {
+  it('opens the shares once', () => {
     const [opened] = step(ready, committed);
     expect(step(opened, committed)).toEqual([opened, []]);
     expect(opens({ ...ready, progress: 'opening' })).toBe(false);
@@ -236,7 +239,7 @@ describe('a mix commitment', () => {
 });
 
 describe('a round that has ended', () => {
-  it('does nothing any more, whatever comes', () => {
+  it('ignores every event', () => {
     const model = new Model(3);
     while (model.pending.length > 0) model.deliver(0);
     const ended = model.states[1]!;
@@ -261,7 +264,7 @@ describe('a round that has ended', () => {
   });
 });
 
-describe('what can come when', () => {
+describe('the order of messages', () => {
   const team = ['a', 'b', 'c'].map((name) => name.repeat(32) as NodeId);
   const at = (changes: Partial<RoundState>): RoundState => ({
     ...initialState(team, 1),
@@ -269,7 +272,7 @@ describe('what can come when', () => {
     ...changes,
   });
 
-  it('a message that could only answer a step not taken is in the wrong phase', () => {
+  it('refuses a message that could only answer a step not yet taken: wrong phase', () => {
     expect(refusal(at({ progress: 'opened' }), 'sharesDigest', 0)).toBe('ROUND_WRONG_PHASE');
     expect(refusal(at({ progress: 'keyShare' }), 'sharesDigest', 0)).toBeUndefined();
     expect(refusal(at({ progress: 'sharesDigest' }), 'precompPermute', 2)).toBe('ROUND_WRONG_PHASE');
@@ -278,13 +281,13 @@ describe('what can come when', () => {
     expect(refusal(at({ progress: 'realtimePermute' }), 'outputSignature', 0)).toBe('ROUND_WRONG_PHASE');
   });
 
-  it('only node 1 proposes tables and commits to the mixed batch', () => {
+  it('accepts tables and the commitment to the mixed batch from node 1 only', () => {
     expect(refusal(at({ progress: 'realtimePermute' }), 'mixCommit', 2)).toBe('PHASE_SENDER_WRONG');
     expect(refusal(at({ progress: 'commitment' }), 'tableProposal', 2)).toBe('PHASE_SENDER_WRONG');
     expect(refusal(at({ progress: 'commitment' }), 'tableProposal', 0)).toBeUndefined();
   });
 
-  it('nothing comes after the end but round errors', () => {
+  it('accepts nothing after the end but round errors', () => {
     expect(refusal(at({ stage: 'FAILED' }), 'keyShare', 0)).toBe('ROUND_OVER');
     expect(refusal(at({ stage: 'COMPLETED' }), 'opening', 0)).toBe('ROUND_OVER');
     expect(refusal(at({ stage: 'COMPLETED' }), 'roundError', 0)).toBeUndefined();

@@ -1,5 +1,6 @@
-// Key erasure, looked at from outside: all that a core file of a process would hold, after a round that was mixed, one that was ended
-// before its time, and the end of a key epoch. While a round is open, its secrets are there: the search finds what there is.
+// Key erasure, checked from outside: the search of everything that a core file of a process would hold, after a completed round,
+// an aborted round, and the end of a key epoch. While a round is open its secrets are in memory, which shows that the search
+// finds what is there.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +21,7 @@ afterAll(() => {
 });
 
 interface Run {
-  /** The memory of the process where it stopped. */
+  /** The memory of the process at each stop. */
   readonly memory: ReadonlyMap<string, Buffer>;
   readonly noted: readonly Noted[];
 }
@@ -43,7 +44,10 @@ async function run(engine: string): Promise<Run> {
 const shown = (found: Iterable<Canary>) =>
   [...new Set([...found].map(({ phase, what, form }) => `${phase}: ${what}, as ${form}`))].toSorted();
 
-/** What a node has told others: node 1's Enc(r) is the first batch of its ring, D_i and the nonce of a mixed round were opened. */
+/**
+ * Canaries of the secrets, without what a node sends to others: node 1's Enc(r) is the first batch of its ring, and D_i and the
+ * nonce of a completed round were opened.
+ */
 function secretsOf(noted: readonly Noted[]): Canary[] {
   const canaries = noted
     .filter(({ phase, what }) => phase !== 'sent' && !(phase === 'completed' && what.endsWith('.makeShares')))
@@ -53,17 +57,17 @@ function secretsOf(noted: readonly Noted[]): Canary[] {
   return canaries.filter((canary) => !told.has(canary));
 }
 
-/** The fastest engine that is here, and all of them where everything must be. */
+/** The fastest engine available; all of them if everything is required. */
 const engines = ['cpu', 'openssl'].filter((engine) => engine !== 'cpu' || nativePaths().length > 0);
 
-describeWith(process.platform === 'linux' ? undefined : 'no /proc', 'what a core file of a process would hold', () => {
+describeWith(process.platform === 'linux' ? undefined : 'no /proc', 'a core file of a process', () => {
   it.each(requireAll ? engines : engines.slice(0, 1))(
-    'are the secrets of a round while it is open, and afterwards none of that one or any other, on engine %s',
+    'holds the secrets of a round while it is open, and no secret of any round afterwards, on engine %s',
     { timeout: 120_000 },
     async (engine) => {
       const { memory, noted } = await run(engine);
       expect([...memory.keys()]).toEqual(['live', 'over']);
-      // What the collector may move is in several places, of which only the last one is wiped.
+      // The garbage collector may have copied such bytes, and only the last copy is wiped.
       expect(noted.filter(({ phase }) => phase === 'moved').map(({ what }) => what)).toEqual([]);
       const secrets = secretsOf(noted);
       // r, s, y, y′, π, z, k, Enc, prepared forms of three nodes in each of two rounds, and the keys of the epoch.

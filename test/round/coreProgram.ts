@@ -1,6 +1,6 @@
-// A process whose core is looked through (core.test.ts): a real team on a real engine mixes one round, ends another one before its time,
-// and ends its key epoch. All that it held as a secret meanwhile is written into a file, disguised: each byte with its bits changed,
-// so that what is noted leaves no second copy in memory.
+// A process whose core is searched (core.test.ts): a real team on a real engine completes one round, aborts another, and ends its
+// key epoch. Every secret that it held meanwhile is written to a file, disguised: bits of each byte are changed, so that the
+// notes leave no second copy in memory.
 import { openSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { utf8 } from '../../src/base/bytes.js';
@@ -30,7 +30,7 @@ function note(what: string, held: Uint8Array | Uint32Array, at = phase): void {
 }
 
 type Held = Uint8Array | Uint32Array | Secret | Prepared;
-/** Who took charge of a secret: its name. */
+/** Names of secrets, by the holder of each. */
 const names = new WeakMap<Held, string>();
 
 function noteHeld(held: Held): void {
@@ -40,7 +40,7 @@ function noteHeld(held: Held): void {
   else note(what, held as Uint8Array);
 }
 
-/** True where the collector moves these bytes: then the first look at their buffer takes them out of the heap of JavaScript. */
+/** True if the garbage collector moves these bytes: the first access to their buffer then takes them out of the JavaScript heap. */
 function isMoved(held: Uint8Array | Uint32Array): boolean {
   const before = process.memoryUsage().arrayBuffers;
   return held.buffer.byteLength > 0 && process.memoryUsage().arrayBuffers > before;
@@ -63,7 +63,7 @@ RoundSecrets.prototype.hold = function (secret) {
   if (ArrayBuffer.isView(secret) && isMoved(secret)) note(`${caller}, ${secret.byteLength} bytes`, secret, 'moved');
   return hold.call(this, secret) as typeof secret;
 };
-// When it is dropped, a buffer that was filled bit by bit is full.
+// A buffer that is filled bit by bit is full when it is dropped.
 RoundSecrets.prototype.drop = function (secret) {
   if (ofRounds.delete(secret)) noteHeld(secret);
   drop.call(this, secret);
@@ -90,7 +90,7 @@ function noteAll(): void {
 }
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-/** Tells the test, which then has a core of this process written. */
+/** Tells the test that the process has stopped; the test then has its core written. */
 async function stop(at: string): Promise<void> {
   process.stdout.write(`${at}\n`);
   await lines.next();
@@ -116,11 +116,11 @@ for (const { manager } of team.nodes) manager.failRound(aborted.round, 'enough')
 await new Promise((resolve) => setTimeout(resolve, 500));
 
 phase = 'epoch';
-// Many of them: a copy that the collector of JavaScript leaves behind is soon written over, but not all of many are.
+// Many epochs: a copy that the garbage collector leaves behind is soon overwritten, but not every one of many.
 for (let i = 0; i < EPOCHS; i++) for (const { registry } of team.nodes) registry.rotate();
 for (const sender of senders) sender.wipe();
 client.close();
-// OpenSSL clears what a key object held when that is collected.
+// OpenSSL clears a key object's contents when the object is collected.
 globalThis.gc?.();
 await new Promise((resolve) => setTimeout(resolve, 200));
 globalThis.gc?.();

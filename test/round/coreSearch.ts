@@ -1,11 +1,11 @@
-// Looks for secrets in a core file: for pieces of each, in every form in which a program keeps numbers.
+// Searches a core file for secrets: for pieces of each, in every form in which a program stores numbers.
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 
-/** What is noted of a secret is no copy of it: bits of each byte are changed. */
+/** A note of a secret is no copy of it: it is XORed with this byte. */
 export const DISGUISE = 0x5a;
 
 export interface Noted {
-  /** What the process did with it when it was noted. */
+  /** State of the secret when it was noted. */
   readonly phase: 'completed' | 'live' | 'aborted' | 'epoch' | 'sent' | 'moved';
   readonly what: string;
   /** Base64. */
@@ -17,11 +17,11 @@ export interface Canary extends Pick<Noted, 'phase' | 'what'> {
   readonly bytes: Buffer;
 }
 
-/** Bytes of a piece that is looked for. */
+/** Bytes of each piece to search for. */
 const PIECE_BYTES = 24;
-/** Pieces of one secret. */
+/** Pieces searched for of one secret. */
 const PIECES = 12;
-/** Fewer different bytes than this are found by chance. */
+/** Least number of different bytes in a piece; pieces with fewer are found by chance. */
 const DISTINCT_MIN = 10;
 
 function formsOf(piece: Buffer): [string, Buffer][] {
@@ -35,8 +35,8 @@ function formsOf(piece: Buffer): [string, Buffer][] {
 }
 
 /**
- * Six numbers of a permutation, as typed arrays, arrays of small integers and arrays of doubles hold them. None begins with zeros, of
- * which memory is full.
+ * Six numbers of a permutation, as typed arrays, arrays of small integers and arrays of doubles hold them. Pieces that begin with
+ * zero are left out: memory is full of zeros.
  */
 function permutationForms(source: Uint32Array, at: number): [string, Buffer][] {
   const part = source.subarray(at, at + 6);
@@ -50,7 +50,7 @@ function permutationForms(source: Uint32Array, at: number): [string, Buffer][] {
   ];
 }
 
-/** What to look for of a secret. */
+/** The pieces to search for of a secret. */
 export function canariesOf(noted: Noted): Canary[] {
   const { phase, what } = noted;
   const bytes = revealed(noted);
@@ -63,7 +63,7 @@ export function canariesOf(noted: Noted): Canary[] {
   const forms: [string, Buffer][] = [];
   if (isPermutation) for (let at = 0; at + 6 <= words.length; at += 6) forms.push(...permutationForms(words, at));
   else {
-    // At element boundaries where there are many.
+    // Pieces start at element boundaries if there are many.
     const step = Math.max(32, 32 * Math.floor(bytes.length / PIECES / 32));
     for (let at = 0; at + PIECE_BYTES <= bytes.length; at += step) {
       const piece = Buffer.from(bytes.subarray(at, at + PIECE_BYTES));
@@ -81,7 +81,7 @@ export function canariesOf(noted: Noted): Canary[] {
 const key = (bytes: Uint8Array, at: number) => bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16);
 
 function isAt(memory: Buffer, at: number, bytes: Buffer): boolean {
-  // Most that begin alike differ soon.
+  // Most mismatches differ within a few bytes.
   for (let i = 3; i < bytes.length; i++) if (memory[at + i] !== bytes[i]) return false;
   return true;
 }
@@ -90,7 +90,7 @@ function isAt(memory: Buffer, at: number, bytes: Buffer): boolean {
 export const revealed = ({ disguised }: Noted): Buffer =>
   Buffer.from(Buffer.from(disguised, 'base64').map((byte) => byte ^ DISGUISE));
 
-/** Those of the canaries that stand in `memory`, anywhere; in one pass, however many are looked for. */
+/** Returns the canaries found anywhere in `memory`, in one pass for any number of them. */
 export function findAll(memory: Buffer, canaries: readonly Canary[]): Set<Canary> {
   const byStart = new Map<number, Canary[]>();
   const starts = new Uint8Array(1 << 24);
@@ -115,8 +115,9 @@ const PAGE_BYTES = 4096;
 const PAGEMAP_ENTRY_BYTES = 8;
 
 /**
- * All that a core file of a process would hold: its writable memory, heaps, stacks and shared buffers of every thread. Read through
- * /proc, page by page as they are in use: a core itself is 36 GiB, mostly holes, for what the engine of JavaScript reserves.
+ * Everything that a core file of a process would hold: its writable memory, heaps, stacks and shared buffers of every thread.
+ * Read through /proc, only the pages in use: a real core file is 36 GiB, mostly holes, because of the address space that the
+ * JavaScript engine reserves.
  */
 export function memoryOf(pid: number): Buffer {
   const [memory, pagemap] = [openSync(`/proc/${pid}/mem`, 'r'), openSync(`/proc/${pid}/pagemap`, 'r')];
@@ -128,7 +129,7 @@ export function memoryOf(pid: number): Buffer {
   }
 }
 
-/** Writable mappings of which anything is in memory. */
+/** Writable mappings with at least one page in memory or swap. */
 function writableRanges(pid: number): [from: number, to: number][] {
   const text = readFileSync(`/proc/${pid}/smaps`, 'utf8');
   const mappings = text.matchAll(/^([0-9a-f]+)-([0-9a-f]+) rw[\s\S]*?^Rss:\s+(\d+)[\s\S]*?^Swap:\s+(\d+)/gm);

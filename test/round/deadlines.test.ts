@@ -1,5 +1,5 @@
-// Nodes that die, stall, restart or are given up: the others end the round, name the right node, and are free of the
-// round's secrets. All on the virtual clock.
+// Nodes that die, stall, restart or are given up: the others end the round, name the right node, and keep none of the round's
+// secrets. All on the virtual clock.
 import { describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/base/ids.js';
 import { findBlame, NOBODY, ownClaim } from '../../src/round/machine/blame.js';
@@ -12,7 +12,7 @@ const failedNaming = (code: string, culprit: number | undefined) => ({ stage: 'F
 
 describe('a node that dies', () => {
   it.each(['PRECOMPUTING', 'STANDBY', 'QUEUED', 'REALTIME'])(
-    'in %s is named by all others, which keep nothing',
+    'in %s is named by all others, which keep no secrets',
     async (stage) => {
       for (const position of [1, 3, 4]) {
         const attack = await Attack.begin([position]);
@@ -20,14 +20,14 @@ describe('a node that dies', () => {
           () => attack.stage(position) === stage,
           () => attack.team.crash(attack.node(position)),
         );
-        // The first to find out ends it; the others have that one's word.
+        // The first to notice ends the round; the others rely on its message.
         expectAccused(await attack.play(), 'PEER_LOST', position);
         for (const { manager } of attack.honest()) expect(manager.secretBytes).toBe(0);
       }
     },
   );
 
-  it('after the end of a round harms nobody', async () => {
+  it('after the end of a round affects no result', async () => {
     const attack = await Attack.begin([]);
     await attack.play();
     attack.team.crash(attack.node(2));
@@ -38,7 +38,7 @@ describe('a node that dies', () => {
 
 describe('a node that restarts', () => {
   it.each(['PRECOMPUTING', 'STANDBY', 'REALTIME'])(
-    'in %s has lost the round: the others know at once',
+    'in %s has lost the round: the others notice at once',
     async (stage) => {
       const attack = await Attack.begin([3]);
       attack.at(
@@ -49,7 +49,7 @@ describe('a node that restarts', () => {
         },
       );
       expectAccused(await attack.play(), 'PEER_RESTARTED', 3);
-      // Far from any deadline, and before it would count as unreachable.
+      // Far from any deadline, and before the node would count as unreachable.
       expect(attack.team.clock.nowMs()).toBeLessThan(6_000);
       expect(attack.team.failure(attack.node(3), attack.info.round)).toMatchObject({ code: 'PEER_RESTARTED' });
       const again = await codeOf(() => attack.node(3).manager.openRound(attack.signed));
@@ -69,7 +69,7 @@ describe('a node that stalls', () => {
     ['REALTIME', 3],
     ['REALTIME', 4],
   ])(
-    'in %s but answers pings is named by everybody, wherever it stands in the ring (node %i)',
+    'in %s but answers pings is named by all others, at any position in the ring (node %i)',
     async (stage, position) => {
       const attack = await Attack.begin([position]);
       attack.at(
@@ -82,7 +82,7 @@ describe('a node that stalls', () => {
     },
   );
 
-  it('while it still talks, and blames another, is in a circle with that one: nobody is named', async () => {
+  it('and blames another node forms a circle with it: no honest node is named', async () => {
     const attack = await Attack.begin([2]);
     attack.tap(2, { batch: () => undefined });
     for (const verdict of await attack.play())
@@ -102,14 +102,14 @@ describe('a node that stalls', () => {
     await attack.play();
     for (const node of attack.honest()) {
       const failure = attack.team.failure(node, attack.info.round)!;
-      // Whoever takes its word that the round is late says whose word it is, and names nobody for it.
+      // A node that accepts the claim that the round is late reports its source, and names nobody for it.
       expect(failure).toMatchObject({ culprit: undefined, reporter: attack.node(4).id });
     }
   });
 });
 
-describe('a stage that nobody holds up', () => {
-  it('STANDBY that is never used expires, and names nobody', async () => {
+describe('a stage that no node holds up', () => {
+  it('expires in STANDBY if it is never used, and names nobody', async () => {
     const attack = await Attack.begin([], { deadlines: { standbyMs: 5_000 } });
     await attack.team.open(attack.signed);
     const ended = await attack.team.until(() =>
@@ -121,13 +121,13 @@ describe('a stage that nobody holds up', () => {
     }
   });
 
-  it('collecting ends by itself with the messages that came', async () => {
+  it('closes the collection at its time limit with the messages received', async () => {
     const attack = await Attack.begin([]);
     for (const { stage, texts } of await attack.play(TEXTS.slice(0, 2)))
       expect([stage, texts.length]).toEqual(['COMPLETED', 2]);
   });
 
-  it('a round that the scheduler gives up, or a node that stops, tells everybody why', async () => {
+  it('tells all members the reason if the scheduler gives the round up or a node stops', async () => {
     const given = await Attack.begin([]);
     given.at(
       () => given.stage(2) === 'STANDBY',
@@ -144,7 +144,7 @@ describe('a stage that nobody holds up', () => {
     expect(await codeOf(() => stopped.node(3).manager.openRound(stopped.team.roundInfo()))).toBe('SHUTTING_DOWN');
   });
 
-  it('a key epoch that ends fails what waits for messages of it', async () => {
+  it('fails at the end of the key epoch if it waits for messages of that epoch', async () => {
     const attack = await Attack.begin([]);
     attack.at(
       () => attack.stage(2) === 'QUEUED',
@@ -157,17 +157,17 @@ describe('a stage that nobody holds up', () => {
 describe('the chain of claims', () => {
   const team = ['a', 'b', 'c', 'd'].map((name) => name.repeat(32) as NodeId);
 
-  it('ends at the one that waits for nobody, or says nothing', () => {
+  it('ends at the node that waits for nobody, or makes no claim', () => {
     expect(findBlame(3, [1, NOBODY, 1, 2])).toEqual({ culprit: 1, circle: [] });
     expect(findBlame(3, [1, 2, undefined, 0])).toEqual({ culprit: 2, circle: [] });
     expect(findBlame(3, [1, 2, 3, NOBODY])).toEqual({ culprit: 3, circle: [] });
   });
 
-  it('that runs in a circle names nobody', () => {
+  it('names nobody if it runs in a circle', () => {
     expect(findBlame(3, [1, 0, 1, 2])).toEqual({ culprit: undefined, circle: [1, 0] });
   });
 
-  it('does not blame a neighbour whose batch is in: that node is late by itself', () => {
+  it('does not blame a neighbour whose batch has arrived: the node itself is late', () => {
     const state: RoundState = {
       ...initialState(team, 2),
       stage: 'PRECOMPUTING',
@@ -180,7 +180,7 @@ describe('the chain of claims', () => {
     );
   });
 
-  it('is asked for when a deadline passes, and closed by the last claim or by time', () => {
+  it('begins when a deadline passes, and ends with the last claim or after a time limit', () => {
     const start: RoundState = { ...initialState(team, 3), stage: 'PRECOMPUTING', progress: 'keyShare', late: true };
     const claim = (from: number, culprit: number | undefined): RoundEvent =>
       heard(from, {
@@ -194,16 +194,16 @@ describe('the chain of claims', () => {
     const [one] = step(asked, claim(0, 1));
     const [two] = step(one, claim(2, 1));
     expect(two.stage).toBe('PRECOMPUTING');
-    // The own claim is the first silent one, node 1 of the protocol; it waits for the second, which says nothing.
+    // Node 1's own claim names the first silent position, which waits for the second, which makes no claim.
     expect(step(two, { type: 'claimsDue' })[0].failure).toMatchObject({ code: 'DEADLINE_MISSED', culprit: 1 });
     expect(step(two, claim(1, undefined))[0].failure).toMatchObject({ code: 'DEADLINE_MISSED', culprit: 1 });
     expect(step(two, claim(1, 0))[0].failure).toMatchObject({ code: 'DEADLINE_MISSED', culprit: undefined });
-    // What is known for certain ends it at once.
+    // A proven fault ends the wait at once.
     const fault: RoundEvent = { type: 'fault', code: 'EQUIVOCATION', culprit: 2, detail: '' };
     expect(step(two, fault)[0].failure).toMatchObject({ code: 'EQUIVOCATION', culprit: 2 });
   });
 
-  it('is not asked for by the claim of one whose deadline is far away for us: it ends the round, and names nobody', () => {
+  it("does not begin on another's claim if this node's deadline is far off: the round ends and names nobody", () => {
     const start: RoundState = { ...initialState(team, 3), stage: 'PRECOMPUTING', progress: 'keyShare' };
     const claim = heard(0, { kind: 'roundError', code: 'DEADLINE_MISSED', culprit: team[2], detail: '' });
     const [failed, effects] = step(start, claim);

@@ -1,5 +1,5 @@
-// Evidence as whoever was not there sees it: what honest nodes bring of a real attack convicts the attacker and nobody else; what was
-// changed by as much as a bit, or never was, convicts nobody.
+// Evidence as an outsider verifies it: evidence that honest nodes produce of a real attack convicts the attacker and nobody else;
+// evidence with any bit changed, or made up, convicts nobody.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { asMixError } from '../../src/base/errors.js';
@@ -94,7 +94,7 @@ const cases: readonly Case[] = [
   },
 ];
 
-/** The attack, and what its honest nodes bring of it. */
+/** Plays the attack; returns the evidence of its honest nodes. */
 async function played({ evil, malice, attack: begin }: Case): Promise<{ attack: Attack; shown: Uint8Array[] }> {
   const attack = await Attack.begin([evil], malice ? { malice } : {});
   await begin(attack);
@@ -103,7 +103,7 @@ async function played({ evil, malice, attack: begin }: Case): Promise<{ attack: 
   return { attack, shown };
 }
 
-/** Whom bytes convict; undefined where they are no evidence. */
+/** The verdict on encoded evidence; undefined if the bytes are no evidence. */
 async function findingOf(attack: Attack, bytes: Uint8Array): Promise<Finding | undefined> {
   try {
     return await verifyEvidence(factsOf(attack), engine, decodeEvidence(bytes));
@@ -113,36 +113,33 @@ async function findingOf(attack: Attack, bytes: Uint8Array): Promise<Finding | u
   }
 }
 
-describe('what honest nodes bring of an attack', () => {
-  it.each(cases)(
-    'convicts who did it ($kind, node $evil), and as soon as a bit of it is another, nobody else',
-    async (one) => {
-      const { attack, shown } = await played(one);
-      expect(shown.length).toBeGreaterThan(0);
-      const culprit = attack.node(one.evil).id;
-      for (const bytes of shown) {
-        expect(decodeEvidence(bytes).kind).toBe(one.kind);
-        expect(await findingOf(attack, bytes)).toEqual({ culprits: [culprit], certain: one.kind !== 'disagreement' });
-      }
-      const rng = new SeededRng('flips');
-      const [bytes] = shown as [Uint8Array];
-      for (let flips = 0; flips < 60; flips++) {
-        const changed = bytes.slice();
-        const at = new DataView(rng.fill(new Uint8Array(4)).buffer).getUint32(0, true) % (8 * bytes.length);
-        changed[at >> 3]! ^= 1 << (at & 7);
-        const finding = await findingOf(attack, changed);
-        for (const named of finding?.culprits ?? []) expect(named).toBe(culprit);
-      }
-    },
-  );
+describe('the evidence of honest nodes', () => {
+  it.each(cases)('convicts the attacker ($kind, node $evil), and nobody else if any bit is changed', async (one) => {
+    const { attack, shown } = await played(one);
+    expect(shown.length).toBeGreaterThan(0);
+    const culprit = attack.node(one.evil).id;
+    for (const bytes of shown) {
+      expect(decodeEvidence(bytes).kind).toBe(one.kind);
+      expect(await findingOf(attack, bytes)).toEqual({ culprits: [culprit], certain: one.kind !== 'disagreement' });
+    }
+    const rng = new SeededRng('flips');
+    const [bytes] = shown as [Uint8Array];
+    for (let flips = 0; flips < 60; flips++) {
+      const changed = bytes.slice();
+      const at = new DataView(rng.fill(new Uint8Array(4)).buffer).getUint32(0, true) % (8 * bytes.length);
+      changed[at >> 3]! ^= 1 << (at & 7);
+      const finding = await findingOf(attack, changed);
+      for (const named of finding?.culprits ?? []) expect(named).toBe(culprit);
+    }
+  });
 });
 
-describe('what convicts nobody', () => {
+describe('evidence convicts nobody', () => {
   const said = (attack: Attack, position: number, message: TeamMessage): Statement =>
     messageStatement(attack.node(position).id, message, attack.message(position, message).signature);
   const digest = (value: number): TeamMessage => ({ kind: 'sharesDigest', digest: new Uint8Array(32).fill(value) });
 
-  it('the same thing said twice, two things said by two, and one of them in the name of another', async () => {
+  it('if it is one statement twice, statements of two members, or one of them in the name of another', async () => {
     const attack = await Attack.begin([]);
     const [first, same] = [said(attack, 2, digest(1)), said(attack, 2, digest(1))];
     const other = said(attack, 3, digest(2));
@@ -153,7 +150,7 @@ describe('what convicts nobody', () => {
     expect(await findingOf(attack, encodeEvidence({ kind: 'equivocation', first, second }))).toBeUndefined();
   });
 
-  it('a key share whose proof holds', async () => {
+  it('if it is a key share with a valid proof', async () => {
     const attack = await Attack.begin([]);
     const node = attack.node(2).id;
     const context = { group, roundDigest: attack.facts.digest, node, width: 1, exponentBytes: 32 };
@@ -162,20 +159,20 @@ describe('what convicts nobody', () => {
     expect(await findingOf(attack, encodeEvidence({ kind: 'invalidStatement', statement }))).toBeUndefined();
   });
 
-  it('a right opening, and a right decryption share', async () => {
+  it('if it is a valid opening, or a valid decryption share', async () => {
     const wrong = cases.find(({ kind }) => kind === 'decryptionShare')!;
     const { attack, shown } = await played(wrong);
     const evidence = decodeEvidence(shown[0]!);
     if (evidence.kind !== 'decryptionShare') throw new Error(evidence.kind);
     const { commitment, opening, shares } = evidence;
-    // It was committed to and opened as committed: only its proof is wrong.
+    // The opening matches its commitment: only the proof of the share is wrong.
     expect(await findingOf(attack, encodeEvidence({ kind: 'opening', commitment, opening, shares }))).toBeUndefined();
     // The key share of another member.
     const keyShare = { ...evidence.keyShare, from: attack.node(1).id };
     expect(await findingOf(attack, encodeEvidence({ ...evidence, keyShare }))).toBeUndefined();
   });
 
-  it('statements of another round', async () => {
+  it('if its statements are of another round', async () => {
     const attack = await Attack.begin([]);
     const bytes = encodeEvidence({
       kind: 'equivocation',
@@ -187,7 +184,7 @@ describe('what convicts nobody', () => {
     expect(await findingOf(attack, bytes)).toBeUndefined();
   });
 
-  it('any other bytes: they are refused with a typed error, whatever they are', async () => {
+  it('if it is any other bytes: they are refused with a typed error', async () => {
     const attack = await Attack.begin([]);
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 400 }), fc.nat(5), async (noise, kind) => {

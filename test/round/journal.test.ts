@@ -1,4 +1,4 @@
-// The written record of rounds: an id runs once, ever, also over restarts, torn records and pruning.
+// The persistent record of rounds: an id runs at most once, also across restarts, torn records and pruning.
 import { describe, expect, it } from 'vitest';
 import type { BootId, RoundId } from '../../src/base/ids.js';
 import { type LostRound, RoundJournal } from '../../src/round/journal.js';
@@ -14,7 +14,7 @@ async function opened(store: MemoryStore, name: string): Promise<{ log: RoundJou
 }
 
 describe('the round log', () => {
-  it('takes an id once, in one run and over restarts', async () => {
+  it('accepts an id once, in one run and across restarts', async () => {
     const store = new MemoryStore();
     const first = await opened(store, 'a');
     await first.log.open(id(5));
@@ -26,7 +26,7 @@ describe('the round log', () => {
     await second.log.open(id(6));
   });
 
-  it('reports rounds that were open when the process died, once, and never takes them up', async () => {
+  it('reports rounds that were open when the process died, once, and never resumes them', async () => {
     const store = new MemoryStore();
     const { log } = await opened(store, 'a');
     await log.open(id(1));
@@ -42,7 +42,7 @@ describe('the round log', () => {
     expect((await rejection((await opened(store, 'd')).log.open(id(10))))?.code).toBe('ROUND_REUSED');
   });
 
-  it('lets a precomputation be used once, also after a restart in the middle of it', async () => {
+  it('lets a precomputation be used once, also after a restart in the middle of its use', async () => {
     const store = new MemoryStore();
     const { log } = await opened(store, 'a');
     await log.open(id(3));
@@ -59,7 +59,7 @@ describe('the round log', () => {
     expect((await rejection(log.open(id(4))))?.code).toBe('ROUND_REUSED');
   });
 
-  it('forgets old records only behind a floor, below which every id is refused for good', async () => {
+  it('prunes old records only below a floor under which every id is refused from then on', async () => {
     const store = new MemoryStore();
     const before = await opened(store, 'a');
     for (let round = 1; round <= 10_003; round++) await before.log.open(id(round));
@@ -75,7 +75,7 @@ describe('the round log', () => {
     await again.log.open(id(10_004));
   });
 
-  it('forgets old records while it runs, too: a process of weeks keeps no more than one that was just started', async () => {
+  it('prunes old records while it runs: a process of weeks keeps no more than one just started', async () => {
     const store = new MemoryStore();
     const log = new RoundJournal(store, boot('a'), 50);
     await log.recover();

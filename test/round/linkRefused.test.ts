@@ -1,5 +1,5 @@
-// A member that lets nothing in from another one: its clock or its list is wrong, or the other's certificate is. Rounds cannot do without
-// what is refused, so they end at once and not at their deadlines. All on the virtual clock.
+// A member that refuses all input of another one: its clock or its list is wrong, or the other's certificate is. Rounds cannot go
+// on without the refused input, so they end at once and not at their deadlines. All on the virtual clock.
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, MixError } from '../../src/base/errors.js';
 import type { TeamMessageKind } from '../../src/protocol/teamMessages.js';
@@ -15,14 +15,14 @@ const DEADLINES = {
   realtimePhaseMs: HOUR_MS,
 };
 
-describe('a refusal that a round cannot live with', () => {
+describe('a refusal that a round depends on', () => {
   it.each<[ErrorCode, TeamMessageKind]>([
     ['CERTIFICATE_NOT_YET_VALID', 'keyShare'],
     ['CERTIFICATE_EXPIRED', 'commitment'],
     ['PEER_UNKNOWN', 'tableVerdict'],
     ['HANDSHAKE_REFUSED', 'outputSignature'],
-  ])('ends it at once and names the two: %s of a %s', async (code, kind) => {
-    // The clock of the third is wrong; otherwise it is as honest as the others.
+  ])('ends the round at once and names the two: %s of a %s', async (code, kind) => {
+    // The clock of node 3 is wrong; otherwise it is as honest as the others.
     const attack = await Attack.begin([3], { deadlines: DEADLINES });
     const [, sender, receiver] = attack.info.team;
     attack.tap(2, {
@@ -34,7 +34,7 @@ describe('a refusal that a round cannot live with', () => {
     const verdicts = await attack.play();
     expect(attack.team.clock.nowMs()).toBeLessThan(HOUR_MS / 10);
     for (const { stage, code: ended } of verdicts) expect([stage, ended]).toEqual(['FAILED', 'LINK_REFUSED']);
-    // The one that was refused says so; the others have it from there, and blame nobody themselves.
+    // The refused node reports it; the others rely on its report, and blame nobody themselves.
     expect(verdicts[1]).toMatchObject({ culprit: 3 });
     for (const position of [0, 2]) {
       expect(verdicts[position]).toMatchObject({ culprit: undefined, accused: 3, reporter: 2 });

@@ -1,5 +1,5 @@
-// A node's memory bound: what is estimated of a round before it is opened is what real rounds come to hold, and a round for which
-// there is no room is refused before anything is allocated for it, while the others go on.
+// A node's memory limit: the estimate before a round is opened matches what real rounds hold, and a round without room is refused
+// before anything is allocated for it, while the others go on.
 import { describe, expect, it } from 'vitest';
 import { namedGroup } from '../../src/math/group.js';
 import { DEFAULT_LIMITS } from '../../src/round/acceptance.js';
@@ -7,7 +7,7 @@ import { roundMemoryBytes } from '../../src/round/run/memory.js';
 import { Round } from '../../src/round/run/round.js';
 import { SimTeam, type TeamOptions } from '../sim/team.js';
 
-/** A round whose holdings are read at each of its events, between what it does. */
+/** A round whose memory is measured at each of its events, and between steps of its work. */
 class Weighed extends Round {
   peakBytes = 0;
 
@@ -26,7 +26,7 @@ async function peaks(options: Partial<TeamOptions>) {
   const rounds: Weighed[] = [];
   const remake: TeamOptions['remake'] = () => ({
     makeRound: (facts, deps) => {
-      // Progress comes while the work goes on.
+      // Progress is reported during the work.
       const round: Weighed = new Weighed(facts, {
         ...deps,
         onProgress: (...progress) => {
@@ -48,27 +48,27 @@ async function peaks(options: Partial<TeamOptions>) {
   return { estimate: roundMemoryBytes(info, namedGroup(info.group)), held: rounds.map(({ peakBytes }) => peakBytes) };
 }
 
-describe('the estimate of what a round holds', () => {
+describe('the memory estimate of a round', () => {
   it.each([
     { nodes: 2, slots: 6, width: 1 },
     { nodes: 5, slots: 24, width: 1, chunkSlots: 24 },
     { nodes: 3, slots: 24, width: 3, chunkSlots: 5 },
     { nodes: 3, slots: 16, width: 1, group: 'MODP-2048' as const },
-  ])('is no less than what any node of a real round holds, and not many times as much: %o', async (options) => {
+  ])('is at least what any node of a real round holds, and not many times as much: %o', async (options) => {
     const { estimate, held } = await peaks(options);
     expect(held.length).toBe(options.nodes);
     for (const bytes of held) {
       expect(bytes).toBeLessThanOrEqual(estimate);
-      // Leaves and slot tables are objects, which `held` does not see: in a small group they are most of it.
+      // Leaves and slot tables are objects, which `held` does not count: in a small group they are most of the memory.
       expect(bytes).toBeGreaterThan(estimate / 8);
     }
-    // At the size of real rounds, elements are nearly all of it.
+    // At the size of real rounds, elements are nearly all of the memory.
     if (options.group) expect(Math.max(...held)).toBeGreaterThan(estimate / 2);
   });
 });
 
 describe('a node without memory for another round', () => {
-  it('refuses it before anything is written or allocated, and takes it when there is room again', async () => {
+  it('refuses it before anything is written or allocated, and accepts it when there is room again', async () => {
     const probe = new SimTeam({ seed: 'room' }).roundInfo().info;
     const memoryBytes = 1.5 * roundMemoryBytes(probe, namedGroup(probe.group));
     const team = await new SimTeam({

@@ -1,4 +1,4 @@
-// Rounds that a node works on at once share one engine: what is of an older round goes first, so that it is ready first.
+// Concurrent rounds of a node share one engine: work of an older round goes first, so that the older round is ready first.
 import { expect, it } from 'vitest';
 import type { Priority, WorkOptions } from '../../src/engine/engine.js';
 import { referenceEngine } from '../../src/engine/open.js';
@@ -6,7 +6,7 @@ import { OPERATIONS } from '../../src/engine/operations.js';
 import { namedGroup } from '../../src/math/group.js';
 import { SimTeam } from '../sim/team.js';
 
-it('the bulk of a round’s work carries its round’s place in the queue, in both levels', async () => {
+it('most work of a round carries the round’s place in the queue, at both priorities', async () => {
   const seen = new Map<Priority, Set<number | undefined>>();
   const engine = referenceEngine(namedGroup('TEST-512'));
   const note = (options: WorkOptions | undefined) => {

@@ -1,4 +1,4 @@
-// What a sender concludes from what the nodes of its round say: above all, never to send a message again that may come out.
+// Conclusions of a sender from the answers of its round's nodes: above all, never to send a message again that may come out.
 import { describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/base/ids.js';
 import { randomBytes } from '../../src/base/rng.js';
@@ -22,7 +22,7 @@ const opened: Outcome = { state: 'failed', code: 'PEER_LOST', resendable: false 
 const waiting: Outcome = { state: 'unknown', resendable: false };
 const absent: Outcome = { state: 'unknown', resendable: true };
 
-describe('what the answers of a team come to, for all of a round', () => {
+describe('the verdict on a team’s answers, for a whole round', () => {
   it.each<[string, (Outcome | undefined)[], Verdict]>([
     ['nobody answers', [undefined, undefined], 'wait'],
     ['the first node has it, the others have not heard', [pending, waiting, waiting], 'wait'],
@@ -43,7 +43,7 @@ describe('what the answers of a team come to, for all of a round', () => {
     expect(judgeOutcomes(answers)).toBe(verdict);
   });
 
-  it('a message is sent again only where no answer speaks against it, whatever the answers are', () => {
+  it('is to resend only if no answer speaks against it, for any combination of answers', () => {
     const all = [undefined, mixed, pending, rejected, kept, opened, waiting, absent];
     for (const a of all) {
       for (const b of all) {
@@ -57,7 +57,7 @@ describe('what the answers of a team come to, for all of a round', () => {
   });
 });
 
-it('a round is without a message where all who are asked say so, and none is missing', () => {
+it('a message is absent from a round if all nodes asked say so, and no answer is missing', () => {
   expect(isAbsent([absent, absent])).toBe(true);
   expect(isAbsent([absent, kept])).toBe(true);
   for (const other of [undefined, mixed, pending, rejected, opened, waiting]) {
@@ -65,8 +65,8 @@ it('a round is without a message where all who are asked say so, and none is mis
   }
 });
 
-describe('what became of a submission', () => {
-  it('is told in constant time, however large the table: none of it is read', async () => {
+describe('the outcome of a submission', () => {
+  it('is found in constant time for any size of table: no entry is read', async () => {
     const rng = new SeededRng('outcomes');
     const node = EpochKey.generate(rng, 1);
     const sender = SenderKey.generate(rng);

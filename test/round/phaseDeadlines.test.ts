@@ -1,5 +1,5 @@
-// The deadline of a phase, rule by rule: when it starts and when it means nothing, whom a node then says that it waits for, and
-// the timers that tell it. Whole rounds that miss it are in phaseStalls.test.ts.
+// Rules of the phase deadline: when it starts, when it is ignored, which position a node then claims to wait for, and its timers.
+// Whole rounds that miss it are in phaseStalls.test.ts.
 import { describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/base/ids.js';
 import type { Stage } from '../../src/protocol/stages.js';
@@ -39,12 +39,12 @@ const claim = (from: number, culprit: number | undefined): RoundEvent =>
     culprit: culprit === undefined ? undefined : team[culprit],
     detail: '',
   });
-/** Takes the events one after the other. */
+/** Applies the events one after the other. */
 const played = (state: RoundState, ...events: RoundEvent[]): RoundState =>
   events.reduce((before, event) => step(before, event)[0], state);
 
 describe('the deadline of a phase, in the state machine', () => {
-  it('asks everybody whom they wait for, and names the phase', () => {
+  it('asks all members whom they wait for, and names the phase', () => {
     const [asked, effects] = step(at({ progress: 'precompDecrypt' }), due('phaseDeadline', 'precompDecrypt'));
     expect(effects).toEqual([
       {
@@ -58,7 +58,7 @@ describe('the deadline of a phase, in the state machine', () => {
       },
       { type: 'awaitClaims' },
     ]);
-    // 0 waits for 1, which waits for 2, which says nothing.
+    // 0 waits for 1, which waits for 2, which makes no claim.
     const failed = played(asked, claim(1, 2), claim(3, 0), { type: 'claimsDue' });
     expect(failed).toMatchObject({
       stage: 'FAILED',
@@ -66,7 +66,7 @@ describe('the deadline of a phase, in the state machine', () => {
     });
   });
 
-  it('starts anew with every step, and with nothing else', () => {
+  it('restarts with every step, and with nothing else', () => {
     const share: RoundEvent = { type: 'worked', task: 'keyShare' };
     const [opened, first] = step(initialState(team, 0), { type: 'open' });
     expect(first.at(-1)).toEqual({ type: 'phaseDeadline', wait: { stage: 'PRECOMPUTING', progress: 'opened' } });
@@ -76,7 +76,7 @@ describe('the deadline of a phase, in the state machine', () => {
     for (const event of [share, other, due('phaseLate', 'keyShare')]) expect(step(shared, event)[1]).toEqual([]);
   });
 
-  it('of a wait that is over does nothing', () => {
+  it('is ignored if its wait is over', () => {
     const state = at({ progress: 'precompDecrypt' });
     for (const type of ['phaseDeadline', 'phaseLate'] as const) {
       for (const event of [due(type, 'sharesDigest'), due(type, 'precompDecrypt', 'REALTIME')])
@@ -98,7 +98,7 @@ describe('the deadline of a phase, in the state machine', () => {
     },
   );
 
-  it('runs in QUEUED once the node has judged the table: then the batch is closed, and the team is waited for', () => {
+  it('runs in QUEUED once the node has judged the table: from then on the batch is closed and the node waits for the team', () => {
     const verdict: RoundEvent = { type: 'worked', task: 'judgeTable' };
     const [judged, effects] = step(at({ stage: 'QUEUED', progress: 'commitment' }, 1), verdict);
     expect(effects).toEqual([{ type: 'phaseDeadline', wait: { stage: 'QUEUED', progress: 'tableVerdict' } }]);
@@ -107,7 +107,7 @@ describe('the deadline of a phase, in the state machine', () => {
     });
   });
 
-  it('is forgotten with its stage: who was late in one is believed no better in the next', () => {
+  it('is reset with its stage: a member late in one stage is believed no better in the next', () => {
     const commitment = saying('commitment', 'C', 'C', 'C', undefined);
     const late = played(
       at({ progress: 'commitment', said: { commitment }, made: { shares: 'aa' } }),
@@ -125,7 +125,7 @@ describe('the deadline of a phase, in the state machine', () => {
     expect(standby).toMatchObject({ stage: 'STANDBY', holdUp: undefined });
   });
 
-  it('that another has missed is believed where half of the own time is over; before that it names nobody', () => {
+  it("missed by another is believed after half of this node's own time; before that it names nobody", () => {
     const waiting = at({ progress: 'precompPermute' }, 3);
     const [heard] = step(waiting, claim(1, 2));
     expect(heard.failure).toMatchObject({ culprit: undefined, reporter: 1 });
@@ -135,7 +135,7 @@ describe('the deadline of a phase, in the state machine', () => {
   });
 });
 
-describe('whom a node says that it waits for', () => {
+describe('the position that a node claims to wait for', () => {
   const waiting = at(
     { progress: 'sharesDigest', said: { sharesDigest: saying('sharesDigest', 'x', 'x', 'x', 'x') } },
     2,
@@ -143,20 +143,20 @@ describe('whom a node says that it waits for', () => {
   const arrived = batchIn('precompDecrypt', 1);
   const done: RoundEvent = { type: 'ringDone', phase: 'precompDecrypt' };
 
-  it('is the one that kept it for half of the time, also when it has handed on since', () => {
+  it('is the one that kept the node waiting for half of the time, also after it has handed on', () => {
     const late = played(waiting, due('phaseLate', 'sharesDigest'));
     expect(ownClaim(late)).toBe(1);
     expect(ownClaim(played(late, arrived))).toBe(1);
     expect(ownClaim(played(late, arrived, done))).toBe(1);
   });
 
-  it('is nobody where it was at work for half of the time itself, also when it has handed on since', () => {
+  it('is nobody if the node itself worked for half of the time, also after it has handed on', () => {
     const late = played(waiting, arrived, due('phaseLate', 'sharesDigest'));
     expect(ownClaim(late)).toBe(NOBODY);
     expect(ownClaim(played(late, done))).toBe(NOBODY);
   });
 
-  it('is whoever is missing now, where nothing was late, or it is long ago', () => {
+  it('is the one missing now if nothing was late, or the delay is long past', () => {
     expect(ownClaim(played(waiting, arrived, done))).toBe(3);
     const permuted: RoundEvent = { type: 'worked', task: 'precompPermute' };
     const shares: RoundEvent = { type: 'worked', task: 'shares' };
@@ -167,11 +167,11 @@ describe('whom a node says that it waits for', () => {
     expect(heard.failure).toMatchObject({ culprit: undefined, reporter: 0 });
   });
 
-  it('leads everybody past the successor that is at work to the one that kept the batch', () => {
+  it('leads all members past the successor at work to the one that kept the batch', () => {
     // 1 kept the batch for most of the time, 2 is at work, 3 waits for 2; 0 waits for the way back.
     const claims = [1, undefined, 1, 2];
     for (const position of [0, 2, 3]) expect(findBlame(position, claims).culprit).toBe(1);
-    // It may say anything but the truth: a circle names nobody.
+    // Position 1 may claim anything: a circle names nobody.
     for (const lie of [0, 2, 3]) {
       const circle = findBlame(3, [1, lie, 1, 2]);
       expect(circle.culprit).toBeUndefined();
@@ -196,7 +196,7 @@ describe('the timers of a round', () => {
     ['PRECOMPUTING', 'keyShare', PRECOMPUTE_PHASE_MS],
     ['QUEUED', 'tableVerdict', REALTIME_PHASE_MS],
     ['REALTIME', 'tableSignature', REALTIME_PHASE_MS],
-  ])('run for half and for all of the time of a phase in %s', (stage, progress, ms) => {
+  ])('fire at half and at all of the time of a phase in %s', (stage, progress, ms) => {
     const { deadlines, runOut } = start();
     deadlines.armPhase(wait(progress, stage));
     expect(runOut()).toEqual([
@@ -205,7 +205,7 @@ describe('the timers of a round', () => {
     ]);
   });
 
-  it('leave the stage’s deadline where it is when a phase begins', () => {
+  it('leave the stage’s deadline unchanged when a phase begins', () => {
     const { clock, deadlines, runOut } = start();
     deadlines.armStage('REALTIME');
     clock.after(1_000, () => deadlines.armPhase(wait('tableSignature', 'REALTIME')));
@@ -219,7 +219,7 @@ describe('the timers of a round', () => {
     ]);
   });
 
-  it('are gone once the round waits for claims, or has ended', () => {
+  it('are cancelled once the round waits for claims, or has ended', () => {
     const { clock, deadlines, runOut } = start();
     deadlines.armStage('REALTIME');
     deadlines.armPhase(wait('tableSignature', 'REALTIME'));

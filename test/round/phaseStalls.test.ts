@@ -1,6 +1,6 @@
-// Rounds in which a node stalls in the middle of a phase: it ends that round, and no other, long before the stage is over;
-// everybody names it, and not its neighbour, even where it hands on at the last moment. What moves is never cut, nor what
-// waits for the scheduler or for senders. All on the virtual clock.
+// Rounds in which a node stalls in the middle of a phase: the stall ends that round and no other, long before the stage is over;
+// all others name the node, and not its neighbour, even if it hands on at the last moment. Slow progress is never cut off, nor a
+// wait for the scheduler or for senders. All on the virtual clock.
 import { describe, expect, it } from 'vitest';
 import { type Clock, sleep } from '../../src/base/clock.js';
 import type { Engine } from '../../src/engine/engine.js';
@@ -22,7 +22,7 @@ const DEADLINES = {
 };
 const never = <T>(): Promise<T> => new Promise<T>(() => {});
 
-/** From the first chunk of this phase on, nothing leaves the node any more; it lives, and answers pings. */
+/** From the first chunk of this phase on, the node sends nothing any more; it lives, and answers pings. */
 function stallIn(attack: Attack, position: number, phase: BatchPhase): void {
   let stalled = false;
   const firstChunk = (source: BatchSource): BatchSource => ({
@@ -41,7 +41,7 @@ function stallIn(attack: Attack, position: number, phase: BatchPhase): void {
   });
 }
 
-/** What the honest nodes reported of the round's end. */
+/** Details of the failure that the honest nodes reported. */
 const details = (attack: Attack): (string | undefined)[] =>
   attack.honest().map((node) => attack.team.failure(node, attack.info.round)?.detail);
 
@@ -71,12 +71,12 @@ describe('a node that stalls silently in the middle of a phase', () => {
     ['opening', 3],
   ];
   it.each(cases)(
-    '%s (node %i) is named by all others by the phase’s deadline, far from the stage’s',
+    '%s (node %i) is named by all others at the phase’s deadline, far before the stage’s',
     async (phase, evil) => {
       const attack = await Attack.begin([evil], { deadlines: DEADLINES });
       stallIn(attack, evil, phase);
       expectNamed(attack, await attack.play(), evil);
-      // A phase, the claims, and what came before; the stage has an hour.
+      // A phase, the claims, and the steps before; the stage has an hour.
       const phases = phase.startsWith('precomp') || phase === 'reveal' ? PRECOMPUTE_PHASE_MS : REALTIME_PHASE_MS;
       expect(attack.team.clock.nowMs()).toBeLessThan(phases + 3_000 + 2_000);
     },
@@ -90,7 +90,7 @@ describe('a node that stalls silently in the middle of a phase', () => {
     'tableSignature',
     'mixCommit',
     'outputSignature',
-  ] as const)('(it never says its %s) is named likewise', async (kind) => {
+  ] as const)('(it never sends its %s) is named likewise', async (kind) => {
     const evil = kind === 'mixCommit' ? 1 : 3;
     const attack = await Attack.begin([evil], { deadlines: DEADLINES });
     let stalled = false;
@@ -104,7 +104,7 @@ describe('a node that stalls silently in the middle of a phase', () => {
     expectNamed(attack, await attack.play(), evil);
   });
 
-  it('fails that round only: another one of the same team, at the same time, goes on to its end', async () => {
+  it('fails that round only: a concurrent round of the same team completes', async () => {
     const simulated = await new SimTeam({ seed: 'two rounds', nodes: 4, deadlines: DEADLINES }).start();
     const [stalled, other] = [simulated.roundInfo(), simulated.roundInfo()];
     simulated.network.tap(simulated.nodes[1]!.id, {
@@ -125,7 +125,7 @@ describe('a node that stalls silently in the middle of a phase', () => {
   });
 });
 
-/** An engine that takes this long, in the round's own time, for the permutation of the precomputation, and for both powers of its share. */
+/** An engine with delays in the round's own time: for the permutation of the precomputation, and for both powers of its share. */
 function slowEngine(clock: () => Clock, permuteMs: number, powerMs = 0): Engine {
   let permutations = 0;
   return lyingEngine({
@@ -140,7 +140,7 @@ function slowEngine(clock: () => Clock, permuteMs: number, powerMs = 0): Engine 
   });
 }
 
-/** A team in which these nodes, honest ones, take their time. */
+/** A team in which the given nodes are honest but slow. */
 async function slowTeam(
   evil: readonly number[],
   slow: Readonly<Record<number, readonly [permuteMs: number, powerMs?: number]>>,
@@ -157,7 +157,7 @@ async function slowTeam(
 }
 
 describe('a node that uses up the time of a phase', () => {
-  /** A node keeps the batch of the way back for eight of ten seconds; its honest successors need what is left. */
+  /** A node keeps the batch of the return pass for eight of ten seconds; its honest successors need the remaining time. */
   async function handOnLate(
     evil: number,
     successors: Parameters<typeof slowTeam>[1],
@@ -180,35 +180,32 @@ describe('a node that uses up the time of a phase', () => {
     return [attack, await attack.play()];
   }
 
-  it('and then hands on is named, and not the one that is at work when the time is over', async () => {
+  it('and then hands on is named, and not the node at work when the time is over', async () => {
     const [attack, verdicts] = await handOnLate(3, { 2: [4_000] }, true);
     expectNamed(attack, verdicts, 3);
   });
 
-  it('and then hands on is named where the next has handed on, too, and the one after that is at work', async () => {
+  it('and then hands on is named if the next node has handed on as well and the one after is at work', async () => {
     const [attack, verdicts] = await handOnLate(4, { 3: [1_000], 2: [4_000] }, true);
     expectNamed(attack, verdicts, 4);
   });
 
-  it('and then hands on, and says that it waits for another, gets no honest node named', async () => {
+  it('and then hands on and claims to wait for another gets no honest node named', async () => {
     const [, verdicts] = await handOnLate(3, { 2: [4_000] }, false);
     for (const { code, culprit } of verdicts) expect([code, culprit]).toEqual(['DEADLINE_MISSED', undefined]);
   });
 
-  it.each([2, 3, 4])(
-    'by honest work that is too slow (node %i) is named by everybody, itself included',
-    async (slow) => {
-      const attack = await slowTeam([slow], { [slow]: [14_000] });
-      const verdicts = await attack.play();
-      await attack.team.until(() => attack.stage(slow) === 'FAILED', 5_000);
-      expectNamed(attack, [...verdicts, attack.verdict(attack.node(slow))], slow);
-    },
-  );
+  it.each([2, 3, 4])('by honest work that is too slow (node %i) is named by all, itself included', async (slow) => {
+    const attack = await slowTeam([slow], { [slow]: [14_000] });
+    const verdicts = await attack.play();
+    await attack.team.until(() => attack.stage(slow) === 'FAILED', 5_000);
+    expectNamed(attack, [...verdicts, attack.verdict(attack.node(slow))], slow);
+  });
 });
 
-describe('what the deadline of a phase leaves alone', () => {
-  it('a precomputation that is slow but moves takes longer than a phase, and is used', async () => {
-    // A second for a permutation, more than two for the shares, and the network has its part in every step.
+describe('the deadline of a phase', () => {
+  it('does not end a slow precomputation that takes longer than a phase but makes progress', async () => {
+    // One second for a permutation, more than two for the shares, plus the network's delay in every step.
     const slow = [1_000, 1_250] as const;
     const attack = await slowTeam([], { 1: slow, 2: slow, 3: slow, 4: slow });
     attack.team.network.faults = { loss: 0, duplication: 0, minDelayMs: 250, maxDelayMs: 250 };
@@ -223,7 +220,7 @@ describe('what the deadline of a phase leaves alone', () => {
     expect(readyMs).toBeGreaterThan(PRECOMPUTE_PHASE_MS);
   });
 
-  it('a precomputation that waits for its batch, and a batch that waits for its senders', async () => {
+  it('does not end a precomputation that waits for its batch, or a batch that waits for its senders', async () => {
     const simulated = new SimTeam({
       seed: 'waiting',
       nodes: 3,

@@ -1,5 +1,5 @@
-// The retrying sender and the watch of peers on a virtual clock: what may pass is tried again with growing pauses, what is refused is
-// not, a peer that stays unreachable or comes back as another run of itself is told once each time.
+// The retrying sender and the peer watch on a virtual clock: temporary errors are retried with growing pauses, refusals are not,
+// and a peer that stays unreachable or comes back as another process is reported once each time.
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, MixError } from '../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
@@ -15,7 +15,7 @@ const PEER = 'p'.repeat(32) as NodeId;
 const message = { round: 4 as RoundId, message: { kind: 'sharesDigest' } } as SignedTeamMessage;
 const retry = { firstMs: 10, longestMs: 100, peerLostMs: 1_000 };
 
-/** Lets time pass until `untilMs`, and everything that waits for it happen. */
+/** Advances the clock to `untilMs`, with everything that happens until then. */
 async function pass(clock: VirtualClock, untilMs: number): Promise<void> {
   const mark = clock.after(untilMs - clock.nowMs(), () => {});
   do await new Promise((resolve) => setImmediate(resolve));
@@ -23,7 +23,7 @@ async function pass(clock: VirtualClock, untilMs: number): Promise<void> {
   mark();
 }
 
-/** A sender whose attempts answer what the script says: undefined is an acknowledgement. */
+/** A sender whose attempts are answered by the script: undefined is an acknowledgement. */
 function setUp(answer: (attempt: number, nowMs: number) => ErrorCode | undefined) {
   const clock = new VirtualClock();
   const attempts: number[] = [];
@@ -48,7 +48,7 @@ function setUp(answer: (attempt: number, nowMs: number) => ErrorCode | undefined
 }
 
 describe('the retrying sender', () => {
-  it('tries again what may pass, with pauses that grow to a limit and jitter', async () => {
+  it('retries temporary errors, with jittered pauses that grow to a limit', async () => {
     const { clock, attempts, deliver, isDone } = setUp((attempt) => (attempt < 12 ? 'ROUND_UNKNOWN' : undefined));
     void deliver();
     await pass(clock, 5_000);
@@ -62,21 +62,21 @@ describe('the retrying sender', () => {
     expect(new Set(pauses.map((pause) => pause.toFixed(3))).size).toBe(pauses.length);
   });
 
-  it('takes a refusal as it is and tells of it', async () => {
+  it('does not retry a refusal, and reports it', async () => {
     const { clock, attempts, events, deliver, isDone } = setUp(() => 'ROUND_WRONG_PHASE');
     void deliver();
     await pass(clock, 1_000);
     expect([isDone(), attempts.length, events]).toEqual([true, 1, ['refused 4 sharesDigest ROUND_WRONG_PHASE']]);
   });
 
-  it('does not call it a refusal where the round just ended', async () => {
+  it('reports no refusal if the round just ended', async () => {
     const { clock, attempts, events, deliver } = setUp(() => 'ABORTED');
     void deliver();
     await pass(clock, 1_000);
     expect([attempts.length, events]).toEqual([1, []]);
   });
 
-  it('goes on for a lost peer, tells of it once, and again when it is lost again', async () => {
+  it('continues with a lost peer, reports it once, and again when it is lost again', async () => {
     const { clock, events, deliver } = setUp((_, nowMs) => (nowMs < 3_000 || nowMs > 4_000 ? 'LINK_DOWN' : undefined));
     void deliver();
     void deliver();
@@ -87,14 +87,14 @@ describe('the retrying sender', () => {
     expect(events).toEqual(['lost true at true', 'lost true at true']);
   });
 
-  it('does not call a peer lost that answers, whatever it answers', async () => {
+  it('reports no peer as lost that answers, with any answer', async () => {
     const { clock, events, deliver } = setUp((attempt) => (attempt % 3 === 0 ? 'ROUND_UNKNOWN' : 'LINK_TIMEOUT'));
     void deliver();
     await pass(clock, 10_000);
     expect(events).toEqual([]);
   });
 
-  it('stops at once when it is told to', async () => {
+  it('stops at once when aborted', async () => {
     const { clock, attempts, deliver, stop, isDone } = setUp(() => 'LINK_DOWN');
     void deliver();
     await pass(clock, 200);
@@ -132,7 +132,7 @@ describe('the peer watch', () => {
     expect(events).toEqual([]);
   });
 
-  it('tells of a peer that answers nothing for long enough, also one that never did', async () => {
+  it('reports a peer that does not answer for long enough, also one that never did', async () => {
     const dead = watching(() => undefined);
     await pass(dead.clock, 550);
     expect(dead.events).toEqual(['PEER_LOST at 500']);
@@ -141,13 +141,13 @@ describe('the peer watch', () => {
     expect(dies.events).toEqual(['PEER_LOST at 700']);
   });
 
-  it('tells of a peer that answers as another run of its process', async () => {
+  it('reports a peer that answers as another run of its process', async () => {
     const { clock, events } = watching((nowMs) => (nowMs < 1_000 ? 'a' : 'b'));
     await pass(clock, 3_000);
     expect(events).toEqual(['PEER_RESTARTED at 1000']);
   });
 
-  it("forgets a peer of no open round: what it did meanwhile is nobody's business", async () => {
+  it('forgets a peer without open rounds: a restart in between is not reported', async () => {
     const { clock, events, watched } = watching((nowMs) => (nowMs < 1_000 ? 'a' : 'b'));
     await pass(clock, 500);
     watched.pop();
@@ -157,7 +157,7 @@ describe('the peer watch', () => {
     expect(events).toEqual([]);
   });
 
-  it('asks nobody any more once it is closed', async () => {
+  it('pings nobody after it is closed', async () => {
     const { clock, watch } = watching(() => 'a');
     await pass(clock, 300);
     watch.close();

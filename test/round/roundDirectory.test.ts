@@ -1,4 +1,4 @@
-// What a node can tell a sender of rounds elsewhere: those that take messages now, and nothing that has ended.
+// A node's answers to senders about rounds elsewhere: the rounds that take messages now, and none that has ended.
 import { describe, expect, it } from 'vitest';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
 import type { SignedRoundInfo } from '../../src/protocol/roundInfo.js';
@@ -28,16 +28,16 @@ async function pass(clock: VirtualClock, ms: number): Promise<void> {
 }
 
 describe('the directory of rounds', () => {
-  it('knows which updates are this node’s business', () => {
+  it('recognizes the updates that concern this node', () => {
     const { open, assign, fail } = directory();
     expect(open(1, 'a', 'b')).toBe(true);
     expect(open(2, 'b', 'c')).toBe(false);
     expect([assign(1), assign(2), assign(3)]).toEqual([true, false, false]);
-    // Of a round that it has not heard of, it may be a member all the same.
+    // The node may be a member of a round that it has not heard of.
     expect([fail(1), fail(2), fail(9)]).toEqual([true, false, true]);
   });
 
-  it('names rounds from when they are let take messages until they take none any more, newest first', async () => {
+  it('names rounds for as long as they take messages, newest first', async () => {
     const { clock, open, assign, fail, taking } = directory();
     for (const round of [1, 2, 3]) open(round, 'a', 'b');
     expect(taking()).toEqual([]);
@@ -53,7 +53,7 @@ describe('the directory of rounds', () => {
     expect(taking()).toEqual([]);
   });
 
-  it('forgets the oldest where there are too many', () => {
+  it('forgets the oldest rounds beyond its limit', () => {
     const { open, assign, taking } = directory();
     for (let round = 1; round <= 5_000; round++) open(round, 'b');
     assign(1);
@@ -61,7 +61,7 @@ describe('the directory of rounds', () => {
     expect(taking()).toEqual([5_000]);
   });
 
-  it('passes its own updates on, however many rounds others have had since', () => {
+  it('passes its own updates on after any number of rounds of others', () => {
     const { open, assign, fail } = directory();
     open(1, 'a', 'b');
     for (let round = 2; round <= 5_000; round++) open(round, 'b');

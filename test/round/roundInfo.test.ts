@@ -1,5 +1,5 @@
-// The RoundInfo and the team draw: a digest that binds every field, a check that refuses every value out of its range, and
-// a draw that everybody can repeat and nobody can bend.
+// The RoundInfo and the team draw: a digest that binds every field, a check that refuses every value out of its range, and a draw
+// that anyone can repeat and nobody can bias.
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../src/base/bytes.js';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
@@ -60,7 +60,7 @@ describe('a RoundInfo', () => {
     deadlines: { deadlines: { ...info.deadlines, standbyMs: 2_001 } },
   };
 
-  it.each(Object.entries(changes))('has another digest, and an invalid signature, with another %s', (_, change) => {
+  it.each(Object.entries(changes))('has another digest and an invalid signature with another %s', (_, change) => {
     const key = SigningKey.generate(new SeededRng('authority'));
     const signed = signRoundInfo(info, key);
     const other = { ...info, ...change };
@@ -77,7 +77,7 @@ describe('a RoundInfo', () => {
     },
   );
 
-  it('does not confuse two fields that exchange their values', () => {
+  it('has another digest if two fields exchange their values', () => {
     const a = roundDigest({ ...info, slots: 10, chunkSlots: 4 });
     const b = roundDigest({ ...info, slots: 4, chunkSlots: 10 });
     expect(toHex(a)).not.toBe(toHex(b));
@@ -121,7 +121,7 @@ describe('a RoundInfo', () => {
     ['precomputePhaseMs', 0],
     ['precomputePhaseMs', Number.NaN],
     ['precomputePhaseMs', 0.5],
-    // Longer than its stage, it would be no deadline.
+    // A phase deadline longer than its stage would have no effect.
     ['precomputePhaseMs', 1_001],
     ['realtimePhaseMs', 0],
     ['realtimePhaseMs', -1],
@@ -134,13 +134,13 @@ describe('a RoundInfo', () => {
     );
   });
 
-  it('takes a phase that may last as long as its stage, and no shorter than a millisecond', () => {
+  it('accepts a phase as long as its stage, and one of a millisecond', () => {
     const { precomputeMs } = info.deadlines;
     const deadlines = { ...info.deadlines, precomputePhaseMs: precomputeMs, realtimePhaseMs: 1 };
     expect(checkRoundInfo({ ...info, deadlines }).name).toBe('TEST-512');
   });
 
-  it('is refused for a group that there is not, and taken where it is valid', () => {
+  it('is refused for an unknown group, and accepted if valid', () => {
     expect(outcome(() => checkRoundInfo({ ...info, group: 'MODP-1' as GroupName }))).toBe('GROUP_UNKNOWN');
     expect(checkRoundInfo(info).name).toBe('TEST-512');
   });
@@ -163,7 +163,7 @@ describe('the team draw', () => {
   const pool = Array.from({ length: 6 }, (_, i) => node(i));
   const randomness = randomBytes(new SeededRng('beacon'), 32);
 
-  it('is the same for everybody, in whatever order the pool is listed, duplicates or not', () => {
+  it('is the same for any order of the pool, with duplicates or without', () => {
     const team = drawTeam(pool, 3, 1 as RoundId, randomness);
     expect(drawTeam([...pool].reverse(), 3, 1 as RoundId, randomness)).toEqual(team);
     expect(drawTeam([...pool, ...pool], 3, 1 as RoundId, randomness)).toEqual(team);
@@ -177,7 +177,7 @@ describe('the team draw', () => {
     expect(other).not.toEqual(drawTeam(pool, 6, 1 as RoundId, randomness));
   });
 
-  it('gives every ordered team alike (χ² over all 120 teams of 3 out of 6)', () => {
+  it('draws every ordered team equally often (χ² over all 120 teams of 3 out of 6)', () => {
     const counts = new Map<string, number>();
     const draws = 12_000;
     for (let round = 1; round <= draws; round++) {
@@ -187,7 +187,7 @@ describe('the team draw', () => {
     expect(counts.size).toBe(120);
     const expected = draws / 120;
     const chi2 = [...counts.values()].reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
-    // 119 degrees of freedom: above 190 once in 10^4.6 draws of an unbiased one; the seed is fixed.
+    // 119 degrees of freedom: an unbiased draw exceeds 190 once in 10^4.6 times; the seed is fixed.
     expect(chi2).toBeLessThan(190);
   });
 
@@ -224,7 +224,7 @@ describe('a node', () => {
     ['distinct senders', { minSenders: SAFE_FLOORS.senders - 1 }],
     ['group', { group: 'MODP-2048' }],
     ['toy group', { group: 'TEST-512' }],
-  ])('takes no part in a round below its floors, whatever the authority has signed: %s', (_, change) => {
+  ])('takes no part in a round below its floors, even if the authority has signed it: %s', (_, change) => {
     expect(code({}, SAFE_FLOORS)).toBe(0);
     expect(code(change, SAFE_FLOORS)).toBe('ROUND_BELOW_FLOOR');
     expect(code(change, NO_FLOORS)).toBe(0);

@@ -1,4 +1,4 @@
-// What a node knows of senders: the registry of a key epoch, and the desk of a round's first node.
+// Senders as a node sees them: the registry of a key epoch, and the submission desk of a round's first node.
 import { describe, expect, it } from 'vitest';
 import type { RoundId, SenderId } from '../../src/base/ids.js';
 import { Sender } from '../../src/client/compose.js';
@@ -16,7 +16,7 @@ const rng = new SeededRng('senders');
 const keyOf = () => SenderKey.generate(rng);
 
 describe('the registry of a key epoch', () => {
-  it('agrees on a secret with a sender once, and knows it by its id', () => {
+  it("agrees on a secret with a sender once, and finds it by the sender's id", () => {
     const registry = new SenderRegistry(rng, 7, 10);
     const key = keyOf();
     const id = registry.register(key.publicKey, 7);
@@ -39,7 +39,7 @@ describe('the registry of a key epoch', () => {
     expect(registry.findSecret(sender)).toBeDefined();
   });
 
-  it('wipes every secret when the epoch ends, and starts another with another key', () => {
+  it('wipes every secret when the epoch ends, and starts the next with another key', () => {
     const registry = new SenderRegistry(rng, 7, 10);
     const key = keyOf();
     const secret = registry.findSecret(registry.register(key.publicKey, 7))!;
@@ -58,7 +58,7 @@ describe('the registry of a key epoch', () => {
   });
 });
 
-describe('the desk of the first node', () => {
+describe('the submission desk of the first node', () => {
   const node = 'a'.repeat(32) as RoundInfo['team'][number];
   const info = {
     ...{ network: 'n', round: 1 as RoundId, membership: 0, team: [node], group: 'TEST-512', slots: 3, width: 1 },
@@ -99,7 +99,7 @@ describe('the desk of the first node', () => {
     return { desk, make, registry };
   }
 
-  it('closes with what it took, in order of arrival, and empty slots', () => {
+  it('closes with the submissions in order of arrival, and empty slots', () => {
     const { desk, make } = setUp();
     const [a, b] = [make(0, 1), make(1, 1)];
     desk.take(a);
@@ -113,7 +113,7 @@ describe('the desk of the first node', () => {
     expect(outcome(() => desk.take(make(0, 2)))).toBe('ROUND_NOT_COLLECTING');
   });
 
-  it('refuses a replay with other contents, over quota, a full batch, and keeps nothing of what it refused', () => {
+  it('refuses a replay with other contents, over quota, and a full batch, and keeps nothing of what it refused', () => {
     const { desk, make } = setUp();
     desk.take(make(0, 1));
     expect(outcome(() => desk.take(make(0, 1)))).toBe('SUBMISSION_REPLAYED');
@@ -137,7 +137,7 @@ describe('the desk of the first node', () => {
     expect(desk.count).toBe(2);
   });
 
-  it('does not see later changes of what it was handed', () => {
+  it("is unaffected by later changes of a submission's buffers", () => {
     const { desk, make } = setUp();
     const submission = make(0, 1);
     const before = submission.payload.slice();
@@ -149,7 +149,7 @@ describe('the desk of the first node', () => {
     expect(table[0]!.salt).toEqual(new Uint8Array(16).fill(1));
   });
 
-  it('knows a sender only in the epoch it registered in', () => {
+  it('accepts a sender only in the epoch in which it registered', () => {
     const { desk, make, registry } = setUp();
     registry.rotate();
     expect(outcome(() => desk.take(make(0, 1)))).toBe('SENDER_UNKNOWN');

@@ -1,5 +1,5 @@
-// Links ahead of rounds: which are tested and warmed when, that a ring's ping goes round and is believed once, and that nothing of
-// it can hold up or fail a round.
+// Warm-up of links ahead of rounds: which links are tested and warmed when, a ring ping that goes round and counts once, and no
+// way in which warm-up could hold up or fail a round.
 import { describe, expect, it } from 'vitest';
 import { MixError } from '../../src/base/errors.js';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
@@ -54,7 +54,7 @@ class VirtualLinks {
     };
   }
 
-  /** Lets everything happen that happens within `ms`. */
+  /** Runs all events within `ms`. */
   async run(ms: number): Promise<void> {
     const end = this.clock.nowMs() + ms;
     let ended = false;
@@ -89,7 +89,7 @@ describe('a round that is opened', () => {
     expect([...links.warmed].sort()).toEqual(expected.sort());
   });
 
-  it('measures the way round the ring at its first node, once', async () => {
+  it('measures the round trip of the ring at its first node, once', async () => {
     const links = new VirtualLinks(200);
     links.stage('PRECOMPUTING');
     await links.run(20);
@@ -98,7 +98,7 @@ describe('a round that is opened', () => {
     expect(await links.value(0, 'ring_round_trip_ms_sum')).toBe(4);
   });
 
-  it('goes on where nothing can be reached, and counts it', async () => {
+  it('continues if no peer is reachable, and counts the failures', async () => {
     const links = new VirtualLinks(200);
     links.failing = true;
     links.stage('PRECOMPUTING');
@@ -107,7 +107,7 @@ describe('a round that is opened', () => {
     expect(await links.value(0, 'link_checks_failed_total{check="circle"}')).toBe(1);
   });
 
-  it('leaves links alone whose batches a new connection takes at once', async () => {
+  it('does not warm links if a new connection takes a batch at once', async () => {
     const links = new VirtualLinks(200);
     const small = { ...info, slots: 4 };
     for (const care of links.cares) care.onStage(small, 'PRECOMPUTING');
@@ -119,7 +119,7 @@ describe('a round that is opened', () => {
 describe('a ring ping', () => {
   const ping = (hop: number): CirclePing => ({ round: info.round, id: new Uint8Array(16), hop });
 
-  it('is taken from the member before, at its own place, of a round that is open', () => {
+  it('is accepted from the member before, at its own place, of an open round', () => {
     const links = new VirtualLinks(200);
     const at = (node: number, from: number, hop: number) =>
       outcome(() => links.cares[node]!.onCircle(team[from]!, ping(hop)));
@@ -133,7 +133,7 @@ describe('a ring ping', () => {
     expect(at(1, 0, 1)).toBe('ROUND_UNKNOWN');
   });
 
-  it('that nobody sent writes no metric', async () => {
+  it('that this node did not send is not measured', async () => {
     const links = new VirtualLinks(200);
     links.failing = true;
     links.stage('PRECOMPUTING');
@@ -143,7 +143,7 @@ describe('a ring ping', () => {
 });
 
 describe('while messages are collected', () => {
-  it('connections of realtime to all members are kept warm, until the batch is closed', async () => {
+  it('realtime connections to all members are kept warm until the batch is closed', async () => {
     const links = new VirtualLinks(200);
     links.stage('PRECOMPUTING');
     await links.run(100);
@@ -151,9 +151,9 @@ describe('while messages are collected', () => {
     links.stage('QUEUED');
     await links.run(700);
     const ofA = links.warmed.filter((line) => line.startsWith('a>'));
-    // At once, and every 200 ms after an answer that takes one.
+    // At once, and every 200 ms after an answer that takes one millisecond.
     expect(ofA.length).toBe(4 * 3);
-    // Twice a batch: after one, a slow start may be a round trip short of it.
+    // Two batches: after one, slow start may be a round trip short of it.
     const bytes = 2 * 100 * 2 * ELEMENT;
     expect(new Set(ofA)).toEqual(new Set(['b', 'c', 'd'].map((to) => `a>${to} realtimeDecrypt ${bytes}`)));
     links.stage('REALTIME');
@@ -163,7 +163,7 @@ describe('while messages are collected', () => {
     expect(links.warmed.length).toBe(before);
   });
 
-  it('once is enough where the kernel leaves idle connections as they are, and never where peers are near', async () => {
+  it('one warm-up is enough if the kernel keeps idle connections as they are, and none is sent to near peers', async () => {
     const once = new VirtualLinks(Infinity);
     once.stage('PRECOMPUTING');
     await once.run(100);

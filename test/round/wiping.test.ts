@@ -1,5 +1,5 @@
-// What is left in memory when a round has ended: nothing that it held as a secret, and nothing from which its permutation
-// could be read off the batches that went over the wire. After completion, after failure, and in whatever moment it came.
+// Memory after a round has ended: no secret of the round, and nothing from which its permutation could be derived with the
+// batches on the wire. After completion, after failure, and at any moment of the end.
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Secret } from '../../src/base/secret.js';
 import { PreparedHandle } from '../../src/engine/checked/handles.js';
@@ -25,7 +25,7 @@ vi.mock('../../src/cmix/senderKeys.js', async (original) => {
 
 type Held = Uint8Array | Uint32Array | Secret | Prepared;
 
-/** The bytes behind whatever a round may hold. */
+/** The bytes of anything that a round may hold. */
 function bytesOf(held: Held): Uint8Array | Uint32Array {
   if (held instanceof Secret) return held.reveal();
   return held instanceof PreparedHandle ? held.storage.data : (held as Uint8Array);
@@ -34,7 +34,7 @@ const isWiped = (held: Held): boolean => bytesOf(held).every((value) => value ==
 
 afterEach(() => vi.restoreAllMocks());
 
-/** Every secret that any round takes charge of from now on. */
+/** Records every secret that any round takes charge of from now on. */
 function recordHeld(): Held[] {
   const held: Held[] = [];
   const hold = RoundSecrets.prototype.hold;
@@ -55,9 +55,9 @@ describe('the secrets of a round', () => {
   });
 
   it.each(['PRECOMPUTING', 'STANDBY', 'QUEUED', 'REALTIME'])(
-    'are all zero after a failure in %s, at any step of it',
+    'are all zero after a failure in %s, at any step of the stage',
     async (stage) => {
-      // From the first step of the stage to some way into it; what is under way then comes back to a round that is over.
+      // From the first step of the stage to some way into it; results of pending work then return to an ended round.
       for (const packets of [0, 15, 40, 80, 130]) {
         const held = recordHeld();
         const attack = await Attack.begin([]);
@@ -77,7 +77,7 @@ describe('the secrets of a round', () => {
     },
   );
 
-  it('leave no slot key behind, neither at the sender nor at any node', async () => {
+  it('leave no slot key behind, at the sender or at any node', async () => {
     slotKeysMade.length = 0;
     const attack = await Attack.begin([]);
     await attack.play();
@@ -86,7 +86,7 @@ describe('the secrets of a round', () => {
     expect(slotKeysMade.filter((keys) => !isWiped(keys))).toEqual([]);
   });
 
-  it('that come back after the end are wiped on arrival, and their step is aborted', async () => {
+  it('returned after the end are wiped on arrival, and their step is aborted', async () => {
     const secrets = new RoundSecrets(group.elementBytes);
     const early = secrets.hold(new Uint8Array(8).fill(1));
     const prepared = secrets.hold(await engine.prepare(randomElements(new SeededRng('prepared'), group, 2)));
@@ -100,7 +100,7 @@ describe('the secrets of a round', () => {
     );
   });
 
-  it('are dropped as soon as they are used: in STANDBY, r, s and π are all that is left to lose', async () => {
+  it('are dropped as soon as they are used: STANDBY holds only r, s, D, π and the nonce', async () => {
     const attack = await Attack.begin([]);
     let bytes = 0;
     attack.at(
@@ -116,7 +116,7 @@ describe('the secrets of a round', () => {
   });
 });
 
-/** An engine that remembers every result it gave. */
+/** An engine that records all its results. */
 function recordingEngine(results: Uint8Array[]): Engine {
   return new Proxy(engine, {
     get(target, name) {
@@ -135,7 +135,9 @@ function recordingEngine(results: Uint8Array[]): Engine {
   });
 }
 
-/** All quotients of what a node sent by what it received: among them are the factors that hide its permutation. */
+/**
+ * All quotients of elements that a node sent by elements that it received; among them are the factors that hide its permutation.
+ */
 function quotients(sent: Uint8Array, received: Uint8Array): Set<bigint> {
   const found = new Set<bigint>();
   const inverses = toBigints(group, received).map((element) => invert(group, element));
@@ -147,7 +149,7 @@ describe('the permutation of a node', () => {
   it.each([
     ['completed', false],
     ['failed when the shares were open', true],
-  ])('cannot be read from what a round that %s leaves in memory', async (_, fails) => {
+  ])('cannot be derived from what a round that %s leaves in memory', async (_, fails) => {
     const results: Uint8Array[] = [];
     const held = recordHeld();
     const attack = await Attack.begin(fails ? [4] : [], {

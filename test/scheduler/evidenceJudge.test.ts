@@ -1,5 +1,5 @@
-// What a scheduler makes of reports of real attacks: evidence convicts, whoever brings it; words in the name of another are that one's
-// only with its signature; and what is false counts against who brought it, also after a restart.
+// A scheduler's judgement of reports of real attacks: evidence convicts, from any reporter; a statement in another's name counts
+// only with that node's signature; and false evidence counts against its reporter, also after a restart.
 import { describe, expect, it } from 'vitest';
 import type { BootId, NodeId } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
@@ -19,7 +19,7 @@ import { MemoryStore } from '../support/memoryStore.js';
 import { SeededRng } from '../support/seededRng.js';
 import { VirtualClock } from '../support/virtualClock.js';
 
-/** A courtroom that hears what the honest nodes of an attack report. */
+/** An evidence judge that receives the reports of the honest nodes of an attack. */
 class Hearing {
   readonly convicted: NodeId[] = [];
   readonly evidence: Uint8Array[] = [];
@@ -60,7 +60,7 @@ class Hearing {
 }
 
 describe('reports of a real attack', () => {
-  it('convict a node that showed two of its team different key shares, by what each of them has', async () => {
+  it('convict a node that showed two members different key shares, by the statement that each of them holds', async () => {
     const attack = await Attack.begin([2]);
     const context = { group, roundDigest: attack.facts.digest, node: attack.node(2).id, width: 1, exponentBytes: 32 };
     const { share } = await createKeyShare(engine, new SeededRng('second share'), context);
@@ -70,13 +70,13 @@ describe('reports of a real attack', () => {
     await hearing.hearHonest();
     expect(hearing.convicted).toEqual([attack.node(2).id]);
     expect(hearing.liars).toEqual([]);
-    // What is kept convicts in anybody's eyes.
+    // The stored evidence can be verified by anyone.
     const facts = { ...attack.facts, members: attack.members };
     const finding = await verifyEvidence(facts, engine, decodeEvidence(hearing.evidence[0]!));
     expect(finding).toEqual({ culprits: [attack.node(2).id], certain: true });
   });
 
-  it('convict a node that judged the table differently for two of its team', async () => {
+  it('convict a node that judged the table differently for two members', async () => {
     const attack = await Attack.begin([2]);
     attack.say(2, 'tableVerdict', (message, to) =>
       to === 3 ? { ...message, rejections: [{ slot: 0, reason: 'MAC_INVALID' }] } : message,
@@ -87,7 +87,7 @@ describe('reports of a real attack', () => {
     expect(hearing.convicted).toEqual([attack.node(2).id]);
   });
 
-  it('name who signed other outputs than most', async () => {
+  it('name the node that signed other outputs than the majority', async () => {
     const attack = await Attack.begin([4]);
     attack.say(4, 'outputSignature', (message) => ({ ...message, digest: new Uint8Array(32) }));
     await attack.play();
@@ -97,7 +97,7 @@ describe('reports of a real attack', () => {
     expect(hearing.convicted).toEqual([]);
   });
 
-  it('that only one member has seen are its word, whoever passes them on', async () => {
+  it("of what only one member has seen count as that member's claim, from any reporter", async () => {
     const attack = await Attack.begin([3]);
     attack.tamper(3, 'precompPermute', (batch) => void batch.fill(0, 0, group.elementBytes));
     await attack.play();
@@ -112,7 +112,7 @@ describe('reports of a real attack', () => {
 describe('a report', () => {
   const blank = { code: 'PEER_LOST', culprit: undefined, detail: '' } as const;
 
-  it('in the name of another without its signature is nobody’s word, and with a forged one a lie', async () => {
+  it("in another's name counts for nobody without its signature, and as a lie with a forged one", async () => {
     const attack = await Attack.begin([1]);
     const [liar, victim] = [attack.node(1).id, attack.node(2).id];
     const hearing = new Hearing(attack);
@@ -123,7 +123,7 @@ describe('a report', () => {
     expect(hearing.liars).toEqual([liar]);
   });
 
-  it('with two words of one source that differ, each signed, convicts the source', async () => {
+  it('with two different statements of one source, both signed, convicts the source', async () => {
     const attack = await Attack.begin([1]);
     const [liar, b, c] = [attack.node(1).id, attack.node(2).id, attack.node(3).id];
     const hearing = new Hearing(attack);
@@ -137,7 +137,7 @@ describe('a report', () => {
     expect(hearing.convicted).toEqual([liar]);
   });
 
-  it('of a node that is not in the round changes nothing', async () => {
+  it('of a node that is not in the round has no effect', async () => {
     const attack = await Attack.begin([1]);
     const hearing = new Hearing(attack);
     const stranger = SigningKey.generate(new SeededRng('stranger')).nodeId;
@@ -146,12 +146,12 @@ describe('a report', () => {
   });
 });
 
-describe('a node that evidence convicts', () => {
+describe('a node convicted by evidence', () => {
   /** A scheduler of the attack's nodes, over a store that outlives it. */
   async function schedulerOf(attack: Attack, content: MemoryStore, clock: VirtualClock): Promise<Scheduler> {
     const members = attack.team.nodes.map(({ id, key }) => ({ node: id, identityKey: key.publicKey }));
     const find = (node: NodeId) => members.find((one) => one.node === node);
-    // A team of more than there are: it opens no rounds of its own.
+    // A team larger than the pool: the scheduler opens no rounds of its own.
     const params = { ...DEFAULT_PARAMS, teamSize: attack.team.nodes.length + 1 };
     const scheduler = await Scheduler.open({
       network: 'simulation',
@@ -177,7 +177,7 @@ describe('a node that evidence convicts', () => {
   const statusOf = (scheduler: Scheduler, node: NodeId) =>
     scheduler.view().nodes.find((one) => one.node === node)?.status;
 
-  it('sits out by one honest report, also for the next run of the scheduler, until it is let in', async () => {
+  it('sits out after one honest report, also in the next run of the scheduler, until it is let in', async () => {
     const attack = await Attack.begin([2]);
     const content = new MemoryStore();
     const clock = new VirtualClock();

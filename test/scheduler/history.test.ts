@@ -1,5 +1,5 @@
-// What a scheduler has written down, and what nodes have seen of it: an older copy, a full disk or a damaged record neither stops a
-// network in silence nor lets an id be given twice.
+// A scheduler's history on disk, and the updates that nodes have seen: an older copy, a full disk or a damaged record neither
+// stops a network silently nor lets an id be given twice.
 import { describe, expect, it } from 'vitest';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { createLog } from '../../src/base/log.js';
@@ -65,7 +65,7 @@ class Disk implements Store {
   }
 }
 
-/** A scheduler on a disk, its nodes, and what they have seen of it. */
+/** A scheduler on a disk, its nodes, and the updates that they have seen. */
 class Office {
   readonly clock = new VirtualClock();
   readonly disk: Disk;
@@ -103,7 +103,7 @@ class Office {
     return this;
   }
 
-  /** All nodes connect, tell what they have seen where they do that, and are counted in. */
+  /** All nodes connect, report the last update that they have seen if `tell`, and come online. */
   async connect(tell: boolean): Promise<void> {
     const last = this.seen.at(-1);
     const opened = this.seen.flatMap(({ update }) => (update.kind === 'open' ? [update.round] : []));
@@ -117,7 +117,7 @@ class Office {
     await this.pass();
   }
 
-  /** Time passes: rounds come to nothing, and others are opened. */
+  /** Lets time pass: rounds fail, and others are opened. */
   async pass(steps = 3): Promise<void> {
     for (let step = 0; step < steps; step++) {
       this.clock.step();
@@ -125,7 +125,7 @@ class Office {
     }
   }
 
-  /** Opens rounds until this many have been announced: each is given up. */
+  /** Opens rounds, each given up, until this many have been announced. */
   async openRounds(count: number): Promise<void> {
     for (let i = 0; i < 300 && this.rounds.length < count; i++) {
       for (const round of this.rounds) this.failed(round);
@@ -133,7 +133,7 @@ class Office {
     }
   }
 
-  /** A member says that the round has failed. */
+  /** A member reports that the round has failed. */
   failed(round: RoundId): void {
     const open = this.scheduler.rounds().find((row) => row.round === round);
     const [node] = open?.team ?? [];
@@ -155,11 +155,11 @@ const codeOf = (work: Promise<unknown>) =>
     (error: { code: string; message: string }) => `${error.code}: ${error.message}`,
   );
 
-describe('a scheduler that was restored from an older copy, or begun anew', () => {
+describe('a scheduler restored from an older copy, or started anew', () => {
   it.each([
     ['an older copy', true],
     ['an empty directory', false],
-  ])('goes on above what nodes have seen, and says so: %s', async (_, isCopy) => {
+  ])('continues above the updates that nodes have seen, and reports the gap: %s', async (_, isCopy) => {
     const before = await new Office().open();
     await before.connect(false);
     const copy = isCopy ? await before.disk.copy() : new Disk();
@@ -184,7 +184,7 @@ describe('a scheduler that was restored from an older copy, or begun anew', () =
     expect(updates.at(-1)!.number).toBeGreaterThan(Math.max(...numbers));
   });
 
-  it('believes no number that it has not signed itself', async () => {
+  it('ignores numbers that it has not signed itself', async () => {
     const office = await new Office().open();
     await office.connect(false);
     const { number } = office.scheduler.feed;
@@ -200,7 +200,7 @@ describe('a scheduler that was restored from an older copy, or begun anew', () =
 });
 
 describe('a disk that is full for a moment', () => {
-  it('stops nothing for good: it is said, and what was decided is announced in order when there is room', async () => {
+  it('stops nothing permanently: it is reported, and the decisions are announced in order when there is room', async () => {
     const office = await new Office().open();
     await office.connect(false);
     const before = office.seen.length;
@@ -209,7 +209,7 @@ describe('a disk that is full for a moment', () => {
     expect(office.seen.length).toBe(before);
     expect(office.scheduler.faults).toEqual([{ reason: expect.stringContaining('no space left'), fatal: true }]);
     expect(await counted(office.metrics, 'store_failing', {})).toBe(1);
-    // Nothing piles up meanwhile.
+    // No decisions accumulate meanwhile.
     const decided = office.scheduler.feed.number;
     await office.pass(50);
     expect(office.scheduler.feed.number).toBe(decided);
@@ -235,7 +235,7 @@ describe('a damaged history', () => {
     return { disk: office.disk, keys };
   }
 
-  it('is refused by name where a record in it cannot be read, or is missing', async () => {
+  it('is refused, naming the record, if a record is unreadable or missing', async () => {
     for (const damage of [
       async (disk: Disk, name: string) => disk.put(name, Uint8Array.of(1, 2, 3)),
       async (disk: Disk, name: string) => disk.delete(name),
@@ -246,7 +246,7 @@ describe('a damaged history', () => {
     }
   });
 
-  it('has lost a torn last record alone, which nobody has seen, and says so', async () => {
+  it('loses only a torn last record, which nobody has seen, and reports it', async () => {
     const { disk, keys } = await history();
     await disk.put(keys.at(-1)!, Uint8Array.of(1, 2, 3));
     const { updates, torn } = await recovered(disk);

@@ -1,4 +1,4 @@
-// The scheduler's machine, event by event: what the simulator has found once, and what a node's lack of room means.
+// The scheduler's machine, event by event: regressions of faults that the simulator found, and a node's lack of room.
 import { describe, expect, it } from 'vitest';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { randomBytes } from '../../src/base/rng.js';
@@ -19,7 +19,7 @@ import { SeededRng } from '../support/seededRng.js';
 
 const SETTLED_MS = 5_000;
 
-/** A machine with nodes that are all online, driven by hand. */
+/** A machine with nodes that are all online, driven by the test. */
 class Pool {
   readonly rng = new SeededRng('machine');
   readonly ids: NodeId[];
@@ -78,7 +78,7 @@ class Pool {
     this.say(node, round, { code, named });
   }
 
-  /** A node says that a round has failed: by its own word, unless another source is given. */
+  /** A node reports that a round has failed: as its own finding, unless another source is given. */
   say(node: NodeId, round: RoundId, said: Pick<Testimony, 'code'> & Partial<Testimony>): void {
     this.report(node, round, 'FAILED', { named: undefined, source: node, shown: false, detail: '', ...said });
   }
@@ -88,7 +88,7 @@ class Pool {
     this.tick();
   }
 
-  /** Another process of this node is there. */
+  /** A new process of this node comes online. */
   restart(node: NodeId): void {
     this.#boots.delete(node);
     this.online(node);
@@ -118,8 +118,8 @@ class Pool {
 /** Three nodes, all of them in every round. */
 const trio = (params: Partial<SchedulerParams> = {}) => new Pool(3, params);
 
-describe('a node that has no room for a round', () => {
-  it('ends it at once, is not to blame, and is given no more than it had besides', () => {
+describe('a node without room for a round', () => {
+  it('ends the round at once, is not to blame, and gets no more rounds than its others', () => {
     const pool = trio({ stockMin: 4 });
     pool.tick();
     expect(pool.opened.length).toBe(4);
@@ -132,7 +132,7 @@ describe('a node that has no room for a round', () => {
     expect(pool.rounds(node!)).toBe(3);
   });
 
-  it('is given one more with each round that it has brought to its end', () => {
+  it('is given one more with each round that it has completed', () => {
     const pool = trio({ stockMin: 2, minimumDelayMs: 0 });
     pool.tick();
     pool.refuse(pool.ids[0]!, pool.opened[1]!.round);
@@ -148,7 +148,7 @@ describe('a node that has no room for a round', () => {
     expect(pool.rounds(pool.ids[0]!)).toBe(2);
   });
 
-  it('and is in no other is to blame itself', () => {
+  it('and without any other round is to blame itself', () => {
     const pool = trio({ stockMin: 1 });
     pool.tick();
     const [node] = pool.ids;
@@ -157,7 +157,7 @@ describe('a node that has no room for a round', () => {
     expect(pool.blamed).toEqual([[node]]);
   });
 
-  it('is not asked for more than it has said that it takes', () => {
+  it('is given no more rounds than it has announced', () => {
     const pool = trio({ stockMin: 4 });
     pool.online(pool.ids[1]!, 2);
     pool.tick();
@@ -167,7 +167,7 @@ describe('a node that has no room for a round', () => {
     expect(pool.opened.length).toBe(4);
   });
 
-  it('has its hands full with a failed round until it has heard of that', () => {
+  it('keeps a failed round on its count until it has reported the end', () => {
     const pool = trio({ stockMin: 2, openPerNode: 2, precomputingPerNode: 2 });
     pool.tick();
     const [a, b, c] = pool.ids as [NodeId, NodeId, NodeId];
@@ -182,14 +182,14 @@ describe('a node that has no room for a round', () => {
 });
 
 describe('a round', () => {
-  it('is not assigned while one of its team is away, also where that one sits out', () => {
+  it('is not assigned while a member of its team is away, even if that member sits out', () => {
     const pool = trio({ stockMin: 2, failuresMin: 1, failureRateMax: 0.1, sitOutMs: 3_600_000 });
     pool.tick();
     const [first, second] = pool.opened as [RoundInfo, RoundInfo];
     const [a, b, c] = pool.ids as [NodeId, NodeId, NodeId];
     pool.send({ type: 'params', params: { ...pool.state.params, minimumDelayMs: 0 }, atMs: 0 });
     pool.standby(second);
-    // The first failure is c's, which then goes away.
+    // The first failure is c's, and c then goes away.
     for (const node of [a, b, c]) pool.accuse(node, c, first.round, 'DECRYPTION_PROOF');
     pool.send({ type: 'offline', node: c, atMs: pool.atMs });
     pool.tick();
@@ -201,7 +201,7 @@ describe('a round', () => {
     expect(pool.of('assign')).toEqual([{ type: 'assign', round: second.round }]);
   });
 
-  it('of an earlier run is over where somebody was banned or has left while there was no scheduler', () => {
+  it('of an earlier run is over if a member was banned or has left while no scheduler ran', () => {
     const pool = trio({ stockMin: 1 });
     pool.tick();
     const [info] = pool.opened;
@@ -217,7 +217,7 @@ describe('a round', () => {
     expect([...next.blamed, ...list.blamed]).toEqual([[], []]);
   });
 
-  it('that an earlier run has opened is nobody’s fault where it is late: who was not told cannot be in time', () => {
+  it('opened by an earlier run is nobody’s fault if it is late: members that were not told cannot be in time', () => {
     const pool = trio({ stockMin: 1 });
     pool.tick();
     const [info] = pool.opened;
@@ -234,8 +234,8 @@ describe('a round', () => {
   });
 });
 
-describe('a round whose outputs all have signed', () => {
-  /** In realtime with all of its team; what each of them says next is the test's. */
+describe('a round with outputs signed by all', () => {
+  /** A round in realtime with all of its team; the test decides the next reports. */
   function inRealtime(nodes = 3) {
     const pool = new Pool(nodes, { teamSize: nodes, stockMin: 1, minimumDelayMs: 0 });
     pool.tick();
@@ -252,7 +252,7 @@ describe('a round whose outputs all have signed', () => {
     return { pool, done, ended, info, team: info.team };
   }
 
-  it('is completed where a node dies before it says that it is done, whoever is heard first', () => {
+  it('is completed if a node dies before its report, for any order of the reports', () => {
     const before = inRealtime();
     before.pool.offline(before.team[1]!);
     before.done(before.team[0]!);
@@ -269,7 +269,7 @@ describe('a round whose outputs all have signed', () => {
     for (const { pool, team } of [before, after]) for (const node of team) expect(pool.rounds(node)).toBeLessThan(2);
   });
 
-  it('is completed where the node is back as another process before its old stream is found dead, or leaves the list', () => {
+  it('is completed if the node is back as another process before its old stream is found dead, or leaves the list', () => {
     const restarted = inRealtime();
     for (const node of [restarted.team[0]!, restarted.team[2]!]) restarted.done(node);
     restarted.pool.restart(restarted.team[1]!);
@@ -280,7 +280,7 @@ describe('a round whose outputs all have signed', () => {
     expect(left.ended()).toEqual(['COMPLETED']);
   });
 
-  it('is completed where one of two, or two of five at once, are gone', () => {
+  it('is completed if one of two, or two of five at once, are gone', () => {
     const two = inRealtime(2);
     two.done(two.team[0]!);
     two.pool.offline(two.team[1]!);
@@ -291,7 +291,7 @@ describe('a round whose outputs all have signed', () => {
     expect(five.ended()).toEqual(['COMPLETED']);
   });
 
-  it('and is completed without a node that was only away for a moment is not taken from that node', () => {
+  it('and completed without a node that was only briefly away stays completed when that node reports', () => {
     const { pool, done, ended, info, team } = inRealtime();
     pool.offline(team[1]!);
     done(team[0]!);
@@ -302,7 +302,7 @@ describe('a round whose outputs all have signed', () => {
     expect(pool.of('fail')).toEqual([]);
   });
 
-  it('is not completed by absence, nor by less than half of the team, nor while somebody who is there has not said so', () => {
+  it('is not completed by absence, nor by less than half of the team, nor while a connected member has not reported', () => {
     const { pool, done, ended, team } = inRealtime();
     for (const node of team) pool.offline(node);
     expect(ended()).toEqual([]);
@@ -315,11 +315,11 @@ describe('a round whose outputs all have signed', () => {
     expect(ended()).toEqual(['FAILED']);
   });
 
-  it('of an earlier run of the scheduler waits a while for those that have not come back yet', () => {
+  it('of an earlier run of the scheduler waits a while for members that are not back yet', () => {
     const next = trio();
     const [info] = inRealtime().pool.opened;
     const own = { ...info!, team: next.ids };
-    // Its nodes are on the list, and only one of them has found the new run so far.
+    // Its nodes are on the list, and have not found the new run yet.
     const nodes = [...next.state.nodes].map(
       ([id, record]) => [id, { ...record, bootId: undefined, connected: false }] as const,
     );
@@ -337,7 +337,7 @@ describe('a round whose outputs all have signed', () => {
 });
 
 describe('a node that dies', () => {
-  /** One of a trio has found out, the other has it from that one. */
+  /** One of a trio has noticed; another has it from that one. */
   function lost(isAway: boolean) {
     const pool = trio({ stockMin: 1 });
     pool.tick();
@@ -350,19 +350,19 @@ describe('a node that dies', () => {
     return { blamed: pool.blamed[0], c };
   }
 
-  it('is to blame by one word where the scheduler has lost it, too, and its accuser is not', () => {
+  it('is to blame on one testimony if the scheduler has lost it as well, and its accuser is not', () => {
     const { blamed, c } = lost(true);
     expect(blamed).toEqual([c]);
   });
 
-  it('and has not, in truth, is not to blame by one word, and neither is its accuser', () => {
+  it('according to one testimony only is not to blame, and neither is its accuser', () => {
     const { blamed } = lost(false);
     expect(blamed).toEqual([]);
   });
 });
 
-describe('words', () => {
-  /** One round of a large network, which ends by what is said of it. */
+describe('testimonies', () => {
+  /** One round of a large network, ended by the given testimonies. */
   function ended(nodes: number, say: (pool: Pool, info: RoundInfo) => void) {
     const pool = new Pool(nodes, { stockMin: 1 });
     pool.tick();
@@ -372,7 +372,7 @@ describe('words', () => {
     return { pool, team: info.team, blamed: pool.blamed[0] };
   }
 
-  it('of two members of three blame nobody where two may lie together', () => {
+  it('of two members of three blame nobody if two may lie together', () => {
     const both = (pool: Pool, { team, round }: RoundInfo) => {
       for (const node of team.slice(0, 2)) pool.accuse(node, team[2]!, round, 'ELEMENT_RANGE');
     };
@@ -381,7 +381,7 @@ describe('words', () => {
     expect(blamed).toEqual([team[2]]);
   });
 
-  it('that a member is lost do not blame it where it speaks of the round itself, though its stream has just broken', () => {
+  it('that a member is lost do not blame it if it reports on the round itself, even just after its stream broke', () => {
     const { blamed } = ended(4, (pool, { team: [a, b], round }) => {
       pool.offline(b!);
       pool.accuse(a!, b!, round, 'PEER_LOST');
@@ -390,25 +390,25 @@ describe('words', () => {
     expect(blamed).toEqual([]);
   });
 
-  it('that an honest node could show, and nothing shown, blame who says them', () => {
+  it('that an honest node could prove, without proof, blame the reporter', () => {
     const { blamed, team } = ended(8, (pool, { team: [a, b], round }) =>
       pool.accuse(a!, b!, round, 'DECRYPTION_PROOF'),
     );
     expect(blamed).toEqual([team[0]]);
   });
 
-  it('and a conviction: whoever else was named has nothing to do with it', () => {
+  it('beside a conviction: the other nodes named are not affected', () => {
     const { blamed, team, pool } = ended(8, (run, { team: [a, b, c], round }) => {
       run.send({ type: 'convicted', node: c!, round, untilMs: 60_000, atMs: 0 });
       run.accuse(a!, b!, round, 'ELEMENT_RANGE');
     });
-    // Its precomputations went with it, this one first of all.
+    // The convicted node's precomputations ended with it, this round first.
     expect(blamed).toEqual([]);
     expect(pool.state.pairs.size).toBe(0);
     expect(pool.state.nodes.get(team[2]!)!.sitsOutUntilMs).toBe(60_000);
   });
 
-  it('of a pair keep it out of common teams, where there is a team without both', () => {
+  it('of a pair keep it out of common teams, if there is a team without both', () => {
     const pool = new Pool(6, { stockMin: 1, failuresMin: 20 });
     const [a, b] = pool.ids as [NodeId, NodeId];
     let together = 0;
@@ -433,8 +433,8 @@ describe('words', () => {
   });
 });
 
-describe('a team in which somebody has copied a message', () => {
-  /** Brings a round to its end; `copiers` say that some of its outputs are equal. */
+describe('a team in which a member has copied a message', () => {
+  /** Completes a round; `copiers` members report equal outputs. */
   function completed(nodes: number, copiers: number) {
     const pool = new Pool(nodes, { teamSize: 3, stockMin: 1, minimumDelayMs: 0 });
     pool.tick();
@@ -447,7 +447,7 @@ describe('a team in which somebody has copied a message', () => {
     return { pool, info, key: teamKey(info.team) };
   }
 
-  /** Teams that are drawn from now on, as sets. */
+  /** Teams drawn from now on, as sets. */
   function drawn(pool: Pool, rounds: number): Set<string> {
     const before = pool.opened.length;
     for (let round = 0; round < rounds; round++) {
@@ -457,7 +457,7 @@ describe('a team in which somebody has copied a message', () => {
     return new Set(pool.opened.slice(before).map(({ team }) => teamKey(team)));
   }
 
-  it('is not drawn again, by the word of most of it', () => {
+  it('is not drawn again, if most of it reports the copy', () => {
     const { pool, info, key } = completed(4, 2);
     expect(pool.of('barred')).toEqual([{ type: 'barred', team: key, round: info.round }]);
     const teams = drawn(pool, 60);
@@ -465,18 +465,18 @@ describe('a team in which somebody has copied a message', () => {
     expect(teams.has(key)).toBe(false);
   });
 
-  it('is, by the word of one: the outputs are there for all to see', () => {
+  it('is drawn again, if only one reports it: the outputs are public', () => {
     const { pool, key } = completed(4, 1);
     expect(pool.of('barred')).toEqual([]);
     expect(drawn(pool, 60).has(key)).toBe(true);
   });
 
-  it('is drawn all the same where there are no other nodes', () => {
+  it('is drawn again if there are no other nodes', () => {
     const { pool, key } = completed(3, 3);
     expect([...drawn(pool, 5)]).toEqual([key]);
   });
 
-  it('and one whose outputs are not those of its table: nobody is to blame for saying so but who says it alone', () => {
+  it('is barred as well if its outputs do not match its table; only a member that reports it alone is to blame', () => {
     const pool = new Pool(4, { teamSize: 3, stockMin: 1 });
     pool.tick();
     const { round, team } = pool.opened[0]!;
@@ -493,7 +493,7 @@ describe('a team in which somebody has copied a message', () => {
 });
 
 describe('round trips', () => {
-  it('show that a node is there, and are kept of nodes in the pool only', () => {
+  it('show that a node is present, and are stored for nodes in the pool only', () => {
     const pool = trio();
     const [a, b] = pool.ids as [NodeId, NodeId];
     const strangers = Array.from({ length: 100 }, () => ({ peer: deriveNodeId(randomBytes(pool.rng, 32)), ms: 1 }));
@@ -504,10 +504,10 @@ describe('round trips', () => {
   });
 });
 
-describe('a node that says that it takes no rounds for now', () => {
+describe('a node that announces that it takes no rounds for now', () => {
   const four = () => new Pool(4, { stockMin: 4, minimumDelayMs: 0, collecting: 1 });
 
-  it('is drawn for none, and those that it had not begun to use are over by nobody\u2019s fault', () => {
+  it('is drawn for none, and its rounds not yet in use are over by nobody’s fault', () => {
     const pool = four();
     pool.tick();
     const leaving = pool.ids[0]!;
@@ -520,7 +520,7 @@ describe('a node that says that it takes no rounds for now', () => {
     const since = pool.opened.slice(before);
     expect(since.length).toBeGreaterThan(0);
     expect(since.some(({ team }) => team.includes(leaving))).toBe(false);
-    // It leaves, and is another process a moment later: it is drawn again.
+    // It leaves, and comes back as another process a moment later: it is drawn again.
     pool.offline(leaving);
     pool.restart(leaving);
     expect(pool.blamed.flat()).toEqual([]);
@@ -531,7 +531,7 @@ describe('a node that says that it takes no rounds for now', () => {
     expect(pool.opened.slice(before + since.length).some(({ team }) => team.includes(leaving))).toBe(true);
   });
 
-  it('brings those to their end that take messages', () => {
+  it('completes its rounds that take messages', () => {
     const pool = new Pool(3, { minimumDelayMs: 0 });
     pool.tick();
     const info = pool.opened[0]!;
@@ -548,7 +548,7 @@ describe('a node that says that it takes no rounds for now', () => {
 });
 
 describe('one departure', () => {
-  it('is one event, however many rounds of the stock it ends and however late they are heard of', () => {
+  it('is one event, for any number of rounds of the stock that it ends and any delay of their reports', () => {
     const pool = new Pool(4, { stockMin: 6, teamSize: 3 });
     pool.tick();
     const away = pool.ids[0]!;
@@ -566,7 +566,7 @@ describe('one departure', () => {
     expect(sitsOutUntilMs).toBe(0);
   });
 
-  it('makes no pair of a node that was lost and of those that say so, though it is back when the round is settled', () => {
+  it('makes no pair of a lost node and its accusers, even if it is back when the round is settled', () => {
     const pool = new Pool(4, { stockMin: 1, teamSize: 3 });
     pool.tick();
     const { round, team } = pool.opened[0]!;
@@ -577,10 +577,10 @@ describe('one departure', () => {
     pool.online(away!);
     pool.accuse(accuser!, away!, round, 'PEER_LOST');
     pool.tick(SETTLED_MS);
-    // One word alone blames nobody, whatever it is about.
+    // One testimony alone blames nobody, on any subject.
     expect(pool.blamed).toEqual([[]]);
     expect([...pool.state.pairs]).toEqual([]);
-    // Long after its return, and of one that was there all the time, it is a word like any other.
+    // Long after its return, and about a node that was never away, it counts like any other.
     const next = pool.opened.at(-1)!;
     for (let i = 0; i < 40; i++) {
       pool.tick(1_000);
@@ -592,7 +592,7 @@ describe('one departure', () => {
     expect(pool.state.pairs.size).toBe(1);
   });
 
-  it('is not all: the next one is another event', () => {
+  it('does not cover the next one: that is another event', () => {
     const pool = trio({ stockMin: 6, failuresMin: 100 });
     const away = pool.ids[0]!;
     for (let departure = 0; departure < 3; departure++) {
@@ -610,10 +610,10 @@ describe('one departure', () => {
   });
 });
 
-describe('an id that a node has run before', () => {
-  it('is nobody\u2019s fault: ids leap until they are new, and soon', () => {
+describe('an id that a node has used before', () => {
+  it('is nobody’s fault: ids soon leap until they are new', () => {
     const pool = trio({ stockMin: 1, failuresMin: 1 });
-    // What the nodes have run, of which this history knows nothing.
+    // Ids that the nodes have used and that this history does not contain.
     const used = 700;
     for (let refusals = 0; refusals < 12; refusals++) {
       pool.tick();
@@ -627,7 +627,7 @@ describe('an id that a node has run before', () => {
     expect([...pool.state.nodes.values()].every(({ sitsOutUntilMs }) => sitsOutUntilMs === 0)).toBe(true);
   });
 
-  it('is a lie where it goes on and on', () => {
+  it('is a lie if it is reported again and again', () => {
     const pool = trio({ stockMin: 1, failuresMin: 1 });
     const liar = pool.ids[0]!;
     for (let i = 0; i < 120 && pool.state.nodes.get(liar)!.sitsOutUntilMs === 0; i++) {
@@ -642,8 +642,8 @@ describe('an id that a node has run before', () => {
   });
 });
 
-describe('a network that nobody sends to', () => {
-  it('lets its stock wait until somebody asks, and again when nobody has for a while', () => {
+describe('a network without senders', () => {
+  it('keeps its stock waiting until a sender asks, and again when none has asked for a while', () => {
     const pool = trio({ minimumDelayMs: 0, demandMs: 10_000, stockMin: 2 });
     pool.tick();
     for (const info of pool.opened) pool.standby(info);
@@ -654,7 +654,7 @@ describe('a network that nobody sends to', () => {
     expect(pool.opened).toHaveLength(2);
     expect(pool.of('assign')).toEqual([]);
     expect(pool.of('fail')).toEqual([]);
-    // A stranger to the pool wants nothing.
+    // A node outside the pool creates no demand.
     pool.send({ type: 'wanted', node: 'somebody' as NodeId, atMs: pool.atMs });
     pool.tick();
     expect(pool.of('assign')).toEqual([]);
@@ -662,7 +662,7 @@ describe('a network that nobody sends to', () => {
     pool.tick();
     expect(pool.of('assign')).toHaveLength(1);
     pool.tick(11_000);
-    // It fails for lack of senders, and nobody has asked since: no other takes its place.
+    // It fails for lack of senders, and no sender has asked since: no other round takes its place.
     const [first] = pool.opened;
     for (const node of first!.team) pool.report(node, first!.round, 'QUEUED');
     for (const node of first!.team) pool.say(node, first!.round, { code: 'TOO_FEW_SENDERS' });

@@ -1,4 +1,4 @@
-// What a scheduler shows of itself: cheap to look at in a large network, and nothing in it is made up.
+// A scheduler's metrics: cheap to read in a large network, and without invented values.
 import { describe, expect, it } from 'vitest';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
 import { createMetrics } from '../../src/base/metrics.js';
@@ -13,7 +13,7 @@ const ended = (resumed: boolean): RoundRecord => {
 };
 
 describe('metrics of a scheduler', () => {
-  it('are read from one view, and from another one at the next scrape', async () => {
+  it('are read from one view, and from a new one at the next scrape', async () => {
     let looks = 0;
     const metrics = createMetrics();
     new SchedulerMetrics(metrics, () => {
@@ -25,7 +25,7 @@ describe('metrics of a scheduler', () => {
     expect(await metrics.render()).toContain('millrace_scheduler_stock 2\n');
   });
 
-  it('have no times of rounds that an earlier run has opened: this one has not seen them begin', async () => {
+  it('have no durations of rounds opened by an earlier run: this run has not seen them begin', async () => {
     const metrics = createMetrics();
     const kept = new SchedulerMetrics(metrics, () => view as unknown as SchedulerView);
     kept.ended(ended(true), []);
@@ -37,7 +37,7 @@ describe('metrics of a scheduler', () => {
   });
 });
 
-it('the median round trip of a node is of what it has measured, and nothing where it has not', () => {
+it('the median round trip of a node is over its own measurements, and null without any', () => {
   const measured = (...ms: number[]) =>
     medianRoundTripMs({
       roundTripsMs: new Map(ms.map((one, i) => [String(i) as NodeId, one])),

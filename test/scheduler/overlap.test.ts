@@ -1,5 +1,5 @@
-// What a node may be drawn for while it is busy: precomputation and realtime of different rounds at the same time, or one after the
-// other where that is wanted; and how much of a stock is held for demand that varies.
+// Draws of busy nodes: precomputation and realtime of different rounds at the same time, or one after the other if so configured;
+// and the size of the stock under varying demand.
 import { describe, expect, it } from 'vitest';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
 import { randomBytes, randomFraction } from '../../src/base/rng.js';
@@ -18,7 +18,7 @@ import { SeededRng } from '../support/seededRng.js';
 
 const BOOT = 'ab'.repeat(16) as BootId;
 
-/** A scheduler of one team, driven by hand. */
+/** A scheduler of one team, driven by the test. */
 class Bench {
   readonly #rng = new SeededRng('overlap');
   readonly nodes: NodeId[] = Array.from({ length: 5 }, () => deriveNodeId(randomBytes(this.#rng, 32)));
@@ -39,7 +39,7 @@ class Bench {
     return effects;
   }
 
-  /** What a tick asks for, as words. */
+  /** The effects of a tick, as words. */
   tick(): string[] {
     const effects = this.take({ type: 'tick', randomness: randomBytes(this.#rng, 32), atMs: ++this.#atMs });
     return effects.flatMap((effect) => {
@@ -59,15 +59,15 @@ class Bench {
 describe('a node', () => {
   const serially = { overlap: false, pipelining: false, stockMin: 1 };
 
-  it('without overlap precomputes nothing from the moment on that a round of it is assigned until that is over', () => {
+  it('without overlap precomputes nothing from the assignment of one of its rounds until that round is over', () => {
     const bench = new Bench(serially);
     expect(bench.tick()).toEqual(['open 1']);
     bench.say(1, 'PRECOMPUTING');
     bench.say(1, 'STANDBY');
-    // It has been told nothing yet, and says nothing.
+    // The node has not been told yet, and reports nothing.
     expect(bench.tick()).toEqual(['assign 1']);
     expect(bench.tick()).toEqual([]);
-    // One of the team has heard of it: the others are as good as there.
+    // One member has been told: the others count as told.
     bench.say(1, 'QUEUED', bench.nodes.slice(0, 1));
     expect(bench.tick()).toEqual([]);
     bench.say(1, 'REALTIME');
@@ -86,7 +86,7 @@ describe('a node', () => {
 });
 
 describe('the stock', () => {
-  it('takes the rate of demand from pauses of any length, also of rounds that are taken at the same moment', () => {
+  it('derives the rate of demand from pauses of any length, also with rounds consumed at the same moment', () => {
     const rng = new SeededRng('pauses');
     let demand: Demand = initialState('test', 0, DEFAULT_PARAMS).demand;
     let atMs = 0;
@@ -99,7 +99,7 @@ describe('the stock', () => {
     expect(demand.ratePerMs).toBeLessThan(0.13);
   });
 
-  it('outlasts eight standard deviations of what is asked for while a round is precomputed, within its limits', () => {
+  it('covers the demand during a precomputation plus eight standard deviations, within its limits', () => {
     const demand = { lastConsumedMs: 0, waited: 0, consumed: 10, waiting: false };
     const level = (ratePerS: number, precomputeMs: number, changes: Partial<SchedulerParams> = {}) =>
       stockTarget({ ...demand, ratePerMs: ratePerS / 1_000, precomputeMs }, { ...DEFAULT_PARAMS, ...changes });

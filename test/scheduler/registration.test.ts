@@ -1,4 +1,5 @@
-// Who is in the pool: a code is good for one member, however it is tried; who was banned stays so, and who has left may come back.
+// Membership of the pool: a code serves one member, under any attempts; a banned member stays banned, and one that has left may
+// come back.
 import { describe, expect, it } from 'vitest';
 import type { BootId, NodeId } from '../../src/base/ids.js';
 import { createLog } from '../../src/base/log.js';
@@ -41,7 +42,7 @@ async function registration() {
 }
 
 describe('a registration code', () => {
-  it('is good for one member, also where two bring it at once, and again for that one', async () => {
+  it('serves one member, even if two present it at once, and the same member again', async () => {
     const { members } = await registration();
     expect(await Promise.all([codeOf(members.use(a, CODES[0]!)), codeOf(members.use(b, CODES[0]!))])).toEqual([
       'done',
@@ -51,7 +52,7 @@ describe('a registration code', () => {
     expect(await codeOf(members.use(b, CODES[1]!))).toBe('done');
   });
 
-  it('can be tried a few times a minute: a flood costs no more, keeps nobody out and is forgotten', async () => {
+  it('can be tried a few times a minute: a flood costs no more, locks nobody out and is forgotten', async () => {
     const { members, clock, looks } = await registration();
     const flood = Array.from({ length: 5_000 }, (_, i) => codeOf(members.use(a, `guess ${i}`)));
     const good = codeOf(members.use(b, CODES[0]!));
@@ -68,7 +69,7 @@ describe('a registration code', () => {
     expect(members.remembered).toBe(0);
   });
 
-  it('that is tried by somebody who has left the list is not remembered', async () => {
+  it('tried by a node that has left the list is not remembered', async () => {
     const { members } = await registration();
     await codeOf(members.use(a, 'guess'));
     members.keep(new Set([b]));
@@ -121,7 +122,7 @@ class Office {
 }
 
 describe('a member', () => {
-  it('that has left the list and is back is in the pool again, and needs no other code', async () => {
+  it('that has left the list and is back is in the pool again, without another code', async () => {
     const office = new Office();
     for (const code of CODES) await new SchedulerStore(office.content).addCode(code);
     await office.open('codes');
@@ -135,7 +136,7 @@ describe('a member', () => {
     for (const line of office.lines) for (const code of CODES) expect(line).not.toContain(code);
   });
 
-  it('that was banned is so still when it has left and is back, over a restart, too', async () => {
+  it('that was banned is still banned after it has left and come back, also after a restart', async () => {
     const office = await new Office().open('members');
     await office.scheduler.ban(a, true);
     await office.list(b, c);
@@ -148,7 +149,7 @@ describe('a member', () => {
     expect(office.pool()).toContain('0 inactive');
   });
 
-  it('that was away for so long that it was forgotten is in the pool again when it is back', async () => {
+  it('that was forgotten after a long absence is in the pool again when it is back', async () => {
     const office = await new Office().open('members');
     office.clock.after(2 * DEFAULT_PARAMS.staleMs, () => {});
     while (office.clock.nowMs() < 2 * DEFAULT_PARAMS.staleMs) office.clock.step();
@@ -160,7 +161,7 @@ describe('a member', () => {
     await office.scheduler.close();
   });
 
-  it('that has never registered cannot be banned', async () => {
+  it('that never registered cannot be banned', async () => {
     const office = await new Office().open('codes');
     expect(await codeOf(office.scheduler.ban(a, true))).toBe('INPUT_INVALID');
   });

@@ -1,4 +1,5 @@
-// The order of a team is the shortest ring: exact where it can be, against trying all of them, and near it above.
+// The order of a team is the shortest ring: exact for small teams, compared with all rings, and near the shortest for larger
+// ones.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { NodeId } from '../../src/base/ids.js';
@@ -20,7 +21,7 @@ const matrices = (size: number) =>
     maxLength: size,
   });
 
-/** Every ring through a team, the first node in its place. */
+/** Every ring through a team, with the first node in first place. */
 function* allRings(team: readonly NodeId[]): Generator<NodeId[]> {
   const [first, ...others] = team;
   function* orders(left: readonly NodeId[]): Generator<NodeId[]> {
@@ -48,7 +49,7 @@ describe('up to twelve nodes', () => {
     );
   });
 
-  it('finds the one ring that a circle of twelve has', () => {
+  it('finds the only shortest ring of twelve nodes on a circle', () => {
     const at = (node: NodeId) => (Number(node.slice(5)) * 7) % 12;
     const distance: Distance = (a, b) => {
       const step = Math.abs(at(a) - at(b));
@@ -58,8 +59,8 @@ describe('up to twelve nodes', () => {
   });
 });
 
-describe('above', () => {
-  /** Points in a square, as cities are. */
+describe('above twelve nodes', () => {
+  /** Random points in a square, like cities. */
   function square(count: number, seed: number): Distance {
     const rng = new SeededRng(seed);
     const points = Array.from({ length: count }, () => [randomFraction(rng), randomFraction(rng)] as const);
@@ -67,7 +68,7 @@ describe('above', () => {
     return (a, b) => Math.hypot(point(a)[0] - point(b)[0], point(a)[1] - point(b)[1]) * 100;
   }
 
-  it('a ring on a circle is found whole', () => {
+  it('a ring on a circle is found completely', () => {
     for (const count of [13, 20, 40]) {
       const angle = (node: NodeId) => (((Number(node.slice(5)) * 17) % count) / count) * 2 * Math.PI;
       const distance: Distance = (a, b) => Math.abs(Math.sin((angle(a) - angle(b)) / 2));
@@ -76,8 +77,8 @@ describe('above', () => {
     }
   });
 
-  it('the heuristic is within 5% of the exact ring on teams that both can do, in the mean within 1%', () => {
-    // Twelve nodes exactly, and the same twelve with one more at the very place of the first, which adds nothing.
+  it('the heuristic is within 5% of the exact ring on teams that both can solve, and within 1% on average', () => {
+    // Twelve nodes exactly, and the same twelve with one more at the place of the first, which adds no length.
     let sum = 0;
     const runs = 25;
     for (let seed = 0; seed < runs; seed++) {
@@ -94,7 +95,7 @@ describe('above', () => {
     expect(sum / runs).toBeLessThan(1.01);
   });
 
-  it('is better than the order in which a team was drawn, and keeps everybody', () => {
+  it('is shorter than the order in which a team was drawn, and keeps every node', () => {
     const team = nodes(64);
     const distance = square(64, 5);
     const ring = shortestRing(team, distance);

@@ -1,4 +1,4 @@
-// A scheduler's tables and timeline: right when nodes work at the same time on the same batch, and bounded.
+// A scheduler's tables and timeline: correct when nodes work on the same batch at the same time, and bounded.
 import { describe, expect, it } from 'vitest';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
 import type { Stage } from '../../src/protocol/stages.js';
@@ -31,7 +31,7 @@ function record<Times extends Partial<RoundRecord>>(round: number, state: Stage,
 }
 
 describe('phases', () => {
-  it('last from their first start on any node to their last end on any, however nodes overlap', () => {
+  it('last from their first start on any node to their last end on any, with any overlap of nodes', () => {
     const records = new RoundRecords(0);
     // The second node begins while the first works, and the third ends before the first.
     const events: readonly [number, number, number][] = [
@@ -47,30 +47,30 @@ describe('phases', () => {
       records.progress(nodes[node]!, id(1), 'precompDecrypt', fraction, atMs);
       if (node === 1 && fraction === 0) records.progress(nodes[1]!, id(1), 'precompPermute', 0, atMs);
     }
-    // What comes again, or late, changes nothing.
+    // Repeated or late progress changes nothing.
     records.progress(nodes[1]!, id(1), 'precompDecrypt', 1, 500);
     const [row] = records.rows([record(1, 'PRECOMPUTING', {})]);
-    // Not the sum of what each node took (160), nor the last node's own time.
+    // Neither the sum of the nodes' times (160) nor the last node's own time.
     expect(row!.phases.precompDecrypt).toEqual({ startMs: 10, endMs: 90 });
-    // Begun, but ended nowhere: no time is made up.
+    // Begun, but ended nowhere: no end is invented.
     expect(row!.phases.precompPermute).toEqual({ startMs: 20, endMs: undefined });
   });
 });
 
 describe('the timeline', () => {
-  it('forgets what is older than it shows, also where rounds end that nobody has worked on lately', () => {
+  it('forgets spans older than it shows, even if rounds end without recent work', () => {
     const records = new RoundRecords(0);
     for (let round = 1; round <= 500; round++) {
       const atMs = round * 10 * TIMELINE_MS;
       for (const node of nodes) records.stage(node, id(round), 'PRECOMPUTING', atMs);
       for (const node of nodes) records.stage(node, id(round), 'STANDBY', atMs + 1_000);
-      // Nobody sends: it is given up when its time is over.
+      // No sender: the round is given up when its time is over.
       records.ended(record(round, 'FAILED', { endedMs: atMs + 5 * TIMELINE_MS }), []);
     }
     expect(containersOf([records]).get('RoundRecords.#closed')).toEqual({ most: 0, total: 0 });
   });
 
-  it('has a span for each node and round, open while it goes on, closed when the round ends', () => {
+  it('has a span for each node and round, open during the work, closed when the round ends', () => {
     const records = new RoundRecords(0);
     records.stage(nodes[0]!, id(1), 'PRECOMPUTING', 10);
     records.stage(nodes[1]!, id(1), 'PRECOMPUTING', 20);
@@ -84,7 +84,7 @@ describe('the timeline', () => {
     expect(records.spans(51 + TIMELINE_MS)).toEqual([]);
   });
 
-  it('says how much of realtime was overlapped, and counts nobody’s time twice', () => {
+  it('reports the overlapped share of realtime, and counts no node’s time twice', () => {
     const records = new RoundRecords(0);
     // Round 1 is in realtime from 100 to 200 on two nodes; round 2 is precomputed from 150 to 400 on two.
     for (const node of [nodes[0]!, nodes[1]!]) {
@@ -100,7 +100,7 @@ describe('the timeline', () => {
     expect(new RoundRecords(0).utilisation(1_000).overlapShare).toBeUndefined();
   });
 
-  it('is added up once a second, however often it is looked at, and what goes on counts until now', () => {
+  it('is summed up once a second for any number of readers, with open spans counted until now', () => {
     const records = new RoundRecords(0);
     records.stage(nodes[0]!, id(1), 'PRECOMPUTING', 0);
     const first = records.utilisation(10_000);
@@ -112,7 +112,7 @@ describe('the timeline', () => {
 });
 
 describe('the table', () => {
-  it('has ended rounds with who failed them, and open ones, in order; the oldest go', () => {
+  it('has ended rounds with the nodes that failed them, and open ones, in order; the oldest are dropped', () => {
     const records = new RoundRecords(0);
     const failure: Testimony = { code: 'PEER_LOST', named: nodes[2]!, source: nodes[0]!, shown: false, detail: '' };
     const echo = { ...failure, named: undefined };

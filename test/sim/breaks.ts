@@ -1,5 +1,5 @@
-// Nodes, disks and first nodes that break a promise on purpose, so that the simulator can be seen to fail: each break
-// belongs to one invariant. Nothing here is in a product.
+// Nodes, disks and first nodes that break a promise on purpose, to show that the simulator can fail: each break belongs to one
+// invariant. Nothing here is in a product.
 
 import { isOver } from '../../src/round/machine/admission.js';
 import type { RoundEvent } from '../../src/round/machine/state.js';
@@ -32,7 +32,7 @@ class EarlyOpener extends Round {
     super.dispatch(event);
     if (this.#opened || this.stage !== 'STANDBY') return;
     this.#opened = true;
-    // Where the round ends before that, there is nothing to open.
+    // If the round ends before that, there is nothing to open.
     this.#open().catch(() => {});
   }
 
@@ -62,7 +62,7 @@ class SecretKeeper extends Round {
   }
 }
 
-/** What a node is made of when it is the one that breaks the promise. */
+/** Overrides for the node that breaks the promise. */
 export function brokenNode(name: Break | undefined, index: number, team: () => SimTeam): Partial<RoundManagerDeps> {
   if (index !== 0) return {};
   if (name === 'early-open') return { makeRound: (facts, deps) => new EarlyOpener(facts, deps, team()) };

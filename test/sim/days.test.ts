@@ -13,12 +13,12 @@ describe('in two days of virtual time', () => {
     expect(result.violations).toEqual([]);
   });
 
-  it('everything has happened that there is to live through', () => {
+  it('every kind of event has happened', () => {
     const { ends, tally, epochs, sizes } = result;
     expect(ends.completed).toBeGreaterThan(200);
     expect(tally).toMatchObject({ schedulers: 3, restarts: 6, certificates: 12, visitors: 47 });
     expect(Math.min(...epochs)).toBe(2);
-    // What was counted has the containers in it that are private.
+    // The count includes private containers.
     const names = sizes.map(({ name }) => name);
     for (const name of ['Scheduler.#streams', 'RoundFeed.nodes', 'TokenStore.#entries', 'SenderRegistry.#known']) {
       expect(names).toContain(name);
@@ -26,7 +26,7 @@ describe('in two days of virtual time', () => {
   });
 });
 
-describe('what is counted', () => {
+describe('the count of containers', () => {
   class Inner {
     readonly #kept = new Map<string, unknown>([['a', [1, 2, 3]]]);
     get kept() {
@@ -43,7 +43,7 @@ describe('what is counted', () => {
     }
   }
 
-  it('is in private fields, too, and has the name of its class and field', () => {
+  it('includes private fields, named by class and field', () => {
     expect(Object.fromEntries(containersOf([new Outer()]))).toEqual({
       'Inner.#kept': { most: 1, total: 1 },
       'Inner.#kept[]': { most: 3, total: 3 },

@@ -1,4 +1,4 @@
-// What a malicious node makes: batches with any content, properly signed with its own key, and messages likewise.
+// Forgeries of a malicious node: batches with any content, properly signed with its own key, and messages likewise.
 import type { SigningKey } from '../../src/cmix/signatures.js';
 import { type BatchPhase, encodeOpening, type OpeningExtra } from '../../src/protocol/batchPhases.js';
 import type { RoundFacts } from '../../src/protocol/roundInfo.js';
@@ -12,7 +12,7 @@ import { OutgoingBatch } from '../../src/round/exchange/batches.js';
 
 type Facts = Pick<RoundFacts, 'info' | 'group' | 'digest'>;
 
-/** A whole batch of a phase with a right root and signature over whatever it holds. */
+/** A whole batch of a phase with a valid root and signature over any content. */
 export function forgeBatch(
   facts: Facts,
   key: SigningKey,

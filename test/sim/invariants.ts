@@ -1,5 +1,5 @@
-// What must hold when a simulated round has ended, whatever went wrong: agreement on the outputs, every message out once or
-// its sender told, nothing secret left, no round id that runs again.
+// Invariants of a simulated round after its end, under any faults: agreement on the outputs, every message output once or its
+// sender told, no secret left, no round id that runs again.
 import { asMixError } from '../../src/base/errors.js';
 import { isAbsent, type Outcome } from '../../src/protocol/outcome.js';
 import type { RoundInfo, SignedRoundInfo } from '../../src/protocol/roundInfo.js';
@@ -17,7 +17,7 @@ export interface PlayedRound {
   readonly sent: readonly Sent[];
 }
 
-/** Kinds of submissions whose text may come out. */
+/** Kinds of submissions that may be output. */
 const MAY_COME_OUT: readonly Sent['kind'][] = ['good'];
 
 const living = (team: SimTeam): SimNode[] => team.nodes.filter(({ alive }) => alive);
@@ -32,7 +32,8 @@ export function checkEnded(team: SimTeam, watch: Watch, { info }: PlayedRound): 
 }
 
 /**
- * Whom a node blames has done something. Only a lost connection may be anybody's; and who is itself cut off may be wrong.
+ * Checks that a blamed node was a suspect. Only a lost connection may be blamed on any node; and a node that is cut off itself
+ * may be wrong.
  */
 export function checkBlame(team: SimTeam, watch: Watch, { info }: PlayedRound, suspects: ReadonlySet<number>): void {
   for (const node of living(team)) {
@@ -40,7 +41,7 @@ export function checkBlame(team: SimTeam, watch: Watch, { info }: PlayedRound, s
     const indexOf = (id: string | undefined) => team.nodes.findIndex((other) => other.id === id);
     const culprit = indexOf(failure?.culprit);
     if (!failure || culprit < 0 || failure.code === 'PEER_LOST' || suspects.has(culprit)) continue;
-    // Whoever is cut off may be wrong; whom another names is that one's word, and no culprit here.
+    // A node that is cut off may be wrong; a node named only by another is no culprit here.
     if (suspects.has(node.index)) continue;
     const who = `node ${culprit + 1} for ${failure.code}`;
     watch.violate('nobody is blamed without cause', `node ${node.index + 1} blames ${who} in round ${info.round}`);
@@ -48,8 +49,8 @@ export function checkBlame(team: SimTeam, watch: Watch, { info }: PlayedRound, s
 }
 
 /**
- * Where nothing happens but that one node stalls, its phase's deadline ends the round and not its stage's; and the others
- * name it where it is silent. While it talks and says that it waits for its neighbour, the two are in a circle.
+ * If the only mishap is one stalled node, the deadline of its phase ends the round, not the deadline of its stage; the others
+ * name the node if it is silent. If it still sends claims about its neighbour, the two form a circle.
  */
 export function checkStall(team: SimTeam, watch: Watch, { info }: PlayedRound, mishaps: readonly Mishap[]): void {
   const [stall, ...more] = mishaps;
@@ -73,7 +74,7 @@ export function checkSecrets(team: SimTeam, watch: Watch): void {
   }
 }
 
-/** Outputs that count, of every node that has completed; they must be the same. */
+/** Outputs that count, of every node that has completed; they must be equal. */
 function acceptedOutputs(team: SimTeam, watch: Watch, { info }: PlayedRound) {
   const keyOf = (id: string) => team.nodes.find((node) => node.id === id)!.key.publicKey;
   const accepted = [];
@@ -96,7 +97,7 @@ function outcomesOf(team: SimTeam, { info }: PlayedRound, { submission }: Sent):
     try {
       return [node.manager.outcome(info.round, submission.sender, submission.salt)];
     } catch (error) {
-      // A node that restarted does not know the round any more; all of the team may have.
+      // A restarted node does not know the round any more; this may hold for the whole team.
       const { code } = asMixError(error);
       return code === 'ROUND_UNKNOWN' || code === 'ROUND_REUSED'
         ? []
@@ -105,7 +106,7 @@ function outcomesOf(team: SimTeam, { info }: PlayedRound, { submission }: Sent):
   });
 }
 
-/** Every message taken comes out exactly once, or its sender can be told; nothing else comes out. */
+/** Checks that every accepted message is output exactly once or its sender can be told, and that nothing else is output. */
 export function checkMessages(team: SimTeam, watch: Watch, played: PlayedRound): void {
   const { info, sent } = played;
   const outputs = acceptedOutputs(team, watch, played);
@@ -139,7 +140,7 @@ export function checkMessages(team: SimTeam, watch: Watch, played: PlayedRound):
   for (const message of sent) {
     const harmless = message.kind === 'good' || message.kind === 'nonsense' || message.kind === 'repeat';
     if (message.answer !== 'taken' || harmless) continue;
-    // Its first node may have restarted since it told; the others say that the table is without it.
+    // Its first node may have restarted since its answer; the others report a table without the message.
     const told = outcomesOf(team, played, message).some(
       (outcome) => outcome.state === 'rejected' || outcome.state === 'failed' || isAbsent([outcome]),
     );
@@ -148,10 +149,10 @@ export function checkMessages(team: SimTeam, watch: Watch, played: PlayedRound):
   }
 }
 
-/** No id runs twice, not even after a restart. */
+/** Checks that no id runs twice, also after a restart. */
 export async function checkReuse(team: SimTeam, watch: Watch, { signed, info }: PlayedRound): Promise<void> {
   for (const node of living(team)) {
-    // Who was down when the round was opened has never heard of it.
+    // A node that was down when the round was opened does not know it.
     if ((node.disk.writes.get(`round/${String(info.round).padStart(16, '0')}`) ?? 0) === 0) continue;
     const answer = await node.manager.openRound(signed).then(
       () => 'opened',

@@ -1,6 +1,6 @@
-// One liar of any kind, or two that work together, beside honest nodes: rounds go on, nobody else sits out for it, and it is out in
-// the end. Eight nodes, teams of five, the scheduler's own parameters, five minutes of virtual time. Every lie is played in one stage of
-// a round; `npm run sim -- --liars` plays each in every stage.
+// One liar of any kind, or two that cooperate, beside honest nodes: rounds go on, no other node loses draws for it, and the liar
+// is drawn no more in the end. Eight nodes, teams of five, the scheduler's own parameters, five minutes of virtual time. Every
+// lie is played in one stage of a round; `npm run sim -- --liars` plays each in every stage.
 import { beforeAll, describe, expect, it } from 'vitest';
 import { faultsOf, type LiarRun, playLiars } from './scheduler/liarRun.js';
 import { LIE_NAMES, LIE_STAGES } from './scheduler/liars.js';
@@ -13,12 +13,12 @@ describe('beside a node that lies', () => {
 
   const cases = [
     ...LIE_NAMES.map((name, index) => [name, LIE_STAGES[(3 * index + 3) % LIE_STAGES.length]!] as const),
-    // Here the scheduler alone finds out that it is silent.
+    // In this stage only the scheduler can notice the silence.
     ['nothing to its scheduler', 'STANDBY'] as const,
   ];
 
   it.each(cases)(
-    '(%s, in %s) no honest node is out, rounds go on, and the liar is out in the end',
+    '(%s, in %s) honest nodes keep their draws, rounds go on, and the liar is drawn no more in the end',
     async (name, stage) => {
       const run = await playLiars({ name, stage }, 1);
       expect(run.told).toBeGreaterThan(0);
@@ -27,7 +27,7 @@ describe('beside a node that lies', () => {
   );
 });
 
-describe('beside two that lie together', () => {
+describe('beside two nodes that lie together', () => {
   it.each([
     ['another is to blame', 'PRECOMPUTING'],
     ['another is lost', 'REALTIME'],
@@ -36,7 +36,7 @@ describe('beside two that lie together', () => {
     ['garbage to one', 'QUEUED'],
     ['too few senders', 'REALTIME'],
   ] as const)(
-    '(%s, in %s) no honest node is out or drawn less, rounds go on, and both are out in the end',
+    '(%s, in %s) honest nodes keep their draws, rounds go on, and neither liar is drawn in the end',
     async (name, stage) => {
       const run = await playLiars({ name, stage }, 2);
       expect(run.told).toBeGreaterThan(0);

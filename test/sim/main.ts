@@ -1,6 +1,7 @@
-// npm run sim -- [--scheduler | --liars | --days N] [--seed S | --seeds N] [--from N] [--break NAME] [--json]: plays seeds, stops at the first that breaks an
-// invariant, and says how to play it again. Exit code 0, 1 where an invariant broke, 2 for a wrong option. With --network it is
-// another command: how many rounds a network of many nodes mixes, and how fast (network/command.ts).
+// npm run sim -- [--scheduler | --liars | --days N] [--seed S | --seeds N] [--from N] [--break NAME] [--json]: plays seeds, stops
+// at the first that breaks an invariant, and prints the command that replays it. Exit code 0, 1 if an invariant broke, 2 for a
+// wrong option. With --network it is another command: the rate and latency of rounds in a network of many nodes
+// (network/command.ts).
 import { commandLine, oneOf, whole } from '../../src/cli/common/arguments.js';
 import { BREAKS, type Break } from './breaks.js';
 import { DAYS_MIN, playAllDays } from './days/command.js';

@@ -1,6 +1,6 @@
-// A virtual network between simulated nodes, behind the Link port: it delays, loses, duplicates and reorders every packet
-// as its seed says, cuts links and kills nodes when told. Time is the virtual clock's; nothing here is asynchronous but
-// through it, so that a seed replays exactly.
+// A virtual network between simulated nodes, behind the Link port: delays, loses, duplicates and reorders packets by its seed,
+// and cuts links and kills nodes on command. Time is the virtual clock's; everything asynchronous goes through it, so that a seed
+// replays exactly.
 
 import { MixError } from '../../src/base/errors.js';
 import type { BootId, NodeId } from '../../src/base/ids.js';
@@ -21,30 +21,30 @@ export interface NetworkFaults {
 
 export const CALM: NetworkFaults = { loss: 0, duplication: 0, minDelayMs: 1, maxDelayMs: 1 };
 
-/** How long a caller waits for an answer before it calls the attempt failed. */
+/** Time after which a call without an answer fails, ms. */
 const TIMEOUT_MS = 800;
 
-/** Sees, and may change, what a node sends: how malicious nodes are made. Returning undefined drops it. */
+/** Sees, and may change, messages and batches that a node sends: the way to make malicious nodes. Undefined drops one. */
 export interface Tap {
   message?(to: NodeId, message: SignedTeamMessage): SignedTeamMessage | undefined;
   batch?(to: NodeId, source: BatchSource): BatchSource | undefined;
 }
 
-/** Sees what really happened, and changes nothing. */
+/** Sees the events of the network, and changes nothing. */
 export interface NetworkObserver {
-  /** A packet arrives: what it is, in a few words that replay exactly. */
+  /** A packet arrives: its kind, in a few words that replay exactly. */
   packet?(from: NodeId, to: NodeId, what: string): void;
-  /** A node says something, whether or not it arrives. */
+  /** A node sends a message, whether or not it arrives. */
   said?(from: NodeId, message: SignedTeamMessage): void;
-  /** A message reaches a node, before the node looks at it. */
+  /** A message reaches a node, before the node processes it. */
   arrived?(at: NodeId, message: SignedTeamMessage): void;
-  /** The node refused it. */
+  /** The node refused the message. */
   refused?(at: NodeId, message: SignedTeamMessage): void;
   /** A node begins to send a batch. */
   sending?(from: NodeId, source: BatchSource): void;
 }
 
-/** The link of one run of a node's process; dead once it is killed. */
+/** The link of one run of a node's process; dead once the process is killed. */
 interface Session {
   dead: boolean;
 }
@@ -56,7 +56,7 @@ export class VirtualNetwork {
   readonly #sessions = new Map<NodeId, Session>();
   readonly #cut = new Set<string>();
   readonly #taps = new Map<NodeId, Tap>();
-  /** Stalled nodes, and whether they are silent, too. */
+  /** Stalled nodes, each with true if it is also silent. */
   readonly #stalled = new Map<NodeId, boolean>();
   faults: NetworkFaults;
   observer: NetworkObserver = {};
@@ -72,7 +72,7 @@ export class VirtualNetwork {
     this.#receivers.set(node, receiver);
   }
 
-  /** The node is gone: nothing reaches it, nothing it sent arrives any more. */
+  /** Removes a node: nothing reaches it, and its packets in transit do not arrive. */
   detach(node: NodeId): void {
     this.#receivers.delete(node);
     const session = this.#sessions.get(node);
@@ -83,7 +83,7 @@ export class VirtualNetwork {
     this.#taps.set(node, tap);
   }
 
-  /** Cuts, or mends, both directions between two nodes. */
+  /** Cuts or restores both directions between two nodes. */
   cut(a: NodeId, b: NodeId, isCut = true): void {
     for (const key of [`${a}>${b}`, `${b}>${a}`]) {
       if (isCut) this.#cut.add(key);
@@ -91,7 +91,7 @@ export class VirtualNetwork {
     }
   }
 
-  /** A stalled node: it lives and answers, but none of its batches ever leaves, and no message either where it is silent. */
+  /** Stalls a node: it lives and answers, but sends no batch any more, and no message either if `silent`. */
   stall(node: NodeId, silent: boolean): void {
     this.#stalled.set(node, silent);
   }
@@ -160,7 +160,7 @@ export class VirtualNetwork {
       const bytes = (await source.chunk(index)).slice();
       const call = { session, from, to, signal, what: `${phase}/${index}` };
       const arrival = this.#call(call, (receiver) => open(receiver).chunk(index, bytes));
-      // A lost chunk shows when the end is refused with CHUNK_MISSING; its own failure is only noted.
+      // A lost chunk shows when the end is refused with CHUNK_MISSING; its own failure is only recorded.
       const noted = arrival.catch((error: MixError) => {
         if (!error.retryable) throw error;
       });
@@ -204,13 +204,13 @@ export class VirtualNetwork {
     };
   }
 
-  /** Batches that a node sends by itself, past its round: for attackers. */
+  /** Sends a batch from a node outside its rounds: for attackers. */
   inject(from: NodeId, to: NodeId, source: BatchSource): Promise<void> {
     this.observer.sending?.(from, source);
     return this.#transfer({ dead: false }, from, to, source, new AbortController().signal);
   }
 
-  /** A message that a node sends by itself, past its round: for attackers. Settles with the receiver's answer. */
+  /** Sends a message from a node outside its rounds: for attackers. Settles with the receiver's answer. */
   tell(from: NodeId, to: NodeId, message: SignedTeamMessage): Promise<void> {
     const { signal } = new AbortController();
     return this.#deliver({ session: { dead: false }, from, to, signal, what: message.message.kind }, message);
@@ -234,6 +234,6 @@ interface Call {
   readonly from: NodeId;
   readonly to: NodeId;
   readonly signal: AbortSignal;
-  /** What travels, in a word: for the trace. */
+  /** Kind of the packet, for the trace. */
   readonly what: string;
 }

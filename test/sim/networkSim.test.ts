@@ -1,5 +1,5 @@
-// The network simulation: a round alone takes what can be reckoned by hand, nothing is busy for longer than there is time, and the
-// questions it is for have answers. `npm run sim -- --network` plays larger ones.
+// The network simulation: a round alone takes the time calculated by hand, no resource is busy for longer than the time
+// available, and the measurements give answers. `npm run sim -- --network` plays larger ones.
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { CostFile, Price } from '../../bench/network/costFile.js';
@@ -19,7 +19,7 @@ import { RunningRound, World } from './network/world.js';
 const MEASURED = new URL('../../bench/results/costs-cpu-4096.json', import.meta.url);
 const measured = JSON.parse(readFileSync(MEASURED, 'utf8')) as CostFile;
 
-/** Costs in which everything is free but what is named. */
+/** Costs that are zero except those given. */
 function onlyCosts(prices: Readonly<Record<string, Price>>): CostFile {
   const of = (names: object) =>
     Object.fromEntries(Object.keys(names).map((name) => [name, prices[name] ?? { callUs: 0, unitUs: 0 }]));
@@ -48,7 +48,7 @@ const FREE = new Pricing(onlyCosts({}));
 const TEAM = [0, 1, 2, 3, 4];
 
 describe('a round alone', () => {
-  it('takes as many one-way trips as the protocol has, where nothing else takes time', () => {
+  it('takes as many one-way trips as the protocol has, if nothing else takes time', () => {
     const alone = playAlone(setting({ pricing: FREE, mbitPerS: 1e9 }), TEAM, FREE);
     // Shares, digests, four hops and four back, the reveal, commitments.
     expect(alone.precomputeMs).toBeCloseTo(12 * 45, 2);
@@ -56,7 +56,7 @@ describe('a round alone', () => {
     expect(alone.realtimeMs).toBeCloseTo(14 * 45, 2);
   });
 
-  it('takes the bandwidth of every hop in turn, each chunk going on as soon as it is in', () => {
+  it('takes the bandwidth of every hop in turn, and passes each chunk on as soon as it arrives', () => {
     // Three chunks of two slots from node 1 over node 2 to node 3, 1,024 bytes a millisecond, links of 10 ms.
     const builder = new PlanBuilder(FREE);
     const flows = new Flows(builder, shapeOf(3, 6, 2));
@@ -86,7 +86,7 @@ describe('a round alone', () => {
     expect(playAlone(dear, TEAM, dear.pricing).realtimeMs).toBeGreaterThan(floorMs(dear, TEAM));
   });
 
-  it('takes the work of one node after the other in a ring, and of all at once in Generate', () => {
+  it('adds up the work of all nodes in a ring, and takes it once in Generate, where all work at the same time', () => {
     const rings = new Pricing(onlyCosts({ mulGather: { callUs: 1_000_000, unitUs: 0 } }));
     const alone = playAlone(setting({ pricing: rings, latencyMs: () => 0, mbitPerS: 1e9 }), TEAM, rings);
     expect(alone.precomputeMs).toBeCloseTo(5_000, 1);
@@ -100,7 +100,7 @@ describe('a round alone', () => {
 });
 
 describe('an engine', () => {
-  it('has precomputation stand still while realtime work has its cores, and loses none of it', () => {
+  it('suspends precomputation while realtime work has its cores, and loses none of it', () => {
     const clock = new VirtualClock();
     const engine = new EngineServer(1, clock);
     const ended: string[] = [];
@@ -116,7 +116,7 @@ describe('an engine', () => {
     expect(engine.busyUs).toBe(28_000);
   });
 
-  it('shares among precomputation what realtime work leaves, and has realtime work wait for a core that is not free', () => {
+  it('shares the cores that realtime work leaves among precomputation, and delays realtime work for a busy core', () => {
     const clock = new VirtualClock();
     const engine = new EngineServer(2, clock, 100);
     const ended: string[] = [];
@@ -130,14 +130,14 @@ describe('an engine', () => {
     submit('b', 'precompute', 4_000);
     submit('overtakes', 'realtime', 2_000);
     while (clock.step());
-    // For 2.1 ms the two have one core together; each has 1.05 ms of its own behind it then.
+    // For 2.1 ms a and b share one core; each has done 1.05 ms of its work by then.
     expect(ended).toEqual(['free 1.00', 'overtakes 3.10', 'a 5.05', 'b 6.05']);
     expect(engine.busyUs).toBe(10_000);
   });
 });
 
 describe('an uplink', () => {
-  it('serves connections in turn: what comes later on another one does not wait for all that came before', () => {
+  it('serves connections in turn: later packets of another connection do not wait for all earlier ones', () => {
     const clock = new VirtualClock();
     const link = new Uplink(clock);
     const sent: string[] = [];
@@ -151,7 +151,7 @@ describe('an uplink', () => {
 });
 
 describe('a network', () => {
-  it('keeps nothing busy for longer than there is time, and mixes no more than its nodes can do', () => {
+  it('keeps no resource busy for longer than the time available, and mixes no more than its nodes can', () => {
     const eight = setting({ nodes: 8, load: 0.95 });
     const { utilisationMost, utilisation } = loaded(eight, true);
     expect(utilisationMost).toBeLessThanOrEqual(1 + 1e-9);
@@ -161,29 +161,29 @@ describe('a network', () => {
 
   it('without pipelining mixes one round after the other', () => {
     const five = setting({ rounds: 20 });
-    // From one end to the next beginning the scheduler is told of it, and tells.
+    // Between one end and the next beginning, the scheduler gets the reports and sends the next round.
     expect(1_000 / saturated(five, false)).toBeGreaterThanOrEqual(0.999 * roundAlone(five));
     expect(1_000 / saturated(five, false)).toBeLessThanOrEqual(roundAlone(five) + 4 * 45);
   });
 
-  it('waits less for precomputations where nodes precompute while they are in realtime', () => {
+  it('waits less for precomputations if nodes precompute while they are in realtime', () => {
     const eight = setting({ nodes: 8 });
     expect(loaded(eight, true).waitedShare).toBeLessThan(0.5 * loaded(eight, false).waitedShare);
   });
 
-  it('plays a seed twice alike, and another one otherwise', () => {
+  it('plays a seed the same way twice, and another seed differently', () => {
     const [one, again, other] = ['1', '1', '2'].map((seed) => rowOf(setting({ nodes: 6, seed, rounds: 40 })));
     expect(again).toEqual(one);
     expect(other).not.toEqual(one);
   });
 
-  it('keeps up with what is wanted, gains by pipelining what it should, and mixes nearly as fast as light, at four fifths of its capacity', () => {
+  it('meets the demand, gains by pipelining at least the bound, and mixes close to the latency floor, at four fifths of its capacity', () => {
     const { pipelining, overlap, realtime } = rowOf(setting({ nodes: 8, rounds: 400 }));
     expect(pipelining.ratio).toBeGreaterThanOrEqual(pipelining.bound);
     expect(overlap.realtimeWaitedShare).toBeLessThan(0.01);
     expect(realtime.ratio).toBeGreaterThanOrEqual(1);
     expect(realtime.ratio).toBeLessThanOrEqual(1.15);
-    // What gRPC and TLS take comes on top, and is not hidden.
+    // gRPC and TLS take additional time, and it shows.
     expect(realtime.transport.ratio).toBeGreaterThan(realtime.ratio);
   });
 
@@ -204,7 +204,7 @@ describe('a network', () => {
 });
 
 describe('the options', () => {
-  it('take lists and ranges, and refuse what is wrong with its name', () => {
+  it('accept lists and ranges, and refuse wrong values by name', () => {
     const sizes = (text: string) =>
       readNetworkOptions(['--network', '--nodes', text]).settings.map(({ nodes }) => nodes);
     expect(sizes('8,16')).toEqual([8, 16]);

@@ -1,5 +1,4 @@
-// Outputs as an outside client takes them: it trusts nobody, and counts them only with the signature of every node of the
-// team under their digest.
+// Outputs as an outside client verifies them: they count only with the signature of every node of the team over their digest.
 import { equalBytes } from '../../src/base/bytes.js';
 import type { NodeId } from '../../src/base/ids.js';
 import { type DecodedOutputs, decodeOutputs, outputDigest } from '../../src/cmix/outputs.js';
@@ -8,7 +7,7 @@ import { type RoundInfo, roundDigest } from '../../src/protocol/roundInfo.js';
 import { isSaidBy } from '../../src/protocol/teamMessages.js';
 import type { SignedOutputs } from '../../src/round/run/round.js';
 
-/** Why outputs do not count; undefined where they do. */
+/** The reason why outputs do not count; undefined if they do. */
 export function refusedBecause(
   info: RoundInfo,
   outputs: SignedOutputs,
@@ -24,7 +23,7 @@ export function refusedBecause(
   return unsigned < 0 ? undefined : `not signed by node ${unsigned + 1}`;
 }
 
-/** What the outputs say, as texts. */
+/** The messages in the outputs, as texts. */
 export function textsOf(info: RoundInfo, outputs: SignedOutputs): { texts: string[]; decoded: DecodedOutputs } {
   const decoded = decodeOutputs(namedGroup(info.group), info.width, outputs.outputs);
   return { texts: decoded.messages.map((payload) => Buffer.from(payload).toString()), decoded };

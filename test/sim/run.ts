@@ -1,5 +1,5 @@
-// Plays one scenario: opens the rounds, lets them take messages, makes the mishaps happen, waits until everything has
-// ended, and checks the invariants. The result of a seed is always the same, to the hash of its trace.
+// Plays one scenario: opens the rounds, lets them take messages, causes the mishaps, waits until everything has ended, and checks
+// the invariants. The result of a seed is always the same, including the hash of its trace.
 import { asMixError } from '../../src/base/errors.js';
 import { roundDigest } from '../../src/protocol/roundInfo.js';
 import type { Stage } from '../../src/protocol/stages.js';
@@ -20,7 +20,7 @@ import { type Sent, sendAll } from './senders.js';
 import { SimTeam } from './team.js';
 import { type Violation, Watch } from './watch.js';
 
-/** Long enough for a slow network that heals again, short enough that a stalled round costs little to play. */
+/** Long enough for a slow network that recovers, short enough that a stalled round costs little to play. */
 const DEADLINES = {
   precomputeMs: 60_000,
   standbyMs: 25_000,
@@ -29,9 +29,9 @@ const DEADLINES = {
   precomputePhaseMs: 14_000,
   realtimePhaseMs: 12_000,
 };
-/** The sum of all deadlines, the claims after them, and some rest. */
+/** The sum of all deadlines, the claims after them, and a margin. */
 const ROUND_MS_MAX = 60_000 + 25_000 + (1_500 + 60_000) + 60_000 + 10_000;
-/** Late messages of an ended round go on for a while. */
+/** Time for late messages of an ended round. */
 const AFTERMATH_MS = 2_500;
 
 export interface SimResult {
@@ -101,7 +101,7 @@ class Simulation {
     return this.#result();
   }
 
-  /** Lets time pass until every round has ended and every mishap is over. */
+  /** Advances time until every round has ended and every mishap is over. */
   async #runOut(): Promise<void> {
     const { clock } = this.#team;
     const limitMs = ROUND_MS_MAX * this.#plays.length;
@@ -112,7 +112,7 @@ class Simulation {
     while (clock.nowMs() < endMs && clock.step()) await turn();
   }
 
-  /** Does what is due now; true where nothing is left to do. */
+  /** Does everything due now; returns true when nothing is left to do. */
   async #tick(): Promise<boolean> {
     await turn();
     await this.#happen();
@@ -138,7 +138,7 @@ class Simulation {
     }
   }
 
-  /** What a scheduler and the senders do: rounds in STANDBY are let take messages, and get them. */
+  /** The part of the scheduler and the senders: rounds in STANDBY are assigned, and get messages. */
   async #advance(play: Play, number: number): Promise<void> {
     const { info } = play.signed;
     for (const node of this.#team.nodes) {
@@ -185,7 +185,7 @@ class Simulation {
     });
   }
 
-  /** Of every round that is open, by the liar's own signature, to all others at once. */
+  /** Tells all others at once a lie about every open round, signed by the liar. */
   #lie({ node: index, victim, code }: Mishap & { kind: 'lie' }): void {
     const { nodes, network } = this.#team;
     const liar = nodes[index]!;
@@ -194,7 +194,7 @@ class Simulation {
       const facts = { info: signed.info, digest: roundDigest(signed.info), group: this.#team.engine.group };
       const message = { kind: 'roundError', code, culprit: nodes[victim]!.id, detail: 'a lie' } as const;
       const said = forgeMessage(facts, liar.key, message);
-      // Who is cut off does not hear it.
+      // Nodes that are cut off do not receive it.
       for (const { id } of nodes) if (id !== liar.id) network.tell(liar.id, id, said).catch(() => {});
     }
   }

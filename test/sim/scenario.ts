@@ -1,10 +1,10 @@
-// Draws a scenario from a seed: how large the team and its rounds are, how bad the network is, who crashes or is cut off
-// and when, who sends what. The seed says everything, so that a scenario is replayed by its seed alone.
+// Draws a scenario from a seed: the size of the team and its rounds, the faults of the network, crashes and partitions and their
+// times, and the submissions. The seed determines everything, so that a scenario is replayed by its seed alone.
 import { type Rng, randomBelow, randomFraction } from '../../src/base/rng.js';
 import { SeededRng } from '../support/seededRng.js';
 import type { NetworkFaults } from './network.js';
 
-/** Submissions that must not be mixed, or not as their sender hoped. */
+/** Submissions that must not be mixed, or not in the way that their sender hoped. */
 export const BAD_KINDS = [
   'wrongLength',
   'zero',
@@ -17,7 +17,7 @@ export const BAD_KINDS = [
 ] as const;
 export type BadKind = (typeof BAD_KINDS)[number];
 
-/** What goes wrong, and when: once so many packets were sent, which hits moments when something is going on. */
+/** A fault and its time: a number of sent packets, so that it happens during activity. */
 export type Mishap =
   | { readonly kind: 'crash'; readonly node: number; readonly atPacket: number; readonly restartMs: number | undefined }
   /** One node is cut off from all others. */
@@ -92,7 +92,7 @@ class Dice {
 function drawFaults(dice: Dice): NetworkFaults {
   const minDelayMs = dice.range(1, 20);
   return {
-    // A third of all networks lose nothing, a third a little, a third a lot.
+    // A third of all networks lose no packets, a third up to 5%, a third up to 20%.
     loss: dice.pick([0, 0.05, 0.2]) * dice.upTo(1),
     duplication: dice.chance(0.5) ? dice.upTo(0.2) : 0,
     minDelayMs,
@@ -107,11 +107,11 @@ function drawMishap(dice: Dice, nodes: number): Mishap {
   if (kind === 'crash')
     return { kind, node, atPacket, restartMs: dice.chance(0.5) ? dice.range(1, 12_000) : undefined };
   if (kind === 'stall') return { kind, node, atPacket, silent: dice.chance(0.5) };
-  // Shorter than what makes a peer lost, or longer.
+  // Shorter or longer than the time after which a peer is lost.
   return { kind, node, atPacket, healMs: dice.range(200, 14_000) };
 }
 
-/** In a quarter of all scenarios, whatever else is in them. */
+/** In a quarter of all scenarios, independent of the other mishaps. */
 function drawLies(seed: string | number, nodes: number): Mishap[] {
   const dice = new Dice(new SeededRng(`lies/${seed}`));
   if (!dice.chance(0.25)) return [];
@@ -122,7 +122,7 @@ function drawLies(seed: string | number, nodes: number): Mishap[] {
 
 function drawPlan(dice: Dice, slots: number): RoundPlan {
   const bad = dice.chance(0.5) ? Array.from({ length: dice.range(1, 3) }, () => dice.pick(BAD_KINDS)) : [];
-  // Sometimes too few for a full batch, sometimes more than the batch takes.
+  // Sometimes too few for a full batch, sometimes more than the batch holds.
   return { messages: dice.range(1, slots + 1), bad };
 }
 

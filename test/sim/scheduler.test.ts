@@ -1,4 +1,4 @@
-// The scheduler in virtual time, with everything that may go wrong around it: `npm run sim -- --scheduler --seeds 1000` plays more.
+// The scheduler in virtual time, with all faults that may happen around it: `npm run sim -- --scheduler --seeds 1000` plays more.
 import { describe, expect, it } from 'vitest';
 import { type Coverage, count } from './scheduler/invariants.js';
 import { missing } from './scheduler/play.js';
@@ -16,18 +16,18 @@ describe('a scheduler', () => {
     for (const [what, times] of seen) count(coverage, what, times);
   });
 
-  it('has been through every fault and every transition of a round by then', () => {
+  it('has by then been through every fault and every transition of a round', () => {
     expect(missing(coverage)).toEqual([]);
   });
 
-  it('brings rounds to their end where nothing goes wrong, and fails none', async () => {
+  it('completes more than 40 rounds without faults, and fails at most 10', async () => {
     const { violations, completed, failed } = await new SchedulerSim(calm('calm')).play();
     expect(violations).toEqual([]);
     expect(completed).toBeGreaterThan(40);
     expect(failed).toBeLessThanOrEqual(10);
   });
 
-  it('plays a seed twice alike', async () => {
+  it('plays a seed the same way twice', async () => {
     const ends = async () => {
       const { completed, failed, deaths, restarts, coverage: seen } = await new SchedulerSim(scenarioOf('7')).play();
       return { completed, failed, deaths, restarts, seen: [...seen] };

@@ -1,5 +1,4 @@
-// The senders of a simulation: they submit good messages and bad ones to a round's first node, and remember what they were
-// told.
+// The senders of a simulation: they submit good and bad messages to a round's first node, and record its answers.
 import { asMixError } from '../../src/base/errors.js';
 import { randomBelow } from '../../src/base/rng.js';
 import type { Sender } from '../../src/client/compose.js';
@@ -14,7 +13,7 @@ export interface Sent {
   readonly text: string;
   readonly kind: BadKind | 'good';
   readonly submission: Submission;
-  /** 'taken', the code of the refusal, or 'waiting' while every slot is taken by what the team still judges. */
+  /** 'taken', the code of the refusal, or 'waiting' while every slot is in use by submissions that the team still judges. */
   answer: string;
 }
 
@@ -25,7 +24,7 @@ export function flipped(bytes: Uint8Array, at = 0): Uint8Array {
   return copy;
 }
 
-/** A submission of any elements, with every MAC right. */
+/** A submission of any elements, with valid MACs. */
 export function sealed(info: RoundInfo, sender: Sender, salt: Uint8Array, payload: Uint8Array): Submission {
   const { senderId } = sender.key;
   const fields = { roundDigest: roundDigest(info), sender: senderId, salt, payloadDigest: payloadDigest(payload) };
@@ -70,7 +69,7 @@ export function spoiled(
   }
 }
 
-/** Submits what the plan says, good and bad mixed, the very first one good. `drop`: the first is lost on purpose. */
+/** Submits the messages of the plan, good and bad mixed, the very first one good. `drop`: the first is lost on purpose. */
 export async function sendAll(team: SimTeam, info: RoundInfo, plan: RoundPlan, drop = false): Promise<Sent[]> {
   const kinds: (BadKind | 'good')[] = [...new Array<'good'>(plan.messages - 1).fill('good'), ...plan.bad];
   for (let last = kinds.length - 1; last > 0; last--) {
@@ -90,7 +89,7 @@ export async function sendAll(team: SimTeam, info: RoundInfo, plan: RoundPlan, d
   return sent;
 }
 
-/** Notes what the first node answers, now or when a slot is free. */
+/** Records the first node's answer, now or when a slot is free. */
 function submit(team: SimTeam, info: RoundInfo, message: Sent): void {
   const answered = (answer: string) => {
     message.answer = answer;

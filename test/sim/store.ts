@@ -1,13 +1,13 @@
-// The disk of a simulated node: it outlives a crash, while the process that wrote to it does not. Each run of the process
-// has its own handle; once that run is killed, its writes go nowhere and never resolve, as after kill -9.
+// The disk of a simulated node: it outlives a crash, the process does not. Each run of the process has its own handle; once that
+// run is killed, its writes are dropped and never resolve, as after kill -9.
 import type { Store } from '../../src/base/store.js';
 import { MemoryStore } from '../support/memoryStore.js';
 
 export class Disk {
   readonly content = new MemoryStore();
-  /** How often each key was written. */
+  /** Number of writes of each key. */
   readonly writes = new Map<string, number>();
-  /** Breaks a promise on purpose: keys for which this is true are acknowledged and not written. */
+  /** Breaks a promise on purpose: writes of keys for which this is true are acknowledged and dropped. */
   forgets: (key: string) => boolean = () => false;
 
   open(): DiskHandle {

@@ -1,5 +1,5 @@
-// A whole team in one process over the virtual network: real rounds, real keys and proofs, the reference engine, a virtual
-// clock. Helpers to open rounds, submit messages and let time pass until a condition holds.
+// A whole team in one process over the virtual network: real rounds, real keys and proofs, the reference engine, a virtual clock.
+// Helpers to open rounds, submit messages and advance time until a condition is true.
 
 import { toHex } from '../../src/base/bytes.js';
 import { MixError } from '../../src/base/errors.js';
@@ -40,7 +40,7 @@ export interface TeamOptions {
   readonly quotaPerSender?: number;
   readonly faults?: NetworkFaults;
   readonly deadlines?: Partial<RoundDeadlines>;
-  /** Changes what a node is made of: by its number. */
+  /** Overrides for the parts of a node, by its number. */
   readonly remake?: (index: number) => Partial<RoundManagerDeps>;
 }
 
@@ -57,7 +57,7 @@ export interface SimNode {
   readonly reports: NodeReport[];
 }
 
-/** What dies with the process. */
+/** The state that dies with the process. */
 type Process = Pick<SimNode, 'store' | 'registry' | 'metrics' | 'manager'>;
 
 const NETWORK = 'simulation';
@@ -165,7 +165,7 @@ export class SimTeam {
     node.manager.close();
   }
 
-  /** Starts a crashed node again over its store. */
+  /** Restarts a crashed node over its store. */
   async restart(node: SimNode): Promise<void> {
     node.alive = true;
     Object.assign(node, this.#boot(node));
@@ -192,7 +192,7 @@ export class SimTeam {
     return signRoundInfo(info, this.authority);
   }
 
-  /** Opens a round on every node that is alive. */
+  /** Opens a round on every living node. */
   async open(signed = this.roundInfo()): Promise<RoundInfo> {
     for (const node of this.nodes) if (node.alive) await node.manager.openRound(signed);
     return signed.info;
@@ -202,7 +202,7 @@ export class SimTeam {
     return node.manager.stages.get(round);
   }
 
-  /** Why a round failed on a node. */
+  /** The failure that a node has reported of a round. */
   failure(node: SimNode, round: RoundId) {
     for (const report of [...node.reports].reverse()) {
       if (report.kind === 'stage' && report.round === round && report.stage === 'FAILED') return report.failure;
@@ -210,7 +210,7 @@ export class SimTeam {
     return undefined;
   }
 
-  /** Lets time pass until `done` holds or `limitMs` of virtual time are over; true where it holds. */
+  /** Advances time until `done` is true or `limitMs` of virtual time are over; returns true if it is. */
   async until(done: () => boolean, limitMs = 300_000): Promise<boolean> {
     const endMs = this.clock.nowMs() + limitMs;
     for (;;) {
@@ -225,7 +225,7 @@ export class SimTeam {
     return this.nodes.filter(({ alive }) => alive).every(test);
   }
 
-  /** Waits until the round is in STANDBY everywhere and lets it take messages. */
+  /** Waits until the round is in STANDBY everywhere and assigns it. */
   async standby(info: RoundInfo): Promise<void> {
     const ready = await this.until(() => this.everyAlive((node) => this.stage(node, info.round) === 'STANDBY'));
     if (!ready) throw new MixError('INTERNAL', { what: 'round did not reach STANDBY', round: info.round });
@@ -240,7 +240,7 @@ export class SimTeam {
     return composeSubmissions(this.engine, this.rng, info, messages);
   }
 
-  /** Ends every node: nothing is left that waits. */
+  /** Ends every node: nothing is left waiting. */
   close(): void {
     for (const node of this.nodes) if (node.alive) this.crash(node);
   }

@@ -1,6 +1,6 @@
-// Watches a running simulation: hashes everything that happens into a trace, so that two runs of a seed can be compared,
-// and checks at the very moment they happen the two things that cannot be seen afterwards: that no opening leaves a node
-// before it holds all commitments over one C and H(x′), and that no realtime byte leaves it before the round is written down.
+// Watches a running simulation: hashes all events into a trace, so that two runs of a seed can be compared, and checks two things
+// at the moment they happen, because they cannot be seen afterwards: no opening leaves a node before the node holds all
+// commitments over one C and H(x′), and no realtime byte leaves it before the round is written to disk.
 import { createHash } from 'node:crypto';
 import { toHex } from '../../src/base/bytes.js';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
@@ -14,7 +14,7 @@ export interface Violation {
   readonly detail: string;
 }
 
-/** What a node holds of a round: H(C) of each commitment, by who made it, and whether it has H(x′). */
+/** A node's view of a round: H(C) of each commitment, by its sender, and if it has H(x′). */
 interface Held {
   readonly commitments: Map<NodeId, string>;
   readonly mixCommits: Set<string>;

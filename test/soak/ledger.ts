@@ -1,19 +1,19 @@
-// What went in, what came out, and what senders were told: every message comes out at most once, and one that does not come out
-// is one whose sender has heard so.
+// Messages in, messages out, and the reports to their senders: every message comes out at most once, and the sender of one that
+// does not come out has been told.
 import { MixError } from '../../src/base/errors.js';
 
-/** How a message ended. */
+/** The outcome of a message. */
 export type MessageEnd = 'mixed' | 'refused' | 'rejected' | 'failed' | 'unsure' | 'lost';
 
 export class Ledger {
   readonly counts: Record<MessageEnd, number> = { mixed: 0, refused: 0, rejected: 0, failed: 0, unsure: 0, lost: 0 };
-  /** Codes that senders were told, and how often. */
+  /** Number of times that senders received each code. */
   readonly codes = new Map<string, number>();
   readonly problems: string[] = [];
   readonly #out = new Set<string>();
   rounds = { completed: 0, failed: 0 };
 
-  /** Outputs of a round; the same message never comes out twice. */
+  /** Records the outputs of a round; the same message never comes out twice. */
   output(round: number, text: string): void {
     if (this.#out.has(text)) this.problems.push(`round ${round}: "${text}" came out twice`);
     this.#out.add(text);

@@ -1,6 +1,6 @@
-// `npm run soak -- --minutes M [--seed S]`: five real nodes whose links fail at random while rounds go on; with --scheduler, eight
-// nodes and a scheduler that are killed (schedulerSoak.ts). It ends with status 1 where a message is lost without its sender being
-// told, comes out twice, or a node leaks memory, handles or secrets.
+// `npm run soak -- --minutes M [--seed S]`: five real nodes with links that fail at random while rounds go on; with --scheduler,
+// eight nodes and a scheduler that are killed (schedulerSoak.ts). Ends with status 1 if a message is lost without its sender
+// being told, comes out twice, or a node leaks memory, handles or secrets.
 
 import { sleep, systemClock } from '../../src/base/clock.js';
 import { silentLog } from '../../src/base/log.js';
@@ -17,7 +17,7 @@ import { SoakRounds } from './rounds.js';
 import { soakScheduler } from './schedulerSoak.js';
 
 const NODES = 5;
-/** Quiet moments, at which nodes are looked at. */
+/** Number of quiet moments, at which nodes are checked. */
 const QUIETS = 20;
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
@@ -45,7 +45,7 @@ function readOptions(): Options {
 
 async function soak({ minutes, seed, workers }: Options): Promise<boolean> {
   say(`soak: ${NODES} nodes, ${minutes} minutes, seed ${seed}`);
-  // Outputs of few ended rounds are kept, so that what grows is a leak.
+  // Outputs of few ended rounds are kept, so that growth is a leak.
   process.env.MILLRACE_LIMITS_KEPT_ROUNDS = '4';
   const mischief = new Mischief(new SeededRng(`${seed}/faults`));
   const group = groupOfBits(2048);
@@ -78,7 +78,7 @@ async function soak({ minutes, seed, workers }: Options): Promise<boolean> {
       await sleep(systemClock, spanMs);
       held = true;
       while (!rounds.idle) await sleep(systemClock, 100);
-      // What was cut is dialled again, and streams that were dropped are gone.
+      // Cut connections are dialled again, and dropped streams are gone.
       await sleep(systemClock, 1_500);
       await leaks.read(network.nodes);
       held = false;

@@ -1,4 +1,4 @@
-// The faults of a soak: at random moments something happens to a random link, each fault mends itself after a while.
+// The faults of a soak: at random moments a random link fails; each fault is repaired after a while.
 import { sleep, systemClock } from '../../src/base/clock.js';
 import { type Rng, randomBelow, randomFraction } from '../../src/base/rng.js';
 import { FaultyProxy } from '../comms/faults/proxy.js';
@@ -7,9 +7,9 @@ import type { FeedNetwork } from '../support/feedNetwork.js';
 const FAULTS = ['cut', 'cutLater', 'swallow', 'refuse', 'stall', 'reload'] as const;
 type Fault = (typeof FAULTS)[number];
 
-/** Between two faults, at most. */
+/** Maximum time between two faults. */
 const PAUSE_MS = 4_000;
-/** How long a peer is unreachable, at most. */
+/** Maximum time that a peer is unreachable. */
 const REFUSE_MS = 3_000;
 
 export class Mischief {
@@ -21,14 +21,14 @@ export class Mischief {
     this.#rng = rng;
   }
 
-  /** Stands in front of an address; what everybody is told instead of it. */
+  /** Puts a proxy in front of an address; returns the proxy's address, which is announced instead. */
   async inFrontOf(address: string): Promise<string> {
     const proxy = await FaultyProxy.start(Number(address.slice(address.lastIndexOf(':') + 1)));
     this.proxies.push(proxy);
     return `127.0.0.1:${proxy.port}`;
   }
 
-  /** Does harm until the signal aborts, while `held` does not hold. */
+  /** Causes faults until the signal aborts, while `held` returns false. */
   async work(network: FeedNetwork, signal: AbortSignal, held: () => boolean): Promise<void> {
     while (!signal.aborted) {
       await sleep(systemClock, 200 + randomFraction(this.#rng) * PAUSE_MS, signal);

@@ -1,4 +1,4 @@
-// Rounds of a soak: opened one after another by several workers at once, their messages followed to the end whatever happens.
+// Rounds of a soak: opened one after another by several concurrent workers, with every message followed to its end.
 
 import { utf8 } from '../../src/base/bytes.js';
 import { sleep, systemClock } from '../../src/base/clock.js';
@@ -49,12 +49,12 @@ export class SoakRounds {
     await this.#client.register(this.#senders);
   }
 
-  /** Whether no round is under way. */
+  /** True if no round is open. */
   get idle(): boolean {
     return this.#running === 0;
   }
 
-  /** Runs rounds until the signal aborts, while `held` does not hold. */
+  /** Runs rounds until the signal aborts, while `held` returns false. */
   async work(signal: AbortSignal, held: () => boolean): Promise<void> {
     while (!signal.aborted) {
       if (held()) {
@@ -65,7 +65,7 @@ export class SoakRounds {
       try {
         const failed = this.#deps.ledger.rounds.failed;
         await this.#one(++this.#round);
-        // As a scheduler would: it does not open rounds as fast as they fail.
+        // Like a scheduler: does not open rounds as fast as they fail.
         if (this.#deps.ledger.rounds.failed > failed) await sleep(systemClock, SECOND_MS, signal);
       } catch (thrown) {
         this.#deps.ledger.problems.push(`round: ${codeOfError(thrown)} ${(thrown as Error).stack ?? ''}`);
@@ -100,7 +100,7 @@ export class SoakRounds {
       feed.assign(info.round);
       await feed.reached(info.round, 'QUEUED');
     } catch (thrown) {
-      // No message was given to anybody yet.
+      // No message has been sent yet.
       this.#failed(round, thrown);
       return;
     }
@@ -133,7 +133,7 @@ export class SoakRounds {
     return this.#client.compose(signed, outgoing);
   }
 
-  /** From whichever node gives them. */
+  /** Fetches the outputs from any node that gives them. */
   async #takeOutputs(info: RoundInfo): Promise<void> {
     const { ledger } = this.#deps;
     for (const node of [...info.team, ...info.team]) {
@@ -144,18 +144,19 @@ export class SoakRounds {
           ledger.problems.push(`round ${info.round}: ${invalidSlots.length} invalid outputs`);
         return;
       } catch {
-        // Another node, or once more after a moment: links are being cut.
+        // Tries another node, or again after a moment: links are being cut.
         await sleep(systemClock, 500);
       }
     }
     ledger.problems.push(`round ${info.round}: no node gives its outputs`);
   }
 
-  /** What its sender knows of a message in the end. */
+  /** Records the final outcome of a message, as its sender knows it. */
   async #follow(info: RoundInfo, text: string, submission: Submission, answer: Error | undefined): Promise<void> {
     const { ledger } = this.#deps;
     if (ledger.cameOut(text)) return ledger.ended('mixed');
-    // Not taken, and its sender was told so at once. A link that broke leaves it open whether it was taken: told, too.
+    // The message was not accepted, and its sender was told at once. After a broken link the outcome is open: the sender is told
+    // that as well.
     if (answer) {
       const code = codeOfError(answer);
       return ledger.ended(code.startsWith('LINK_') ? 'unsure' : 'refused', code);
@@ -169,7 +170,7 @@ export class SoakRounds {
         last = outcome.state;
       } catch (thrown) {
         const code = codeOfError(thrown);
-        // A node that says that the round is over has said what its sender needs to know.
+        // A node that answers that the round is over has told the sender enough.
         if (code === 'ROUND_OVER') return ledger.ended('failed', code);
         last = code;
       }

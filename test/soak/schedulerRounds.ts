@@ -1,4 +1,4 @@
-// What the outside sees of a scheduler's rounds over a soak: every round that its table has shown, how each ended, and what came out.
+// An outside view of a scheduler's rounds over a soak: every round that its table has shown, its end, and its outputs.
 import { sleep, systemClock } from '../../src/base/clock.js';
 import type { NodeId, RoundId } from '../../src/base/ids.js';
 import type { DemoNetwork } from '../../src/cli/demo/network.js';
@@ -8,7 +8,7 @@ import type { RoundRow } from '../../src/scheduler/records.js';
 import type { Ledger } from './ledger.js';
 
 const POLL_MS = 400;
-/** Times that the nodes of a round are asked for its outputs. */
+/** Number of tries to get a round's outputs from its nodes. */
 const TRIES = 20;
 
 export const isOver = (state: Stage): boolean => state === 'COMPLETED' || state === 'FAILED';
@@ -26,10 +26,10 @@ export class SchedulerRounds {
     this.#ledger = ledger;
   }
 
-  /** Reads the table again and again until the signal aborts. */
+  /** Polls the table until the signal aborts. */
   async watch(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      // While the scheduler is away there is no table.
+      // There is no table while the scheduler is away.
       const table = await this.#network.rounds().catch(() => undefined);
       for (const row of table?.rounds ?? []) this.#take(row);
       await sleep(systemClock, POLL_MS, signal);
@@ -52,7 +52,7 @@ export class SchedulerRounds {
     if (row.state === 'FAILED') this.#ledger.rounds.failed++;
   }
 
-  /** Takes the outputs of a round into the ledger, once; false where no node gives them any more. */
+  /** Records the outputs of a round in the ledger, once; returns false if no node gives them any more. */
   outputs(round: RoundId, team: readonly NodeId[]): Promise<boolean> {
     let fetched = this.#fetched.get(round);
     if (!fetched) {
@@ -77,7 +77,7 @@ export class SchedulerRounds {
     return false;
   }
 
-  /** The team of a round that somebody was told of, from the table or, while that is away, later. */
+  /** The team of a round in an outcome: from the table, with retries while the table is away. */
   async teamOf(round: RoundId): Promise<readonly NodeId[] | undefined> {
     for (let attempt = 0; attempt < 2 * TRIES && !this.seen.has(round); attempt++) await sleep(systemClock, POLL_MS);
     return this.seen.get(round)?.team;

@@ -1,5 +1,6 @@
-// `npm run soak -- --scheduler`: the eight nodes of the demo and their scheduler, killed (-9) at random moments and started again,
-// while clients send. In the end every message came out once or its sender was told, no round was repeated or lost, and nothing grew.
+// `npm run soak -- --scheduler`: the eight nodes of the demo and their scheduler, killed (-9) at random moments and restarted,
+// while clients send. At the end every message came out once or its sender was told, no round was repeated or lost, and nothing
+// grew.
 
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -28,12 +29,12 @@ const BATCH = 40;
 const SENDERS = 20;
 const QUIETS = 10;
 const SECOND_MS = 1_000;
-/** Between two deaths, at most; how long what died stays away, at most. */
+/** Maximum time between two kills, and until the restart. */
 const PAUSE_MS = 20 * SECOND_MS;
 const AWAY_MS = 5 * SECOND_MS;
-/** Of ten deaths, the scheduler's. */
+/** Share of kills that hit the scheduler. */
 const SCHEDULER_SHARE = 0.25;
-/** How long what is under way may take to come to its end: twice what a sender waits before it is told that nobody can tell. */
+/** Time limit for pending work to end: twice the time after which a sender is told that the outcome is unknown. */
 const SETTLE_MS = 180 * SECOND_MS;
 
 export interface SchedulerSoakOptions {
@@ -54,16 +55,16 @@ const SETTINGS = {
   'rounds.min_senders': 5,
   'rounds.quota_per_sender': BATCH,
   'rounds.collect_ms': 3 * SECOND_MS,
-  // All nodes share this machine, as the demo's do.
+  // All nodes share this machine, like the demo's.
   'pool.precomputing_per_node': 2,
   'pool.stale_ms': 30 * SECOND_MS,
   'pool.sit_out_ms': 20 * SECOND_MS,
 };
 
-/** Kills a process of the network at a random moment, and starts it again a while later. */
+/** Kills a process of the network at a random moment, and restarts it a while later. */
 async function killer(network: DemoNetwork, rng: Rng, stop: AbortSignal, held: () => boolean) {
   const counts = { nodes: 0, scheduler: 0 };
-  // Node 1 lives through it all: what grows in it is a leak.
+  // Node 1 is never killed: growth in it is a leak.
   const victims = network.nodes.nodes.slice(1);
   while (!stop.aborted) {
     await sleep(systemClock, 1_000 + randomFraction(rng) * PAUSE_MS, stop);
@@ -88,7 +89,7 @@ async function killer(network: DemoNetwork, rng: Rng, stop: AbortSignal, held: (
   return counts;
 }
 
-/** Sends batches one after another and books what became of each message. */
+/** Sends batches one after another and records the outcome of each message. */
 class Sending {
   readonly #client: Client;
   readonly #rounds: SchedulerRounds;
@@ -141,7 +142,7 @@ class Sending {
     }
   }
 
-  /** Every message against what came out of all rounds. */
+  /** Compares every message with the outputs of all rounds. */
   settle(): void {
     for (const { text, outcome } of this.#told) {
       const out = this.#ledger.cameOut(text);
@@ -156,8 +157,8 @@ class Sending {
 }
 
 /**
- * What the scheduler has written down: every update once, and every round that began has ended, or was open when we looked last. What
- * was opened later, while everything was being stopped, is nobody's.
+ * Checks the scheduler's store: every update once, and every round that began has ended, or was open at the last look. Rounds
+ * opened later, during the shutdown, are not counted.
  */
 async function checkStore(
   directory: string,
@@ -230,7 +231,7 @@ export async function soakScheduler({ minutes, seed, workers, say }: SchedulerSo
       const endMs = systemClock.nowMs() + SETTLE_MS;
       while (!sending.idle && systemClock.nowMs() < endMs) await sleep(systemClock, 100);
       if (!sending.idle) ledger.problems.push(`a batch is nowhere after ${SETTLE_MS / SECOND_MS} s without deaths`);
-      // Precomputations go on: only what outlives its round is a leak.
+      // Precomputations go on: only memory that outlives its round is a leak.
       await leaks.read(witness, { secrets: false });
       held = false;
       const { completed, failed } = ledger.rounds;

@@ -1,5 +1,5 @@
-// A real browser without a window, driven over the pipes of its debugging protocol; for looking at the live page. Where no Chromium
-// is installed there is none, and tests that need one are skipped.
+// A real browser without a window, driven over the pipes of its debugging protocol, for tests of the live page. They are skipped
+// if no Chromium is installed.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ const FLAGS = [
   '--window-size=1000,700',
 ];
 
-/** The installed browser's command; undefined where there is none. */
+/** Returns the installed browser's command; undefined if there is none. */
 export function findBrowser(): string | undefined {
   return NAMES.find((name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0);
 }
@@ -38,7 +38,7 @@ export class Browser {
   constructor(command: string) {
     const flags = [...FLAGS, `--user-data-dir=${this.#profile}`, 'about:blank'];
     this.#process = spawn(command, flags, { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
-    // One that is gone answers nothing any more: whoever waits is told.
+    // A browser that has ended answers no more: pending calls are rejected.
     this.#process.once('error', (error) => this.#over(error.message));
     this.#process.once('exit', () => this.#over('the browser has ended'));
     (this.#process.stdio[3] as Writable).on('error', () => {});

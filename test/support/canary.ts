@@ -1,21 +1,21 @@
-// Looks for secret bytes in text, in every form in which a log, a metric, JSON or util.inspect would write them down.
+// Searches text for secret bytes, in every form in which a log, a metric, JSON or util.inspect would write them.
 
-/** Shorter values would be found by chance. */
+/** Bytes to search for; shorter values would be found by chance. */
 export const CANARY_BYTES = 16;
 
-/** Base64 of bytes that may stand inside longer ones: what all three alignments have in common with it. */
+/** Base64 of bytes inside longer ones: the characters that do not depend on the neighbours, for all three alignments. */
 function base64Forms(bytes: Uint8Array, encoding: 'base64' | 'base64url'): string[] {
   return [0, 1, 2].map((before) => {
     const shifted = Buffer.concat([Buffer.alloc(before), bytes])
       .toString(encoding)
       .replaceAll('=', '');
-    // Characters that also hold bits of what stands before or after are not known.
+    // Characters that also hold bits of neighbouring bytes are unknown.
     const whole = Math.floor(((before + bytes.length) * 8) / 6);
     return shifted.slice(Math.ceil((before * 8) / 6), whole);
   });
 }
 
-/** The form in which `secret` stands in `text`; undefined where it does not. The first 16 bytes are looked for. */
+/** Returns the form in which `secret` appears in `text`; undefined if it does not. Searches for the first 16 bytes. */
 export function findTrace(text: string, secret: Uint8Array): string | undefined {
   const part = secret.subarray(0, CANARY_BYTES);
   // Text within JSON has its line breaks escaped.

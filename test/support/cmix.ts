@@ -1,5 +1,4 @@
-// What most protocol tests start from: a group, an engine, a seeded generator, a round and its nodes, and ways to break
-// things.
+// Common start of protocol tests: a group, an engine, a seeded generator, a round and its nodes, and ways to corrupt data.
 import { digest, fromHex } from '../../src/base/bytes.js';
 import { isErrorCode, MixError } from '../../src/base/errors.js';
 import { Secret } from '../../src/base/secret.js';
@@ -32,7 +31,7 @@ export function flipped(bytes: Uint8Array, at = 0, bit = 1): Uint8Array {
   return copy;
 }
 
-/** What a call gives, or the code of the MixError that it throws; anything else thrown is thrown on. */
+/** Returns the result of a call, or the code of the MixError that it throws; other errors are thrown on. */
 export function outcome<T>(call: () => T): T | string {
   try {
     return call();

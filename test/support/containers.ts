@@ -1,6 +1,6 @@
-// How many entries every Map, Set and array has that can be reached from given objects, private fields included: what a long run must
-// not let grow. Reflection cannot see private fields; the inspector can, which looks at this process from inside. What only a closure
-// holds is not seen by name: `allEntries` counts the whole heap.
+// Counts the entries of every Map, Set and array reachable from given objects, private fields included: a long run must not let
+// them grow. Reflection cannot see private fields; the inspector can, attached to this process from inside. Objects held only by
+// a closure are not seen by name: `allEntries` counts the whole heap.
 import { getEventListeners } from 'node:events';
 import { Session } from 'node:inspector';
 import { types } from 'node:util';
@@ -11,11 +11,11 @@ export type Containers = ReadonlyMap<string, ContainerSize>;
 export interface ContainerSize {
   /** Of the largest one. */
   readonly most: number;
-  /** Of all that are reached by this name. */
+  /** Sum of all reached by this name. */
   readonly total: number;
 }
 
-/** Plain objects are containers, too, when somebody keeps that many things in one: no record has so many fields. */
+/** Plain objects with this many fields count as containers: no record has so many. */
 const DICTIONARY_MIN = 48;
 const GROUP = 'containers';
 const STASH = Symbol.for('millrace.containers');
@@ -25,7 +25,7 @@ interface Remote {
   readonly objectId?: string;
 }
 
-/** This process, seen from inside; every question is answered at once. */
+/** An inspector of this process; every question is answered synchronously. */
 class Inspector {
   readonly #session = new Session();
 
@@ -51,7 +51,7 @@ class Inspector {
     return result.objectId!;
   }
 
-  /** The private fields of an object that hold objects, by name; undefined where it has no private fields at all. */
+  /** Private fields of an object that hold objects, by name; undefined if it has no private fields. */
   privateFields(value: object): readonly (readonly [string, unknown])[] | undefined {
     const objectId = this.#remote(value);
     const params = { objectId, ownProperties: true };
@@ -69,7 +69,7 @@ class Inspector {
     return held.map(({ name }, index) => [name, values[index]]);
   }
 
-  /** Entries of all containers of a kind in the heap, after garbage is collected. */
+  /** Entries of all containers of a kind in the heap, after garbage collection. */
   entriesOf(kind: 'Map' | 'Set'): number {
     const { result } = this.#post<{ result: Remote }>('Runtime.evaluate', {
       expression: `${kind}.prototype`,
@@ -79,7 +79,7 @@ class Inspector {
       prototypeObjectId: result.objectId,
       objectGroup: GROUP,
     });
-    // The prototypes of subclasses are found, too, and have no size.
+    // The prototypes of subclasses are found as well, and have no size.
     const sum = `function () {
       let sum = 0;
       for (const one of this) try { sum += one.size; } catch {}
@@ -105,14 +105,14 @@ const classOf = (value: object): string => value.constructor?.name ?? 'Object';
 const isPlain = (value: object): boolean => ['Object', 'null'].includes(classOf(value));
 
 /**
- * Counts from `roots` on. `skip`: objects that are not looked into. Neither are functions, so what only a closure holds is not
- * counted; a signal counts as its listeners.
+ * Counts from `roots` on. `skip`: objects that are not entered. Functions are not entered either, so objects held only by a
+ * closure are not counted; a signal counts as its listeners.
  */
 export function containersOf(roots: Iterable<object>, skip: (value: object) => boolean = () => false): Containers {
   const inspector = new Inspector();
   const seen = new Set<object>();
   const found = new Map<string, { most: number; total: number }>();
-  /** Classes without private fields: their other instances need not be asked. */
+  /** Classes without private fields: their other instances need no query. */
   const open = new Set<unknown>();
   const waiting: Visit[] = [...roots].map((value) => ({ value, name: classOf(value) }));
   const count = (name: string, size: number) => {
@@ -142,7 +142,7 @@ export function containersOf(roots: Iterable<object>, skip: (value: object) => b
       }
       const own = isPlain(value) ? name : classOf(value);
       for (const key of keys) {
-        // A getter may do anything.
+        // A getter could have side effects.
         const field = Object.getOwnPropertyDescriptor(value, key)?.value as unknown;
         waiting.push({ value: field, name: `${own}.${key}` });
       }
@@ -157,7 +157,7 @@ export function containersOf(roots: Iterable<object>, skip: (value: object) => b
   return found;
 }
 
-/** Entries of all maps and sets of this process, after garbage is collected: seconds of work. */
+/** Entries of all maps and sets of this process, after garbage collection: takes seconds. */
 export function allEntries(): { readonly maps: number; readonly sets: number } {
   const inspector = new Inspector();
   try {

@@ -1,4 +1,4 @@
-// Real node processes that follow a bare feed in this process: for tests that open, assign and fail rounds themselves.
+// Real node processes that follow a bare feed in this process, for tests that open, assign and fail rounds themselves.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.js';
@@ -32,7 +32,7 @@ export interface FeedNetworkOptions extends Omit<NodeProcessesOptions, 'network'
   readonly listener?: FeedListener;
 }
 
-/** What a test wants of a round; everything else is generous. */
+/** The part of a round that a test chooses; the rest is generous. */
 export type RoundWishes = Pick<RoundInfo, 'group' | 'slots' | 'chunkSlots' | 'deadlines'>;
 
 export class FeedNetwork {
@@ -90,7 +90,7 @@ export class FeedNetwork {
     await Promise.race([online, this.processes.anyDied(), late]);
   }
 
-  /** A round of all nodes that are still here, in an order drawn from `randomness`. */
+  /** A round of all remaining nodes, in an order drawn from `randomness`. */
   info(round: number, wishes: RoundWishes, randomness: Uint8Array): RoundInfo {
     const pool: NodeId[] = this.nodes.map(({ id }) => id);
     const id = round as RoundId;

@@ -1,14 +1,15 @@
-// Whether nodes leak: memory, handles and round secrets of each process, read at quiet moments, and compared over the whole soak.
+// Detection of leaks in nodes: memory, handles and round secrets of each process, read at quiet moments, and compared over the
+// whole soak.
 import { sleep, systemClock } from '../../src/base/clock.js';
 
-/** What a process may have gained between the first quiet moment and the last: caches that fill, heaps that are not collected. */
+/** Permitted gain of a process between the first quiet moment and the last: caches that fill, heaps that are not collected. */
 const MEMORY_GAIN_MAX = 48 * 1024 * 1024;
 const HANDLES_GAIN_MAX = 12;
 
 interface Reading {
-  /** The least since the reading before: when garbage had just been collected. */
+  /** The minimum since the previous reading, just after garbage collection. */
   readonly memoryBytes: number;
-  /** Of it: objects of JavaScript, buffers outside of their heap, and all that is neither, as libraries and stacks. */
+  /** Parts of it: JavaScript objects, buffers outside of their heap, and the rest, such as libraries and stacks. */
   readonly heapBytes: number;
   readonly bufferBytes: number;
   readonly nativeBytes: number;
@@ -32,7 +33,7 @@ async function readingOf({ httpAddress }: Node): Promise<Reading> {
   const text = await (await fetch(`http://${httpAddress}/metrics`)).text();
   const of = (name: string) => metricOf(text, name);
   const [resident, heapBytes, bufferBytes] = [
-    // Without the room that the heap has and does not use: that comes and goes.
+    // Without unused room of the heap, which comes and goes.
     of('process_resident_memory_bytes') - of('nodejs_heap_size_total_bytes') + of('nodejs_heap_size_used_bytes'),
     of('nodejs_heap_size_used_bytes'),
     of('nodejs_external_memory_bytes'),
@@ -49,10 +50,10 @@ async function readingOf({ httpAddress }: Node): Promise<Reading> {
 
 export class LeakWatch {
   readonly #readings: Reading[][] = [];
-  /** The least memory of each node since the last reading: when garbage had just been collected. */
+  /** Minimum of each node's memory since the last reading, just after garbage collection. */
   readonly #least = new Map<string, Reading>();
 
-  /** Looks at these nodes' memory again and again until the signal aborts. */
+  /** Samples these nodes' memory repeatedly until the signal aborts. */
   async watch(nodes: readonly Node[], signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       for (const node of nodes) {
@@ -70,7 +71,7 @@ export class LeakWatch {
     return least;
   }
 
-  /** Reads these nodes' metrics, at a moment when nothing is under way; `secrets` false where precomputations still are. */
+  /** Reads these nodes' metrics when nothing is pending; `secrets` is false if precomputations still are. */
   async read(nodes: readonly Node[], { secrets } = { secrets: true }): Promise<readonly Reading[]> {
     const readings = await Promise.all(
       nodes.map(async (node) => {
@@ -88,7 +89,7 @@ export class LeakWatch {
     return this.#readings.length;
   }
 
-  /** What has grown that must not; empty where nothing has. The first third is for caches to fill. */
+  /** Growth beyond the limits; empty if there is none. The first third of the readings is for caches to fill. */
   problems(): string[] {
     const settled = this.#readings.slice(Math.floor(this.#readings.length / 3));
     const first = settled[0];

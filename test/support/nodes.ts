@@ -1,5 +1,5 @@
-// Whole nodes from configuration files in a temporary directory, all in this process, and the scheduler that they follow: by
-// default a bare feed that a test drives, or none.
+// Whole nodes from configuration files in a temporary directory, all in this process, and their scheduler: by default a bare feed
+// that a test drives, or none.
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -74,14 +74,14 @@ export class Nodes {
     return join(this.directory, `node-${node}`);
   }
 
-  /** Where the nodes look for their scheduler. */
+  /** Address at which the nodes expect their scheduler. */
   get schedulerAddress(): string {
     return this.#address(3 * this.members.length);
   }
 
   schedulerPublicKey = this.authority.publicKey;
 
-  /** The nodes follow the scheduler that has this key. */
+  /** Makes the nodes follow the scheduler with this key. */
   schedulerKey(hex: string): void {
     for (const [node] of this.members.entries()) {
       const file = join(this.at(node), 'node.toml');
@@ -91,7 +91,7 @@ export class Nodes {
     this.schedulerPublicKey = new Uint8Array(Buffer.from(hex, 'hex'));
   }
 
-  /** A node registers by this code when it starts. */
+  /** Makes a node register with this code when it starts. */
   giveCode(node: number, code: string): void {
     writeFileSync(join(this.at(node), 'registration.code'), code, { mode: 0o600 });
     const file = join(this.at(node), 'node.toml');
@@ -108,7 +108,7 @@ export class Nodes {
     writeFileSync(join(this.directory, 'membership.toml'), text);
   }
 
-  /** The list as the scheduler has it, and as all nodes have it after the next reload. */
+  /** The list of the scheduler, and of all nodes after the next reload. */
   get membership(): Membership {
     return new Membership(this.generation, this.members);
   }
@@ -171,7 +171,7 @@ export class Nodes {
     };
   }
 
-  /** A round that is precomputed by all members. */
+  /** Opens a round, precomputed by all members. */
   async standby(): Promise<RoundInfo> {
     const info = this.info();
     this.feed.open(info);

@@ -1,12 +1,12 @@
-// Tests whose tool may be missing. They are skipped by name, with the reason in the title; under MILLRACE_REQUIRE=all nothing may be
-// skipped: what is missing is then a failure, so that a machine that is meant to have everything shows what it lacks.
+// Tests with tools that may be missing. They are skipped by name, with the reason in the title; under MILLRACE_REQUIRE=all a
+// missing tool is a failure, so that a machine meant to have everything shows what it lacks.
 import { spawnSync } from 'node:child_process';
 import { describe, it } from 'vitest';
 
-/** True where a skip is a failure. */
+/** True if a skip is a failure. */
 export const requireAll = process.env.MILLRACE_REQUIRE === 'all';
 
-/** Why a command cannot be run here, undefined where it can. */
+/** Returns the reason why a command cannot be run here, undefined if it can. */
 export function missingCommand(command: string, args: readonly string[] = ['--version']): string | undefined {
   const { error, status } = spawnSync(command, args, { stdio: 'ignore', timeout: 30_000 });
   if (error) return `no ${command}`;
@@ -14,8 +14,8 @@ export function missingCommand(command: string, args: readonly string[] = ['--ve
 }
 
 /**
- * `describe`, or its like that skips: `missing` says why something that the tests need is not there, undefined where it is. A
- * machine cannot be made to have a card: `optional` is skipped under MILLRACE_REQUIRE=all, too.
+ * `describe`, or its skipping variant: `missing` is the reason why a requirement of the tests is missing, undefined if it is not.
+ * A card cannot be installed on demand: `optional` is skipped under MILLRACE_REQUIRE=all as well.
  */
 export function describeWith(missing: string | undefined, title: string, tests: () => void, optional = false): void {
   if (missing === undefined) describe(title, tests);

@@ -1,4 +1,4 @@
-// What reaches the state machine of a round, made by hand: messages without a signature, and ends of batches with a root alone.
+// Events of a round's state machine, made by hand: messages without a signature, and trailers with a root alone.
 import type { BatchPhase } from '../../src/protocol/batchPhases.js';
 import type { TeamMessage } from '../../src/protocol/teamMessages.js';
 import type { BatchEnd, Proposal, RoundEvent, Said } from '../../src/round/machine/state.js';
@@ -12,7 +12,7 @@ export const heard = (from: number, message: TeamMessage): RoundEvent =>
     ? { type: 'proposed', from, message, signature: none, proposal: noProposal }
     : { type: 'said', from, message, signature: none };
 
-/** A batch that is in. */
+/** A batch that has arrived. */
 export const batchIn = (phase: BatchPhase, from: number, root: Uint8Array = none): RoundEvent => ({
   type: 'batchIn',
   phase,
@@ -20,11 +20,11 @@ export const batchIn = (phase: BatchPhase, from: number, root: Uint8Array = none
   trailer: { root, extra: none, signature: none },
 });
 
-/** What members have said of a kind, by what it is compared by; undefined of one that has not. */
+/** Messages of a kind by position, each with the value that comparisons use; undefined for none. */
 export const saying = (kind: TeamMessage['kind'], ...says: (string | undefined)[]): readonly (Said | undefined)[] =>
   says.map((one) => (one === undefined ? undefined : { message: messages[kind], signature: none, says: one }));
 
-/** Ends of batches by position; undefined where one is not in. */
+/** Trailers by position; undefined for a batch that has not arrived. */
 export const ends = (...roots: (string | undefined)[]): readonly (BatchEnd | undefined)[] =>
   roots.map((root) =>
     root === undefined

@@ -1,4 +1,4 @@
-// Randomness for tests and the simulator, from a seed: a run that fails can be played again.
+// Randomness for tests and the simulator, from a seed: a failing run can be replayed.
 import { createCipheriv, createHash } from 'node:crypto';
 import type { Rng } from '../../src/base/rng.js';
 

@@ -1,4 +1,4 @@
-// Chi-square tests for samplers: seeded, so that they give the same verdict on every run.
+// Chi-square tests for samplers: seeded, so that the verdict is the same on every run.
 
 /** The statistic of counts that should be equal. */
 export function chiSquare(counts: readonly number[]): number {
@@ -6,7 +6,7 @@ export function chiSquare(counts: readonly number[]): number {
   return counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
 }
 
-/** What a fair sampler exceeds once in about 100,000 runs (Wilson–Hilferty). */
+/** Value that a fair sampler exceeds once in about 100,000 runs (Wilson–Hilferty). */
 export function chiSquareLimit(degrees: number): number {
   const z = 4.26;
   const spread = 2 / (9 * degrees);

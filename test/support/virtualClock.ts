@@ -1,4 +1,4 @@
-// A clock for tests and the simulator: time passes only when it is let.
+// A clock for tests and the simulator: time passes only on step().
 import type { CancelTimer, Clock } from '../../src/base/clock.js';
 
 interface VirtualTimer {
@@ -41,7 +41,7 @@ export class VirtualClock implements Clock {
     return this.#pending;
   }
 
-  /** Moves to the earliest timer (the first set, among equals) and fires it; false where none is left. */
+  /** Moves to the earliest timer (the first set, among equals) and fires it; returns false if none is left. */
   step(): boolean {
     for (let timer = this.#timers[0]; timer; timer = this.#timers[0]) {
       this.#removeFirst();
@@ -56,7 +56,7 @@ export class VirtualClock implements Clock {
     return false;
   }
 
-  /** Puts a timer at the end, and what is later than it a place further from the root. */
+  /** Appends a timer and moves later ones on its path away from the root. */
   #rise(timer: VirtualTimer): void {
     const timers = this.#timers;
     let at = timers.length;
@@ -69,7 +69,7 @@ export class VirtualClock implements Clock {
     timers[at] = timer;
   }
 
-  /** Takes the root away: the last one sinks from there to its place. */
+  /** Removes the root: the last timer sinks from there to its place. */
   #removeFirst(): void {
     const timers = this.#timers;
     const last = timers.pop()!;

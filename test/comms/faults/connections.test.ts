@@ -1,5 +1,5 @@
-// What goes wrong with connections: cut at every moment of a batch, dialled from both sides, dead without a word, full, or given
-// up on by one call while another one works.
+// Faults of connections: cut at every moment of a batch, dialled from both sides, silently dead, full, or given up by one call
+// while another one works.
 import { describe, expect } from 'vitest';
 import { systemClock } from '../../../src/base/clock.js';
 import type { BootId } from '../../../src/base/ids.js';
@@ -34,12 +34,12 @@ const CHUNKS = 4;
 const megabyte = zeros(1024 * 1024);
 
 /**
- * Pings that find a dead connection while a test waits for it; the timeout is longer than a busy machine keeps a process from
- * answering, so that none is given up that lives.
+ * Pings that find a dead connection while a test waits; the timeout is longer than a busy machine delays an answer, so that no
+ * live connection is given up.
  */
 const alert = { host: { keepaliveMs: 100, keepaliveTimeoutMs: 1_000 } };
 
-/** Sends a batch as a round does: until it is acknowledged. */
+/** Sends a batch as a round does: retries until it is acknowledged. */
 function insist({ link }: FaultyPair, to: FaultyPair['to'], source: ReturnType<typeof batchSource>): Promise<void> {
   const retry = { firstMs: 5, longestMs: 20, peerLostMs: 10_000 };
   const lost = () => expect.unreachable('the peer is there');
@@ -65,7 +65,7 @@ describe('a connection that is cut', () => {
     }, alert),
   );
 
-  fault('in the middle of the last chunk costs one attempt, and no part of a chunk is ever taken', () =>
+  fault('in the middle of the last chunk costs one attempt, and no partial chunk is delivered', () =>
     FaultyPair.with(async (pair) => {
       let cut = false;
       const chunk = async (index: number) => {
@@ -82,7 +82,7 @@ describe('a connection that is cut', () => {
     }, alert),
   );
 
-  fault('after the last chunk, before the acknowledgement, is found out, and the batch sent again as it was', () =>
+  fault('after the last chunk, before the acknowledgement, is noticed, and the same batch is sent again', () =>
     FaultyPair.with(async (pair) => {
       const { receiver } = pair.to;
       const first = deferred<void>();
@@ -100,7 +100,7 @@ describe('a connection that is cut', () => {
 });
 
 describe('a dead connection', () => {
-  fault('is dialled once, however many send at the same time', () =>
+  fault('is dialled once for any number of concurrent senders', () =>
     FaultyPair.with(
       async (pair) => {
         await pair.link.ping(pair.to.node, never);
@@ -116,7 +116,7 @@ describe('a dead connection', () => {
     ),
   );
 
-  fault('that nobody has closed is found by its pings; what waits on it ends, and the next call dials', () =>
+  fault('that was never closed is found by its pings; waiting calls end, and the next call dials', () =>
     FaultyPair.with(async (pair) => {
       await pair.link.ping(pair.to.node, never);
       pair.proxy.swallow();
@@ -126,7 +126,7 @@ describe('a dead connection', () => {
     }, alert),
   );
 
-  fault('that is refused again and again costs one attempt at a time, shared by all who wait', () =>
+  fault('that is refused again and again costs one attempt at a time, shared by all waiting calls', () =>
     FaultyPair.with(async (pair) => {
       pair.proxy.refuse(true);
       const ping = () => codeOf(pair.link.ping(pair.to.node, never));
@@ -157,7 +157,7 @@ describe('two nodes', () => {
   );
 });
 
-/** An attempt that ends as a call does whose stream the peer has reset. */
+/** An attempt that ends like a call with a stream reset by the peer. */
 const resetAfter =
   (until: Promise<void>): Attempt<never> =>
   () => ({
@@ -171,14 +171,14 @@ describe('a failing call', () => {
   const lane = 'control';
   const options = { lane, signal: never, timeoutMs: 5_000, idempotent: true } as const;
 
-  fault('ends no other one on its connection, and never a connection that is newer than its own', () =>
+  fault('ends no other call on its connection, and never a connection newer than its own', () =>
     FaultyPair.with(async (pair) => {
       const metrics = new LinkMetrics(createMetrics());
       const { host } = pair;
       const fingerprint = () => host.connections()[0]?.fingerprint;
       await pair.link.ping(pair.to.node, never);
       const first = fingerprint();
-      // One that works, one that fails now, one that fails when another connection has taken its connection's place.
+      // One call works, one fails now, one fails after another connection has replaced its own.
       const answer = deferred<void>();
       pair.to.receiver.onMessage = () => answer.promise;
       const working = pair.link.deliver(pair.to.node, keyShareMessage(pair.from.node), never);
@@ -200,7 +200,7 @@ describe('a failing call', () => {
     }),
   );
 
-  fault('that may not be repeated is made once, whatever happens to its connection', () =>
+  fault('that is not idempotent is made once, even if its connection fails', () =>
     FaultyPair.with(async ({ host }) => {
       let attempts = 0;
       const attempt: Attempt<never> = (wire) => {
@@ -216,7 +216,7 @@ describe('a failing call', () => {
     }),
   );
 
-  fault('that is made again has the metadata of its own connection, and nothing of the one before', () =>
+  fault('that is retried has the metadata of its own connection, and none of the one before', () =>
     FaultyPair.with(async ({ host }) => {
       const tokens: (readonly unknown[])[] = [];
       const attempt: Attempt<string> = (wire) => {
@@ -233,7 +233,7 @@ describe('a failing call', () => {
 });
 
 describe('a server', () => {
-  fault('at its stream limit lets calls wait for their turn, and loses none', async () => {
+  fault('at its stream limit makes calls wait for their turn, and loses none', async () => {
     await FaultyPair.with(async ({ from, to, loopback }) => {
       const receiver = new RecordingReceiver();
       const blocked = deferred<void>();
@@ -261,11 +261,11 @@ describe('a server', () => {
     });
   });
 
-  fault('that reads nothing is given up after the stall limit, while other lanes work', async () => {
+  fault('that stops reading is given up after the stall limit, while other lanes work', async () => {
     await FaultyPair.with(
       async (pair) => {
         const { receiver } = pair.to;
-        // The proxy stops reading when the batch is on its way.
+        // The proxy stops reading in the middle of the batch.
         let asked = 0;
         const chunk = async () => {
           if (asked++ === 1) pair.proxy.stallNewest();
@@ -283,11 +283,11 @@ describe('a server', () => {
     );
   });
 
-  fault('whose answer comes after the deadline is asked once; the late answer is nobody else’s', () =>
+  fault('that answers after the deadline is asked once; no other call receives the late answer', () =>
     FaultyPair.with(
       async ({ from, to, link }) => {
         const { receiver } = to;
-        // Connected before the clock of the call that matters runs, however long that takes here.
+        // Connects before the deadline of the tested call starts, however long that takes on this machine.
         await expect.poll(() => codeOf(link.ping(to.node, never))).toBe('ok');
         const late = deferred<void>();
         receiver.onMessage = async (node, message) => {

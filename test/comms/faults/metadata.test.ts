@@ -1,5 +1,5 @@
-// Metadata that are missing, malformed or somebody else's, on every call of every listener: each gets a code, none brings a
-// server down, and an honest call works afterwards.
+// Metadata that are missing, malformed or stolen, on every call of every listener: each call gets a code, no server crashes, and
+// an honest call works afterwards.
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { TOKEN_KEY } from '../../../src/transport/calling/call.js';
 import { grpc } from '../../../src/transport/grpc.js';
@@ -15,7 +15,7 @@ afterAll(() => at.close());
 
 const hex = 'ab'.repeat(32);
 
-/** Metadata with these values of a key. */
+/** Metadata with the given values of a key. */
 function metadata(values: readonly string[], key = TOKEN_KEY): grpc.Metadata {
   const made = new grpc.Metadata();
   for (const value of values) made.add(key, value);
@@ -33,7 +33,7 @@ const WRONG: Readonly<Record<string, grpc.Metadata>> = {
   'of 10 KB': metadata(['ab'.repeat(5_000)]),
 };
 
-/** Where a call without a valid token is refused. */
+/** Services that refuse a call without a valid token. */
 const GUARDED: readonly Service[] = ['Team', 'Scheduler'];
 
 const calls = (Object.keys(METHODS) as Service[]).flatMap((service) =>
@@ -49,7 +49,7 @@ async function codeWith(service: Service, method: string, changed: grpc.Metadata
 }
 
 describe.each(calls)('%s/%s', (service, method) => {
-  fault('refuses each wrong token with a code where it needs one, and does not mind elsewhere', async () => {
+  fault('refuses each wrong token with a code if it requires one, and ignores it otherwise', async () => {
     for (const [what, changed] of Object.entries(WRONG)) {
       const code = await codeWith(service, method, changed);
       if (GUARDED.includes(service)) expect([what, code]).toEqual([what, 'TOKEN_REFUSED']);
@@ -57,7 +57,7 @@ describe.each(calls)('%s/%s', (service, method) => {
     }
   });
 
-  fault('takes no harm from metadata that nobody knows, or that try to pass for an error of ours', async () => {
+  fault('is not harmed by unknown metadata, or metadata that imitate an error of ours', async () => {
     for (const [key, value] of [
       ['mix-code', 'INTERNAL'],
       ['mix-values', '{"a":'],

@@ -1,5 +1,5 @@
-// A TCP proxy that fails on command: between a node and a peer, it cuts connections, swallows what passes, or stops reading.
-// TLS goes through it unseen, so what fails is what fails in a real network.
+// A TCP proxy that fails on command: between a node and a peer, it cuts connections, swallows bytes, or stops reading. TLS passes
+// through it end to end, so faults look as in a real network.
 import { createServer, connect as dial, type Server, type Socket } from 'node:net';
 
 interface Pair {
@@ -8,7 +8,7 @@ interface Pair {
 }
 
 export class FaultyProxy {
-  /** Connections that were made to it. */
+  /** Number of connections accepted. */
   accepted = 0;
   /** Bytes that clients have sent through it. */
   forwarded = 0;
@@ -33,12 +33,12 @@ export class FaultyProxy {
     return (this.#server.address() as { port: number }).port;
   }
 
-  /** Where new connections go from now on. */
+  /** Sets the target of new connections. */
   retarget(port: number): void {
     this.#targetPort = port;
   }
 
-  /** New connections are closed at once, or taken again. */
+  /** Closes new connections at once, or accepts them again. */
   refuse(refusing: boolean): void {
     this.#refusing = refusing;
   }
@@ -51,12 +51,12 @@ export class FaultyProxy {
     }
   }
 
-  /** Cuts all connections when so many more bytes have come from clients. */
+  /** Cuts all connections after so many more bytes from clients. */
   cutAfter(bytes: number): void {
     this.#cutAfter = this.forwarded + bytes;
   }
 
-  /** The connections of now stay open and pass nothing any more: the other end is gone without a word. */
+  /** Keeps the present connections open but forwards nothing any more: the peer seems to have vanished. */
   swallow(): void {
     for (const { client, target } of this.#pairs) {
       client.removeAllListeners('data').on('data', () => {});
@@ -64,7 +64,7 @@ export class FaultyProxy {
     }
   }
 
-  /** The newest connection reads nothing more of what its client sends. */
+  /** Stops reading from the client of the newest connection. */
   stallNewest(): void {
     const newest = [...this.#pairs].at(-1);
     newest?.client.pause();

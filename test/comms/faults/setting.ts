@@ -1,5 +1,5 @@
-// Two nodes, of which the first reaches the second through a proxy that fails on command; and `fault`, by which every test here
-// is run as often as MILLRACE_REPEAT says (`npm run faults -- --repeat 100`), each time from the start.
+// Two nodes, of which the first reaches the second through a proxy that fails on command; and `fault`, which runs each test here
+// MILLRACE_REPEAT times (`npm run faults -- --repeat 100`), each time on a fresh pair.
 import { it } from 'vitest';
 import { createMetrics, type Metrics } from '../../../src/base/metrics.js';
 import { type Member, Membership } from '../../../src/protocol/membership.js';
@@ -13,7 +13,7 @@ import { FaultyProxy } from './proxy.js';
 const REPEAT = Number(process.env.MILLRACE_REPEAT ?? 1);
 const LIMIT_MS = 20_000;
 
-/** A test of a fault: it must hold every time. */
+/** A test of a fault, repeated: it must pass every time. */
 export function fault(promise: string, run: () => Promise<void>): void {
   it(promise, { repeats: REPEAT - 1, timeout: LIMIT_MS }, run);
 }
@@ -27,10 +27,10 @@ export interface PairOptions {
 export class FaultyPair {
   readonly loopback: Loopback;
   readonly proxy: FaultyProxy;
-  /** Calls the other one through the proxy. */
+  /** Link to the other node through the proxy. */
   readonly link: OwnLink;
   readonly metrics: Metrics;
-  /** The list that the calling node goes by. */
+  /** Membership list of the calling node. */
   list: Membership;
 
   private constructor(loopback: Loopback, proxy: FaultyProxy, options: PairOptions) {
@@ -42,7 +42,7 @@ export class FaultyPair {
     this.link = new OwnLink(() => this.list, this.from, hosts, options.host);
   }
 
-  /** Runs `work` on a fresh pair and takes everything down again. */
+  /** Runs `work` on a fresh pair and closes everything afterwards. */
   static async with(work: (pair: FaultyPair) => Promise<void>, options: PairOptions = {}): Promise<void> {
     const identities = [await identity('caller'), await identity('called')];
     const loopback = await Loopback.start(identities, [], options.authenticator);

@@ -1,5 +1,5 @@
-// What goes wrong with who somebody is: keys that change, tokens that expire, are flooded, stolen, missing or malformed, clocks
-// that jump, peers that fail too often, and peers of an older release.
+// Faults of authentication: keys that change, tokens that expire, are flooded, stolen, missing or malformed, clocks that jump,
+// peers that fail too often, and peers of an older release.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadSync } from '@grpc/proto-loader';
@@ -43,7 +43,7 @@ import { FaultyPair, fault, pause } from './setting.js';
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** The machine's clock, set forward and back by hand: `aheadMs` of both readings, `wallAheadMs` of the wall's alone. */
+/** The machine's clock, set forward and back by hand: `aheadMs` shifts both readings, `wallAheadMs` only the wall clock. */
 class SetClock implements Clock {
   aheadMs = 0;
   wallAheadMs = 0;
@@ -57,7 +57,7 @@ class SetClock implements Clock {
 }
 
 describe('a peer that comes back with another key', () => {
-  fault('is not talked to under its old certificate, and is again when the list has the new one', () =>
+  fault('is refused under its old certificate, and reached again when the list has the new one', () =>
     FaultyPair.with(async (pair) => {
       await pair.link.ping(pair.to.node, never);
       const renewed = { ...pair.to, certificate: await createCertificate('millrace', 10) };
@@ -75,10 +75,10 @@ describe('a peer that comes back with another key', () => {
     }),
   );
 
-  fault('of identity, under a certificate that is listed, is refused by the handshake', () =>
+  fault('of identity, under a listed certificate, is refused by the handshake', () =>
     FaultyPair.with(async (pair) => {
       const other = SigningKey.generate(new SeededRng('other'));
-      // It has the TLS key, but signs as somebody else.
+      // The peer has the TLS key, but signs with another identity key.
       const self = { id: pair.to.node, sign: (bytes: Uint8Array) => other.sign(bytes) };
       const authenticator = authenticatorOf(pair.to, () => pair.loopback.membership, { self });
       Object.assign(pair.to.authenticator, {
@@ -90,7 +90,7 @@ describe('a peer that comes back with another key', () => {
     }),
   );
 
-  fault('whose caller changes its own certificate goes on, before and after the old one leaves the list', () => {
+  fault('continues if its caller changes the certificate, before and after the old one leaves the list', () => {
     let shown = 0;
     const pairs: { certificate: string; privateKey: string }[] = [];
     return FaultyPair.with(
@@ -101,7 +101,8 @@ describe('a peer that comes back with another key', () => {
         const next = { ...pair.from.member, nextCertificate: pairs[1]!.certificate };
         loopback.membership = new Membership(1, [next, to.member]);
         shown = 1;
-        // The connection of the old one is good until the list drops it; what is refused then is dialled with the new one.
+        // The old certificate's connection stays valid until the list drops the certificate; a refused call is then dialled with
+        // the new one.
         await link.ping(to.node, never);
         loopback.membership = new Membership(2, [
           { ...pair.from.member, certificate: pairs[1]!.certificate },
@@ -117,7 +118,7 @@ describe('a peer that comes back with another key', () => {
 });
 
 describe('a token', () => {
-  fault('that expires in the middle of a stream ends nothing; the next call authenticates again, once', () => {
+  fault('that expires in the middle of a stream ends no call; the next call authenticates again, once', () => {
     const clock = new SetClock();
     return FaultyPair.with(
       async (pair) => {
@@ -138,7 +139,7 @@ describe('a token', () => {
         await link.transfer(to.node, batchSource(4), never);
         expect(to.receiver.messages.length).toBe(10);
         expect(to.receiver.trailers.length).toBe(2);
-        // One for each of the two lanes.
+        // One on each of the two lanes.
         expect(await pair.count('link_reauthentications_total')).toBe(2);
         expect(pair.proxy.accepted).toBe(2);
       },
@@ -146,7 +147,7 @@ describe('a token', () => {
     );
   });
 
-  fault('that is refused for ever ends the call with its code, after a few handshakes', () =>
+  fault('that is refused again and again ends the call with its code, after a few handshakes', () =>
     FaultyPair.with(async (pair) => {
       const { authenticator } = pair.to;
       const admit = authenticator.admit.bind(authenticator);
@@ -163,7 +164,7 @@ describe('a token', () => {
     }),
   );
 
-  fault('means nothing on another connection, even of its own member', () =>
+  fault('is not valid on another connection, even of the same member', () =>
     FaultyPair.with(async ({ from, to }) => {
       const options = { peer: to.node, address: to.member.address, trusted: [to.member.certificate] };
       const own = { own: from.certificate, channel: {}, timeoutMs: 5_000 };
@@ -190,20 +191,20 @@ describe('a token', () => {
     }),
   );
 
-  fault('store that is flooded stays small, and forgets nobody else’s challenge', () =>
+  fault('store that is flooded stays small, and keeps the challenges of others', () =>
     FaultyPair.with(async (pair) => {
       const { from, to, loopback } = pair;
       const other = await identity('other');
       loopback.membership = new Membership(1, [from.member, to.member, memberOf(other)]);
       const { authenticator } = to;
-      // Another member is between its two steps while the flood comes.
+      // Another member is between the two steps of its handshake during the flood.
       const binding = zeros(32).fill(9);
       const hello = { major: 1, minor: 1, features: [] };
       const { token } = authenticator.challenge(memberOf(other), binding, hello);
       const flood = new RawClient(to.member.address, to.member.certificate, from.certificate);
       const request = services.Handshake.service.RequestToken.requestSerialize({ hello });
       const calls = Array.from({ length: 300 }, () => flood.call('/millrace.v1.Handshake/RequestToken', request));
-      // Whoever is not on the list gets no challenge at all.
+      // A caller that is not on the list gets no challenge.
       const stranger = await identity('stranger');
       const unknown = new RawClient(to.member.address, to.member.certificate, stranger.certificate);
       expect(wireCode(await unknown.call('/millrace.v1.Handshake/RequestToken', request))).toBe('PEER_UNKNOWN');
@@ -218,7 +219,7 @@ describe('a token', () => {
       expect(
         outcome(() => authenticator.authenticate(memberOf(other), binding, token, other.key.sign(proof))),
       ).toHaveProperty('token');
-      // A challenge is answered once.
+      // A challenge can be answered once.
       expect(outcome(() => authenticator.authenticate(memberOf(other), binding, token, other.key.sign(proof)))).toBe(
         'TOKEN_REFUSED',
       );
@@ -228,7 +229,7 @@ describe('a token', () => {
 });
 
 describe('a clock that is set', () => {
-  fault('back or forward by a day changes no session, and certificates are judged by it', () => {
+  fault('back or forward by a day changes no session, and certificates are checked against it', () => {
     const clock = new SetClock();
     return FaultyPair.with(
       async (pair) => {
@@ -236,7 +237,7 @@ describe('a clock that is set', () => {
         expect(await ping()).toBe('ok');
         for (const days of [1, -20, 0]) {
           clock.wallAheadMs = days * DAY_MS;
-          // The certificates hold for ten days and an hour.
+          // The certificates are valid for ten days and an hour.
           expect(await ping()).toBe(days < 0 ? 'CERTIFICATE_NOT_YET_VALID' : 'ok');
         }
         expect(await pair.count('link_reauthentications_total')).toBe(0);
@@ -246,7 +247,7 @@ describe('a clock that is set', () => {
     );
   });
 
-  fault('at the caller’s side delays no attempt to connect', () => {
+  fault('at the caller delays no attempt to connect', () => {
     const clock = new SetClock();
     return FaultyPair.with(
       async (pair) => {
@@ -262,7 +263,7 @@ describe('a clock that is set', () => {
 });
 
 describe('a peer that fails too often', () => {
-  fault('is left alone until its bucket has leaked, and then tried again', () => {
+  fault('is not dialled until its bucket has leaked, and then tried again', () => {
     const clock = new SetClock();
     return FaultyPair.with(
       async (pair) => {
@@ -272,7 +273,7 @@ describe('a peer that fails too often', () => {
         expect(pair.host.state).toBe('coolingOff');
         expect(await ping()).toBe('COOLING_OFF');
         const refused = pair.link.ping(pair.to.node, never);
-        // Whoever asks hears what went wrong when it was last tried.
+        // The refusal carries the error of the last attempt.
         await expect(refused).rejects.toMatchObject({ code: 'COOLING_OFF', cause: { code: 'LINK_DOWN' } });
         expect(pair.proxy.accepted).toBe(3);
         clock.aheadMs = 20_001;
@@ -297,7 +298,7 @@ describe('a peer of the previous release', () => {
     return millrace.v1;
   };
 
-  fault('calls as it always did: messages, batches and pings arrive', () =>
+  fault('calls as before: messages, batches and pings arrive', () =>
     FaultyPair.with(async ({ from, to }) => {
       const { address, certificate } = to.member;
       const old = previous();
@@ -321,9 +322,9 @@ describe('a peer of the previous release', () => {
     }),
   );
 
-  fault('is called as it always was: without a token, and nothing is asked that it does not know', async () => {
+  fault('is called as before: without a token, and with no call that it does not know', async () => {
     await FaultyPair.with(async ({ from, to }) => {
-      // A listener of 1.0 has no handshake, and no more calls than its schema.
+      // A listener of 1.0 has no handshake, and only the calls of its schema.
       const { receiver, authenticator, certificate } = to;
       const identify = authenticator.identify.bind(authenticator);
       const options = { address: '127.0.0.1:0', certificate, log: silentLog, metrics: createMetrics() };
@@ -346,7 +347,7 @@ describe('a peer of the previous release', () => {
     });
   });
 
-  fault('is refused where tokens are required, and so is a member that knows them but shows none', async () => {
+  fault('is refused if tokens are required, and so is a member that supports tokens but sends none', async () => {
     const call = async ({ from, to }: FaultyPair) => {
       const raw = new RawClient(to.member.address, to.member.certificate, from.certificate);
       const code = wireCode(await raw.call('/millrace.v1.Team/Ping', zeros(0)));
@@ -366,7 +367,7 @@ describe('a peer of the previous release', () => {
     });
   });
 
-  fault('of another major version is told so, in both directions', () =>
+  fault('of another major version is refused with that reason, in both directions', () =>
     FaultyPair.with(async ({ from, to }) => {
       const raw = new RawClient(to.member.address, to.member.certificate, from.certificate);
       const request = { hello: { major: 2, minor: 0, features: [] } };

@@ -1,11 +1,11 @@
-// npm run sim -- --days N: weeks of virtual time, and what every container held in them.
+// npm run sim -- --days N: weeks of virtual time, and the sizes of all containers in them.
 import { playDays } from './play.js';
 
-/** Two are the least that can be compared. */
+/** Two days are the least that can be compared. */
 export const DAYS_MIN = 2;
 const SHOWN = 10;
 
-/** The exit code: 0, or 1 where something grows or a rotation was missed. */
+/** Returns the exit code: 0, or 1 if a container grows or a rotation was missed. */
 export async function playAllDays(days: number, seed: string, json: boolean): Promise<number> {
   const startMs = performance.now();
   const result = await playDays(days, seed, days > DAYS_MIN);

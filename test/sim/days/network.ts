@@ -1,6 +1,6 @@
-// A scheduler and its nodes for weeks of virtual time. What a network lives through in that time: nodes and the scheduler are started
-// again every day, keys and certificates are replaced, senders come and are forgotten, and visitors come with a registration code, stay
-// an hour and leave the list. Rounds are few, and nothing goes wrong: faults are for the other simulations.
+// A scheduler and its nodes for weeks of virtual time. Events of that time: nodes and the scheduler are restarted every day, keys
+// and certificates are replaced, senders come and are forgotten, and visitors come with a registration code, stay an hour and
+// leave the list. Rounds are few, and there are no faults: those are for the other simulations.
 import { type Clock, nextTurn, sleep } from '../../../src/base/clock.js';
 import { MixError } from '../../../src/base/errors.js';
 import type { NodeId, RoundId } from '../../../src/base/ids.js';
@@ -30,11 +30,11 @@ export const HOUR_MS = 60 * MINUTE_MS;
 export const DAY_MS = 24 * HOUR_MS;
 const NODES = 6;
 const SENDERS_PER_HOUR = 2;
-/** Every so many hours all members call each other. */
+/** Interval, in hours, at which all members call each other. */
 const GREETING_HOURS = 4;
 /** The scheduler ticks five times a second; here in large steps, so that weeks pass in a minute. */
 const STEP_MS = 10_000;
-/** Hours in which the scheduler is started again; it runs for days in between, so that what one run keeps shows. */
+/** Hours in which the scheduler is restarted; days between the last two, so that growth within one run shows. */
 const RESTART_HOURS = [20, 30, 146];
 const TEAM_LATENCY_MS = 50;
 const RETRY_MS = 5_000;
@@ -51,11 +51,11 @@ const PARAMS: SchedulerParams = {
   stockMin: 2,
   stockMax: 4,
   minimumDelayMs: 10 * MINUTE_MS,
-  // Nodes say that senders ask for rounds, and that they are there themselves, every ten minutes.
+  // Nodes report the demand of senders, and their own presence, every ten minutes.
   demandMs: 15 * MINUTE_MS,
   staleMs: 25 * MINUTE_MS,
 };
-/** Rounds as fast as may be in large steps: on the first day, so that what is bounded is full when it is looked at. */
+/** Rounds as fast as large steps allow: on the first day, so that bounded containers are full when they are measured. */
 const FAST: SchedulerParams = { ...PARAMS, minimumDelayMs: 25_000, stockMax: 12 };
 
 export class DaysNetwork implements Surroundings {
@@ -63,7 +63,7 @@ export class DaysNetwork implements Surroundings {
   readonly rng: SeededRng;
   readonly violations: string[] = [];
   readonly disk = new MemoryStore();
-  /** Those that stay, and all that are there now. */
+  /** Nodes that stay; `#nodes` includes the visitor. */
   readonly residents: DayNode[] = [];
   readonly ends = { completed: 0, failed: 0 };
   readonly tally = { schedulers: 0, restarts: 0, visitors: 0, certificates: 0, handshakes: 0 };
@@ -74,7 +74,7 @@ export class DaysNetwork implements Surroundings {
   #params: SchedulerParams;
   #run: (Run & { readonly kill: Deferred<never> }) | undefined;
   #hours = 0;
-  /** Work under way that takes real time: virtual time stands still. */
+  /** Pending work in real time: virtual time stands still. */
   #working = 0;
 
   /** `busy`: a first day with many rounds. */
@@ -121,7 +121,7 @@ export class DaysNetwork implements Surroundings {
     });
   }
 
-  /** Time passes up to then, and all that follows from it happens. */
+  /** Advances the clock to `endMs`, with everything that happens until then. */
   async until(endMs: number): Promise<void> {
     let over = false;
     this.clock.after(endMs - this.clock.nowMs(), () => {
@@ -156,12 +156,12 @@ export class DaysNetwork implements Surroundings {
     });
   }
 
-  /** What happens in this hour: each node, the scheduler and a visitor have theirs. */
+  /** The events of an hour: each node, the scheduler and a visitor have theirs. */
   async #hour(): Promise<void> {
     const [day, hour] = [1 + Math.floor(this.#hours / 24), this.#hours++ % 24];
     if (hour === 0 && day === 2 && this.#busy) this.#setParams(PARAMS);
     for (const [index, node] of this.residents.entries()) {
-      // Half of the nodes are never started again: what they keep must not grow either.
+      // Half of the nodes are never restarted: their containers must not grow either.
       if (index % 2 === 1 && hour === index) await this.#restart(node);
       if (hour === 8 + index) await this.#renew(node);
     }
@@ -184,7 +184,7 @@ export class DaysNetwork implements Surroundings {
     return new DayNode(key, papers, code, this);
   }
 
-  /** The list as it is now, of the next generation, to everybody. */
+  /** Sends the present list, as the next generation, to all. */
   #list(): void {
     const members: Member[] = this.#nodes.map(({ id, key, papers }) => ({
       node: id,
@@ -199,7 +199,7 @@ export class DaysNetwork implements Surroundings {
     this.#run?.scheduler.membershipChanged().catch((error: unknown) => this.violate(`${error}`));
   }
 
-  /** Comes by a code, after a wrong one, and leaves before the next one comes. */
+  /** A visitor registers with a code, after a wrong one, and leaves before the next one comes. */
   async #visit(): Promise<void> {
     for (const node of this.#nodes.filter((one) => !this.residents.includes(one))) this.#crash(node);
     const code = `code of visitor ${this.#hours}`;
@@ -223,7 +223,7 @@ export class DaysNetwork implements Surroundings {
     });
   }
 
-  /** Certificates are renewed as docs/comms.md has it: listed beside the old one, shown, and then listed alone. */
+  /** Renews a certificate as docs/comms.md describes: listed beside the old one, then used, then listed alone. */
   async #renew(node: DayNode): Promise<void> {
     const { papers } = node;
     await this.#really(papers.prepare());
@@ -304,7 +304,7 @@ export class DaysNetwork implements Surroundings {
     this.scheduler.setParams(params);
   }
 
-  // Between nodes, and between them and the scheduler.
+  // Calls between nodes, and between them and the scheduler.
 
   tell(from: DayNode, info: RoundInfo, word: Word): void {
     for (const to of this.#nodes) {
@@ -312,7 +312,7 @@ export class DaysNetwork implements Surroundings {
     }
   }
 
-  /** Again while the other one has not opened the round yet, until it is over. */
+  /** Retries until the other node has opened the round, or the retries are used up. */
   async #deliver(from: DayNode, to: DayNode, round: RoundId, word: Word): Promise<void> {
     const { process } = from;
     await sleep(this.clock, TEAM_LATENCY_MS * randomFraction(this.rng));
@@ -345,7 +345,7 @@ export class DaysNetwork implements Surroundings {
   onStreamEnded(): void {}
 }
 
-/** Timers of this clock take no less than a step. */
+/** Timers of this clock take at least a step. */
 const inLargeSteps = (clock: Clock): Clock => ({
   nowMs: () => clock.nowMs(),
   wallMs: () => clock.wallMs(),

@@ -1,5 +1,5 @@
-// A node that lives for weeks of virtual time: what is on its disk, and its processes, one after the other. What runs in them is real,
-// but for the arithmetic of a round: follower, directory, round log, registry, registration desk, authenticator and hosts.
+// A node in weeks of virtual time: its disk, and its processes, one after the other. Everything in them is real except the
+// arithmetic of a round: follower, directory, round log, registry, registration desk, authenticator and hosts.
 
 import type { BootId, NodeId, RoundId, SenderId } from '../../../src/base/ids.js';
 import { silentLog } from '../../../src/base/log.js';
@@ -29,12 +29,12 @@ import { SimRounds, type Word } from '../scheduler/simRounds.js';
 import type { Papers } from './papers.js';
 
 export const NETWORK = 'days';
-/** So small that it is half full after some hours, and keys are forgotten. */
+/** Small enough to be half full after some hours, so that keys are evicted. */
 const SENDERS_MAX = 64;
 export const RECORDS_MAX = 100;
 export const OPEN_MAX = 16;
 
-/** What is around a node. */
+/** The environment of a node. */
 export interface Surroundings extends Net {
   readonly clock: VirtualClock;
   readonly schedulerKey: Uint8Array;
@@ -79,7 +79,7 @@ export class DayNode {
     return this.#process;
   }
 
-  /** Key epochs that have begun. */
+  /** Number of key epochs begun. */
   get epochs(): number {
     return this.#rotations;
   }
@@ -108,7 +108,7 @@ export class DayNode {
       greeting: () => [online, ...rounds.reports()],
       registrationCode: new Secret(Buffer.from(this.#code)),
     });
-    // As a node does it: larger than any epoch of an earlier run.
+    // As on a real node: larger than any epoch of an earlier run.
     const registry = new SenderRegistry(rng, Math.floor(clock.wallMs() / 1000), SENDERS_MAX);
     const desk = new RegistrationDesk(id, registry, clock);
     this.#process = { bootId, rounds, follower, directory, log, registry, desk, ...this.#comms() };
@@ -134,7 +134,7 @@ export class DayNode {
   #comms(): Pick<Process, 'authenticator' | 'hosts'> {
     const { clock } = this.#around;
     const self = { network: NETWORK, id: this.id, sign: (digest: Uint8Array) => this.key.sign(digest) };
-    // Of its own, so that what is drawn for a token changes no round.
+    // A generator of its own, so that the draws of tokens change no round.
     const ports = { clock, rng: new SeededRng(`comms ${this.id}`) };
     const authenticator = new CallAuthenticator({
       network: NETWORK,
@@ -177,7 +177,7 @@ export class DayNode {
     });
   }
 
-  /** No key is older than a day, and every earlier one is refused. */
+  /** Checks that no key is older than a day, and that every earlier one is refused. */
   checkEpochs(): void {
     const { registry } = this.#process!;
     const { rng, clock } = this.#around;
@@ -200,14 +200,14 @@ export class DayNode {
       const key = SenderKey.generate(rng).publicKey;
       const { epoch } = registry;
       const work = await solve({ node: this.id, key, epoch }, desk.difficultyBits, rng, async () => {});
-      // Two keys of others keep the crowd to its share of a registry that is half full: it makes room among its own.
+      // Two keys of others limit the crowd to its share of a registry that is half full: the crowd evicts its own keys.
       const place = registry.size < 2 ? `place ${registry.size}` : 'crowd';
       const [sender] = await desk.register({ senderKeys: [key], epoch, nonces: [work] }, place);
       this.#newest = sender;
     }
   }
 
-  /** What happens now and then in a node: it says that it is there, and senders ask for rounds. */
+  /** Periodic reports of a node: its presence, and the demand of senders. */
   pulse(): void {
     const { follower, directory } = this.#process!;
     const roundTrips = this.#around.membership.members
@@ -218,7 +218,7 @@ export class DayNode {
     directory.collecting();
   }
 
-  /** Authenticates to another one and calls it. */
+  /** Authenticates to another node and calls it. */
   greet(to: DayNode): void {
     const { authenticator } = to.process!;
     const member = authenticator.identify(this.papers.context);
@@ -233,7 +233,7 @@ export class DayNode {
     hosts.follow(this.#around.membership);
   }
 
-  /** kill -9. Rounds that it had open. */
+  /** kill -9. Returns the rounds that were open. */
   stop(): ReadonlySet<RoundId> {
     const { rounds, follower } = this.#process!;
     this.#process = undefined;
@@ -243,7 +243,7 @@ export class DayNode {
   }
 }
 
-/** The code of what a call throws; undefined where it does not. */
+/** Returns the code of the error that a call throws; undefined without an error. */
 export function codeOf(call: () => unknown): string | undefined {
   try {
     call();

@@ -1,4 +1,4 @@
-// The certificates of a simulated node, one after the other, and what a listener learns of a call that shows one.
+// The certificates of a simulated node, one after the other, and a listener's view of calls with them.
 import { X509Certificate } from 'node:crypto';
 import type { Clock } from '../../../src/base/clock.js';
 import { type Rng, randomBytes } from '../../../src/base/rng.js';
@@ -10,7 +10,7 @@ import type { CallAuthenticator, CallFacts } from '../../../src/transport/servin
 import type { Token } from '../../../src/transport/tokens.js';
 import { clientProof, OWN_HELLO } from '../../../src/transport/versions.js';
 
-/** Longer than the day after which it is renewed, shorter than two: one that is missed shows. */
+/** More than the day after which it is renewed, less than two: a missed renewal shows. */
 const VALID_DAYS = 1.5;
 
 export class Papers {
@@ -42,7 +42,7 @@ export class Papers {
     return this.#next;
   }
 
-  /** What a listener knows of who shows the certificate in use, and the one before it. */
+  /** A listener's authentication context of the certificate in use; `before` is that of the previous one. */
   get context(): AuthContext {
     return this.#context;
   }
@@ -51,12 +51,12 @@ export class Papers {
     return this.#before;
   }
 
-  /** To be listed beside the one in use. */
+  /** Makes the next certificate, to be listed beside the one in use. */
   async prepare(): Promise<void> {
     this.#next = await createCertificate(this.#name, VALID_DAYS, this.#clock.wallMs());
   }
 
-  /** The owner changes over. */
+  /** The owner changes to the next certificate. */
   change(): void {
     this.#before = this.#context;
     this.#pair = this.#next!;
@@ -70,7 +70,7 @@ export class Papers {
     return { context: this.#context, binding: this.#binding };
   }
 
-  /** A session at a authenticator, over a connection of its own. */
+  /** Opens a session at an authenticator, over a connection of its own. */
   handshake(
     authenticator: CallAuthenticator,
     member: Member,

@@ -1,4 +1,5 @@
-// Plays days and compares: what every container that can be reached holds on an early day, when all have filled up, and on the last one.
+// Plays days and compares the sizes of all reachable containers on an early day, when all have filled up, with those on the last
+// one.
 
 import { Secret } from '../../../src/base/secret.js';
 import { allEntries, type ContainerSize, type Containers, containersOf } from '../../support/containers.js';
@@ -9,8 +10,8 @@ import { DAY_MS, DaysNetwork } from './network.js';
 import { OPEN_MAX, RECORDS_MAX } from './node.js';
 
 /**
- * Entries that a container may have, whatever it had before: bounds of the code that are reached late or never here, and what grows on
- * purpose. All else is as large on the last day as on the early one, up to the rounds and members of the moment.
+ * Limits of containers regardless of their size before: limits in the code that are reached late or never here, and containers
+ * that grow on purpose. All others are as large on the last day as on the early one, up to the current rounds and members.
  */
 const BOUNDS: Readonly<Record<string, (network: DaysNetwork) => number>> = {
   'RoundFeed.#history': () => 10_000,
@@ -23,18 +24,18 @@ const BOUNDS: Readonly<Record<string, (network: DaysNetwork) => number>> = {
   'Courtroom.#cases': () => 100,
   'Scheduler.#state.nodes[].blamed': () => 20,
   'Scheduler.#state.nodes[].leads': () => 8,
-  // Those that are pruned together, and those that are open.
+  // Records that are pruned together, plus open ones.
   'RoundJournal.#ids': () => RECORDS_MAX + 100 + OPEN_MAX,
   'disk of a node: round': () => RECORDS_MAX + 100 + OPEN_MAX,
   'disk of a node: realtime': () => RECORDS_MAX + 100 + OPEN_MAX,
   'disk: update': () => 10_000,
   'disk: ended': () => 10_000,
-  // One for each node that was ever registered: it stays banned if it is, and needs no second code. And one for each code.
+  // One for each node that ever registered (a banned one stays banned, and no node needs a second code), and one for each code.
   'Scheduler.#registered': ({ tally, residents }) => tally.visitors + residents.length,
   'disk: node': ({ tally, residents }) => tally.visitors + residents.length,
   'disk: code': ({ tally, residents }) => tally.visitors + residents.length,
 };
-/** Rounds, reports and tokens of the moment. */
+/** Current rounds, reports and tokens. */
 const SLACK = 8;
 const GROWTH_MAX = 1.25;
 
@@ -47,16 +48,16 @@ export interface Grown {
 export interface DaysResult {
   readonly violations: readonly string[];
   readonly earlyDay: number;
-  /** Everything that was counted, largest first. */
+  /** All counted containers, largest first. */
   readonly sizes: readonly Grown[];
-  /** Of the whole heap, where it was counted. */
+  /** Entries of the whole heap, if counted. */
   readonly entries: readonly { readonly day: number; readonly maps: number; readonly sets: number }[];
   readonly epochs: readonly number[];
   readonly ends: DaysNetwork['ends'];
   readonly tally: DaysNetwork['tally'];
 }
 
-/** Plays so many days, 2 at least. `busy`: a first day with many rounds, so that what is bounded is full. */
+/** Plays `days` days, at least 2. `busy`: a first day with many rounds, so that bounded containers are full. */
 export async function playDays(days: number, seed: string, busy: boolean): Promise<DaysResult> {
   const earlyDay = days > 3 ? 3 : 1;
   const network = new DaysNetwork(seed, busy);
@@ -65,7 +66,7 @@ export async function playDays(days: number, seed: string, busy: boolean): Promi
   let late: Containers = new Map();
   await network.begin();
   for (let day = 1; day <= days; day++) {
-    // Between two of the things that happen every hour: no visitor has just come.
+    // Between the events of two hours: no visitor has just come.
     await network.until(day * DAY_MS - 1);
     if (busy && (day === earlyDay || day === days)) entries.push({ day, ...allEntries() });
     if (day === earlyDay) early = await sizesIn(network);
@@ -90,7 +91,7 @@ async function sizesIn(network: DaysNetwork): Promise<Containers> {
     const { follower, directory, log, registry, desk, authenticator, hosts } = process;
     roots.push(follower, directory, log, registry, desk, authenticator, hosts);
   }
-  // Disks are counted by what their records are.
+  // Disks are counted by kind of record.
   const ofSimulator = [SimConnection, SimRounds, DaysNetwork, MemoryStore, Secret];
   const found = new Map(containersOf(roots, (value) => ofSimulator.some((one) => value instanceof one)));
   const disks = [
@@ -114,19 +115,19 @@ async function sizesIn(network: DaysNetwork): Promise<Containers> {
 
 function hasGrown({ name, before, after }: Grown, network: DaysNetwork): boolean {
   const bound = BOUNDS[name];
-  // Each of them is bounded by itself.
+  // The limit holds for each of them separately.
   if (bound) return after.most > bound(network);
   const most = (was: number) => GROWTH_MAX * was + SLACK;
-  // What is in a container with a bound of its own may be as many.
+  // Contents of a container with a limit of its own may be as many.
   const isWithin = Object.keys(BOUNDS).some((outer) => name.startsWith(`${outer}[]`));
   return after.most > most(before.most) || (!isWithin && after.total > most(before.total));
 }
 
-/** Every node has had a key of its own each day, and a certificate; each is judged every hour besides. */
+/** Checks that every node had a new key and a new certificate each day; both are also checked every hour. */
 function checkRotations(network: DaysNetwork, days: number): void {
   const { residents, tally } = network;
   for (const [index, { id, epochs }] of residents.entries()) {
-    // A process that is started again has another key at once.
+    // A restarted process has another key at once.
     const isRight = index % 2 === 0 ? epochs === days : epochs > days;
     if (!isRight) network.violate(`${id}: ${epochs} key epochs in ${days} days`);
   }

@@ -1,5 +1,5 @@
-// `npm run sim -- --network`: plays networks one after the other and says what they do. Exit code 0, 2 for a wrong option: whether
-// targets are met is said, and is nobody's failure.
+// `npm run sim -- --network`: plays networks one after the other and prints their figures. Exit code 0, 2 for a wrong option: a
+// missed target is printed, and does not fail the command.
 import { writeFileSync } from 'node:fs';
 import { playAlone, type Setting } from './measure.js';
 import { type NetworkCommand, networkCommand, readNetworkOptions } from './options.js';
@@ -7,7 +7,7 @@ import { networkPlot } from './plot.js';
 import { tableOf, targetsOf } from './report.js';
 import { type Row, rowOf } from './rows.js';
 
-/** One round by itself on shared cores, as `millrace demo --json` reports it. */
+/** One round alone on shared cores, as `millrace demo --json` reports it. */
 function onOneMachine(setting: Setting, cores: number) {
   const team = Array.from({ length: setting.teamSize }, (_, at) => at);
   const { spans, precomputeMs, realtimeMs } = playAlone(setting, team, setting.pricing.withTransport(), cores);

@@ -1,14 +1,14 @@
-// How a team talks, as tasks of a table: signed messages to all, and batches that stream chunk by chunk with their Merkle root behind.
-// Sizes are those of the protocol; frames of gRPC, TLS and TCP are left to the bandwidth.
+// Communication of a team, as tasks of a table: signed messages to all, and batches streamed chunk by chunk, followed by their
+// Merkle root. Sizes are those of the protocol; frames of gRPC, TLS and TCP are left to the bandwidth.
 import type { Lane } from '../../../src/transport/calling/host.js';
 import type { PlanBuilder, TaskId } from './plan.js';
 
 const SIGNATURE_BYTES = 64;
 const DIGEST_BYTES = 32;
-/** Round, speaker and kind of a message, or round, phase and shape of a batch: names and numbers. */
+/** Round, sender and kind of a message, or round, phase and shape of a batch: names and numbers. */
 const HEADER_BYTES = 48;
 
-/** What is fixed of every round of a run. */
+/** Shape of all rounds of a run. */
 export interface RoundShape {
   readonly size: number;
   readonly slots: number;
@@ -25,9 +25,9 @@ export function shapeOf(size: number, slots: number, chunkSlots: number, width =
 
 /** A message to all others. */
 export interface Said {
-  /** When each position has it checked; the speaker, once it is signed. */
+  /** Per position, the task after which the message is verified there; for the sender, after which it is signed. */
   readonly heard: readonly TaskId[];
-  /** When it has left its speaker, for the last of them. */
+  /** The task after which the message has left its sender, for all receivers. */
   readonly left: TaskId;
 }
 
@@ -50,7 +50,7 @@ export class Flows {
     this.positions = Array.from({ length: shape.size }, (_, at) => at);
   }
 
-  /** A signed message to all others. */
+  /** Sends a signed message to all others. */
   say(from: number, bytes: number, after: readonly TaskId[]): Said {
     const { pricing } = this.builder;
     const signed = this.builder.main(from, pricing.main('sign'), after);
@@ -65,7 +65,7 @@ export class Flows {
     return { heard, left: last };
   }
 
-  /** When a position has heard what everybody has said, itself included. */
+  /** The task after which a position has the messages of all members, its own included. */
   allHeard(at: number, said: readonly Said[]): TaskId {
     return this.builder.join(
       at,
@@ -73,18 +73,18 @@ export class Flows {
     );
   }
 
-  /** What leaves passes through its sender's main thread, where that is counted. */
+  /** Outgoing bytes pass through the sender's main thread, if that is counted. */
   #carry(from: number, us: number, after: TaskId): TaskId {
     return us === 0 ? after : this.builder.main(from, us, [after]);
   }
 
-  /** Everybody says something: when each position has heard all, itself included. */
+  /** All members send a message: for each position, the task after which it has all, its own included. */
   allSay(after: readonly (readonly TaskId[])[], bytes: number): TaskId[] {
     const said = this.positions.map((from) => this.say(from, bytes, after[from]!));
     return this.positions.map((at) => this.allHeard(at, said));
   }
 
-  /** Chunks that are computed one by one: hashed as they are, the root once all are. */
+  /** A batch computed chunk by chunk: each chunk is hashed when done, the root when all are. */
   give(at: number, elements: number, computed: readonly TaskId[]): Handed {
     const { pricing } = this.builder;
     const chunks = computed.map((done, k) =>
@@ -99,7 +99,7 @@ export class Flows {
     return { at, elements, chunks: this.shape.chunks.map(() => hashed), root: this.signRoot(at, [hashed]) };
   }
 
-  /** Whose root is known already. */
+  /** Signs a batch with a known root. */
   signAgain(at: number, after: readonly TaskId[]): TaskId {
     return this.builder.main(at, this.builder.pricing.main('sign'), after);
   }
@@ -109,7 +109,9 @@ export class Flows {
     return this.builder.main(at, pricing.main('root', this.shape.slots) + pricing.main('sign'), after);
   }
 
-  /** Streams a batch to somebody: when each of its chunks is taken, and when all are and the root was checked. */
+  /**
+   * Streams a batch to a position: the tasks after which each chunk is accepted, and after which all are and the root is checked.
+   */
   stream(batch: Handed, to: number, lane: Lane, extraBytes = 0): { taken: TaskId[]; whole: TaskId } {
     const { builder: b, shape } = this;
     const { pricing } = b;

@@ -1,11 +1,11 @@
-// A node's connection to the world: chunks wait for its uplink, travel, and wait for the other end's downlink, whole. There is one
-// connection for each peer and lane, as in src/comms, and connections share the uplink in turn: that is what keeps a realtime chunk
-// from waiting behind a precomputation's megabytes. Links are warm (src/round/exchange/warmUp.ts), so there is no slow start.
+// A node's network connection: chunks wait for its uplink, travel, and wait for the other end's downlink, each as a whole. There
+// is one connection for each peer and lane, as in src/comms, and connections share the uplink in turn, so that a realtime chunk
+// does not wait behind a precomputation's megabytes. Links are warm (src/round/exchange/warmUp.ts), so there is no slow start.
 import type { Clock } from '../../../src/base/clock.js';
 import type { Lane } from '../../../src/transport/calling/host.js';
 import type { Done } from './servers.js';
 
-/** One way, milliseconds, between nodes by their number. */
+/** One-way latency between nodes by their number, ms. */
 export type Latency = (from: number, to: number) => number;
 
 interface Packet {
@@ -13,11 +13,11 @@ interface Packet {
   readonly arrived: Done;
 }
 
-/** Sends one packet after the other, from each connection that has one in turn. */
+/** Sends one packet at a time, from each waiting connection in turn. */
 export class Uplink {
   readonly #clock: Clock;
   readonly #connections = new Map<string, Packet[]>();
-  /** Those that have something to send. */
+  /** Connections with packets to send. */
   readonly #turns: Packet[][] = [];
   #sending = false;
   busyMs = 0;
@@ -52,7 +52,7 @@ export class Uplink {
   }
 }
 
-/** Takes packets as they come. */
+/** Receives packets in the order of their arrival. */
 export class Downlink {
   readonly #clock: Clock;
   #freeMs = 0;

@@ -1,11 +1,11 @@
-// What a round takes up, by its table alone: of each node's engine, main thread, uplink and downlink, stage by stage. From that comes
-// what a network can do at most, and what one round would take if nothing but its busiest part counted.
+// The load of a round, from its table alone: on each node's engine, main thread, uplink and downlink, stage by stage. It gives a
+// network's capacity, and the time of one round if only its busiest part counted.
 import type { RoundPlan, StageName } from './plan.js';
 
 export const RESOURCES = ['engine', 'main', 'uplink', 'downlink'] as const;
 export type Resource = (typeof RESOURCES)[number];
 
-/** Milliseconds that each position's resources are taken up for, all of an engine's workers being one. */
+/** Milliseconds of load on each position's resources, all workers of an engine counted as one. */
 export type Loads = readonly Readonly<Record<Resource, number>>[];
 
 export interface Machine {
@@ -36,18 +36,18 @@ export interface Busiest {
 
 const most = (entries: readonly Busiest[]): Busiest => entries.reduce((a, b) => (b.ms > a.ms ? b : a));
 
-/** The busiest resource of any one position: a round of a single team can follow another no sooner. */
+/** The busiest resource of any one position: the least interval between rounds of a single team. */
 export function busiestOf(loads: Loads): Busiest {
   return most(loads.flatMap((own) => RESOURCES.map((resource) => ({ resource, ms: own[resource] }))));
 }
 
-/** The busiest resource on average over positions: nodes stand at all of them in turn. */
+/** The busiest resource on average over positions: nodes serve at all of them in turn. */
 export function busiestOnAverage(loads: Loads): Busiest {
   const mean = (resource: Resource) => loads.reduce((sum, own) => sum + own[resource], 0) / loads.length;
   return most(RESOURCES.map((resource) => ({ resource, ms: mean(resource) })));
 }
 
-/** Rounds a second of a network whose nodes do nothing but this. */
+/** Rounds per second of a network with no other work. */
 export function capacityOf(loads: Loads, nodes: number): number {
   return (nodes / loads.length) * (1_000 / busiestOnAverage(loads).ms);
 }

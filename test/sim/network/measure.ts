@@ -1,5 +1,5 @@
-// The questions that the simulation answers, each a run of its own: how many rounds a second with and without pipelining, how often a
-// wanted round has to wait, how long realtime takes, and how near that is to what latency and bandwidth alone allow.
+// The measurements of the simulation, each a run of its own: rounds per second with and without pipelining, share of wanted
+// rounds that wait, duration of realtime, and its ratio to the floor of latency and bandwidth alone.
 
 import { randomFraction } from '../../../src/base/rng.js';
 import { takeMedian } from '../../../src/bench/stats.js';
@@ -26,13 +26,13 @@ export interface Setting {
   readonly reportsRoundTrips: boolean;
   readonly mbitPerS: number;
   readonly pricing: Pricing;
-  /** Share of the slower stage's capacity at which rounds are wanted. */
+  /** Rate of wanted rounds, as a share of the slower stage's capacity. */
   readonly load: number;
-  /** Rounds that are measured in each run, after those that bring it to its pace. */
+  /** Rounds measured in each run, after those that bring it to a steady state. */
   readonly rounds: number;
 }
 
-/** Rounds that a run takes to come to its pace: more than are under way at once, however many nodes there are. */
+/** Rounds until a run is in a steady state: more than are open at once, for any number of nodes. */
 const warmUpOf = ({ nodes }: Setting): number => Math.max(60, 2 * nodes);
 
 const shapeFor = ({ teamSize, slots }: Setting): RoundShape =>
@@ -43,7 +43,7 @@ export const planOf = (setting: Setting, pricing = setting.pricing): RoundPlan =
 function paramsOf(setting: Setting, changes: Partial<SchedulerParams>): SchedulerParams {
   const { nodes, teamSize, slots } = setting;
   const chunkSlots = Math.min(DEFAULT_PARAMS.chunkSlots, slots);
-  // Who runs a large network raises the limit of the stock: the default is for some two hundred nodes.
+  // Operators of a large network raise the limit of the stock: the default is for some two hundred nodes.
   const stockMax = Math.max(DEFAULT_PARAMS.stockMax, 2 * nodes);
   return { ...DEFAULT_PARAMS, demandMs: Infinity, teamSize, slots, chunkSlots, stockMax, ...changes };
 }
@@ -62,7 +62,7 @@ function networkOf(setting: Setting, changes: Partial<SchedulerParams>): Network
   return network;
 }
 
-/** Milliseconds of one round in a network that has nothing else to do, from the scheduler's decision to its last node's end. */
+/** Milliseconds of one round in an idle network, from the scheduler's decision to its last node's end. */
 export function roundAlone(setting: Setting): number {
   const network = networkOf({ ...setting }, { stockMin: 1, pipelining: false, overlap: false });
   let life: Life | undefined;
@@ -75,7 +75,7 @@ export function roundAlone(setting: Setting): number {
 }
 
 /**
- * Rounds a second where every round that is there is wanted: by what the busiest resource has worked on meanwhile, of which every round
+ * Rounds per second if every available round is wanted: from the work of the busiest resource meanwhile, of which every round
  * takes the same. Counting ends would count waves: hundreds of rounds begin together, and end together for a while.
  */
 export function saturated(setting: Setting, pipelining: boolean): number {
@@ -99,21 +99,21 @@ export function saturated(setting: Setting, pipelining: boolean): number {
   return (worked / sum(loads.map((own) => own[resource]))) * (1_000 / (after.nowMs - before!.nowMs));
 }
 
-/** What a network does whose rounds are wanted at random times. */
+/** Figures of a network with rounds wanted at random times. */
 export interface Loaded {
   readonly ratePerS: number;
-  /** Of the rounds that were wanted, those for which none was in STANDBY. */
+  /** Share of the wanted rounds for which none was in STANDBY. */
   readonly waitedShare: number;
   readonly realtimeMs: readonly number[];
   readonly lives: readonly Life[];
   /** Rounds in STANDBY, on average over the moments at which one was wanted. */
   readonly stock: number;
-  /** Milliseconds from opening a round to STANDBY, in the middle. */
+  /** Median time from opening a round to STANDBY, ms. */
   readonly precomputeMs: number;
   readonly virtualMs: number;
-  /** Share of the time that they are busy, on average over nodes. */
+  /** Share of time busy, on average over nodes. */
   readonly utilisation: Readonly<Record<Resource, number>>;
-  /** The same of the one that is busiest. */
+  /** Share of time busy of the busiest resource. */
   readonly utilisationMost: number;
 }
 
@@ -121,8 +121,8 @@ export interface Loaded {
 export function loaded(setting: Setting, overlap: boolean): Loaded {
   const ratePerMs = ratePerSOf(setting) / 1_000;
   const network = networkOf(setting, { overlap, stockMin: fullStock(setting, ratePerMs) });
-  // The stock is full before the first message comes, as far as it can be, and is held so until the load has come to its pace:
-  // what precomputations take under load is known only then.
+  // The stock is filled before the first message comes, as far as possible, and held full until the load is in a steady state:
+  // the time of precomputations under load is known only then.
   network.until(() => network.stock >= network.state.params.stockMin || network.clock.nowMs() > 60_000);
   const first = warmUpOf(setting);
   const last = first + setting.rounds;
@@ -167,7 +167,7 @@ export function loaded(setting: Setting, overlap: boolean): Loaded {
 
 const NO_DEMAND = initialState('network', 0, DEFAULT_PARAMS).demand;
 
-/** The level at which the scheduler would hold the stock if it knew rate and duration already. */
+/** The stock level of a scheduler that already knows rate and duration. */
 function fullStock(setting: Setting, ratePerMs: number): number {
   // Under load a precomputation takes about as long as a whole round alone.
   const precomputeMs = roundAlone(setting);
@@ -176,7 +176,7 @@ function fullStock(setting: Setting, ratePerMs: number): number {
 
 type Busy = Readonly<Record<Resource, readonly number[]>> & { readonly nowMs: number };
 
-/** What every node's resources have been busy for until now. */
+/** Busy time of every node's resources until now. */
 function busyMs({ world, clock }: Network): Busy {
   return {
     nowMs: clock.nowMs(),
@@ -191,7 +191,7 @@ function share(before: Busy, after: Busy, of: Resource, spanMs: number) {
   return after[of].map((ms, node) => (ms - before[of][node]!) / spanMs);
 }
 
-/** Rounds a second at which the busier of the two stages would be busy all the time. */
+/** Rounds per second at which the busier of the two stages would be busy all the time. */
 export function stageCapacity(setting: Setting): number {
   const plan = planOf(setting);
   const machine = { threads: setting.pricing.threads, mbitPerS: setting.mbitPerS };
@@ -203,18 +203,18 @@ export function stageCapacity(setting: Setting): number {
 
 const ratePerSOf = (setting: Setting): number => setting.load * stageCapacity(setting);
 
-/** What both stages of a round together take up. */
+/** Load of both stages of a round together. */
 export function wholeLoads(setting: Setting): Loads {
   const machine = { threads: setting.pricing.threads, mbitPerS: setting.mbitPerS };
   return loadsOf(planOf(setting), machine, ['precomputation', 'realtime']);
 }
 
-/** What latency and bandwidth alone give realtime: a team by itself whose nodes compute in no time. */
+/** Floor of realtime from latency and bandwidth alone: a team by itself with nodes that compute in no time. */
 export function floorMs(setting: Setting, team: readonly number[]): number {
   return playAlone(setting, team, setting.pricing.free()).realtimeMs;
 }
 
-/** A round of a team by itself, without a scheduler: every door opens as soon as it can. */
+/** Plays a round of a team alone, without a scheduler: every door opens as soon as it can. */
 export function playAlone(setting: Setting, team: readonly number[], pricing: Pricing, sharedCores?: number) {
   const clock = new VirtualClock();
   const { nodes, latencyMs, mbitPerS } = setting;

@@ -1,9 +1,9 @@
-// A whole network: the real scheduler's reducer draws teams, keeps the stock and lets rounds take messages; simulated nodes play them
-// (world.ts). What the scheduler says and hears travels like everything else.
+// A whole network: the real scheduler's reducer draws teams, keeps the stock and lets rounds take messages; simulated nodes play
+// them (world.ts). The scheduler's messages travel like all others.
 //
-// A round is wanted when the messages of a full batch are there. The reducer lets `collecting` rounds take messages at a time; here
-// that is always the number of those under way plus those that are wanted, so that each wanted one is assigned by the reducer's own
-// rule, at once where the stock holds one, and its batch is full as soon as its first node hears of it.
+// A round is wanted when the messages of a full batch are there. The reducer lets `collecting` rounds take messages at a time;
+// here that is always the number of those open plus those wanted, so that each wanted one is assigned by the reducer's own rule,
+// at once if the stock holds one, and its batch is full as soon as its first node is told of it.
 
 import { MixError } from '../../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
@@ -20,11 +20,11 @@ import type { Latency } from './links.js';
 import type { Mark, RoundPlan } from './plan.js';
 import { RunningRound, World } from './world.js';
 
-/** The scheduler decides as things happen, and this often besides. */
+/** The scheduler decides at events, and at this interval besides. */
 const TICK_MS = 200;
-/** In a large pool decisions are taken together: every 10 ms where it has a thousand nodes, which is little beside its links. */
+/** In a large pool decisions are batched: every 10 ms with a thousand nodes, which is little compared with its links. */
 const DECISION_MS_PER_NODE = 0.01;
-/** Nodes say what they have measured this often: a scheduler forgets who is silent. */
+/** Interval of the nodes' measurement reports: a scheduler forgets silent nodes. */
 const REPORT_MS = 60_000;
 
 export interface NetworkOptions {
@@ -33,23 +33,23 @@ export interface NetworkOptions {
   readonly threads: number;
   readonly overtakeUs: number;
   readonly latencyMs: Latency;
-  /** One way between the scheduler and each node. */
+  /** One-way latency between the scheduler and each node. */
   readonly schedulerMs: number;
   readonly mbitPerS: number;
   readonly params: SchedulerParams;
   readonly plan: RoundPlan;
-  /** Whether round trips differ, so that nodes' measurements matter for the order of a ring. */
+  /** True if round trips differ, so that nodes' measurements matter for the order of a ring. */
   readonly reportsRoundTrips: boolean;
 }
 
 /** A round that is wanted. */
 export interface Wanted {
   readonly atMs: number;
-  /** None was there when it was wanted. */
+  /** No round was in stock when it was wanted. */
   waited: boolean;
 }
 
-/** A round's life, by the simulation's clock; 0 for what has not happened. */
+/** The times of a round, by the simulation's clock; 0 for events that have not happened. */
 export interface Life {
   readonly info: RoundInfo;
   readonly team: readonly number[];
@@ -64,7 +64,7 @@ export interface Life {
 interface Open {
   readonly running: RunningRound;
   readonly life: Life;
-  /** Positions that have reached the newest stage that all will reach. */
+  /** Number of positions that have reached each mark. */
   readonly reached: Map<Mark, number>;
 }
 
@@ -81,7 +81,7 @@ export class Network {
   #state: SchedulerState;
   #tickAt: number | undefined;
   #decidedMs = 0;
-  /** Every round that is there is wanted. */
+  /** Every available round is wanted. */
   greedy = false;
   onCompleted: (life: Life) => void = () => {};
 
@@ -104,7 +104,7 @@ export class Network {
     return this.#rng;
   }
 
-  /** Rounds that are ready and nobody has asked for. */
+  /** Rounds that are ready and not requested. */
   get stock(): number {
     let count = 0;
     for (const { state, queuedMs } of this.#state.rounds.values()) {
@@ -113,7 +113,7 @@ export class Network {
     return count;
   }
 
-  /** Nodes come online, say what they have measured, and the scheduler begins. */
+  /** Brings nodes online with their measurements, and starts the scheduler. */
   start(): void {
     const { latencyMs, nodes, reportsRoundTrips } = this.options;
     for (const node of this.#ids) {
@@ -158,7 +158,7 @@ export class Network {
     return wanted;
   }
 
-  /** Lets time pass until something holds. */
+  /** Advances time until a condition is true. */
   until(done: () => boolean): void {
     while (!done()) if (!this.clock.step()) throw new MixError('INTERNAL', { what: 'nothing happens any more' });
   }
@@ -169,12 +169,12 @@ export class Network {
     for (const effect of effects) {
       if (effect.type === 'open') this.#begin(effect.info);
       if (effect.type === 'assign') this.#assign(effect.round);
-      // Nothing goes wrong here: a round that is given up is a deadline that the load broke.
+      // There are no faults here: a failed round is a deadline missed under load.
       if (effect.type === 'fail') throw new MixError('DEADLINE_MISSED', { round: effect.round, why: effect.reason });
     }
   }
 
-  /** At once where the scheduler is idle, else when it has decided what came before. */
+  /** Ticks at once if the scheduler is idle, else after its previous decisions. */
   #tickSoon(): void {
     if (this.#tickAt !== undefined) return;
     const nowMs = this.clock.nowMs();
@@ -193,7 +193,7 @@ export class Network {
     for (const wanted of this.#wanted) wanted.waited = true;
   }
 
-  /** As the reducer counts them. */
+  /** Counts rounds that take messages as the reducer does. */
   #taking(): number {
     let count = 0;
     for (const { queuedMs, realtimeMs, state } of this.#state.rounds.values()) {

@@ -1,4 +1,4 @@
-// The options of `npm run sim -- --network`, checked before anything is played: a wrong one is refused with its name.
+// The options of `npm run sim -- --network`, checked before anything is played: a wrong one is refused by name.
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
@@ -11,7 +11,7 @@ import type { Setting } from './measure.js';
 import { Pricing } from './pricing.js';
 
 const COSTS = fileURLToPath(new URL('../../../bench/results/costs-cpu-4096.json', import.meta.url));
-/** What 8..1000 stands for. */
+/** Meaning of 8..1000. */
 const STEPS: readonly number[] = [8, 16, 64, 250, 1000];
 const NODES_MAX = 5_000;
 const SLOTS_MAX = 65_536;
@@ -21,13 +21,13 @@ export interface NetworkCommand {
   readonly settings: readonly Setting[];
   readonly json: boolean;
   readonly plot: string | undefined;
-  /** One round alone on so many cores is asked for, and nothing else. */
+  /** Set if only one round alone on this many cores is requested. */
   readonly sharedCores: number | undefined;
-  /** For the report: what latency was asked for. */
+  /** The requested latency, for the report. */
   readonly latency: string;
 }
 
-/** Milliseconds one way, as `--latency` gives them: the same everywhere, or a row for each node. */
+/** One-way latency as `--latency` gives it, ms: the same everywhere, or a row for each node. */
 interface OneWay {
   readonly text: string;
   readonly ms: number | readonly (readonly number[])[];
@@ -124,7 +124,7 @@ function svg(file: string): string {
 type Links = Pick<Setting, 'latencyMs' | 'schedulerMs' | 'reportsRoundTrips'>;
 
 function linksOf({ ms }: OneWay): Links {
-  // Where all links are alike, a ring is as short as any other.
+  // If all links are equal, all rings are equally short.
   if (typeof ms === 'number') return { latencyMs: () => ms, schedulerMs: ms, reportsRoundTrips: false };
   const latencyMs: Latency = (from, to) => ms[from]![to]!;
   const all = ms.flatMap((row, from) => row.filter((_, to) => to !== from));

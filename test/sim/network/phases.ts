@@ -1,5 +1,5 @@
-// The table of a round, as src/round does it: precomputation here, realtime in realtimePhases.ts. Chunks are worked on and passed on
-// one by one, only the permutation waits for the whole batch; what needs nobody else is done while shares travel.
+// The table of a round, like src/round: precomputation here, realtime in realtimePhases.ts. Chunks are processed and passed on
+// one by one, only the permutation waits for the whole batch; work that needs no other node is done while shares travel.
 import { Flows, type Handed, type RoundShape } from './flows.js';
 import type { TaskId } from './plan.js';
 import { PlanBuilder, type RoundPlan } from './plan.js';
@@ -9,10 +9,10 @@ import { realtimePhases } from './realtimePhases.js';
 const DIGEST_BYTES = 32;
 const SIGNATURE_BYTES = 64;
 
-/** Tasks of all positions, and of all chunks of a position. */
+/** Tasks of all chunks of a position. */
 type Chunks = readonly TaskId[];
 
-/** What Generate leaves behind. */
+/** Tasks of the encryptions that Generate produces. */
 interface Generated {
   readonly encryptedR: readonly Chunks[];
   readonly encryptedS: readonly TaskId[];
@@ -27,11 +27,11 @@ export function roundPlan(shape: RoundShape, pricing: Pricing): RoundPlan {
   return builder.build(shape.size, open, assigned);
 }
 
-/** Until all commitments are in; the tasks with which each position reaches STANDBY. */
+/** All steps until the commitments are in; returns the tasks with which each position reaches STANDBY. */
 function precomputePhases(flows: Flows, open: readonly TaskId[]): TaskId[] {
   const { builder: b, shape, positions } = flows;
   const { pricing } = b;
-  // A round's id is written down before anything is done for it.
+  // A round's id is written to disk before any work for it.
   const shares = positions.map((at) => {
     const logged = b.wait(at, pricing.reserveUs, [open[at]!]);
     return b.engine(at, pricing.engine('keyShare', shape.width), [logged]);
@@ -96,7 +96,7 @@ function generate(flows: Flows, agreed: readonly TaskId[], heads: readonly (read
   return { encryptedR: encrypted.map(({ r }) => r), encryptedS: encrypted.map(({ s }) => s) };
 }
 
-/** C ← C ∘ Enc(r), 1→N; when the last node has its own whole output. */
+/** C ← C ∘ Enc(r), 1→N; returns the task after which the last node has its whole output. */
 function decryptRing(flows: Flows, agreed: readonly TaskId[], encryptedR: readonly Chunks[]): TaskId {
   const { builder: b, shape, positions } = flows;
   const elements = shape.width + 1;
@@ -106,7 +106,7 @@ function decryptRing(flows: Flows, agreed: readonly TaskId[], encryptedR: readon
   for (const at of positions) {
     const begun = b.join(at, [agreed[at]!]);
     const done = shape.chunks.map((slots, k) => {
-      // The first node's chunk is its encryption itself.
+      // The first node's chunk is its own encryption.
       if (!taken) return b.join(at, [begun, encryptedR[at]![k]!]);
       return b.engine(at, b.pricing.engine('mul', slots * elements), [begun, encryptedR[at]![k]!, taken[k]!]);
     });
@@ -117,7 +117,7 @@ function decryptRing(flows: Flows, agreed: readonly TaskId[], encryptedR: readon
   return whole;
 }
 
-/** C′ = π(C) ∘ Enc(s), N→1, each the whole batch; when node 1 reveals. */
+/** C′ = π(C) ∘ Enc(s), N→1, each with the whole batch; returns node 1's batch to reveal. */
 function permuteRing(flows: Flows, lastWhole: TaskId, encryptedS: readonly TaskId[]): Handed {
   const { builder: b, shape } = flows;
   const elements = shape.width + 1;
@@ -131,7 +131,7 @@ function permuteRing(flows: Flows, lastWhole: TaskId, encryptedS: readonly TaskI
   }
 }
 
-/** D_i, its proof, c⁻¹ and com_i on all nodes at once; when each has all commitments. */
+/** D_i, its proof, c⁻¹ and com_i on all nodes at once; returns the tasks after which each has all commitments. */
 function reveal(flows: Flows, revealed: Handed): TaskId[] {
   const { builder: b, shape, positions } = flows;
   const { pricing } = b;

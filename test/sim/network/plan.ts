@@ -1,4 +1,4 @@
-// A round as a table: every piece of work, transfer and wait of every node, with what it comes after. The table is the same for all
+// A round as a table: every piece of work, transfer and wait of every node, with its dependencies. The table is the same for all
 // rounds of one shape, so that a network of a thousand nodes plays one table many times. phases.ts fills it, world.ts plays it.
 
 import type { Priority } from '../../../src/engine/engine.js';
@@ -8,13 +8,13 @@ import type { Pricing, Work } from './pricing.js';
 
 export type TaskId = number;
 
-/** What the world outside is told of: stages of a node, and that the first node has closed the batch. */
+/** Events reported to the outside: stages of a node, and the closing of the batch by the first node. */
 export type Mark = 'PRECOMPUTING' | 'STANDBY' | 'QUEUED' | 'closed' | 'REALTIME' | 'COMPLETED';
 
-/** Which stage a task belongs to: their capacities are looked at apart. */
+/** The stage of a task: capacities are computed per stage. */
 export type StageName = 'precomputation' | 'realtime';
 
-/** What a task takes up. Positions count from 0, in ring order. */
+/** The resource that a task uses. Positions count from 0, in ring order. */
 export type Deed =
   | { readonly kind: 'engine'; readonly at: number; readonly work: Work; readonly priority: Priority }
   | { readonly kind: 'main'; readonly at: number; readonly us: number }
@@ -27,7 +27,7 @@ export interface Task {
   readonly deed: Deed;
   readonly stage: StageName;
   readonly phase: PhaseName | undefined;
-  /** How many tasks, and doors, it waits for. */
+  /** Number of tasks and doors that it waits for. */
   readonly needs: number;
   readonly next: readonly TaskId[];
 }
@@ -35,18 +35,18 @@ export interface Task {
 export interface RoundPlan {
   readonly size: number;
   readonly tasks: readonly Task[];
-  /** Doors, by position: the round is opened on a node, and lets it take messages. */
+  /** Doors, by position: the round is opened on a node, and the node is told to take messages. */
   readonly open: readonly TaskId[];
   readonly assigned: readonly TaskId[];
 }
 
 type Draft = { -readonly [Key in keyof Task]: Task[Key] } & { next: TaskId[] };
 
-/** Fills a table. A task is put in after those it waits for, so that there are no circles. */
+/** Fills a table. A task is added after those it waits for, so that there are no cycles. */
 export class PlanBuilder {
   readonly #tasks: Draft[] = [];
   readonly pricing: Pricing;
-  /** Where what is put in next belongs. */
+  /** Stage and phase of the tasks added next. */
   stage: StageName = 'precomputation';
   phase: PhaseName | undefined;
 
@@ -75,7 +75,7 @@ export class PlanBuilder {
     return this.#add({ kind: 'join', at, mark }, after);
   }
 
-  /** A join that waits for the scheduler, too. */
+  /** Adds a join that also waits for the scheduler. */
   door(at: number, after: readonly TaskId[], mark: Mark): TaskId {
     const id = this.#add({ kind: 'join', at, mark }, after);
     this.#tasks[id]!.needs++;

@@ -1,5 +1,5 @@
-// The plot of a run over networks of several sizes: rounds a second, with pipelining and one at a time, a bar each, as a plain SVG that
-// follows the reader's light or dark theme.
+// The plot of a run over networks of several sizes: rounds per second, with pipelining and one at a time, a bar each, as a plain
+// SVG that follows the reader's light or dark theme.
 import { escapeXml, STYLE } from '../../../src/bench/compare/plot.js';
 import { figure } from '../../../src/bench/stats.js';
 import type { Row } from './rows.js';
@@ -15,7 +15,7 @@ const TOP = 66;
 const text = (x: number, y: number, words: string, name = ''): string =>
   `<text x="${x}" y="${y}"${name && ` class="${name}"`}>${escapeXml(words)}</text>`;
 
-/** Bars are as long as the logarithm of the rate: sizes are up to a hundred apart. */
+/** Bars have a logarithmic scale: rates differ by up to a hundred. */
 export function networkPlot(rows: readonly Row[], about: string): string {
   const rates = rows.flatMap(({ pipelining }) => [pipelining.on, pipelining.off]);
   const least = Math.min(...rates) / 2;

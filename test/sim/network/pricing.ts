@@ -1,5 +1,5 @@
-// What work costs in the simulation: measured prices, cut into chunks by the engine's own plan, so that what realtime work has to wait
-// for is as long as it is on a real node. The same shape with all prices zero gives the floor: latency and bandwidth alone.
+// Costs of work in the simulation: measured prices, cut into chunks by the engine's own plan, so that realtime work waits as long
+// for a core as on a real node. The same shape with all prices zero gives the floor: latency and bandwidth alone.
 import type { CostFile, EngineWork, MainWork, TransportWork } from '../../../bench/network/costFile.js';
 import { countWindows } from '../../../src/engine/kernels/fixedBase.js';
 import { CHUNK_US, ChunkPlanner } from '../../../src/engine/pool/chunks.js';
@@ -10,18 +10,18 @@ import { groupOfBits } from '../../../src/math/group.js';
 export interface Work {
   readonly chunks: number;
   readonly chunkUs: number;
-  /** What the engine's queue takes a chunk for; Infinity where it does not know. */
+  /** The engine queue's estimate of a chunk; Infinity if it has none. */
   readonly estimatedUs: number;
 }
 
 const KERNELS: readonly KernelName[] = ['ifma', 'portable', 'words', 'bignum', 'dh', 'bigint'];
-/** Bases of one chunk of a multi-exponentiation, at least. */
+/** Minimum of bases in one chunk of a multi-exponentiation. */
 const MULTI_EXP_BASES_MIN = 64;
 const WEIGHT_BYTES = 16;
-/** Elements of one inversion, at least (src/engine/operations.ts). */
+/** Minimum of elements in one inversion (src/engine/operations.ts). */
 const INVERSION_UNITS_MIN = 200;
 
-/** What has a price: what a node computes, hashes and signs; that and what gRPC and TLS take; or nothing. */
+/** The priced work: computing, hashing and signing; that plus gRPC and TLS; or nothing. */
 type Counts = 'work' | 'work and transport' | 'nothing';
 
 export class Pricing {
@@ -47,7 +47,7 @@ export class Pricing {
     this.reserveUs = counts === 'nothing' ? 0 : costs.reserveUs;
   }
 
-  /** The same shape, for nothing. */
+  /** The same shape, with all prices zero. */
   free(): Pricing {
     return new Pricing(this.#costs, 'nothing');
   }
@@ -59,13 +59,13 @@ export class Pricing {
   engine(what: EngineWork, units: number): Work {
     const us = this.#us(this.#costs.engineWork[what], units);
     const products = this.#productsOf(what);
-    // Tables are one chunk each; so are full-size powers, which the queue takes for shorter than they are.
+    // Tables are one chunk each; so are full-size powers, which the queue underestimates.
     if (products === undefined) return { chunks: 1, chunkUs: us, estimatedUs: what === 'table' ? Infinity : CHUNK_US };
     const chunks = this.#planner.ranges(units, products, what === 'invertBatch' ? INVERSION_UNITS_MIN : 1).length;
     return { chunks, chunkUs: us / chunks, estimatedUs: this.#planner.costUs(units, products) / chunks };
   }
 
-  /** What weighs the shares of a batch, and then the two powers of the nonce: each of them is one long chunk. */
+  /** Weighing the shares of a batch, and then the two powers of the nonce, each one long chunk. */
   proof(slots: number, width: number): readonly [Work, Work] {
     const { callUs, unitUs } = this.#costs.engineWork.proof;
     const chunks = this.#planner.ranges(slots, 14 + 2 * WEIGHT_BYTES, MULTI_EXP_BASES_MIN).length * (width + 1);
@@ -82,13 +82,13 @@ export class Pricing {
     return this.#us(this.#costs.mainWork[what], units);
   }
 
-  /** Taking slots of so many elements in, or handing them out: measured with one element and with two. */
+  /** Accepting or handing out slots of `elements` elements: measured with one element and with two. */
   slots(what: 'take' | 'give', slots: number, elements: number): number {
     const single = this.main(`${what}Single`, slots);
     return single + (elements - 1) * Math.max(0, this.main(`${what}Pair`, slots) - single);
   }
 
-  /** Microseconds of the main thread for so many bytes of a message or a batch, out or in; a batch has the price of a call once. */
+  /** Microseconds of the main thread for the bytes of a message or a batch, out or in; a batch has the price of a call once. */
   transport(what: TransportWork, bytes: number, isRest = false): number {
     if (this.#counts !== 'work and transport') return 0;
     const { callUs, unitUs } = this.#costs.transportWork[what];
@@ -99,7 +99,7 @@ export class Pricing {
     return this.#counts === 'nothing' ? 0 : callUs + units * unitUs;
   }
 
-  /** Montgomery products of a unit, as the engine reckons when it cuts an operation into chunks. */
+  /** Montgomery products of a unit, as the engine counts them when it cuts an operation into chunks. */
   #productsOf(what: EngineWork): number | undefined {
     const products: Partial<Record<EngineWork, number>> = {
       mul: 1,

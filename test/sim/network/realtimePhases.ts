@@ -1,18 +1,19 @@
-// The realtime part of a round's table: the slot table is agreed on, messages go round both rings, and all nodes open their shares at
-// once when they hold node 1's commitment. The batch is full when the round is assigned: what is measured begins when it closes.
+// The realtime part of a round's table: agreement on the slot table, the passes of the messages round both rings, and the opening
+// of all shares at once when all nodes hold node 1's commitment. The batch is full when the round is assigned: the measured time
+// begins when it closes.
 import type { Flows, Handed } from './flows.js';
 import type { TaskId } from './plan.js';
 
 const DIGEST_BYTES = 32;
 const SIGNATURE_BYTES = 64;
 const NONCE_BYTES = 32;
-/** Of a slot in the table: number of MACs, sender, salt, digest; and of each MAC. */
+/** A slot in the table: number of MACs, sender, salt, digest; plus each MAC. */
 const ENTRY_BYTES = 1 + 32 + 16 + 32;
 const MAC_BYTES = 32;
-/** Slots whose keys are derived in one go (src/round/run/realtime.ts). */
+/** Slots per batch of key derivations (src/round/run/realtime.ts). */
 const KEY_SLOTS = 256;
 
-/** The doors by which each position is told that the round takes messages. */
+/** Returns the doors by which each position is told that the round takes messages. */
 export function realtimePhases(flows: Flows, standby: readonly TaskId[]): TaskId[] {
   const { builder: b, positions } = flows;
   b.stage = 'realtime';
@@ -24,13 +25,13 @@ export function realtimePhases(flows: Flows, standby: readonly TaskId[]): TaskId
 }
 
 interface Agreed {
-  /** When each position has all signatures under the table. */
+  /** Per position, the task after which it has all signatures of the table. */
   readonly agreed: readonly TaskId[];
-  /** When it has the keys of each chunk. */
+  /** Per position and chunk, the task after which it has the keys. */
   readonly keys: readonly (readonly TaskId[])[];
 }
 
-/** Node 1 proposes, all judge, say what they reject, and sign what is left. */
+/** Node 1 proposes, all judge, send their rejections, and sign the rest. */
 function agreeOnTable(flows: Flows, assigned: TaskId): Agreed {
   const { builder: b, shape, positions } = flows;
   const { pricing } = b;
@@ -44,14 +45,14 @@ function agreeOnTable(flows: Flows, assigned: TaskId): Agreed {
   });
   const verdicts = flows.allSay(judged, DIGEST_BYTES + SIGNATURE_BYTES);
   const entered = positions.map((at) => b.join(at, [verdicts[at]!], 'REALTIME'));
-  // Nobody rejects anything: the digest is the proposal's.
+  // No member rejects anything: the digest is the proposal's.
   const settled = positions.map((at) => b.main(at, pricing.main('settle', slots), [entered[at]!]));
   const signed = positions.map((at) => flows.say(at, DIGEST_BYTES, [b.wait(at, pricing.reserveUs, [settled[at]!])]));
   const agreed = positions.map((at) => flows.allHeard(at, signed));
   return { agreed, keys: positions.map((at) => deriveKeys(flows, at, [signed[at]!.left])) };
 }
 
-/** k∘r when this node's signature has left and while all travel, some slots after the others; by chunk, when it is ready. */
+/** k∘r after this node's signature has left and while all signatures travel, in groups of slots; returns the task of each chunk. */
 function deriveKeys({ builder: b, shape }: Flows, at: number, settled: readonly TaskId[]): TaskId[] {
   const { pricing } = b;
   const ready: TaskId[] = [];
@@ -71,7 +72,7 @@ function deriveKeys({ builder: b, shape }: Flows, at: number, settled: readonly 
   return ready;
 }
 
-/** x ← x ∘ (k∘r), 1→N; when the last node has its own whole output. */
+/** x ← x ∘ (k∘r), 1→N; returns the task after which the last node has its whole output. */
 function decryptRing(flows: Flows, { agreed, keys }: Agreed): TaskId {
   const { builder: b, shape, positions } = flows;
   b.phase = 'realtimeDecrypt';
@@ -90,7 +91,7 @@ function decryptRing(flows: Flows, { agreed, keys }: Agreed): TaskId {
 }
 
 interface Permuted {
-  /** When each position is through with the permutation. */
+  /** Per position, the task after which its permutation is done. */
   readonly done: readonly TaskId[];
   readonly mixed: Handed;
 }
@@ -112,7 +113,7 @@ function permuteRing(flows: Flows, lastWhole: TaskId): Permuted {
   }
 }
 
-/** Node 1 commits, all open to all, node 1 shows x′, everybody computes the outputs and signs them. */
+/** Node 1 commits, all open to all, node 1 reveals x′, all compute the outputs and sign them. */
 function identify(flows: Flows, { done, mixed }: Permuted): void {
   const { builder: b, shape, positions } = flows;
   const { pricing } = b;
@@ -120,7 +121,7 @@ function identify(flows: Flows, { done, mixed }: Permuted): void {
   b.phase = 'identify';
   const committed = flows.say(0, DIGEST_BYTES, [mixed.root]);
   const openings = positions.map((at) => flows.giveAll(at, width, [committed.heard[at]!, done[at]!]));
-  // Node 1 sends x′ when its own opening is on its way, and signs its root once more.
+  // Node 1 sends x′ when its own opening is in transit, and signs its root again.
   const shown: Handed = {
     ...mixed,
     chunks: mixed.chunks.map(() => openings[0]!.root),
@@ -140,7 +141,7 @@ function identify(flows: Flows, { done, mixed }: Permuted): void {
   }
   const signed = positions.map((at) => {
     const seen = at === 0 ? shown.root : flows.stream(shown, at, 'realtime').whole;
-    // Its own shares first, x′ last, and those of the others in a fixed order where a node takes them as they come.
+    // Its own shares first, x′ last, and the others' shares in a fixed order; a real node multiplies them in order of arrival.
     const factors = [all[at]![at]!, ...all[at]!.filter((_, from) => from !== at), seen];
     let out: TaskId | undefined;
     for (const factor of factors) {

@@ -1,4 +1,4 @@
-// How the rows are shown: a table for people, and each target with what was reached.
+// Presentation of the rows: a table for people, and each target with its result.
 import { markdown } from '../../../src/bench/compare/report.js';
 import { figure } from '../../../src/bench/stats.js';
 import type { Row } from './rows.js';
@@ -23,7 +23,7 @@ const COLUMNS: readonly (readonly [title: string, value: (row: Row) => string])[
   ['uplink busy', ({ utilisation }) => percent(utilisation.uplink)],
 ];
 
-/** In Markdown, so that it can be shown as it is. */
+/** In Markdown. */
 export function tableOf(rows: readonly Row[]): string {
   return markdown(
     COLUMNS.map(([title]) => title),

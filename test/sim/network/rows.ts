@@ -1,9 +1,12 @@
-// What is said of one network: the figures that scripts read, whether they meet the targets, and a line of the table.
+// The figures of one network: for scripts, with the targets met or missed, and as a row of the table.
 import { significant, takeMedian } from '../../../src/bench/stats.js';
 import { busiestOf, capacityOf, type Resource } from './loads.js';
 import { floorMs, loaded, roundAlone, type Setting, saturated, wholeLoads } from './measure.js';
 
-/** Of the least that pipelining must gain: no more rounds are under way in a team than it has nodes, and none is perfect. */
+/**
+ * Required share of the ideal gain by pipelining; the ideal is limited by the nodes of a team, which bound the rounds in
+ * progress, and is never reached.
+ */
 const PIPELINING_SHARE = 0.9;
 const PIPELINED_MAX = 5;
 const WAITED_SHARE_MAX = 0.01;
@@ -13,23 +16,23 @@ export interface Row {
   readonly nodes: number;
   readonly teamSize: number;
   readonly pipelining: {
-    /** Rounds a second where there is always work, with several rounds of a node under way and with one. */
+    /** Rounds per second with permanent demand: with several rounds of a node in progress, and with one. */
     readonly on: number;
     readonly off: number;
     readonly ratio: number;
     readonly bound: number;
     readonly met: boolean;
-    /** One round alone, and the time that its busiest part takes of it. */
+    /** Time of one round alone, and of its busiest part within it. */
     readonly serialMs: number;
     readonly busiestMs: number;
     readonly busiest: Resource;
-    /** Rounds a second to what the busiest part of the nodes allows. */
+    /** Rounds per second, relative to the capacity of the nodes' busiest part. */
     readonly efficiency: number;
   };
   readonly overlap: {
     readonly realtimeWaitedShare: number;
     readonly met: boolean;
-    /** The same where no node precomputes while it is in realtime. */
+    /** `realtimeWaitedShare` if no node precomputes while it is in realtime. */
     readonly waitedShareWithout: number;
     readonly ratePerS: number;
     readonly stock: number;
@@ -42,7 +45,7 @@ export interface Row {
     readonly ratio: number;
     readonly met: boolean;
     readonly p50MsWithoutOverlap: number;
-    /** The same where main threads have gRPC and TLS to do, too. */
+    /** With gRPC and TLS work on the main threads. */
     readonly transport: { readonly p50Ms: number; readonly ratio: number; readonly mainBusy: number };
   };
   readonly utilisation: Readonly<Record<Resource, number>>;
@@ -105,7 +108,7 @@ export function rowOf(setting: Setting): Row {
   };
 }
 
-/** In the middle of the teams that mixed; where all links are alike, one team is as good as all. */
+/** Median over the teams that mixed; if all links are equal, one team stands for all. */
 function floorOf(setting: Setting, teams: readonly (readonly number[])[]): number {
   if (!setting.reportsRoundTrips) return floorMs(setting, teams[0]!);
   const rings = new Map(teams.map((team) => [team.join(), team]));

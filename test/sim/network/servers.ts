@@ -1,6 +1,6 @@
-// What computes in a simulated node: the engine's workers behind their queue, as src/engine/pool/queue.ts has it, and the one main thread
-// that hashes, checks and signs. Realtime work has workers of its own, and those of precomputation stand
-// still while it has all cores: they would have a tenth, and none at first.
+// Computation in a simulated node: the engine's workers behind their queue, like src/engine/pool/queue.ts, and the main thread
+// that hashes, checks and signs. Realtime work has workers of its own. While realtime work has all cores, precomputation stands
+// still; on a real node it would get a tenth, and nothing at first.
 import type { CancelTimer, Clock } from '../../../src/base/clock.js';
 import type { Priority } from '../../../src/engine/engine.js';
 import { CHUNK_US } from '../../../src/engine/pool/chunks.js';
@@ -12,7 +12,7 @@ export type Done = () => void;
 
 interface Operation {
   readonly chunks: { readonly length: number };
-  /** What the queue takes a chunk for; Infinity where it does not know. */
+  /** The queue's estimate of a chunk; Infinity if it has none. */
   readonly chunkUs: number;
   readonly us: number;
   readonly done: Done;
@@ -20,10 +20,10 @@ interface Operation {
   running: number;
 }
 
-/** Times are sums of fractions of milliseconds: what is left of a job that has ended is not quite nothing. */
+/** Times are sums of fractions of milliseconds: the rest of an ended job is not exactly zero. */
 const ROUNDING_US = 1e-3;
 
-/** Operations that were handed to a worker together, and how much of them is left. */
+/** Operations handed to a worker together, and their remaining work. */
 interface Job {
   leftUs: number;
   readonly us: number;
@@ -34,13 +34,13 @@ const LEVELS: readonly Priority[] = ['realtime', 'precompute'];
 
 const perLevel = <T>(make: () => T): Readonly<Record<Priority, T>> => ({ realtime: make(), precompute: make() });
 
-/** Workers of one level: what they compute, and what waits behind it in their ports. */
+/** Workers of one level: their running jobs, and the jobs waiting behind them in their ports. */
 class Workers {
   readonly waiting: Operation[] = [];
   readonly running = new Set<Job>();
   readonly ahead: Job[] = [];
   backlog = 0;
-  /** What part of a core each job that runs has to itself. */
+  /** Share of a core for each running job. */
   share = 1;
 }
 
@@ -52,10 +52,10 @@ export class EngineServer {
   readonly #workers = perLevel(() => new Workers());
   #settledMs = 0;
   #wake: CancelTimer = () => {};
-  /** Microseconds that workers have computed, all together. */
+  /** Microseconds computed by all workers together. */
   busyUs = 0;
 
-  /** @param overtakeUs what realtime work waits for a core that precomputation has */
+  /** @param overtakeUs time that realtime work waits for a core in use by precomputation */
   constructor(threads: number, clock: Clock, overtakeUs = 0) {
     this.threads = threads;
     this.#clock = clock;
@@ -74,7 +74,7 @@ export class EngineServer {
     this.#pump();
   }
 
-  /** Hands over what can be, shares the cores out anew, and wakes up when the first job ends. */
+  /** Hands out jobs, shares the cores again, and sets the timer of the first job to end. */
   #pump(): void {
     for (const level of LEVELS) {
       const { waiting, running, ahead } = this.#workers[level];
@@ -85,7 +85,7 @@ export class EngineServer {
       }
     }
     const { realtime, precompute } = this.#workers;
-    // Those of precomputation have what those of realtime leave of the cores.
+    // Precomputation gets the cores that realtime work leaves.
     precompute.share = Math.min(1, (this.threads - realtime.running.size) / precompute.running.size);
     const ends = LEVELS.flatMap((level) => {
       const { running, share } = this.#workers[level];
@@ -96,7 +96,7 @@ export class EngineServer {
     this.#wake = this.#clock.after(Math.min(...ends) / 1_000, () => this.#onWake());
   }
 
-  /** The next chunk, and with it as many more as are a worker's share of what waits and short enough. */
+  /** Takes the next chunk, and as many more as are short enough and within a worker's share of the backlog. */
   #take(workers: Workers): Job {
     const { waiting } = workers;
     const share = Math.ceil(workers.backlog / this.threads);
@@ -123,7 +123,7 @@ export class EngineServer {
     this.#workers[level].running.add(job);
   }
 
-  /** What has been computed until now. */
+  /** Accounts for the computation until now. */
   #settle(): void {
     const nowMs = this.#clock.nowMs();
     const sinceUs = (nowMs - this.#settledMs) * 1_000;
@@ -145,7 +145,7 @@ export class EngineServer {
         running.delete(job);
         const next = ahead.shift();
         if (next) this.#run(level, next);
-        // All are counted out before one ends: an operation may have several among them.
+        // All are counted before one ends: an operation may have several chunks among them.
         for (const operation of job.operations) {
           operation.running--;
           ended.add(operation);
@@ -169,7 +169,7 @@ export class MainThread {
     this.#clock = clock;
   }
 
-  /** What takes no time ends after what is begun now: a batch's root does not overtake its last chunk. */
+  /** Work without duration also waits for earlier work: a batch's root does not overtake its last chunk. */
   submit(us: number, done: Done): void {
     const nowMs = this.#clock.nowMs();
     this.#freeMs = Math.max(this.#freeMs, nowMs) + us / 1_000;

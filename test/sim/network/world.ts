@@ -1,5 +1,5 @@
-// Plays rounds on simulated nodes: each task of a round's table begins when all that it waits for has ended, and takes its node's
-// engine, main thread or link. The world knows nothing of the scheduler: it opens doors when it is told to and reports marks.
+// Plays rounds on simulated nodes: each task of a round's table begins when its dependencies have ended, and uses its node's
+// engine, main thread or link. The world knows nothing of the scheduler: it opens doors when told to and reports marks.
 import type { Clock } from '../../../src/base/clock.js';
 import type { PhaseName } from '../../../src/protocol/stages.js';
 import { type Latency, Wires } from './links.js';
@@ -10,18 +10,18 @@ export interface WorldOptions {
   readonly clock: Clock;
   readonly nodes: number;
   readonly threads: number;
-  /** What realtime work waits for a core that precomputation has; 0 where not given. */
+  /** Time that realtime work waits for a core in use by precomputation; default 0. */
   readonly overtakeUs?: number;
   readonly latencyMs: Latency;
   readonly mbitPerS: number;
-  /** All nodes compute on the same so many cores, as those of a demo on one machine do. */
+  /** All nodes compute on this many shared cores, like those of a demo on one machine. */
   readonly sharedCores?: number | undefined;
 }
 
-/** Told when a node of a round reaches something: by its position. */
+/** Called when a node of a round reaches a mark, with its position. */
 export type OnMark = (at: number, mark: Mark) => void;
 
-/** Milliseconds in which something of a phase was computed or sent, on any node. */
+/** Time span, in ms, in which any node computed or sent something of a phase. */
 export type PhaseSpans = Map<PhaseName, { startMs: number; endMs: number }>;
 
 export class World {
@@ -40,7 +40,7 @@ export class World {
     this.wires = new Wires(clock, nodes, latencyMs, mbitPerS);
   }
 
-  /** Work of a main thread: its own, or on whichever of the shared cores is free. */
+  /** Runs work of a main thread: on its own, or on any free one of the shared cores. */
   main(node: number, us: number, done: () => void): void {
     if (this.#sharesCores)
       this.engines[node]!.submit({ chunks: 1, chunkUs: us, estimatedUs: Infinity }, 'realtime', done);
@@ -48,7 +48,7 @@ export class World {
   }
 }
 
-/** One round: its table, and how far it is. */
+/** One round: its table, and its progress. */
 export class RunningRound {
   readonly #world: World;
   readonly #plan: RoundPlan;
@@ -75,7 +75,7 @@ export class RunningRound {
     this.#step(this.#plan.assigned[at]!);
   }
 
-  /** One thing less that a task waits for. */
+  /** Counts down a task's dependencies. */
   #step(id: TaskId): void {
     if (--this.#missing[id]! === 0) this.#begin(id);
   }

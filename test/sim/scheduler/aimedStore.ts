@@ -1,10 +1,10 @@
 // The disk of a simulated scheduler, which outlives it: a scheduler can be killed just before or just after one of its writes.
-// From then on nothing that this run writes or reads ever ends, as after kill -9.
+// From then on no write or read of this run ever ends, as after kill -9.
 import type { Store } from '../../../src/base/store.js';
 import type { MemoryStore } from '../../support/memoryStore.js';
 import type { SchedulerMoment } from './scenario.js';
 
-/** The moments before and after a write, by its key and, for an update, by what was written before it. */
+/** The moments before and after a write, by its key and, for an update, by the previous key. */
 function momentsOf(key: string, before: string): readonly [SchedulerMoment | undefined, SchedulerMoment | undefined] {
   if (key === 'last-round') return ['scheduler dies: opening decided', 'scheduler dies: round id written'];
   if (key.startsWith('assigned/')) return ['scheduler dies: assignment decided', 'scheduler dies: assignment noted'];
@@ -20,10 +20,10 @@ export class AimedStore implements Store {
   readonly #kills: (moment: SchedulerMoment) => boolean;
   #killed = false;
   #before = '';
-  /** How often all codes were looked at. */
+  /** Number of scans of all codes. */
   codeScans = 0;
 
-  /** `kills`: whether its owner dies in this moment. */
+  /** `kills`: returns true if the owner dies at this moment. */
   constructor(content: MemoryStore, kills: (moment: SchedulerMoment) => boolean) {
     this.#content = content;
     this.#kills = kills;

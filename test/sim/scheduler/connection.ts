@@ -1,5 +1,5 @@
-// A node's connection to the scheduler in the simulator: the SchedulerPort over virtual time. Updates and reports take a while, the
-// connection breaks when either end dies, and what is written to a stream that nobody reads piles up as it does in a socket.
+// A node's connection to the scheduler in the simulator: the SchedulerPort over virtual time. Updates and reports are delayed,
+// the connection breaks when either end dies, and updates to a stream without a reader accumulate as in a socket.
 import { type Clock, sleep } from '../../../src/base/clock.js';
 import { MixError } from '../../../src/base/errors.js';
 import type { NodeId } from '../../../src/base/ids.js';
@@ -15,7 +15,9 @@ import type {
   Update as WireUpdate,
 } from '../../../src/transport/proto/generated/millrace/v1/Update.js';
 
-/** Updates that a socket takes before it says that they wait, and that may wait: small, so that it happens. */
+/**
+ * Updates that a socket takes before it reports back-pressure, and updates that may wait after that: small, so that both happen.
+ */
 const SOCKET_UPDATES = 2;
 export const BACKLOG_MAX = 6;
 const LATENCY_MS = 40;
@@ -23,12 +25,12 @@ const LATENCY_MS = 40;
 /** One run of the scheduler. */
 export interface Run {
   readonly scheduler: Scheduler;
-  /** Rejects when it is killed. */
+  /** Rejects when the scheduler is killed. */
   readonly death: Promise<never>;
   alive: boolean;
 }
 
-/** What a connection asks of the network around it. */
+/** The environment of a connection. */
 export interface Net {
   readonly clock: Clock;
   readonly rng: Rng;
@@ -38,7 +40,7 @@ export interface Net {
   broken(node: NodeId): Promise<never>;
   /** Resolves when the node reads again. */
   reading(node: NodeId): Promise<void>;
-  /** A report on its way: what else arrives with it, and false where it does not by itself. */
+  /** Handles a report in transit: may deliver others with it; returns false if the report does not arrive by itself. */
   meddle(node: NodeId, report: NodeReport, deliver: (report: NodeReport) => void): boolean;
   onUpdate(node: NodeId, update: SignedUpdate): void;
   onStreamEnded(node: NodeId): void;
@@ -70,7 +72,7 @@ class SimStream implements UpdateStream {
 
   write(wire: WireUpdate): boolean {
     const nowMs = this.#net.clock.nowMs();
-    // A stream keeps its order, however long each update takes.
+    // A stream keeps its order, for any delay of each update.
     this.#arrivesMs = Math.max(this.#arrivesMs, nowMs + LATENCY_MS * randomFraction(this.#net.rng));
     const update = decodeUpdate(responseDeserialize(responseSerialize(wire)) as Update__Output);
     this.#queue.push({ update, arrivesMs: this.#arrivesMs });
@@ -83,7 +85,7 @@ class SimStream implements UpdateStream {
     this.#wake();
   }
 
-  /** The other end is gone: what it has sent arrives all the same, as far as it had left. */
+  /** The other end is gone: a random part of the updates in transit still arrives. */
   break(): void {
     const arrived = randomBelow(this.#net.rng, this.#queue.length + 1);
     this.#queue.length = arrived;
@@ -98,7 +100,7 @@ class SimStream implements UpdateStream {
     for (const listener of this.#listeners) listener();
   }
 
-  /** The next update when it is here and the node reads; undefined where the stream has ended. */
+  /** The next update when it has arrived and the node reads; undefined after the end of the stream. */
   async next(node: NodeId): Promise<SignedUpdate | undefined> {
     while (this.#queue.length === 0 && !this.#ended) {
       await new Promise<void>((resolve) => {
@@ -120,7 +122,7 @@ export class SimConnection implements SchedulerPort {
   readonly #node: NodeId;
   readonly #alive: () => boolean;
 
-  /** `alive`: whether this run of the node goes on. */
+  /** `alive`: returns true while this run of the node goes on. */
   constructor(net: Net, node: NodeId, alive: () => boolean) {
     this.#net = net;
     this.#node = node;
@@ -150,7 +152,7 @@ export class SimConnection implements SchedulerPort {
       }
     } finally {
       signal.removeEventListener('abort', stop);
-      // A dead node says nothing: its end is noticed later, by who notices a silent connection.
+      // A dead node does not close its stream: the scheduler notices the silent connection later.
       if (this.#alive()) stream.close();
       else this.#net.clock.after(500 * randomFraction(this.#net.rng), () => stream.close());
     }
@@ -170,11 +172,11 @@ export class SimConnection implements SchedulerPort {
       await Promise.race([run.scheduler.onReport(this.#node, report), run.death]);
     }
     await sleep(this.#net.clock, LATENCY_MS * randomFraction(this.#net.rng));
-    // Acknowledged, and the acknowledgement may be lost with either end.
+    // The report was accepted; its acknowledgement may be lost with either end.
     if (!run.alive || !this.#alive()) throw lost('no answer');
   }
 
-  /** The scheduler that is there when a call arrives. @throws MixError LINK_DOWN, PEER_UNKNOWN */
+  /** Returns the scheduler that runs when a call arrives. @throws MixError LINK_DOWN, PEER_UNKNOWN */
   async #reach(): Promise<Run> {
     await sleep(this.#net.clock, LATENCY_MS * randomFraction(this.#net.rng));
     const { run } = this.#net;

@@ -1,4 +1,4 @@
-// How the faults of a scenario are made to happen, each counted when it has: nothing here is drawn but by the scenario's seed.
+// Causes the faults of a scenario, and counts each one that happened: all draws follow from the scenario's seed.
 
 import { MixError } from '../../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
@@ -22,10 +22,10 @@ import type { SchedulerSim } from './world.js';
 const OUTSIDERS = 3;
 /** Wrong codes that an outsider tries at once. */
 const BURST = 100;
-/** A node's own limit, above the scheduler's, and that of one that never says so. */
+/** A node's own limit, above the scheduler's, and the limit of a node that never announces it. */
 const OPEN_MAX = 16;
 const SMALL_OPEN_MAX = 2;
-/** What a scheduler adds to a round's deadlines before it gives it up. */
+/** Time that a scheduler adds to a round's deadlines before it gives the round up. */
 const GRACE_MS = 10 * SECOND_MS;
 
 export class Faults {
@@ -43,7 +43,7 @@ export class Faults {
   #saboteur: NodeId | undefined;
   #liar: NodeId | undefined;
   #over = false;
-  /** Whether the next one that comes into the scenario's stage, or moment, dies. */
+  /** True if the next process that reaches the scenario's stage, or moment, dies. */
   #aimed = { node: false, scheduler: false };
 
   constructor(sim: SchedulerSim) {
@@ -57,7 +57,7 @@ export class Faults {
     return !this.#over && this.#sim.scenario.faults.has(fault);
   }
 
-  /** The flood begins with a scheduler that asks for codes, and it goes on asking. */
+  /** True if the scheduler requires codes, from its start to its end. */
   get asksForCodes(): boolean {
     return this.#sim.scenario.faults.has('registration flood');
   }
@@ -78,7 +78,7 @@ export class Faults {
     }
     const small = this.has('node refuses rounds') && index >= 2 && index < 4;
     const openMax = small ? SMALL_OPEN_MAX : OPEN_MAX;
-    // One that says how small it is is not asked for more.
+    // A node that announces its small limit is given no more.
     const openRounds = index % 2 === 0 && small ? undefined : openMax;
     return {
       id,
@@ -118,7 +118,7 @@ export class Faults {
     this.#often('registration flood', 3, () => this.#flood());
   }
 
-  /** From now on nothing goes wrong; what was taken from somebody is given back. */
+  /** Ends all faults; undoes those that last. */
   async heal(): Promise<void> {
     this.#over = true;
     const { nodes } = this.#sim;
@@ -128,7 +128,7 @@ export class Faults {
     for (const { deliver } of this.#held.splice(0)) deliver();
   }
 
-  /** What is left to be seen when everything has healed. */
+  /** Checks that are possible when everything has healed. */
   check(): void {
     const { run, nodes, invariants } = this.#sim;
     if (!this.asksForCodes) return;
@@ -137,7 +137,7 @@ export class Faults {
       if (!registered.has(id)) invariants.violate('a node with a code of its own is left out');
     if (registered.size > this.#codes.length)
       invariants.violate(`${registered.size} nodes by ${this.#codes.length} codes`);
-    // However many were tried: what they cost is bounded by who may try, and how often.
+    // For any number of attempts, the cost is bounded by the number of nodes and their rate of attempts.
     const { codeScans, upMs } = this.#sim.runCosts;
     const windows = 1 + Math.ceil(upMs / ATTEMPTS_WINDOW_MS);
     const most = (nodes.length + OUTSIDERS) * ATTEMPTS_MAX * windows;
@@ -180,7 +180,7 @@ export class Faults {
     if (!fault) return;
     this.#aimed = { ...this.#aimed, node: false };
     count(this.#sim.coverage, fault);
-    // Before anybody hears of it, or when all have.
+    // Before any other node hears of the stage, or when all have.
     if (randomBelow(this.#sim.rng, 2) === 0) this.#sim.killNode(node);
     else this.#sim.clock.after(200, () => this.#sim.killNode(node));
   }
@@ -217,7 +217,7 @@ export class Faults {
 
   // Reports.
 
-  /** False where the report does not arrive by itself. */
+  /** Returns false if the report does not arrive by itself. */
   meddle(node: NodeId, report: NodeReport, deliver: (report: NodeReport) => void): boolean {
     if (report.kind !== 'stage' || this.#over) return true;
     if (!this.liars.lets(node, report.stage)) return false;
@@ -243,7 +243,7 @@ export class Faults {
     }
     if (report.stage === 'STANDBY' && this.#slow(report.round) === SLOW[1]) {
       const { atMs, info } = this.#openedMs.get(report.round)!;
-      // In the very moment in which the scheduler gives the round up, or one millisecond after it.
+      // At the moment at which the scheduler gives the round up, or one millisecond later.
       const momentMs = atMs + info.deadlines.precomputeMs + GRACE_MS + randomBelow(rng, 2);
       count(coverage, SLOW[1]);
       later(momentMs - clock.nowMs(), report);
@@ -308,7 +308,7 @@ export class Faults {
     clock.after(around(rng, 6 * SECOND_MS), () => this.#letIn(id));
   }
 
-  /** Later, where there is nobody to let it in. */
+  /** Lets a node in, or retries later if no scheduler runs. */
   #letIn(node: NodeId): void {
     const { run, clock } = this.#sim;
     if (!run?.alive) {
@@ -319,7 +319,7 @@ export class Faults {
     void run.scheduler.ban(node, false).catch(() => {});
   }
 
-  /** Two members bring the same good code at once, and all that have none try many. */
+  /** Two outsiders present the same good code at once, and all outsiders try many wrong ones. */
   #flood(): void {
     const { run, rng } = this.#sim;
     if (!run?.alive) return;
@@ -332,5 +332,5 @@ export class Faults {
 }
 
 const SLOW = ['team slow: node timeout races', 'team slow: scheduler timeout races'] as const;
-/** Counted when they show. */
+/** Faults counted when they show. */
 const SEEN_LATER: readonly Fault[] = ['node does not read'];

@@ -1,5 +1,5 @@
-// What must hold in a simulated network of a scheduler and its nodes: at every step of the scheduler's machine, with every update
-// that a node reads, and in the end, by what was published.
+// Invariants of a simulated network of a scheduler and its nodes: at every step of the scheduler's machine, with every update
+// that a node reads, and at the end, over the published updates.
 import { toHex } from '../../../src/base/bytes.js';
 import type { NodeId, RoundId } from '../../../src/base/ids.js';
 import type { SignedUpdate } from '../../../src/protocol/schedulerPort.js';
@@ -16,7 +16,7 @@ import type {
 import { stockTarget } from '../../../src/scheduler/machine/stock.js';
 import type { Recovered } from '../../../src/scheduler/store.js';
 
-/** Stages that the machine may go through; those in brackets of `RARE` only with reports of long ago after a restart. */
+/** Transitions of the machine that seeds must cover; those of `RARE` are legal too, but need old reports after a restart. */
 export const TRANSITIONS = [
   'PENDING→PRECOMPUTING',
   'PENDING→STANDBY',
@@ -33,13 +33,13 @@ export const TRANSITIONS = [
   'QUEUED→FAILED',
   'REALTIME→FAILED',
 ] as const;
-/** A round that an earlier run assigned, of which somebody repeats what it said before that. */
+/** Transitions of a round that an earlier run assigned, if a member repeats an earlier report. */
 const RARE: readonly string[] = ['PRECOMPUTING→QUEUED', 'PRECOMPUTING→REALTIME'];
 
-/** A round that all have signed while one of them did not live to say that it is done. */
+/** A round that all have signed, completed without the report of a member that died. */
 export const UNHEARD = 'REALTIME→COMPLETED without the word of one that died';
 
-/** What is added up over seeds: how often each fault and each transition happened. */
+/** Number of times that each fault and each transition happened, added up over seeds. */
 export type Coverage = Map<string, number>;
 
 export function count(coverage: Coverage, what: string, times = 1): void {
@@ -52,18 +52,18 @@ export class Invariants {
   readonly #suspects: ReadonlySet<NodeId>;
   /** The newest update that each run of a node has read. */
   readonly #read = new Map<string, number>();
-  /** What nodes have read under each number. */
+  /** The update that nodes have read under each number. */
   readonly #known = new Map<number, string>();
   readonly #endings = new Map<RoundId, number>();
   readonly #assigned = new Set<RoundId>();
 
-  /** `suspects`: nodes that something was done to, who may be to blame. */
+  /** `suspects`: nodes affected by faults, which may be blamed. */
   constructor(coverage: Coverage, suspects: ReadonlySet<NodeId>) {
     this.#coverage = coverage;
     this.#suspects = suspects;
   }
 
-  /** A scheduler that died may not have got to write an end down: the next one comes to it again. */
+  /** A scheduler that died may not have written an end: the next one reaches it again. */
   newRun(): void {
     this.#endings.clear();
   }
@@ -119,12 +119,12 @@ export class Invariants {
     if (innocent.length > 0) this.violate(`round ${round} is laid to ${innocent.length} innocent nodes`);
   }
 
-  /** Nobody is passed over who could still say something else. */
+  /** Checks that a round is not completed while a connected member could still report otherwise. */
   #completed({ info, stages }: RoundRecord, event: SchedulerEvent, { nodes }: SchedulerState): void {
     const silent = info.team.filter((node) => stages.get(node) !== 'COMPLETED');
     if (silent.length === 0) return;
     count(this.#coverage, UNHEARD);
-    // Who is back with another process, or is banned, says nothing of it any more that counts.
+    // Reports of a node that is back as another process, or banned, do not count any more.
     const isGone = (node: NodeId) => (event.type === 'online' || event.type === 'banned') && event.node === node;
     const there = silent.filter((node) => nodes.get(node)?.connected && !isGone(node));
     if (there.length > 0 || 2 * silent.length > info.team.length) {
@@ -153,7 +153,7 @@ export class Invariants {
     if (record.activity.size > most) this.violate(`a node was given ${record.activity.size} rounds of ${most}`);
   }
 
-  /** No node is in more of the stock than its share while enough others, none of which holds rounds up, would not be. */
+  /** Checks that no node has more of the stock than its share while enough others, none of which holds rounds up, have less. */
   #share(drawn: readonly NodeId[], state: SchedulerState, nowMs: number): void {
     const { nodes, rounds, params, demand } = state;
     const late = behind(state, nowMs);
@@ -173,7 +173,7 @@ export class Invariants {
     if (others >= params.teamSize) this.violate(`a node is in more than its share while ${others} others are free`);
   }
 
-  /** A node reads every update from the oldest round on that is open, and none but in order. */
+  /** Checks that a node reads every update from the oldest open round on, in order. */
   onUpdate(node: NodeId, run: string, { number, signature }: SignedUpdate, oldestOpen: () => number | undefined): void {
     const key = `${node}/${run}`;
     const last = this.#read.get(key);
@@ -186,7 +186,7 @@ export class Invariants {
     this.#known.set(number, content);
   }
 
-  /** What holds in the end. */
+  /** Checks the published updates at the end. */
   published(updates: readonly SignedUpdate[], { ended }: Recovered): void {
     const opened = new Set<RoundId>();
     const assigned = new Set<RoundId>();
@@ -198,7 +198,7 @@ export class Invariants {
       once?.add(round);
       if (update.kind !== 'open' && !opened.has(round)) this.violate(`round ${round} was never opened: ${update.kind}`);
     }
-    // Who is to blame may be forgotten with a scheduler that dies; that a round is over may not.
+    // The blame may be lost with a scheduler that dies; the end of a round may not.
     for (const round of opened) if (!ended.has(round)) this.violate(`round ${round} has not ended`);
   }
 

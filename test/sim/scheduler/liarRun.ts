@@ -1,4 +1,4 @@
-// A network with liars in it, measured: how many rounds it completes, how often each node is drawn, and when a liar is drawn last.
+// A network with liars, measured: the rounds it completes, the draws of each node, and the late draws of liars.
 import type { NodeId } from '../../../src/base/ids.js';
 import { areApart } from '../../../src/scheduler/machine/pairs.js';
 import { DEFAULT_PARAMS } from '../../../src/scheduler/parameters.js';
@@ -10,7 +10,7 @@ export interface LiarRun {
   readonly violations: readonly string[];
   readonly completed: number;
   readonly draws: ReadonlyMap<NodeId, number>;
-  /** Draws of which somebody had to be out because of the other half of its pair. */
+  /** Draws that a node missed because the other node of its pair was drawn. */
   readonly missed: ReadonlyMap<NodeId, number>;
   readonly liars: ReadonlySet<NodeId>;
   readonly told: number;
@@ -21,7 +21,7 @@ export interface LiarRun {
 const DURATION_MS = 300 * SECOND_MS;
 const LATE_MS = 60 * SECOND_MS;
 
-/** Plays eight nodes with the scheduler's own parameters; the last `liars` of them lie, or would if there were a lie. */
+/** Plays eight nodes with the scheduler's own parameters; the last `liars` of them lie, if a lie is given. */
 export async function playLiars(
   lie: { readonly name: Lie; readonly stage: LieStage } | undefined,
   liars: number,
@@ -65,21 +65,24 @@ export async function playLiars(
   return { violations: [...sim.invariants.violations], completed, draws, missed, liars: suspects, told, drawnLate };
 }
 
-/** Of the rate without liars: what one liar must leave, and what two of eight, which leave teams of five from six nodes. */
+/**
+ * Minimum of the rate, relative to the rate without liars: with one liar, and with two of eight, which leave teams of five from
+ * six nodes.
+ */
 const RATE_MIN = 0.8;
 const RATE_MIN_TWO = 0.7;
-/** Of an honest node's draws: those that it may miss as one half of a pair. */
+/** Maximum share of an honest node's draws that it may miss as a member of a pair. */
 const MISSED_MAX = 0.1;
-/** Of an honest node's draws without a liar: what liars must leave it. */
+/** Minimum of an honest node's draws, relative to those without a liar. */
 const DRAWS_MIN = 0.9;
 /**
- * The same where a liar says of one node, and of no other, what nothing can show: that is one word against one word, and the two are
- * kept out of common teams for good. Each loses the draws in which the other comes first: (teamSize − 1) / (2 · (nodes − 1)) of its own,
- * 0.29 of them with teams of five of eight, a tenth with teams of five of twenty-one.
+ * Minimum of draws if a liar always accuses the same node of something that cannot be proved: that is one testimony against
+ * another, and the two are kept out of common teams permanently. Each loses the draws in which the other comes first: (teamSize −
+ * 1) / (2 · (nodes − 1)) of its own, 0.29 of them with teams of five of eight, a tenth with teams of five of twenty-one.
  */
 const FEUD_DRAWS_MIN = 0.6;
 
-/** What liars have cost the others beyond what they may; nothing where all is well. */
+/** Costs of liars to the others beyond the limits; empty if all are within. */
 export function faultsOf(lie: Lie, run: LiarRun, without: LiarRun): readonly string[] {
   const faults = [...run.violations];
   const rate = run.completed / without.completed;
@@ -97,13 +100,13 @@ export function faultsOf(lie: Lie, run: LiarRun, without: LiarRun): readonly str
   return faults;
 }
 
-/** Draws of the honest node that has fewest, of the mean of all nodes without liars. */
+/** Draws of the honest node with the fewest, relative to the mean of all nodes without liars. */
 function leastDraws({ draws, liars }: LiarRun, without: LiarRun): number {
   const usual = [...without.draws.values()].reduce((sum, drawn) => sum + drawn, 0) / without.draws.size;
   return Math.min(...[...draws].flatMap(([node, drawn]) => (liars.has(node) ? [] : [drawn / usual])));
 }
 
-/** Plays every lie in every stage, by one liar and by two. The exit code: 0, or 1 where one of them costs others too much. */
+/** Plays every lie in every stage, by one liar and by two. Returns the exit code: 0, or 1 if one of them exceeds its limits. */
 export async function playAllLiars(json: boolean): Promise<number> {
   const bad: string[] = [];
   let plays = 0;

@@ -1,4 +1,4 @@
-// Nodes that lie: what one of them says to its scheduler, and to its team, when a round of its comes to a stage. Each lie has a name;
+// Nodes that lie: messages of a liar to its scheduler and its team when a round of its own reaches a stage. Each lie has a name;
 // the liar tells it in every round that it can.
 import type { NodeId } from '../../../src/base/ids.js';
 import { randomBelow } from '../../../src/base/rng.js';
@@ -10,7 +10,7 @@ import type { SimNode } from './simNode.js';
 import { contradiction, signedError, type Word } from './simRounds.js';
 import type { SchedulerSim } from './world.js';
 
-/** When a liar lies: the first stage that a round comes to and still goes on. */
+/** Stages for a lie: the round enters the stage and still goes on. */
 export const LIE_STAGES = ['PRECOMPUTING', 'STANDBY', 'QUEUED', 'REALTIME'] as const satisfies readonly Stage[];
 export type LieStage = (typeof LIE_STAGES)[number];
 
@@ -18,16 +18,16 @@ interface Lying {
   readonly self: SimNode;
   readonly info: RoundInfo;
   readonly others: readonly NodeId[];
-  /** One of the others, at random; and one that is the same in all rounds, where it is in this one. */
+  /** `victim`: another member, at random; `target`: the same node in all rounds, if it is in this one. */
   readonly victim: NodeId;
   readonly target: NodeId | undefined;
-  /** To one of the team. */
+  /** Sends to one member. */
   tell(to: NodeId, word: Word): void;
   /** Ends the round, with this report to the scheduler. */
   report(failure: Partial<FailureReport> & Pick<FailureReport, 'code'>): void;
 }
 
-/** Ends the round for all of the team by a signed word, and reports the same. */
+/** Ends the round for the whole team by a signed round error, and reports the same. */
 function endBy(lying: Lying, said: Pick<FailureReport, 'code' | 'culprit'> & Partial<FailureReport>): void {
   const { self, info, others } = lying;
   const failure = { detail: '', reporter: self.id, ...said };
@@ -37,7 +37,7 @@ function endBy(lying: Lying, said: Pick<FailureReport, 'code' | 'culprit'> & Par
 
 const nobody = undefined;
 
-/** What it says. `report …`: to the scheduler alone. */
+/** The lies, by name. `report …`: to the scheduler alone. */
 export const LIES = {
   'report: another confesses': ({ victim, report }) =>
     report({ code: 'DECRYPTION_PROOF', culprit: undefined, accused: victim, reporter: victim }),
@@ -87,7 +87,10 @@ export const LIES = {
 
 export type Lie = keyof typeof LIES;
 export const LIE_NAMES = Object.keys(LIES) as Lie[];
-/** What cannot be told from its opposite: nothing shows which of the two has lost the other, and nobody else is in it. */
+/**
+ * The lie that cannot be distinguished from its opposite: nothing shows which of the two has lost the other, and no third node is
+ * involved.
+ */
 export const FEUD: Lie = 'one and the same is lost';
 
 export class Liars {
@@ -113,7 +116,7 @@ export class Liars {
     clock.after(1, () => this.#tell(self, info, lie.name));
   }
 
-  /** False where a report does not leave. */
+  /** Returns false if a report does not leave the node. */
   lets(node: NodeId, stage: Stage): boolean {
     const { lie } = this.#sim.scenario;
     const isSilent = lie?.name === 'nothing to its scheduler' && this.#ids.has(node);

@@ -1,4 +1,4 @@
-// Parameters of a simulated scheduler: those that it starts with, and others that are as valid, to change to at any moment.
+// Parameters of a simulated scheduler: the initial ones, and other valid ones to change to at any moment.
 import { type Rng, randomBelow, randomFraction } from '../../../src/base/rng.js';
 import { checkParams, DEFAULT_PARAMS, type SchedulerParams } from '../../../src/scheduler/parameters.js';
 import { SECOND_MS } from './scenario.js';
@@ -33,7 +33,7 @@ export function paramsOf(teamSize: number): SchedulerParams {
   };
 }
 
-/** All of them anew. */
+/** Draws all parameters anew. */
 export function otherParams(rng: Rng, nodes: number): SchedulerParams {
   const between = (least: number, most: number) => least + randomBelow(rng, most - least + 1);
   const seconds = (least: number, most: number) => between(least, most) * SECOND_MS;

@@ -1,18 +1,18 @@
-// Plays seeds of the scheduler's simulation, stops at the first that breaks an invariant, and says how to play it again; in the end
-// it says how often each fault and each transition of a round has happened, and which have not.
+// Plays seeds of the scheduler's simulation, stops at the first that breaks an invariant, and prints the command that replays it;
+// at the end it prints the number of times that each fault and each transition of a round has happened, and those that have not.
 import { type Coverage, count, TRANSITIONS, UNHEARD } from './invariants.js';
 import { LIE_NAMES } from './liars.js';
 import { FAULTS, scenarioOf } from './scenario.js';
 import { SchedulerSim } from './world.js';
 
 const TRIED: readonly string[] = [...TRANSITIONS, UNHEARD, ...FAULTS];
-/** Played one by one, too (liarRun.ts). */
+/** Also played one by one (liarRun.ts). */
 const TOLD: readonly string[] = LIE_NAMES.map((name) => `lie: ${name}`);
 
-/** What has to happen at least once for a set of seeds to have tried everything. */
+/** The faults and transitions that a set of seeds has missed. */
 export const missing = (coverage: Coverage): string[] => TRIED.filter((what) => !coverage.get(what));
 
-/** The exit code: 0, or 1 where an invariant broke. */
+/** Returns the exit code: 0, or 1 if an invariant broke. */
 export async function playScheduler(seeds: readonly string[], single: boolean, json: boolean): Promise<number> {
   const startMs = performance.now();
   const total = { completed: 0, failed: 0, restarts: 0, deaths: 0 };

@@ -1,5 +1,5 @@
-// What goes wrong in a simulated network of a scheduler and its nodes: every fault has a name, a scenario is a set of them, and
-// which ones it has follows from its seed, so that twenty seeds in a row have had them all.
+// Faults in a simulated network of a scheduler and its nodes: every fault has a name, a scenario is a set of them, determined by
+// its seed, and twenty consecutive seeds cover all of them.
 import { type Rng, randomBelow } from '../../../src/base/rng.js';
 import { STAGES, type Stage } from '../../../src/protocol/stages.js';
 import { SeededRng } from '../../support/seededRng.js';
@@ -8,10 +8,10 @@ import { LIE_NAMES, LIE_STAGES, type Lie, type LieStage } from './liars.js';
 
 export const SECOND_MS = 1_000;
 
-/** A node is killed when a round of its enters this stage. */
+/** A node is killed when a round of its own enters this stage. */
 export const NODE_DEATHS = STAGES.map((stage) => `node dies in ${stage}` as const);
 
-/** A scheduler is killed between two writes: what it has decided then is not on disk, half on disk, or on disk and unheard of. */
+/** A scheduler is killed between two writes: its decision is not on disk, partly on disk, or on disk and not announced. */
 export const SCHEDULER_DEATHS = [
   'scheduler dies: opening decided',
   'scheduler dies: round id written',
@@ -25,7 +25,7 @@ export const SCHEDULER_DEATHS = [
   'scheduler dies: end written',
 ] as const;
 
-/** What a node says that is not so. */
+/** False or misplaced reports of a node. */
 export const REPORT_FAULTS = [
   'report late',
   'report twice',
@@ -59,17 +59,17 @@ export interface SchedulerScenario {
   readonly nodes: number;
   readonly teamSize: number;
   readonly faults: ReadonlySet<Fault>;
-  /** What one or more of the nodes lie about, and when in a round. */
+  /** The lie of one or more nodes, and its stage in a round. */
   readonly lie:
     | { readonly name: Lie; readonly stage: LieStage; readonly liars: number; readonly fromMs: number }
     | undefined;
-  /** Faults happen for so long; then everything heals. */
+  /** Duration of the faults; then everything heals. */
   readonly durationMs: number;
 }
 
 const pick = <T>(list: readonly T[], index: number): T => list[index % list.length]!;
 
-/** Seeds that are numbers go through the faults in order, each kind at a pace of its own. */
+/** Numeric seeds go through the faults in order, each kind at a pace of its own. */
 export function scenarioOf(seed: string): SchedulerScenario {
   const rng = new SeededRng(`scheduler scenario ${seed}`);
   const number = Number.isInteger(Number(seed)) ? Number(seed) : randomBelow(rng, 2 ** 20);
@@ -91,7 +91,7 @@ export function scenarioOf(seed: string): SchedulerScenario {
   return { seed, nodes, teamSize, faults, lie, durationMs: 60 * SECOND_MS };
 }
 
-/** The same network where nothing goes wrong. */
+/** The same network without faults. */
 export const calm = (seed: string): SchedulerScenario => ({
   ...scenarioOf(seed),
   faults: new Set(),
@@ -103,5 +103,5 @@ export const calm = (seed: string): SchedulerScenario => ({
 export const deathStage = (fault: Fault): Stage | undefined =>
   STAGES.find((stage) => fault === `node dies in ${stage}`);
 
-/** Milliseconds around a mean, never none. */
+/** Milliseconds around a mean, at least 1. */
 export const around = (rng: Rng, meanMs: number): number => 1 + randomBelow(rng, Math.max(1, Math.round(2 * meanMs)));

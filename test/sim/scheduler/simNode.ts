@@ -1,6 +1,6 @@
-// One node of the simulated network: what is on its disk and in its clock, and its runs, each a real follower of the scheduler over a
-// simulated connection, with simulated rounds. A killed run says nothing more; the next one has another boot id and knows only
-// what is on the disk.
+// One node of the simulated network: its disk and its clock, and its runs, each a real follower of the scheduler over a simulated
+// connection, with simulated rounds. A killed run sends nothing more; the next one has another boot id and knows only what is on
+// the disk.
 import { utf8 } from '../../../src/base/bytes.js';
 import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
 import { silentLog } from '../../../src/base/log.js';
@@ -32,9 +32,9 @@ export interface NodeFacts {
   readonly id: NodeId;
   readonly key: SigningKey;
   readonly skew: Skew;
-  /** Rounds that it can have open. */
+  /** Limit of rounds that it can have open. */
   readonly openMax: number;
-  /** What it says of that, if anything. */
+  /** The limit that it announces, if any. */
   readonly openRounds: number | undefined;
   readonly code: string | undefined;
 }
@@ -51,10 +51,10 @@ export class SimNode {
   readonly #facts: NodeFacts;
   readonly #net: NodeNet;
   readonly #clock: SkewedClock;
-  /** On its disk. */
+  /** Used round ids, on its disk. */
   readonly used = new Set<RoundId>();
   #life: Life | undefined;
-  /** Rounds that the last run had open when it was killed. */
+  /** Rounds that were open when the last run was killed. */
   #lost: ReadonlySet<RoundId> = new Set();
 
   constructor(facts: NodeFacts, net: NodeNet) {
@@ -109,7 +109,7 @@ export class SimNode {
       network: 'sim',
       directory: new RoundDirectory(id, this.#clock),
       clock: this.#clock,
-      // Its own, so that a pause changes nothing for anybody else.
+      // A generator of its own, so that a pause changes no other node.
       rng: new SeededRng(`${bootId}/pauses`),
       log: silentLog,
       greeting: () => [{ kind: 'online', bootId, engine: 'sim', enginePath: 'sim', openRounds }, ...rounds.reports()],
@@ -125,7 +125,7 @@ export class SimNode {
     this.#measure(life);
   }
 
-  /** What a node says of itself every now and then, so that it is known to be there: here, that nobody is far away. */
+  /** Periodic measurement report of a node, by which the scheduler knows that it is present; empty here. */
   #measure(life: Life): void {
     this.#net.clock.after(MEASURE_MS, () => {
       if (this.#life !== life) return;

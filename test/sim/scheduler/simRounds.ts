@@ -1,5 +1,5 @@
 // The rounds of one simulated node: the stages, deadlines and messages between team members of real rounds, without their
-// arithmetic. A member says `ready`, `close` (the first one), `verdict` and `mixed`, and goes on when all have said so.
+// arithmetic. A member sends `ready`, `close` (the first one), `verdict` and `mixed`, and goes on when all have sent the same.
 import type { CancelTimer, Clock } from '../../../src/base/clock.js';
 import { MixError } from '../../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
@@ -24,11 +24,11 @@ export type Word =
 
 export type RoundError = TeamMessage & { readonly kind: 'roundError' };
 
-/** How long a node takes, and how: drawn anew for each round. */
+/** Durations and behaviour of a node, drawn anew for each round. */
 export interface Manner {
   readonly precomputeMs: number;
   readonly mixMs: number;
-  /** `deadline`: ends its precomputation in the very moment of its deadline; `lies`: sends what is wrong. */
+  /** `deadline`: ends its precomputation at the moment of its deadline; `lies`: sends invalid messages. */
   readonly way: 'honest' | 'deadline' | 'lies';
 }
 
@@ -37,16 +37,16 @@ export interface RoundsDeps {
   readonly key: SigningKey;
   readonly bootId: BootId;
   readonly clock: Clock;
-  /** Rounds that it can have open. */
+  /** Limit of rounds that it can have open. */
   readonly openMax: number;
   /** On its disk: rounds that this or an earlier run was in. */
   readonly used: Set<RoundId>;
   readonly mannerOf: (info: RoundInfo) => Manner;
   readonly say: (info: RoundInfo, word: Word) => void;
   readonly report: (report: NodeReport) => void;
-  /** Entered, and not yet said. */
+  /** Called when a stage is entered, before it is reported. */
   readonly onStage: (round: RoundId, stage: Stage) => void;
-  /** False from the moment on that it is killed. */
+  /** False from the moment at which the run is killed. */
   readonly alive: () => boolean;
 }
 
@@ -60,7 +60,7 @@ interface Mixing {
   disarm: CancelTimer;
 }
 
-/** Rounds that are over and still spoken of when a scheduler is back. */
+/** Ended rounds that are still reported when a scheduler is back. */
 const KEPT_MAX = 32;
 
 export class SimRounds implements FollowedRounds {
@@ -96,7 +96,7 @@ export class SimRounds implements FollowedRounds {
     this.#deps.onStage(info.round, 'PENDING');
     const { way, precomputeMs } = round.manner;
     const limitMs = info.deadlines.precomputeMs;
-    // Which of two timers for the same moment goes first is chance for a real node: here it is the order in which they are set.
+    // Two timers of the same moment fire in random order on a real node; here in the order in which they are set.
     const precompute = () => clock.after(way === 'deadline' ? limitMs : precomputeMs, () => this.#precomputed(round));
     if (way === 'deadline' && info.round % 2 === 0) precompute();
     this.#enter(round, 'PRECOMPUTING');
@@ -114,7 +114,7 @@ export class SimRounds implements FollowedRounds {
     this.#fail(this.#get(id), { code: 'SCHEDULER_FAILED', culprit: undefined, reporter: self, detail: reason });
   }
 
-  /** Hears a member; false where the round is not known here. */
+  /** Handles a member's message; returns false if the round is not known here. */
   hear(from: NodeId, id: RoundId, word: Word): boolean {
     const round = this.#rounds.get(id);
     if (!round) return false;
@@ -130,14 +130,14 @@ export class SimRounds implements FollowedRounds {
     return true;
   }
 
-  /** A member cannot be reached, or has lost its rounds. */
+  /** A member is unreachable, or has lost its rounds. */
   trouble(peer: NodeId, code: 'PEER_LOST' | 'PEER_RESTARTED', rounds: ReadonlySet<RoundId>): void {
     for (const round of this.#rounds.values()) {
       if (rounds.has(round.info.round) && round.info.team.includes(peer)) this.#blame(round, code, peer);
     }
   }
 
-  /** Every timer goes with the process. */
+  /** Cancels all timers with the process. */
   close(): void {
     for (const { disarm } of this.#rounds.values()) disarm();
   }
@@ -160,7 +160,7 @@ export class SimRounds implements FollowedRounds {
     return round !== undefined && !isOver(round.stage);
   }
 
-  /** Ends a round as a liar does: with any words to its scheduler, and to its team or not. */
+  /** Ends a round as a liar does: with any report to its scheduler, and with or without a message to its team. */
   abandon(id: RoundId, failure: FailureReport): void {
     const round = this.#rounds.get(id);
     if (!round || isOver(round.stage) || !this.#deps.alive()) return;
@@ -173,7 +173,7 @@ export class SimRounds implements FollowedRounds {
     this.hear(this.#deps.self, round.info.round, word.kind === 'bad' ? { kind: 'ready' } : word);
   }
 
-  /** What follows from what was said. */
+  /** Advances a round after a message. */
   #go(round: Mixing, kind: Word['kind']): void {
     const { info, stage } = round;
     const said = round.said.get(kind)!;
@@ -219,7 +219,7 @@ export class SimRounds implements FollowedRounds {
     for (const id of over.slice(0, Math.max(0, over.length - KEPT_MAX))) this.#rounds.delete(id);
   }
 
-  /** Whoever is late itself names nobody; else the first one that is missing. */
+  /** A node that is late itself names nobody; any other names the first one missing. */
   #missed(round: Mixing): void {
     const awaited = { PRECOMPUTING: 'ready', QUEUED: 'close', REALTIME: 'mixed' } as const;
     const kind = awaited[round.stage as keyof typeof awaited];
@@ -247,14 +247,14 @@ export function signedError(key: SigningKey, info: RoundInfo, { code, culprit, d
   return { kind: 'failed', message, signature: key.sign(messageDigest(roundDigest(info), key.nodeId, message)) };
 }
 
-/** What a round error is to who hears it: as a real round has it. */
+/** A round error as its receiver reports it, like a real round. */
 function hearsay(from: NodeId, { message, signature }: Word & { kind: 'failed' }): FailureReport {
   const { code, detail, culprit: named } = message;
   const whom = named === from ? { culprit: from } : { culprit: undefined, accused: named };
   return { code, ...whom, reporter: from, detail, signature };
 }
 
-/** Two digests of one thing, each with its speaker's signature. */
+/** Two different digests of one kind, each signed by their sender. */
 export function contradiction(key: SigningKey, info: RoundInfo): Uint8Array {
   const [first, second] = [1, 2].map((fill) => {
     const message: TeamMessage = { kind: 'sharesDigest', digest: new Uint8Array(32).fill(fill) };

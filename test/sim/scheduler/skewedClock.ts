@@ -1,11 +1,11 @@
-// A node's own clock in the simulator: off by some seconds and going too fast or too slow, over the one virtual clock that
-// everything happens by.
+// A node's own clock in the simulator: off by some seconds and running too fast or too slow, relative to the one virtual clock of
+// the simulation.
 import type { CancelTimer, Clock } from '../../../src/base/clock.js';
 import type { VirtualClock } from '../../support/virtualClock.js';
 
 export interface Skew {
   readonly offsetMs: number;
-  /** Its seconds in a true one. */
+  /** Seconds of this clock in a true one. */
   readonly rate: number;
 }
 

@@ -1,5 +1,5 @@
 // A scheduler and its nodes in virtual time: the real Scheduler over a store that outlives it, and nodes with the real follower.
-// Faults of the scenario happen while it lasts; then everything heals and must work; then no more rounds are opened, and all
+// The faults of the scenario last for its duration; then everything heals and must work; then no more rounds are opened, and all
 // must have ended. A seed replays exactly.
 import { sleep } from '../../../src/base/clock.js';
 import { MixError } from '../../../src/base/errors.js';
@@ -38,10 +38,10 @@ import { type NodeNet, SimNode } from './simNode.js';
 import type { Manner, Word } from './simRounds.js';
 import { SkewedClock, TRUE } from './skewedClock.js';
 
-/** What everything heals in, and what the last rounds take to end by themselves. */
+/** Time to heal, and time for the last rounds to end by themselves. */
 const HEALED_MS = 60 * SECOND_MS;
 const DRAIN_MS = 150 * SECOND_MS;
-/** How long a node is silent before its teams give it up, and how soon they find that it has lost its rounds. */
+/** Silence after which its teams consider a node lost, and time until they find that it has lost its rounds. */
 const PEER_LOST_MS = 8 * SECOND_MS;
 const PEER_FOUND_MS = SECOND_MS;
 const TEAM_LATENCY_MS = 50;
@@ -62,7 +62,7 @@ export class SchedulerSim implements NodeNet {
   readonly scenario: SchedulerScenario;
   readonly coverage: Coverage = new Map();
   readonly nodes: SimNode[];
-  /** Nodes that something was done to. */
+  /** Nodes affected by faults. */
   readonly suspects = new Set<NodeId>();
   readonly invariants = new Invariants(this.coverage, this.suspects);
   readonly content = new MemoryStore();
@@ -93,7 +93,7 @@ export class SchedulerSim implements NodeNet {
     return this.#run;
   }
 
-  /** What this run of the scheduler has looked up, in how much time. */
+  /** Costs of this run of the scheduler: code scans, and its time up. */
   get runCosts(): { readonly codeScans: number; readonly upMs: number } {
     const { store, sinceMs } = this.#run!;
     return { codeScans: store.codeScans, upMs: this.clock.nowMs() - sinceMs };
@@ -122,7 +122,7 @@ export class SchedulerSim implements NodeNet {
     await this.#until(durationMs + HEALED_MS);
     if (this.#ends.COMPLETED === healed) this.invariants.violate('no round is completed when everything has healed');
     this.faults.check();
-    // More than there are: none is opened any more.
+    // A team larger than the pool: no more rounds are opened.
     this.setParams({ ...this.#params, poolThreshold: 1, teamSize: Math.min(64, this.nodes.length + 10) });
     await this.#until(durationMs + HEALED_MS + DRAIN_MS);
     await this.#check();
@@ -136,7 +136,7 @@ export class SchedulerSim implements NodeNet {
     };
   }
 
-  /** Plays for so long without an end: what the scheduler decides is shown as it happens. */
+  /** Plays for `durationMs` without an end, and shows the scheduler's effects as they happen. */
   async watch(durationMs: number, onEffect: (effect: SchedulerEffect, before: SchedulerState) => void): Promise<void> {
     this.#onEffect = onEffect;
     await this.startScheduler();
@@ -162,7 +162,7 @@ export class SchedulerSim implements NodeNet {
       over = true;
     });
     while (!over) {
-      // All that follows from the last step, the store's work included, before the next one.
+      // Completes everything that follows from the last step, including the store's work, before the next one.
       await new Promise((resolve) => setImmediate(resolve));
       if (!this.clock.step()) return;
     }
@@ -193,13 +193,13 @@ export class SchedulerSim implements NodeNet {
   }
 
   #killsIn(moment: SchedulerMoment, store: AimedStore): boolean {
-    // While it takes up what the last run left, there is nobody to be told of its death.
+    // While it recovers the state of the last run, it cannot be killed.
     if (this.#run?.store !== store || !this.faults.takesAim(moment)) return false;
     this.killScheduler();
     return true;
   }
 
-  /** Dies without a word; another one takes up its store a moment later. */
+  /** Kills the scheduler silently; another one takes over its store a moment later. */
   killScheduler(): void {
     const run = this.#run;
     if (!run?.alive) return;
@@ -237,7 +237,7 @@ export class SchedulerSim implements NodeNet {
     const all = [...nodes, ...this.faults.outsiders.map((node) => ({ node }))];
     const members = all.filter(({ node }) => !this.#absent.has(node));
     const find = (node: NodeId) => members.find((one) => one.node === node);
-    // As much of it as the scheduler looks at.
+    // The part of a membership list that the scheduler reads.
     return { generation: this.#generation, members, find } as unknown as Membership;
   }
 
@@ -287,7 +287,7 @@ export class SchedulerSim implements NodeNet {
     if (receiver) void this.#deliver(from, receiver, round, word);
   }
 
-  /** Again and again while the other one is away or has not opened the round yet, until it is over. */
+  /** Retries while the other node is away or has not opened the round yet, until the round is over. */
   async #deliver(from: SimNode, to: SimNode, round: RoundId, word: Word): Promise<void> {
     const { bootId } = from;
     await sleep(this.clock, TEAM_LATENCY_MS * randomFraction(this.rng));
