@@ -95,12 +95,7 @@ describe('names', () => {
         .map((name) => `${path}: ${name} (${banned.get(name)})`),
     );
     const inFiles = [...sources, ...natives].filter((path) =>
-      banned.has(
-        path
-          .slice(path.lastIndexOf('/') + 1)
-          .replace(/\.\w+$/, '')
-          .toLowerCase(),
-      ),
+      banned.has(path.slice(path.lastIndexOf('/') + 1).replace(/\.\w+$/, '')),
     );
     expect([...found, ...inFiles]).toEqual([]);
   });

@@ -50,7 +50,7 @@ export function widen(server: grpc.Server, { credentials, certificates, streamsM
       maxConcurrentStreams: streamsMax,
       initialWindowSize: certificates ? WINDOW_BYTES : STRANGER_STREAM_WINDOW_BYTES,
     },
-    // A client certificate that no authority signed is not refused here. transport/serving/peers.ts checks it against the membership
+    // A client certificate that no authority signed is not refused here. transport/serving/callerCertificates.ts checks it against the membership
     // list, before any message is read, so that its owner gets an error that names the fault.
     rejectUnauthorized: false,
   });

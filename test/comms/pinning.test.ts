@@ -18,7 +18,7 @@ import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
 import { ownConnection, pinnedCredentials } from '../../src/transport/calling/channels.js';
 import { type CertificatePair, createCertificate, readExpiry } from '../../src/transport/certificates.js';
 import { grpc, services } from '../../src/transport/grpc.js';
-import { authenticatePeer } from '../../src/transport/serving/peers.js';
+import { authenticatePeer } from '../../src/transport/serving/callerCertificates.js';
 import { listen } from '../../src/transport/serving/server.js';
 import { outcome } from '../support/cmix.js';
 import {

@@ -186,7 +186,7 @@ describe('a stranger’s calls', () => {
   });
 
   it('have a budget of bytes: a place over its share is told so, by a listener that stays up', async () => {
-    const { listener, client } = await gatewayWith({ streamBytes: 16 * STREAM_BYTES, places: byAddress });
+    const { listener, client } = await gatewayWith({ streamBytes: 16 * STREAM_BYTES, origins: byAddress });
     const session = sessionTo(listener);
     const streams = Array.from({ length: 32 }, () => call(session, 'Outputs', framed(Uint8Array.of(8, 1)), true));
     await until(() => listener.load().refusedStreams > 0);
@@ -210,7 +210,7 @@ describe('a stranger’s connections', () => {
   });
 
   it('have a limit by address, within which other addresses get connections', async () => {
-    const { listener } = await gatewayWith({ connections: 32, places: byAddress });
+    const { listener } = await gatewayWith({ connections: 32, origins: byAddress });
     const sockets: Socket[] = [];
     const open = (localAddress: string) =>
       new Promise<boolean>((resolve) => {
@@ -233,7 +233,7 @@ describe('a stranger’s connections', () => {
   });
 
   it('without a call yet are limited to 256 of one address, and those with a call are not among them', async () => {
-    const { listener } = await gatewayWith({ connections: 4_096, places: byAddress });
+    const { listener } = await gatewayWith({ connections: 4_096, origins: byAddress });
     const asking = Array.from({ length: 8 }, () => sessionTo(listener));
     for (const session of asking) call(session, 'Describe', framed(new Uint8Array(0)), true).resume();
     await until(() => listener.load().connections === 8);
@@ -252,8 +252,8 @@ describe('a stranger’s connections', () => {
   });
 
   it('count by connection behind prefixes that are known to be shared by many', () => {
-    const places = new Places(['10.0.0.0/8', '2001:db8:1::/48']);
-    const of = (remoteAddress: string, remotePort = 1) => places.of({ remoteAddress, remotePort });
+    const origins = new Origins(['10.0.0.0/8', '2001:db8:1::/48']);
+    const of = (remoteAddress: string, remotePort = 1) => origins.of({ remoteAddress, remotePort });
     expect(of('10.1.2.3', 1)).not.toBe(of('10.1.2.3', 2));
     expect(of('2001:db8:1::5', 1)).not.toBe(of('2001:db8:1::5', 2));
     expect(of('192.0.2.1', 1)).toBe(of('192.0.2.1', 2));
@@ -337,7 +337,7 @@ describe('a stranger’s connections', () => {
   });
 
   it('without a handshake are counted as well', async () => {
-    const { listener } = await gatewayWith({ connections: 16, places: byAddress });
+    const { listener } = await gatewayWith({ connections: 16, origins: byAddress });
     const sockets = Array.from({ length: 40 }, () => createConnection({ port: listener.port, host: '127.0.0.1' }));
     for (const socket of sockets) socket.on('error', () => {});
     closers.push(() => {

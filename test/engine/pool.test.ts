@@ -6,7 +6,7 @@ import type { MixError } from '../../src/base/errors.js';
 import { makeRequest } from '../../src/engine/checked/request.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { pooledEngine } from '../../src/engine/open.js';
-import { ChunkPlanner } from '../../src/engine/pool/chunks.js';
+import { ChunkPlanner } from '../../src/engine/pool/chunkPlanner.js';
 import type { Job } from '../../src/engine/pool/job.js';
 import handle from '../../src/engine/pool/worker.js';
 import { WorkerPool } from '../../src/engine/pool/workers.js';

@@ -108,7 +108,7 @@ describeWith(
 
     it('cannot be counted from a file that is no cubin, or a missing one', () => {
       expect(() => functionsOf(readFileSync(fileURLToPath(import.meta.url)))).toThrow('not a 64-bit ELF file');
-      expect(() => instructionModel(compiled[0]?.cubin.replace('sm_75', 'sm_00') ?? '')).toThrow();
+      expect(() => instructionModel(compiled[0]?.cubin.replace('sm_75', 'sm_00') ?? '')).toThrow('ENOENT');
     });
   },
   true,

@@ -139,13 +139,16 @@ describeWith(missing, 'powers of the native library', () => {
     for (const { pow } of onAllPaths(group)) expect(pow(bases, exponents, 32)).toEqual(truth);
   });
 
-  it.each(['MODP-2048', 'MODP-3072', 'MODP-4096'])('1000 more in %s agree between paths', (name) => {
-    const group = namedGroup(name);
-    const rng = new SeededRng(`agree ${name}`);
-    const [bases, exponents] = [elements(rng, group, 1000), Array.from({ length: 1000 }, () => exponentOf(rng, 16))];
-    const results = onAllPaths(group).map(({ pow }) => pow(bases, exponents, 16));
-    for (const result of results) expect(result).toEqual(results[0]);
-  });
+  it.skipIf(paths.length < 2).each(['MODP-2048', 'MODP-3072', 'MODP-4096'])(
+    '1000 more in %s agree between paths',
+    (name) => {
+      const group = namedGroup(name);
+      const rng = new SeededRng(`agree ${name}`);
+      const [bases, exponents] = [elements(rng, group, 1000), Array.from({ length: 1000 }, () => exponentOf(rng, 16))];
+      const results = onAllPaths(group).map(({ pow }) => pow(bases, exponents, 16));
+      for (const result of results) expect(result).toEqual(results[0]);
+    },
+  );
 
   it.each(['MODP-2048', 'MODP-4096'])('with full exponents in %s equal BigInt', (name) => {
     const group = namedGroup(name);
@@ -347,8 +350,7 @@ describeWith(missing, 'moduli of every form', () => {
 describeWith(missing, 'invalid calls', () => {
   const INVALID = 1;
 
-  it.each(['ifma', 'portable'] as const)('return a status, and nothing crashes (%s)', (path) => {
-    if (!paths.includes(path)) return;
+  it.each(paths)('return a status, and nothing crashes (%s)', (path) => {
     const { library } = native();
     const group = namedGroup('TEST-512');
     const operations = operationsOf(path, group);

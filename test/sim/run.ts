@@ -32,7 +32,7 @@ const DEADLINES = {
 /** The sum of all deadlines, the claims after them, and a margin. */
 const ROUND_MS_MAX = 60_000 + 25_000 + (1_500 + 60_000) + 60_000 + 10_000;
 /** Time for late messages of an ended round. */
-const AFTERMATH_MS = 2_500;
+const SETTLE_MS = 2_500;
 
 export interface SimResult {
   readonly scenario: Scenario;
@@ -108,7 +108,7 @@ class Simulation {
     while (!(await this.#tick())) {
       if (clock.nowMs() > limitMs || !clock.step()) break;
     }
-    const endMs = clock.nowMs() + AFTERMATH_MS;
+    const endMs = clock.nowMs() + SETTLE_MS;
     while (clock.nowMs() < endMs && clock.step()) await turn();
   }
 

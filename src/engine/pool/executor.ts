@@ -21,7 +21,7 @@ import { makeCall, nativeTable, nativeTableCovers } from '../kernels/native/kern
 import type { NativePath } from '../kernels/native/library.js';
 import { OPENSSL_COMPUTES } from '../kernels/openssl/kernel.js';
 import { type EntryName, findEntry } from '../operations.js';
-import { CHUNK_US, ChunkPlanner } from './chunks.js';
+import { CHUNK_US, ChunkPlanner } from './chunkPlanner.js';
 import type { KernelName, Work } from './job.js';
 import { ChunkQueue, type QueueWatch } from './queue.js';
 import { SharedBuffers } from './sharedBuffers.js';

@@ -8,7 +8,7 @@ import { isServed } from '../channelBinding.js';
 import type { AuthContext } from '../grpc.js';
 import { refused, Token } from '../tokens.js';
 import { checkHello, clientProof, type HandshakeFacts, type Hello, OWN_HELLO, serverProof } from '../versions.js';
-import { authenticatePeer } from './peers.js';
+import { authenticatePeer } from './callerCertificates.js';
 import { TokenStore } from './tokenStore.js';
 
 /** Lifetime of a challenge: an answer takes a round trip; an older challenge will not get one. */

@@ -2,7 +2,7 @@
 // for a core as on a real node. The same shape with all prices zero gives the floor: latency and bandwidth alone.
 import type { CostFile, EngineWork, MainWork, TransportWork } from '../../../bench/network/costFile.js';
 import { countWindows } from '../../../src/engine/kernels/fixedBase.js';
-import { CHUNK_US, ChunkPlanner } from '../../../src/engine/pool/chunks.js';
+import { CHUNK_US, ChunkPlanner } from '../../../src/engine/pool/chunkPlanner.js';
 import type { KernelName } from '../../../src/engine/pool/job.js';
 import { groupOfBits } from '../../../src/math/group.js';
 

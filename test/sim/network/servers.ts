@@ -3,7 +3,7 @@
 // still; on a real node it would get a tenth, and nothing at first.
 import type { CancelTimer, Clock } from '../../../src/base/clock.js';
 import type { Priority } from '../../../src/engine/engine.js';
-import { CHUNK_US } from '../../../src/engine/pool/chunks.js';
+import { CHUNK_US } from '../../../src/engine/pool/chunkPlanner.js';
 import { findShortest } from '../../../src/engine/pool/queue.js';
 import { TASKS_PER_WORKER } from '../../../src/engine/pool/workers.js';
 import type { Work } from './pricing.js';
