@@ -68,8 +68,8 @@ describe('the framing of parts', () => {
     // Pinned: the signed and hashed encodings on the wire must never change by accident.
     const known = 'f6f26ca49d1712f5ba6b95fd2ed8b530454680a34452cc7c869304229051c7d7';
     expect(toHex(digest('known', 'answer', 42))).toBe(known);
-    const framed = Buffer.concat([...frame('millrace/v1/known'), ...frame('answer'), uint64(8), uint64(42)]);
-    expect(createHash('sha256').update(framed).digest('hex')).toBe(known);
+    const spelled = Buffer.concat([...frame('millrace/v1/known'), ...frame('answer'), uint64(8), uint64(42)]);
+    expect(createHash('sha256').update(spelled).digest('hex')).toBe(known);
     expect(xof(300, 'x', 1).length).toBe(300);
     expect(toHex(xof(300, 'x', 1))).toContain(toHex(xof(20, 'x', 1)));
   });
