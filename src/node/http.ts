@@ -67,25 +67,32 @@ export async function serveHttp(address: string, deps: HttpDeps): Promise<HttpEn
 
 const unbracketed = (host: string): string => host.replace(/^\[(.*)\]$/, '$1');
 
-/** Bounds the number of connections: closes the one that has been longest without a request in progress, or the new one if all are busy. */
+/**
+ * Bounds the number of connections: one more closes the connection that has been longest without a request in progress; if all are busy,
+ * the one whose answer has been longest unread; else the new one.
+ */
 function makeRoom(server: Server): void {
   const idle = new Set<Socket>();
+  const busy = new Set<Socket>();
   let open = 0;
   server.on('connection', (socket: Socket) => {
     open++;
     socket.on('close', () => {
       open--;
       idle.delete(socket);
+      busy.delete(socket);
     });
     if (open > CONNECTIONS_MAX) {
-      const [oldest = socket] = idle;
+      const [oldest = [...busy].find(({ writableLength }) => writableLength > 0) ?? socket] = idle;
       oldest.destroy();
     }
     if (!socket.destroyed) idle.add(socket);
   });
   server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
     idle.delete(socket);
+    busy.add(socket);
     response.on('close', () => {
+      busy.delete(socket);
       if (!socket.destroyed) idle.add(socket);
     });
   });

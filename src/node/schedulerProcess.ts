@@ -9,9 +9,10 @@ import { addSchedulerService, SCHEDULER_ID } from '../comms/index.js';
 import { openEngine } from '../engine/index.js';
 import { GROUP_NAMES, namedGroup, TEST_GROUP_NAMES } from '../math/index.js';
 import { Scheduler, SchedulerStore } from '../scheduler/index.js';
-import { addHandshakeService, CallAuthenticator, type CallFacts, listen } from '../transport/index.js';
+import { addHandshakeService, CallAuthenticator, type CallFacts, CONNECTIONS_MAX, listen } from '../transport/index.js';
 import { Engines } from './engines.js';
 import { type Readiness, serveHttp } from './http.js';
+import { descriptorLimit, descriptorShares } from './process/descriptors.js';
 import { loadCertificate, loadSigningKey, openDataDirectory } from './settings/keyFiles.js';
 import { loadMembership } from './settings/membershipFile.js';
 import { type SchedulerConfig, toParams } from './settings/schedulerConfig.js';
@@ -75,7 +76,12 @@ export async function startScheduler(
   const self = { id: SCHEDULER_ID, sign: (digest: Uint8Array) => key.sign(digest) };
   const authenticator = new CallAuthenticator({ network, self, membership: () => membership, ...ports });
   const authenticate = (call: CallFacts) => void authenticator.admit(call);
-  const limits = { knows: (fingerprint: string) => membership.byFingerprint(fingerprint) !== undefined };
+  const descriptors = descriptorShares(descriptorLimit(), membership.members.length, CONNECTIONS_MAX);
+  log.info({ ...descriptors }, 'limit of descriptors, and its shares for connections');
+  const limits = {
+    connections: descriptors.team,
+    knows: (fingerprint: string) => membership.byFingerprint(fingerprint) !== undefined,
+  };
   const options = { address: config.listen.nodes, certificate, authenticate, limits, log, metrics };
   const listener = await listen(options, (server, errors) => {
     addHandshakeService(server, errors, authenticator);

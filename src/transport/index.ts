@@ -13,7 +13,7 @@ export {
   readValidTime,
 } from './certificates.js';
 export { type AuthContext, grpc, MESSAGE_BYTES_MAX, PROTOCOL_VERSION, REPLY_BYTES_MAX, services } from './grpc.js';
-export { WINDOW_BYTES } from './http2Windows.js';
+export { CONNECTIONS_MAX, WINDOW_BYTES } from './http2Windows.js';
 export { LinkMetrics } from './linkMetrics.js';
 export { CallAuthenticator, type CallFacts } from './serving/callAuthenticator.js';
 export { CallBudget } from './serving/callBudget.js';

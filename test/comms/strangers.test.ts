@@ -132,8 +132,9 @@ describe('a stranger’s calls', () => {
     const streams = Array.from({ length: 32 }, () =>
       call(session, 'Submit', framed(new Uint8Array(60_000)).subarray(0, 50_000), false),
     );
-    await until(() => listener.load().streams === 32);
     await Promise.all(streams.map(closed));
+    const calm = http2.constants.NGHTTP2_ENHANCE_YOUR_CALM;
+    expect(streams.map(({ rstCode }) => rstCode)).toEqual(streams.map(() => calm));
     expect(listener.load().streams).toBe(0);
     expect((await client().describe()).epoch).toBe(3);
     const again = call(session, 'Describe', framed(new Uint8Array(0)), true);
@@ -304,6 +305,42 @@ describe('a stranger’s connections', () => {
     expect(stays.destroyed).toBe(false);
   });
 
+  it('to the team’s port keep no member out, however many stay silent', async () => {
+    const own = await identity('team that strangers crowd');
+    const member = await identity('member that comes back');
+    const known = certificateFingerprint(member.certificate.certificate);
+    const listener = await listen(
+      {
+        ...{ address: '127.0.0.1:0', certificate: own.certificate, log: silentLog, metrics: createMetrics() },
+        authenticate: () => {},
+        limits: { knows: (fingerprint) => fingerprint === known, connections: 8, origins: byAddress },
+      },
+      () => {},
+    );
+    closers.push(() => listener.close(0));
+    const sockets = Array.from({ length: 30 }, (_, i) =>
+      createConnection({ port: listener.port, host: '127.0.0.1', localAddress: `127.0.1.${i + 1}` }),
+    );
+    for (const socket of sockets) socket.on('error', () => {});
+    closers.push(() => {
+      for (const socket of sockets) socket.destroy();
+    });
+    await until(() => listener.load().refusedConnections === 22);
+    const { certificate: cert, privateKey: key } = member.certificate;
+    const tls = { port: listener.port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2'], cert, key };
+    const members: http2.ClientHttp2Session[] = [];
+    // They come one by one: each finds room, and no later one takes it.
+    for (let i = 0; i < 8; i++) {
+      const session = http2.connect(`https://127.0.0.1:${listener.port}`, { createConnection: () => connectTls(tls) });
+      session.on('error', () => {});
+      closers.push(() => session.destroy());
+      members.push(session);
+      await settings(session);
+    }
+    expect(members.map(({ destroyed }) => destroyed)).toEqual(members.map(() => false));
+    await until(() => listener.load().connections === 8);
+  });
+
   it('may break at any moment, and the check of those just ended does no harm', async () => {
     const own = await identity('team whose members leave');
     const certificate = { cert: own.certificate.certificate, key: own.certificate.privateKey };
@@ -362,5 +399,14 @@ describe('descriptors', () => {
     expect(gateway).toBeGreaterThan(50);
     expect(descriptorShares(Infinity, 8, 4_096).gateway).toBe(4_096);
     expect(descriptorShares(64, 8, 4_096).gateway).toBe(1);
+  });
+
+  it('are never promised twice, however many members there are', () => {
+    for (const members of [1, 8, 21, 40, 300]) {
+      for (const limit of [256, 400, 1_024, 65_536]) {
+        const { team, gateway } = descriptorShares(limit, members, 4_096);
+        expect(team + gateway + 64 + 96).toBeLessThanOrEqual(limit);
+      }
+    }
   });
 });

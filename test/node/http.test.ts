@@ -6,6 +6,9 @@ import { silentLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
 import { type HttpEndpoint, serveHttp } from '../../src/node/http.js';
 
+/** More than the system buffers of a connection. */
+const LARGE_BYTES = 4 * 1024 * 1024;
+
 let http: HttpEndpoint;
 const sockets: Socket[] = [];
 
@@ -17,8 +20,9 @@ beforeEach(async () => {
     readiness: () => ({ ready: true, reasons: [] }),
     status: () => ({}),
     pages: (path, response) => {
-      if (path !== '/forever') return false;
-      response.writeHead(200).write('data');
+      if (path !== '/forever' && path !== '/large') return false;
+      if (path === '/large') response.end(Buffer.alloc(LARGE_BYTES));
+      else response.writeHead(200).write('data');
       return true;
     },
   });
@@ -80,6 +84,21 @@ describe('silent connections', () => {
     expect(await statusOf('localhost')).toBe(200);
     expect(ended).toBe(false);
     asked.destroy();
+  });
+});
+
+describe('connections that read no answer', () => {
+  it('keep nobody out: the one that reads nothing for longest makes room', async () => {
+    await Promise.all(
+      Array.from({ length: 64 }, () => {
+        const socket = connect(http.port, '127.0.0.1');
+        sockets.push(socket);
+        socket.on('error', () => {}).pause();
+        socket.write('GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n');
+        return new Promise((resolve) => socket.once('readable', resolve));
+      }),
+    );
+    expect(await statusOf('localhost')).toBe(200);
   });
 });
 

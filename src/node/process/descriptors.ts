@@ -36,9 +36,13 @@ export function descriptorLimit(read: () => string = () => readFileSync(LIMITS_F
   }
 }
 
-/** Divides a limit: the process itself, HTTP and the team have their shares, strangers have what is left, at most `most`. */
+/**
+ * Divides a limit: the process itself and HTTP have their shares, then the team, strangers have what is left, at most `most`. The team
+ * has seven eighths of the rest at most, so that all shares together are within the limit.
+ */
 export function descriptorShares(limit: number, members: number, most: number): Descriptors {
-  const team = Math.min(most, Math.max(members, MEMBERS_MIN) * EACH_MEMBER + TEAM_STRANGERS);
-  const left = limit - PROCESS - HTTP - team;
-  return { limit, team, gateway: Math.max(1, Math.min(most, left)) };
+  const rest = Math.max(2, limit - PROCESS - HTTP);
+  const wanted = Math.max(members, MEMBERS_MIN) * EACH_MEMBER + TEAM_STRANGERS;
+  const team = Math.max(1, Math.min(most, wanted, Math.floor((rest * 7) / 8)));
+  return { limit, team, gateway: Math.max(1, Math.min(most, rest - team)) };
 }

@@ -5,7 +5,7 @@
 import type * as http2 from 'node:http2';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { MixError, Shares, systemClock } from '../../base/index.js';
+import { MixError, randomBelow, Shares, systemClock, systemRng } from '../../base/index.js';
 import { plainFingerprint } from '../../protocol/index.js';
 import { toTrailers } from '../status.js';
 import type { CallBudget } from './callBudget.js';
@@ -109,6 +109,8 @@ export class ServerGuard {
   readonly #bytes: Shares | undefined;
   readonly #callers = new Map<http2.Http2Session, Caller>();
   readonly #streams = new Set<Stream>();
+  /** Connections to a team's port that have shown no member's certificate, by their ends. */
+  readonly #unknown = new Map<string, Socket>();
   /** Connections that have asked nothing yet, by their ends, and the number that counts for each origin. */
   readonly #unasked = new Map<string, Unasked>();
   readonly #unaskedOf = new Map<string, number>();
@@ -155,7 +157,7 @@ export class ServerGuard {
   #onConnection(socket: Socket): void {
     const origin = this.#limits.origins.of(socket);
     const isOver = (this.#unaskedOf.get(origin) ?? 0) >= UNASKED_MAX;
-    if (isOver || !this.#mayShakeHands(origin) || !this.#connections.take(origin)) {
+    if (isOver || !this.#mayShakeHands(origin) || !this.#takesRoom(origin)) {
       this.#refusedConnections++;
       socket.destroy();
       return;
@@ -163,15 +165,35 @@ export class ServerGuard {
     const entry: Unasked = { origin, isReleased: false };
     const ends = describeEnds(socket);
     this.#unasked.set(ends, entry);
+    if (this.#limits.knows) this.#unknown.set(ends, socket);
     this.#unaskedOf.set(origin, (this.#unaskedOf.get(origin) ?? 0) + 1);
     const sinceMs = systemClock.nowMs();
     socket.once('close', () => {
       this.#connections.give(origin);
       if (this.#unasked.get(ends) === entry) this.#unasked.delete(ends);
+      if (this.#unknown.get(ends) === socket) this.#unknown.delete(ends);
       if (entry.isReleased) return;
       const leftMs = sinceMs + this.#times.silentMs - systemClock.nowMs();
       systemClock.after(Math.max(0, leftMs), () => this.#release(entry));
     });
+  }
+
+  /**
+   * Takes room for a connection. On a team's port a random connection that has shown no member's certificate gives way to a new one: all
+   * are strangers until their handshake ends, so that silent strangers would keep out a member that comes back.
+   */
+  #takesRoom(origin: string): boolean {
+    if (!this.#limits.knows) return this.#connections.take(origin);
+    if (this.#connections.total >= this.#limits.connections) {
+      const unknown = [...this.#unknown.entries()];
+      if (unknown.length === 0) return false;
+      const [ends, socket] = unknown[randomBelow(systemRng, unknown.length)]!;
+      this.#unknown.delete(ends);
+      this.#refusedConnections++;
+      socket.destroy();
+    }
+    this.#connections.hold(origin);
+    return true;
   }
 
   /** While calls are limited, a handshake counts as a call. */
@@ -195,6 +217,7 @@ export class ServerGuard {
     const certificate = plainFingerprint(fingerprint256);
     const sinceMs = systemClock.nowMs();
     const ends = describeEnds(session.socket);
+    if (this.#limits.knows?.(certificate)) this.#unknown.delete(ends);
     const begun = { idleSinceMs: undefined, streams: 0, endingSinceMs: undefined };
     this.#callers.set(session, { origin, session, ends, certificate, sinceMs, ...begun });
     session.once('close', () => this.#callers.delete(session));
