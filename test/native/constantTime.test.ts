@@ -97,7 +97,7 @@ describeWith(missing[0], 'the timing test', () => {
         encoding: 'utf8',
       });
       expect(status).toBe(2);
-      expect(stderr).toContain('millrace: error: ');
+      expect(stderr).toContain(`error: option '${args[0]}`);
     }
   });
 });
