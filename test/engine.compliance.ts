@@ -10,7 +10,7 @@ import { operations } from '../src/engine/operations.js';
 import { bigintToBytes, toBatch, toBigints } from '../src/math/batch.js';
 import { type Group, namedGroup } from '../src/math/group.js';
 import { randomElements } from '../src/math/sampling.js';
-import { handleTests, refusalTests, typeTests } from './engine/refusals.js';
+import { garbageTests, handleTests, refusalTests, typeTests } from './engine/refusals.js';
 import { SeededRng } from './support/seededRng.js';
 
 /** Opens the engine under test in a group; the suite closes it. */
@@ -64,6 +64,8 @@ export function engineCompliance(name: string, open: OpenForTest, groups = ANY_S
       // Types are the same in all groups; in the largest one a batch can exceed a buffer.
       if (groupName === (groups.includes('MODP-4096') ? 'MODP-4096' : groups[0])) typeTests(harness);
       if (groupName === 'TEST-512' || !groups.includes('TEST-512')) refusalTests(harness);
+      // Native code has kernels of its own for each size.
+      garbageTests(harness);
     });
   }
   handleTests(name, open, namedGroup(groups.includes('TEST-512') ? 'TEST-512' : groups[0]!));

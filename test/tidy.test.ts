@@ -302,6 +302,25 @@ function isExplained(node: ts.Node, tree: ts.SourceFile): boolean {
   return doesThrow(node) || COMMENT.test(node.getText(tree));
 }
 
+/** Place of the handler of a failure among the arguments of a promise's method. */
+const HANDLERS: ReadonlyMap<string, number> = new Map([
+  ['catch', 0],
+  ['then', 1],
+]);
+
+/** True if the node uses the error that is bound to this name, or a part of it. */
+function uses(node: ts.Node, bound: ts.BindingName | undefined): boolean {
+  if (!bound) return false;
+  const names = ts.isIdentifier(bound)
+    ? [bound.text]
+    : bound.elements.flatMap((part) =>
+        ts.isBindingElement(part) && ts.isIdentifier(part.name) ? [part.name.text] : [],
+      );
+  const visit = (inner: ts.Node): boolean =>
+    (ts.isIdentifier(inner) && names.includes(inner.text)) || (ts.forEachChild(inner, visit) ?? false);
+  return visit(node);
+}
+
 /** True if a comment stands directly before the node's statement. */
 function isCommented(node: ts.Node, tree: ts.SourceFile): boolean {
   let statement = node;
@@ -378,11 +397,16 @@ describe('src', () => {
 
   it('has no silent catch: it rethrows, takes the error, or comments on why nothing is lost', () => {
     const isSilent = (node: ts.Node, tree: ts.SourceFile): boolean => {
-      if (ts.isCatchClause(node)) return !node.variableDeclaration && !isExplained(node.block, tree);
+      if (ts.isCatchClause(node)) {
+        const { variableDeclaration: taken, block } = node;
+        return !uses(block, taken?.name) && !isExplained(block, tree);
+      }
       if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return false;
-      const [handler] = node.arguments;
-      if (node.expression.name.text !== 'catch' || !handler || !ts.isArrowFunction(handler)) return false;
-      return handler.parameters.length === 0 && !isExplained(handler, tree) && !isCommented(node, tree);
+      const handler = node.arguments[HANDLERS.get(node.expression.name.text) ?? -1];
+      if (!handler || !(ts.isArrowFunction(handler) || ts.isFunctionExpression(handler))) return false;
+      const before = tree.text.slice(handler.getFullStart(), handler.getStart(tree));
+      const isCommentedOn = COMMENT.test(before) || isCommented(node, tree);
+      return !uses(handler.body, handler.parameters[0]?.name) && !isExplained(handler, tree) && !isCommentedOn;
     };
     expect(places(isSilent)).toEqual([]);
     const planted = (text: string) => {
@@ -392,7 +416,20 @@ describe('src', () => {
     };
     expect(planted('try { a(); } catch { }')).toBe(true);
     expect(planted('// Before it.\na().catch(() => {});\nb().catch(() => undefined);')).toBe(true);
+    expect(planted('try { a(); } catch (e) {}')).toBe(true);
+    expect(planted('try { a(); } catch (e) { return undefined; }')).toBe(true);
+    expect(planted('a().catch((e) => {});')).toBe(true);
+    expect(planted('a().catch(function (e) {});')).toBe(true);
+    expect(planted('a().then(ok, () => {});')).toBe(true);
+    expect(planted('a().then(() => ok(), (e) => undefined);')).toBe(true);
     expect(planted('try { a(); } catch { throw new Error(); }')).toBe(false);
+    expect(planted('try { a(); } catch (e) { log(e); }')).toBe(false);
+    expect(planted('try { a(); } catch ({ code }) { return code; }')).toBe(false);
+    expect(planted('try { a(); } catch (e) {\n  // It is gone already.\n}')).toBe(false);
+    expect(planted('a().then(ok, (error) => log(error));')).toBe(false);
+    expect(planted('a().then(ok, () => all);')).toBe(true);
+    expect(planted('a().then(\n  ok,\n  // The caller has seen it.\n  () => {},\n);')).toBe(false);
+    expect(planted('a().then(() => {});')).toBe(false);
     expect(planted('try { a(); } catch {\n  // It is gone already.\n}')).toBe(false);
     expect(planted('// It is gone already.\nawait a().catch(() => {});')).toBe(false);
     expect(planted('a().catch((error) => log(error));')).toBe(false);

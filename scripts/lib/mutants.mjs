@@ -33,3 +33,9 @@ export function readMutants(root) {
   const names = readdirSync(directory).filter((name) => name.endsWith('.patch'));
   return names.sort().map((name) => parseMutant(join(directory, name)));
 }
+
+/** Status of a run: 1 if a mutant survived or is stale, or, where everything is required, was skipped. */
+export function mutantsStatus({ survived, stale, skipped }, env) {
+  const isLacking = env.MILLRACE_REQUIRE === 'all' && skipped.length > 0;
+  return survived.length + stale.length > 0 || isLacking ? 1 : 0;
+}

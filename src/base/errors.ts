@@ -22,7 +22,7 @@ const catalogue = {
   STORE_CORRUPT: {
     what: 'records of the store are missing or changed',
     remedy:
-      'do not run on it, because a round could run twice: restore data directory and .head file together from a backup; or move both away and join with a new identity',
+      'do not run on it, because a round could run twice: a scheduler restores data directory and .head file together from a backup; a node moves both away and joins with a new identity',
   },
   CONFIG_INVALID: {
     what: 'the configuration is not valid',

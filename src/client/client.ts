@@ -41,7 +41,17 @@ import {
   type SignedRoundInfo,
 } from '../protocol/index.js';
 import { REGISTER_MAX, type Submission } from '../round/index.js';
-import { type ComposedSubmission, composeSubmissions, type OutgoingMessage, Sender } from './compose.js';
+import {
+  checkFunction,
+  checkInfo,
+  checkNodes,
+  checkRoundId,
+  checkSenders,
+  checkSigned,
+  checkSubmission,
+  checkSubmissions,
+} from './arguments.js';
+import { type ComposedSubmission, checkMessages, composeSubmissions, type OutgoingMessage, Sender } from './compose.js';
 import {
   Delivery,
   type DeliveryOptions,
@@ -164,10 +174,16 @@ export class Client {
     return new Sender(SenderKey.generate(this.#rng));
   }
 
-  /** Registers senders with every node, in its current key epoch; those already registered in it are left out. */
+  /**
+   * Registers senders with every node, in its current key epoch; those already registered in it are left out.
+   * @throws MixError ARGUMENT_INVALID naming the argument, before anything is sent; PEER_UNKNOWN, LINK_*, errors of a node
+   */
   async register(senders: readonly Sender[], nodes?: readonly NodeId[]): Promise<void> {
+    checkSenders(senders, 'senders');
+    if (nodes !== undefined) checkNodes(nodes, 'nodes');
     const targets = nodes ?? this.#membership.members.map(({ node }) => node);
-    await keepingAlive(() => Promise.all(targets.map((node) => this.#registerWith(node, senders))));
+    const all = [...senders];
+    await keepingAlive(() => Promise.all(targets.map((node) => this.#registerWith(node, all))));
   }
 
   async #registerWith(node: NodeId, senders: readonly Sender[]): Promise<void> {
@@ -192,9 +208,10 @@ export class Client {
   /**
    * Rounds that take messages at `node` now and that this client may use.
    * @throws MixError SIGNATURE_INVALID, ROUND_INFO_INVALID if one is not signed as it must be; ROUND_BELOW_FLOOR if all are below the
-   * floors; LINK_*
+   * floors; LINK_*; ARGUMENT_INVALID
    */
   async rounds(node: NodeId): Promise<SignedRoundInfo[]> {
+    checkText(node, 'node');
     return [...(await keepingAlive(() => shared(this.#asking, node, () => this.#roundsAt(node))))];
   }
 
@@ -266,8 +283,14 @@ export class Client {
     return keepingAlive(() => delivery.run(messages));
   }
 
-  /** Composes messages for a round; submit the result, and keep it to submit it again or to ask for its outcome. */
+  /**
+   * Composes messages for a round; submit the result, and keep it to submit it again or to ask for its outcome.
+   * @throws MixError ARGUMENT_INVALID naming the argument; ROUND_INFO_INVALID, SIGNATURE_INVALID, ROUND_BELOW_FLOOR; MESSAGE_TOO_LONG,
+   * SENDER_UNKNOWN
+   */
   async compose(round: SignedRoundInfo, messages: readonly OutgoingMessage[]): Promise<ComposedSubmission[]> {
+    checkSigned(round, 'round');
+    checkMessages(messages, 'messages');
     this.#checkRound(round);
     const engine = this.#options.engine ?? this.#inlineEngine(round.info.group);
     return keepingAlive(() => composeSubmissions(engine, this.#rng, round.info, messages));
@@ -280,13 +303,18 @@ export class Client {
   /**
    * Submits to the round's first node. Each submission gets its own answer: undefined if it was taken, else the error. Once it is clear
    * that the round takes no more, the rest is not sent: {@link Unsent}. `onTaken` is called as answers come.
+   * @throws MixError ARGUMENT_INVALID naming the argument, before anything is sent
    */
-  submit(
+  async submit(
     info: RoundInfo,
     submissions: readonly Submission[],
     onTaken: (count: number) => void = () => {},
   ): Promise<(MixError | undefined)[]> {
-    return keepingAlive(() => this.#submit(info, submissions, onTaken));
+    checkInfo(info, 'info');
+    checkSubmissions(submissions, 'submissions');
+    checkFunction(onTaken, 'onTaken');
+    const all = [...submissions];
+    return keepingAlive(() => this.#submit(info, all, onTaken));
   }
 
   async #submit(
@@ -317,16 +345,25 @@ export class Client {
     return answers;
   }
 
-  /** Asks `node` (by default the round's first) for the outcome of a submission: its word, which nothing proves. */
-  async outcome(info: RoundInfo, submission: Submission, node: NodeId = info.team[0]!): Promise<Outcome> {
-    return keepingAlive(() => this.#gateway(node).outcome(info.round, submission.sender, submission.salt));
+  /**
+   * Asks `node` (by default the round's first) for the outcome of a submission: its word, which nothing proves.
+   * @throws MixError ARGUMENT_INVALID naming the argument, before anything is sent; PEER_UNKNOWN, LINK_*, errors of the node
+   */
+  async outcome(info: RoundInfo, submission: Submission, node?: NodeId): Promise<Outcome> {
+    checkInfo(info, 'info');
+    checkSubmission(submission, 'submission');
+    if (node !== undefined) checkText(node, 'node');
+    const asked = node ?? info.team[0]!;
+    return keepingAlive(() => this.#gateway(asked).outcome(info.round, submission.sender, submission.salt));
   }
 
   /**
    * Fetches the outputs of a round from one node and verifies them: the RoundInfo's signature, and every node's under H(out).
-   * @throws MixError SIGNATURE_INVALID, OUTPUTS_UNKNOWN, ROUND_OVER if the round failed, LINK_*
+   * @throws MixError SIGNATURE_INVALID, OUTPUTS_UNKNOWN, ROUND_OVER if the round failed, LINK_*; ARGUMENT_INVALID
    */
-  outputs(round: RoundId, node: NodeId): Promise<VerifiedOutputs> {
+  async outputs(round: RoundId, node: NodeId): Promise<VerifiedOutputs> {
+    checkRoundId(round, 'round');
+    checkText(node, 'node');
     return keepingAlive(() => this.#outputs(round, node));
   }
 

@@ -59,10 +59,14 @@ export class Sender {
 }
 
 /** @throws MixError ARGUMENT_INVALID: text, or anything else that is not bytes, would be sent as something else */
-function checkMessage(message: OutgoingMessage): void {
-  checkObject(message, 'message');
-  if (!(message.sender instanceof Sender)) refuse('message.sender', 'a Sender (see createSender)', message.sender);
-  checkBytes(message.payload, 'message.payload');
+export function checkMessages(value: unknown, argument: string): asserts value is readonly OutgoingMessage[] {
+  if (!Array.isArray(value)) refuse(argument, 'an array', value);
+  for (const [index, message] of value.entries()) {
+    checkObject(message, `${argument}[${index}]`);
+    const { sender, payload } = message as OutgoingMessage;
+    if (!(sender instanceof Sender)) refuse(`${argument}[${index}].sender`, 'a Sender (see createSender)', sender);
+    checkBytes(payload, `${argument}[${index}].payload`);
+  }
 }
 
 /** A submission with the id by which its message is known among the outputs. Only for the sender. */
@@ -93,7 +97,7 @@ export async function composeSubmissions(
   const { group } = engine;
   const { width, team } = info;
   if (group.name !== info.group) throw new MixError('GROUP_UNKNOWN', { name: info.group, engine: group.name });
-  for (const message of messages) checkMessage(message);
+  checkMessages(messages, 'messages');
   const digest = roundDigest(info);
   const slotBytes = width * group.elementBytes;
   const plain = engine.allocate(messages.length, width);

@@ -1,9 +1,9 @@
 // The stored record of rounds, so that a round runs at most once: a round id is written, synced, before the node does anything
 // for it, and once more before its first realtime byte. After a restart no open round is resumed (its secrets died with the
 // process), and no id is accepted twice. Old records are pruned behind a floor below which ids are refused.
-import { type BootId, MixError, type RoundId, utf8 } from '../base/index.js';
+import { type BootId, isRoundId, MixError, type RoundId, utf8 } from '../base/index.js';
 import type { Store } from '../base/store.js';
-import type { Stage } from '../protocol/index.js';
+import { STAGES, type Stage } from '../protocol/index.js';
 
 /** Limit of records: 10,000 rounds of a few dozen bytes each. */
 const RECORDS_MAX = 10_000;
@@ -20,12 +20,29 @@ interface RoundRecord {
 export interface LostRound {
   readonly round: RoundId;
   readonly realtime: boolean;
+  /** Key of its record if that cannot be read: it was torn as it was written, or is damaged. */
+  readonly unreadable?: string;
 }
 
 /** Ids in keys are padded so that keys sort by number. */
 const recordKey = (round: RoundId): string => `round/${String(round).padStart(16, '0')}`;
 const realtimeKey = (round: RoundId): string => `realtime/${String(round).padStart(16, '0')}`;
-const parseRound = (key: string): RoundId => Number(key.slice(key.indexOf('/') + 1)) as RoundId;
+
+/** @throws MixError STORE_CORRUPT */
+function parseRound(key: string): RoundId {
+  const round = Number(key.slice(key.indexOf('/') + 1));
+  if (!isRoundId(round)) throw corrupt(key, 'its key names no round');
+  return round;
+}
+
+/** Reads the floor, below which ids are refused without a record. @throws MixError STORE_CORRUPT */
+function parseFloor(bytes: Uint8Array): number {
+  const text = Buffer.from(bytes).toString();
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(Number(text))) throw corrupt(FLOOR_KEY, 'it is no round id');
+  return Number(text);
+}
+
+const corrupt = (record: string, why: string): MixError => new MixError('STORE_CORRUPT', { record, why });
 
 export class RoundJournal {
   readonly #store: Store;
@@ -43,20 +60,25 @@ export class RoundJournal {
     this.#recordsMax = recordsMax;
   }
 
-  /** Marks the rounds that an earlier run left open as failed, and returns them. Call once, before any round is opened. */
+  /**
+   * Marks the rounds that an earlier run left open as failed, and returns them. Call once, before any round is opened.
+   * @throws MixError STORE_CORRUPT naming the record; STORE_FAILED
+   */
   async recover(): Promise<LostRound[]> {
     const floor = await this.#store.get(FLOOR_KEY);
-    this.#floor = floor ? Number(Buffer.from(floor).toString()) : 0;
+    this.#floor = floor ? parseFloor(floor) : 0;
     const keys = await this.#store.keys('round/');
+    const ids = keys.map(parseRound);
     const open: LostRound[] = [];
-    for (const key of keys) {
-      const record = await this.#read(key);
-      if (!record || record.stage === 'COMPLETED' || record.stage === 'FAILED') continue;
-      const round = parseRound(key);
-      open.push({ round, realtime: (await this.#store.get(realtimeKey(round))) !== undefined });
+    for (const [index, round] of ids.entries()) {
+      const key = keys[index] ?? recordKey(round);
+      const stage = await this.#stageIn(key);
+      if (stage === 'COMPLETED' || stage === 'FAILED') continue;
+      const realtime = (await this.#store.get(realtimeKey(round))) !== undefined;
+      open.push({ round, realtime, ...(stage === undefined && { unreadable: key }) });
       await this.#write(key, 'FAILED');
     }
-    this.#ids = keys.map(parseRound);
+    this.#ids = ids;
     await this.#prune();
     return open;
   }
@@ -82,14 +104,15 @@ export class RoundJournal {
     if (this.#ids.length >= this.#recordsMax + PRUNED_AT_ONCE) await this.#prune();
   }
 
-  async #read(key: string): Promise<RoundRecord | undefined> {
+  /** Stage in a record; undefined if it cannot be read: it still shows that the id was used, and its round counts as open. */
+  async #stageIn(key: string): Promise<Stage | undefined> {
     const bytes = await this.#store.get(key);
-    if (!bytes) return undefined;
     try {
-      return JSON.parse(Buffer.from(bytes).toString()) as RoundRecord;
+      const { stage } = JSON.parse(Buffer.from(bytes ?? []).toString()) as Partial<RoundRecord>;
+      return STAGES.find((known) => known === stage);
     } catch {
-      // A torn record still shows that the id was used; it counts as open.
-      return { bootId: this.#bootId, stage: 'PENDING' };
+      // The caller says that it cannot be read.
+      return undefined;
     }
   }
 

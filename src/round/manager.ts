@@ -144,7 +144,9 @@ export class RoundManager implements LinkReceiver {
   /** Fails the rounds that an earlier run left open and starts to watch peers. Call once. */
   async start(): Promise<void> {
     for (const lost of await this.#deps.journal.recover()) {
-      const { round } = lost;
+      const { round, unreadable: record } = lost;
+      if (record)
+        this.#deps.log.warn({ record, round }, 'the record of a round is unreadable; the round counts as failed');
       const reporter = this.#deps.key.nodeId;
       const failure = { code: 'PEER_RESTARTED', culprit: reporter, reporter, detail: 'this node restarted' } as const;
       this.#deps.report({ kind: 'stage', round, bootId: this.#deps.bootId, stage: 'FAILED', failure });

@@ -1,8 +1,10 @@
 // A scheduler's metrics: about rounds and nodes, never about senders or messages.
-import type { NodeId } from '../base/index.js';
+import type { ErrorCode, NodeId } from '../base/index.js';
 import type { Metrics } from '../base/metrics.js';
 import type { RoundRecord, SchedulerView } from './machine/state.js';
 
+/** Code of a round that the scheduler gave up before a node had failed it; nodes count it by the same code. */
+const GIVEN_UP: ErrorCode = 'SCHEDULER_FAILED';
 const SECONDS = [0.1, 0.3, 1, 2, 3, 5, 10, 30, 60, 300];
 
 export class SchedulerMetrics {
@@ -112,6 +114,6 @@ function oncePerLook(show: () => SchedulerView): () => SchedulerView {
   };
 }
 
-/** Code of a round's failure, as reported first; empty if it did not fail, or the scheduler gave it up. */
+/** Code of a round's failure, as reported first, or that of the scheduler's own decision; empty if it did not fail. */
 const failureCode = ({ state, failures }: RoundRecord): string =>
-  state === 'FAILED' ? ([...failures.values()][0]?.code ?? '') : '';
+  state === 'FAILED' ? ([...failures.values()][0]?.code ?? GIVEN_UP) : '';

@@ -2,7 +2,17 @@
 // codes with their use, the nodes that are registered, banned or barred from a common team, and evidence. A restart continues from here:
 // no number and no round id is given twice, and open rounds resume at the stages that their nodes report.
 import { createHash } from 'node:crypto';
-import { equalBytes, fromHex, MixError, type NodeId, type RoundId, toHex, utf8 } from '../base/index.js';
+import {
+  asMixError,
+  equalBytes,
+  fromHex,
+  isNodeId,
+  MixError,
+  type NodeId,
+  type RoundId,
+  toHex,
+  utf8,
+} from '../base/index.js';
 import type { Store } from '../base/store.js';
 import { SIGNATURE_BYTES } from '../cmix/index.js';
 import { decodeUpdate, encodeUpdate } from '../comms/index.js';
@@ -15,7 +25,8 @@ const updateKey = (number: number): string => `update/${String(number).padStart(
 const assignedKey = (round: RoundId): string => `assigned/${String(round).padStart(16, '0')}`;
 const endedKey = (round: RoundId): string => `ended/${String(round).padStart(16, '0')}`;
 const evidenceKey = (round: RoundId, node: NodeId): string => `evidence/${String(round).padStart(16, '0')}/${node}`;
-const nodeKey = (node: NodeId): string => `node/${node}`;
+const NODE = 'node/';
+const nodeKey = (node: NodeId): string => `${NODE}${node}`;
 const codeKey = (hashed: string): string => `code/${hashed}`;
 const BARRED = 'barred/';
 const LAST_ROUND = 'last-round';
@@ -73,12 +84,12 @@ export class SchedulerStore {
     this.#store = store;
   }
 
-  /** @throws MixError STORE_FAILED */
+  /** @throws MixError STORE_CORRUPT naming the record; STORE_FAILED */
   async recover(): Promise<Recovered> {
     const updates: SignedUpdate[] = [];
     const keys = await this.#store.keys('update/');
     for (const key of keys.slice(0, -HISTORY_MAX)) await this.#store.delete(key);
-    const skips = new Set((await this.#store.keys(SKIP)).map((key) => Number(key.slice(SKIP.length))));
+    const skips = new Set((await this.#store.keys(SKIP)).map((key) => numberIn(key, SKIP)));
     let torn: string | undefined;
     for (const key of keys.slice(-HISTORY_MAX)) {
       // Only the last record can be torn; it was never published, and its number is given again.
@@ -97,11 +108,13 @@ export class SchedulerStore {
     }
     if (torn !== undefined) await this.#store.delete(torn);
     const rounds = async (prefix: string) =>
-      new Set((await this.#store.keys(prefix)).map((key) => Number(key.slice(prefix.length)) as RoundId));
+      new Set((await this.#store.keys(prefix)).map((key) => numberIn(key, prefix) as RoundId));
     const nodes = new Map<NodeId, NodeEntry>();
-    for (const key of await this.#store.keys('node/')) {
+    for (const key of await this.#store.keys(NODE)) {
       const bytes = await this.#store.get(key);
-      if (bytes) nodes.set(key.slice('node/'.length) as NodeId, JSON.parse(Buffer.from(bytes).toString()) as NodeEntry);
+      const node = key.slice(NODE.length);
+      if (!isNodeId(node)) throw corrupt(key, 'its key names no node');
+      if (bytes) nodes.set(node, readEntry(key, bytes));
     }
     const last = await this.#store.get(LAST_ROUND);
     const lastRound = last ? Number(Buffer.from(last).toString()) : 0;
@@ -154,15 +167,12 @@ export class SchedulerStore {
     await this.#store.put(evidenceKey(signed.info.round, culprit), encodeFields([round, evidence]));
   }
 
-  /** Convictions, oldest first. */
+  /** Convictions, oldest first. @throws MixError STORE_CORRUPT naming the record; STORE_FAILED */
   async convictions(): Promise<readonly Conviction[]> {
     const convictions: Conviction[] = [];
     for (const key of await this.#store.keys('evidence/')) {
       const bytes = await this.#store.get(key);
-      const [round, evidence] = bytes ? decodeFields(bytes, 2, 'evidence') : [];
-      const opened = round && readUpdate(round)?.update;
-      if (opened?.kind !== 'open' || !evidence) continue;
-      convictions.push({ signed: opened.round, culprit: key.slice(key.lastIndexOf('/') + 1) as NodeId, evidence });
+      if (bytes) convictions.push(readConviction(key, bytes));
     }
     return convictions;
   }
@@ -197,6 +207,43 @@ export class SchedulerStore {
 const hash = (code: string): Uint8Array => new Uint8Array(createHash('sha256').update(code.trim()).digest());
 
 const corrupt = (record: string, why: string): MixError => new MixError('STORE_CORRUPT', { record, why });
+
+/** The number at the end of a key. @throws MixError STORE_CORRUPT */
+function numberIn(key: string, prefix: string): number {
+  const number = Number(key.slice(prefix.length));
+  if (!Number.isSafeInteger(number) || number < 1) throw corrupt(key, 'its key has no number');
+  return number;
+}
+
+/** @throws MixError STORE_CORRUPT: a lost entry would lift a ban */
+function readEntry(key: string, bytes: Uint8Array): NodeEntry {
+  let entry: Partial<NodeEntry> | null;
+  try {
+    entry = JSON.parse(Buffer.from(bytes).toString()) as Partial<NodeEntry> | null;
+  } catch (thrown) {
+    throw corrupt(key, `it cannot be read: ${String(thrown)}`);
+  }
+  const { banned, outUntilMs } = entry ?? {};
+  if (typeof banned !== 'boolean' || (outUntilMs !== undefined && !Number.isFinite(outUntilMs))) {
+    throw corrupt(key, 'it is no entry of a node');
+  }
+  return { banned, outUntilMs };
+}
+
+/** @throws MixError STORE_CORRUPT */
+function readConviction(key: string, bytes: Uint8Array): Conviction {
+  const culprit = key.slice(key.lastIndexOf('/') + 1);
+  let fields: readonly Uint8Array[];
+  try {
+    fields = decodeFields(bytes, 2, 'evidence');
+  } catch (thrown) {
+    throw corrupt(key, `it cannot be read: ${asMixError(thrown).message}`);
+  }
+  const [round, evidence] = fields;
+  const opened = round && readUpdate(round)?.update;
+  if (opened?.kind !== 'open' || !evidence || !isNodeId(culprit)) throw corrupt(key, 'it is no evidence in a round');
+  return { signed: opened.round, culprit, evidence };
+}
 
 function readUpdate(bytes: Uint8Array): SignedUpdate | undefined {
   try {

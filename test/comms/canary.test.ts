@@ -3,7 +3,7 @@
 // sender.
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { toHex, utf8 } from '../../src/base/bytes.js';
+import { concat, toHex, utf8 } from '../../src/base/bytes.js';
 import { MixError } from '../../src/base/errors.js';
 import { createLog } from '../../src/base/log.js';
 import type { Rng } from '../../src/base/rng.js';
@@ -100,6 +100,9 @@ it.each<[string, unknown]>([
   ['a Buffer', [Buffer.from(planted)]],
   ['numbers', [...planted]],
   ['bytes within an object', { deep: { er: [planted.subarray(0, 20)] } }],
+  ['a byte array in the middle of a longer one', concat([new Uint8Array(40), planted, new Uint8Array(8)])],
+  ['a byte array at the end of a longer one', concat([new Uint8Array(7), planted])],
+  ['a byte array as JSON within JSON', JSON.stringify({ deep: concat([new Uint8Array(3), planted]) })],
   ['what util.inspect shows', inspect(planted)],
   ['what util.inspect shows of a Buffer', inspect(Buffer.from(planted))],
 ])('the search finds a secret that is logged as %s', (_, value) => {

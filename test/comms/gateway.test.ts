@@ -312,17 +312,40 @@ describe('a client with a lying node', () => {
     expect(await fetched(large())).toBe('SIGNATURE_INVALID');
   });
 
+  /** Counts the views and copies that the gateway takes of these outputs. */
+  const watched = (outputs: Uint8Array<ArrayBuffer>) => {
+    const taken = { views: 0, copies: 0 };
+    const subarray = (from: number, to: number) => {
+      taken.views++;
+      return Uint8Array.prototype.subarray.call(outputs, from, to);
+    };
+    const slice = (from: number, to: number) => {
+      taken.copies++;
+      return Uint8Array.prototype.slice.call(outputs, from, to);
+    };
+    return {
+      outputs: Object.defineProperties(outputs, { subarray: { value: subarray }, slice: { value: slice } }),
+      taken,
+    };
+  };
+  const FRAME_BYTES = 64 * 1024 - 1024;
+
+  it('shares one copy of the outputs with all others who fetch them', async () => {
+    const [first, second] = [0, 1].map(() => team.nodes[0]!.manager.outputs(info.round).outputs);
+    expect(first).toBe(second);
+    const lie = large();
+    const { outputs, taken } = watched(lie.outputs);
+    await withLiar({ outputs: () => ({ ...lie, outputs }) }, async (client, node) => {
+      const codes = await Promise.all([0, 1, 2].map(() => codeOf(client.outputs(info.round, node))));
+      expect(codes).toEqual(Array(3).fill('SIGNATURE_INVALID'));
+    });
+    expect(taken).toEqual({ views: 3 * Math.ceil(outputs.length / FRAME_BYTES), copies: 0 });
+  });
+
   it('may disconnect in the middle of the outputs: the gateway stops reading them', async () => {
     const lie = large();
-    let frames = 0;
-    const counting = {
-      length: lie.outputs.length,
-      slice: (from: number, to: number) => {
-        frames++;
-        return lie.outputs.slice(from, to);
-      },
-    };
-    await withLiar({ outputs: () => ({ ...lie, outputs: counting }) as never }, async (_client, node, membership) => {
+    const { outputs, taken } = watched(lie.outputs);
+    await withLiar({ outputs: () => ({ ...lie, outputs }) }, async (_client, node, membership) => {
       const { gatewayAddress, certificate } = membership.get(node);
       const raw = new services.Gateway(gatewayAddress, pinnedCredentials(certificate), ownConnection);
       const call = raw.outputs({ round: info.round });
@@ -330,11 +353,12 @@ describe('a client with a lying node', () => {
       await new Promise((resolve) => call.once('data', resolve));
       call.pause();
       call.cancel();
-      for (let before = -1; before !== frames; ) {
-        before = frames;
+      for (let before = -1; before !== taken.views; ) {
+        before = taken.views;
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
-      expect(frames).toBeLessThan(lie.outputs.length / (256 * 1024));
+      expect(taken.views).toBeGreaterThan(0);
+      expect(taken.views).toBeLessThan(outputs.length / FRAME_BYTES / 2);
       raw.close();
     });
   });

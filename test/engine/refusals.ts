@@ -251,6 +251,72 @@ export function typeTests(harness: Harness): void {
   });
 }
 
+/**
+ * Elements out of range that a caller says are in range: a wrong result, or a refusal of an error of the product, but no crash and no
+ * hang; and right results for the next caller. Bases of `fixedBase` and `powFixed` are always checked.
+ */
+export function garbageTests(harness: Harness): void {
+  const { group, elements, exponents } = harness;
+  const bytes = group.elementBytes;
+  const slots = 7;
+  const garbage: readonly (readonly [string, () => Uint8Array])[] = [
+    ['zero', () => bigintToBytes(0n, bytes)],
+    ['all ones', () => new Uint8Array(bytes).fill(0xff)],
+    ['p', () => bigintToBytes(group.p, bytes)],
+    ['q + 1', () => bigintToBytes(group.q + 1n, bytes)],
+    ['p - 1', () => bigintToBytes(group.p - 1n, bytes)],
+  ];
+  const options = { inRange: true, exponentBytes: 8 };
+  const reversed = () => Uint32Array.from({ length: slots }, (_, slot) => slots - 1 - slot);
+
+  /** Every operation, with these elements at each of its places. */
+  const calls: readonly (readonly [string, (e: Engine, bad: Uint8Array) => Promise<unknown>])[] = [
+    ['mul a', (e, bad) => e.mul(bad, elements(slots), options)],
+    ['mul b', (e, bad) => e.mul(elements(slots), bad, options)],
+    ['mul both', (e, bad) => e.mul(bad, Uint8Array.from(bad), options)],
+    ['mulGather a', (e, bad) => e.mulGather(bad, reversed(), elements(slots), options)],
+    ['mulGather b', (e, bad) => e.mulGather(elements(slots), reversed(), bad, options)],
+    ['powShared', (e, bad) => e.powShared(bad, exponents(1, 8), options)],
+    ['pow', (e, bad) => e.pow(bad, exponents(slots, 8), options)],
+    ['invertBatch', (e, bad) => e.invertBatch(bad, options)],
+    ['product', (e, bad) => e.product(bad, options)],
+    ['multiExp', (e, bad) => e.multiExp(bad, exponents(slots, 8), options)],
+    ['fixedBase', (e, bad) => e.fixedBase(bad.subarray(0, bytes), options).then((base) => base.release())],
+    ['powFixed', (e, bad) => e.powFixed(bad.subarray(0, bytes), exponents(slots, 8), options)],
+    [
+      'prepare, then mul and mulGather',
+      async (e, bad) => {
+        const operand = await e.prepare(bad, options);
+        try {
+          await e.mul(elements(slots), operand, options);
+          await e.mulGather(elements(slots), reversed(), operand, options);
+        } finally {
+          operand.release();
+        }
+      },
+    ],
+  ];
+
+  it.each(calls)('survives garbage that is said to be in range, and computes on: %s', async (_, call) => {
+    for (const [, make] of garbage) {
+      for (const wrong of [[0], [slots - 1], [...Array(slots).keys()]]) {
+        const bad = elements(slots);
+        for (const slot of wrong) bad.set(make(), slot * bytes);
+        const thrown = await call(harness.engine, bad).then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+        if (thrown !== undefined) expect(thrown).toBeInstanceOf(MixError);
+      }
+    }
+    const [a, b] = [toBigints(group, elements(slots)), toBigints(group, elements(slots))];
+    const truth = operations.mul.reference(group, { a, b });
+    expect(toBigints(group, await harness.engine.mul(toBatch(group, a), toBatch(group, b)))).toEqual(truth);
+    const inverses = operations.invertBatch.reference(group, { a });
+    expect(toBigints(group, await harness.engine.invertBatch(toBatch(group, a)))).toEqual(inverses);
+  });
+}
+
 export function handleTests(name: string, open: OpenForTest, group: Group): void {
   const batch = () => randomElements(new SeededRng(name), group, 3);
   const exponents = Uint8Array.of(1, 2, 3);

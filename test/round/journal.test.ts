@@ -1,7 +1,10 @@
 // The persistent record of rounds: an id runs at most once, also across restarts, torn records and pruning.
 import { describe, expect, it } from 'vitest';
+import { utf8 } from '../../src/base/bytes.js';
 import type { BootId, RoundId } from '../../src/base/ids.js';
+import { createLog } from '../../src/base/log.js';
 import { type LostRound, RoundJournal } from '../../src/round/journal.js';
+import { SimTeam } from '../sim/team.js';
 import { rejection } from '../support/cmix.js';
 import { MemoryStore } from '../support/memoryStore.js';
 
@@ -55,8 +58,55 @@ describe('the round log', () => {
     const store = new MemoryStore();
     await store.put('round/0000000000000004', new Uint8Array([0x7b, 0x22]));
     const { log, lost } = await opened(store, 'a');
-    expect(lost).toEqual([{ round: 4, realtime: false }]);
+    expect(lost).toEqual([{ round: 4, realtime: false, unreadable: 'round/0000000000000004' }]);
     expect((await rejection(log.open(id(4))))?.code).toBe('ROUND_REUSED');
+    expect((await opened(store, 'b')).lost).toEqual([]);
+  });
+
+  it.each(['null', '7', '{}', '{"stage":"MIXED"}', ''])(
+    'counts a record that says %j as used, open and unreadable',
+    async (text) => {
+      const store = new MemoryStore();
+      await store.put('round/0000000000000004', utf8(text));
+      const { log, lost } = await opened(store, 'a');
+      expect(lost).toEqual([{ round: 4, realtime: false, unreadable: 'round/0000000000000004' }]);
+      expect((await rejection(log.open(id(4))))?.code).toBe('ROUND_REUSED');
+    },
+  );
+
+  it.each(['', 'NaN', '-1', '7.5', '1e3', '99999999999999999999', '{'])(
+    'does not open on a floor that says %j',
+    async (text) => {
+      const store = new MemoryStore();
+      await store.put('rounds/floor', utf8(text));
+      expect(await rejection(opened(store, 'a'))).toMatchObject({
+        code: 'STORE_CORRUPT',
+        values: { record: 'rounds/floor' },
+      });
+    },
+  );
+
+  it('does not open on a record whose key names no round', async () => {
+    const store = new MemoryStore();
+    await store.put('round/one', utf8('{"stage":"COMPLETED"}'));
+    expect(await rejection(opened(store, 'a'))).toMatchObject({
+      code: 'STORE_CORRUPT',
+      values: { record: 'round/one' },
+    });
+  });
+
+  it('is read with a log line for each record that cannot be read', async () => {
+    const lines: string[] = [];
+    const destination = { write: (line: string) => void lines.push(line) };
+    const log = createLog({ name: 'x', level: 'warn', format: 'json', destination });
+    const team = new SimTeam({ seed: 'torn', nodes: 2, remake: () => ({ log }) });
+    const [node] = team.nodes;
+    await node!.store.put('round/0000000000000004', new Uint8Array([0x7b, 0x22]));
+    await team.start(0);
+    const said = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(said).toEqual([expect.objectContaining({ record: 'round/0000000000000004', round: 4, level: 40 })]);
+    expect(node!.reports).toContainEqual(expect.objectContaining({ kind: 'stage', round: 4, stage: 'FAILED' }));
+    await node!.manager.close();
   });
 
   it('prunes old records only below a floor under which every id is refused from then on', async () => {

@@ -11,10 +11,12 @@ import { referenceEngine } from '../../src/engine/open.js';
 import { namedGroup } from '../../src/math/group.js';
 import type { Membership } from '../../src/protocol/membership.js';
 import { type SignedUpdate, signUpdate } from '../../src/protocol/schedulerPort.js';
+import { encodeFields } from '../../src/protocol/statements.js';
 import { DEFAULT_PARAMS } from '../../src/scheduler/parameters.js';
 import { Scheduler } from '../../src/scheduler/scheduler.js';
 import { SchedulerStore } from '../../src/scheduler/store.js';
 import { counted } from '../comms/support.js';
+import { rejection } from '../support/cmix.js';
 import { MemoryStore } from '../support/memoryStore.js';
 import { SeededRng } from '../support/seededRng.js';
 import { VirtualClock } from '../support/virtualClock.js';
@@ -243,6 +245,35 @@ describe('a damaged history', () => {
       const { disk, keys } = await history();
       await damage(disk, keys[1]!);
       expect(await codeOf(recovered(disk))).toMatch(/^STORE_CORRUPT.*update\/0/);
+    }
+  });
+
+  it.each([
+    [`node/${'a'.repeat(32)}`, '{"banned":tr'],
+    [`node/${'a'.repeat(32)}`, 'null'],
+    [`node/${'a'.repeat(32)}`, '{}'],
+    [`node/${'a'.repeat(32)}`, '{"banned":"no"}'],
+    [`node/${'a'.repeat(32)}`, '{"banned":false,"outUntilMs":"soon"}'],
+    ['node/nobody', '{"banned":true}'],
+    ['ended/seven', '1'],
+    ['assigned/', '1'],
+    ['skip/-1', '1'],
+    ['last-round', 'NaN'],
+  ])('is refused, naming the record %s, if that says %j', async (record, text) => {
+    const { disk } = await history();
+    await disk.put(record, Buffer.from(text));
+    expect(await rejection(recovered(disk))).toMatchObject({ code: 'STORE_CORRUPT', values: { record } });
+  });
+
+  it('names evidence that cannot be read', async () => {
+    for (const [name, bytes] of [
+      [`evidence/0000000000000001/${'a'.repeat(32)}`, Uint8Array.of(1, 2, 3)],
+      [`evidence/0000000000000001/${'a'.repeat(32)}`, encodeFields([Uint8Array.of(1), Uint8Array.of(2)])],
+    ] as const) {
+      const { disk } = await history();
+      await disk.put(name, bytes);
+      const error = await rejection(new SchedulerStore(disk).convictions());
+      expect(error).toMatchObject({ code: 'STORE_CORRUPT', values: { record: name } });
     }
   });
 

@@ -5,6 +5,8 @@ import { createMetrics } from '../../src/base/metrics.js';
 import { medianRoundTripMs } from '../../src/scheduler/machine/nodePool.js';
 import type { NodeRecord, RoundRecord, SchedulerView } from '../../src/scheduler/machine/state.js';
 import { SchedulerMetrics } from '../../src/scheduler/metrics.js';
+import { counted } from '../comms/support.js';
+import { SimTeam } from '../sim/team.js';
 
 const view = { nodes: [], stock: 3, stockTarget: 4, precomputing: 1, realtime: 1, waited: 0, overlapShare: null };
 const ended = (resumed: boolean): RoundRecord => {
@@ -23,6 +25,35 @@ describe('metrics of a scheduler', () => {
     expect(await metrics.render()).toContain('millrace_scheduler_stock 1\n');
     expect(looks).toBe(1);
     expect(await metrics.render()).toContain('millrace_scheduler_stock 2\n');
+  });
+
+  it('count a failed round by its code, as reported first, or as the decision of the scheduler', async () => {
+    const metrics = createMetrics();
+    const kept = new SchedulerMetrics(metrics, () => view as unknown as SchedulerView);
+    const failed = (...codes: string[]) => {
+      const failures = new Map(codes.map((code, i) => [String(i), { code }]));
+      return { ...ended(true), state: 'FAILED', failures } as unknown as RoundRecord;
+    };
+    kept.ended(failed('PEER_LOST', 'ROUND_OVER'), []);
+    kept.ended(failed('PEER_LOST'), []);
+    kept.ended(failed(), []);
+    const text = await metrics.render();
+    expect(text).toContain('millrace_scheduler_rounds_total{state="FAILED",code="PEER_LOST"} 2');
+    expect(text).toContain('millrace_scheduler_rounds_total{state="FAILED",code="SCHEDULER_FAILED"} 1');
+    expect(text).not.toContain('code=""');
+  });
+
+  it('of the nodes count a failed round by the code of its failure', async () => {
+    const team = await new SimTeam({ seed: 'codes', nodes: 3 }).start();
+    const { round } = await team.open();
+    for (const { manager } of team.nodes) manager.failRound(round, 'the scheduler gave it up');
+    await team.until(() => team.everyAlive((node) => team.stage(node, round) === 'FAILED'));
+    for (const { metrics, manager } of team.nodes) {
+      const labels = { stage: 'FAILED', code: 'SCHEDULER_FAILED' };
+      expect(await counted(metrics, 'rounds_ended_total', labels)).toBe(1);
+      expect(await counted(metrics, 'rounds_ended_total')).toBe(1);
+      manager.close();
+    }
   });
 
   it('have no durations of rounds opened by an earlier run: this run has not seen them begin', async () => {

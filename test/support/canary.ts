@@ -29,6 +29,13 @@ export function findTrace(text: string, secret: Uint8Array): string | undefined 
   const numbers = [...part].join(',');
   if (compact.includes(numbers)) return `numbers ${numbers}`;
   // A byte array as JSON.stringify writes it: an object with the positions as names.
-  const named = [...part].map((byte, i) => `"?${i}"?:${byte},?`).join('');
-  return new RegExp(named).test(compact) ? 'an object of bytes' : undefined;
+  // It may begin at any position, if it is a part of a longer array. A text within JSON has its quotes escaped.
+  const named = [...compact.matchAll(/(\d+)\\*"?:(\d+)(?=[,}])/g)];
+  const found = named.some((_, from) =>
+    part.every((byte, i) => {
+      const [, position, value] = named[from + i] ?? [];
+      return Number(value) === byte && Number(position) === Number(named[from]?.[1]) + i;
+    }),
+  );
+  return found ? 'an object of bytes' : undefined;
 }

@@ -3,7 +3,7 @@
 import { sleep, systemClock } from '../../src/base/clock.js';
 
 /** Permitted gain of a process between the first quiet moment and the last: caches that fill, heaps that are not collected. */
-const MEMORY_GAIN_MAX = 48 * 1024 * 1024;
+export const MEMORY_GAIN_MAX = 48 * 1024 * 1024;
 const HANDLES_GAIN_MAX = 12;
 
 interface Reading {
@@ -47,6 +47,16 @@ async function readingOf({ httpAddress }: Node): Promise<Reading> {
     secretBytes: of('millrace_round_secret_bytes'),
   };
 }
+
+/** Nodes that have gained more than the limit since an earlier reading, in words; empty if none has. */
+export function memoryGains(before: readonly MemoryReading[], after: readonly MemoryReading[]): string[] {
+  return after.flatMap(({ memoryBytes }, node) => {
+    const gained = memoryBytes - (before[node]?.memoryBytes ?? 0);
+    return gained > MEMORY_GAIN_MAX ? [`node ${node + 1} has gained ${(gained / 2 ** 20).toFixed(0)} MiB`] : [];
+  });
+}
+
+type MemoryReading = Pick<Reading, 'memoryBytes'>;
 
 export class LeakWatch {
   readonly #readings: Reading[][] = [];
@@ -95,17 +105,16 @@ export class LeakWatch {
     const first = settled[0];
     const last = settled.at(-1);
     if (!first || !last || settled.length < 2) return [];
-    return last.flatMap(({ memoryBytes, handles, secretBytes }, node) => {
+    const others = last.flatMap(({ handles, secretBytes }, node) => {
       const before = first[node]!;
       const found: string[] = [];
-      const gained = memoryBytes - before.memoryBytes;
-      if (gained > MEMORY_GAIN_MAX) found.push(`node ${node + 1} has gained ${(gained / 2 ** 20).toFixed(0)} MiB`);
       if (handles - before.handles > HANDLES_GAIN_MAX) {
         found.push(`node ${node + 1} has ${handles} handles, ${before.handles} before`);
       }
       if (secretBytes > 0) found.push(`node ${node + 1} holds ${secretBytes} bytes of secrets of rounds that are over`);
       return found;
     });
+    return [...memoryGains(first, last), ...others];
   }
 
   report(): string {
