@@ -157,6 +157,19 @@ describe('a node without room for a round', () => {
     expect(pool.blamed).toEqual([[node]]);
   });
 
+  it('and that refuses a round which it has begun is to blame itself: others have worked on it', () => {
+    for (const code of ['MEMORY_LIMIT', 'ROUND_REUSED'] as const) {
+      const pool = trio({ stockMin: 2 });
+      pool.tick();
+      const [node] = pool.ids as [NodeId];
+      const { round } = pool.opened[0]!;
+      pool.report(node, round, 'PRECOMPUTING');
+      pool.say(node, round, { code, named: node });
+      pool.tick(SETTLED_MS);
+      expect(pool.blamed, code).toEqual([[node]]);
+    }
+  });
+
   it('is given no more rounds than it has announced', () => {
     const pool = trio({ stockMin: 4 });
     pool.online(pool.ids[1]!, 2);
@@ -531,6 +544,41 @@ describe('a node that announces that it takes no rounds for now', () => {
     expect(pool.opened.slice(before + since.length).some(({ team }) => team.includes(leaving))).toBe(true);
   });
 
+  it('is to blame if it does so again and again within an hour, and sits out', () => {
+    const pool = trio({ stockMin: 2 });
+    const [node] = pool.ids as [NodeId];
+    const pauseAndGoOn = () => {
+      pool.tick(1_000);
+      expect(pool.rounds(node)).toBe(2);
+      pool.online(node, undefined, 'a disk is full');
+      // Said again: the same pause.
+      pool.online(node, undefined, 'a disk is full');
+      pool.online(node);
+    };
+    for (const blamed of [0, 2, 4]) {
+      pauseAndGoOn();
+      expect(pool.blamed.flat()).toHaveLength(blamed);
+    }
+    // An hour later it is free again, once.
+    for (pool.tick(3_600_000); pool.blamed.length < 8; ) {
+      for (const other of pool.ids) pool.online(other);
+      pauseAndGoOn();
+    }
+    expect(pool.blamed.flat()).toEqual([node, node, node, node]);
+    expect(pool.state.nodes.get(node)!.sitsOutUntilMs).toBe(0);
+    pauseAndGoOn();
+    expect(pool.state.nodes.get(node)!.sitsOutUntilMs).toBeGreaterThan(pool.atMs);
+  });
+
+  it('and is in no round may do so as often as it likes', () => {
+    const pool = trio({ stockMin: 2, poolThreshold: 1, teamSize: 4 });
+    for (let i = 0; i < 20; i++) {
+      pool.online(pool.ids[0]!, undefined, 'a disk is full');
+      pool.online(pool.ids[0]!);
+    }
+    expect(pool.state.nodes.get(pool.ids[0]!)!.blamed).toEqual([]);
+  });
+
   it('completes its rounds that take messages', () => {
     const pool = new Pool(3, { minimumDelayMs: 0 });
     pool.tick();
@@ -610,7 +658,120 @@ describe('one departure', () => {
   });
 });
 
+describe('a restart that was not announced', () => {
+  /** Restarts of a node that is in all rounds; `first`: before each of them. */
+  function restarts(times: number, first: (pool: Pool, node: NodeId) => void = () => {}) {
+    const pool = trio({ stockMin: 2 });
+    const [node] = pool.ids as [NodeId];
+    for (let i = 0; i < times; i++) {
+      pool.tick(6_000);
+      for (const other of pool.ids) pool.online(other);
+      pool.tick();
+      first(pool, node);
+      pool.restart(node);
+    }
+    return { pool, node, record: pool.state.nodes.get(node)! };
+  }
+
+  it('is one event of the node, however many rounds end by it, and repeated ones make it sit out', () => {
+    const once = restarts(1);
+    expect(once.pool.blamed).toEqual([[once.node], [once.node]]);
+    expect(once.record.blamed).toEqual([true]);
+    expect(once.record.sitsOutUntilMs).toBe(0);
+    const thrice = restarts(3);
+    expect(thrice.record.sitsOutUntilMs).toBeGreaterThan(thrice.pool.atMs);
+    const quick = trio({ stockMin: 2 });
+    const [liar, ...others] = quick.ids as [NodeId, NodeId, NodeId];
+    for (let second = 0; second < 15; second++) {
+      quick.tick(1_000);
+      quick.restart(liar);
+    }
+    expect(quick.state.nodes.get(liar)!.sitsOutUntilMs).toBeGreaterThan(quick.atMs);
+    for (const node of others) expect(quick.state.nodes.get(node)!.blamed).toEqual([]);
+  });
+
+  it('explains the departure before it: both are one event', () => {
+    const departed = (isNoticed: boolean) =>
+      restarts(2, (pool, node) => {
+        const open = [...pool.state.rounds.values()].map(({ info }) => info);
+        pool.offline(node);
+        if (!isNoticed) return;
+        // Its team has lost it in one round, and notices the others only when it is back.
+        const [first] = open;
+        for (const other of first!.team) if (other !== node) pool.accuse(other, node, first!.round, 'PEER_LOST');
+        pool.tick(SETTLED_MS);
+        pool.tick(1_000);
+      });
+    for (const isNoticed of [true, false]) {
+      const { record } = departed(isNoticed);
+      expect(record.blamed, String(isNoticed)).toEqual([true, true]);
+      expect(record.sitsOutUntilMs).toBe(0);
+    }
+  });
+
+  it('of a node without open rounds, or that had announced it, is nobody’s fault', () => {
+    const drained = restarts(1, (pool, node) => pool.online(node, undefined, 'draining: SIGTERM'));
+    expect(drained.pool.blamed).toEqual([[], []]);
+    expect(drained.record.blamed).toEqual([]);
+    const idle = trio({ poolThreshold: 1, teamSize: 4 });
+    for (let i = 0; i < 20; i++) idle.restart(idle.ids[0]!);
+    expect(idle.state.nodes.get(idle.ids[0]!)!.blamed).toEqual([]);
+  });
+});
+
 describe('an id that a node has used before', () => {
+  it('is refused twenty times an hour at most, whatever rounds are precomputed in between', () => {
+    const pool = trio({ stockMin: 1, failuresMin: 100 });
+    const [liar] = pool.ids as [NodeId];
+    const refuse = (times: number) => {
+      for (let i = 0; i < times; i++) {
+        pool.tick(SETTLED_MS);
+        for (const node of pool.ids) pool.online(node);
+        const { round } = pool.opened.at(-1)!;
+        pool.say(liar, round, { code: 'ROUND_REUSED', named: liar });
+        pool.tick(SETTLED_MS);
+      }
+    };
+    const precompute = () => {
+      pool.standby(pool.opened.at(-1)!);
+      pool.send({
+        type: 'params',
+        params: { ...pool.state.params, stockMin: pool.state.params.stockMin + 1 },
+        atMs: 0,
+      });
+    };
+    refuse(10);
+    precompute();
+    refuse(10);
+    expect(pool.blamed.flat()).toEqual([]);
+    precompute();
+    refuse(1);
+    expect(pool.blamed.flat()).toEqual([liar]);
+    pool.atMs += 3_600_000;
+    refuse(1);
+    expect(pool.blamed.flat()).toEqual([liar]);
+  });
+
+  it('leaps further with each refusal of one node, though rounds of other teams are precomputed in between', () => {
+    const pool = new Pool(4, { stockMin: 1, failuresMin: 1 });
+    const [older] = pool.ids as [NodeId];
+    const used = 700;
+    for (let i = 0; i < 200; i++) {
+      pool.tick(1_000);
+      for (const node of pool.ids) pool.online(node);
+      pool.tick();
+      const { round, team } = pool.opened.at(-1)!;
+      if (team.includes(older) && round > used) break;
+      if (team.includes(older)) pool.say(older, round, { code: 'ROUND_REUSED', named: older });
+      else {
+        pool.standby(pool.opened.at(-1)!);
+        pool.send({ type: 'convicted', node: team[0]!, untilMs: 0, atMs: pool.atMs });
+      }
+    }
+    expect(pool.opened.at(-1)!.round).toBeGreaterThan(used);
+    expect(pool.state.nodes.get(older)!.blamed.filter(Boolean)).toEqual([]);
+  });
+
   it('is nobody’s fault: ids soon leap until they are new', () => {
     const pool = trio({ stockMin: 1, failuresMin: 1 });
     // Ids that the nodes have used and that this history does not contain.

@@ -19,8 +19,10 @@ export interface NodeRecord {
   readonly connected: boolean;
   /** The node takes no new rounds for now, by its own word: it drains, or its machine has a fault. */
   readonly paused: boolean;
-  /** Rounds in a row that it refused because it had run one of that id. */
-  readonly reused: number;
+  /** Time of its last such announcement while it was in rounds: it is free once an hour. */
+  readonly stoodDownMs: number;
+  /** Times in the last hour at which it refused a round because it had run one of that id. */
+  readonly reusedMs: readonly number[];
   /** Times of its last departure and of its return or first arrival: all failures by one departure are one event. */
   readonly awayMs: number | undefined;
   readonly backMs: number | undefined;
