@@ -810,6 +810,51 @@ describe('an id that a node has used before', () => {
 });
 
 describe('a network without senders', () => {
+  /** A network that somebody asks for rounds once in ten seconds. The test decides how each round that takes messages ends. */
+  function asked(seconds: number, end: (pool: Pool, info: RoundInfo, atMs: number) => void) {
+    const pool = trio({ minimumDelayMs: 0, demandMs: 10_000, stockMin: 2 });
+    const assignedMs: number[] = [];
+    for (let second = 0; second < seconds; second++) {
+      for (const node of pool.ids) pool.online(node);
+      if (second % 10 === 0) pool.send({ type: 'wanted', node: pool.ids[1]!, atMs: pool.atMs });
+      for (const { state, info } of [...pool.state.rounds.values()]) if (state === 'PENDING') pool.standby(info);
+      const before = pool.of('assign').length;
+      pool.tick(1_000);
+      for (const effect of pool.of('assign').slice(before)) {
+        if (effect.type !== 'assign') continue;
+        assignedMs.push(pool.atMs);
+        end(pool, pool.state.rounds.get(effect.round)!.info, pool.atMs);
+      }
+    }
+    return { pool, assignedMs };
+  }
+
+  /** Ends a round as its team does if the first node has found too few senders. */
+  const tooFew = (pool: Pool, { round, team }: RoundInfo) => {
+    for (const node of team) pool.say(node, round, { code: 'TOO_FEW_SENDERS', source: team[0]! });
+  };
+  const mixed = (pool: Pool, { round, team }: RoundInfo) => {
+    for (const stage of ['QUEUED', 'REALTIME', 'COMPLETED'] as const)
+      for (const node of team) pool.report(node, round, stage);
+  };
+
+  it('but with somebody who asks for rounds and sends nothing fails fewer and fewer of them, and none is to blame', () => {
+    const { pool, assignedMs } = asked(600, tooFew);
+    const pauses = assignedMs.slice(1).map((atMs, i) => atMs - assignedMs[i]!);
+    expect(pauses.slice(0, 6)).toEqual([1_000, 1_000, 1_000, 2_000, 4_000, 8_000]);
+    // Senders who come now wait no longer than that.
+    expect(Math.max(...pauses)).toBe(30_000);
+    expect(assignedMs.length).toBeLessThan(30);
+    for (const { sitsOutUntilMs } of pool.state.nodes.values()) expect(sitsOutUntilMs).toBe(0);
+  });
+
+  it('makes no pause once a round is mixed', () => {
+    const { assignedMs } = asked(120, (pool, info, atMs) => (atMs < 60_000 ? tooFew : mixed)(pool, info));
+    const late = assignedMs.filter((atMs) => atMs >= 60_000);
+    expect(late.length).toBeGreaterThan(20);
+    expect(Math.max(...late.slice(1).map((atMs, i) => atMs - late[i]!))).toBe(1_000);
+  });
+
   it('keeps its stock waiting until a sender asks, and again when none has asked for a while', () => {
     const pool = trio({ minimumDelayMs: 0, demandMs: 10_000, stockMin: 2 });
     pool.tick();

@@ -35,8 +35,17 @@ import {
   type SchedulerStep,
   type Testimony,
 } from './state.js';
-import { consumed, missed, precomputed, stockTarget } from './stock.js';
-import { hasFailed, isDone, isEmptyLead, isIncomplete, reachVerdict, silentMembers, type Verdict } from './verdict.js';
+import { consumed, emptyPauseMs, missed, precomputed, stockTarget } from './stock.js';
+import {
+  hasFailed,
+  isDone,
+  isEmpty,
+  isEmptyLead,
+  isIncomplete,
+  reachVerdict,
+  silentMembers,
+  type Verdict,
+} from './verdict.js';
 
 /** Assumed round trip of a link that nobody has measured yet, ms. */
 const UNKNOWN_ROUND_TRIP_MS = 100;
@@ -223,6 +232,7 @@ function complete(draft: Draft, round: RoundRecord, nowMs: number): void {
     draft.node(node, (record) => ({ ...recordVerdict(record, false, params, nowMs), room: record.room + 1 }));
   }
   draft.node(ringEntry(round.info.team, 0), (record) => recordLead(record, false));
+  draft.change({ empty: { ...draft.state.empty, rounds: 0 } });
   // The whole team has signed the outputs: that some are equal is not the word of a single member.
   if (2 * round.copied.size > round.info.team.length) bar(draft, round);
   // A member that is away may still be at work on the round and complete it: do not tell it to stop.
@@ -390,6 +400,7 @@ function settle(draft: Draft, nowMs: number): void {
     // Even if all have reported it: a node that starts again reads of the round's opening and must read of its end.
     draft.ask({ type: 'fail', round: round.info.round, reason: 'a member of the team has failed it' });
     const verdict = reachVerdict(draft.state, round);
+    if (isEmpty(round)) draft.change({ empty: { rounds: draft.state.empty.rounds + 1, lastMs: round.endedMs } });
     countEmptyLead(draft, round, nowMs);
     pass(draft, round, verdict, nowMs);
     end(draft, { ...round, settled: true }, verdict.blamed);
@@ -485,8 +496,8 @@ function prune(draft: Draft, nowMs: number): void {
 
 /** Lets rounds take messages, those that are precomputed longest first, up to `collecting` at once. */
 function assign(draft: Draft, nowMs: number): void {
-  const { params, wantedMs } = draft.state;
-  if (nowMs - wantedMs > params.demandMs) return;
+  const { params, wantedMs, empty } = draft.state;
+  if (nowMs - wantedMs > params.demandMs || nowMs - empty.lastMs < emptyPauseMs(empty.rounds)) return;
   const rounds = [...draft.state.rounds.values()];
   let taking = rounds.filter(
     ({ queuedMs, realtimeMs, state }) => queuedMs !== undefined && realtimeMs === undefined && !isOver(state),

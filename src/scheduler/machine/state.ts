@@ -114,6 +114,8 @@ export interface SchedulerState {
   readonly lastQueuedMs: number;
   /** Time at which any node last reported that senders ask for a round. */
   readonly wantedMs: number;
+  /** Rounds in a row that ended for want of senders, and the end of the last one (stock.ts, emptyPauseMs). */
+  readonly empty: { readonly rounds: number; readonly lastMs: number };
   readonly demand: Demand;
 }
 
@@ -257,6 +259,7 @@ export function initialState(network: string, membership: number, params: Schedu
     announced: [],
     lastQueuedMs: -Infinity,
     wantedMs: -Infinity,
+    empty: { rounds: 0, lastMs: -Infinity },
     demand,
   };
 }
