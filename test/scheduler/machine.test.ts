@@ -849,7 +849,12 @@ describe('a network without senders', () => {
   });
 
   it('makes no pause once a round is mixed', () => {
-    const { assignedMs } = asked(120, (pool, info, atMs) => (atMs < 60_000 ? tooFew : mixed)(pool, info));
+    let rounds = 0;
+    const { assignedMs } = asked(120, (pool, info, atMs) => {
+      // Afterwards every second one has too few senders.
+      if (atMs >= 60_000) rounds++;
+      (rounds % 2 === 0 ? tooFew : mixed)(pool, info);
+    });
     const late = assignedMs.filter((atMs) => atMs >= 60_000);
     expect(late.length).toBeGreaterThan(20);
     expect(Math.max(...late.slice(1).map((atMs, i) => atMs - late[i]!))).toBe(1_000);
