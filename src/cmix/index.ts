@@ -1,7 +1,7 @@
 // The protocol's pure part: keys, ElGamal, proofs, permutations, message coding.
 
 export { encryptBatch, encryptionHeads, joinCipher, splitCipher } from './elgamal.js';
-export { batchLeaves, batchRoot, rootOfLeaves } from './merkle.js';
+export { batchLeaves, batchRootInTurns, rootOfLeaves } from './merkle.js';
 export { codeId, dummySalt, encodeDummy, encodeMessage, messageCapacity } from './messageCoding.js';
 export { checkDummies, type DecodedOutputs, decodeOutputs, outputDigest } from './outputs.js';
 export { randomPermutation } from './permutation.js';

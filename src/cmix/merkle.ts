@@ -2,6 +2,7 @@
 // the others (tracing). Leaves and inner nodes are hashed under different domains (RFC 6962, 2.1); a node without a sibling is
 // promoted unchanged; the root covers the number of slots, so that a tree has one shape only. Digests stand side by side in one
 // buffer, 32 bytes each: a thousand small buffers cost more to allocate than to compute.
+import { setImmediate } from 'node:timers/promises';
 import {
   concat,
   DIGEST_BYTES,
@@ -107,6 +108,24 @@ function hashLeaves(phaseLabel: string, batch: Uint8Array, slots: number): Buffe
 /** Returns the root of a batch of `slots` equal parts; defined for 0 slots. @throws MixError LENGTH_MISMATCH */
 export function batchRoot(phaseLabel: string, batch: Uint8Array, slots: number): Uint8Array {
   return rootOfLeaves(hashLeaves(phaseLabel, batch, slots));
+}
+
+/** Slots that are hashed in one go by {@link batchRootInTurns}: a power of two, so that each slice is a whole subtree. */
+export const HASH_SLICE = 512;
+
+/** {@link batchRoot} in slices between which the event loop has its turn: for batches that somebody shows. */
+export async function batchRootInTurns(phaseLabel: string, batch: Uint8Array, slots: number): Promise<Uint8Array> {
+  checkBatch(batch, slots);
+  const leaves = Buffer.alloc(slots * DIGEST_BYTES);
+  const slotBytes = slots === 0 ? 0 : batch.length / slots;
+  const tops: Uint8Array[] = [];
+  for (let first = 0; first < slots; first += HASH_SLICE) {
+    const next = Math.min(first + HASH_SLICE, slots);
+    batchLeaves(phaseLabel, batch.subarray(first * slotBytes, next * slotBytes), next - first, leaves, first);
+    tops.push(hashLevels(leaves.subarray(first * DIGEST_BYTES, next * DIGEST_BYTES)).at(-1)!);
+    if (next < slots) await setImmediate();
+  }
+  return hashRoot(slots, hashLevels(Buffer.from(concat(tops))).at(-1)!);
 }
 
 function collectPath(levels: readonly Buffer[], slot: number): MerkleProof {

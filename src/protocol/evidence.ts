@@ -2,9 +2,9 @@
 // the node that brings it. One union of kinds, one canonical encoding, one `verifyEvidence`; a new kind is a case in each of the three.
 // Words are not evidence: observations of a single member (a chunk out of range, a stream that does not come) have no kind here.
 import { asMixError, concat, equalBytes, MixError, type NodeId, toHex } from '../base/index.js';
-import { batchRoot, decodeKeyShare, openCommitment, splitCipher, verifyDecryption } from '../cmix/index.js';
+import { batchRootInTurns, decodeKeyShare, openCommitment, splitCipher, verifyDecryption } from '../cmix/index.js';
 import type { Engine } from '../engine/index.js';
-import { checkElements } from '../math/index.js';
+import { checkElementsInTurns } from '../math/index.js';
 import {
   checkMessage,
   checkTrailer,
@@ -162,7 +162,7 @@ async function examine(facts: PublicFacts, engine: Engine, evidence: Evidence): 
       if (!(await isInvalid(facts, engine, evidence.statement))) throw unproven('nothing is wrong with the statement');
       return { culprits: [from], certain: true };
     case 'opening':
-      checkOpening(facts, evidence);
+      await checkOpening(facts, evidence);
       return { culprits: [from], certain: true };
     case 'decryptionShare':
       await checkDecryptionShare(facts, engine, evidence);
@@ -193,20 +193,23 @@ async function isInvalid(facts: PublicFacts, engine: Engine, statement: Statemen
 }
 
 /** Checks that commitment and opening are of one member, and that the opening signs the shares. */
-function committedAndOpened(
+async function committedAndOpened(
   { info }: PublicFacts,
   { commitment, opening, shares }: Evidence & { kind: 'opening' | 'decryptionShare' },
 ) {
   if (commitment.kind !== 'message' || commitment.message.kind !== 'commitment') throw unproven('no commitment');
   if (opening.kind !== 'batch' || opening.phase !== 'opening') throw unproven('no opening');
   if (commitment.from !== opening.from) throw unproven('commitment and opening are of two members');
-  if (shares.length % info.slots !== 0 || !equalBytes(opening.root, batchRoot('opening', shares, info.slots)))
+  if (
+    shares.length % info.slots !== 0 ||
+    !equalBytes(opening.root, await batchRootInTurns('opening', shares, info.slots))
+  )
     throw unproven('not the shares that were signed');
   return { committed: commitment.message, extra: opening.extra, node: opening.from };
 }
 
-function checkOpening(facts: PublicFacts, evidence: Evidence & { kind: 'opening' }): void {
-  const { committed, extra, node } = committedAndOpened(facts, evidence);
+async function checkOpening(facts: PublicFacts, evidence: Evidence & { kind: 'opening' }): Promise<void> {
+  const { committed, extra, node } = await committedAndOpened(facts, evidence);
   const opening = checkTrailer(facts, 'opening', extra);
   const { commitment, cipherDigest } = committed;
   const { shares } = evidence;
@@ -221,14 +224,14 @@ async function checkDecryptionShare(
 ): Promise<void> {
   const { info, group } = facts;
   const { keyShare, cipher, shares } = evidence;
-  const { committed, extra, node } = committedAndOpened(facts, evidence);
+  const { committed, extra, node } = await committedAndOpened(facts, evidence);
   const { cipherDigest } = committed;
   if (keyShare.kind !== 'message' || keyShare.message.kind !== 'keyShare' || keyShare.from !== node)
     throw unproven('no key share of the same member');
   const length = info.slots * (info.width + 1) * group.elementBytes;
-  if (cipher.length !== length || !equalBytes(cipherDigest, batchRoot('reveal', cipher, info.slots)))
+  if (cipher.length !== length || !equalBytes(cipherDigest, await batchRootInTurns('reveal', cipher, info.slots)))
     throw unproven('not the C that was committed over');
-  checkElements(group, cipher, 'C');
+  await checkElementsInTurns(group, cipher, 'C');
   const { elements: publicShares } = decodeKeyShare(group, info.width, keyShare.message.share);
   const { c0 } = splitCipher(group, cipher, info.width);
   const { proof } = checkTrailer(facts, 'opening', extra)!;

@@ -4,6 +4,8 @@ import { concat, DIGEST_BYTES, digest, toHex } from '../../src/base/bytes.js';
 import {
   batchLeaves,
   batchRoot,
+  batchRootInTurns,
+  HASH_SLICE,
   type MerkleProof,
   MerkleTree,
   merkleProof,
@@ -54,6 +56,14 @@ describe('a Merkle root', () => {
     for (const room of [leaves, leaves.subarray(1)]) {
       expect(outcome(() => batchLeaves(label, batch, 7, room, 1))).toBe('LENGTH_MISMATCH');
     }
+  });
+
+  test('is the same in slices, for any number of slots in the last slice', async () => {
+    for (const slots of [0, 1, 3, HASH_SLICE, HASH_SLICE + 1, 2 * HASH_SLICE - 1, 3 * HASH_SLICE, 5 * HASH_SLICE + 7]) {
+      const batch = batchOfSlots(slots);
+      expect(await batchRootInTurns(label, batch, slots)).toEqual(batchRoot(label, batch, slots));
+    }
+    await expect(batchRootInTurns(label, batchOfSlots(5), 7)).rejects.toMatchObject({ code: 'LENGTH_MISMATCH' });
   });
 
   test('depends on every bit, the phase, the order and the number of slots', () => {

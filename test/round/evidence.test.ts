@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { asMixError } from '../../src/base/errors.js';
+import { HASH_SLICE } from '../../src/cmix/merkle.js';
 import { createKeyShare, encodeKeyShare } from '../../src/cmix/teamKey.js';
 import type { Engine } from '../../src/engine/engine.js';
 import {
@@ -131,6 +132,30 @@ describe('the evidence of honest nodes', () => {
       const finding = await findingOf(attack, changed);
       for (const named of finding?.culprits ?? []) expect(named).toBe(culprit);
     }
+  });
+});
+
+describe('large evidence', () => {
+  it('is checked in slices between which the event loop has its turn', async () => {
+    const { attack, shown } = await played(cases.find(({ kind }) => kind === 'opening')!);
+    const evidence = decodeEvidence(shown[0]!);
+    if (evidence.kind !== 'opening') throw new Error('no opening');
+    const facts = factsOf(attack);
+    const slots = 4 * HASH_SLICE;
+    let turns = 0;
+    let timer: NodeJS.Immediate;
+    const count = () => {
+      turns++;
+      timer = setImmediate(count);
+    };
+    timer = setImmediate(count);
+    const shares = new Uint8Array(slots * group.elementBytes);
+    const large = { ...facts, info: { ...facts.info, slots } };
+    await expect(verifyEvidence(large, engine, { ...evidence, shares })).rejects.toMatchObject({
+      code: 'EVIDENCE_INVALID',
+    });
+    clearImmediate(timer);
+    expect(turns).toBeGreaterThanOrEqual(3);
   });
 });
 

@@ -157,6 +157,19 @@ describe('a node without room for a round', () => {
     expect(pool.blamed).toEqual([[node]]);
   });
 
+  it('and that refuses a round which it has begun is to blame itself: others have worked on it', () => {
+    for (const code of ['MEMORY_LIMIT', 'ROUND_REUSED'] as const) {
+      const pool = trio({ stockMin: 2 });
+      pool.tick();
+      const [node] = pool.ids as [NodeId];
+      const { round } = pool.opened[0]!;
+      pool.report(node, round, 'PRECOMPUTING');
+      pool.say(node, round, { code, named: node });
+      pool.tick(SETTLED_MS);
+      expect(pool.blamed, code).toEqual([[node]]);
+    }
+  });
+
   it('is given no more rounds than it has announced', () => {
     const pool = trio({ stockMin: 4 });
     pool.online(pool.ids[1]!, 2);
@@ -531,6 +544,41 @@ describe('a node that announces that it takes no rounds for now', () => {
     expect(pool.opened.slice(before + since.length).some(({ team }) => team.includes(leaving))).toBe(true);
   });
 
+  it('is to blame if it does so again and again within an hour, and sits out', () => {
+    const pool = trio({ stockMin: 2 });
+    const [node] = pool.ids as [NodeId];
+    const pauseAndGoOn = () => {
+      pool.tick(1_000);
+      expect(pool.rounds(node)).toBe(2);
+      pool.online(node, undefined, 'a disk is full');
+      // Said again: the same pause.
+      pool.online(node, undefined, 'a disk is full');
+      pool.online(node);
+    };
+    for (const blamed of [0, 2, 4]) {
+      pauseAndGoOn();
+      expect(pool.blamed.flat()).toHaveLength(blamed);
+    }
+    // An hour later it is free again, once.
+    for (pool.tick(3_600_000); pool.blamed.length < 8; ) {
+      for (const other of pool.ids) pool.online(other);
+      pauseAndGoOn();
+    }
+    expect(pool.blamed.flat()).toEqual([node, node, node, node]);
+    expect(pool.state.nodes.get(node)!.sitsOutUntilMs).toBe(0);
+    pauseAndGoOn();
+    expect(pool.state.nodes.get(node)!.sitsOutUntilMs).toBeGreaterThan(pool.atMs);
+  });
+
+  it('and is in no round may do so as often as it likes', () => {
+    const pool = trio({ stockMin: 2, poolThreshold: 1, teamSize: 4 });
+    for (let i = 0; i < 20; i++) {
+      pool.online(pool.ids[0]!, undefined, 'a disk is full');
+      pool.online(pool.ids[0]!);
+    }
+    expect(pool.state.nodes.get(pool.ids[0]!)!.blamed).toEqual([]);
+  });
+
   it('completes its rounds that take messages', () => {
     const pool = new Pool(3, { minimumDelayMs: 0 });
     pool.tick();
@@ -610,7 +658,126 @@ describe('one departure', () => {
   });
 });
 
+describe('a restart that was not announced', () => {
+  /** Restarts of a node that is in all rounds; `first`: before each of them. */
+  function restarts(times: number, first: (pool: Pool, node: NodeId) => void = () => {}) {
+    const pool = trio({ stockMin: 2 });
+    const [node] = pool.ids as [NodeId];
+    for (let i = 0; i < times; i++) {
+      pool.tick(6_000);
+      for (const other of pool.ids) pool.online(other);
+      pool.tick();
+      first(pool, node);
+      pool.restart(node);
+    }
+    return { pool, node, record: pool.state.nodes.get(node)! };
+  }
+
+  it('is one event of the node, however many rounds end by it, and repeated ones make it sit out', () => {
+    const once = restarts(1);
+    expect(once.pool.blamed).toEqual([[once.node], [once.node]]);
+    expect(once.record.blamed).toEqual([true]);
+    expect(once.record.sitsOutUntilMs).toBe(0);
+    const thrice = restarts(3);
+    expect(thrice.record.sitsOutUntilMs).toBeGreaterThan(thrice.pool.atMs);
+    const quick = trio({ stockMin: 2 });
+    const [liar, ...others] = quick.ids as [NodeId, NodeId, NodeId];
+    for (let second = 0; second < 15; second++) {
+      quick.tick(1_000);
+      quick.restart(liar);
+    }
+    expect(quick.state.nodes.get(liar)!.sitsOutUntilMs).toBeGreaterThan(quick.atMs);
+    for (const node of others) expect(quick.state.nodes.get(node)!.blamed).toEqual([]);
+  });
+
+  it('explains the departure before it: both are one event', () => {
+    const departed = (isNoticed: boolean) =>
+      restarts(2, (pool, node) => {
+        const open = [...pool.state.rounds.values()].map(({ info }) => info);
+        pool.offline(node);
+        if (!isNoticed) return;
+        // Its team has lost it in one round, and notices the others only when it is back.
+        const [first] = open;
+        for (const other of first!.team) if (other !== node) pool.accuse(other, node, first!.round, 'PEER_LOST');
+        pool.tick(SETTLED_MS);
+        pool.tick(1_000);
+      });
+    for (const isNoticed of [true, false]) {
+      const { record } = departed(isNoticed);
+      expect(record.blamed, String(isNoticed)).toEqual([true, true]);
+      expect(record.sitsOutUntilMs).toBe(0);
+    }
+  });
+
+  it('of a node without open rounds, or that had announced it, is nobody’s fault', () => {
+    const drained = restarts(1, (pool, node) => {
+      // One of its rounds takes messages, and is not over when the node stops.
+      pool.standby(pool.opened[0]!);
+      pool.tick();
+      pool.online(node, undefined, 'draining: SIGTERM');
+    });
+    expect(drained.pool.blamed.length).toBeGreaterThan(1);
+    expect(drained.pool.blamed.flat()).toEqual([]);
+    expect(drained.record.blamed).toEqual([]);
+    const idle = trio({ poolThreshold: 1, teamSize: 4 });
+    for (let i = 0; i < 20; i++) idle.restart(idle.ids[0]!);
+    expect(idle.state.nodes.get(idle.ids[0]!)!.blamed).toEqual([]);
+  });
+});
+
 describe('an id that a node has used before', () => {
+  it('is refused twenty times an hour at most, whatever rounds are precomputed in between', () => {
+    const pool = trio({ stockMin: 1, failuresMin: 100 });
+    const [liar] = pool.ids as [NodeId];
+    const refuse = (times: number) => {
+      for (let i = 0; i < times; i++) {
+        pool.tick(SETTLED_MS);
+        for (const node of pool.ids) pool.online(node);
+        const { round } = pool.opened.at(-1)!;
+        pool.say(liar, round, { code: 'ROUND_REUSED', named: liar });
+        pool.tick(SETTLED_MS);
+      }
+    };
+    const precompute = () => {
+      pool.standby(pool.opened.at(-1)!);
+      pool.send({
+        type: 'params',
+        params: { ...pool.state.params, stockMin: pool.state.params.stockMin + 1 },
+        atMs: 0,
+      });
+    };
+    refuse(10);
+    precompute();
+    refuse(10);
+    expect(pool.blamed.flat()).toEqual([]);
+    precompute();
+    refuse(1);
+    expect(pool.blamed.flat()).toEqual([liar]);
+    pool.atMs += 3_600_000;
+    refuse(1);
+    expect(pool.blamed.flat()).toEqual([liar]);
+  });
+
+  it('leaps further with each refusal of one node, though rounds of other teams are precomputed in between', () => {
+    const pool = new Pool(4, { stockMin: 1, failuresMin: 1 });
+    const [older] = pool.ids as [NodeId];
+    const used = 700;
+    for (let i = 0; i < 200; i++) {
+      pool.tick(1_000);
+      for (const node of pool.ids) pool.online(node);
+      pool.tick();
+      const { round, team } = pool.opened.at(-1)!;
+      if (team.includes(older) && round > used) break;
+      if (team.includes(older)) pool.say(older, round, { code: 'ROUND_REUSED', named: older });
+      else {
+        pool.standby(pool.opened.at(-1)!);
+        pool.send({ type: 'convicted', node: team[0]!, untilMs: 0, atMs: pool.atMs });
+      }
+    }
+    expect(pool.opened.at(-1)!.round).toBeGreaterThan(used);
+    expect(pool.state.nodes.get(older)!.blamed.filter(Boolean)).toEqual([]);
+  });
+
   it('is nobody’s fault: ids soon leap until they are new', () => {
     const pool = trio({ stockMin: 1, failuresMin: 1 });
     // Ids that the nodes have used and that this history does not contain.
@@ -643,6 +810,56 @@ describe('an id that a node has used before', () => {
 });
 
 describe('a network without senders', () => {
+  /** A network that somebody asks for rounds once in ten seconds. The test decides how each round that takes messages ends. */
+  function asked(seconds: number, end: (pool: Pool, info: RoundInfo, atMs: number) => void) {
+    const pool = trio({ minimumDelayMs: 0, demandMs: 10_000, stockMin: 2 });
+    const assignedMs: number[] = [];
+    for (let second = 0; second < seconds; second++) {
+      for (const node of pool.ids) pool.online(node);
+      if (second % 10 === 0) pool.send({ type: 'wanted', node: pool.ids[1]!, atMs: pool.atMs });
+      for (const { state, info } of [...pool.state.rounds.values()]) if (state === 'PENDING') pool.standby(info);
+      const before = pool.of('assign').length;
+      pool.tick(1_000);
+      for (const effect of pool.of('assign').slice(before)) {
+        if (effect.type !== 'assign') continue;
+        assignedMs.push(pool.atMs);
+        end(pool, pool.state.rounds.get(effect.round)!.info, pool.atMs);
+      }
+    }
+    return { pool, assignedMs };
+  }
+
+  /** Ends a round as its team does if the first node has found too few senders. */
+  const tooFew = (pool: Pool, { round, team }: RoundInfo) => {
+    for (const node of team) pool.say(node, round, { code: 'TOO_FEW_SENDERS', source: team[0]! });
+  };
+  const mixed = (pool: Pool, { round, team }: RoundInfo) => {
+    for (const stage of ['QUEUED', 'REALTIME', 'COMPLETED'] as const)
+      for (const node of team) pool.report(node, round, stage);
+  };
+
+  it('but with somebody who asks for rounds and sends nothing fails fewer and fewer of them, and none is to blame', () => {
+    const { pool, assignedMs } = asked(600, tooFew);
+    const pauses = assignedMs.slice(1).map((atMs, i) => atMs - assignedMs[i]!);
+    expect(pauses.slice(0, 6)).toEqual([1_000, 1_000, 1_000, 2_000, 4_000, 8_000]);
+    // Senders who come now wait no longer than that.
+    expect(Math.max(...pauses)).toBe(30_000);
+    expect(assignedMs.length).toBeLessThan(30);
+    for (const { sitsOutUntilMs } of pool.state.nodes.values()) expect(sitsOutUntilMs).toBe(0);
+  });
+
+  it('makes no pause once a round is mixed', () => {
+    let rounds = 0;
+    const { assignedMs } = asked(120, (pool, info, atMs) => {
+      // Afterwards every second one has too few senders.
+      if (atMs >= 60_000) rounds++;
+      (rounds % 2 === 0 ? tooFew : mixed)(pool, info);
+    });
+    const late = assignedMs.filter((atMs) => atMs >= 60_000);
+    expect(late.length).toBeGreaterThan(20);
+    expect(Math.max(...late.slice(1).map((atMs, i) => atMs - late[i]!))).toBe(1_000);
+  });
+
   it('keeps its stock waiting until a sender asks, and again when none has asked for a while', () => {
     const pool = trio({ minimumDelayMs: 0, demandMs: 10_000, stockMin: 2 });
     pool.tick();

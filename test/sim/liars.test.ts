@@ -15,6 +15,9 @@ describe('beside a node that lies', () => {
     ...LIE_NAMES.map((name, index) => [name, LIE_STAGES[(3 * index + 3) % LIE_STAGES.length]!] as const),
     // In this stage only the scheduler can notice the silence.
     ['nothing to its scheduler', 'STANDBY'] as const,
+    ['restarts again and again', 'PRECOMPUTING'] as const,
+    ['pauses on and off', 'STANDBY'] as const,
+    ['refuses ids as used, twenty at a time', 'PRECOMPUTING'] as const,
   ];
 
   it.each(cases)(

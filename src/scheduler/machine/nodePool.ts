@@ -13,6 +13,9 @@ const EVENT_MS = 5_000;
 /** Time after a node's return in which failures still count to its departure: a team takes a node for lost only after 8 s. */
 const AFTER_DEPARTURE_MS = 30_000;
 
+/** Time in which a node's own word may end rounds once, or REUSED_MAX times, by nobody's fault. */
+const WORD_MS = 3_600_000;
+
 /** Remembered rounds that a node has led, and the empty ones in a row that show that it turns senders away. */
 const LEADS_KEPT = 8;
 const EMPTY_LEADS = 3;
@@ -33,7 +36,8 @@ export function newNode(node: NodeId, atMs: number): NodeRecord {
     bootId: undefined,
     connected: false,
     paused: false,
-    reused: 0,
+    stoodDownMs: Number.NEGATIVE_INFINITY,
+    reusedMs: [],
     awayMs: undefined,
     backMs: undefined,
     lastSeenMs: atMs,
@@ -131,12 +135,28 @@ export const recordRefusal = (record: NodeRecord, round: RoundId): NodeRecord =>
 export const isLackOfRoom = ({ node, activity }: NodeRecord, { code, named, source }: Testimony): boolean =>
   ROOM_CODES.includes(code) && named === node && source === node && activity.size > 1;
 
-/** Refusals in a row of ids as used that an older history may cause. Leaps of ids double, so they get past all used ids after so many. */
+/**
+ * Refusals of ids as used that an older history may cause, in an hour. The leaps of ids double with them, so that they get past all used
+ * ids after so many, even if rounds of other teams are precomputed meanwhile.
+ */
 const REUSED_MAX = 20;
 
+/** Refusals of ids as used in the last hour. */
+const reusedLately = ({ reusedMs }: NodeRecord, nowMs: number): readonly number[] =>
+  reusedMs.filter((atMs) => nowMs - atMs < WORD_MS);
+
 /** True if a node reports that it has run a round of this id before: this history is older than the node's, and nobody is to blame. */
-export const isReused = ({ node, reused }: NodeRecord, { code, named, source }: Testimony): boolean =>
-  code === 'ROUND_REUSED' && named === node && source === node && reused < REUSED_MAX;
+export const isReused = (record: NodeRecord, { code, named, source }: Testimony, nowMs: number): boolean =>
+  code === 'ROUND_REUSED' &&
+  named === record.node &&
+  source === record.node &&
+  reusedLately(record, nowMs).length < REUSED_MAX;
+
+/** Notes that a node has refused an id as used. */
+export const recordReused = (record: NodeRecord, nowMs: number): NodeRecord => ({
+  ...record,
+  reusedMs: [...reusedLately(record, nowMs), nowMs],
+});
 
 /** Remembers whether a node was to blame for the end of a round, and lets it sit out if that is so too often. */
 export function recordVerdict(
@@ -153,6 +173,18 @@ export function recordVerdict(
   if (!tooMany) return { ...record, blamed };
   // Afterwards its count begins anew.
   return { ...record, blamed: [], sitsOutUntilMs: nowMs + params.sitOutMs };
+}
+
+/** True if a node that is in rounds has stood down within the hour before: this time it is an event of its own. */
+export const standsDownAgain = ({ stoodDownMs, activity }: NodeRecord, nowMs: number): boolean =>
+  activity.size > 0 && nowMs - stoodDownMs < WORD_MS;
+
+/** Notes that a node takes no new rounds from now on. While it is in rounds, that is an event if it has done so within the hour before. */
+export function recordStandDown(record: NodeRecord, params: SchedulerParams, nowMs: number): NodeRecord {
+  if (record.activity.size === 0) return record;
+  const known = { ...record, stoodDownMs: nowMs };
+  if (!standsDownAgain(record, nowMs)) return known;
+  return recordVerdict({ ...known, blamedMs: Number.NEGATIVE_INFINITY }, true, params, nowMs);
 }
 
 /** Notes that a node has gone away: all failures by that are one event. */

@@ -17,7 +17,10 @@ import {
   recordDeparture,
   recordLead,
   recordRefusal,
+  recordReused,
+  recordStandDown,
   recordVerdict,
+  standsDownAgain,
   suspend,
   turnsAway,
 } from './nodePool.js';
@@ -30,9 +33,19 @@ import {
   type SchedulerEvent,
   type SchedulerState,
   type SchedulerStep,
+  type Testimony,
 } from './state.js';
-import { consumed, missed, precomputed, stockTarget } from './stock.js';
-import { hasFailed, isDone, isEmptyLead, isIncomplete, reachVerdict, silentMembers, type Verdict } from './verdict.js';
+import { consumed, emptyPauseMs, missed, precomputed, stockTarget } from './stock.js';
+import {
+  hasFailed,
+  isDone,
+  isEmpty,
+  isEmptyLead,
+  isIncomplete,
+  reachVerdict,
+  silentMembers,
+  type Verdict,
+} from './verdict.js';
 
 /** Assumed round trip of a link that nobody has measured yet, ms. */
 const UNKNOWN_ROUND_TRIP_MS = 100;
@@ -123,18 +136,33 @@ function online(draft: Draft, event: SchedulerEvent & { type: 'online' }): void 
     const { awayMs, backMs = atMs } = isAnother && record.connected ? recordDeparture(record, atMs) : record;
     return { ...record, connected: true, lastSeenMs: atMs, awayMs, backMs, bootId, openRounds, room, paused };
   });
-  // Another run of its process: the rounds that the last run had open died with it.
-  if (isAnother) {
-    failRounds(draft, new Set([node]), 'a member of the team restarted', atMs);
-  }
-  if (paused) giveUpUnassigned(draft, node, atMs);
+  if (isAnother) restarted(draft, before, atMs);
+  if (paused) standDown(draft, before, atMs);
 }
 
-/** Gives up the rounds of a pausing node that are not assigned yet, without blame; rounds that take messages run to their end. */
-function giveUpUnassigned(draft: Draft, node: NodeId, nowMs: number): void {
+/**
+ * Another run of a node's process: the rounds that the last run had open died with it. Unless the node had announced that it takes no
+ * rounds, that is one event, like the departure that it explains: its own word must not end rounds again and again for nothing.
+ */
+function restarted(draft: Draft, { node, paused }: NodeRecord, nowMs: number): void {
+  const blamed = paused ? [] : [node];
+  const lost = failRounds(draft, new Set([node]), 'a member of the team restarted', nowMs, blamed);
+  if (lost === 0 || paused) return;
+  draft.node(node, (record) => recordVerdict(record, true, draft.state.params, nowMs));
+}
+
+/**
+ * Gives up the rounds of a pausing node that are not assigned yet; rounds that take messages run to their end. Nobody is to blame for
+ * that the first time in an hour.
+ */
+function standDown(draft: Draft, { node, paused: wasPaused }: NodeRecord, nowMs: number): void {
+  const known = draft.state.nodes.get(node);
+  if (!known) return;
+  const blamed = !wasPaused && standsDownAgain(known, nowMs) ? [node] : [];
+  if (!wasPaused) draft.node(node, (record) => recordStandDown(record, draft.state.params, nowMs));
   for (const round of draft.state.rounds.values()) {
     if (isOver(round.state) || round.queuedMs !== undefined || !round.info.team.includes(node)) continue;
-    giveUp(draft, round, 'a member of the team takes no rounds for now', nowMs);
+    giveUp(draft, round, 'a member of the team takes no rounds for now', nowMs, { blamed });
   }
 }
 
@@ -149,12 +177,22 @@ function roundTrips(draft: Draft, event: SchedulerEvent & { type: 'roundTrips' }
   }));
 }
 
-/** Ends the rounds of nodes that are gone for good, except for those that the nodes had completed before. */
-function failRounds(draft: Draft, gone: ReadonlySet<NodeId>, reason: string, nowMs: number): void {
+/**
+ * Ends the rounds of nodes that are gone for good, except for those that the nodes had completed before. Returns the number of rounds that
+ * were lost.
+ */
+function failRounds(
+  draft: Draft,
+  gone: ReadonlySet<NodeId>,
+  reason: string,
+  nowMs: number,
+  blamed: readonly NodeId[] = [],
+): number {
   completeWithout(draft, nowMs, gone);
-  for (const round of draft.state.rounds.values()) {
-    if (!isOver(round.state) && round.info.team.some((node) => gone.has(node))) giveUp(draft, round, reason, nowMs);
-  }
+  const isLost = ({ state, info }: RoundRecord) => !isOver(state) && info.team.some((node) => gone.has(node));
+  const lost = [...draft.state.rounds.values()].filter(isLost);
+  for (const round of lost) giveUp(draft, round, reason, nowMs, { blamed });
+  return lost.length;
 }
 
 /**
@@ -194,6 +232,7 @@ function complete(draft: Draft, round: RoundRecord, nowMs: number): void {
     draft.node(node, (record) => ({ ...recordVerdict(record, false, params, nowMs), room: record.room + 1 }));
   }
   draft.node(ringEntry(round.info.team, 0), (record) => recordLead(record, false));
+  draft.change({ empty: { ...draft.state.empty, rounds: 0 } });
   // The whole team has signed the outputs: that some are equal is not the word of a single member.
   if (2 * round.copied.size > round.info.team.length) bar(draft, round);
   // A member that is away may still be at work on the round and complete it: do not tell it to stop.
@@ -257,18 +296,9 @@ function report(draft: Draft, event: SchedulerEvent & { type: 'report' }): void 
   }
   if (stage !== 'FAILED' && rank(stage) <= rank(before)) return void ignored(`${stage} after ${before}`);
   const stages = new Map(round.stages).set(node, stage);
-  if (stage === 'FAILED' && failure && isReused(record, failure)) {
-    const leap = 2 ** Math.min(draft.state.reused, LEAP_BITS_MAX);
-    draft.change({ reused: draft.state.reused + 1, lastRound: draft.state.lastRound + leap });
-    draft.node(node, (known) => ({ ...known, reused: known.reused + 1 }));
-    giveUp(draft, round, 'a member of the team has run a round of this id before', atMs);
-    return;
-  }
-  if (stage === 'FAILED' && failure && isLackOfRoom(record, failure)) {
-    draft.node(node, (known) => recordRefusal(known, id));
-    giveUp(draft, round, 'a member of the team has no room for it', atMs);
-    return;
-  }
+  // A node refuses a round before it does anything for it. Later, its word ends a round that others have worked on.
+  const isRefusal = stage === 'FAILED' && before === 'PENDING';
+  if (isRefusal && failure && refused(draft, record, round, failure, atMs)) return;
   if (stage === 'FAILED') {
     const failures = failure ? new Map(round.failures).set(node, failure) : round.failures;
     end(draft, { ...round, stages, failures, state: 'FAILED', endedMs: atMs }, []);
@@ -279,6 +309,25 @@ function report(draft: Draft, event: SchedulerEvent & { type: 'report' }): void 
     return void ignored(`${stage} before it was assigned`);
   const copied = copies > 0 ? new Set([...round.copied, node]) : round.copied;
   advance(draft, { ...round, stages, copied }, atMs);
+}
+
+/** Ends a round that a node does not open, for a reason that is nobody's fault. Returns false if there is no such reason. */
+function refused(draft: Draft, record: NodeRecord, round: RoundRecord, failure: Testimony, nowMs: number): boolean {
+  const { node } = record;
+  if (isReused(record, failure, nowMs)) {
+    const { reused, lastRound } = draft.state;
+    draft.node(node, (known) => recordReused(known, nowMs));
+    const own = draft.state.nodes.get(node)?.reusedMs.length ?? 0;
+    // Rounds of other teams, whose ids are new, do not make the leaps shorter.
+    const leap = 2 ** Math.min(Math.max(reused, own - 1), LEAP_BITS_MAX);
+    draft.change({ reused: reused + 1, lastRound: lastRound + leap });
+    giveUp(draft, round, 'a member of the team has run a round of this id before', nowMs);
+    return true;
+  }
+  if (!isLackOfRoom(record, failure)) return false;
+  draft.node(node, (known) => recordRefusal(known, round.info.round));
+  giveUp(draft, round, 'a member of the team has no room for it', nowMs);
+  return true;
 }
 
 /**
@@ -308,7 +357,6 @@ function advance(draft: Draft, round: RoundRecord, nowMs: number): void {
     changed = { ...changed, standbyMs: nowMs };
     // The id of this round was new to its whole team.
     draft.change({ reused: 0 });
-    for (const node of round.info.team) draft.node(node, (known) => ({ ...known, reused: 0 }));
     draft.change({ demand: precomputed(draft.state.demand, nowMs - round.openedMs) });
   }
   if (next === 'REALTIME' && round.realtimeMs === undefined) changed = { ...changed, realtimeMs: nowMs };
@@ -352,6 +400,7 @@ function settle(draft: Draft, nowMs: number): void {
     // Even if all have reported it: a node that starts again reads of the round's opening and must read of its end.
     draft.ask({ type: 'fail', round: round.info.round, reason: 'a member of the team has failed it' });
     const verdict = reachVerdict(draft.state, round);
+    if (isEmpty(round)) draft.change({ empty: { rounds: draft.state.empty.rounds + 1, lastMs: round.endedMs } });
     countEmptyLead(draft, round, nowMs);
     pass(draft, round, verdict, nowMs);
     end(draft, { ...round, settled: true }, verdict.blamed);
@@ -447,8 +496,8 @@ function prune(draft: Draft, nowMs: number): void {
 
 /** Lets rounds take messages, those that are precomputed longest first, up to `collecting` at once. */
 function assign(draft: Draft, nowMs: number): void {
-  const { params, wantedMs } = draft.state;
-  if (nowMs - wantedMs > params.demandMs) return;
+  const { params, wantedMs, empty } = draft.state;
+  if (nowMs - wantedMs > params.demandMs || nowMs - empty.lastMs < emptyPauseMs(empty.rounds)) return;
   const rounds = [...draft.state.rounds.values()];
   let taking = rounds.filter(
     ({ queuedMs, realtimeMs, state }) => queuedMs !== undefined && realtimeMs === undefined && !isOver(state),

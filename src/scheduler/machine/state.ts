@@ -19,8 +19,10 @@ export interface NodeRecord {
   readonly connected: boolean;
   /** The node takes no new rounds for now, by its own word: it drains, or its machine has a fault. */
   readonly paused: boolean;
-  /** Rounds in a row that it refused because it had run one of that id. */
-  readonly reused: number;
+  /** Time of its last such announcement while it was in rounds: it is free once an hour. */
+  readonly stoodDownMs: number;
+  /** Times in the last hour at which it refused a round because it had run one of that id. */
+  readonly reusedMs: readonly number[];
   /** Times of its last departure and of its return or first arrival: all failures by one departure are one event. */
   readonly awayMs: number | undefined;
   readonly backMs: number | undefined;
@@ -112,6 +114,8 @@ export interface SchedulerState {
   readonly lastQueuedMs: number;
   /** Time at which any node last reported that senders ask for a round. */
   readonly wantedMs: number;
+  /** Rounds in a row that ended for want of senders, and the end of the last one (stock.ts, emptyPauseMs). */
+  readonly empty: { readonly rounds: number; readonly lastMs: number };
   readonly demand: Demand;
 }
 
@@ -255,6 +259,7 @@ export function initialState(network: string, membership: number, params: Schedu
     announced: [],
     lastQueuedMs: -Infinity,
     wantedMs: -Infinity,
+    empty: { rounds: 0, lastMs: -Infinity },
     demand,
   };
 }

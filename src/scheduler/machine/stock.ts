@@ -19,6 +19,11 @@ const NEWEST_PAUSE = 0.05;
 /** Least mean pause, because a few rounds at the same moment show no rate. */
 const MEAN_PAUSE_MIN_MS = 1;
 
+/** Empty rounds in a row before the first pause, the first pause and the longest one. */
+const EMPTY_ROUNDS_MIN = 3;
+const EMPTY_PAUSE_MS = 1_000;
+const EMPTY_PAUSE_MAX_MS = 30_000;
+
 /** The level at which rounds in STANDBY and PRECOMPUTING together are kept. */
 export function stockTarget({ ratePerMs, precomputeMs }: Demand, params: SchedulerParams): number {
   const mean = ratePerMs * precomputeMs;
@@ -43,6 +48,17 @@ export function consumed(demand: Demand, atMs: number): Demand {
   // alike, or one of them would count for long.
   const weight = Math.max(NEWEST_PAUSE, 1 / demand.consumed);
   return { ...taken, ratePerMs: 1 / Math.max(meanMs + weight * (pauseMs - meanMs), MEAN_PAUSE_MIN_MS) };
+}
+
+/**
+ * Pause after rounds in a row that ended for want of senders. Somebody who asks for rounds and sends nothing, which takes one call in ten
+ * seconds, must not have the network fail one round after another. The first few cost nothing: senders may come in a moment, and a first
+ * node may turn them away. Those who come during a pause wait for its end, EMPTY_PAUSE_MAX_MS at most.
+ */
+export function emptyPauseMs(rounds: number): number {
+  return rounds < EMPTY_ROUNDS_MIN
+    ? 0
+    : Math.min(EMPTY_PAUSE_MS * 2 ** (rounds - EMPTY_ROUNDS_MIN), EMPTY_PAUSE_MAX_MS);
 }
 
 /** Notes that a round was wanted and none was ready; counts once until one is taken. */

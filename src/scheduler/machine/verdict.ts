@@ -3,7 +3,7 @@
 // one node names another and nothing shows which of them is right, they are a pair (pairs.ts).
 import type { ErrorCode, NodeId } from '../../base/index.js';
 import { namedGroup } from '../../math/index.js';
-import { EVIDENCE_BYTES_MAX, type RoundInfo, STAGES } from '../../protocol/index.js';
+import { EVIDENCE_BYTES_MAX, type RoundInfo, ringEntry, STAGES } from '../../protocol/index.js';
 import { liarsIn } from './pairs.js';
 import { type EndedRound, nodeStage, type RoundRecord, type SchedulerState, type Testimony } from './state.js';
 
@@ -192,6 +192,16 @@ export function isEmptyLead({ info, failures, queuedMs }: RoundRecord): boolean 
   if (queuedMs === undefined) return false;
   const sources = [...failures.values()].flatMap(({ code, source }) => (code === 'TOO_FEW_SENDERS' ? [source] : []));
   return sources.length > 0 && sources.every((source) => source === info.team[0]);
+}
+
+/** True if a round ended for want of senders, by the word of its first node or of more than half of the team. */
+export function isEmpty({ info, failures, queuedMs }: RoundRecord): boolean {
+  if (queuedMs === undefined) return false;
+  const sources = new Set<NodeId>();
+  for (const { code, source } of failures.values()) {
+    if (code === 'TOO_FEW_SENDERS' && source !== undefined && info.team.includes(source)) sources.add(source);
+  }
+  return sources.has(ringEntry(info.team, 0)) || 2 * sources.size > info.team.length;
 }
 
 /** True if at least half of a team has found that the outputs are not those of the table: each member sees that by itself. */

@@ -94,6 +94,7 @@ export class DayNode {
     const used = new Set<RoundId>();
     const rounds = new SimRounds({
       ...{ self: id, key, bootId, clock, openMax: OPEN_MAX, used, alive },
+      refusal: () => undefined,
       mannerOf: () => ({ precomputeMs: 2_000, mixMs: 1_000, way: 'honest' }),
       say: (info, word) => this.#around.tell(this, info, word),
       report: (report) => follower.report(report),

@@ -1,6 +1,6 @@
 // Causes the faults of a scenario, and counts each one that happened: all draws follow from the scenario's seed.
 
-import { MixError } from '../../../src/base/errors.js';
+import { type ErrorCode, MixError } from '../../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
 import { type Deferred, deferred } from '../../../src/base/promises.js';
 import { randomBelow, randomBytes, randomFraction } from '../../../src/base/rng.js';
@@ -215,10 +215,20 @@ export class Faults {
     return { precomputeMs, mixMs, way: lies ? 'lies' : slow ? 'deadline' : 'honest' };
   }
 
+  /** The code by which a node refuses a round that it could open; undefined if it opens the round. */
+  refusal(node: NodeId): ErrorCode | undefined {
+    return this.#over ? undefined : this.liars.refusal(node);
+  }
+
   // Reports.
 
   /** Returns false if the report does not arrive by itself. */
   meddle(node: NodeId, report: NodeReport, deliver: (report: NodeReport) => void): boolean {
+    const disguised = this.liars.disguised(node, report);
+    if (disguised) {
+      if (this.meddle(node, disguised, deliver)) deliver(disguised);
+      return false;
+    }
     if (report.kind !== 'stage' || this.#over) return true;
     if (!this.liars.lets(node, report.stage)) return false;
     const { clock, rng, coverage } = this.#sim;

@@ -1,9 +1,10 @@
 // Nodes that lie: messages of a liar to its scheduler and its team when a round of its own reaches a stage. Each lie has a name;
 // the liar tells it in every round that it can.
-import type { NodeId } from '../../../src/base/ids.js';
-import { randomBelow } from '../../../src/base/rng.js';
+import type { ErrorCode } from '../../../src/base/errors.js';
+import type { BootId, NodeId } from '../../../src/base/ids.js';
+import { randomBelow, randomBytes } from '../../../src/base/rng.js';
 import type { RoundInfo } from '../../../src/protocol/roundInfo.js';
-import type { FailureReport } from '../../../src/protocol/schedulerPort.js';
+import type { FailureReport, NodeReport } from '../../../src/protocol/schedulerPort.js';
 import type { Stage } from '../../../src/protocol/stages.js';
 import { count } from './invariants.js';
 import type { SimNode } from './simNode.js';
@@ -25,6 +26,9 @@ interface Lying {
   tell(to: NodeId, word: Word): void;
   /** Ends the round, with this report to the scheduler. */
   report(failure: Partial<FailureReport> & Pick<FailureReport, 'code'>): void;
+  /** Tells the scheduler that it is another process, or that it takes no rounds for now and at once that it does again. */
+  restart(): void;
+  pauseAndGoOn(): void;
 }
 
 /** Ends the round for the whole team by a signed round error, and reports the same. */
@@ -83,6 +87,10 @@ export const LIES = {
   },
   'garbage to one': ({ victim, tell }) => tell(victim, { kind: 'garbage' }),
   'nothing to its scheduler': () => {},
+  'restarts again and again': ({ restart }) => restart(),
+  'pauses on and off': ({ pauseAndGoOn }) => pauseAndGoOn(),
+  // In PRECOMPUTING: at the opening (see refusal).
+  'refuses ids as used, twenty at a time': ({ self, report }) => report({ code: 'ROUND_REUSED', culprit: self.id }),
 } as const satisfies Record<string, (lying: Lying) => void>;
 
 export type Lie = keyof typeof LIES;
@@ -93,9 +101,16 @@ export const LIE_NAMES = Object.keys(LIES) as Lie[];
  */
 export const FEUD: Lie = 'one and the same is lost';
 
+const REFUSES_IDS: Lie = 'refuses ids as used, twenty at a time';
+/** Refusals after which such a liar lets one round be precomputed. */
+const REFUSED_IN_A_ROW = 20;
+
 export class Liars {
   readonly #sim: SchedulerSim;
   readonly #ids = new Set<NodeId>();
+  /** The process that a liar claims to be. */
+  readonly #claimed = new Map<NodeId, BootId>();
+  readonly #refused = new Map<NodeId, number>();
 
   constructor(sim: SchedulerSim) {
     this.#sim = sim;
@@ -113,7 +128,48 @@ export class Liars {
     const { scenario, clock } = this.#sim;
     const { lie } = scenario;
     if (!lie || !info || stage !== lie.stage || clock.nowMs() < lie.fromMs || !this.#ids.has(self.id)) return;
+    if (lie.name === REFUSES_IDS && !this.#refusesNext(self.id)) return;
     clock.after(1, () => this.#tell(self, info, lie.name));
+  }
+
+  /** The code by which a liar refuses a round at its opening; undefined if it opens the round. */
+  refusal(node: NodeId): ErrorCode | undefined {
+    const { lie } = this.#sim.scenario;
+    const isTime = lie?.name === REFUSES_IDS && lie.stage === 'PRECOMPUTING' && this.#sim.clock.nowMs() >= lie.fromMs;
+    if (!isTime || !this.#ids.has(node) || !this.#refusesNext(node)) return undefined;
+    count(this.#sim.coverage, `lie: ${lie.name}`);
+    return 'ROUND_REUSED';
+  }
+
+  #refusesNext(node: NodeId): boolean {
+    const refused = (this.#refused.get(node) ?? 0) + 1;
+    this.#refused.set(node, refused);
+    return refused % (REFUSED_IN_A_ROW + 1) > 0;
+  }
+
+  /** A liar's report as it is sent: in the name of the process that it claims to be. */
+  disguised(node: NodeId, report: NodeReport): NodeReport | undefined {
+    const bootId = this.#claimed.get(node);
+    return bootId !== undefined && 'bootId' in report && report.bootId !== bootId ? { ...report, bootId } : undefined;
+  }
+
+  /** Says that a liar is online, as the process that it claims to be. */
+  #sayOnline(self: SimNode, bootId: BootId, paused?: string): void {
+    const { run } = this.#sim;
+    const online: NodeReport = { kind: 'online', bootId, engine: 'sim', enginePath: 'sim', paused };
+    if (run?.alive) run.scheduler.onReport(self.id, online).catch(() => {});
+  }
+
+  #restart(self: SimNode): void {
+    const bootId = Buffer.from(randomBytes(this.#sim.rng, 16)).toString('hex') as BootId;
+    this.#claimed.set(self.id, bootId);
+    this.#sayOnline(self, bootId);
+  }
+
+  #pauseAndGoOn(self: SimNode): void {
+    if (self.bootId === undefined) return;
+    this.#sayOnline(self, self.bootId, 'a disk is full');
+    this.#sayOnline(self, self.bootId);
   }
 
   /** Returns false if a report does not leave the node. */
@@ -140,6 +196,8 @@ export class Liars {
       tell: (to, word) => this.#sim.tellOne(self, to, info.round, word),
       report: (failure) =>
         self.rounds?.abandon(info.round, { culprit: undefined, reporter: self.id, detail: '', ...failure }),
+      restart: () => this.#restart(self),
+      pauseAndGoOn: () => this.#pauseAndGoOn(self),
     });
   }
 }

@@ -2,6 +2,7 @@
 // connection, with simulated rounds. A killed run sends nothing more; the next one has another boot id and knows only what is on
 // the disk.
 import { utf8 } from '../../../src/base/bytes.js';
+import type { ErrorCode } from '../../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
 import { silentLog } from '../../../src/base/log.js';
 import { randomBytes } from '../../../src/base/rng.js';
@@ -23,6 +24,8 @@ export interface NodeNet extends Net {
   readonly schedulerKey: Uint8Array;
   tell(from: SimNode, info: RoundInfo, word: Word): void;
   mannerOf(node: NodeId, info: RoundInfo): Manner;
+  /** The code by which a node refuses a round that it could open; undefined if it opens the round. */
+  refusal(node: NodeId): ErrorCode | undefined;
   onNodeStage(node: SimNode, round: RoundId, stage: Stage): void;
 }
 
@@ -97,6 +100,7 @@ export class SimNode {
       openMax,
       used: this.used,
       mannerOf: (info) => net.mannerOf(id, info),
+      refusal: () => net.refusal(id),
       say: (info, word) => net.tell(this, info, word),
       report: (report) => follower.report(report),
       onStage: (round, stage) => net.onNodeStage(this, round, stage),

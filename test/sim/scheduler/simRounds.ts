@@ -1,7 +1,7 @@
 // The rounds of one simulated node: the stages, deadlines and messages between team members of real rounds, without their
 // arithmetic. A member sends `ready`, `close` (the first one), `verdict` and `mixed`, and goes on when all have sent the same.
 import type { CancelTimer, Clock } from '../../../src/base/clock.js';
-import { MixError } from '../../../src/base/errors.js';
+import { type ErrorCode, MixError } from '../../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../../src/base/ids.js';
 import type { SigningKey } from '../../../src/cmix/signatures.js';
 import type { FollowedRounds } from '../../../src/node/schedulerFollower.js';
@@ -42,6 +42,8 @@ export interface RoundsDeps {
   /** On its disk: rounds that this or an earlier run was in. */
   readonly used: Set<RoundId>;
   readonly mannerOf: (info: RoundInfo) => Manner;
+  /** The code by which it refuses a round that it could open; undefined if it opens the round. */
+  readonly refusal: () => ErrorCode | undefined;
   readonly say: (info: RoundInfo, word: Word) => void;
   readonly report: (report: NodeReport) => void;
   /** Called when a stage is entered, before it is reported. */
@@ -85,10 +87,12 @@ export class SimRounds implements FollowedRounds {
   }
 
   async openRound({ info }: SignedRoundInfo): Promise<void> {
-    const { self, used, openMax, mannerOf, clock } = this.#deps;
+    const { self, used, openMax, mannerOf, refusal, clock } = this.#deps;
     if (!info.team.includes(self)) throw new MixError('ROUND_INFO_INVALID', { field: 'team', why: 'not in it' });
     if (used.has(info.round)) throw new MixError('ROUND_REUSED', { round: info.round });
     if (this.open.length >= openMax) throw new MixError('ROUND_LIMIT', { open: openMax });
+    const code = refusal();
+    if (code) throw new MixError(code, {});
     used.add(info.round);
     const base = { info, said: new Map(), assigned: false, failure: undefined, disarm: () => {} };
     const round: Mixing = { ...base, manner: mannerOf(info), stage: 'PENDING' };

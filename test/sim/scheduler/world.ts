@@ -2,7 +2,7 @@
 // The faults of the scenario last for its duration; then everything heals and must work; then no more rounds are opened, and all
 // must have ended. A seed replays exactly.
 import { sleep } from '../../../src/base/clock.js';
-import { MixError } from '../../../src/base/errors.js';
+import { type ErrorCode, MixError } from '../../../src/base/errors.js';
 import type { NodeId, RoundId } from '../../../src/base/ids.js';
 import { silentLog } from '../../../src/base/log.js';
 import { createMetrics } from '../../../src/base/metrics.js';
@@ -302,6 +302,10 @@ export class SchedulerSim implements NodeNet {
 
   mannerOf(node: NodeId, info: RoundInfo): Manner {
     return this.faults.mannerOf(node, info);
+  }
+
+  refusal(node: NodeId): ErrorCode | undefined {
+    return this.faults.refusal(node);
   }
 
   onNodeStage(node: SimNode, round: RoundId, stage: Stage): void {
