@@ -46,6 +46,13 @@ function openEngines(log: Logger): Engines {
   );
 }
 
+/** Counts the descriptors of this process, and returns the connections that nodes may have of them. */
+function nodeConnections(members: number, log: Logger): number {
+  const { limit, team } = descriptorShares(descriptorLimit(), members, CONNECTIONS_MAX);
+  log.info({ limit, team }, 'limit of descriptors, and its share for connections of nodes');
+  return team;
+}
+
 /** Starts a scheduler. @throws MixError CONFIG_INVALID, CERTIFICATE_INVALID, STORE_FAILED, LINK_DOWN */
 export async function startScheduler(
   config: SchedulerConfig,
@@ -76,12 +83,8 @@ export async function startScheduler(
   const self = { id: SCHEDULER_ID, sign: (digest: Uint8Array) => key.sign(digest) };
   const authenticator = new CallAuthenticator({ network, self, membership: () => membership, ...ports });
   const authenticate = (call: CallFacts) => void authenticator.admit(call);
-  const descriptors = descriptorShares(descriptorLimit(), membership.members.length, CONNECTIONS_MAX);
-  log.info({ ...descriptors }, 'limit of descriptors, and its shares for connections');
-  const limits = {
-    connections: descriptors.team,
-    knows: (fingerprint: string) => membership.byFingerprint(fingerprint) !== undefined,
-  };
+  const knows = (fingerprint: string) => membership.byFingerprint(fingerprint) !== undefined;
+  const limits = { connections: nodeConnections(membership.members.length, log), knows };
   const options = { address: config.listen.nodes, certificate, authenticate, limits, log, metrics };
   const listener = await listen(options, (server, errors) => {
     addHandshakeService(server, errors, authenticator);
