@@ -92,9 +92,7 @@ export async function startScheduler(
   });
   const pages = pagesOf(scheduler);
   const http = await serveHttp(config.listen.http, {
-    log,
-    hosts: config.listen.http_hosts,
-    metrics,
+    ...{ log, metrics, hosts: config.listen.http_hosts },
     pages: (path, response) => pages.answer(path, response),
     readiness: () => schedulerReadiness(scheduler, store, config.rounds.team_size),
     status: () => ({ network, membership: membership.generation, ...scheduler.view() }),
