@@ -15,7 +15,7 @@ import { Client } from '../../src/client/client.js';
 import type { Sender } from '../../src/client/compose.js';
 import { openEngine } from '../../src/engine/open.js';
 import { groupOfBits } from '../../src/math/group.js';
-import { LeakWatch, memoryGains } from '../support/leakWatch.js';
+import { LeakWatch, memoryGains, startCollectable } from '../support/leakWatch.js';
 import type { AttackCount, AttackPlan, Kind } from './attacks.js';
 import { KINDS } from './attacks.js';
 import { abuseStatus } from './status.js';
@@ -248,6 +248,7 @@ async function main(): Promise<void> {
   const options = readOptions();
   if (availableParallelism() < 2) say('there is one core only: the network and its attackers share it');
   pin(0);
+  startCollectable();
   const group = groupOfBits(options.bits);
   const { batch } = options;
   const floors = { team: TEAM, slots: 1, senders: 1, groupBits: options.bits };

@@ -9,7 +9,7 @@ import { openEngine } from '../../src/engine/open.js';
 import { groupOfBits } from '../../src/math/group.js';
 import { NO_FLOORS } from '../../src/protocol/floors.js';
 import { FeedNetwork } from '../support/feedNetwork.js';
-import { LeakWatch } from '../support/leakWatch.js';
+import { LeakWatch, startCollectable } from '../support/leakWatch.js';
 import { SeededRng } from '../support/seededRng.js';
 import { Ledger } from './ledger.js';
 import { Mischief } from './mischief.js';
@@ -46,6 +46,7 @@ function readOptions(): Options {
 async function soak({ minutes, seed, workers }: Options): Promise<boolean> {
   say(`soak: ${NODES} nodes, ${minutes} minutes, seed ${seed}`);
   // Outputs of few ended rounds are kept, so that growth is a leak.
+  startCollectable();
   process.env.MILLRACE_LIMITS_KEPT_ROUNDS = '4';
   const mischief = new Mischief(new SeededRng(`${seed}/faults`));
   const group = groupOfBits(2048);

@@ -18,7 +18,7 @@ import { groupOfBits } from '../../src/math/group.js';
 import { NO_FLOORS } from '../../src/protocol/floors.js';
 import type { Stage } from '../../src/protocol/stages.js';
 import { SchedulerStore } from '../../src/scheduler/store.js';
-import { LeakWatch } from '../support/leakWatch.js';
+import { LeakWatch, startCollectable } from '../support/leakWatch.js';
 import { SeededRng } from '../support/seededRng.js';
 import { Ledger } from './ledger.js';
 import { isOver, SchedulerRounds } from './schedulerRounds.js';
@@ -192,6 +192,7 @@ async function checkStore(
 
 export async function soakScheduler({ minutes, seed, workers, say }: SchedulerSoakOptions): Promise<boolean> {
   say(`soak: a scheduler and ${NODES} nodes, teams of ${TEAM_SIZE}, ${minutes} minutes, seed ${seed}`);
+  startCollectable();
   process.env.MILLRACE_LIMITS_KEPT_ROUNDS = '16';
   const group = groupOfBits(2048);
   const network = new DemoNetwork({

@@ -1,5 +1,7 @@
 // Detection of leaks in nodes: memory, handles and round secrets of each process, read at quiet moments, and compared over the
 // whole soak.
+import type { ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { sleep, systemClock } from '../../src/base/clock.js';
 
 /** Permitted gain of a process between the first quiet moment and the last: caches that fill, heaps that are not collected. */
@@ -27,7 +29,15 @@ function metricOf(metrics: string, name: string): number {
 
 const SAMPLE_MS = 1_000;
 
-type Node = { readonly httpAddress: string };
+type Node = { readonly httpAddress: string; readonly process: ChildProcess };
+
+const COLLECTOR = fileURLToPath(new URL('./collectOnSignal.cjs', import.meta.url));
+const COLLECTION_MS = 500;
+
+/** Nodes that this process starts from now on collect their garbage when told so, by {@link LeakWatch.read}. */
+export function startCollectable(): void {
+  process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --expose-gc --require=${COLLECTOR}`;
+}
 
 async function readingOf({ httpAddress }: Node): Promise<Reading> {
   const text = await (await fetch(`http://${httpAddress}/metrics`)).text();
@@ -81,8 +91,10 @@ export class LeakWatch {
     return least;
   }
 
-  /** Reads these nodes' metrics when nothing is pending; `secrets` is false if precomputations still are. */
+  /** Collects these nodes' garbage ({@link startCollectable}) and reads their metrics when nothing is pending; `secrets` is false if precomputations still are. */
   async read(nodes: readonly Node[], { secrets } = { secrets: true }): Promise<readonly Reading[]> {
+    for (const { process: child } of nodes) child.kill('SIGUSR2');
+    await sleep(systemClock, COLLECTION_MS);
     const readings = await Promise.all(
       nodes.map(async (node) => {
         const reading = await readingOf(node);
