@@ -341,6 +341,32 @@ describe('a stranger’s connections', () => {
     await until(() => listener.load().connections === 8);
   });
 
+  it('to the team’s port have a limit by address, too: a new one replaces another of the same address', async () => {
+    const own = await identity('team that one address crowds');
+    const listener = await listen(
+      {
+        ...{ address: '127.0.0.1:0', certificate: own.certificate, log: silentLog, metrics: createMetrics() },
+        authenticate: () => {},
+        limits: { knows: () => false, connections: 32, origins: byAddress },
+      },
+      () => {},
+    );
+    closers.push(() => listener.close(0));
+    const open = (localAddress: string) => {
+      const socket = createConnection({ port: listener.port, host: '127.0.0.1', localAddress });
+      socket.on('error', () => {});
+      closers.push(() => socket.destroy());
+      return socket;
+    };
+    const other = open('127.0.0.3');
+    await until(() => listener.load().connections === 1);
+    for (let i = 0; i < 60; i++) {
+      await new Promise((resolve) => open('127.0.0.2').once('connect', resolve));
+    }
+    await until(() => listener.load().refusedConnections > 0 && listener.load().connections <= 29);
+    expect(other.destroyed).toBe(false);
+  });
+
   it('may break at any moment, and the check of those just ended does no harm', async () => {
     const own = await identity('team whose members leave');
     const certificate = { cert: own.certificate.certificate, key: own.certificate.privateKey };

@@ -53,8 +53,8 @@ const UNKNOWN_ROUND_TRIP_MS = 100;
 const SETTLE_MS = 5_000;
 /** Added to a round's own deadlines before the scheduler gives it up: nodes do so themselves first, and know more. */
 const GRACE_MS = 10_000;
-/** Rounds remembered in `told`: enough for all that a restart can find. */
-const TOLD_MAX = 1_000;
+/** Rounds remembered in `announced`: enough for all that a restart can find. */
+const ANNOUNCED_MAX = 1_000;
 /** An id leaps by 2^20 at most. */
 const LEAP_BITS_MAX = 20;
 /** Most rounds opened in one tick; the next tick comes soon. */
@@ -237,7 +237,7 @@ function complete(draft: Draft, round: RoundRecord, nowMs: number): void {
   if (2 * round.copied.size > round.info.team.length) bar(draft, round);
   // A member that is away may still be at work on the round and complete it: do not tell it to stop.
   const isUnheard = round.info.team.some((node) => round.stages.get(node) !== 'COMPLETED');
-  if (isUnheard) draft.change({ announced: [...draft.state.announced, round.info.round].slice(-TOLD_MAX) });
+  if (isUnheard) draft.change({ announced: [...draft.state.announced, round.info.round].slice(-ANNOUNCED_MAX) });
   end(draft, { ...round, state: 'COMPLETED', endedMs: nowMs, settled: true }, []);
 }
 
@@ -335,9 +335,9 @@ function refused(draft: Draft, record: NodeRecord, round: RoundRecord, failure: 
  * it.
  */
 function tellOver(draft: Draft, round: RoundId): void {
-  const { lastRound, announced: told } = draft.state;
-  if (round > lastRound || told.includes(round)) return;
-  draft.change({ announced: [...told, round].slice(-TOLD_MAX) });
+  const { lastRound, announced } = draft.state;
+  if (round > lastRound || announced.includes(round)) return;
+  draft.change({ announced: [...announced, round].slice(-ANNOUNCED_MAX) });
   draft.ask({ type: 'fail', round, reason: 'the round is over' });
 }
 

@@ -179,16 +179,21 @@ export class ServerGuard {
   }
 
   /**
-   * Takes room for a connection. On a team's port a random connection that has shown no member's certificate gives way to a new one: all
-   * are strangers until their handshake ends, so that silent strangers would keep out a member that comes back.
+   * Takes room for a connection. On a team's port all are strangers until their handshake ends, and silent ones would keep out a member
+   * that comes back. So a random connection that has shown no member's certificate gives way to a new one: of the same origin if that has
+   * its share, of any if the port is full.
    */
   #takesRoom(origin: string): boolean {
-    if (!this.#limits.knows) return this.#connections.take(origin);
-    if (this.#connections.total >= this.#limits.connections) {
-      const unknown = [...this.#unknown.entries()];
-      if (unknown.length === 0) return false;
-      const [ends, socket] = unknown[randomBelow(systemRng, unknown.length)]!;
-      this.#unknown.delete(ends);
+    if (this.#connections.take(origin)) return true;
+    if (!this.#limits.knows) return false;
+    const unknown = [...this.#unknown.values()];
+    const own = unknown.filter((socket) => this.#limits.origins.of(socket) === origin);
+    const isFull = this.#connections.total >= this.#limits.connections;
+    const candidates = own.length > 0 ? own : unknown;
+    if (isFull && candidates.length === 0) return false;
+    if (isFull || own.length > 0) {
+      const socket = candidates[randomBelow(systemRng, candidates.length)]!;
+      this.#unknown.delete(describeEnds(socket));
       this.#refusedConnections++;
       socket.destroy();
     }
