@@ -17,6 +17,14 @@ const { millrace } = grpc.loadPackageDefinition(loaded) as unknown as ProtoGrpcT
 export const services = millrace.v1;
 export { grpc };
 
+/** Paths of the calls whose request is a stream of messages. */
+export const STREAMED_REQUESTS: ReadonlySet<string> = new Set(
+  Object.values(services)
+    .flatMap((part) => ('service' in part ? Object.values(part.service as grpc.ServiceDefinition) : []))
+    .filter(({ requestStream }) => requestStream)
+    .map(({ path }) => path),
+);
+
 /** Facts of the TLS layer about a caller. */
 export type AuthContext = ReturnType<grpc.ServerUnaryCall<unknown, unknown>['getAuthContext']>;
 

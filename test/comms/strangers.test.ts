@@ -1,4 +1,4 @@
-// Limits of strangers at a node: connections, calls, bytes and time. Each attack runs against a real listener with the limits of
+// Limits of callers at a node, strangers above all: connections, calls, bytes and time. Each attack runs against a real listener with the limits of
 // a node, only smaller and shorter; no test here asserts a duration.
 import http2 from 'node:http2';
 import { type AddressInfo, createConnection, type Socket } from 'node:net';
@@ -10,15 +10,18 @@ import { createMetrics } from '../../src/base/metrics.js';
 import { systemRng } from '../../src/base/rng.js';
 import { GatewayClient } from '../../src/comms/gateway/client.js';
 import { addGatewayService } from '../../src/comms/gateway/service.js';
+import { addTeamService } from '../../src/comms/team/service.js';
 import { descriptorLimit, descriptorShares } from '../../src/node/process/descriptors.js';
 import { certificateFingerprint } from '../../src/protocol/membership.js';
 import { RegistrationDesk } from '../../src/round/submissions/registration.js';
 import { SenderRegistry } from '../../src/round/submissions/senderRegistry.js';
+import type { CertificatePair } from '../../src/transport/certificates.js';
 import { CallBudget } from '../../src/transport/serving/callBudget.js';
 import { ServerGuard, type ServerLimits, STREAM_BYTES } from '../../src/transport/serving/callerLimits.js';
 import { Origins } from '../../src/transport/serving/origins.js';
 import { type Listener, listen } from '../../src/transport/serving/server.js';
-import { codeOf, identity, memberOf } from './support.js';
+import { encoded } from './hostileSetting.js';
+import { codeOf, identity, keyShareMessage, memberOf, RecordingReceiver } from './support.js';
 
 vi.setConfig({ testTimeout: 15_000 });
 
@@ -70,13 +73,17 @@ async function gatewayWith(limits: Partial<ServerLimits>) {
   return { listener, client, signed: () => signatures };
 }
 
-/** A raw session of an attacker. */
-function sessionTo({ port }: Pick<Listener, 'port'>): http2.ClientHttp2Session {
-  const session = http2.connect(`https://127.0.0.1:${port}`, {
-    createConnection: () => connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2'] }),
-  });
+/** A raw session of an attacker, with a certificate or without. */
+function sessionTo({ port }: Pick<Listener, 'port'>, pair?: CertificatePair): http2.ClientHttp2Session {
+  const shown = pair ? { cert: pair.certificate, key: pair.privateKey } : {};
+  const options = { port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2'], ...shown };
+  const session = http2.connect(`https://127.0.0.1:${port}`, { createConnection: () => connectTls(options) });
   session.on('error', () => {});
-  closers.push(() => session.destroy());
+  closers.push(async () => {
+    // Node.js 20 never returns from this if it runs within the event of a stream that the server has reset.
+    await new Promise((resolve) => setImmediate(resolve));
+    session.destroy();
+  });
   return session;
 }
 
@@ -87,10 +94,10 @@ const framed = (message: Uint8Array): Buffer => {
 };
 
 /** A call with the given body, ended or not, and an answer that nobody reads. */
-function call(session: http2.ClientHttp2Session, method: string, body: Uint8Array, end: boolean) {
+function call(session: http2.ClientHttp2Session, method: string, body: Uint8Array, end: boolean, service = 'Gateway') {
   const stream = session.request({
     ':method': 'POST',
-    ':path': `/millrace.v1.Gateway/${method}`,
+    ':path': `/millrace.v1.${service}/${method}`,
     'content-type': 'application/grpc+proto',
     te: 'trailers',
   });
@@ -199,6 +206,57 @@ describe('a stranger’s calls', () => {
   });
 });
 
+/** A team's port with short limits, and a raw session of a member that holds no part of the protocol. */
+async function teamWith(times: ServerLimits['times'], idleMs: number) {
+  const [own, member] = [await identity('team of slow members'), await identity('slow member')];
+  const receiver = new RecordingReceiver();
+  const listener = await listen(
+    {
+      ...{ address: '127.0.0.1:0', certificate: own.certificate, log: silentLog, metrics: createMetrics() },
+      authenticate: () => {},
+      limits: { knows: () => true, times: { lookMs: 10, ...times } },
+    },
+    (server, errors) => addTeamService(server, errors, { receiver, identify: () => memberOf(member), idleMs }),
+  );
+  closers.push(() => listener.close(0));
+  return { listener, receiver, session: sessionTo(listener, member.certificate) };
+}
+
+describe('a member’s calls', () => {
+  const calm = http2.constants.NGHTTP2_ENHANCE_YOUR_CALM;
+  const partOfMessage = framed(new Uint8Array(60_000)).subarray(0, 50_000);
+
+  it('are ended if their requests of one message do not end; streams and slow answers stay', async () => {
+    const { listener, receiver, session } = await teamWith({ memberRequestMs: 300 }, 60_000);
+    let answer = () => {};
+    receiver.onMessage = () => new Promise((resolve) => (answer = resolve));
+    const own = await identity('slow member');
+    const { round, from, signature, message } = keyShareMessage(own.node);
+    const deliver = encoded('Team', 'Deliver', { round, from, signature, keyShare: message });
+    const slow = call(session, 'Deliver', framed(deliver), true, 'Team');
+    const stream = call(session, 'Transfer', partOfMessage, false, 'Team');
+    const methods = ['Deliver', 'Ping', 'Circle', 'Screen'];
+    const streams = methods.map((method) => call(session, method, partOfMessage, false, 'Team'));
+    await Promise.all(streams.map(closed));
+    expect(streams.map(({ rstCode }) => rstCode)).toEqual(streams.map(() => calm));
+    expect([slow.closed, stream.closed, listener.load().streams]).toEqual([false, false, 2]);
+    answer();
+    slow.resume();
+    await closed(slow);
+    expect([slow.rstCode, stream.closed, session.destroyed]).toEqual([0, false, false]);
+  });
+
+  it('are ended if their requests go on after the answer, even if these are streams', async () => {
+    const { listener, session } = await teamWith({ requestMs: 100 }, 50);
+    const streams = ['Transfer', 'Warm'].map((method) => call(session, method, partOfMessage, false, 'Team'));
+    const statuses = streams.map((stream) => new Promise((resolve) => stream.once('response', resolve)));
+    await Promise.all(statuses);
+    await Promise.all(streams.map(closed));
+    expect(streams.map(({ rstCode }) => rstCode)).toEqual([calm, calm]);
+    expect([listener.load().streams, session.destroyed]).toEqual([0, false]);
+  });
+});
+
 describe('a stranger’s connections', () => {
   it('are closed if they stay silent, or idle after a call', async () => {
     const { listener } = await gatewayWith({ times: { silentMs: 50, idleMs: 50, graceMs: 50, lookMs: 10 } });
@@ -207,6 +265,34 @@ describe('a stranger’s connections', () => {
     const asked = call(idle, 'Describe', framed(new Uint8Array(0)), true);
     asked.resume();
     await Promise.all([...silent, idle].map(closed));
+    await until(() => listener.load().connections === 0);
+  });
+
+  it('are closed soon after a call if more than half are taken, and kept if fewer are', async () => {
+    const { listener } = await gatewayWith({ connections: 32, times: { loadedIdleMs: 50, graceMs: 50, lookMs: 10 } });
+    const idle = Array.from({ length: 10 }, () => sessionTo(listener));
+    const asked = idle.map((session) => call(session, 'Describe', framed(new Uint8Array(0)), true).resume());
+    await Promise.all(asked.map(closed));
+    // Many looks long.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(idle.map((session) => session.closed)).toEqual(idle.map(() => false));
+    const silent = Array.from({ length: 10 }, () => sessionTo(listener));
+    await Promise.all(idle.map(closed));
+    expect(silent.map(({ destroyed }) => destroyed)).toEqual(silent.map(() => false));
+  });
+
+  it('are ended at an age, however busy, with time for the calls under way', async () => {
+    const { listener } = await gatewayWith({ times: { ageMs: 100, graceMs: 300, lookMs: 10 } });
+    const [busy, held] = [sessionTo(listener), sessionTo(listener)];
+    const told = new Promise((resolve) => held.once('goaway', () => resolve(underWay.closed)));
+    const submit = Buffer.concat([Buffer.from([8, 1, 0x12, 64]), Buffer.from('a'.repeat(64))]);
+    const underWay = call(held, 'Submit', framed(submit), true);
+    for (let calls = 0; !busy.closed && calls < 2_000; calls++) {
+      await closed(call(busy, 'Describe', framed(new Uint8Array(0)), true).resume());
+    }
+    expect(busy.closed).toBe(true);
+    expect(await told).toBe(false);
+    await closed(held);
     await until(() => listener.load().connections === 0);
   });
 

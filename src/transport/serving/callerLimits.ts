@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { MixError, randomBelow, Shares, systemClock, systemRng } from '../../base/index.js';
 import { plainFingerprint } from '../../protocol/index.js';
+import { STREAMED_REQUESTS } from '../grpc.js';
 import { toTrailers } from '../status.js';
 import type { CallBudget } from './callBudget.js';
 import type { Origins } from './origins.js';
@@ -36,6 +37,8 @@ export const STREAM_BYTES = 128 * 1024;
 interface ServerTimes {
   /** For a request to be complete; the largest has 64 KiB. */
   readonly requestMs: number;
+  /** For a member's request of one message to be complete; the largest has 24 MiB, and members give up after ten seconds. */
+  readonly memberRequestMs: number;
   /** For an answer of which nothing is read. */
   readonly stallMs: number;
   /** For a whole call; a sender gives up on outputs after a minute. */
@@ -56,6 +59,7 @@ interface ServerTimes {
 
 const SERVER_TIMES: ServerTimes = {
   requestMs: 10_000,
+  memberRequestMs: 30_000,
   stallMs: 20_000,
   callMs: 75_000,
   silentMs: 10_000,
@@ -88,7 +92,11 @@ interface Unasked {
 
 interface Stream {
   readonly stream: http2.ServerHttp2Stream;
+  /** True if its request may have many messages: such a call has an idle limit of its own. */
+  readonly isStreamed: boolean;
   readonly sinceMs: number;
+  /** Time at which its answer was first seen to be complete. */
+  answeredMs: number | undefined;
   /** Bytes that wait to be read by the caller, and the time since which their number has not changed. */
   waiting: number;
   waitingSinceMs: number;
@@ -141,7 +149,9 @@ export class ServerGuard {
     server.on('session', (session) => this.#onSession(session));
     const emit = server.emit.bind(server) as (event: string | symbol, ...args: unknown[]) => boolean;
     const guarded = (event: string | symbol, ...args: unknown[]): boolean =>
-      event === 'stream' && !this.#admits(args[0] as http2.ServerHttp2Stream) ? false : emit(event, ...args);
+      event === 'stream' && !this.#admits(args[0] as http2.ServerHttp2Stream, args[1] as http2.IncomingHttpHeaders)
+        ? false
+        : emit(event, ...args);
     server.emit = guarded as typeof server.emit;
     // A name may have two addresses, and so two servers.
     this.#servers++;
@@ -229,7 +239,7 @@ export class ServerGuard {
   }
 
   /** True if a stream may go on to gRPC; one that may not is answered here. */
-  #admits(stream: http2.ServerHttp2Stream): boolean {
+  #admits(stream: http2.ServerHttp2Stream, { ':path': path = '' }: http2.IncomingHttpHeaders): boolean {
     const caller = stream.session && this.#callers.get(stream.session);
     if (!caller) return true;
     const nowMs = systemClock.nowMs();
@@ -241,7 +251,8 @@ export class ServerGuard {
     // Origins with credit need no share: they are fewer than the origins that attack, and have more calls under way.
     if (budget?.hasCredit(caller.origin)) this.#bytes?.hold(caller.origin, STREAM_BYTES);
     else if (this.#bytes?.take(caller.origin, STREAM_BYTES) === false) return this.#refuse(stream, TOO_MANY_UNDER_WAY);
-    const open = { stream, sinceMs: nowMs, waiting: 0, waitingSinceMs: nowMs };
+    const isStreamed = STREAMED_REQUESTS.has(path);
+    const open = { stream, isStreamed, sinceMs: nowMs, answeredMs: undefined, waiting: 0, waitingSinceMs: nowMs };
     this.#streams.add(open);
     caller.streams++;
     stream.once('close', () => {
@@ -265,7 +276,10 @@ export class ServerGuard {
   #lookAround(): void {
     const nowMs = systemClock.nowMs();
     this.#limits.budget?.look();
-    if (this.#bytes) for (const open of this.#streams) this.#lookAt(open, nowMs);
+    for (const open of this.#streams) {
+      if (this.#bytes) this.#lookAt(open, nowMs);
+      else this.#lookAtMember(open, nowMs);
+    }
     for (const caller of this.#callers.values()) this.#lookAfter(caller, nowMs);
   }
 
@@ -279,6 +293,19 @@ export class ServerGuard {
       nowMs - open.waitingSinceMs > this.#times.stallMs ||
       nowMs - sinceMs > this.#times.callMs;
     if (isOver) stream.close(ENHANCE_YOUR_CALM);
+  }
+
+  /**
+   * A member's request holds memory until it is complete. So it ends in time, unless it is a stream; and one that goes on after its answer
+   * ends soon, even a stream, whose last message may be held in part.
+   */
+  #lookAtMember(open: Stream, nowMs: number): void {
+    const { stream, isStreamed, sinceMs } = open;
+    if (stream.readableEnded) return;
+    if (stream.writableEnded) open.answeredMs ??= nowMs;
+    const isLate = !isStreamed && nowMs - sinceMs > this.#times.memberRequestMs;
+    const isAnswered = open.answeredMs !== undefined && nowMs - open.answeredMs > this.#times.requestMs;
+    if (isLate || isAnswered) stream.close(ENHANCE_YOUR_CALM);
   }
 
   #lookAfter(caller: Caller, nowMs: number): void {
