@@ -1,7 +1,8 @@
 // The scheduler as a process would run it, over real connections, with whole nodes: it opens, assigns and ends rounds by itself,
-// delivers their messages, is killed and restarted without repeating or losing one, and admits nobody without a code.
+// delivers their messages, is killed and restarted without repeating or losing one, admits nobody without a code, and spares nodes that
+// take no rounds for now.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { toHex, utf8 } from '../../src/base/bytes.js';
@@ -173,5 +174,73 @@ it('uses other parameters after a reload, and keeps its old ones if the new ones
       .flatMap(({ update }) => (update.kind === 'open' ? [update.round.info.team.length] : []));
   await expect.poll(() => teams().length, { timeout: 20_000 }).toBeGreaterThan(0);
   expect(new Set(teams())).toEqual(new Set([4]));
+  client.close();
+});
+
+const nodeOf = (node: string) => running!.scheduler.view().nodes.find((view) => view.node === node);
+
+/** Teams of the rounds that were opened after an update. */
+const teamsAfter = (known: number) =>
+  running!.scheduler.feed.published
+    .slice(known)
+    .flatMap(({ update }) => (update.kind === 'open' ? [update.round.info.team] : []));
+
+/** Resolves when a node is paused and all that was decided before is published; returns the number of updates. */
+async function pausedAt(node: string): Promise<number> {
+  await expect.poll(() => nodeOf(node)?.status).toBe('paused');
+  await running!.scheduler.feed.settled();
+  return running!.scheduler.feed.published.length;
+}
+
+/** Sends less than a batch; resolves with the promise of the outcomes and the round that waits for more messages. */
+async function collecting(client: Client) {
+  const sender = client.createSender();
+  const sent = client.send([1, 2].map((i) => ({ sender, payload: utf8(`waits ${i}`) })));
+  const queued = () => running!.scheduler.rounds().find(({ state }) => state === 'QUEUED');
+  await expect.poll(queued).toBeDefined();
+  return { sent, row: queued()! };
+}
+
+it('a node that drains takes no new rounds, finishes those with messages, leaves, and is not blamed', {
+  timeout: LIMIT_MS,
+}, async () => {
+  running = await startScheduler(config('rounds.collect_ms=5000'), silentLog);
+  for (const node of [0, 1, 2, 3]) await nodes.start(node);
+  const client = clientOf();
+  const { sent, row } = await collecting(client);
+  const leaving = row.team[1]!;
+  const drained = nodes.running[nodes.members.findIndex(({ node }) => node === leaving)]!.drain('the test');
+  const known = await pausedAt(leaving);
+  const stateOf = () => running!.scheduler.rounds().find(({ round }) => round === row.round)?.state;
+  await drained;
+  await expect.poll(stateOf).toBe('COMPLETED');
+  for (const outcome of await sent) expect(outcome.state).toBe('mixed');
+  await mix(client, 'without it');
+  expect(teamsAfter(known).flat()).not.toContain(leaving);
+  expect(nodeOf(leaving)).toMatchObject({ blamed: 0 });
+  expect(running.scheduler.rounds().flatMap(({ blamed }) => blamed)).toEqual([]);
+  client.close();
+});
+
+it('a node whose disk fails says so, and is drawn for no round until the disk is in order', {
+  timeout: LIMIT_MS,
+}, async () => {
+  running = await startScheduler(config(), silentLog);
+  for (const node of [0, 1, 2, 3]) await nodes.start(node);
+  const client = clientOf();
+  await mix(client, 'before');
+  const [failing] = nodes.members;
+  // In the place of a file that the store writes: each write fails, as on a full disk.
+  const obstacle = join(nodes.at(0), 'data', 'store.head.new');
+  mkdirSync(obstacle);
+  const known = await pausedAt(failing!.node);
+  await mix(client, 'without it');
+  expect(teamsAfter(known).flat()).not.toContain(failing!.node);
+  rmdirSync(obstacle);
+  await expect.poll(() => nodeOf(failing!.node)?.status).toBe('active');
+  await running.reload(config('rounds.team_size=4'));
+  const back = running.scheduler.feed.published.length;
+  await mix(client, 'with it');
+  await expect.poll(() => teamsAfter(back).flat()).toContain(failing!.node);
   client.close();
 });
