@@ -232,7 +232,16 @@ it('a node whose disk fails says so, and is drawn for no round until the disk is
   const [failing] = nodes.members;
   // In the place of a file that the store writes: each write fails, as on a full disk.
   const obstacle = join(nodes.at(0), 'data', 'store.head.new');
-  mkdirSync(obstacle);
+  const obstruct = (): string => {
+    try {
+      mkdirSync(obstacle);
+      return 'done';
+    } catch (error) {
+      // The store is about to rename its file of this name.
+      return (error as Error).message;
+    }
+  };
+  await expect.poll(obstruct).toBe('done');
   const known = await pausedAt(failing!.node);
   await mix(client, 'without it');
   expect(teamsAfter(known).flat()).not.toContain(failing!.node);
