@@ -86,7 +86,7 @@ export class SchedulerClient implements SchedulerPort {
     );
     const { signal } = new AbortController();
     const { sendTimeoutMs: timeoutMs } = this.#host.options;
-    // Not repeated here: the follower registers again on its next connection.
+    // Each call counts as a try of a code, of which there are few. The follower registers again on its next connection.
     await transmit(this.#host, this.#hosts.deps.metrics, attempt, {
       lane: 'control',
       signal,
