@@ -47,9 +47,9 @@ export class SchedulerClient implements SchedulerPort {
     const stream = await transmit(
       this.#host,
       this.#hosts.deps.metrics,
-      (wire) => {
-        const client: WireClient = openStub(services.Scheduler, wire.connection);
-        const call = client.updates({ after }, callMetadata(wire));
+      (ready) => {
+        const client: WireClient = openStub(services.Scheduler, ready.connection);
+        const call = client.updates({ after }, callMetadata(ready));
         const opened = new Promise<typeof call>((resolve, reject) => {
           call.once('metadata', () => resolve(call));
           call.once('error', reject);
