@@ -26,7 +26,7 @@ struct Shipped {
   static constexpr bool triangle(int lpt, int blocks) { return lpt >= 8 && blocks <= 8; }
   /// True if a square takes fewer products than a product. With two limbs a lane the bookkeeping outweighs the saving.
   static constexpr bool squares(int lpt) { return lpt > 2; }
-  /// Bits of a power's windows. Four cost 5% more products than five at 256-bit exponents save, but half the reads of the table.
+  /// Bits of a power's windows. At 256-bit exponents four take 331 products, five take 338, and each reads a table of twice the size.
   static constexpr int kWindow = 4;
   /// Blocks of four warps that a multiprocessor must hold. Stated so that ptxas takes the registers it needs for that many and does not
   /// spill for the sake of more.

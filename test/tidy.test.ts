@@ -33,6 +33,8 @@ const OWN_FACES = ['base/log.ts', 'base/metrics.ts', 'base/store.ts'];
 /** Limit of files in a folder, besides its index.ts and its subfolders. */
 const FOLDER_FILES_MAX = 12;
 const FILE_LINES_MAX = 800;
+/** A file with fewer says in its first comment why it stands alone; a command has a file of its own for any length. */
+const FILE_LINES_MIN = 60;
 const FUNCTION_LINES_MAX = 70;
 /** Limit of non-null assertions in a room that passes values from step to step. */
 const ASSERTED_MAX = 3;
@@ -259,6 +261,20 @@ describe('files', () => {
   it(`have at most ${FILE_LINES_MAX} lines`, () => {
     const long = files.map(({ path, text }) => `${path}: ${text.split('\n').length - 1}`);
     expect(long.filter((line) => Number(line.split(': ')[1]) > FILE_LINES_MAX)).toEqual([]);
+  });
+
+  it(`state a reason to stand alone if they have under ${FILE_LINES_MIN} lines`, () => {
+    const isShort = ({ path, text }: SourceFile) =>
+      text.split('\n').length - 1 < FILE_LINES_MIN && !/index\.ts$|\/generated\//.test(path);
+    const short = files.filter(isShort);
+    expect(short.length).toBeGreaterThan(30);
+    const hasReason = ({ text }: SourceFile) => {
+      const [purpose = ''] = text.replace(/^#!.*\n/, '').match(/^(\/\/.*\n)+/) ?? [];
+      return /\bapart\b|shared by|here because|the one place|^\/\/ (the )?`millrace/i.test(
+        purpose.replace(/\n\/\//g, ''),
+      );
+    };
+    expect(short.filter((file) => !hasReason(file)).map(({ path }) => path)).toEqual([]);
   });
 
   it(`have functions of under ${FUNCTION_LINES_MAX} lines`, () => {

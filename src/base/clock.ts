@@ -1,5 +1,5 @@
 // The Clock port. Everything that waits or measures uses it, so that the same code runs on the machine's clock and, in the
-// simulator, on a virtual one whose time the test advances.
+// simulator, on a virtual one whose time the test advances. Pauses and the median of measured times are here, too.
 
 import { type Rng, randomFraction } from './rng.js';
 
@@ -42,6 +42,13 @@ export function busyMeter(): () => number {
     last = performance.eventLoopUtilization();
     return performance.eventLoopUtilization(last, before).utilization;
   };
+}
+
+/** Returns the middle value of measured times; of an even number, the mean of the two in the middle; NaN if there are none. */
+export function takeMedian(samples: readonly number[]): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 /** Waits `delayMs`, or until `signal` aborts: never rejects, check the signal afterwards. */

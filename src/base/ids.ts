@@ -1,4 +1,5 @@
 // The identifiers that cross rooms, branded so that one cannot be passed for another.
+// Apart because it imports nothing: every other file may name parties.
 
 declare const brand: unique symbol;
 type Branded<T, Name extends string> = T & { readonly [brand]: Name };

@@ -40,6 +40,7 @@ export {
   nextTurn,
   sleep,
   systemClock,
+  takeMedian,
   timeOfDayIn,
   timestamp,
 } from './clock.js';

@@ -1,5 +1,5 @@
 // The Rng port: the source of random bytes. Production takes them from the operating system; the simulator and tests take them
-// from a seed, so that a failing run can be replayed.
+// from a seed, so that a failing run can be replayed. Apart from clock.ts, the other port, because few need both.
 import { randomFillSync } from 'node:crypto';
 import { secretBytes } from './secret.js';
 

@@ -1,5 +1,6 @@
 // Statistics of repeated measurements: minimum, median and maximum. The minimum is closest to the cost of the code on a shared
 // machine; the spread shows how far to trust it. Apart from the benchmarks, which all use it.
+import { takeMedian } from '../base/index.js';
 
 /** Minimum, median and maximum of one measurement's repeats, in the unit of its field. */
 export interface Spread {
@@ -11,13 +12,6 @@ export interface Spread {
 /** Rounds to four significant digits: more would be false precision. */
 export function significant(value: number): number {
   return Number(value.toPrecision(4));
-}
-
-/** Returns the middle value; of an even number, the mean of the two in the middle. */
-export function takeMedian(samples: readonly number[]): number {
-  const sorted = [...samples].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 /** @throws RangeError if there are no samples */

@@ -1,5 +1,6 @@
 // Reference arithmetic in Z⁺p on BigInt: the truth for every engine, and the few computations of the control path. Not
-// constant-time: BigInt never is. Bulk work and secrets belong to an engine.
+// constant-time: BigInt never is. Bulk work and secrets belong to an engine. Apart from group.ts,
+// which computes nothing.
 import { modInv, modPow } from 'bigint-crypto-utils';
 import type { Group } from './group.js';
 

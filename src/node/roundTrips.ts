@@ -1,4 +1,5 @@
 // Measures the round trip to every other member once a minute, and reports it to the scheduler, which orders rings by it.
+// Apart from node.ts because it needs links and a clock only.
 import { type Clock, type NodeId, sleep } from '../base/index.js';
 import type { Link, LinkProbe, NodeReport } from '../protocol/index.js';
 

@@ -1,5 +1,6 @@
 // The team draw: which nodes of the pool mix a round, from 32 random bytes that everybody knows (today the scheduler's,
-// later the section's beacon). Deterministic, so that everybody can check it, and unbiased.
+// later the section's beacon). Deterministic, so that everybody can check it, and unbiased. Apart from roundInfo.ts, which
+// says what was drawn.
 import { digest, MixError, type NodeId, type Rng, type RoundId, randomBelow } from '../base/index.js';
 
 /** An Rng that expands 32 bytes for one draw: SHA-256 in counter mode. */

@@ -1,7 +1,8 @@
 // Statistics of samples: minimum, median, maximum, and the format of figures.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { figure, significant, takeMedian, takeSpread } from '../../src/bench/stats.js';
+import { takeMedian } from '../../src/base/clock.js';
+import { figure, significant, takeSpread } from '../../src/bench/stats.js';
 
 describe('spread', () => {
   it('is minimum, median and maximum, in any order of samples', () => {

@@ -56,10 +56,16 @@ async function shortWork(engine: Engine): Promise<void> {
   operand.release();
 }
 
-/** `most`: limit of the sizes in the short form. */
-export function arrayEngineTests(name: string, open: OpenForTest, most = 20): void {
+/** The short form: limit of its sizes, and the groups of its compliance suite; every operation runs in TEST-512 in any case. */
+interface ShortForm {
+  readonly most: number;
+  readonly groups: readonly string[];
+}
+
+export function arrayEngineTests(name: string, open: OpenForTest, short?: Partial<ShortForm>): void {
+  const { most = 20, groups = ['TEST-64', 'TEST-512'] } = short ?? {};
   if (FULL) engineCompliance(name, open, ['TEST-64', 'TEST-512', ...LARGE, 'MODP-3072'], 100);
-  else engineCompliance(name, open, ['TEST-64', 'TEST-512'], most);
+  else engineCompliance(name, open, [...groups], most);
 
   const withEngine = async (group: Group, work: (engine: Engine) => Promise<void>) => {
     const engine = await open(group);

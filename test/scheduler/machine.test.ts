@@ -376,8 +376,8 @@ describe('a node that dies', () => {
 
 describe('testimonies', () => {
   /** One round of a large network, ended by the given testimonies. */
-  function ended(nodes: number, say: (pool: Pool, info: RoundInfo) => void) {
-    const pool = new Pool(nodes, { stockMin: 1 });
+  function ended(nodes: number, say: (pool: Pool, info: RoundInfo) => void, teamSize = 3) {
+    const pool = new Pool(nodes, { stockMin: 1, teamSize });
     pool.tick();
     const info = pool.opened[0]!;
     say(pool, info);
@@ -419,6 +419,35 @@ describe('testimonies', () => {
     expect(blamed).toEqual([]);
     expect(pool.state.pairs.size).toBe(0);
     expect(pool.state.nodes.get(team[2]!)!.sitsOutUntilMs).toBe(60_000);
+  });
+
+  it('of a few on a missed deadline, naming nobody, make them pairs; of more than half they are right', () => {
+    const late = (voices: number) =>
+      ended(
+        8,
+        (pool, { team, round }) => {
+          for (const node of team.slice(0, voices)) pool.say(node, round, { code: 'DEADLINE_MISSED' });
+        },
+        5,
+      );
+    expect(late(1)).toMatchObject({ blamed: [late(1).team[0]], pool: { state: { pairs: new Map() } } });
+    const { blamed, pool, team } = late(2);
+    expect(blamed).toEqual([]);
+    expect([...pool.state.pairs.values()].map(({ nodes }) => [...nodes].sort())).toEqual([team.slice(0, 2).sort()]);
+    expect(late(3)).toMatchObject({ blamed: [], pool: { state: { pairs: new Map() } } });
+  });
+
+  it('of several on a missed deadline blame them while a precomputation waits to be used, until it may have expired', () => {
+    const waiting = (share: number) =>
+      ended(8, (pool, info) => {
+        pool.standby(info);
+        pool.atMs += share * info.deadlines.standbyMs;
+        for (const node of info.team.slice(0, 3)) pool.say(node, info.round, { code: 'DEADLINE_MISSED' });
+      });
+    const { blamed, team, pool } = waiting(0.5);
+    expect(blamed).toEqual(team.slice(0, 3));
+    expect(pool.state.pairs.size).toBe(0);
+    expect(waiting(0.95).blamed).toEqual([]);
   });
 
   it('of a pair keep it out of common teams, if there is a team without both', () => {
@@ -638,6 +667,21 @@ describe('one departure', () => {
     pool.tick(SETTLED_MS);
     expect(pool.blamed.at(-1)).toEqual([]);
     expect(pool.state.pairs.size).toBe(1);
+  });
+
+  it('of a node that is back at once counts if most of its team have lost it', () => {
+    const pool = trio({ stockMin: 1 });
+    pool.tick();
+    const { round, team } = pool.opened[0]!;
+    const [away, ...others] = team;
+    pool.tick(1_000);
+    pool.offline(away!);
+    pool.online(away!);
+    pool.tick(8_000);
+    for (const node of others) pool.accuse(node, away!, round, 'PEER_LOST');
+    pool.tick(SETTLED_MS);
+    expect(pool.blamed).toEqual([[away]]);
+    expect(pool.state.pairs.size).toBe(0);
   });
 
   it('does not cover the next one: that is another event', () => {

@@ -1,7 +1,8 @@
 // The bare product, on this thread, for comparison with the engine. Two measures: `kernel`, Montgomery products of lanes that
 // stay in place, one after the other, without reads and writes between them; and `call`, one call of the native library after the
 // other over a batch that stays in the second-level cache, which adds reading and writing elements in their 64-bit form, into and
-// out of eight lanes of 52-bit digits, and the canonical form of each result.
+// out of eight lanes of 52-bit digits, and the canonical form of each result. Apart because `millrace bench
+// compare` measures it as one contestant of several.
 import { systemRng } from '../../base/index.js';
 import { type Address, type NativeLibrary, type NativePath, native, toAddress } from '../../engine/index.js';
 import { allocateBatch, type Group, randomElements } from '../../math/index.js';

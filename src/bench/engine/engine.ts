@@ -1,4 +1,5 @@
 // `millrace bench engine`: the cost of one engine's operations on this machine, through its public interface.
+// Apart from bare.ts, which measures below that interface.
 import { type Engine, type OperationName, openEngine } from '../../engine/index.js';
 import type { BenchOptions, BenchShape } from '../options.js';
 import { type Spread, takeSpread } from '../stats.js';

@@ -58,7 +58,7 @@ class Sender {
   async dial(windows: LinkWindows): Promise<number> {
     const host = this.hosts.current(peerFacts(this.member), OPTIONS);
     const startMs = systemClock.nowMs();
-    await dialling(windows, () => host.wire('realtime', systemClock.nowMs() + LIMIT_MS, never));
+    await dialling(windows, () => host.connect('realtime', systemClock.nowMs() + LIMIT_MS, never));
     return systemClock.nowMs() - startMs;
   }
 

@@ -1,4 +1,5 @@
 // A run of `millrace bench link` as text: a table for each batch size, and the forwarder's delays.
+// Apart from link.ts, which only measures.
 
 import { machineLine, markdown, targetTable } from '../compare/report.js';
 import { figure } from '../stats.js';

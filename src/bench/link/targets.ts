@@ -1,5 +1,5 @@
 // Targets of a warm stream over 90 ms and 1 Gbit/s, compared with measurements of the same run: multiples of the ideal, and of
-// the time with grpc-js's own windows.
+// the time with grpc-js's own windows. Apart from link.ts, like the targets of `millrace bench compare`.
 
 import type { Target } from '../compare/targets.js';
 import { significant } from '../stats.js';

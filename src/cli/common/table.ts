@@ -1,4 +1,5 @@
 // Rows as a table on a terminal, for the demo and `millrace status`: columns are as wide as their content.
+// Apart because both commands draw it.
 
 /** Lines of a table without rules. `isFigure`: columns that are aligned at the right. */
 export function alignedLines(rows: readonly (readonly string[])[], isFigure: (column: number) => boolean): string[] {

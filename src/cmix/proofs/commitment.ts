@@ -1,6 +1,7 @@
 // The commitment of a node to its decryption shares: com_i = H(round, i, H(C), D_i, σ_i, nonce), published before any share
 // opens. It makes tagging useless: no node can choose its shares, or the mixed batch, after it has seen another's (Galteland,
-// Mjølsnes, Olimid: "Attacks on cMix"). The nonce hides D_i, which could otherwise be guessed and tested.
+// Mjølsnes, Olimid: "Attacks on cMix"). The nonce hides D_i, which could otherwise be guessed and tested. Apart from
+// proofs.ts because it needs no group arithmetic.
 import { digest, equalBytes, MixError, type NodeId } from '../../base/index.js';
 import type { DecryptionProof } from './codec.js';
 

@@ -182,10 +182,10 @@ export class GatewayClient {
    * one: only after that their size is trusted, and memory taken for it.
    */
   outputs(round: RoundId, checkRound: (signed: SignedRoundInfo) => void): Promise<FetchedOutputs> {
-    return this.#send((wire) => {
-      const call = openStub<WireClient>(services.Gateway, wire.connection).outputs(
+    return this.#send((ready) => {
+      const call = openStub<WireClient>(services.Gateway, ready.connection).outputs(
         { round },
-        { deadline: wire.deadline },
+        { deadline: ready.deadline },
       );
       const done = new Promise<FetchedOutputs>((resolve, reject) => {
         const stream = new OutputsReader(checkRound);

@@ -47,9 +47,9 @@ export class SchedulerClient implements SchedulerPort {
     const stream = await transmit(
       this.#host,
       this.#hosts.deps.metrics,
-      (wire) => {
-        const client: WireClient = openStub(services.Scheduler, wire.connection);
-        const call = client.updates({ after }, callMetadata(wire));
+      (ready) => {
+        const client: WireClient = openStub(services.Scheduler, ready.connection);
+        const call = client.updates({ after }, callMetadata(ready));
         const opened = new Promise<typeof call>((resolve, reject) => {
           call.once('metadata', () => resolve(call));
           call.once('error', reject);
@@ -86,7 +86,7 @@ export class SchedulerClient implements SchedulerPort {
     );
     const { signal } = new AbortController();
     const { sendTimeoutMs: timeoutMs } = this.#host.options;
-    // Not repeated here: the follower registers again on its next connection.
+    // Each call counts as a try of a code, of which there are few. The follower registers again on its next connection.
     await transmit(this.#host, this.#hosts.deps.metrics, attempt, {
       lane: 'control',
       signal,

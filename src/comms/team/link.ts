@@ -88,14 +88,14 @@ export class TeamLink implements Link, LinkProbe {
     signal: AbortSignal,
   ): Promise<readonly ClaimRejection[]> {
     const request = { round, claims: encodeClaims(claims) };
-    const attempt: Attempt<ScreenReply__Output> = (wire) => {
+    const attempt: Attempt<ScreenReply__Output> = (ready) => {
       // A peer of protocol 1.1 judges when the batch is closed; a slot that it rejects then becomes a dummy.
-      if (!hasFeature(wire.hello, 'screen')) {
+      if (!hasFeature(ready.hello, 'screen')) {
         return { done: Promise.resolve({ rejections: Buffer.alloc(0) }), cancel: () => {} };
       }
       return unary<TeamClient, ScreenReply__Output>(services.Team, (client, metadata, options, done) =>
         client.screen(request, metadata, options, done),
-      )(wire);
+      )(ready);
     };
     const { rejections } = await this.#send(to, 'control', attempt, signal);
     return decodeClaimRejections(asBytes(rejections), claims.length);
@@ -146,9 +146,9 @@ export class TeamLink implements Link, LinkProbe {
     const lane = chooseLane(phase);
     const { stallMs } = this.#host(to).options;
     let startMs = 0;
-    const attempt: Attempt<unknown> = (wire) => {
+    const attempt: Attempt<unknown> = (ready) => {
       // A peer of protocol 1.0 has a connection now, which is all that can be done for it.
-      if (!hasFeature(wire.hello, 'warm')) return { done: Promise.resolve(), cancel: () => {} };
+      if (!hasFeature(ready.hello, 'warm')) return { done: Promise.resolve(), cancel: () => {} };
       startMs = systemClock.nowMs();
       return clientStream(
         services.Team,
@@ -159,7 +159,7 @@ export class TeamLink implements Link, LinkProbe {
           }
         },
         stallMs,
-      )(wire);
+      )(ready);
     };
     const { sendTimeoutMs } = this.#host(to).options;
     await this.#send(to, lane, attempt, signal, sendTimeoutMs + (bytes * 8) / SLOW_LINK_BITS_PER_MS);
@@ -167,12 +167,12 @@ export class TeamLink implements Link, LinkProbe {
   }
 
   async circle(to: NodeId, ping: CirclePing, signal: AbortSignal): Promise<void> {
-    const attempt: Attempt<unknown> = (wire) => {
-      if (!hasFeature(wire.hello, 'circle'))
+    const attempt: Attempt<unknown> = (ready) => {
+      if (!hasFeature(ready.hello, 'circle'))
         throw new MixError('PROTOCOL_UNSUPPORTED', { peer: to, feature: 'circle' });
       return unary(services.Team, (client: TeamClient, metadata, options, done) =>
         client.circle({ ...ping }, metadata, options, done),
-      )(wire);
+      )(ready);
     };
     await this.#send(to, 'control', attempt, signal);
   }

@@ -1,5 +1,6 @@
 // Spot check of a card: one random unit of a result is computed again on the CPU; all of it if the operation folds to one slot.
-// So a card with broken memory or a driver's bug is found after a few results, not after a lost round.
+// So a card with broken memory or a driver's bug is found after a few results, not after a lost round. Apart from selfCheck.ts, which runs
+// once at the start, because the card's executor checks by it.
 import type { Group } from '../../math/index.js';
 import { findEntry } from '../operations.js';
 import { type ComputeRequest, countUnits, type ExecuteOptions, type Executor, takePart } from './request.js';

@@ -1,6 +1,6 @@
 // Checks this machine's clock by other members: certificates have validity times, and a clock that is hours wrong cuts a node off while
 // everything on it looks well. The reference is the median of the members' clocks, which no single member can move.
-import type { NodeId } from '../../base/index.js';
+import { type NodeId, takeMedian } from '../../base/index.js';
 
 /** A certificate's validity time, ms since 1970. */
 export interface ValidTime {
@@ -30,10 +30,7 @@ const KNOWN_MIN = 2;
  */
 export function clockErrorMs(offsetsMs: readonly number[]): number | undefined {
   if (offsetsMs.length < KNOWN_MIN) return undefined;
-  const sorted = [0, ...offsetsMs].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-  return -median;
+  return -takeMedian([0, ...offsetsMs]);
 }
 
 /** @param others the certificates of the other members, as this node pins them */

@@ -1,5 +1,5 @@
 // Limit of this process's open files and connections, and its division: strangers that took all of them would take the team's
-// connections, the operator's page and the store with them.
+// connections, the operator's page and the store with them. Apart from node.ts because a scheduler divides them, too.
 import { readFileSync } from 'node:fs';
 
 /** Assumed limit if the system does not tell it: a common default. */

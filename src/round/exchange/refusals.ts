@@ -1,4 +1,5 @@
-// Counter of refused inputs, by error code and kind of input.
+// Counter of refused inputs, by error code and kind of input. Apart from manager.ts, which decides
+// nothing by it.
 import { asMixError, type MixError } from '../../base/index.js';
 import type { Metrics } from '../../base/metrics.js';
 

@@ -1,6 +1,7 @@
 // Upper bound of a round's memory on one node, from its RoundInfo alone: a node refuses a round that it has no room for before it
 // allocates anything. Batches are kept until the round is forgotten, so the peak is at its end; before that, the buffers of
-// Generate are the largest. test/round/memory.test.ts compares it with the memory of real rounds.
+// Generate are the largest. test/round/memory.test.ts compares it with the memory of real rounds. Apart
+// from the steps, which it must not depend on: it is asked before a round exists.
 import type { Group } from '../../math/index.js';
 import type { RoundInfo } from '../../protocol/index.js';
 

@@ -64,7 +64,7 @@ export function isSolved({ node, key, epoch }: Puzzle, nonce: Uint8Array, bits: 
   return nonce.length === NONCE_BYTES && leadingZeros(digest('admission-puzzle', node, epoch, key, nonce)) >= bits;
 }
 
-/** Hashes that are tried before the thread yields: some 3 ms. */
+/** Hashes that are tried before the thread yields: 1.4 ms. */
 const TRIED_AT_ONCE = 1_024;
 
 /**

@@ -1,6 +1,6 @@
 // The pool: nodes that may be drawn for a team, and nodes that sit out. A node that dies leaves the pool before it costs a second round;
 // a node that is to blame for too many failures sits out; no node is in more of the stock than its share, if others can be.
-import type { ErrorCode, NodeId, RoundId } from '../../base/index.js';
+import { type ErrorCode, type NodeId, type RoundId, takeMedian } from '../../base/index.js';
 import type { Stage } from '../../protocol/index.js';
 import type { SchedulerParams } from '../parameters.js';
 import type { NodeRecord, NodeStatus, RoundRecord, SchedulerState, Testimony } from './state.js';
@@ -226,10 +226,7 @@ const medians = new WeakMap<NodeRecord['roundTripsMs'], number | null>();
 export function medianRoundTripMs({ roundTripsMs }: NodeRecord): number | null {
   let median = medians.get(roundTripsMs);
   if (median === undefined) {
-    const sorted = [...roundTripsMs.values()].sort((a, b) => a - b);
-    const middle = sorted.length >> 1;
-    const [low, high] = [sorted[middle - 1 + (sorted.length % 2)], sorted[middle]];
-    median = low === undefined || high === undefined ? null : Math.round(500 * (low + high)) / 1_000;
+    median = roundTripsMs.size === 0 ? null : Math.round(1_000 * takeMedian([...roundTripsMs.values()])) / 1_000;
     medians.set(roundTripsMs, median);
   }
   return median;

@@ -74,28 +74,27 @@ export function reachVerdict(state: SchedulerState, round: EndedRound): Verdict 
   const { convicted, dissenters } = round;
   if (convicted.size > 0) return blamedOnly(convicted);
   if (dissenters.size > 0) return blamedOnly(dissenters);
-  const voices = collectVoices(state, round);
-  const guilty = [...confessed(voices), ...outvoted(state, round, voices)];
+  const all = collectVoices(round);
+  const guilty = [...confessed(all), ...outvoted(state, round, all)];
   if (guilty.length > 0) return blamedOnly(guilty);
+  const voices = all.filter(({ code, named }) => code !== 'PEER_LOST' || !named || !wasAway(state, round, named));
   const liars = unshown(round);
   if (liars.length > 0) return blamedOnly(liars);
   const accusations = voices.flatMap(({ source, named }) => (named ? [[source, named] as const] : []));
   if (accusations.length > 0) return { blamed: [], lied: [], accusations };
   const lied = voices.filter((voice) => isFalse(round, voice)).map(({ source }) => source);
-  return blamedOnly(enders(round, voices), lied);
+  return { ...blamedOnly(enders(round, voices), lied), accusations: agreements(round, voices) };
 }
 
 type Voice = Pick<Testimony, 'named' | 'code' | 'shown'> & { readonly source: NodeId };
 
 /** Collects the word of each member, once, whichever node has passed it on. Words without a source do not count. */
-function collectVoices(state: SchedulerState, round: EndedRound): readonly Voice[] {
-  const { info, failures, resumed } = round;
+function collectVoices({ info, failures, resumed }: EndedRound): readonly Voice[] {
   const voices = new Map<string, Voice>();
   for (const { source, named, code, shown } of failures.values()) {
     if (source === undefined || !info.team.includes(source)) continue;
     // If the scheduler was away, a late node may have waited for its updates.
     if (resumed && code === 'DEADLINE_MISSED') continue;
-    if (code === 'PEER_LOST' && named !== undefined && wasAway(state, round, named)) continue;
     const inTeam = named !== undefined && info.team.includes(named) ? named : undefined;
     const name = `${source}/${inTeam ?? ''}`;
     voices.set(name, { source, named: inTeam, code, shown: shown || voices.get(name)?.shown === true });
@@ -104,8 +103,8 @@ function collectVoices(state: SchedulerState, round: EndedRound): readonly Voice
 }
 
 /**
- * True if a node was lost for a while and is back. A member that says so is right and no half of a pair; but nobody is to blame by that
- * word alone, because a liar could make use of the absence. While the node was away, it was away for the scheduler, too, or it was not
+ * True if a node was lost for a while and is back. A member that says so is right and no half of a pair; but the words of a few blame
+ * nobody for it, because liars could make use of the absence. While the node was away, it was away for the scheduler, too, or it was not
  * there yet when the scheduler resumed the round.
  */
 function wasAway({ nodes }: SchedulerState, { resumed, openedMs, endedMs }: EndedRound, node: NodeId): boolean {
@@ -166,7 +165,7 @@ function isFalse({ resumed, queuedMs }: RoundRecord, { code }: Voice): boolean {
 
 /** True if a member may report that a round has failed, and name nobody, without being at fault itself. */
 function mayEnd(round: EndedRound, voices: readonly Voice[], voice: Voice): boolean {
-  const { info, resumed, standbyMs, queuedMs, endedMs } = round;
+  const { info, resumed, queuedMs } = round;
   const { source, code, shown } = voice;
   const agree = voices.filter((other) => other.code === code).length;
   switch (code) {
@@ -174,8 +173,8 @@ function mayEnd(round: EndedRound, voices: readonly Voice[], voice: Voice): bool
       // This run has not given it up: it would have forgotten the round.
       return resumed;
     case 'DEADLINE_MISSED':
-      // If a member is late, others see that, too.
-      return agree > 1 || (standbyMs !== undefined && endedMs - standbyMs > EXPIRED_SHARE * info.deadlines.standbyMs);
+      // If a member is late, others see that, too. A precomputation that waits for use has its lifetime as only deadline.
+      return hasExpired(round) || (agree > 1 && !isWaiting(round));
     case 'OUTPUTS_INCOMPLETE':
       return isIncomplete(round);
     case 'TOO_FEW_SENDERS':
@@ -185,6 +184,23 @@ function mayEnd(round: EndedRound, voices: readonly Voice[], voice: Voice): bool
     default:
       return shown;
   }
+}
+
+/** True if a round ended while its precomputation, complete, waited to be used. */
+const isWaiting = ({ standbyMs, queuedMs }: EndedRound): boolean => standbyMs !== undefined && queuedMs === undefined;
+
+/** True if a precomputation may have been over by another node's clock. */
+const hasExpired = ({ standbyMs, endedMs, info }: EndedRound): boolean =>
+  standbyMs !== undefined && endedMs - standbyMs > EXPIRED_SHARE * info.deadlines.standbyMs;
+
+/**
+ * Accusations among a few members that agree on a missed deadline and name nobody: two that wait for each other, or two that lie
+ * together. If more than half of a team agree, the deadline was missed.
+ */
+function agreements(round: EndedRound, voices: readonly Voice[]): readonly (readonly [NodeId, NodeId])[] {
+  const agree = voices.filter(({ code }) => code === 'DEADLINE_MISSED').map(({ source }) => source);
+  if (isWaiting(round) || hasExpired(round) || 2 * agree.length > round.info.team.length) return [];
+  return agree.flatMap((one, i) => agree.slice(i + 1).map((other) => [one, other] as const));
 }
 
 /** True if a round ended because its first node, alone, said that it had too few senders. */

@@ -10,7 +10,7 @@ import type { Connection } from './connection.js';
 export const TOKEN_KEY = 'mix-token';
 
 /** Input of an attempt: a connection that is up, and authenticated if the host requires it. */
-export interface Wire {
+export interface ReadyConnection {
   readonly peer: string;
   readonly connection: Connection;
   /** The token of this connection's handshake, never one of an earlier connection. */
@@ -27,10 +27,10 @@ interface Running<Result> {
 }
 
 /** Starts an attempt; called once for each, so that nothing is left over from one to the next. */
-export type Attempt<Result> = (wire: Wire) => Running<Result>;
+export type Attempt<Result> = (ready: ReadyConnection) => Running<Result>;
 
 /** Fresh metadata for one call. */
-export function callMetadata({ token }: Wire): grpc.Metadata {
+export function callMetadata({ token }: ReadyConnection): grpc.Metadata {
   const metadata = new grpc.Metadata();
   if (token) metadata.set(TOKEN_KEY, token.toMetadata());
   return metadata;
@@ -58,13 +58,13 @@ export function unary<Client, Reply>(
     done: grpc.requestCallback<Reply>,
   ) => grpc.ClientUnaryCall,
 ): Attempt<Reply> {
-  return (wire) => {
+  return (ready) => {
     let call: grpc.ClientUnaryCall | undefined;
     const done = new Promise<Reply>((resolve, reject) => {
-      const client = openStub(service, wire.connection);
-      call = make(client, callMetadata(wire), { deadline: wire.deadline }, (error, reply) => {
+      const client = openStub(service, ready.connection);
+      call = make(client, callMetadata(ready), { deadline: ready.deadline }, (error, reply) => {
         if (error) reject(error);
-        else if (reply === undefined) reject(new MixError('MESSAGE_MALFORMED', { what: 'no reply', peer: wire.peer }));
+        else if (reply === undefined) reject(new MixError('MESSAGE_MALFORMED', { what: 'no reply', peer: ready.peer }));
         else resolve(reply);
       });
     });
@@ -87,14 +87,14 @@ export function clientStream<Client, Frame, Reply>(
   pump: (write: (frame: Frame) => Promise<void>, over: () => boolean) => Promise<void>,
   stallMs: number,
 ): Attempt<Reply> {
-  return (wire) => {
+  return (ready) => {
     let call: grpc.ClientWritableStream<Frame> | undefined;
     const done = new Promise<Reply>((resolve, reject) => {
       let over = false;
       const stream = make(
-        openStub(service, wire.connection),
-        callMetadata(wire),
-        { deadline: wire.deadline },
+        openStub(service, ready.connection),
+        callMetadata(ready),
+        { deadline: ready.deadline },
         (error, reply) => {
           over = true;
           if (error) reject(error);
@@ -105,7 +105,7 @@ export function clientStream<Client, Frame, Reply>(
       // The callback gets the end of the call; a late write to an ended stream is no error.
       stream.on('error', () => {});
       const write = async (frame: Frame) => {
-        if (!(await written(stream, frame, stallMs))) throw new MixError('LINK_TIMEOUT', { peer: wire.peer, stallMs });
+        if (!(await written(stream, frame, stallMs))) throw new MixError('LINK_TIMEOUT', { peer: ready.peer, stallMs });
       };
       pump(write, () => over).then(
         () => stream.end(),

@@ -21,7 +21,7 @@ import type { LinkMetrics } from '../linkMetrics.js';
 import { isOutOfTime } from '../status.js';
 import { LiveToken } from '../tokens.js';
 import { FIRST_HELLO, type Hello, hasFeature } from '../versions.js';
-import type { Wire } from './call.js';
+import type { ReadyConnection } from './call.js';
 import { Connection } from './connection.js';
 import { CoolOff, type CoolOffPolicy } from './coolOff.js';
 import { authenticate, type PeerIdentity, type Self } from './handshake.js';
@@ -93,13 +93,13 @@ export interface HostDeps {
 
 export type HostState = 'down' | 'connecting' | 'up' | 'coolingOff' | 'closed';
 
-interface Line {
+interface LaneState {
   readonly lane: Lane;
   readonly token: LiveToken;
   connection: Connection | undefined;
   /** Version and features of the peer; undefined until this connection's handshake. */
   hello: Hello | undefined;
-  /** Callers wait for this while the line is being opened. */
+  /** Callers wait for this while the connection is being opened. */
   opening: Promise<void> | undefined;
 }
 
@@ -107,7 +107,7 @@ export class Host {
   readonly facts: PeerFacts;
   readonly options: HostOptions;
   readonly #deps: HostDeps;
-  readonly #lines = new Map<Lane, Line>();
+  readonly #lanes = new Map<Lane, LaneState>();
   readonly #coolOff: CoolOff | undefined;
   readonly #closed = new AbortController();
   /** Settles when the previous attempt to connect has ended. */
@@ -125,10 +125,10 @@ export class Host {
 
   get state(): HostState {
     if (this.#closed.signal.aborted) return 'closed';
-    const lines = [...this.#lines.values()];
-    if (lines.some((line) => this.#isReady(line))) return 'up';
+    const lanes = [...this.#lanes.values()];
+    if (lanes.some((state) => this.#isReady(state))) return 'up';
     if ((this.#coolOff?.waitMs() ?? 0) > 0) return 'coolingOff';
-    return lines.some(({ opening }) => opening) ? 'connecting' : 'down';
+    return lanes.some(({ opening }) => opening) ? 'connecting' : 'down';
   }
 
   get clock(): Clock {
@@ -137,7 +137,7 @@ export class Host {
 
   /** Connections that are up, with lane, fingerprint and hello. */
   connections(): readonly { readonly lane: Lane; readonly fingerprint: number; readonly hello: Hello }[] {
-    return [...this.#lines.values()].flatMap(({ lane, connection, hello }) =>
+    return [...this.#lanes.values()].flatMap(({ lane, connection, hello }) =>
       connection?.up && hello ? [{ lane, fingerprint: connection.fingerprint, hello }] : [],
     );
   }
@@ -146,21 +146,21 @@ export class Host {
    * Gives a connection of a lane that is up and authenticated; dials if there is none.
    * @throws MixError LINK_DOWN, LINK_TIMEOUT, COOLING_OFF, PEER_UNKNOWN, HANDSHAKE_REFUSED, PROTOCOL_UNSUPPORTED, ABORTED
    */
-  async wire(lane: Lane, endMs: number, signal: AbortSignal): Promise<Wire> {
-    const line = this.#line(lane);
+  async connect(lane: Lane, endMs: number, signal: AbortSignal): Promise<ReadyConnection> {
+    const state = this.#laneState(lane);
     // A connection that was opened may have ended before this caller goes on; then another is opened.
-    while (!this.#isReady(line)) {
+    while (!this.#isReady(state)) {
       this.#checkOpen();
-      if (!line.opening) {
-        line.opening = this.#inTurn(() => this.#open(line)).finally(() => {
-          line.opening = undefined;
+      if (!state.opening) {
+        state.opening = this.#inTurn(() => this.#open(state)).finally(() => {
+          state.opening = undefined;
         });
         // Callers that wait get the error; if all have gone, it must not be an unhandled rejection.
-        line.opening.catch(() => {});
+        state.opening.catch(() => {});
       }
-      await this.#waitFor(line.opening, endMs, signal);
+      await this.#waitFor(state.opening, endMs, signal);
     }
-    const { connection, token, hello } = line;
+    const { connection, token, hello } = state;
     return {
       peer: this.facts.id,
       connection: connection!,
@@ -179,27 +179,27 @@ export class Host {
   }
 
   /** Takes a connection out of use on which a call failed; the lane forgets it, unless it has another one by now. */
-  retire(lane: Lane, { connection }: Wire): void {
-    const line = this.#line(lane);
+  retire(lane: Lane, { connection }: ReadyConnection): void {
+    const state = this.#laneState(lane);
     connection.retire();
-    if (line.connection?.fingerprint === connection.fingerprint) this.#forget(line);
+    if (state.connection?.fingerprint === connection.fingerprint) this.#forget(state);
   }
 
   /** Forgets a token that the peer refused, unless a newer one is there: the next call authenticates again. */
-  refuseToken(lane: Lane, { token }: Wire): void {
-    if (this.#line(lane).token.clearIf(token)) this.#deps.metrics.reauthentication(this.facts.id);
+  refuseToken(lane: Lane, { token }: ReadyConnection): void {
+    if (this.#laneState(lane).token.clearIf(token)) this.#deps.metrics.reauthentication(this.facts.id);
   }
 
   /** True if our certificate has changed since the connection was made. */
-  isOutdated({ connection }: Wire): boolean {
+  isOutdated({ connection }: ReadyConnection): boolean {
     return connection.own?.certificate !== this.#deps.certificate()?.certificate;
   }
 
   /** Ends all connections and what runs on them; the next call dials. */
   disconnect(): void {
-    for (const line of this.#lines.values()) {
-      line.connection?.close();
-      this.#forget(line);
+    for (const state of this.#lanes.values()) {
+      state.connection?.close();
+      this.#forget(state);
     }
   }
 
@@ -209,25 +209,25 @@ export class Host {
     this.disconnect();
   }
 
-  #line(lane: Lane): Line {
-    let line = this.#lines.get(lane);
-    if (!line) {
-      line = { lane, token: new LiveToken(), connection: undefined, hello: undefined, opening: undefined };
-      this.#lines.set(lane, line);
+  #laneState(lane: Lane): LaneState {
+    let state = this.#lanes.get(lane);
+    if (!state) {
+      state = { lane, token: new LiveToken(), connection: undefined, hello: undefined, opening: undefined };
+      this.#lanes.set(lane, state);
     }
-    return line;
+    return state;
   }
 
-  #isReady({ connection, token, hello }: Line): boolean {
+  #isReady({ connection, token, hello }: LaneState): boolean {
     if (!connection?.up || !hello) return false;
     return token.present || !hasFeature(hello, 'session-tokens');
   }
 
-  #forget(line: Line): void {
-    line.connection = undefined;
-    line.hello = undefined;
-    line.token.clearIf(line.token.get());
-    this.#deps.metrics.down(this.facts.id, line.lane);
+  #forget(state: LaneState): void {
+    state.connection = undefined;
+    state.hello = undefined;
+    state.token.clearIf(state.token.get());
+    this.#deps.metrics.down(this.facts.id, state.lane);
   }
 
   #checkOpen(): void {
@@ -242,15 +242,15 @@ export class Host {
     return mine;
   }
 
-  async #open(line: Line): Promise<void> {
+  async #open(state: LaneState): Promise<void> {
     const { clock, rng, metrics, log } = this.#deps;
     this.#coolOff?.check(this.facts.id);
     const pauseMs = this.#nextDialMs - clock.nowMs();
     if (pauseMs > 0) await sleep(clock, pauseMs, this.#closed.signal);
     this.#checkOpen();
     try {
-      const connection = line.connection?.up ? line.connection : await this.#dial(line);
-      await this.#authenticate(line, connection);
+      const connection = state.connection?.up ? state.connection : await this.#dial(state);
+      await this.#authenticate(state, connection);
       this.#failures = 0;
       this.#nextDialMs = 0;
     } catch (thrown) {
@@ -259,7 +259,7 @@ export class Host {
       this.#nextDialMs = clock.nowMs() + redialMs;
       this.#coolOff?.count(error);
       metrics.dialFailed(this.facts.id);
-      const said = { peer: this.facts.id, lane: line.lane, code: error.code, reason: error.message, redialMs };
+      const said = { peer: this.facts.id, lane: state.lane, code: error.code, reason: error.message, redialMs };
       // One of two clocks is wrong. A person has to set it, and needs both times to tell which.
       if (isOutOfTime(error.code)) log.warn({ ...said, ownClockSays: timestamp() }, 'no connection');
       else log.debug(said, 'no connection');
@@ -267,7 +267,7 @@ export class Host {
     }
   }
 
-  async #dial(line: Line): Promise<Connection> {
+  async #dial(state: LaneState): Promise<Connection> {
     const { id, address, certificates } = this.facts;
     const { dialTimeoutMs, longestDialTimeoutMs, keepaliveMs, keepaliveTimeoutMs, replyBytesMax } = this.options;
     const channel: grpc.ChannelOptions = {
@@ -281,27 +281,27 @@ export class Host {
     const connection = await Connection.dial({ peer: id, address, trusted: certificates, own, channel, timeoutMs });
     if (this.#closed.signal.aborted) connection.close();
     this.#checkOpen();
-    line.connection = connection;
-    this.#deps.metrics.up(id, line.lane);
+    state.connection = connection;
+    this.#deps.metrics.up(id, state.lane);
     connection.onDown(() => {
-      if (line.connection === connection) this.#forget(line);
+      if (state.connection === connection) this.#forget(state);
     });
     return connection;
   }
 
-  async #authenticate(line: Line, connection: Connection): Promise<void> {
+  async #authenticate(state: LaneState, connection: Connection): Promise<void> {
     if (!this.options.auth) {
-      line.hello = FIRST_HELLO;
+      state.hello = FIRST_HELLO;
       return;
     }
     const end = connection.begin();
     try {
       const { self } = this.#deps;
       const { token, hello } = await authenticate(connection, self, this.facts, this.options.dialTimeoutMs);
-      // If the connection has ended in the meantime, the line belongs to the next one, for which this token means nothing.
-      if (line.connection !== connection) throw new MixError('LINK_DOWN', { peer: this.facts.id, detail: 'ended' });
-      line.hello = hello;
-      if (token) line.token.set(token);
+      // If the connection has ended in the meantime, the lane belongs to the next one, for which this token means nothing.
+      if (state.connection !== connection) throw new MixError('LINK_DOWN', { peer: this.facts.id, detail: 'ended' });
+      state.hello = hello;
+      if (token) state.token.set(token);
     } catch (thrown) {
       // Close connections that fail authentication.
       connection.close();

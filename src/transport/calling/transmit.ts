@@ -12,7 +12,7 @@
 import { asMixError, MixError } from '../../base/index.js';
 import type { LinkMetrics } from '../linkMetrics.js';
 import { fromStatus, isOutOfTime } from '../status.js';
-import type { Attempt, Wire } from './call.js';
+import type { Attempt, ReadyConnection } from './call.js';
 import { cancelOn, checkSignal } from './channels.js';
 import type { Host, Lane } from './host.js';
 
@@ -50,16 +50,16 @@ export async function transmit<Result>(
   let refusals = 0;
   for (;;) {
     checkSignal(signal);
-    let wire: Wire | undefined;
+    let ready: ReadyConnection | undefined;
     try {
-      wire = await host.wire(lane, endMs, signal);
-      return await run(attempt, wire, signal);
+      ready = await host.connect(lane, endMs, signal);
+      return await run(attempt, ready, signal);
     } catch (thrown) {
       if (signal.aborted) throw new MixError('ABORTED');
       const error = fromStatus(thrown, host.facts.id);
-      const failure = classifyFailure(error, wire, host);
-      if (failure === 'token') host.refuseToken(lane, wire!);
-      if (failure === 'connection' || failure === 'certificate') host.retire(lane, wire!);
+      const failure = classifyFailure(error, ready, host);
+      if (failure === 'token') host.refuseToken(lane, ready!);
+      if (failure === 'connection' || failure === 'certificate') host.retire(lane, ready!);
       const mayRepeat = failure === 'connection' ? options.idempotent : failure !== 'call';
       const limit =
         failure === 'token' || failure === 'certificate' ? ++refusals < REFUSALS_MAX : retries++ < retriesMax;
@@ -73,25 +73,26 @@ export async function transmit<Result>(
 /** The part that failed: reaching the peer, the token, our certificate, the connection under the call, or the call itself. */
 type Failure = 'dial' | 'token' | 'certificate' | 'connection' | 'call';
 
-function classifyFailure({ code }: MixError, wire: Wire | undefined, host: Host): Failure {
-  if (!wire) return code === 'LINK_DOWN' || code === 'LINK_TIMEOUT' ? 'dial' : 'call';
-  if (code === 'TOKEN_REFUSED') return wire.token ? 'token' : 'call';
+function classifyFailure({ code }: MixError, ready: ReadyConnection | undefined, host: Host): Failure {
+  if (!ready) return code === 'LINK_DOWN' || code === 'LINK_TIMEOUT' ? 'dial' : 'call';
+  if (code === 'TOKEN_REFUSED') return ready.token ? 'token' : 'call';
   if (code === 'LINK_DOWN') return 'connection';
   const refusedCertificate = code === 'PEER_UNKNOWN' || isOutOfTime(code);
-  return refusedCertificate && host.isOutdated(wire) ? 'certificate' : 'call';
+  return refusedCertificate && host.isOutdated(ready) ? 'certificate' : 'call';
 }
 
-async function run<Result>(attempt: Attempt<Result>, wire: Wire, signal: AbortSignal): Promise<Result> {
-  const end = wire.connection.begin();
+async function run<Result>(attempt: Attempt<Result>, ready: ReadyConnection, signal: AbortSignal): Promise<Result> {
+  const end = ready.connection.begin();
   let stop = () => {};
   try {
-    const running = attempt(wire);
+    const running = attempt(ready);
     stop = cancelOn(signal, running);
     return await running.done;
   } catch (thrown) {
     if (isServiceError(thrown) || thrown instanceof MixError) throw thrown;
     // The connection went down before the call began.
-    if (!wire.connection.up) throw new MixError('LINK_DOWN', { peer: wire.peer, detail: 'closed' }, { cause: thrown });
+    if (!ready.connection.up)
+      throw new MixError('LINK_DOWN', { peer: ready.peer, detail: 'closed' }, { cause: thrown });
     throw asMixError(thrown);
   } finally {
     stop();

@@ -1,4 +1,5 @@
 // Identifies the member that makes a call: the check that every call on a mutual-TLS listener passes before any of its messages is read.
+// Apart from callAuthenticator.ts, which takes over where no certificate is seen.
 import { type Clock, MixError } from '../../base/index.js';
 import { type Member, type Membership, plainFingerprint } from '../../protocol/index.js';
 import type { AuthContext } from '../grpc.js';

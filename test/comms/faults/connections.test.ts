@@ -203,9 +203,9 @@ describe('a failing call', () => {
   fault('that is not idempotent is made once, even if its connection fails', () =>
     FaultyPair.with(async ({ host }) => {
       let attempts = 0;
-      const attempt: Attempt<never> = (wire) => {
+      const attempt: Attempt<never> = (ready) => {
         attempts++;
-        return resetAfter(Promise.resolve())(wire);
+        return resetAfter(Promise.resolve())(ready);
       };
       const metrics = new LinkMetrics(createMetrics());
       const once = { ...options, idempotent: false };
@@ -219,10 +219,10 @@ describe('a failing call', () => {
   fault('that is retried has the metadata of its own connection, and none of the one before', () =>
     FaultyPair.with(async ({ host }) => {
       const tokens: (readonly unknown[])[] = [];
-      const attempt: Attempt<string> = (wire) => {
-        tokens.push(callMetadata(wire).get(TOKEN_KEY));
+      const attempt: Attempt<string> = (ready) => {
+        tokens.push(callMetadata(ready).get(TOKEN_KEY));
         return tokens.length < 3
-          ? resetAfter(Promise.resolve())(wire)
+          ? resetAfter(Promise.resolve())(ready)
           : { done: Promise.resolve('ok'), cancel: () => {} };
       };
       await transmit(host, new LinkMetrics(createMetrics()), attempt, options);

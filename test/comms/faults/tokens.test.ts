@@ -176,7 +176,7 @@ describe('a token', () => {
         certificates: options.trusted,
         identityKey: to.key.publicKey,
       });
-      const { token } = await host.wire('control', systemClock.nowMs() + 5_000, never);
+      const { token } = await host.connect('control', systemClock.nowMs() + 5_000, never);
       const metadata = new grpc.Metadata();
       metadata.set(TOKEN_KEY, token!.toMetadata());
       for (const connection of [one, two]) {

@@ -1,8 +1,8 @@
 // The measurements of the simulation, each a run of its own: rounds per second with and without pipelining, share of wanted
 // rounds that wait, duration of realtime, and its ratio to the floor of latency and bandwidth alone.
 
+import { takeMedian } from '../../../src/base/clock.js';
 import { randomFraction } from '../../../src/base/rng.js';
-import { takeMedian } from '../../../src/bench/stats.js';
 import { initialState } from '../../../src/scheduler/machine/state.js';
 import { stockTarget } from '../../../src/scheduler/machine/stock.js';
 import { DEFAULT_PARAMS, type SchedulerParams } from '../../../src/scheduler/parameters.js';

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { readCostFile } from '../../../bench/network/costFile.js';
-import { takeMedian } from '../../../src/bench/stats.js';
+import { takeMedian } from '../../../src/base/clock.js';
 import { decimal, whole } from '../../../src/cli/common/arguments.js';
 import { TEAM_SIZE_MAX, TEAM_SIZE_MIN } from '../../../src/protocol/roundInfo.js';
 import type { Latency } from './links.js';

@@ -1,5 +1,6 @@
 // The figures of one network: for scripts, with the targets met or missed, and as a row of the table.
-import { significant, takeMedian } from '../../../src/bench/stats.js';
+import { takeMedian } from '../../../src/base/clock.js';
+import { significant } from '../../../src/bench/stats.js';
 import { busiestOf, capacityOf, type Resource } from './loads.js';
 import { floorMs, loaded, roundAlone, type Setting, saturated, wholeLoads } from './measure.js';
 

@@ -278,6 +278,12 @@ export class Faults {
   }
 
   /** Rejects when the scheduler closes the connection of a node. */
+  /** Breaks a node's connection to the scheduler; the node dials again. */
+  cut(node: NodeId, detail: string): void {
+    this.#breaks.get(node)?.reject(new MixError('LINK_DOWN', { detail }));
+    this.#breaks.delete(node);
+  }
+
   broken(node: NodeId): Promise<never> {
     const breaks = this.#breaks.get(node) ?? deferred<never>();
     this.#breaks.set(node, breaks);
@@ -302,8 +308,7 @@ export class Faults {
     if (!this.#sim.isMember(id)) return;
     this.#suspect(id);
     void this.#sim.setMember(id, false);
-    this.#breaks.get(id)?.reject(new MixError('LINK_DOWN', { detail: 'no member any more' }));
-    this.#breaks.delete(id);
+    this.cut(id, 'no member any more');
     this.#sim.clock.after(around(this.#sim.rng, 6 * SECOND_MS), () => {
       if (!this.#sim.isMember(id)) void this.#sim.setMember(id, true);
     });

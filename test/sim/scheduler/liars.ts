@@ -29,6 +29,8 @@ interface Lying {
   /** Tells the scheduler that it is another process, or that it takes no rounds for now and at once that it does again. */
   restart(): void;
   pauseAndGoOn(): void;
+  /** Cuts its links to its scheduler and its team until they have lost it, and is back at once. */
+  goAway(): void;
 }
 
 /** Ends the round for the whole team by a signed round error, and reports the same. */
@@ -89,6 +91,7 @@ export const LIES = {
   'nothing to its scheduler': () => {},
   'restarts again and again': ({ restart }) => restart(),
   'pauses on and off': ({ pauseAndGoOn }) => pauseAndGoOn(),
+  'is lost and back at once': ({ goAway }) => goAway(),
   // In PRECOMPUTING: at the opening (see refusal).
   'refuses ids as used, twenty at a time': ({ self, report }) => report({ code: 'ROUND_REUSED', culprit: self.id }),
 } as const satisfies Record<string, (lying: Lying) => void>;
@@ -198,6 +201,7 @@ export class Liars {
         self.rounds?.abandon(info.round, { culprit: undefined, reporter: self.id, detail: '', ...failure }),
       restart: () => this.#restart(self),
       pauseAndGoOn: () => this.#pauseAndGoOn(self),
+      goAway: () => this.#sim.goAway(self),
     });
   }
 }

@@ -225,7 +225,8 @@ export class SimRounds implements FollowedRounds {
 
   /** A node that is late itself names nobody; any other names the first one missing. */
   #missed(round: Mixing): void {
-    const awaited = { PRECOMPUTING: 'ready', QUEUED: 'close', REALTIME: 'mixed' } as const;
+    const isClosed = round.said.has('close');
+    const awaited = { PRECOMPUTING: 'ready', QUEUED: isClosed ? 'verdict' : 'close', REALTIME: 'mixed' } as const;
     const kind = awaited[round.stage as keyof typeof awaited];
     const said = kind && (round.said.get(kind) ?? new Set());
     const late = kind === 'close' ? [round.info.team[0]!] : round.info.team.filter((node) => said && !said.has(node));

@@ -69,6 +69,7 @@ export class SchedulerSim implements NodeNet {
   readonly faults: Faults;
   readonly #key: SigningKey;
   readonly #absent = new Set<NodeId>();
+  readonly #away = new Set<SimNode>();
   #generation = 0;
   #run: (Run & { readonly store: AimedStore; readonly kill: () => void; readonly sinceMs: number }) | undefined;
   #state: SchedulerState | undefined;
@@ -269,6 +270,18 @@ export class SchedulerSim implements NodeNet {
     const downMs = SECOND_MS + 15 * SECOND_MS * randomFraction(this.rng);
     this.clock.after(downMs, () => {
       if (!node.up) this.startNode(node);
+    });
+  }
+
+  /** A node cuts its links until its teams have lost it. Its scheduler has it back at once. */
+  goAway(node: SimNode): void {
+    if (this.#away.has(node)) return;
+    this.#away.add(node);
+    const open = new Set(node.rounds?.open);
+    this.faults.cut(node.id, 'gone for a moment');
+    this.clock.after(PEER_LOST_MS, () => {
+      this.#away.delete(node);
+      this.#trouble(node, 'PEER_LOST', open);
     });
   }
 
