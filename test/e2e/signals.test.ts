@@ -64,7 +64,7 @@ const SERVICES = {
   },
 } as const;
 type Service = keyof typeof SERVICES;
-const services = Object.entries(SERVICES).map(([service, facts]) => ({ service: service as Service, ...facts }));
+const services = Object.entries(SERVICES).map(([service, facts]) => [service as Service, facts] as const);
 
 /** Starts a command, by another program if one is given. */
 async function start(service: Service, by: readonly string[] = []): Promise<Started> {
@@ -113,7 +113,7 @@ async function hasHandlers(pid: number): Promise<void> {
     .toBe(1);
 }
 
-describe.each(services)('$service', ({ service, up, reread }) => {
+describe.each(services)('%s', (service, { up, reread }) => {
   it('SIGHUP in the first moment does not kill, and is not lost: files are read again', {
     timeout: LIMIT_MS,
   }, async () => {
@@ -180,11 +180,11 @@ describe.each(services)('$service', ({ service, up, reread }) => {
 
 describeWith(missingCommand('unshare', ['-pf', '--mount-proc', 'true']), 'process 1 of a container', () => {
   it.each(services)(
-    'ends by SIGTERM while it starts, and when it is up: $service',
+    'ends by SIGTERM while it starts, and when it is up: %s',
     {
       timeout: LIMIT_MS,
     },
-    async ({ service, up }) => {
+    async (service, { up }) => {
       for (const isUp of [false, true]) {
         const { child, says, ended } = await start(service, ['unshare', '-pf', '--kill-child', '--mount-proc']);
         await expect
