@@ -34,6 +34,35 @@ export const timeOfDayIn = (delayMs: number): Date => new Date(systemClock.wallM
 /** Returns the time in ISO 8601: 2026-11-30T23:59:59.000Z. */
 export const timestamp = (): string => new Date(systemClock.wallMs()).toISOString();
 
+/**
+ * Clocks of others, as they have said them. They run on by this machine's steady time, so that setting its own clock, by hand or by NTP,
+ * shows at once and not when all have said theirs again.
+ */
+export class HeardClocks<Id> {
+  readonly #clock: Clock;
+  readonly #aheadMs = new Map<Id, number>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** @param agoMs time since the other has read its clock */
+  heard(id: Id, wallMs: number, agoMs = 0): void {
+    this.#aheadMs.set(id, wallMs + agoMs - this.#clock.nowMs());
+  }
+
+  /** Lead of the other's clock over this one; undefined if it has said nothing. */
+  leadMs(id: Id): number | undefined {
+    const aheadMs = this.#aheadMs.get(id);
+    return aheadMs === undefined ? undefined : aheadMs + this.#clock.nowMs() - this.#clock.wallMs();
+  }
+
+  /** Forgets the others. */
+  keep(isKept: (id: Id) => boolean): void {
+    for (const id of this.#aheadMs.keys()) if (!isKept(id)) this.#aheadMs.delete(id);
+  }
+}
+
 /** Returns a function that gives the share of the time since its last call, from 0 to 1, in which this thread's event loop was busy. */
 export function busyMeter(): () => number {
   let last = performance.eventLoopUtilization();

@@ -37,6 +37,7 @@ export {
   busyMeter,
   type CancelTimer,
   type Clock,
+  HeardClocks,
   nextTurn,
   sleep,
   systemClock,

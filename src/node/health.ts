@@ -1,11 +1,13 @@
 // Health of a node: whether it can mix, and its faults, collected from all parts that can fail, for /readyz, the metrics and the log. A
 // fault that keeps the node from rounds is reported to its scheduler, so that nobody waits for the node.
-import { type Clock, sleep } from '../base/index.js';
+import { type Clock, type NodeId, sleep } from '../base/index.js';
 import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
 import type { DiskStore } from '../base/store.js';
+import type { Member } from '../protocol/index.js';
 import type { Readiness } from './http.js';
-import { clockErrorMs, clockTrouble, type ValidTime } from './process/clockWatch.js';
+import { ClockWatch } from './process/clockWatch.js';
+import { type Fault, FaultLog } from './process/faults.js';
 
 /** Interval of polling for state that no event reports. */
 const LOOK_MS = 5_000;
@@ -19,27 +21,25 @@ interface HealthDeps {
   readonly isConnected: () => boolean;
   /** Ways in which the engine is worse than hoped for; it mixes all the same. */
   readonly degraded: () => readonly string[];
-  /** Lead of each other member's clock over this one, ms. */
-  readonly clockOffsetsMs: () => readonly number[];
-  readonly otherCertificates: () => readonly ValidTime[];
+  readonly otherMembers: () => readonly Member[];
+  /** Lead of a member's clock over this one, if it is known. */
+  readonly clockLeadMs: (node: NodeId) => number | undefined;
   /** Called with the reason when the node takes no new rounds for a while, and with undefined when it does again. */
   readonly onPaused: (reason: string | undefined) => void;
 }
 
 export class NodeHealth {
   readonly #deps: HealthDeps;
-  #said = '';
+  readonly #clock: ClockWatch;
+  readonly #said: FaultLog;
   #paused = false;
 
   constructor(deps: HealthDeps) {
     this.#deps = deps;
-    const { metrics, store, clockOffsetsMs } = deps;
+    const { clock, metrics, log, store, otherMembers, clockLeadMs } = deps;
+    this.#clock = new ClockWatch(clock, metrics, otherMembers, clockLeadMs);
+    this.#said = new FaultLog(log);
     metrics.observed('store_failing', '1 if the store cannot be written now, else 0', () => (store.trouble ? 1 : 0));
-    metrics.observed(
-      'clock_error_seconds',
-      'Lead of this clock over the median of the members',
-      () => Math.round(clockErrorMs(clockOffsetsMs()) ?? 0) / 1_000,
-    );
   }
 
   readiness(): Readiness {
@@ -52,9 +52,9 @@ export class NodeHealth {
   }
 
   /** Faults of this machine. They do not depend on who is connected. */
-  #faults(): readonly { readonly reason: string; readonly fatal: boolean }[] {
-    const { clock, store, clockOffsetsMs, otherCertificates } = this.#deps;
-    const wrongClock = clockTrouble(clock.wallMs(), clockOffsetsMs(), otherCertificates());
+  #faults(): readonly Fault[] {
+    const { store } = this.#deps;
+    const wrongClock = this.#clock.fault;
     return [
       ...(store.trouble === undefined ? [] : [{ reason: `store: ${store.trouble}`, fatal: true }]),
       ...(wrongClock ? [wrongClock] : []),
@@ -72,21 +72,12 @@ export class NodeHealth {
   }
 
   #look(): void {
-    const { log, onPaused } = this.#deps;
+    const { onPaused } = this.#deps;
     const faults = this.#faults();
-    const said = faults.map(({ reason }) => withoutTimes(reason)).join('; ');
-    if (said !== this.#said) {
-      this.#said = said;
-      if (faults.length === 0) log.info('this machine is in order again');
-      for (const { reason, fatal } of faults)
-        log[fatal ? 'error' : 'warn']({ reason }, 'something is wrong with this machine');
-    }
+    this.#said.note(faults);
     const fatal = faults.find((fault) => fault.fatal);
     if ((fatal !== undefined) === this.#paused) return;
     this.#paused = fatal !== undefined;
     onPaused(fatal?.reason);
   }
 }
-
-/** Drops numbers, so that the same fault at another time is not logged again. */
-const withoutTimes = (reason: string): string => reason.replaceAll(/\d/g, '');

@@ -44,7 +44,6 @@ import {
   LinkMetrics,
   listen,
   Origins,
-  readValidTime,
 } from '../transport/index.js';
 import { Engines } from './engines.js';
 import { NodeHealth } from './health.js';
@@ -250,8 +249,8 @@ function openHealth(
     store,
     isConnected: () => follower.connected,
     degraded: () => degradedBy(engine),
-    clockOffsetsMs: () => others().flatMap(({ node }) => link.clockOffsetMs(node) ?? []),
-    otherCertificates: () => others().map(({ node, certificate }) => ({ node, ...readValidTime(certificate) })),
+    otherMembers: others,
+    clockLeadMs: (node) => link.clockLeadMs(node),
     onPaused: (reason) => pause(reason ?? ''),
   });
   const watching = own(new AbortController(), (it) => it.abort());

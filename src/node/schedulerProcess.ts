@@ -1,18 +1,28 @@
 // The composition root of a scheduler: keys, store, listener and HTTP around scheduler/scheduler.ts.
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { randomBytes, systemClock, systemRng } from '../base/index.js';
+import { type NodeId, randomBytes, systemClock, systemRng } from '../base/index.js';
 import { createLog, type Logger } from '../base/log.js';
-import { createMetrics } from '../base/metrics.js';
-import { type DiskStore, openLevelStore } from '../base/store.js';
+import { createMetrics, type Metrics } from '../base/metrics.js';
+import { openLevelStore } from '../base/store.js';
 import { addSchedulerService, SCHEDULER_ID } from '../comms/index.js';
 import { openEngine } from '../engine/index.js';
 import { GROUP_NAMES, namedGroup, TEST_GROUP_NAMES } from '../math/index.js';
+import type { Membership } from '../protocol/index.js';
 import { Scheduler, SchedulerStore } from '../scheduler/index.js';
-import { addHandshakeService, CallAuthenticator, type CallFacts, CONNECTIONS_MAX, listen } from '../transport/index.js';
+import {
+  type AuthContext,
+  addHandshakeService,
+  CallAuthenticator,
+  type CallFacts,
+  type CertificatePair,
+  CONNECTIONS_MAX,
+  listen,
+} from '../transport/index.js';
 import { Engines } from './engines.js';
-import { type Readiness, serveHttp } from './http.js';
+import { serveHttp } from './http.js';
 import { descriptorLimit, descriptorShares } from './process/descriptors.js';
+import { SchedulerHealth } from './schedulerHealth.js';
 import { loadCertificate, loadSigningKey, openDataDirectory } from './settings/keyFiles.js';
 import { loadMembership } from './settings/membershipFile.js';
 import { type SchedulerConfig, toParams } from './settings/schedulerConfig.js';
@@ -53,6 +63,32 @@ function nodeConnections(members: number, log: Logger): number {
   return team;
 }
 
+/** Opens the listener for the members of the list. @throws MixError LINK_DOWN */
+function listenForNodes(
+  config: SchedulerConfig,
+  parts: {
+    readonly certificate: CertificatePair;
+    readonly authenticator: CallAuthenticator;
+    readonly scheduler: Scheduler;
+    readonly health: SchedulerHealth;
+    readonly log: Logger;
+    readonly metrics: Metrics;
+  },
+  membership: () => Membership,
+): ReturnType<typeof listen> {
+  const { certificate, authenticator, scheduler, health, log, metrics } = parts;
+  const authenticate = (call: CallFacts) => void authenticator.admit(call);
+  const knows = (fingerprint: string) => membership().byFingerprint(fingerprint) !== undefined;
+  const limits = { connections: nodeConnections(membership().members.length, log), knows };
+  const options = { address: config.listen.nodes, certificate, authenticate, limits, log, metrics };
+  return listen(options, (server, errors) => {
+    addHandshakeService(server, errors, authenticator);
+    const identify = (context: AuthContext) => authenticator.identify(context);
+    const onTime = (node: NodeId, wallMs: number) => health.heardTime(node, wallMs);
+    addSchedulerService(server, errors, { feed: scheduler, identify, onTime });
+  });
+}
+
 /** Starts a scheduler. @throws MixError CONFIG_INVALID, CERTIFICATE_INVALID, STORE_FAILED, LINK_DOWN */
 export async function startScheduler(
   config: SchedulerConfig,
@@ -80,21 +116,17 @@ export async function startScheduler(
     metrics,
     ...ports,
   });
+  const health = new SchedulerHealth({ ...ports, log, metrics, store, scheduler, members: () => membership.members });
   const self = { id: SCHEDULER_ID, sign: (digest: Uint8Array) => key.sign(digest) };
   const authenticator = new CallAuthenticator({ network, self, membership: () => membership, ...ports });
-  const authenticate = (call: CallFacts) => void authenticator.admit(call);
-  const knows = (fingerprint: string) => membership.byFingerprint(fingerprint) !== undefined;
-  const limits = { connections: nodeConnections(membership.members.length, log), knows };
-  const options = { address: config.listen.nodes, certificate, authenticate, limits, log, metrics };
-  const listener = await listen(options, (server, errors) => {
-    addHandshakeService(server, errors, authenticator);
-    addSchedulerService(server, errors, { feed: scheduler, identify: (context) => authenticator.identify(context) });
-  });
+  const parts = { certificate, authenticator, scheduler, health, log, metrics };
+  const listener = await listenForNodes(config, parts, () => membership);
+  void health.watch();
   const pages = pagesOf(scheduler);
   const http = await serveHttp(config.listen.http, {
     ...{ log, metrics, hosts: config.listen.http_hosts },
     pages: (path, response) => pages.answer(path, response),
-    readiness: () => schedulerReadiness(scheduler, store, config.rounds.team_size),
+    readiness: () => health.readiness(),
     status: () => ({ network, membership: membership.generation, ...scheduler.view() }),
   });
   log.info({ nodes: config.listen.nodes, http: http.port, members: membership.members.length }, 'scheduler is up');
@@ -106,12 +138,14 @@ export async function startScheduler(
       const [params, next] = [toParams(changed), loadMembership(changed.membership_file)];
       scheduler.setParams(params);
       membership = next;
+      health.keep((node) => next.find(node) !== undefined);
       authenticator.follow(next);
       await scheduler.membershipChanged();
       listener.closeConnections((fingerprint) => next.byFingerprint(fingerprint) !== undefined);
       log.info({ generation: next.generation }, 'parameters and membership list read again');
     },
     close: async () => {
+      health.close();
       await scheduler.close();
       await engines.close();
       pages.close();
@@ -120,20 +154,6 @@ export async function startScheduler(
       await store.close();
       key.seed.wipe();
     },
-  };
-}
-
-/** A scheduler is ready if it can draw a team and store its decisions. */
-function schedulerReadiness(scheduler: Scheduler, store: DiskStore, teamSize: number): Readiness {
-  const active = scheduler.view().nodes.filter(({ status }) => status === 'active').length;
-  const enough = active >= teamSize;
-  const { faults } = scheduler;
-  const unwritable =
-    store.trouble !== undefined && !faults.some(({ fatal }) => fatal) ? [`store: ${store.trouble}`] : [];
-  const missing = enough ? [] : [`${active} of ${teamSize} nodes for a team`];
-  return {
-    ready: enough && store.trouble === undefined && !faults.some(({ fatal }) => fatal),
-    reasons: [...missing, ...unwritable, ...faults.map(({ reason }) => reason)],
   };
 }
 

@@ -277,6 +277,11 @@ export class Scheduler implements SchedulerFeed {
     if (isSignedBy(newest, publicKey)) this.#dispatch({ type: 'heardOf', round: newest.info.round, atMs });
   }
 
+  /** Nodes of a team, by the present parameters. */
+  get teamSize(): number {
+    return this.#state.params.teamSize;
+  }
+
   /** Present faults; `fatal` if no round can be opened. */
   get faults(): readonly { readonly reason: string; readonly fatal: boolean }[] {
     const { trouble } = this.#writer;

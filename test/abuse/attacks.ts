@@ -17,9 +17,12 @@ export const KINDS = [
   'register',
   'outcome',
   'outputs',
+  'rounds',
   'submitBodies',
+  'submitBytes',
   'idleSessions',
   'silentHttp',
+  'slowHttp',
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
@@ -39,6 +42,8 @@ export interface AttackPlan {
   readonly perS: number;
   /** Connections held open, for kinds that do so: closed ones are replaced. */
   readonly connections: number;
+  /** Bytes of submissions per second, for the kind that is measured by them. */
+  readonly bytesPerS: number;
   readonly seconds: number;
 }
 
@@ -55,6 +60,10 @@ type Method = 'Describe' | 'Register' | 'Rounds' | 'Submit' | 'Outcome' | 'Outpu
 
 /** Keys of an attacker that are used repeatedly; each is registered with every node. */
 const KEYS = 50;
+/** Payload of a submission that is much larger than a round's. */
+const PAYLOAD_BYTES = 256 * 1024;
+/** Requests for /metrics on one connection, sent at once: their answers are some megabytes. */
+const PIPELINED = 200;
 /** Limit of open calls with read answers per connection; further calls are not sent. */
 const OPEN_MAX = 64;
 
@@ -183,7 +192,8 @@ export class Attacker {
 
   /** Attacks for the planned time, at the planned rate. */
   async run(): Promise<void> {
-    const { kind, perS, seconds } = this.#plan;
+    const { kind, seconds } = this.#plan;
+    const perS = kind === 'submitBytes' ? this.#plan.bytesPerS / PAYLOAD_BYTES : this.#plan.perS;
     if (kind === 'freeKeys') await this.#register();
     const look = setInterval(() => void this.#lookForRounds(), 200);
     const startMs = performance.now();
@@ -247,16 +257,26 @@ export class Attacker {
         caller.leave('Outputs', { round: Math.max(1, newest - 1 - (this.#turn % 4)) }, 0, true);
         return;
       }
+      case 'rounds':
+        void caller.ask('Rounds', {});
+        return;
       case 'submitBodies':
         caller.leave('Submit', {}, 50_000, false);
         return;
+      case 'submitBytes':
+        void caller.ask('Submit', this.#largeSubmission());
+        return;
       case 'idleSessions':
         if (this.#sockets.size >= this.#plan.connections) return;
-        this.#hold(this.#turn++ % 2 === 0 ? caller.target.gateway : caller.target.team, true);
+        this.#encrypt(this.#hold(this.#turn++ % 2 === 0 ? caller.target.gateway : caller.target.team));
         return;
       case 'silentHttp':
         if (this.#sockets.size >= this.#plan.connections) return;
-        this.#hold(caller.target.http, false);
+        this.#hold(caller.target.http);
+        return;
+      case 'slowHttp':
+        if (this.#sockets.size >= this.#plan.connections) return;
+        this.#askUnread(this.#hold(caller.target.http), caller.target.http);
     }
   }
 
@@ -268,6 +288,13 @@ export class Attacker {
     const asked = caller.ask<{ epoch: number }>('Describe', {}).then((said) => said?.epoch ?? 0);
     this.#epochs.set(caller.target, asked);
     return asked;
+  }
+
+  /** A submission that is whole, and whose payload is far too large. */
+  #largeSubmission() {
+    const round = this.#rounds[0]?.info.round ?? 1;
+    const sender = randomBytes(32).toString('hex');
+    return { round, sender, salt: randomBytes(16), payload: Buffer.alloc(PAYLOAD_BYTES, 1), macs: [randomBytes(32)] };
   }
 
   /** A submission with MACs that only the round's first node finds valid. */
@@ -292,14 +319,27 @@ export class Attacker {
     void callers[this.#turn % callers.length]!.ask('Submit', { round: info.round, sender, salt, payload, macs });
   }
 
-  /** A silent connection. */
-  #hold(address: string, tls: boolean): void {
+  /** A connection that is held, and silent. */
+  #hold(address: string): Socket {
     const localAddress = this.#plan.addresses[this.#turn++ % this.#plan.addresses.length]!;
     const socket = createConnection({ host: '127.0.0.1', port: portOf(address), localAddress });
     this.count.connections++;
     this.#sockets.add(socket);
     socket.on('error', () => {});
     socket.once('close', () => this.#sockets.delete(socket));
-    if (tls) connectTls({ socket, rejectUnauthorized: false, ALPNProtocols: ['h2'] }).on('error', () => {});
+    return socket;
+  }
+
+  #encrypt(socket: Socket): void {
+    connectTls({ socket, rejectUnauthorized: false, ALPNProtocols: ['h2'] }).on('error', () => {});
+  }
+
+  /** Asks for many pages at once, and reads none. */
+  #askUnread(socket: Socket, address: string): void {
+    const requests = `GET /metrics HTTP/1.1\r\nHost: ${address}\r\n\r\n`.repeat(PIPELINED);
+    socket.pause();
+    socket.write(requests);
+    this.count.calls += PIPELINED;
+    this.count.bytes += requests.length;
   }
 }

@@ -30,6 +30,10 @@ const CAPACITY_SHARE = 1 / 2;
 const SENDS_PER_S = 4;
 /** Nodes count these strangers by connection: honest senders are behind one address. */
 const HONEST_PREFIX = '127.0.0.1/32';
+/** Bytes of a submission besides its payload: keys, salt, MACs, frames. */
+const MESSAGE_BYTES = 256;
+/** Honest senders of a small group send few bytes: an attack by bytes is at least this. */
+const BYTES_PER_S_MIN = 4 * 2 ** 20;
 /** Time for memory to be released, s. */
 const SETTLE_S = 60;
 /** Time until as many messages come out as go in, s. */
@@ -60,7 +64,7 @@ const readOptions = (): Options =>
     .option('--addresses <list>', 'numbers of loopback addresses that attack', listOf(whole(1, 250)), [1, 200])
     .option(
       '--times <number>',
-      'factor over the calls a second, or connections, of honest senders',
+      'factor over the calls a second, bytes a second, or connections, of honest senders',
       whole(1, 1_000),
       10,
     )
@@ -218,16 +222,18 @@ async function play(options: Options, network: DemoNetwork, honest: HonestSender
     const addresses = Array.from({ length: count }, (_, i) => `127.0.${count > 1 ? 1 : 0}.${i + (count > 1 ? 1 : 2)}`);
     for (const kind of options.kinds) {
       const perS = Math.max(50, options.times * load);
-      const plan = { kind, targets, addresses, perS, connections: options.times * SENDERS * NODES, seconds };
+      const bytesPerS = Math.max(BYTES_PER_S_MIN, options.times * load * (options.bits / 8 + MESSAGE_BYTES));
+      const connections = options.times * SENDERS * NODES;
+      const plan = { kind, targets, addresses, perS, connections, bytesPerS, seconds };
       // Measured before each attack: other load of the machine is in both figures.
       const alone = await honest.measure(seconds);
       const failedBefore = network.view?.failed ?? 0;
       const [honestPerS, attacker] = await Promise.all([honest.measure(seconds), attack(plan, 1)]);
       const ratio = honestPerS / alone;
       results.push({ kind, addresses: count, honestPerS, honestAlonePerS: alone, ratio, attacker });
-      const { calls, refused, connections } = attacker;
+      const { calls, refused, bytes } = attacker;
       say(
-        `${kind.padEnd(13)} from ${String(count).padStart(3)} addresses: ${honestPerS.toFixed(1)} of ${alone.toFixed(1)} messages a second (${Math.round(100 * ratio)} %) · ${calls} calls, ${refused} refused, ${connections} connections · ${(network.view?.failed ?? 0) - failedBefore} rounds failed · ${Math.round(sumMib(await memoryNow(network, memory)))} MiB`,
+        `${kind.padEnd(13)} from ${String(count).padStart(3)} addresses: ${honestPerS.toFixed(1)} of ${alone.toFixed(1)} messages a second (${Math.round(100 * ratio)} %) · ${calls} calls, ${refused} refused, ${attacker.connections} connections, ${Math.round(bytes / MIB)} MiB sent · ${(network.view?.failed ?? 0) - failedBefore} rounds failed · ${Math.round(sumMib(await memoryNow(network, memory)))} MiB`,
       );
     }
   }

@@ -3,6 +3,7 @@
 // accepts them; a message that is output twice is reported. Elements that a sender codes itself cannot pass for a dummy of the
 // table.
 import { describe, expect, it } from 'vitest';
+import { createLog } from '../../src/base/log.js';
 import { encodeDummy } from '../../src/cmix/messageCoding.js';
 import { blindMessage, slotKeys } from '../../src/cmix/senderKeys.js';
 import type { Engine } from '../../src/engine/engine.js';
@@ -41,8 +42,13 @@ describe('the last node copies a slot over another', () => {
     expect(new Set(verdicts.map(({ reporter }) => reporter)).size).toBe(attack.honest().length);
   });
 
-  it('a message over another: it is output twice, which every node reports', async () => {
-    const attack = await Attack.begin([LAST], { malice: copier(0, 1) });
+  it('a message over another: it is output twice, which every node reports, counts and logs', async () => {
+    const lines: string[] = [];
+    const destination = { write: (line: string) => void lines.push(line) };
+    const log = createLog({ name: 'x', level: 'warn', format: 'json', destination });
+    const attack = await Attack.begin([LAST], {
+      remake: (index) => (index === LAST - 1 ? copier(0, 1)() : { log }),
+    });
     for (const { stage, texts } of await attack.play()) {
       expect(stage).toBe('COMPLETED');
       expect(texts).toHaveLength(SLOTS);
@@ -52,6 +58,10 @@ describe('the last node copies a slot over another', () => {
       expect(reports.at(-1)).toMatchObject({ kind: 'stage', stage: 'COMPLETED', copies: 1 });
       expect(await metrics.render()).toMatch(/^millrace_rounds_copied_total 1$/m);
     }
+    const copied = lines.filter((line) => line.includes('equal outputs in a round'));
+    expect(copied.map((line) => JSON.parse(line) as object)).toEqual(
+      attack.honest().map(() => expect.objectContaining({ round: attack.info.round, copies: 1 })),
+    );
   });
 });
 

@@ -1,6 +1,6 @@
 // Time as a port: the virtual clock fires in order and only on step(), and sleeping ends early if its signal aborts.
 import { describe, expect, it } from 'vitest';
-import { sleep, systemClock } from '../../src/base/clock.js';
+import { HeardClocks, sleep, systemClock } from '../../src/base/clock.js';
 import { deferred } from '../../src/base/promises.js';
 import { randomBelow } from '../../src/base/rng.js';
 import { SeededRng } from '../support/seededRng.js';
@@ -114,5 +114,23 @@ describe('a deferred', () => {
     one.reject(new Error('early'));
     await new Promise((resolve) => setImmediate(resolve));
     await expect(one.promise).rejects.toThrow('early');
+  });
+});
+
+describe('clocks of others', () => {
+  it('run on by steady time, so that setting this clock shows at once', () => {
+    let [nowMs, wallMs] = [1_000, 50_000];
+    const clocks = new HeardClocks<string>({ ...systemClock, nowMs: () => nowMs, wallMs: () => wallMs });
+    expect(clocks.leadMs('a')).toBe(undefined);
+    clocks.heard('a', 50_300);
+    clocks.heard('b', 49_000, 200);
+    const leads = () => ['a', 'b'].map((id) => clocks.leadMs(id));
+    expect(leads()).toEqual([300, -800]);
+    [nowMs, wallMs] = [nowMs + 5_000, wallMs + 5_000];
+    expect(leads()).toEqual([300, -800]);
+    wallMs -= 7_200_000;
+    expect(leads()).toEqual([7_200_300, 7_199_200]);
+    clocks.keep((id) => id === 'b');
+    expect(leads()).toEqual([undefined, 7_199_200]);
   });
 });

@@ -298,13 +298,13 @@ describe('an unreachable peer', () => {
     expect(await codeOf(link.ping(one.node, never))).toBe('LINK_DOWN');
     list = new Membership(1, [other.nodes[0]!.member]);
     expect(await codeOf(link.ping(one.node, never))).toBe('ok');
-    expect([link.roundTripMs(one.node), link.clockOffsetMs(one.node)]).not.toContain(undefined);
+    expect([link.roundTripMs(one.node), link.clockLeadMs(one.node)]).not.toContain(undefined);
     // Measurements of a node are dropped with it.
     link.membershipChanged();
     expect(link.roundTripMs(one.node)).toBeDefined();
     list = new Membership(2, []);
     link.membershipChanged();
-    expect([link.roundTripMs(one.node), link.clockOffsetMs(one.node)]).toEqual([undefined, undefined]);
+    expect([link.roundTripMs(one.node), link.clockLeadMs(one.node)]).toEqual([undefined, undefined]);
     link.close();
     await other.close();
   });

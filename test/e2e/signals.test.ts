@@ -5,10 +5,12 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { toHex } from '../../src/base/bytes.js';
 import { freePorts } from '../../src/cli/demo/processes.js';
 import { createKeyFiles, keyFilesIn } from '../../src/node/settings/keyFiles.js';
 import { membershipEntry } from '../../src/node/settings/membershipFile.js';
+import { nodeConfigFile } from '../../src/node/settings/nodeConfig.js';
 import { schedulerConfigFile } from '../../src/node/settings/schedulerConfig.js';
 import { identity, memberOf } from '../comms/support.js';
 import { describeWith, missingCommand } from '../support/requires.js';
@@ -17,14 +19,19 @@ const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const LIMIT_MS = 60_000;
 const directory = mkdtempSync(join(tmpdir(), 'millrace-signals-'));
 const children: ChildProcess[] = [];
-let config: string;
 
 beforeAll(async () => {
-  await createKeyFiles(keyFilesIn(directory), 2);
-  const members = [memberOf(await identity('a')), memberOf(await identity('b'))];
+  const files = keyFilesIn(directory);
+  const { nodeId, publicKey } = await createKeyFiles(files, 2);
+  const certificate = readFileSync(files.certificateFile, 'utf8');
+  const own = { ...memberOf(await identity('a')), node: nodeId, identityKey: publicKey, certificate };
+  const members = [own, memberOf(await identity('b'))];
   writeFileSync(join(directory, 'membership.toml'), `generation = 1\n\n${members.map(membershipEntry).join('\n')}`);
-  config = join(directory, 'scheduler.toml');
-  writeFileSync(config, schedulerConfigFile());
+  writeFileSync(join(directory, 'scheduler.toml'), schedulerConfigFile());
+  // The scheduler of this node is away.
+  writeFileSync(join(directory, 'scheduler.pem'), certificate);
+  const scheduler = { address: '127.0.0.1:1', certificate_file: 'scheduler.pem', key: toHex(publicKey) };
+  writeFileSync(join(directory, 'node.toml'), nodeConfigFile({ scheduler }));
 });
 afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL');
@@ -39,18 +46,34 @@ interface Started {
   says(words: string): Promise<void>;
 }
 
-async function scheduler(command: readonly string[] = []): Promise<Started> {
-  const [nodes, http] = await freePorts(2);
-  const flags = [
-    '--set',
-    `listen.nodes="127.0.0.1:${nodes}"`,
-    '--set',
-    `listen.http="127.0.0.1:${http}"`,
-    '--set',
-    'log.format="json"',
-  ];
-  const [program = process.execPath, ...before] = [...command, process.execPath];
-  const child = spawn(program, [...before, main, 'scheduler', '--config', config, ...flags], {
+/** Commands that run until a signal ends them: their files, what they listen on, and their lines in the log. */
+const SERVICES = {
+  scheduler: {
+    file: 'scheduler.toml',
+    listens: ['nodes', 'http'],
+    settings: [],
+    up: 'scheduler is up',
+    reread: 'parameters and membership list read again',
+  },
+  run: {
+    file: 'node.toml',
+    listens: ['team', 'gateway', 'http'],
+    settings: ['engine.name="reference"'],
+    up: 'node is up',
+    reread: 'certificate and membership list read again',
+  },
+} as const;
+type Service = keyof typeof SERVICES;
+const services = Object.entries(SERVICES).map(([service, facts]) => [service as Service, facts] as const);
+
+/** Starts a command, by another program if one is given. */
+async function start(service: Service, by: readonly string[] = []): Promise<Started> {
+  const { file, listens, settings } = SERVICES[service];
+  const ports = await freePorts(listens.length);
+  const addresses = listens.map((name, i) => `listen.${name}="127.0.0.1:${ports[i]}"`);
+  const flags = ['log.format="json"', ...settings, ...addresses].flatMap((setting) => ['--set', setting]);
+  const [program = process.execPath, ...before] = [...by, process.execPath];
+  const child = spawn(program, [...before, main, service, '--config', join(directory, file), ...flags], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   children.push(child);
@@ -90,56 +113,90 @@ async function hasHandlers(pid: number): Promise<void> {
     .toBe(1);
 }
 
-it('SIGHUP in the first moment does not kill, and is not lost: files are read again', {
-  timeout: LIMIT_MS,
-}, async () => {
-  const { child, says } = await scheduler();
-  await hasHandlers(child.pid!);
-  // Before the program is loaded, with its native code.
-  expect(readFileSync(`/proc/${child.pid}/maps`, 'utf8')).not.toMatch(/\.node$/m);
-  child.kill('SIGHUP');
-  await says('scheduler is up');
-  await says('parameters and membership list read again');
-  child.kill('SIGHUP');
-  expect(child.exitCode).toBe(null);
-});
-
-it('SIGTERM in the first moment ends the process', { timeout: LIMIT_MS }, async () => {
-  const { child, ended, said } = await scheduler();
-  await hasHandlers(child.pid!);
-  child.kill('SIGTERM');
-  expect(await ended).toEqual({ code: 143, signal: null });
-  expect(said()).not.toContain('scheduler is up');
-});
-
-it('SIGUSR1 opens no debugger, in the first moment or later', { timeout: LIMIT_MS }, async () => {
-  const { child, says, said } = await scheduler();
-  await hasHandlers(child.pid!);
-  child.kill('SIGUSR1');
-  await says('scheduler is up');
-  child.kill('SIGUSR1');
-  await pause(500);
-  expect(said()).not.toMatch(/debugger listening/i);
-  const open = await new Promise((resolve) => {
-    const socket = connect(9229, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false));
-    socket.unref();
+describe.each(services)('%s', (service, { up, reread }) => {
+  it('SIGHUP in the first moment does not kill, and is not lost: files are read again', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    const { child, says } = await start(service);
+    await hasHandlers(child.pid!);
+    // Before the program is loaded, with its native code.
+    expect(readFileSync(`/proc/${child.pid}/maps`, 'utf8')).not.toMatch(/\.node$/m);
+    child.kill('SIGHUP');
+    await says(up);
+    await says(reread);
+    child.kill('SIGHUP');
+    expect(child.exitCode).toBe(null);
   });
-  expect(open).toBe(false);
+
+  it('SIGTERM in the first moment ends the process', { timeout: LIMIT_MS }, async () => {
+    const { child, ended, said } = await start(service);
+    await hasHandlers(child.pid!);
+    child.kill('SIGTERM');
+    expect(await ended).toEqual({ code: 143, signal: null });
+    expect(said()).not.toContain(up);
+  });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    '%s ends the process in order when it is up',
+    {
+      timeout: LIMIT_MS,
+    },
+    async (signal) => {
+      const { child, ended, says } = await start(service);
+      await says(up);
+      child.kill(signal);
+      expect(await ended).toEqual({ code: 0, signal: null });
+    },
+  );
+
+  it('SIGUSR1 opens no debugger, in the first moment or later', { timeout: LIMIT_MS }, async () => {
+    const { child, says, said } = await start(service);
+    await hasHandlers(child.pid!);
+    child.kill('SIGUSR1');
+    await says(up);
+    child.kill('SIGUSR1');
+    await pause(500);
+    expect(said()).not.toMatch(/debugger listening/i);
+    const open = await new Promise((resolve) => {
+      const socket = connect(9229, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false));
+      socket.unref();
+    });
+    expect(open).toBe(false);
+  });
+
+  it('says at its start how many descriptors it may have (RLIMIT_NOFILE), and its shares of them', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    const { says, said } = await start(service, ['sh', '-c', 'ulimit -n 700; exec "$@"', 'sh']);
+    await says(up);
+    const lines = said().split('\n');
+    const line = lines.find((each) => each.includes('limit of descriptors')) ?? '{}';
+    const { limit, team } = JSON.parse(line) as { limit?: number; team?: number };
+    expect(limit).toBe(700);
+    expect(team).toBeGreaterThan(0);
+    expect(team).toBeLessThan(700);
+  });
 });
 
 describeWith(missingCommand('unshare', ['-pf', '--mount-proc', 'true']), 'process 1 of a container', () => {
-  it('ends by SIGTERM while it starts, and when it is up', { timeout: LIMIT_MS }, async () => {
-    for (const isUp of [false, true]) {
-      const { child, says, ended } = await scheduler(['unshare', '-pf', '--kill-child', '--mount-proc']);
-      await expect
-        .poll(() => execFileSync('pgrep', ['-P', String(child.pid)], { encoding: 'utf8' }).trim())
-        .toMatch(/^\d+$/);
-      const inside = Number(execFileSync('pgrep', ['-P', String(child.pid)], { encoding: 'utf8' }).trim());
-      await hasHandlers(inside);
-      if (isUp) await says('scheduler is up');
-      else await pause(BOOT_MS);
-      process.kill(inside, 'SIGTERM');
-      expect((await ended).code).toBe(isUp ? 0 : 143);
-    }
-  });
+  it.each(services)(
+    'ends by SIGTERM while it starts, and when it is up: %s',
+    {
+      timeout: LIMIT_MS,
+    },
+    async (service, { up }) => {
+      for (const isUp of [false, true]) {
+        const { child, says, ended } = await start(service, ['unshare', '-pf', '--kill-child', '--mount-proc']);
+        await expect
+          .poll(() => execFileSync('pgrep', ['-P', String(child.pid)], { encoding: 'utf8' }).trim())
+          .toMatch(/^\d+$/);
+        const inside = Number(execFileSync('pgrep', ['-P', String(child.pid)], { encoding: 'utf8' }).trim());
+        await hasHandlers(inside);
+        if (isUp) await says(up);
+        else await pause(BOOT_MS);
+        process.kill(inside, 'SIGTERM');
+        expect((await ended).code).toBe(isUp ? 0 : 143);
+      }
+    },
+  );
 });

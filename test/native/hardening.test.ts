@@ -1,4 +1,4 @@
-// Link options of the native libraries built here, as `readelf` reports them.
+// Options by which the native libraries built here were compiled and linked, as `readelf` and the compiler show them.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,5 +32,25 @@ describeWith(missing, 'native libraries', () => {
 
   it.each(built)('%s has stack protection', (library) => {
     expect(said(library, '--dyn-syms')).toContain('__stack_chk_fail');
+  });
+
+  it('of the CPU check copies into buffers of known size (FORTIFY)', () => {
+    expect(said(libraries[0]!, '--dyn-syms')).toMatch(/ __mem\w+_chk@/);
+  });
+
+  it('are compiled with flags by which this compiler checks such copies', async () => {
+    // The library for cards has these flags, too, but need not have such a copy.
+    const { HARDENING } = (await import(join(root, 'scripts/lib/compile.mjs'))) as { HARDENING: string[] };
+    const { findCompiler } = (await import(join(root, 'scripts/native.mjs'))) as { findCompiler(): string };
+    const source = `#include <cstring>
+      void use(char*);
+      void probe(const char* from, std::size_t length) { char to[8]; std::memcpy(to, from, length); use(to); }`;
+    const assembly = (flags: readonly string[]) =>
+      spawnSync(findCompiler(), ['-O3', ...flags, '-S', '-x', 'c++', '-', '-o', '-'], {
+        input: source,
+        encoding: 'utf8',
+      }).stdout;
+    expect(assembly(HARDENING)).toContain('__memcpy_chk');
+    expect(assembly([...HARDENING, '-U_FORTIFY_SOURCE'])).not.toContain('__memcpy_chk');
   });
 });

@@ -3,11 +3,11 @@
 import { describe, expect, it } from 'vitest';
 import { MixError } from '../../src/base/errors.js';
 import type { BootId, NodeId, RoundId } from '../../src/base/ids.js';
-import { silentLog } from '../../src/base/log.js';
+import { createLog, silentLog } from '../../src/base/log.js';
 import { systemRng } from '../../src/base/rng.js';
 import { SigningKey } from '../../src/cmix/signatures.js';
 import { type FollowedRounds, SchedulerFollower } from '../../src/node/schedulerFollower.js';
-import { type RoundInfo, signRoundInfo } from '../../src/protocol/roundInfo.js';
+import { type RoundInfo, type SignedRoundInfo, signRoundInfo } from '../../src/protocol/roundInfo.js';
 import {
   type NodeReport,
   type SchedulerPort,
@@ -80,5 +80,45 @@ describe('a round that a node does not open', () => {
       throw new MixError('ROUND_REUSED', { round: 1 });
     };
     expect(await reportsOf([opening(1, [node, other])], again, [1 as RoundId])).toEqual([]);
+  });
+});
+
+describe('updates that are older than the last one seen', () => {
+  it('are dropped, and logged once for each connection: an older copy may have been restored', async () => {
+    const lines: string[] = [];
+    const destination = { write: (line: string) => void lines.push(line) };
+    const log = createLog({ name: 'x', level: 'error', format: 'json', destination });
+    const streams = [[6, 7], [2, 3, 4], [8]].map((numbers) => numbers.map((number) => opening(number, [node, other])));
+    const opened: RoundId[] = [];
+    const asked: number[] = [];
+    const clock = new VirtualClock();
+    const scheduler: SchedulerPort = {
+      async *updates(after) {
+        asked.push(after);
+        yield* streams.shift() ?? [];
+        if (streams.length === 0) follower.close();
+      },
+      register: async () => {},
+      report: async () => {},
+    };
+    const ports = { scheduler, schedulerKey: authority.publicKey, clock, rng: systemRng, log };
+    const directory = new RoundDirectory(node, clock);
+    const follower = new SchedulerFollower({ self: { node, bootId }, network: NETWORK, directory, ...ports });
+    const openRound = async (signed: SignedRoundInfo) => void opened.push(signed.info.round);
+    let over = false;
+    const running = follower.run({ openRound, assign: () => {}, failRound: () => {}, stages: new Map() });
+    void running.then(() => {
+      over = true;
+    });
+    while (!over) {
+      clock.step();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect([asked, opened]).toEqual([
+      [0, 7, 7],
+      [6, 7, 8],
+    ]);
+    const said = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(said).toEqual([expect.objectContaining({ number: 2, seen: 7, msg: expect.stringContaining('older copy') })]);
   });
 });

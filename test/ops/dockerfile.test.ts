@@ -1,7 +1,7 @@
 // Checks of Dockerfile.cuda without building it: its stages, its user, that copied files exist and are not ignored, and that
 // ports, paths and the command are those of the program.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,8 @@ import { nodeConfigFile } from '../../src/node/settings/nodeConfig.js';
 const { listen } = parse(nodeConfigFile()) as { listen: Record<'team' | 'gateway' | 'http', string> };
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const text = readFileSync(join(root, 'Dockerfile.cuda'), 'utf8');
+/** Option of Node.js 22.14 and newer. */
+const FLAG = '--disable-sigusr1';
 
 interface Instruction {
   readonly name: string;
@@ -127,6 +129,38 @@ describe("the image's command", () => {
     const help = spawnSync(process.execPath, [main, command?.[0] ?? '', '--help'], { encoding: 'utf8' });
     expect(help.status).toBe(0);
     for (const option of command?.filter((word) => word.startsWith('--')) ?? []) expect(help.stdout).toContain(option);
+  });
+
+  it('disables SIGUSR1 where Node.js can, gives no other Node.js an option that it refuses, and is process 1 itself', () => {
+    const [made = ''] = only(runtime, 'RUN').flatMap((rest) =>
+      rest.split('&&').filter((step) => step.includes('> /usr/local/bin/millrace')),
+    );
+    for (const knows of [false, true]) {
+      const home = mkdtempSync(join(directory, 'bin-'));
+      const file = join(home, 'millrace');
+      const flags = join(home, 'flags.cjs');
+      writeFileSync(flags, `process.allowedNodeEnvironmentFlags = new Set(${JSON.stringify(knows ? [FLAG] : [])});`);
+      const env = { ...process.env, NODE_OPTIONS: `--require ${flags}` };
+      const step = made.replaceAll('/usr/local/bin/millrace', file).replaceAll('/millrace/dist/', `${root}dist/`);
+      const { status, stderr } = spawnSync('sh', ['-c', step], { env, encoding: 'utf8' });
+      expect([status, stderr]).toEqual([0, '']);
+      // A Node.js that says what it was started with, and as which process.
+      writeFileSync(join(home, 'node'), '#!/bin/sh\necho $$\nfor each; do echo "$each"; done\n', { mode: 0o755 });
+      const started = spawnSync('sh', [file, 'run', '--config', 'a file'], {
+        env: { ...process.env, PATH: `${home}:${process.env.PATH}` },
+        encoding: 'utf8',
+      });
+      const options = knows ? [FLAG] : [];
+      const said = [String(started.pid), ...options, main, 'run', '--config', 'a file', ''];
+      expect(started.stdout.split('\n')).toEqual(said);
+    }
+  });
+
+  it('has the Node.js that docs/operating.md names, with the option for others', () => {
+    const operating = readFileSync(join(root, 'docs/operating.md'), 'utf8');
+    const image = /NODE_IMAGE=node:(\d+)/.exec(text)?.[1];
+    expect(operating).toContain(`NODE_OPTIONS=${FLAG}`);
+    expect(/the default is (\d+)/.exec(operating)?.[1]).toBe(image);
   });
 
   it('finds in the volume the files that `millrace init` writes', () => {

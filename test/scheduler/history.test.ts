@@ -283,4 +283,14 @@ describe('a damaged history', () => {
     const { updates, torn } = await recovered(disk);
     expect([updates.length, torn]).toEqual([keys.length - 1, keys.at(-1)]);
   });
+
+  it('has a torn last record named in the log', async () => {
+    const { disk, keys } = await history();
+    await disk.put(keys.at(-1)!, Uint8Array.of(1, 2, 3));
+    const office = await new Office(disk).open();
+    const said = office.lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    const msg = expect.stringContaining('the last update on disk is incomplete and was dropped');
+    expect(said).toContainEqual(expect.objectContaining({ record: keys.at(-1), msg, level: 40 }));
+    await office.scheduler.close();
+  });
 });

@@ -96,8 +96,10 @@ export class SchedulerClient implements SchedulerPort {
   }
 
   async report(report: NodeReport, signal: AbortSignal = new AbortController().signal): Promise<void> {
+    const { clock } = this.#host;
     const attempt = unary(services.Scheduler, (client: WireClient, metadata, options, done) =>
-      client.report(encodeReport(report), metadata, options, done),
+      // Read for each attempt: the scheduler judges its own clock by those of the nodes.
+      client.report({ ...encodeReport(report), timeMs: Math.round(clock.wallMs()) }, metadata, options, done),
     );
     const { sendTimeoutMs: timeoutMs } = this.#host.options;
     // A report may arrive twice: the second one changes nothing.

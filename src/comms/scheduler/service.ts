@@ -17,6 +17,13 @@ export interface SchedulerFeed {
   register(node: NodeId, code: string): Promise<void>;
 }
 
+interface SchedulerServiceDeps {
+  readonly feed: SchedulerFeed;
+  readonly identify: (context: AuthContext) => Member;
+  /** Called with a node's clock, as it says it in each of its reports. */
+  readonly onTime?: (node: NodeId, wallMs: number) => void;
+}
+
 /** Registration codes are short: a person reads them out. */
 const CODE_LENGTH_MAX = 256;
 
@@ -31,12 +38,8 @@ export interface UpdateStream {
   once(event: 'cancelled' | 'error' | 'close', listener: () => void): unknown;
 }
 
-export function addSchedulerService(
-  server: grpc.Server,
-  errors: CallErrors,
-  deps: { readonly feed: SchedulerFeed; readonly identify: (context: AuthContext) => Member },
-): void {
-  const { feed, identify } = deps;
+export function addSchedulerService(server: grpc.Server, errors: CallErrors, deps: SchedulerServiceDeps): void {
+  const { feed, identify, onTime = () => {} } = deps;
   const handlers: SchedulerHandlers = {
     Updates: (call) => {
       try {
@@ -52,6 +55,7 @@ export function addSchedulerService(
     },
     Report: errors.unary('Report', async (request, context) => {
       const { node } = identify(context);
+      if (request.timeMs > 0) onTime(node, request.timeMs);
       await feed.onReport(node, decodeReport(node, request));
       return {};
     }),

@@ -1,7 +1,15 @@
 // The Link port over gRPC. One call is one attempt, because the rounds retry by themselves (round/exchange/retryingSender.ts); comms
 // repairs only what the rounds cannot see: a token or certificate that has changed. Precomputation and realtime have connections of their
 // own, so that a realtime chunk never waits behind a precomputation's megabytes.
-import { type BootId, isBootId, MixError, type NodeId, type RoundId, systemClock } from '../../base/index.js';
+import {
+  type BootId,
+  HeardClocks,
+  isBootId,
+  MixError,
+  type NodeId,
+  type RoundId,
+  systemClock,
+} from '../../base/index.js';
 import {
   type BatchPhase,
   type BatchSource,
@@ -56,7 +64,7 @@ export class TeamLink implements Link, LinkProbe {
   readonly #hosts: HostManager;
   readonly #options: Partial<HostOptions>;
   readonly #roundTrips = new Map<NodeId, number>();
-  readonly #clockOffsets = new Map<NodeId, number>();
+  readonly #clocks = new HeardClocks<NodeId>(systemClock);
 
   /** The caller closes `hosts`. */
   constructor(membership: () => Membership, hosts: HostManager, options: Partial<HostOptions> = {}) {
@@ -68,9 +76,8 @@ export class TeamLink implements Link, LinkProbe {
   /** Forgets the measurements of nodes that are no members any more. */
   membershipChanged(): void {
     const membership = this.#membership();
-    for (const measured of [this.#roundTrips, this.#clockOffsets]) {
-      for (const node of measured.keys()) if (!membership.find(node)) measured.delete(node);
-    }
+    for (const node of this.#roundTrips.keys()) if (!membership.find(node)) this.#roundTrips.delete(node);
+    this.#clocks.keep((node) => membership.find(node) !== undefined);
   }
 
   async deliver(to: NodeId, message: SignedTeamMessage, signal: AbortSignal): Promise<void> {
@@ -113,14 +120,15 @@ export class TeamLink implements Link, LinkProbe {
     if (!isBootId(bootId)) throw new MixError('MESSAGE_MALFORMED', { what: 'boot id', peer: to });
     const roundTripMs = endMs - startMs;
     // The peer read its clock half a round trip ago.
-    if (timeMs > 0) this.#clockOffsets.set(to, timeMs + roundTripMs / 2 - systemClock.wallMs());
+    if (timeMs > 0) this.#clocks.heard(to, timeMs, roundTripMs / 2);
     this.#roundTrips.set(to, roundTripMs);
     this.#hosts.deps.metrics.roundTrip(to, roundTripMs);
     return bootId;
   }
 
-  clockOffsetMs(of: NodeId): number | undefined {
-    return this.#clockOffsets.get(of);
+  /** Lead of a member's clock over this one; undefined if it has not answered yet. */
+  clockLeadMs(of: NodeId): number | undefined {
+    return this.#clocks.leadMs(of);
   }
 
   roundTripMs(to: NodeId): number | undefined {

@@ -1,18 +1,16 @@
 // Checks this machine's clock by other members: certificates have validity times, and a clock that is hours wrong cuts a node off while
 // everything on it looks well. The reference is the median of the members' clocks, which no single member can move.
-import { type NodeId, takeMedian } from '../../base/index.js';
+import { type Clock, type NodeId, takeMedian } from '../../base/index.js';
+import type { Metrics } from '../../base/metrics.js';
+import type { Member } from '../../protocol/index.js';
+import { readValidTime } from '../../transport/index.js';
+import type { Fault } from './faults.js';
 
 /** A certificate's validity time, ms since 1970. */
-export interface ValidTime {
+interface ValidTime {
   readonly node: NodeId;
   readonly fromMs: number;
   readonly toMs: number;
-}
-
-/** A fault of the clock; `fatal` if a node cannot mix with it. */
-interface ClockTrouble {
-  readonly reason: string;
-  readonly fatal: boolean;
 }
 
 /**
@@ -38,7 +36,7 @@ export function clockTrouble(
   wallMs: number,
   offsetsMs: readonly number[],
   others: readonly ValidTime[],
-): ClockTrouble | undefined {
+): Fault | undefined {
   const clock = new Date(wallMs).toISOString();
   const early = others.filter(({ fromMs }) => wallMs < fromMs).length;
   const late = others.filter(({ toMs }) => wallMs > toMs).length;
@@ -57,4 +55,40 @@ export function clockTrouble(
   const way = errorMs > 0 ? 'ahead of' : 'behind';
   const reason = `clock: it says ${clock}, ${Math.round(Math.abs(errorMs) / 1000)} s ${way} the median of the members`;
   return { reason, fatal: Math.abs(errorMs) >= FATAL_MS };
+}
+
+/** The watch over one machine's clock: of a node, or of a scheduler. */
+export class ClockWatch {
+  readonly #clock: Clock;
+  readonly #others: () => readonly Member[];
+  readonly #leadMs: (node: NodeId) => number | undefined;
+
+  /**
+   * @param others the other members
+   * @param leadMs lead of a member's clock over this one, if it is known
+   */
+  constructor(
+    clock: Clock,
+    metrics: Metrics,
+    others: () => readonly Member[],
+    leadMs: (node: NodeId) => number | undefined,
+  ) {
+    this.#clock = clock;
+    this.#others = others;
+    this.#leadMs = leadMs;
+    metrics.observed(
+      'clock_error_seconds',
+      'Lead of this clock over the median of the members',
+      () => Math.round(clockErrorMs(this.#offsetsMs()) ?? 0) / 1_000,
+    );
+  }
+
+  get fault(): Fault | undefined {
+    const certificates = this.#others().map(({ node, certificate }) => ({ node, ...readValidTime(certificate) }));
+    return clockTrouble(this.#clock.wallMs(), this.#offsetsMs(), certificates);
+  }
+
+  #offsetsMs(): readonly number[] {
+    return this.#others().flatMap(({ node }) => this.#leadMs(node) ?? []);
+  }
 }

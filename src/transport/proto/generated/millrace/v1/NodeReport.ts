@@ -6,6 +6,7 @@ import type { ProgressReport as _millrace_v1_ProgressReport, ProgressReport__Out
 import type { RoundTripsReport as _millrace_v1_RoundTripsReport, RoundTripsReport__Output as _millrace_v1_RoundTripsReport__Output } from './RoundTripsReport.js';
 import type { SeenReport as _millrace_v1_SeenReport, SeenReport__Output as _millrace_v1_SeenReport__Output } from './SeenReport.js';
 import type { WantedReport as _millrace_v1_WantedReport, WantedReport__Output as _millrace_v1_WantedReport__Output } from './WantedReport.js';
+import type { Long } from '@grpc/proto-loader';
 
 export interface NodeReport {
   'online'?: (_millrace_v1_OnlineReport | null);
@@ -14,6 +15,7 @@ export interface NodeReport {
   'roundTrips'?: (_millrace_v1_RoundTripsReport | null);
   'seen'?: (_millrace_v1_SeenReport | null);
   'wanted'?: (_millrace_v1_WantedReport | null);
+  'timeMs'?: (number | string | Long);
   'report'?: "online"|"stage"|"progress"|"roundTrips"|"seen"|"wanted";
 }
 
@@ -24,5 +26,6 @@ export interface NodeReport__Output {
   'roundTrips'?: (_millrace_v1_RoundTripsReport__Output | null);
   'seen'?: (_millrace_v1_SeenReport__Output | null);
   'wanted'?: (_millrace_v1_WantedReport__Output | null);
+  'timeMs': (number);
   'report'?: "online"|"stage"|"progress"|"roundTrips"|"seen"|"wanted";
 }
