@@ -369,6 +369,15 @@ describe('src', () => {
     expect(places(isNow, inClock)).toEqual([]);
   });
 
+  it('aborts with the one reason that keeps no stack, and makes no other', () => {
+    const isBareAbort = (node: ts.Node) =>
+      ts.isCallExpression(node) &&
+      ts.isPropertyAccessExpression(node.expression) &&
+      node.expression.name.text === 'abort' &&
+      node.arguments.length === 0;
+    expect(places(isBareAbort)).toEqual([]);
+  });
+
   it('prints and exits in commands only', () => {
     expect(places(isMember('console'), inCli)).toEqual([]);
     expect(places(isMember('process', 'exit'), inCli)).toEqual([]);

@@ -57,6 +57,6 @@ export {
   type RoundId,
   type SenderId,
 } from './ids.js';
-export { type Deferred, deferred, keepingAlive, shared } from './promises.js';
+export { abort, type Deferred, deferred, keepingAlive, shared } from './promises.js';
 export { type Rng, randomBelow, randomBytes, randomFraction, systemRng } from './rng.js';
 export { Secret, secretBytes, wipeAll } from './secret.js';

@@ -3,6 +3,7 @@
 
 import { join } from 'node:path';
 import {
+  abort,
   type BootId,
   busyMeter,
   checkMethods,
@@ -209,7 +210,7 @@ async function openRounds(common: Common, engines: Engines, follower: SchedulerF
     retry: { ...DEFAULT_RETRY, peerLostMs: limits.peer_lost_ms },
   };
   const manager = own(new RoundManager(deps), (it) => it.close());
-  const measuring = own(new AbortController(), (it) => it.abort());
+  const measuring = own(new AbortController(), (it) => abort(it));
   const others = () => credentials.membership.members.map(({ node }) => node).filter((node) => node !== key.nodeId);
   const report = (measured: NodeReport) => follower.report(measured);
   void measureRoundTrips({ link, others, clock: systemClock, report }, measuring.signal);
@@ -253,7 +254,7 @@ function openHealth(
     clockLeadMs: (node) => link.clockLeadMs(node),
     onPaused: (reason) => pause(reason ?? ''),
   });
-  const watching = own(new AbortController(), (it) => it.abort());
+  const watching = own(new AbortController(), (it) => abort(it));
   void health.watch(watching.signal);
   return health;
 }

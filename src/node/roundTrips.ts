@@ -1,6 +1,6 @@
 // Measures the round trip to every other member once a minute, and reports it to the scheduler, which orders rings by it.
 // Apart from node.ts because it needs links and a clock only.
-import { type Clock, type NodeId, sleep } from '../base/index.js';
+import { abort, type Clock, type NodeId, sleep } from '../base/index.js';
 import type { Link, LinkProbe, NodeReport } from '../protocol/index.js';
 
 /** Pause between measurements. Routes change rarely; a thousand members are pinged in this time without haste. */
@@ -35,8 +35,8 @@ async function measureAll(
   const work = async () => {
     for (let peer = waiting.pop(); peer && !signal.aborted; peer = waiting.pop()) {
       const attempt = new AbortController();
-      const cancel = clock.after(TIMEOUT_MS, () => attempt.abort());
-      const stop = () => attempt.abort();
+      const cancel = clock.after(TIMEOUT_MS, () => abort(attempt));
+      const stop = () => abort(attempt);
       signal.addEventListener('abort', stop, { once: true });
       try {
         await link.ping(peer, attempt.signal);

@@ -1,6 +1,7 @@
 // Follows the scheduler: takes its updates in order, each verified, hands them to the rounds, and sends reports back. The scheduler may
 // be away at any moment: then the node keeps its rounds and its reports, and asks again from its last update on.
 import {
+  abort,
   asMixError,
   type BackoffBounds,
   type BootId,
@@ -194,7 +195,7 @@ export class SchedulerFollower {
   }
 
   close(): void {
-    this.#stop.abort();
+    abort(this.#stop);
   }
 }
 

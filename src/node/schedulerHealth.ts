@@ -1,6 +1,6 @@
 // Health of a scheduler: whether it can draw a team and store its decisions, and its machine's faults, for /readyz, the metrics and the
 // log. A wrong clock stops no round, because deadlines are durations, but a scheduler with one refuses the certificates of its nodes.
-import { type Clock, HeardClocks, type NodeId, sleep } from '../base/index.js';
+import { abort, type Clock, HeardClocks, type NodeId, sleep } from '../base/index.js';
 import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
 import type { DiskStore } from '../base/store.js';
@@ -75,6 +75,6 @@ export class SchedulerHealth {
   }
 
   close(): void {
-    this.#stop.abort();
+    abort(this.#stop);
   }
 }

@@ -5,6 +5,8 @@ import type { RoundUpdate, SignedRoundInfo } from '../protocol/index.js';
 
 /** Limit of remembered rounds; a scheduler has fewer open. */
 const ROUNDS_MAX = 4_096;
+/** Interval of dropping rounds that take no more messages: each is 4 KiB with a team of five, and a full directory takes 0.1 ms. */
+const SWEEP_MS = 1_000;
 
 interface Heard {
   readonly signed: SignedRoundInfo;
@@ -18,6 +20,7 @@ export class RoundDirectory {
   readonly #rounds = new Map<RoundId, Heard>();
   /** Rounds of this node, limited separately: however many rounds others have, updates of its own reach this node. */
   readonly #own = new Set<RoundId>();
+  #sweptMs = Number.NEGATIVE_INFINITY;
 
   constructor(self: NodeId, clock: Clock) {
     this.#self = self;
@@ -30,6 +33,7 @@ export class RoundDirectory {
     const heard = this.#rounds.get(round);
     switch (update.kind) {
       case 'open':
+        this.#sweep();
         this.#rounds.set(round, { signed: update.round, assignedMs: undefined });
         keepNewest(this.#rounds);
         if (update.round.info.team.includes(this.#self)) this.#own.add(round);
@@ -50,14 +54,29 @@ export class RoundDirectory {
    * earlier; only its first node knows, and refuses late senders.
    */
   collecting(): readonly SignedRoundInfo[] {
+    this.#dropOver(this.#clock.nowMs());
+    const open = [...this.#rounds.values()].filter(({ assignedMs }) => assignedMs !== undefined);
+    return open.map(({ signed }) => signed).reverse();
+  }
+
+  /** Number of rounds that are remembered. */
+  get remembered(): number {
+    return this.#rounds.size;
+  }
+
+  /** Drops rounds that take no more messages, also if nobody ever asks for those that do. */
+  #sweep(): void {
     const nowMs = this.#clock.nowMs();
-    const open: SignedRoundInfo[] = [];
+    if (nowMs - this.#sweptMs < SWEEP_MS) return;
+    this.#sweptMs = nowMs;
+    this.#dropOver(nowMs);
+  }
+
+  #dropOver(nowMs: number): void {
     for (const [round, { signed, assignedMs }] of this.#rounds) {
-      if (assignedMs === undefined) continue;
-      if (nowMs - assignedMs < signed.info.deadlines.collectMs) open.push(signed);
-      else this.#rounds.delete(round);
+      const isOver = assignedMs !== undefined && nowMs - assignedMs >= signed.info.deadlines.collectMs;
+      if (isOver) this.#rounds.delete(round);
     }
-    return open.reverse();
   }
 }
 

@@ -288,7 +288,8 @@ export class RoundManager implements LinkReceiver {
       this.#deps.log.warn({ round: id, copies }, 'equal outputs in a round: a node or a sender has copied a message');
     }
     if (stage === 'QUEUED' && round.facts.position === 0) {
-      this.#deps.clock.after(info.deadlines.collectMs, () => round.closeBatch());
+      // Found by its id: the timer must not keep a round that is forgotten meanwhile.
+      this.#deps.clock.after(info.deadlines.collectMs, () => this.#rounds.get(id)?.round.closeBatch());
     }
     if (!isOver(stage)) return;
     this.#deps.registry.letGo(id);

@@ -2,6 +2,7 @@
 // (store.ts). Everything happens in one order: an event is reduced, and its effects are carried out, before the next one; nothing is
 // published before it is stored.
 import {
+  abort,
   asMixError,
   type Clock,
   MixError,
@@ -491,7 +492,7 @@ class InsistentWriter {
   }
 
   stop(): void {
-    this.#stop.abort();
+    abort(this.#stop);
   }
 }
 

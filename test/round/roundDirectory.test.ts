@@ -19,7 +19,7 @@ function directory() {
   const assign = (round: number) => known.heard({ kind: 'assign', round: id(round) });
   const fail = (round: number) => known.heard({ kind: 'fail', round: id(round), reason: '' });
   const taking = () => known.collecting().map(({ info }) => info.round);
-  return { clock, open, assign, fail, taking };
+  return { clock, known, open, assign, fail, taking };
 }
 
 async function pass(clock: VirtualClock, ms: number): Promise<void> {
@@ -51,6 +51,19 @@ describe('the directory of rounds', () => {
     expect(taking()).toEqual([2]);
     await pass(clock, COLLECT_MS);
     expect(taking()).toEqual([]);
+  });
+
+  it('forgets rounds that take no more messages, even if nobody asks', async () => {
+    const { clock, known, open, assign } = directory();
+    for (let round = 1; round <= 100; round++) {
+      open(round, 'a', 'b');
+      if (round !== 3) assign(round);
+      await pass(clock, 1_000);
+    }
+    // The rounds of the last five seconds, and one that was never assigned.
+    expect(known.remembered).toBeLessThanOrEqual(7);
+    expect(assign(3)).toBe(true);
+    expect(known.collecting().map(({ info }) => info.round)).toContain(3);
   });
 
   it('forgets the oldest rounds beyond its limit', () => {

@@ -45,9 +45,9 @@ function readOptions(): Options {
 
 async function soak({ minutes, seed, workers }: Options): Promise<boolean> {
   say(`soak: ${NODES} nodes, ${minutes} minutes, seed ${seed}`);
-  // Outputs of few ended rounds are kept, so that growth is a leak.
+  // Outputs of few ended rounds are kept, so that growth is a leak; but of enough that a sender on a loaded machine finds its own.
   startCollectable();
-  process.env.MILLRACE_LIMITS_KEPT_ROUNDS = '4';
+  process.env.MILLRACE_LIMITS_KEPT_ROUNDS = '16';
   const mischief = new Mischief(new SeededRng(`${seed}/faults`));
   const group = groupOfBits(2048);
   const advertise = (address: string) => mischief.inFrontOf(address);

@@ -2,7 +2,7 @@
 // order, over Node.js's channel to a child.
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { asMixError, type ErrorCode, type ErrorValues, MixError } from '../../base/index.js';
+import { abort, asMixError, type ErrorCode, type ErrorValues, MixError } from '../../base/index.js';
 import type { LinkCase } from './plan.js';
 
 /** Identity of an end, for the other one's membership list. */
@@ -102,7 +102,7 @@ export class End {
     } catch (thrown) {
       throw signal.aborted ? new MixError('ABORTED', { end: this.#name, question, ms: ANSWER_MS_MAX }) : thrown;
     } finally {
-      stop.abort();
+      abort(stop);
     }
   }
 

@@ -3,7 +3,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { MixError, sleep, systemClock } from '../../base/index.js';
+import { abort, MixError, sleep, systemClock } from '../../base/index.js';
 import type { LiveView, RoundTable } from '../../dashboard/index.js';
 import { createKeyFiles, keyFilesIn, schedulerConfigFile } from '../../node/index.js';
 import { CERTIFICATE_DAYS, NodeProcesses, type NodeProcessesOptions } from './nodeProcesses.js';
@@ -105,13 +105,13 @@ export class DemoNetwork {
 
   async #read(): Promise<void> {
     const silent = new AbortController();
-    let cancel = systemClock.after(SILENT_MS, () => silent.abort());
+    let cancel = systemClock.after(SILENT_MS, () => abort(silent));
     const signal = AbortSignal.any([this.#stop.signal, silent.signal]);
     const response = await fetch(`${this.page}events`, { signal });
     let text = '';
     for await (const part of response.body as unknown as AsyncIterable<Uint8Array>) {
       cancel();
-      cancel = systemClock.after(SILENT_MS, () => silent.abort());
+      cancel = systemClock.after(SILENT_MS, () => abort(silent));
       text += Buffer.from(part).toString('utf8');
       const events = text.split('\n\n');
       text = events.pop() ?? '';
@@ -162,7 +162,7 @@ export class DemoNetwork {
   /** Stops every process; their files stay. */
   async stopProcesses(): Promise<void> {
     this.stopping = true;
-    this.#stop.abort();
+    abort(this.#stop);
     await this.nodes.stop();
     if (this.schedulerProcess) await stopProcess(this.schedulerProcess);
   }

@@ -1,4 +1,5 @@
-// Faults of the machine that a node or a scheduler runs on, in its log: each change once. Apart from health.ts because both use it.
+// Faults of the machine that a node or a scheduler runs on, in its log: each change once. Apart from health.ts because
+// schedulerHealth.ts logs faults, too.
 import type { Logger } from '../../base/log.js';
 
 /** A fault of this machine; `fatal` if it keeps the process from its work. */

@@ -1,6 +1,6 @@
 // Watches the team members of open rounds: a peer that does not answer for a while is lost; a peer that answers with another boot
 // id has restarted and lost its rounds. Without this watch, a dead node that nobody sends to would only be noticed at a deadline.
-import { type BootId, type CancelTimer, type Clock, type NodeId, sleep } from '../../base/index.js';
+import { abort, type BootId, type CancelTimer, type Clock, type NodeId, sleep } from '../../base/index.js';
 import type { Link } from '../../protocol/index.js';
 
 export interface PeerWatchOptions {
@@ -46,7 +46,7 @@ export class Liveness {
   }
 
   close(): void {
-    this.#stop.abort();
+    abort(this.#stop);
   }
 
   async #ask(peer: NodeId): Promise<void> {
@@ -54,7 +54,7 @@ export class Liveness {
     const before = this.#records.get(peer) ?? { bootId: undefined, lastAnswerMs: clock.nowMs() };
     this.#records.set(peer, before);
     const attempt = new AbortController();
-    const cancel: CancelTimer = clock.after(options.intervalMs * 2, () => attempt.abort());
+    const cancel: CancelTimer = clock.after(options.intervalMs * 2, () => abort(attempt));
     try {
       const bootId = await link.ping(peer, attempt.signal);
       this.#records.set(peer, { bootId, lastAnswerMs: clock.nowMs() });

@@ -8,6 +8,7 @@
 // All of it is optional: a round neither waits for it nor fails with it.
 
 import {
+  abort,
   asMixError,
   type Clock,
   equalBytes,
@@ -198,7 +199,7 @@ export class LinkWarmUp {
     const watched = this.#rounds.get(round);
     if (!watched) return;
     watched.warming = false;
-    watched.stop.abort();
+    abort(watched.stop);
     this.#rounds.delete(round);
   }
 }

@@ -2,7 +2,16 @@
 // timers and from the scheduler; they are processed one at a time, and each effect starts work, sends, arms a timer or ends the
 // round. At the end, work stops and every secret is wiped before anything else happens.
 import { setMaxListeners } from 'node:events';
-import { asMixError, type CancelTimer, type Clock, MixError, type NodeId, type Rng, sleep } from '../../base/index.js';
+import {
+  abort,
+  asMixError,
+  type CancelTimer,
+  type Clock,
+  MixError,
+  type NodeId,
+  type Rng,
+  sleep,
+} from '../../base/index.js';
 import type { Logger } from '../../base/log.js';
 import { encodedTableDigest, encodeTable, type SigningKey, type TableJudge } from '../../cmix/index.js';
 import type { Engine } from '../../engine/index.js';
@@ -253,7 +262,7 @@ export class Round {
   /** Node 1 proposes the slot table; if too few senders are left the round fails closed. */
   #closeDesk(desk: SubmissionDesk): void {
     this.#cancelWait();
-    this.#screening.abort();
+    abort(this.#screening);
     const { minSenders } = this.facts.info;
     const { table, payloads, distinctSenders } = desk.close();
     if (distinctSenders < minSenders) {
@@ -269,7 +278,7 @@ export class Round {
 
   /** Ends every delivery, because the round is forgotten. */
   close(): void {
-    this.#sending.abort();
+    abort(this.#sending);
     this.#deadlines.disarm();
     this.#endLinger();
   }
@@ -379,16 +388,16 @@ export class Round {
 
   /** Stops work and wipes secrets; deliveries that others need continue for LINGER_MS. */
   #end(): void {
-    this.#work.abort();
+    abort(this.#work);
     this.#cancelWait();
-    this.#screening.abort();
+    abort(this.#screening);
     this.#deps.desk?.abandon(() => this.endError());
     this.#secrets.wipe();
     this.#context.abortBatches(roundEnded());
     this.#precompute.abort(roundEnded());
     this.#steps.end(roundEnded());
     this.#endLinger = this.#deps.clock.after(LINGER_MS, () => {
-      this.#sending.abort();
+      abort(this.#sending);
       this.#context.forgetBatches();
     });
   }

@@ -4,6 +4,7 @@
 // that is configured. transport/calling/transmit.ts runs calls on the connections.
 
 import {
+  abort,
   asMixError,
   type BackoffBounds,
   backoffMs,
@@ -205,7 +206,7 @@ export class Host {
 
   /** Disconnects for good. */
   close(): void {
-    this.#closed.abort();
+    abort(this.#closed);
     this.disconnect();
   }
 
@@ -314,7 +315,7 @@ export class Host {
   async #waitFor(opening: Promise<void>, endMs: number, signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps;
     const waited = new AbortController();
-    const stop = () => waited.abort();
+    const stop = () => abort(waited);
     signal.addEventListener('abort', stop, { once: true });
     const late = sleep(clock, Math.max(0, endMs - clock.nowMs()), waited.signal).then(() => {
       if (signal.aborted) throw new MixError('ABORTED');

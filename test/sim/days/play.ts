@@ -18,10 +18,9 @@ const BOUNDS: Readonly<Record<string, (network: DaysNetwork) => number>> = {
   'RoundFeed.#ended': () => 10_000,
   'RoundFeed.rounds': () => 10_000 + SLACK,
   'RoundRecords.#rows': () => 500,
-  'RoundDirectory.#rounds': () => 4_096,
   'RoundDirectory.#own': () => 4_096,
-  'Scheduler.#state.told': () => 1_000,
-  'Courtroom.#cases': () => 100,
+  'Scheduler.#state.announced': () => 1_000,
+  'EvidenceJudge.#cases': () => 100,
   'Scheduler.#state.nodes[].blamed': () => 20,
   'Scheduler.#state.nodes[].leads': () => 8,
   // Records that are pruned together, plus open ones.
@@ -74,6 +73,8 @@ export async function playDays(days: number, seed: string, busy: boolean): Promi
   }
   const sizes = [...late].map(([name, after]) => ({ name, before: early.get(name) ?? { most: 0, total: 0 }, after }));
   sizes.sort((a, b) => b.after.total - a.after.total);
+  // A limit of a container that was renamed would hold nothing.
+  for (const name of Object.keys(BOUNDS)) if (!late.has(name)) network.violate(`${name} has a limit, and is not found`);
   for (const grown of sizes) if (hasGrown(grown, network)) network.violate(`${grown.name} grows: ${told(grown)}`);
   checkRotations(network, days);
   await network.end();
