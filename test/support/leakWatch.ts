@@ -2,13 +2,17 @@
 // whole soak.
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { sleep, systemClock } from '../../src/base/clock.js';
+import { sleep, systemClock, takeMedian } from '../../src/base/clock.js';
 
 /** Permitted gain of a process between the first quiet moment and the last: caches that fill, heaps that are not collected. */
 export const MEMORY_GAIN_MAX = 48 * 1024 * 1024;
 const HANDLES_GAIN_MAX = 12;
+/** Permitted growth of what nodes hold, objects and buffers, over an hour or more; a shorter slope is mostly its own noise. */
+const HELD_MIB_PER_HOUR_MAX = 1;
+const SLOPE_HOURS_MIN = 0.6;
 
 interface Reading {
+  readonly atMs: number;
   /** The minimum since the previous reading, just after garbage collection. */
   readonly memoryBytes: number;
   /** Parts of it: JavaScript objects, buffers outside of their heap, and the rest, such as libraries and stacks. */
@@ -28,6 +32,8 @@ function metricOf(metrics: string, name: string): number {
 }
 
 const SAMPLE_MS = 1_000;
+const HOUR_MS = 3_600_000;
+const MIB = 2 ** 20;
 
 type Node = { readonly httpAddress: string; readonly process: ChildProcess };
 
@@ -49,6 +55,7 @@ async function readingOf({ httpAddress }: Node): Promise<Reading> {
     of('nodejs_external_memory_bytes'),
   ];
   return {
+    atMs: systemClock.nowMs(),
     memoryBytes: resident,
     heapBytes,
     bufferBytes,
@@ -64,6 +71,11 @@ export function memoryGains(before: readonly MemoryReading[], after: readonly Me
     const gained = memoryBytes - (before[node]?.memoryBytes ?? 0);
     return gained > MEMORY_GAIN_MAX ? [`node ${node + 1} has gained ${(gained / 2 ** 20).toFixed(0)} MiB`] : [];
   });
+}
+
+/** Slope of a line through points (x, y) of which a few may be far off: the median slope of all pairs (Theil, Sen). */
+export function takeSlope(points: readonly (readonly [number, number])[]): number {
+  return takeMedian(points.flatMap(([x, y], i) => points.slice(i + 1).map(([x2, y2]) => (y2 - y) / (x2 - x))));
 }
 
 type MemoryReading = Pick<Reading, 'memoryBytes'>;
@@ -93,13 +105,18 @@ export class LeakWatch {
 
   /** Collects these nodes' garbage ({@link startCollectable}) and reads their metrics when nothing is pending; `secrets` is false if precomputations still are. */
   async read(nodes: readonly Node[], { secrets } = { secrets: true }): Promise<readonly Reading[]> {
-    for (const { process: child } of nodes) child.kill('SIGUSR2');
-    await sleep(systemClock, COLLECTION_MS);
+    // The first collection runs finalizers, whose objects the second one collects.
+    for (let collections = 0; collections < 2; collections++) {
+      for (const { process: child } of nodes) child.kill('SIGUSR2');
+      await sleep(systemClock, COLLECTION_MS);
+    }
     const readings = await Promise.all(
       nodes.map(async (node) => {
         const reading = await readingOf(node);
         const { handles, secretBytes } = reading;
-        return { ...this.#lesser(node, reading), handles, secretBytes: secrets ? secretBytes : 0 };
+        const { heapBytes, bufferBytes, atMs } = reading;
+        const held = { heapBytes, bufferBytes, atMs };
+        return { ...this.#lesser(node, reading), ...held, handles, secretBytes: secrets ? secretBytes : 0 };
       }),
     );
     this.#least.clear();
@@ -111,9 +128,23 @@ export class LeakWatch {
     return this.#readings.length;
   }
 
-  /** Growth beyond the limits; empty if there is none. The first third of the readings is for caches to fill. */
+  /** The readings after the first third, in which caches fill. */
+  get #settled(): readonly (readonly Reading[])[] {
+    return this.#readings.slice(Math.floor(this.#readings.length / 3));
+  }
+
+  /** Growth of objects and buffers of a node, the mean of all nodes, MiB an hour; NaN before there are two readings. */
+  get #heldMibPerHour(): number {
+    const points = this.#settled.map((nodes) => {
+      const heldBytes = nodes.reduce((sum, { heapBytes, bufferBytes }) => sum + heapBytes + bufferBytes, 0);
+      return [nodes[0]!.atMs / HOUR_MS, heldBytes / nodes.length / MIB] as const;
+    });
+    return takeSlope(points);
+  }
+
+  /** Growth beyond the limits; empty if there is none. */
   problems(): string[] {
-    const settled = this.#readings.slice(Math.floor(this.#readings.length / 3));
+    const settled = this.#settled;
     const first = settled[0];
     const last = settled.at(-1);
     if (!first || !last || settled.length < 2) return [];
@@ -126,7 +157,11 @@ export class LeakWatch {
       if (secretBytes > 0) found.push(`node ${node + 1} holds ${secretBytes} bytes of secrets of rounds that are over`);
       return found;
     });
-    return [...memoryGains(first, last), ...others];
+    const hours = (last[0]!.atMs - first[0]!.atMs) / HOUR_MS;
+    const slope = this.#heldMibPerHour;
+    const grows = hours >= SLOPE_HOURS_MIN && slope >= HELD_MIB_PER_HOUR_MAX;
+    const slopes = grows ? [`a node holds ${slope.toFixed(1)} MiB more every hour`] : [];
+    return [...memoryGains(first, last), ...slopes, ...others];
   }
 
   report(): string {
@@ -146,6 +181,7 @@ export class LeakWatch {
     return [
       `memory of the largest node, MiB: ${row(({ memoryBytes }) => memoryBytes, 2 ** 20)}`,
       ...each,
+      `objects and buffers of a node, growth after the first third: ${this.#heldMibPerHour.toFixed(2)} MiB an hour`,
       `handles of the node with the most: ${row(({ handles }) => handles, 1)}`,
     ].join('\n');
   }
