@@ -2,7 +2,7 @@
 // /status (JSON). Meant for loopback; nothing in it is about a sender, a slot or a single message.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { MixError } from '../base/index.js';
+import { type Clock, MixError } from '../base/index.js';
 import type { Logger } from '../base/log.js';
 import type { Metrics } from '../base/metrics.js';
 
@@ -13,6 +13,7 @@ export interface Readiness {
 }
 
 interface HttpDeps {
+  readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly readiness: () => Readiness;
@@ -30,6 +31,8 @@ export interface HttpEndpoint {
 
 /** Most connections at once. Beyond that, the one that has been idle longest is closed, so that silent ones keep nobody out. */
 const CONNECTIONS_MAX = 64;
+/** Renderings of the metrics in a second, 3 ms of the main thread each; further requests get the last one. */
+const RENDERED_PER_S = 20;
 /** Deadlines of a request's headers and of the whole request, and the interval of checking them. */
 const HEADERS_MS = 2_000;
 const REQUEST_MS = 5_000;
@@ -45,11 +48,13 @@ export async function serveHttp(address: string, deps: HttpDeps): Promise<HttpEn
     connectionsCheckingInterval: CHECKING_MS,
     maxHeaderSize: 8_192,
   };
+  const metrics = limitedRender(deps.metrics, deps.clock);
   const server = createServer(options, (request, response) => {
+    if (request.socket.destroyed) return;
     const path = request.url?.split('?')[0] ?? '/';
     const known = isKnownHost(request.headers.host, hosts);
     if (known && request.method === 'GET' && deps.pages?.(path, response)) return;
-    (known ? answer(path, request.method ?? 'GET', deps) : Promise.resolve(misdirected(request.headers.host)))
+    (known ? answer(path, request.method ?? 'GET', deps, metrics) : Promise.resolve(misdirected(request.headers.host)))
       .then(({ code, type, body }) => response.writeHead(code, { 'content-type': type }).end(body))
       .catch((err: unknown) => {
         deps.log.warn({ err, path }, 'an HTTP request could not be answered');
@@ -88,7 +93,13 @@ function makeRoom(server: Server): void {
     }
     if (!socket.destroyed) idle.add(socket);
   });
-  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+  // Before the listener that answers.
+  server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    if (busy.has(socket)) {
+      // Asks again before it has read the answer: one packet could ask for hundreds of pages.
+      socket.destroy();
+      return;
+    }
     idle.delete(socket);
     busy.add(socket);
     response.on('close', () => {
@@ -96,6 +107,21 @@ function makeRoom(server: Server): void {
       if (!socket.destroyed) idle.add(socket);
     });
   });
+}
+
+/** Renders the metrics as often as RENDERED_PER_S allows; in between it returns the last text. */
+function limitedRender(metrics: Metrics, clock: Clock): () => Promise<string> {
+  let [sinceMs, rendered] = [Number.NEGATIVE_INFINITY, 0];
+  let last: Promise<string> | undefined;
+  return () => {
+    const nowMs = clock.nowMs();
+    if (nowMs - sinceMs >= 1_000) [sinceMs, rendered] = [nowMs, 0];
+    if (!last || rendered < RENDERED_PER_S) {
+      rendered++;
+      last = metrics.render();
+    }
+    return last;
+  };
 }
 
 /**
@@ -118,6 +144,7 @@ async function answer(
   path: string,
   method: string,
   deps: HttpDeps,
+  metrics: () => Promise<string>,
 ): Promise<{ code: number; type: string; body: string }> {
   const json = (code: number, value: unknown) => ({
     code,
@@ -133,7 +160,7 @@ async function answer(
       return json(readiness.ready ? 200 : 503, readiness);
     }
     case '/metrics':
-      return { code: 200, type: deps.metrics.contentType, body: await deps.metrics.render() };
+      return { code: 200, type: deps.metrics.contentType, body: await metrics() };
     case '/status':
       return json(200, deps.status());
     default:

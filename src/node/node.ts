@@ -384,7 +384,14 @@ async function assemble(
     senders: registry.size,
   });
   const http = own(
-    await serveHttp(config.listen.http, { log, hosts: config.listen.http_hosts, metrics, readiness, status }),
+    await serveHttp(config.listen.http, {
+      clock: systemClock,
+      log,
+      hosts: config.listen.http_hosts,
+      metrics,
+      readiness,
+      status,
+    }),
     (it) => it.close(),
   );
   void follower.run(manager);

@@ -124,6 +124,7 @@ export async function startScheduler(
   void health.watch();
   const pages = pagesOf(scheduler);
   const http = await serveHttp(config.listen.http, {
+    clock: systemClock,
     ...{ log, metrics, hosts: config.listen.http_hosts },
     pages: (path, response) => pages.answer(path, response),
     readiness: () => health.readiness(),

@@ -5,18 +5,33 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/base/log.js';
 import { createMetrics } from '../../src/base/metrics.js';
 import { type HttpEndpoint, serveHttp } from '../../src/node/http.js';
+import { VirtualClock } from '../support/virtualClock.js';
 
 /** More than the system buffers of a connection. */
 const LARGE_BYTES = 4 * 1024 * 1024;
 
 let http: HttpEndpoint;
+let clock: VirtualClock;
+/** Number of times that the metrics were rendered. */
+let rendered: number;
 const sockets: Socket[] = [];
 
 beforeEach(async () => {
+  rendered = 0;
+  const metrics = createMetrics();
+  clock = new VirtualClock();
   http = await serveHttp('127.0.0.1:0', {
+    clock,
     log: silentLog,
     hosts: ['node.internal'],
-    metrics: createMetrics(),
+    metrics: {
+      ...metrics,
+      contentType: metrics.contentType,
+      render: () => {
+        rendered++;
+        return metrics.render();
+      },
+    },
     readiness: () => ({ ready: true, reasons: [] }),
     status: () => ({}),
     pages: (path, response) => {
@@ -53,6 +68,28 @@ async function silent(count: number): Promise<void> {
   });
   await Promise.all(opened);
 }
+
+describe('the metrics', () => {
+  it('are rendered twenty times a second at most, and anew in the next second', async () => {
+    for (let asked = 0; asked < 30; asked++) expect(await statusOf('127.0.0.1', '/metrics')).toBe(200);
+    expect(rendered).toBe(20);
+    clock.after(1_000, () => {});
+    clock.step();
+    await statusOf('127.0.0.1', '/metrics');
+    expect(rendered).toBe(21);
+  });
+
+  it('are asked for once by a connection before it has read the answer: it is closed if it asks again', async () => {
+    const socket = connect(http.port, '127.0.0.1');
+    sockets.push(socket);
+    socket.on('error', () => {}).resume();
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(200));
+    await closed;
+    expect(rendered).toBeLessThanOrEqual(1);
+    expect(await statusOf('127.0.0.1', '/metrics')).toBe(200);
+  });
+});
 
 describe('silent connections', () => {
   it('keep nobody out: the oldest makes room at once', async () => {
