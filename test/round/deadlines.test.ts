@@ -82,28 +82,37 @@ describe('a node that stalls', () => {
     },
   );
 
-  it('and blames another node forms a circle with it: no honest node is named', async () => {
+  it('and blames another node forms a circle with it: that node accuses it, and no honest node is accused', async () => {
     const attack = await Attack.begin([2]);
     attack.tap(2, { batch: () => undefined });
-    for (const verdict of await attack.play())
-      expect(verdict).toMatchObject({ stage: 'FAILED', code: 'DEADLINE_MISSED' });
+    const verdicts = await attack.play();
+    for (const verdict of verdicts)
+      expect(verdict).toMatchObject({ stage: 'FAILED', code: 'DEADLINE_MISSED', culprit: undefined });
+    const accusers = verdicts.filter(({ accused }) => accused !== undefined);
+    expect(accusers.map(({ accused, reporter }) => ({ accused, reporter }))).toEqual([{ accused: 2, reporter: 3 }]);
   });
 
-  it('cannot have an honest node named by claiming early that it is late', async () => {
+  it.each([
+    { told: 'one member', positions: [2] },
+    { told: 'two members at once', positions: [2, 3] },
+    { told: 'all', positions: [1, 2, 3] },
+  ])('cannot have an honest node named by claiming early, to $told, that it is late', async ({ positions }) => {
     const attack = await Attack.begin([4]);
-    const culprit = attack.node(2).id;
+    // While the batch fills, all others wait for the first node.
+    const culprit = attack.node(1).id;
     const claim = () => attack.message(4, { kind: 'roundError', code: 'DEADLINE_MISSED', culprit, detail: '' });
     attack.at(
       () => attack.stage(1) === 'QUEUED',
       () => {
-        for (const { id } of attack.honest()) void attack.team.network.tell(attack.node(4).id, id, claim());
+        for (const { id } of positions.map((position) => attack.node(position)))
+          void attack.team.network.tell(attack.node(4).id, id, claim());
       },
     );
     await attack.play();
     for (const node of attack.honest()) {
       const failure = attack.team.failure(node, attack.info.round)!;
       // A node that accepts the claim that the round is late reports its source, and names nobody for it.
-      expect(failure).toMatchObject({ culprit: undefined, reporter: attack.node(4).id });
+      expect(failure).toMatchObject({ culprit: undefined, accused: culprit, reporter: attack.node(4).id });
     }
   });
 });

@@ -81,7 +81,8 @@ export class Inbox {
     this.#received.set(key, { digest, statement });
     if (message.kind === 'roundError' && message.heard) {
       await this.#onHeard(position, message.heard, message.evidence);
-      return;
+      // The answer to a claim brings that claim, and is one itself. Any other error is only passed on.
+      if (message.code !== 'DEADLINE_MISSED') return;
     }
     let event: RoundEvent;
     try {

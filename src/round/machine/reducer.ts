@@ -289,7 +289,9 @@ function onClaim(state: RoundState, from: number, message: TeamMessage & { kind:
   const known = state.missed ? { missed: state.missed, effects: [] } : claimed(state, lateAsSeen(state));
   if (!seesDelay(state)) {
     const [over, more] = failBy({ ...state, missed: undefined }, hearsay(state, from, message));
-    return [over, [...known.effects.filter(({ type }) => type === 'say'), ...more]];
+    // The answer brings the claim: to the others it must not look like the first word of a node that has been held up.
+    const answers = known.effects.flatMap((effect) => (effect.type === 'say' ? [{ ...effect, answers: from }] : []));
+    return [over, [...answers, ...more]];
   }
   const claim = message.culprit === undefined ? NOBODY : state.team.indexOf(message.culprit);
   const missed = { ...known.missed, claims: known.missed.claims.map((before, i) => (i === from ? claim : before)) };
@@ -302,7 +304,17 @@ function settleClaims(state: RoundState, missed: Missed): Step {
   const { culprit, circle } = findBlame(state.position, missed.claims);
   const among = circle.map((position) => state.team[position]).join(' and ');
   const detail = `${missed.what}${among === '' ? '' : `: ${among} wait for each other`}`;
-  return fail({ ...state, missed }, 'DEADLINE_MISSED', detail, culprit);
+  const failure = { code: 'DEADLINE_MISSED', culprit, accused: opposite(state, circle), detail } as const;
+  return failBy({ ...state, missed }, { ...failure, reporter: state.position });
+}
+
+/**
+ * The other half of a circle of two that this node is in: that node claims to wait for this one, while this one waits for it. One of the
+ * two is wrong, or the link between them is, and only they can say so.
+ */
+function opposite({ position }: RoundState, circle: readonly number[]): number | undefined {
+  const isHalf = circle.length === 2 && circle.includes(position);
+  return isHalf ? circle.find((other) => other !== position) : undefined;
 }
 
 function onSharesDigest(state: RoundState): Step {

@@ -190,7 +190,12 @@ export type RoundEffect =
   | { readonly type: 'awaitClaims' }
   | ({ readonly type: 'work' } & Work)
   /** Sign, dispatch to this node itself, and send to all members. */
-  | { readonly type: 'say'; readonly message: PlainMessage }
+  | {
+      readonly type: 'say';
+      readonly message: PlainMessage;
+      /** Position of the member whose round error this message answers, and passes on. */
+      readonly answers?: number;
+    }
   | { readonly type: 'propose'; readonly message: ProposalMessage; readonly proposal: Proposal }
   /** Multiply and pass on, chunk by chunk, as chunks arrive. */
   | { readonly type: 'runRing'; readonly phase: 'precompDecrypt' | 'realtimeDecrypt' }
@@ -206,7 +211,7 @@ export interface RoundFailure {
   readonly code: ErrorCode;
   /** Position of the node to blame, as this node has seen or checked itself; undefined if unknown. */
   readonly culprit: number | undefined;
-  /** Hearsay: the member that the reporter names, if that is another and nothing shown could be checked. */
+  /** The member that the reporter names without evidence: in hearsay another's word, or the one that waits for this node as it for them. */
   readonly accused: number | undefined;
   readonly detail: string;
   /** Position of the member that reported it; this node's own if it found the failure. */

@@ -305,7 +305,7 @@ export class Round {
         this.#steps.give(effect);
         return;
       case 'say':
-        this.#say(effect.message);
+        this.#say(this.#withHeard(effect.message, effect.answers));
         return;
       case 'propose':
         this.#propose(effect.message, effect.proposal);
@@ -356,6 +356,12 @@ export class Round {
   #say(message: PlainMessage): void {
     if (message.kind === 'roundError') this.#hasSaidError = true;
     this.dispatch({ type: 'said', from: this.facts.position, message, signature: this.#tell(message) });
+  }
+
+  /** A round error that answers another member's brings that one with it. */
+  #withHeard(message: PlainMessage, answered: number | undefined): PlainMessage {
+    if (message.kind !== 'roundError' || answered === undefined) return message;
+    return { ...message, heard: this.#encodeError(answered) };
   }
 
   #propose(message: ProposalMessage, proposal: Proposal): void {
@@ -423,13 +429,19 @@ export class Round {
   /** The reporter may have told this node alone: others, hearing nothing from this node, would think that it holds them up. */
   #passOn({ code, reporter, culprit }: RoundFailure): void {
     const source = saidBy(this.#state, 'roundError', reporter);
-    if (!source) return;
-    const { node } = memberAt(this.facts, reporter);
-    const heard = encodeStatement(messageStatement(node, source.message, source.signature));
+    const heard = this.#encodeError(reporter);
+    if (!source || !heard) return;
     const { evidence } = source.message;
     const isSmall = evidence !== undefined && evidence.length <= EVIDENCE_AGAIN_BYTES;
     const shown = culprit !== undefined && isSmall ? { evidence } : {};
     this.#say({ kind: 'roundError', code, culprit: undefined, detail: '', heard, ...shown });
+  }
+
+  /** A member's round error with its signature, for those that it has not told; undefined if it has sent none. */
+  #encodeError(position: number): Uint8Array | undefined {
+    const source = saidBy(this.#state, 'roundError', position);
+    const { node } = memberAt(this.facts, position);
+    return source && encodeStatement(messageStatement(node, source.message, source.signature));
   }
 
   /** Returns the error for senders and peers after the end of the round. */
