@@ -369,20 +369,7 @@ async function assemble(
     pause: (reason) => presence.pause('machine', reason),
   });
   const readiness = () => health.readiness();
-  const status = () => ({
-    node: key.nodeId,
-    network: config.network,
-    bootId,
-    engine: { name: engine.name, path: engine.path, threads: engine.threads },
-    scheduler: { connected: follower.connected },
-    membership: credentials.membership.generation,
-    links: common.hosts.report(),
-    rounds: [...manager.stages].map(([round, stage]) => ({ round, stage })),
-    roundSecretBytes: manager.secretBytes,
-    roundMemory: { bytes: manager.memoryBytes, mostBytes: config.limits.memory_mib * MIB },
-    epoch: registry.epoch,
-    senders: registry.size,
-  });
+  const status = () => describeStatus(common, { engine, follower, manager, registry });
   const http = own(
     await serveHttp(config.listen.http, {
       clock: systemClock,
@@ -411,6 +398,37 @@ async function assemble(
     reload: () => reload(common, manager, link, listeners),
     drain: (reason) => keepingAlive(() => drain(reason)),
     close,
+  };
+}
+
+/** Returns the content of /status. */
+function describeStatus(
+  { config, credentials, bootId, hosts }: Common,
+  {
+    engine: { name, path, threads },
+    follower,
+    manager,
+    registry,
+  }: {
+    readonly engine: Engine;
+    readonly follower: SchedulerFollower;
+    readonly manager: RoundManager;
+    readonly registry: SenderRegistry;
+  },
+): Record<string, unknown> {
+  return {
+    node: credentials.key.nodeId,
+    network: config.network,
+    bootId,
+    engine: { name, path, threads },
+    scheduler: { connected: follower.connected },
+    membership: credentials.membership.generation,
+    links: hosts.report(),
+    rounds: [...manager.stages].map(([round, stage]) => ({ round, stage })),
+    roundSecretBytes: manager.secretBytes,
+    roundMemory: { bytes: manager.memoryBytes, mostBytes: config.limits.memory_mib * MIB },
+    epoch: registry.epoch,
+    senders: registry.size,
   };
 }
 

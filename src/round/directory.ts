@@ -20,6 +20,9 @@ export class RoundDirectory {
   readonly #rounds = new Map<RoundId, Heard>();
   /** Rounds of this node, limited separately: however many rounds others have, updates of its own reach this node. */
   readonly #own = new Set<RoundId>();
+  /** Oldest and newest round that were opened since this node began to listen. */
+  #firstOpened = Number.POSITIVE_INFINITY;
+  #lastOpened = Number.NEGATIVE_INFINITY;
   #sweptMs = Number.NEGATIVE_INFINITY;
 
   constructor(self: NodeId, clock: Clock) {
@@ -34,6 +37,8 @@ export class RoundDirectory {
     switch (update.kind) {
       case 'open':
         this.#sweep();
+        this.#firstOpened = Math.min(this.#firstOpened, round);
+        this.#lastOpened = Math.max(this.#lastOpened, round);
         this.#rounds.set(round, { signed: update.round, assignedMs: undefined });
         keepNewest(this.#rounds);
         if (update.round.info.team.includes(this.#self)) this.#own.add(round);
@@ -45,7 +50,7 @@ export class RoundDirectory {
       case 'fail':
         this.#rounds.delete(round);
         // A round opened before this node began to listen may be its own; the round manager knows.
-        return this.#own.has(round) || heard === undefined;
+        return this.#own.has(round) || (heard === undefined && !this.#wasOpened(round));
     }
   }
 
@@ -57,6 +62,10 @@ export class RoundDirectory {
     this.#dropOver(this.#clock.nowMs());
     const open = [...this.#rounds.values()].filter(({ assignedMs }) => assignedMs !== undefined);
     return open.map(({ signed }) => signed).reverse();
+  }
+
+  #wasOpened(round: RoundId): boolean {
+    return round >= this.#firstOpened && round <= this.#lastOpened;
   }
 
   /** Number of rounds that are remembered. */

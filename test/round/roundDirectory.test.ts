@@ -54,7 +54,7 @@ describe('the directory of rounds', () => {
   });
 
   it('forgets rounds that take no more messages, even if nobody asks', async () => {
-    const { clock, known, open, assign } = directory();
+    const { clock, known, open, assign, fail } = directory();
     for (let round = 1; round <= 100; round++) {
       open(round, 'a', 'b');
       if (round !== 3) assign(round);
@@ -62,6 +62,12 @@ describe('the directory of rounds', () => {
     }
     // The rounds of the last five seconds, and one that was never assigned.
     expect(known.remembered).toBeLessThanOrEqual(7);
+    // A round of other nodes that fails after it was forgotten is not taken for one of this node.
+    expect(open(101, 'b', 'c')).toBe(false);
+    assign(101);
+    await pass(clock, COLLECT_MS);
+    open(102, 'b', 'c');
+    expect(fail(101)).toBe(false);
     expect(assign(3)).toBe(true);
     expect(known.collecting().map(({ info }) => info.round)).toContain(3);
   });

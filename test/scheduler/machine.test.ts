@@ -669,6 +669,21 @@ describe('one departure', () => {
     expect(pool.state.pairs.size).toBe(1);
   });
 
+  it('of nodes that were all away at once blame none of them', () => {
+    const pool = trio({ stockMin: 1 });
+    pool.tick();
+    const { round, team } = pool.opened[0]!;
+    pool.tick(1_000);
+    for (const node of team) pool.offline(node);
+    for (const node of team) pool.online(node);
+    pool.tick(8_000);
+    const [first, second] = team;
+    for (const node of team) pool.accuse(node, node === first ? second! : first!, round, 'PEER_LOST');
+    pool.tick(SETTLED_MS);
+    expect(pool.blamed).toEqual([[]]);
+    expect(pool.state.pairs.size).toBe(0);
+  });
+
   it('of a node that is back at once counts if most of its team have lost it', () => {
     const pool = trio({ stockMin: 1 });
     pool.tick();

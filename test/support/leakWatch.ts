@@ -9,6 +9,8 @@ export const MEMORY_GAIN_MAX = 48 * 1024 * 1024;
 const HANDLES_GAIN_MAX = 12;
 /** Permitted growth of what nodes hold, objects and buffers, over an hour or more; a shorter slope is mostly its own noise. */
 const HELD_MIB_PER_HOUR_MAX = 1;
+/** The same of a single node, whose readings differ by a MiB. */
+const ONE_MIB_PER_HOUR_MAX = 3;
 const SLOPE_HOURS_MIN = 0.6;
 
 interface Reading {
@@ -133,13 +135,14 @@ export class LeakWatch {
     return this.#readings.slice(Math.floor(this.#readings.length / 3));
   }
 
-  /** Growth of objects and buffers of a node, the mean of all nodes, MiB an hour; NaN before there are two readings. */
-  get #heldMibPerHour(): number {
-    const points = this.#settled.map((nodes) => {
-      const heldBytes = nodes.reduce((sum, { heapBytes, bufferBytes }) => sum + heapBytes + bufferBytes, 0);
-      return [nodes[0]!.atMs / HOUR_MS, heldBytes / nodes.length / MIB] as const;
-    });
-    return takeSlope(points);
+  /** Growth of objects and buffers, MiB an hour: the mean of all nodes, and the most of one; NaN before there are two readings. */
+  get #heldMibPerHour(): { readonly mean: number; readonly most: number } {
+    const slope = (held: (nodes: readonly Reading[]) => number) =>
+      takeSlope(this.#settled.map((nodes) => [nodes[0]!.atMs / HOUR_MS, held(nodes) / MIB] as const));
+    const bytesOf = (reading: Reading | undefined) => (reading ? reading.heapBytes + reading.bufferBytes : Number.NaN);
+    const each = this.#settled[0]?.map((_, node) => slope((nodes) => bytesOf(nodes[node]))) ?? [];
+    const mean = slope((nodes) => nodes.reduce((sum, reading) => sum + bytesOf(reading), 0) / nodes.length);
+    return { mean, most: Math.max(...each) };
   }
 
   /** Growth beyond the limits; empty if there is none. */
@@ -158,9 +161,11 @@ export class LeakWatch {
       return found;
     });
     const hours = (last[0]!.atMs - first[0]!.atMs) / HOUR_MS;
-    const slope = this.#heldMibPerHour;
-    const grows = hours >= SLOPE_HOURS_MIN && slope >= HELD_MIB_PER_HOUR_MAX;
-    const slopes = grows ? [`a node holds ${slope.toFixed(1)} MiB more every hour`] : [];
+    const { mean, most } = this.#heldMibPerHour;
+    const grows = hours >= SLOPE_HOURS_MIN && !(mean < HELD_MIB_PER_HOUR_MAX && most < ONE_MIB_PER_HOUR_MAX);
+    const slopes = grows
+      ? [`nodes hold ${mean.toFixed(1)} MiB more every hour, one of them ${most.toFixed(1)} MiB`]
+      : [];
     return [...memoryGains(first, last), ...slopes, ...others];
   }
 
@@ -178,10 +183,11 @@ export class LeakWatch {
         `  native ${of(({ nativeBytes }) => nativeBytes)}`,
       ].join('\n');
     });
+    const { mean, most } = this.#heldMibPerHour;
     return [
       `memory of the largest node, MiB: ${row(({ memoryBytes }) => memoryBytes, 2 ** 20)}`,
       ...each,
-      `objects and buffers of a node, growth after the first third: ${this.#heldMibPerHour.toFixed(2)} MiB an hour`,
+      `objects and buffers, growth after the first third: ${mean.toFixed(2)} MiB an hour in the mean of all nodes, ${most.toFixed(2)} in one`,
       `handles of the node with the most: ${row(({ handles }) => handles, 1)}`,
     ].join('\n');
   }

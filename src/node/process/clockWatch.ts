@@ -1,5 +1,6 @@
 // Checks this machine's clock by other members: certificates have validity times, and a clock that is hours wrong cuts a node off while
-// everything on it looks well. The reference is the median of the members' clocks, which no single member can move.
+// everything on it looks well. The reference is the median of the members' clocks: a single member cannot
+// raise a false alarm, and with four clocks or more it cannot hide a true error.
 import { type Clock, type NodeId, takeMedian } from '../../base/index.js';
 import type { Metrics } from '../../base/metrics.js';
 import type { Member } from '../../protocol/index.js';

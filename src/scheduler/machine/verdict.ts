@@ -74,10 +74,13 @@ export function reachVerdict(state: SchedulerState, round: EndedRound): Verdict 
   const { convicted, dissenters } = round;
   if (convicted.size > 0) return blamedOnly(convicted);
   if (dissenters.size > 0) return blamedOnly(dissenters);
-  const all = collectVoices(round);
+  const isOfBack = ({ code, named }: Voice) =>
+    code === 'PEER_LOST' && named !== undefined && wasAway(state, round, named);
+  // Members that were away themselves, as all are when their switch restarts, have lost each other and know of no fault.
+  const all = collectVoices(round).filter((voice) => !isOfBack(voice) || !wasAway(state, round, voice.source));
   const guilty = [...confessed(all), ...outvoted(state, round, all)];
   if (guilty.length > 0) return blamedOnly(guilty);
-  const voices = all.filter(({ code, named }) => code !== 'PEER_LOST' || !named || !wasAway(state, round, named));
+  const voices = all.filter((voice) => !isOfBack(voice));
   const liars = unshown(round);
   if (liars.length > 0) return blamedOnly(liars);
   const accusations = voices.flatMap(({ source, named }) => (named ? [[source, named] as const] : []));

@@ -35,7 +35,7 @@ const UNASKED_MAX = 256;
 export const STREAM_BYTES = 128 * 1024;
 /** Time limits of callers, ms. */
 interface ServerTimes {
-  /** For a request to be complete; the largest has 64 KiB. */
+  /** For a stranger's request to be complete, the largest of which has 64 KiB; for a member's to end after its answer. */
   readonly requestMs: number;
   /** For a member's request of one message to be complete; the largest has 24 MiB, and members give up after ten seconds. */
   readonly memberRequestMs: number;

@@ -277,13 +277,13 @@ export class Faults {
     await this.#deaf.get(node)?.promise;
   }
 
-  /** Rejects when the scheduler closes the connection of a node. */
   /** Breaks a node's connection to the scheduler; the node dials again. */
   cut(node: NodeId, detail: string): void {
     this.#breaks.get(node)?.reject(new MixError('LINK_DOWN', { detail }));
     this.#breaks.delete(node);
   }
 
+  /** Rejects when a node's connection to the scheduler breaks. */
   broken(node: NodeId): Promise<never> {
     const breaks = this.#breaks.get(node) ?? deferred<never>();
     this.#breaks.set(node, breaks);
