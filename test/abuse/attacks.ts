@@ -62,8 +62,8 @@ type Method = 'Describe' | 'Register' | 'Rounds' | 'Submit' | 'Outcome' | 'Outpu
 const KEYS = 50;
 /** Payload of a submission that is much larger than a round's. */
 const PAYLOAD_BYTES = 256 * 1024;
-/** Requests for /metrics on one connection, sent at once: their answers are some megabytes. */
-const PIPELINED = 200;
+/** Requests for /metrics on one connection, sent at once. */
+const PIPELINED = 16;
 /** Limit of open calls with read answers per connection; further calls are not sent. */
 const OPEN_MAX = 64;
 
