@@ -31,6 +31,11 @@ export interface HttpEndpoint {
 
 /** Most connections at once. Beyond that, the one that has been idle longest is closed, so that silent ones keep nobody out. */
 const CONNECTIONS_MAX = 64;
+/**
+ * Requests on one connection that are not answered yet: one packet could ask for hundreds of pages. A client that waits for each answer
+ * may have two, because its next request may arrive before this side learns that its answer is out.
+ */
+const UNANSWERED_MAX = 4;
 /** Renderings of the metrics in a second, 3 ms of the main thread each; further requests get the last one. */
 const RENDERED_PER_S = 20;
 /** Deadlines of a request's headers and of the whole request, and the interval of checking them. */
@@ -78,7 +83,8 @@ const unbracketed = (host: string): string => host.replace(/^\[(.*)\]$/, '$1');
  */
 function makeRoom(server: Server): void {
   const idle = new Set<Socket>();
-  const busy = new Set<Socket>();
+  /** Connections with the number of their requests that are not answered. */
+  const busy = new Map<Socket, number>();
   let open = 0;
   server.on('connection', (socket: Socket) => {
     open++;
@@ -88,21 +94,23 @@ function makeRoom(server: Server): void {
       busy.delete(socket);
     });
     if (open > CONNECTIONS_MAX) {
-      const [oldest = [...busy].find(({ writableLength }) => writableLength > 0) ?? socket] = idle;
+      const [oldest = [...busy.keys()].find(({ writableLength }) => writableLength > 0) ?? socket] = idle;
       oldest.destroy();
     }
     if (!socket.destroyed) idle.add(socket);
   });
   // Before the listener that answers.
   server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-    if (busy.has(socket)) {
-      // Asks again before it has read the answer: one packet could ask for hundreds of pages.
+    const unanswered = busy.get(socket) ?? 0;
+    if (unanswered >= UNANSWERED_MAX) {
       socket.destroy();
       return;
     }
     idle.delete(socket);
-    busy.add(socket);
+    busy.set(socket, unanswered + 1);
     response.on('close', () => {
+      const left = (busy.get(socket) ?? 0) - 1;
+      if (left > 0) return void busy.set(socket, left);
       busy.delete(socket);
       if (!socket.destroyed) idle.add(socket);
     });

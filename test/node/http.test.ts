@@ -79,14 +79,14 @@ describe('the metrics', () => {
     expect(rendered).toBe(21);
   });
 
-  it('are asked for once by a connection before it has read the answer: it is closed if it asks again', async () => {
+  it('are asked for a few times by a connection that reads no answer, and then it is closed', async () => {
     const socket = connect(http.port, '127.0.0.1');
     sockets.push(socket);
     socket.on('error', () => {}).resume();
     const closed = new Promise((resolve) => socket.once('close', resolve));
     socket.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(200));
     await closed;
-    expect(rendered).toBeLessThanOrEqual(1);
+    expect(rendered).toBeLessThanOrEqual(4);
     expect(await statusOf('127.0.0.1', '/metrics')).toBe(200);
   });
 });
