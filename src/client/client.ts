@@ -3,6 +3,7 @@
 // has signed them.
 import {
   asMixError,
+  type Clock,
   checkBytes,
   checkMethods,
   checkObject,
@@ -81,6 +82,8 @@ const CLOSED: readonly ErrorCode[] = [
 const LOOK_GRACE_MS = 250;
 /** Nodes that are asked for rounds that take messages; several, because some may be away. */
 const ASKED = 3;
+/** Interval of the warnings of one client. */
+const WARNED_MS = 10_000;
 
 export interface ClientOptions {
   readonly network: string;
@@ -129,6 +132,7 @@ function checkOptions(options: ClientOptions): void {
 export class Client {
   readonly #options: ClientOptions;
   readonly #rng: Rng;
+  readonly #warn = limitedWarning(systemClock);
   readonly #floors: RoundFloors;
   readonly #gateways = new Map<NodeId, GatewayClient>();
   /** Questions under way, shared by all sends that wait for a round: one at a time for each node. */
@@ -279,7 +283,7 @@ export class Client {
     options: Partial<DeliveryOptions> = {},
   ): Promise<readonly MessageOutcome[]> {
     checkSendOptions(options);
-    const delivery = new Delivery(this, { clock: systemClock, rng: this.#rng, onTrouble: warnOfTrouble, ...options });
+    const delivery = new Delivery(this, { clock: systemClock, rng: this.#rng, onTrouble: this.#warn, ...options });
     return keepingAlive(() => delivery.run(messages));
   }
 
@@ -437,12 +441,18 @@ function checkSendOptions(options: Partial<DeliveryOptions>): void {
   }
 }
 
-/** Warns a caller without an `onTrouble` of its own why nothing happens. */
-function warnOfTrouble(failures: readonly NodeFailure[]): void {
-  const lines = failures.map(({ node, error }) => `${node}: ${error.message}`);
-  process.emitWarning(`no node gives an answer that can be used\n${lines.join('\n')}`, {
-    code: 'MILLRACE_NODES_UNUSABLE',
-  });
+/** Warns a caller without an `onTrouble` of its own why nothing happens: once in a while, for any number of messages that wait. */
+export function limitedWarning(clock: Clock): (failures: readonly NodeFailure[]) => void {
+  let warnedMs = Number.NEGATIVE_INFINITY;
+  return (failures) => {
+    const nowMs = clock.nowMs();
+    if (nowMs - warnedMs < WARNED_MS) return;
+    warnedMs = nowMs;
+    const lines = failures.map(({ node, error }) => `${node}: ${error.message}`);
+    process.emitWarning(`no node gives an answer that can be used\n${lines.join('\n')}`, {
+      code: 'MILLRACE_NODES_UNUSABLE',
+    });
+  };
 }
 
 function collectCodeIds(info: RoundInfo, outputs: Uint8Array, invalidSlots: readonly number[]): ReadonlySet<string> {

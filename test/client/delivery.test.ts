@@ -3,10 +3,12 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type ErrorCode, MixError } from '../../src/base/errors.js';
 import type { NodeId } from '../../src/base/ids.js';
+import { limitedWarning } from '../../src/client/client.js';
 import { Sender } from '../../src/client/compose.js';
 import type { NodeFailure } from '../../src/client/delivery.js';
 import { SenderKey } from '../../src/cmix/senderKeys.js';
 import { SeededRng } from '../support/seededRng.js';
+import { VirtualClock } from '../support/virtualClock.js';
 import { COLLECT_MS, REALTIME_MS, TEAM, Town, type TownRound } from './town.js';
 
 const texts = (count: number) => Array.from({ length: count }, (_, i) => `message ${String(i).padStart(4, '0')}`);
@@ -194,6 +196,22 @@ describe('unusable nodes', () => {
     });
     expect(states(await town.send(texts(2), { onTrouble }))).toEqual(['mixed']);
     expect(told).toEqual(Array(3).fill(['LINK_DOWN', 'LINK_DOWN', 'LINK_DOWN']));
+  });
+
+  it('are warned of once in ten seconds by a client, however many messages wait', async () => {
+    const warned: string[] = [];
+    const onWarning = (warning: Error) => void warned.push(warning.message);
+    process.on('warning', onWarning);
+    const clock = new VirtualClock();
+    const warn = limitedWarning(clock);
+    for (let message = 0; message < 100; message++) warn(failing('LINK_DOWN'));
+    clock.after(10_000, () => {});
+    clock.step();
+    warn(failing('LINK_TIMEOUT'));
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', onWarning);
+    expect(warned).toHaveLength(2);
+    expect(warned[1]).toMatch(/LINK_TIMEOUT/);
   });
 
   it('a moment without an answer is not reported', async () => {
