@@ -110,7 +110,11 @@ describeWith(compiler ? undefined : 'no C++ compiler', 'the kernels on host lane
   }, BUILD_MS);
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  it('touch no memory but their own and have no undefined behaviour', () => {
-    expect(runHost(program, cases.allJobs({ seed: 2, quick: true }))).toEqual([]);
-  });
+  it(
+    'touch no memory but their own and have no undefined behaviour',
+    () => {
+      expect(runHost(program, cases.allJobs({ seed: 2, quick: true }))).toEqual([]);
+    },
+    LONG_MS,
+  );
 });
