@@ -2,7 +2,6 @@
 // the others (tracing). Leaves and inner nodes are hashed under different domains (RFC 6962, 2.1); a node without a sibling is
 // promoted unchanged; the root covers the number of slots, so that a tree has one shape only. Digests stand side by side in one
 // buffer, 32 bytes each: a thousand small buffers cost more to allocate than to compute.
-import { setImmediate } from 'node:timers/promises';
 import {
   concat,
   DIGEST_BYTES,
@@ -10,6 +9,7 @@ import {
   equalBytes,
   framed,
   MixError,
+  nextTurn,
   sha256Into,
   sha256PairInto,
   uint64,
@@ -123,7 +123,7 @@ export async function batchRootInTurns(phaseLabel: string, batch: Uint8Array, sl
     const next = Math.min(first + HASH_SLICE, slots);
     batchLeaves(phaseLabel, batch.subarray(first * slotBytes, next * slotBytes), next - first, leaves, first);
     tops.push(hashLevels(leaves.subarray(first * DIGEST_BYTES, next * DIGEST_BYTES)).at(-1)!);
-    if (next < slots) await setImmediate();
+    if (next < slots) await nextTurn();
   }
   return hashRoot(slots, hashLevels(Buffer.from(concat(tops))).at(-1)!);
 }

@@ -1,5 +1,5 @@
 // Timeline: the work of every node in the last minute, with begin and end as time ago, small enough to be sent twice a second. The live
-// page and the demo's terminal draw it. Apart from dashboard.ts which serves the page.
+// page and the demo's terminal draw it. Apart from dashboard.ts, which serves the page.
 import { z } from 'zod';
 import type { NodeSpan } from '../scheduler/index.js';
 
